@@ -1,0 +1,1 @@
+//! Domain types of genokura: positions, alleles, genotypes, the genotype codec, schemas.

@@ -1,0 +1,1 @@
+//! Tables, scans and sessions of genokura on Apache DataFusion.

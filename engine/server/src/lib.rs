@@ -1,0 +1,1 @@
+//! The genokura command: PostgreSQL wire server, embedded SQL, ingest.

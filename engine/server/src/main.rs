@@ -1,0 +1,2 @@
+//! The genokura command.
+fn main() {}

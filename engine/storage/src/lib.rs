@@ -1,0 +1,1 @@
+//! The lake: Parquet files, Delta tables and lake commits on object storage.

@@ -1,0 +1,1 @@
+//! Ingest of VCF, BCF, tables and regions into a lake.

@@ -1,0 +1,1 @@
+//! Genomic SQL functions.

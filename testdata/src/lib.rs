@@ -1,0 +1,1 @@
+//! Seeded test data: the simulated cohort, clinical tables and gene spans.
