@@ -1,1 +1,17 @@
 //! Domain types of genokura: positions, alleles, genotypes, the genotype codec, schemas.
+//!
+//! This crate is the root of every other: it knows neither DataFusion nor tokio nor arrow arrays,
+//! so that its tests and fuzzers build in seconds.
+
+pub mod allele;
+pub mod codec;
+pub mod contig;
+pub mod error;
+pub mod genotype;
+pub mod interval;
+pub mod position;
+pub mod region;
+pub mod schema;
+pub mod variant;
+
+pub use error::{Error, Located, Result};
