@@ -1,0 +1,63 @@
+//! Errors of the execution engine.
+
+use datafusion::error::DataFusionError;
+
+/// What can go wrong when a lake is queried.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Planning or execution failed.
+    #[error(transparent)]
+    DataFusion(#[from] Box<DataFusionError>),
+    /// A stored value breaks a rule of the format.
+    #[error("{table}: {what}. Run `genokura lake verify` to find every damaged file.")]
+    Damaged {
+        /// The physical table, such as `cohort/genotype`.
+        table: String,
+        /// Row, block and rule.
+        what: String,
+    },
+    /// A plan that was made by another build or for another lake.
+    #[error("the plan cannot be read: {0}. Plan the statement again on this server.")]
+    Plan(String),
+    /// A broken invariant of this crate.
+    #[error("internal error: {0}. Please report it.")]
+    Internal(String),
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(inner) => match inner.downcast::<Error>() {
+                Ok(own) => *own,
+                Err(other) => Self::DataFusion(Box::new(DataFusionError::External(other))),
+            },
+            other => Self::DataFusion(Box::new(other)),
+        }
+    }
+}
+
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::DataFusion(inner) => *inner,
+            other => Self::External(Box::new(other)),
+        }
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        DataFusionError::from(error).into()
+    }
+}
+
+impl Error {
+    /// A damaged stored value.
+    pub(crate) fn damaged(table: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Damaged { table: table.into(), what: what.into() }
+    }
+}
