@@ -1,1 +1,3 @@
 //! The genokura command: PostgreSQL wire server, embedded SQL, ingest.
+
+pub mod pg_types;
