@@ -1,0 +1,96 @@
+//! An immutable version of the lake and of its tables; time travel.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use crate::delta::DeltaTable;
+use crate::error::Result;
+use crate::lake::Lake;
+use crate::manifest::{DataFile, TableId};
+use crate::state::{DatasetState, LakeState};
+
+/// The lake at one version. It never changes; holding it keeps nothing locked.
+#[derive(Clone, Debug)]
+pub struct LakeSnapshot {
+    /// Version of the lake commit; `None` for a lake without commits.
+    pub version: Option<u64>,
+    /// What that commit says.
+    pub state: Arc<LakeState>,
+    lake: Lake,
+}
+
+impl LakeSnapshot {
+    pub(crate) fn new(lake: Lake, version: Option<u64>, state: Arc<LakeState>) -> Self {
+        Self { version, state, lake }
+    }
+
+    /// The lake that this is a version of.
+    #[must_use]
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// Datasets by name, sorted.
+    pub fn datasets(&self) -> impl Iterator<Item = (&str, &DatasetState)> {
+        self.state.datasets.iter().map(|(name, state)| (name.as_str(), state))
+    }
+
+    /// One dataset.
+    #[must_use]
+    pub fn dataset(&self, name: &str) -> Option<&DatasetState> {
+        self.state.datasets.get(name)
+    }
+
+    /// Physical tables, sorted by schema and table.
+    pub fn tables(&self) -> impl Iterator<Item = &TableId> {
+        self.state.tables.keys()
+    }
+
+    /// The version of a table that belongs to this lake version; `None` if there was none.
+    /// Read once per Delta version and kept.
+    ///
+    /// # Errors
+    /// [`Error::Delta`](crate::Error::Delta) when its log cannot be read.
+    pub async fn table(&self, id: &TableId) -> Result<Option<Arc<TableSnapshot>>> {
+        let Some(pin) = self.state.tables.get(id) else { return Ok(None) };
+        let key = (id.clone(), pin.delta_version);
+        if let Some(table) = self.lake.cached_table(&key) {
+            return Ok(Some(table));
+        }
+        let table = DeltaTable::of(&self.lake, id).snapshot_at(pin.delta_version).await?;
+        let table = Arc::new(table);
+        self.lake.cache_table(key, Arc::clone(&table));
+        Ok(Some(table))
+    }
+}
+
+/// A table at one Delta version.
+#[derive(Clone, Debug)]
+pub struct TableSnapshot {
+    /// The table.
+    pub id: TableId,
+    /// Its Delta version.
+    pub delta_version: u64,
+    /// All columns, every one nullable; partition columns are among them and are not in the files.
+    /// Field metadata `comment` and what else the writer gave is kept.
+    pub schema: SchemaRef,
+    /// Names of the partition columns.
+    pub partition_columns: Vec<String>,
+    /// Files in order of path.
+    pub files: Vec<DataFile>,
+}
+
+impl TableSnapshot {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// Size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+}
