@@ -76,7 +76,7 @@ pub struct LakeCommit {
     /// Version of the lake, from 0.
     pub version: u64,
     /// Tells this commit from every other, so that a writer knows its own.
-    pub id: Uuid,
+    pub id: String,
     /// When it was made, RFC 3339 in UTC.
     pub timestamp: String,
     /// Program and version that made it.
@@ -173,7 +173,7 @@ impl Lake {
     pub async fn commit(&self, base: &LakeSnapshot, change: LakeChange) -> Result<CommitOutcome> {
         check(&change)?;
         let mut made = Made::new();
-        let id = Uuid::new_v4();
+        let id = Uuid::new_v4().to_string();
         for attempt in 0..ATTEMPTS_MAX {
             let head = self.snapshot().await?;
             if let Some(outcome) = self.collision(base, &head, &change).await? {
@@ -191,7 +191,7 @@ impl Lake {
             for table in &change.tables {
                 self.make_delta_version(&head, table, &mut made).await?;
             }
-            let commit = record(&head, &change, dataset, &made, id);
+            let commit = record(&head, &change, dataset, &made, &id);
             if self.put_commit(&commit).await? {
                 return Ok(CommitOutcome::Committed(self.adopt(commit)));
             }
@@ -314,7 +314,7 @@ fn record(
     change: &LakeChange,
     dataset: Option<DatasetState>,
     made: &Made,
-    id: Uuid,
+    id: &str,
 ) -> LakeCommit {
     let mut state = LakeState::clone(&head.state);
     let mut changes = Vec::with_capacity(change.tables.len());
@@ -336,7 +336,7 @@ fn record(
     LakeCommit {
         format: FORMAT,
         version: head.version.map_or(0, |v| v + 1),
-        id,
+        id: id.to_owned(),
         timestamp: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
         engine: crate::ENGINE.to_owned(),
         operation: change.operation.clone(),

@@ -25,7 +25,7 @@ use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use futures::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStore as _, PutMode, PutOptions, PutPayload};
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
@@ -393,7 +393,7 @@ impl DeltaTable {
             }}));
         }
         lines.push(json!({"metaData": {
-            "id": Uuid::new_v4(), "format": {"provider": "parquet", "options": {}},
+            "id": Uuid::new_v4().to_string(), "format": {"provider": "parquet", "options": {}},
             "schemaString": schema, "partitionColumns": target.partition_columns,
             "configuration": {}, "createdTime": now,
         }}));

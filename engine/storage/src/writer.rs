@@ -19,7 +19,6 @@ use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::async_writer::ParquetObjectWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
@@ -168,7 +167,7 @@ pub struct PartWriter {
 struct OpenFile {
     pos_bin: Option<String>,
     path: Path,
-    writer: AsyncArrowWriter<ParquetObjectWriter>,
+    writer: AsyncArrowWriter<BufWriter>,
 }
 
 impl std::fmt::Debug for OpenFile {
@@ -258,7 +257,7 @@ impl PartWriter {
             .with_properties(self.policy.properties(schema)?)
             .with_skip_arrow_metadata(true);
         let writer = AsyncArrowWriter::try_new_with_options(
-            ParquetObjectWriter::from_buf_writer(upload),
+            upload,
             Arc::clone(schema),
             options,
         )
