@@ -4,6 +4,7 @@
 //! that fails or is cancelled leaves nothing visible, and a job that has landed is not done twice.
 
 pub mod error;
+pub mod header;
 pub mod progress;
 pub mod quarantine;
 pub mod report;
