@@ -7,19 +7,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// The access context of a session. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessContext {
     /// The name under which the session acts; for plans and audit.
     pub principal: String,
     /// The samples whose genotypes and counts the session may see.
     pub visible: SampleVisibility,
     /// Columns that read as NULL.
+    #[serde(with = "shared")]
     pub masked_columns: Arc<BTreeSet<MaskedColumn>>,
 }
 
 /// A column that reads as NULL in one table.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MaskedColumn {
     /// Schema: a dataset or a plain schema.
     pub schema: String,
@@ -30,12 +33,32 @@ pub struct MaskedColumn {
 }
 
 /// The samples a session may see.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SampleVisibility {
     /// Every sample of every dataset.
     All,
     /// Per dataset the visible sample names. A dataset that is not named shows none.
-    Only(Arc<BTreeMap<String, BTreeSet<String>>>),
+    Only(#[serde(with = "shared")] Arc<BTreeMap<String, BTreeSet<String>>>),
+}
+
+/// What stands behind an `Arc`, serialised as itself.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        T::serialize(value, serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 impl AccessContext {

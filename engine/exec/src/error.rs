@@ -6,6 +6,9 @@ use datafusion::error::DataFusionError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The lake or one of its files could not be read.
+    #[error(transparent)]
+    Storage(#[from] genokura_storage::Error),
     /// Planning or execution failed.
     #[error(transparent)]
     DataFusion(#[from] Box<DataFusionError>),
