@@ -1,10 +1,78 @@
 //! Genotype codec: the genotypes of one ALT allele in one sample block as one blob.
+//!
+//! A blob says what differs from the *default call*, the call that most samples of the record have.
+//! A block in which nobody differs has no row at all.
+//!
+//! # Layout
+//! ```text
+//! +---------+----------+----------+-----------+-----------+~~~~~~~~~~+~~~~~~~~~+~~~~~~~+~~~~~~~~+~~~~~~~+~~~~~~~~~~~~+
+//! | version | forms    | class    | n_samples | alt_index | carriers | missing | phase | ploidy | other | exceptions |
+//! | 1 byte  | 1 byte   | 1 byte   | varint    | varint    | each section only when its form is not "empty"           |
+//! +---------+----------+----------+-----------+-----------+~~~~~~~~~~+~~~~~~~~~+~~~~~~~+~~~~~~~~+~~~~~~~+~~~~~~~~~~~~+
+//! version   1
+//! forms     bits 0-1 carriers, 2-3 missing, 4-5 phase, 6-7 ploidy: 0 empty, 1 list, 2 bits
+//! class     bits 0-2 default call, 3-4 form of other, 5 other has one allele number for all,
+//!           6 exceptions follow, 7 zero
+//! list      varint bytes, then ascending numbers as varint gaps (first as it is, then n - previous - 1)
+//! bits      of samples: one plane of ceil(n_samples / 8) bytes, sample 0 in the lowest bit of byte 0;
+//!           of haplotypes: two planes, haplotypes 0 of all samples, then haplotypes 1
+//! ```
+//! Sections, each over samples (`s`) or haplotypes (`2 s + h`, where `h` is the place in the text;
+//! a haploid call has `h = 0` only):
+//!
+//! - *carriers*, haplotypes: this ALT stands there.
+//! - *missing*, samples: `./.`, `.|.` or `.`; when the default is missing, the called ones instead.
+//! - *phase*, samples: diploid calls of the other phasing than the default's (a haploid default
+//!   counts as `/`). Homozygous calls too: `1|1` and `1/1` differ.
+//! - *ploidy*, samples: haploid calls; when the default is haploid, the diploid ones instead.
+//! - *other*, haplotypes: another ALT stands there. After the set one varint allele number for all,
+//!   or a varint length and a varint for each in the order of haplotypes.
+//! - *exceptions*: a varint length, then for each varint gap, varint length, text. Half calls,
+//!   polyploid calls and prefixes. A sample here is in no other section.
+//!
+//! # Invariants
+//! No haplotype is in two sections; a missing sample has none in any; a list is used when it is not
+//! larger than the bits. [`GenotypeRow::parse`] checks all that could make a reader go astray
+//! (lengths, order, bounds, texts); counts of bytes that break the invariants are merely wrong.
+//!
+//! # Worked example
+//! Samples `0/0 0/1 ./. 1|1 0/2 1` under default `0/0`, the row of ALT 1: haplotypes 3, 6, 7 and 10
+//! carry it. With 6 samples a plane has one byte: smaller than any list of samples, while a list of
+//! one haplotype ties with two planes and wins:
+//! ```text
+//! 01          version
+//! aa          carriers bits, missing bits, phase bits, ploidy bits
+//! 29          default 0/0 (1), other list (1 << 3), one allele number (1 << 5)
+//! 06 01       6 samples, ALT 1
+//! 28 0a       carriers: haplotype 0 of samples 3 and 5; haplotype 1 of samples 1 and 3
+//! 04          missing: sample 2
+//! 08          phase: sample 3
+//! 20          ploidy: sample 5
+//! 01 09 02    other: 1 byte of list, haplotype 9 (sample 4, second), is allele 2
+//! ```
 
 pub mod array;
 pub mod cell;
+mod encode;
+mod exceptions;
+mod kernels;
+mod mask;
+mod other;
+mod row;
+mod set;
+mod sparse;
+mod varint;
 
-use crate::error::Result;
-use crate::genotype::Genotype;
+pub use encode::{EncodedRow, RecordEncoder};
+pub use mask::SampleMask;
+pub use row::{CallRef, GenotypeRow};
+
+use crate::codec::set::Form;
+use crate::codec::varint::Reader;
+use crate::genotype::Tally;
+
+/// Most samples of one block; a blob that claims more is refused.
+pub const BLOCK_SAMPLES_MAX: u32 = 1 << 20;
 
 /// Allele number that stands for `.` in [`RecordEncoder::diploid`].
 pub const MISSING: u16 = u16::MAX;
@@ -73,6 +141,19 @@ impl DefaultCall {
             Self::MissingHaploid => ".",
         }
     }
+
+    fn is_missing(self) -> bool {
+        use DefaultCall::{Missing, MissingHaploid, MissingPhased};
+        matches!(self, Missing | MissingPhased | MissingHaploid)
+    }
+
+    fn is_haploid(self) -> bool {
+        matches!(self, Self::Haploid | Self::MissingHaploid)
+    }
+
+    fn is_phased(self) -> bool {
+        matches!(self, Self::Phased | Self::MissingPhased)
+    }
 }
 
 /// Counts over samples of one ALT allele.
@@ -90,6 +171,29 @@ pub struct AlleleCounts {
     pub n_missing: i32,
     /// Samples counted, also those of a record without GT.
     pub n_samples: i32,
+}
+
+impl AlleleCounts {
+    fn of(ac: u32, an: u32, n_het: u32, n_hom_alt: u32, n_missing: u32) -> Self {
+        let int = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        Self {
+            ac: int(ac),
+            an: int(an),
+            n_het: int(n_het),
+            n_hom_alt: int(n_hom_alt),
+            n_missing: int(n_missing),
+            n_samples: 0,
+        }
+    }
+
+    /// Adds one genotype to all counts but `n_samples`.
+    pub fn add_tally(&mut self, tally: Tally) {
+        self.ac += i32::from(tally.copies);
+        self.an += i32::from(tally.called);
+        self.n_het += i32::from(tally.is_het());
+        self.n_hom_alt += i32::from(tally.is_hom_alt());
+        self.n_missing += i32::from(tally.is_missing());
+    }
 }
 
 impl std::ops::Add for AlleleCounts {
@@ -113,226 +217,80 @@ impl std::ops::AddAssign for AlleleCounts {
     }
 }
 
-/// What [`RecordEncoder::finish`] wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EncodedRow {
-    /// Counts of the row.
-    pub counts: AlleleCounts,
-    /// True when every sample has the default call: nothing was written, the row may be dropped.
-    pub is_default: bool,
+/// Version, forms and class: the first three bytes.
+struct Head {
+    default: DefaultCall,
+    carriers: Form,
+    missing: Form,
+    phase: Form,
+    ploidy: Form,
+    other: Form,
+    other_is_uniform: bool,
+    has_exceptions: bool,
 }
 
-/// Builds the rows of one record for one block, all ALTs at once; reused from record to record.
-#[derive(Debug, Default)]
-pub struct RecordEncoder {}
+impl Head {
+    const VERSION: u8 = 1;
 
-impl RecordEncoder {
-    /// An empty encoder; call [`RecordEncoder::begin`] before anything else.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    fn to_bytes(&self) -> [u8; 3] {
+        let forms = self.carriers as u8
+            | (self.missing as u8) << 2
+            | (self.phase as u8) << 4
+            | (self.ploidy as u8) << 6;
+        let class = self.default as u8
+            | (self.other as u8) << 3
+            | u8::from(self.other_is_uniform) << 5
+            | u8::from(self.has_exceptions) << 6;
+        [Self::VERSION, forms, class]
     }
 
-    /// Starts a record with `n_alts` ALT alleles in a block of `n_samples`.
-    pub fn begin(&mut self, n_samples: u32, n_alts: u16, default: DefaultCall) {
-        let _ = (n_samples, n_alts, default);
-    }
-
-    /// A diploid call without prefix; [`MISSING`] is `.`. Samples ascend; those never mentioned
-    /// have the default call, which may be mentioned too.
-    #[inline]
-    pub fn diploid(&mut self, sample: u32, a: u16, b: u16, phased: bool) {
-        let _ = (sample, a, b, phased);
-    }
-
-    /// A haploid call without prefix; [`MISSING`] is `.`.
-    #[inline]
-    pub fn haploid(&mut self, sample: u32, a: u16) {
-        let _ = (sample, a);
-    }
-
-    /// Any genotype text.
-    ///
-    /// # Errors
-    /// The text is no genotype, names an allele above `n_alts`, or samples do not ascend.
-    pub fn call(&mut self, sample: u32, text: &[u8]) -> Result<()> {
-        let _ = (sample, text);
-        Ok(())
-    }
-
-    /// Appends the blob of ALT `alt_index` (1-based; 0 for a record whose ALT is `.`) to `out`.
-    pub fn finish(&mut self, alt_index: u16, out: &mut Vec<u8>) -> EncodedRow {
-        let _ = (alt_index, out);
-        todo!()
-    }
-}
-
-/// A set of samples of one block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SampleMask {
-    words: Vec<u64>,
-    n_samples: u32,
-    ones: u32,
-}
-
-impl SampleMask {
-    /// Every one of `n_samples`.
-    #[must_use]
-    pub fn all(n_samples: u32) -> Self {
-        Self::from_indices(n_samples, 0..n_samples)
-    }
-
-    /// The samples of `indices` (0-based, any order); those outside of the block are left out.
-    #[must_use]
-    pub fn from_indices(n_samples: u32, indices: impl IntoIterator<Item = u32>) -> Self {
-        let mut words = vec![0u64; (n_samples as usize).div_ceil(64)];
-        for index in indices.into_iter().filter(|i| *i < n_samples) {
-            words[index as usize / 64] |= 1 << (index % 64);
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        if reader.byte()? != Self::VERSION {
+            return None;
         }
-        let ones = words.iter().map(|w| w.count_ones()).sum();
-        Self {
-            words,
-            n_samples,
-            ones,
+        let forms = reader.byte()?;
+        let class = reader.byte()?;
+        let default = DefaultCall::from_u8(class & 7)?;
+        if class >> 7 != 0 || default == DefaultCall::None {
+            return None;
         }
-    }
-
-    /// True when the sample is in the set.
-    #[must_use]
-    pub fn contains(&self, sample: u32) -> bool {
-        self.words
-            .get(sample as usize / 64)
-            .is_some_and(|word| word >> (sample % 64) & 1 == 1)
-    }
-
-    /// How many samples are in the set.
-    #[must_use]
-    pub fn count_ones(&self) -> u32 {
-        self.ones
-    }
-
-    /// Size of the block.
-    #[must_use]
-    pub fn n_samples(&self) -> u32 {
-        self.n_samples
-    }
-}
-
-/// Borrowed view of one blob.
-#[derive(Debug, Clone, Copy)]
-pub struct GenotypeRow<'a> {
-    n_samples: u32,
-    bytes: &'a [u8],
-}
-
-impl<'a> GenotypeRow<'a> {
-    /// Reads and checks a blob.
-    ///
-    /// # Errors
-    /// [`crate::Error::Corrupt`] when the bytes are not a blob of this version.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        Ok(Self {
-            n_samples: 0,
-            bytes,
+        Some(Self {
+            default,
+            carriers: Form::from_bits(forms)?,
+            missing: Form::from_bits(forms >> 2)?,
+            phase: Form::from_bits(forms >> 4)?,
+            ploidy: Form::from_bits(forms >> 6)?,
+            other: Form::from_bits(class >> 3)?,
+            other_is_uniform: class >> 5 & 1 == 1,
+            has_exceptions: class >> 6 & 1 == 1,
         })
     }
-
-    /// The row that is absent from the table: every sample has the default call.
-    #[must_use]
-    pub fn of_default(n_samples: u32, default: DefaultCall) -> GenotypeRow<'static> {
-        let _ = default;
-        GenotypeRow {
-            n_samples,
-            bytes: &[],
-        }
-    }
-
-    /// Size of the block.
-    #[must_use]
-    pub fn n_samples(&self) -> u32 {
-        self.n_samples
-    }
-
-    /// Which ALT of the record the row is about, 1-based.
-    #[must_use]
-    pub fn alt_index(&self) -> u16 {
-        let _ = self.bytes;
-        0
-    }
-
-    /// The call of the samples that the row does not name.
-    #[must_use]
-    pub fn default_call(&self) -> DefaultCall {
-        todo!()
-    }
-
-    /// Counts over all samples.
-    #[must_use]
-    pub fn counts(&self) -> AlleleCounts {
-        todo!()
-    }
-
-    /// Counts over the samples of `mask`.
-    #[must_use]
-    pub fn counts_in(&self, mask: &SampleMask) -> AlleleCounts {
-        let _ = mask;
-        todo!()
-    }
-
-    /// Copies of the ALT; `None` when no allele is called or there is no such sample.
-    #[must_use]
-    pub fn dosage(&self, sample: u32) -> Option<u8> {
-        let _ = sample;
-        todo!()
-    }
-
-    /// The genotype; `None` without GT or without such a sample.
-    #[must_use]
-    pub fn genotype(&self, sample: u32) -> Option<Genotype> {
-        let _ = sample;
-        todo!()
-    }
-
-    /// Calls `f` with each sample that carries the ALT and its dosage, samples ascending.
-    pub fn for_each_carrier(&self, f: impl FnMut(u32, u8)) {
-        let _ = f;
-        todo!()
-    }
-
-    /// Calls `f` with every sample (of `mask`), ascending.
-    pub fn for_each_call(&self, mask: Option<&SampleMask>, f: impl FnMut(u32, CallRef<'_>)) {
-        let _ = (mask, f);
-        todo!()
-    }
 }
 
-/// One call of a row.
-#[derive(Debug, Clone, Copy)]
-pub struct CallRef<'a> {
-    text: &'a [u8],
+/// Reads whatever a blob holds through every public reader: the body of the fuzz target, which the
+/// tests drive as well. Returns whether the bytes parsed.
+#[doc(hidden)]
+pub fn drive_genotype_row(bytes: &[u8]) -> bool {
+    let Ok(row) = GenotypeRow::parse(bytes) else {
+        return false;
+    };
+    let n = row.n_samples();
+    let half = SampleMask::from_indices(n, (0..n).step_by(2));
+    let mut text = Vec::new();
+    let _ = (row.counts(), row.counts_in(&half));
+    row.for_each_carrier(|sample, dosage| {
+        let _ = (sample, dosage);
+    });
+    row.for_each_call(Some(&half), |_, call| {
+        let _ = (call.dosage(), call.phased(), call.is_missing());
+        text.clear();
+        call.write_text(&mut text);
+    });
+    for sample in (0..n).step_by((n as usize / 16).max(1)) {
+        let _ = (row.dosage(sample), row.genotype(sample));
+    }
+    true
 }
 
-impl CallRef<'_> {
-    /// True when the record has GT at all.
-    #[must_use]
-    pub fn has_gt(&self) -> bool {
-        !self.text.is_empty()
-    }
-
-    /// Copies of the ALT; `None` when no allele is called.
-    #[must_use]
-    pub fn dosage(&self) -> Option<u8> {
-        todo!()
-    }
-
-    /// True when every allele is phased; see [`Genotype::is_phased`]. False without GT.
-    #[must_use]
-    pub fn phased(&self) -> bool {
-        todo!()
-    }
-
-    /// Appends the text of the call; nothing without GT.
-    pub fn write_text(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.text);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,39 @@
 //! Cell: the SQL value `gt`, the genotypes of one variant row over all sample blocks.
+//!
+//! # Layout
+//! ```text
+//! +---------+--------------+---------+~~~~~~+~~~~~~+
+//! | version | directory id | n_parts | part | part | …
+//! | 1 byte  | u64 LE       | varint  |      |      |
+//! +---------+--------------+---------+~~~~~~+~~~~~~+
+//! part = varint block ordinal, kind byte, then
+//!        kind 0: one byte, the default call of all samples of the block
+//!        kind 1: varint length, genotype blob (see `codec`)
+//! ```
+//! Block ordinals count the blocks of the sample directory and ascend. A cell holds nothing about
+//! the samples themselves: the directory of its id names them, in the process that made the cell.
 
+use crate::codec::varint::{self, Reader};
 use crate::codec::{DefaultCall, GenotypeRow};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Writes one cell; parts come with ascending block ordinals.
+const VERSION: u8 = 1;
+const KIND_DEFAULT: u8 = 0;
+const KIND_BLOB: u8 = 1;
+
+/// Writes one cell. The caller writes as many parts as it announced, block ordinals ascending.
+///
+/// # Examples
+/// ```
+/// use genokura_core::codec::DefaultCall;
+/// use genokura_core::codec::cell::{Cell, CellWriter};
+/// let mut bytes = Vec::new();
+/// let mut writer = CellWriter::begin(&mut bytes, 7, 1);
+/// writer.part_default(0, DefaultCall::Unphased);
+/// let cell = Cell::parse(&bytes)?;
+/// assert_eq!((cell.directory_id(), cell.n_parts()), (7, 1));
+/// # Ok::<(), genokura_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct CellWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -12,19 +42,25 @@ pub struct CellWriter<'a> {
 impl<'a> CellWriter<'a> {
     /// Appends the head of a cell with `n_parts` parts to `out`.
     pub fn begin(out: &'a mut Vec<u8>, directory_id: u64, n_parts: u32) -> Self {
-        let _ = (directory_id, n_parts);
+        out.push(VERSION);
+        out.extend_from_slice(&directory_id.to_le_bytes());
+        varint::write(n_parts, out);
         Self { out }
     }
 
     /// A block whose row is `blob`.
     pub fn part_blob(&mut self, ordinal: u32, blob: &[u8]) {
-        let _ = ordinal;
+        varint::write(ordinal, self.out);
+        self.out.push(KIND_BLOB);
+        varint::write_len(blob.len(), self.out);
         self.out.extend_from_slice(blob);
     }
 
     /// A block without a row: all its samples have the default call.
     pub fn part_default(&mut self, ordinal: u32, default: DefaultCall) {
-        let _ = (ordinal, default);
+        varint::write(ordinal, self.out);
+        self.out.push(KIND_DEFAULT);
+        self.out.push(default as u8);
     }
 }
 
@@ -41,18 +77,41 @@ pub enum Part<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Cell<'a> {
     directory_id: u64,
-    parts: &'a [u8],
+    n_parts: u32,
+    parts: Reader<'a>,
 }
 
 impl<'a> Cell<'a> {
-    /// Reads and checks a cell.
+    /// Reads and checks a cell with all its rows.
     ///
     /// # Errors
-    /// [`crate::Error::Corrupt`] when the bytes are not a cell of this version.
+    /// [`Error::Corrupt`] when the bytes are not a cell of this version, or hold a blob that is not.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        let corrupt = |reason| move || Error::corrupt("genotype cell", reason);
+        let mut reader = Reader::new(bytes);
+        if reader.byte() != Some(VERSION) {
+            return Err(corrupt("unknown version")());
+        }
+        let directory_id = reader.u64_le().ok_or_else(corrupt("directory id"))?;
+        let n_parts = reader.varint().ok_or_else(corrupt("number of parts"))?;
+        let parts = reader;
+        let mut next = 0;
+        for _ in 0..n_parts {
+            let (ordinal, _) = part(&mut reader, true)?;
+            if ordinal < next {
+                return Err(corrupt("blocks do not ascend")());
+            }
+            next = ordinal
+                .checked_add(1)
+                .ok_or_else(corrupt("block ordinal"))?;
+        }
+        if !reader.is_empty() {
+            return Err(corrupt("bytes after the end")());
+        }
         Ok(Self {
-            directory_id: 0,
-            parts: bytes,
+            directory_id,
+            n_parts,
+            parts,
         })
     }
 
@@ -62,9 +121,95 @@ impl<'a> Cell<'a> {
         self.directory_id
     }
 
-    /// Block ordinal in the directory and content of each part, in written order.
+    /// How many parts there are.
+    #[must_use]
+    pub fn n_parts(&self) -> u32 {
+        self.n_parts
+    }
+
+    /// Block ordinal in the directory and content of each part, ordinals ascending.
     pub fn parts(&self) -> impl Iterator<Item = (u32, Part<'a>)> + use<'a> {
-        let _ = self.parts;
-        std::iter::empty()
+        let mut reader = self.parts;
+        (0..self.n_parts).map_while(move |_| part(&mut reader, false).ok())
+    }
+}
+
+fn part<'a>(reader: &mut Reader<'a>, check: bool) -> Result<(u32, Part<'a>)> {
+    let corrupt = |reason| move || Error::corrupt("genotype cell", reason);
+    let ordinal = reader.varint().ok_or_else(corrupt("block ordinal"))?;
+    let part = match reader.byte() {
+        Some(KIND_DEFAULT) => reader
+            .byte()
+            .and_then(DefaultCall::from_u8)
+            .map(Part::Default)
+            .ok_or_else(corrupt("default call"))?,
+        Some(KIND_BLOB) => {
+            let blob = reader.prefixed().ok_or_else(corrupt("length of a blob"))?;
+            Part::Row(GenotypeRow::read(blob, check)?)
+        }
+        _ => return Err(corrupt("kind of a part")()),
+    };
+    Ok((ordinal, part))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::codec::RecordEncoder;
+    use proptest::prelude::*;
+
+    fn singleton(n_samples: u32, sample: u32) -> Vec<u8> {
+        let mut encoder = RecordEncoder::new();
+        encoder.begin(n_samples, 1, DefaultCall::Unphased);
+        encoder.diploid(sample, 0, 1, false);
+        let mut blob = Vec::new();
+        encoder.finish(1, &mut blob);
+        blob
+    }
+
+    fn cell() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = CellWriter::begin(&mut bytes, 0x0102, 3);
+        writer.part_default(0, DefaultCall::Phased);
+        writer.part_blob(1, &singleton(100, 7));
+        writer.part_default(200, DefaultCall::None);
+        bytes
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let mut expected = vec![1, 2, 1, 0, 0, 0, 0, 0, 0, 3];
+        expected.extend([0, 0, 2]);
+        expected.extend([1, 1, 7, 0x01, 0x01, 0x01, 100, 0x01, 0x01, 0x0f]);
+        expected.extend([0xc8, 0x01, 0, 0]);
+        assert_eq!(cell(), expected);
+    }
+
+    #[test]
+    fn parts_come_back() {
+        let bytes = cell();
+        let cell = Cell::parse(&bytes).unwrap();
+        assert_eq!(cell.directory_id(), 0x0102);
+        let parts: Vec<_> = cell.parts().collect();
+        assert!(matches!(parts[0], (0, Part::Default(DefaultCall::Phased))));
+        assert!(matches!(&parts[1], (1, Part::Row(row)) if row.dosage(7) == Some(1)));
+        assert!(matches!(parts[2], (200, Part::Default(DefaultCall::None))));
+        assert_eq!(parts.len(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_cells_never_panic(at: prop::sample::Index, byte: u8, cut: prop::sample::Index, random in prop::collection::vec(any::<u8>(), 0..40)) {
+            let mut bytes = cell();
+            prop_assert!(Cell::parse(&bytes[..cut.index(bytes.len())]).is_err());
+            let at = at.index(bytes.len());
+            bytes[at] ^= byte;
+            for bytes in [&bytes, &random] {
+                if let Ok(cell) = Cell::parse(bytes) {
+                    prop_assert_eq!(cell.parts().count() as u32, cell.n_parts());
+                }
+            }
+        }
     }
 }

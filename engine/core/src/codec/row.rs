@@ -1,0 +1,519 @@
+//! Row: one blob read without unpacking it.
+
+use crate::codec::exceptions::{self, Exceptions};
+use crate::codec::kernels::{self, low_bits};
+use crate::codec::mask::SampleMask;
+use crate::codec::other::Other;
+use crate::codec::set::{HapSet, SampleSet};
+use crate::codec::varint::Reader;
+use crate::codec::{AlleleCounts, BLOCK_SAMPLES_MAX, DefaultCall, Head, MISSING};
+use crate::error::{Error, Result};
+use crate::genotype::{Genotype, separator, write_allele};
+
+/// Borrowed view of one blob, or of the row that is absent because it is all default.
+#[derive(Debug, Clone, Copy)]
+pub struct GenotypeRow<'a> {
+    n_samples: u32,
+    alt_index: u16,
+    default: DefaultCall,
+    carriers: HapSet<'a>,
+    missing: SampleSet<'a>,
+    phase: SampleSet<'a>,
+    ploidy: SampleSet<'a>,
+    other: Other<'a>,
+    exceptions: Exceptions<'a>,
+}
+
+impl<'a> GenotypeRow<'a> {
+    /// Reads and checks a blob. Whatever parses can be counted and decoded without panic.
+    ///
+    /// # Cost
+    /// One pass over lists, none over bit planes.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the bytes are not a blob of this version.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        Self::read(bytes, true)
+    }
+
+    /// [`GenotypeRow::parse`] of bytes that were checked before.
+    pub(crate) fn read(bytes: &'a [u8], check: bool) -> Result<Self> {
+        let corrupt = |reason| move || Error::corrupt("genotype blob", reason);
+        let mut reader = Reader::new(bytes);
+        let r = &mut reader;
+        let head = Head::read(r).ok_or_else(corrupt("unknown version or flags"))?;
+        let n = r
+            .varint()
+            .filter(|n| *n <= BLOCK_SAMPLES_MAX)
+            .ok_or_else(corrupt("number of samples"))?;
+        let alt_index = r
+            .varint_u16()
+            .filter(|alt| *alt != MISSING)
+            .ok_or_else(corrupt("ALT number"))?;
+        let carriers = HapSet::read(r, head.carriers, n, check).ok_or_else(corrupt("carriers"))?;
+        let mut set =
+            |form, what| SampleSet::read(&mut *r, form, n, check).ok_or_else(corrupt(what));
+        let missing = set(head.missing, "missing samples")?;
+        let phase = set(head.phase, "phase")?;
+        let ploidy = set(head.ploidy, "ploidy")?;
+        let other = Other::read(&mut reader, head.other, head.other_is_uniform, n, check)
+            .ok_or_else(corrupt("other ALT alleles"))?;
+        let exceptions = match (head.has_exceptions, check) {
+            (false, _) => Some(Exceptions::EMPTY),
+            (true, true) => reader.prefixed().and_then(|b| Exceptions::parse(b, n)),
+            (true, false) => reader.prefixed().map(Exceptions::trusted),
+        };
+        let exceptions = exceptions.ok_or_else(corrupt("exceptions"))?;
+        if !reader.is_empty() {
+            return Err(corrupt("bytes after the end")());
+        }
+        Ok(Self {
+            n_samples: n,
+            alt_index,
+            default: head.default,
+            carriers,
+            missing,
+            phase,
+            ploidy,
+            other,
+            exceptions,
+        })
+    }
+
+    /// The row that is absent from the table: every sample has the default call.
+    #[must_use]
+    pub fn of_default(n_samples: u32, default: DefaultCall) -> GenotypeRow<'static> {
+        GenotypeRow {
+            n_samples,
+            alt_index: 0,
+            default,
+            carriers: HapSet::Empty,
+            missing: SampleSet::Empty,
+            phase: SampleSet::Empty,
+            ploidy: SampleSet::Empty,
+            other: Other::EMPTY,
+            exceptions: Exceptions::EMPTY,
+        }
+    }
+
+    /// Size of the block.
+    #[must_use]
+    pub fn n_samples(&self) -> u32 {
+        self.n_samples
+    }
+
+    /// Which ALT of the record the row is about, 1-based; 0 for ALT `.` and for default rows.
+    #[must_use]
+    pub fn alt_index(&self) -> u16 {
+        self.alt_index
+    }
+
+    /// The call of the samples that the row does not name.
+    #[must_use]
+    pub fn default_call(&self) -> DefaultCall {
+        self.default
+    }
+
+    /// Counts over all samples. No call is decoded.
+    #[must_use]
+    pub fn counts(&self) -> AlleleCounts {
+        self.count(None)
+    }
+
+    /// Counts over the samples of `mask`.
+    #[must_use]
+    pub fn counts_in(&self, mask: &SampleMask) -> AlleleCounts {
+        let is_whole = mask.n_samples() == self.n_samples && mask.is_all();
+        self.count((!is_whole).then_some(mask))
+    }
+
+    /// Copies of the ALT; `None` when no allele is called or there is no such sample.
+    #[must_use]
+    pub fn dosage(&self, sample: u32) -> Option<u8> {
+        self.call(sample)?.dosage()
+    }
+
+    /// The genotype; `None` without GT or without such a sample.
+    #[must_use]
+    pub fn genotype(&self, sample: u32) -> Option<Genotype> {
+        let mut text = Vec::new();
+        self.call(sample)?.write_text(&mut text);
+        Genotype::parse(&text).ok()
+    }
+
+    /// The call of a sample; `None` when there is no such sample.
+    ///
+    /// # Cost
+    /// Lists are read up to the sample; for many samples use [`GenotypeRow::for_each_call`].
+    #[must_use]
+    pub fn call(&self, sample: u32) -> Option<CallRef<'a>> {
+        if sample >= self.n_samples {
+            return None;
+        }
+        if let Some(text) = self.exceptions.find(sample) {
+            return Some(CallRef::exception(text, self.alt_index));
+        }
+        let carried = self.carriers.of_sample(sample);
+        Some(self.regular(
+            Sample {
+                missing: self.missing.contains(sample) != self.default.is_missing(),
+                haploid: self.ploidy.contains(sample) != self.default.is_haploid(),
+                phased: self.phase.contains(sample) != self.default.is_phased(),
+            },
+            [carried.0, carried.1],
+            self.other.of_sample(sample).into(),
+        ))
+    }
+
+    /// Calls `f` with each sample that carries the ALT and its dosage, samples ascending.
+    pub fn for_each_carrier(&self, mut f: impl FnMut(u32, u8)) {
+        if self.exceptions.is_empty() {
+            return self.carriers.for_each_sample(f);
+        }
+        let dosages = self
+            .exceptions
+            .iter()
+            .map(|(sample, text)| (sample, exceptions::tally(text, self.alt_index).copies));
+        let mut carrying = dosages.filter(|(_, dosage)| *dosage > 0).peekable();
+        self.carriers.for_each_sample(|sample, dosage| {
+            while let Some((s, d)) = carrying.next_if(|(s, _)| *s < sample) {
+                f(s, d);
+            }
+            f(sample, dosage);
+        });
+        carrying.for_each(|(s, d)| f(s, d));
+    }
+
+    /// Calls `f` with every sample (of `mask`) and its call, samples ascending.
+    pub fn for_each_call(&self, mask: Option<&SampleMask>, mut f: impl FnMut(u32, CallRef<'a>)) {
+        let mut frames = Frames::new(self);
+        let mut others = self.other.alleles();
+        let mut exceptional = self.exceptions.iter();
+        while let Some(frame) = frames.next() {
+            let mut alleles = [[0u16; 2]; 64];
+            kernels::for_each_bit(frame.other.0 | frame.other.1, 0, |bit| {
+                let slot = &mut alleles[bit as usize];
+                if frame.other.0 >> bit & 1 == 1 {
+                    slot[0] = others.next();
+                }
+                if frame.other.1 >> bit & 1 == 1 {
+                    slot[1] = others.next();
+                }
+            });
+            let wanted = mask.map_or(u64::MAX, |mask| mask.word(frame.index));
+            kernels::for_each_bit(frame.valid, 0, |bit| {
+                let sample = frame.index * 64 + bit;
+                let is_exception = frame.exceptional >> bit & 1 == 1;
+                let text = if is_exception {
+                    exceptional.next()
+                } else {
+                    None
+                };
+                if wanted >> bit & 1 == 0 {
+                    return;
+                }
+                f(
+                    sample,
+                    match text {
+                        Some((_, text)) => CallRef::exception(text, self.alt_index),
+                        None => self.regular(
+                            frame.sample(bit),
+                            frame.carried(bit),
+                            alleles[bit as usize],
+                        ),
+                    },
+                );
+            });
+        }
+    }
+
+    fn regular(&self, sample: Sample, carried: [bool; 2], other: [u16; 2]) -> CallRef<'a> {
+        let allele = |h: usize| match (sample.missing, carried[h]) {
+            (true, _) => MISSING,
+            (false, true) => self.alt_index,
+            (false, false) => other[h],
+        };
+        CallRef {
+            alleles: [allele(0), allele(1)],
+            shape: match (self.default, sample.haploid) {
+                (DefaultCall::None, _) => Shape::NoGt,
+                (_, true) => Shape::Haploid,
+                (_, false) => Shape::Diploid,
+            },
+            phased: sample.phased,
+            alt_index: self.alt_index,
+            text: &[],
+        }
+    }
+
+    fn count(&self, mask: Option<&SampleMask>) -> AlleleCounts {
+        let n = match mask {
+            None => self.n_samples,
+            Some(mask) if mask.n_samples() <= self.n_samples => mask.count_ones(),
+            Some(mask) => mask
+                .iter()
+                .take_while(|s| *s < self.n_samples)
+                .fold(0, |n, _| n + 1),
+        };
+        let (mut counts, n_exceptions) = self.count_exceptions(mask);
+        counts += if self.default == DefaultCall::None {
+            AlleleCounts::default()
+        } else if self.ploidy.is_empty() {
+            self.count_one_ploidy(mask, n.saturating_sub(n_exceptions))
+        } else {
+            self.count_frames(mask)
+        };
+        counts.n_samples = i32::try_from(n).unwrap_or(i32::MAX);
+        counts
+    }
+
+    fn count_exceptions(&self, mask: Option<&SampleMask>) -> (AlleleCounts, u32) {
+        let mut counts = AlleleCounts::default();
+        let mut n = 0;
+        for (sample, text) in self.exceptions.iter() {
+            if mask.is_none_or(|mask| mask.contains(sample)) {
+                counts.add_tally(exceptions::tally(text, self.alt_index));
+                n += 1;
+            }
+        }
+        (counts, n)
+    }
+
+    /// Counts of the regular calls, of which there are `n`, when all have the default's ploidy.
+    fn count_one_ploidy(&self, mask: Option<&SampleMask>, n: u32) -> AlleleCounts {
+        let (copies, pairs) = self.carriers.count(mask);
+        let unlike = self.missing.count(mask);
+        let n_missing = if self.default.is_missing() {
+            n.saturating_sub(unlike)
+        } else {
+            unlike
+        };
+        let called = n.saturating_sub(n_missing);
+        if self.default.is_haploid() {
+            AlleleCounts::of(copies, called, 0, copies, n_missing)
+        } else {
+            let het = copies.saturating_sub(2 * pairs);
+            AlleleCounts::of(copies, 2 * called, het, pairs, n_missing)
+        }
+    }
+
+    /// Counts of the regular calls, whatever their ploidy.
+    fn count_frames(&self, mask: Option<&SampleMask>) -> AlleleCounts {
+        let mut counts = AlleleCounts::default();
+        let mut frames = Frames::new(self);
+        while let Some(frame) = frames.next() {
+            let wanted = mask.map_or(u64::MAX, |mask| mask.word(frame.index));
+            counts += frame.count(wanted);
+        }
+        counts
+    }
+}
+
+/// What the sets say of one regular sample.
+struct Sample {
+    missing: bool,
+    haploid: bool,
+    phased: bool,
+}
+
+/// All sets of a row for 64 samples.
+struct Frame {
+    index: u32,
+    valid: u64,
+    exceptional: u64,
+    missing: u64,
+    haploid: u64,
+    phased: u64,
+    carriers: (u64, u64),
+    other: (u64, u64),
+}
+
+impl Frame {
+    fn sample(&self, bit: u32) -> Sample {
+        Sample {
+            missing: self.missing >> bit & 1 == 1,
+            haploid: self.haploid >> bit & 1 == 1,
+            phased: self.phased >> bit & 1 == 1,
+        }
+    }
+
+    fn carried(&self, bit: u32) -> [bool; 2] {
+        [
+            self.carriers.0 >> bit & 1 == 1,
+            self.carriers.1 >> bit & 1 == 1,
+        ]
+    }
+
+    fn count(&self, wanted: u64) -> AlleleCounts {
+        let regular = self.valid & !self.exceptional & wanted;
+        let called = regular & !self.missing;
+        let haploid = called & self.haploid;
+        let diploid = called & !self.haploid;
+        let (a, b) = (self.carriers.0 & called, self.carriers.1 & diploid);
+        AlleleCounts::of(
+            a.count_ones() + b.count_ones(),
+            2 * diploid.count_ones() + haploid.count_ones(),
+            ((a ^ b) & diploid).count_ones(),
+            (a & b).count_ones() + (a & haploid).count_ones(),
+            (regular & self.missing).count_ones(),
+        )
+    }
+}
+
+/// The frames of a row in order.
+struct Frames<'a> {
+    n_samples: u32,
+    default: DefaultCall,
+    index: u32,
+    carriers: crate::codec::set::HapWords<'a>,
+    other: crate::codec::set::HapWords<'a>,
+    missing: crate::codec::set::SampleWords<'a>,
+    phase: crate::codec::set::SampleWords<'a>,
+    ploidy: crate::codec::set::SampleWords<'a>,
+    exceptions: std::iter::Peekable<exceptions::Iter<'a>>,
+}
+
+impl<'a> Frames<'a> {
+    fn new(row: &GenotypeRow<'a>) -> Self {
+        Self {
+            n_samples: row.n_samples,
+            default: row.default,
+            index: 0,
+            carriers: row.carriers.words(),
+            other: row.other.haps.words(),
+            missing: row.missing.words(),
+            phase: row.phase.words(),
+            ploidy: row.ploidy.words(),
+            exceptions: row.exceptions.iter().peekable(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Frame> {
+        let index = self.index;
+        let first = index.checked_mul(64)?;
+        let left = self.n_samples.checked_sub(first).filter(|n| *n > 0)?;
+        self.index += 1;
+        let all_if = |is: bool| if is { u64::MAX } else { 0 };
+        let mut exceptional = 0;
+        while let Some((sample, _)) = self.exceptions.next_if(|(s, _)| s / 64 <= index) {
+            exceptional |= 1 << (sample % 64);
+        }
+        Some(Frame {
+            index,
+            valid: low_bits(left),
+            exceptional,
+            missing: self.missing.word(index) ^ all_if(self.default.is_missing()),
+            haploid: self.ploidy.word(index) ^ all_if(self.default.is_haploid()),
+            phased: self.phase.word(index) ^ all_if(self.default.is_phased()),
+            carriers: self.carriers.words(index),
+            other: self.other.words(index),
+        })
+    }
+}
+
+/// How a call is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    NoGt,
+    Haploid,
+    Diploid,
+    Exception,
+}
+
+/// One call of a row.
+#[derive(Debug, Clone, Copy)]
+pub struct CallRef<'a> {
+    alleles: [u16; 2],
+    shape: Shape,
+    phased: bool,
+    alt_index: u16,
+    text: &'a [u8],
+}
+
+impl<'a> CallRef<'a> {
+    fn exception(text: &'a [u8], alt_index: u16) -> Self {
+        Self {
+            alleles: [MISSING; 2],
+            shape: Shape::Exception,
+            phased: false,
+            alt_index,
+            text,
+        }
+    }
+
+    /// True when the record has GT at all.
+    #[must_use]
+    pub fn has_gt(&self) -> bool {
+        self.shape != Shape::NoGt
+    }
+
+    /// Copies of the ALT; `None` when no allele is called.
+    #[inline]
+    #[must_use]
+    pub fn dosage(&self) -> Option<u8> {
+        let [a, b] = self
+            .alleles
+            .map(|allele| u8::from(allele == self.alt_index && allele != 0));
+        match self.shape {
+            Shape::NoGt => None,
+            Shape::Exception => exceptions::tally(self.text, self.alt_index).dosage(),
+            _ if self.alleles[0] == MISSING => None,
+            Shape::Haploid => Some(a),
+            Shape::Diploid => Some(a + b),
+        }
+    }
+
+    /// True when any allele is missing; see [`Genotype::is_missing`]. False without GT.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        match self.shape {
+            Shape::NoGt => false,
+            Shape::Exception => exceptions::tally(self.text, self.alt_index).is_missing(),
+            Shape::Haploid | Shape::Diploid => self.alleles[0] == MISSING,
+        }
+    }
+
+    /// True when every allele is phased; see [`Genotype::is_phased`]. False without GT.
+    #[must_use]
+    pub fn phased(&self) -> bool {
+        match self.shape {
+            Shape::NoGt => false,
+            Shape::Haploid => true,
+            Shape::Diploid => self.phased,
+            Shape::Exception => exceptions::is_phased(self.text),
+        }
+    }
+
+    /// What the call adds to the counts of the ALT; nothing without GT.
+    #[must_use]
+    pub fn tally(&self) -> crate::genotype::Tally {
+        let ploidy = match self.shape {
+            Shape::NoGt => 0,
+            Shape::Haploid => 1,
+            Shape::Diploid => 2,
+            Shape::Exception => return exceptions::tally(self.text, self.alt_index),
+        };
+        let mut tally = crate::genotype::Tally::default();
+        for allele in &self.alleles[..ploidy] {
+            tally.add((*allele != MISSING).then_some(*allele), self.alt_index);
+        }
+        tally
+    }
+
+    /// Appends the text of the call as the VCF had it; nothing without GT.
+    pub fn write_text(&self, out: &mut Vec<u8>) {
+        let [a, b] = self
+            .alleles
+            .map(|allele| (allele != MISSING).then_some(allele));
+        match self.shape {
+            Shape::NoGt => {}
+            Shape::Exception => out.extend_from_slice(self.text),
+            Shape::Haploid => write_allele(a, out),
+            Shape::Diploid => {
+                write_allele(a, out);
+                out.push(separator(self.phased));
+                write_allele(b, out);
+            }
+        }
+    }
+}

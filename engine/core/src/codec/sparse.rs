@@ -1,0 +1,132 @@
+//! Sparse: an ascending list of numbers as gaps.
+//!
+//! The first number is stored as it is, each further one as `number - previous - 1`, all varints.
+//! A list cannot hold a number twice, whatever its bytes are.
+
+use crate::codec::varint::{self, Reader};
+
+/// A checked list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct List<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> List<'a> {
+    /// The list in `bytes`; `None` unless it has numbers, all of them below `limit`.
+    pub(crate) fn parse(bytes: &'a [u8], limit: u32) -> Option<Self> {
+        let list = Self { bytes };
+        let last = list.last()?;
+        (last < u64::from(limit)).then_some(list)
+    }
+
+    /// The list in bytes that were checked before.
+    pub(crate) fn trusted(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    fn last(&self) -> Option<u64> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        if self.bytes.iter().fold(0, |all, byte| all | byte) < 0x80 {
+            let gaps: u64 = self.bytes.iter().map(|byte| u64::from(*byte)).sum();
+            return Some(gaps + self.bytes.len() as u64 - 1);
+        }
+        let mut reader = Reader::new(self.bytes);
+        let mut next = 0u64;
+        while !reader.is_empty() {
+            next += u64::from(reader.varint()?) + 1;
+        }
+        Some(next - 1)
+    }
+
+    /// How many numbers there are: each has one byte without the high bit.
+    pub(crate) fn len(&self) -> u32 {
+        let ends = self.bytes.iter().map(|byte| u64::from(byte >> 7 ^ 1));
+        u32::try_from(ends.sum::<u64>()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn iter(&self) -> Iter<'a> {
+        Iter {
+            reader: Reader::new(self.bytes),
+            next: 0,
+        }
+    }
+
+    pub(crate) fn contains(&self, number: u32) -> bool {
+        self.iter().find(|n| *n >= number) == Some(number)
+    }
+}
+
+/// Numbers of a list, ascending.
+#[derive(Debug, Clone)]
+pub(crate) struct Iter<'a> {
+    reader: Reader<'a>,
+    next: u32,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        let gap = self.reader.varint()?;
+        let number = self.next.wrapping_add(gap);
+        self.next = number.wrapping_add(1);
+        Some(number)
+    }
+}
+
+/// Bytes of the list of `numbers`, which ascend.
+pub(crate) fn encoded_len(numbers: &[u32]) -> usize {
+    let mut next = 0;
+    let mut bytes = 0;
+    for number in numbers {
+        bytes += varint::len(number - next);
+        next = number + 1;
+    }
+    bytes
+}
+
+/// Appends the list of `numbers`, which ascend.
+pub(crate) fn encode(numbers: &[u32], out: &mut Vec<u8>) {
+    let mut next = 0;
+    for number in numbers {
+        varint::write(number - next, out);
+        next = number + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn lists_round_trip(set in prop::collection::btree_set(0u32..100_000, 1..200)) {
+            let numbers: Vec<u32> = set.into_iter().collect();
+            let mut bytes = Vec::new();
+            encode(&numbers, &mut bytes);
+            prop_assert_eq!(bytes.len(), encoded_len(&numbers));
+            let last = *numbers.last().unwrap();
+            prop_assert!(List::parse(&bytes, last).is_none());
+            let list = List::parse(&bytes, last + 1).unwrap();
+            prop_assert_eq!(list.len() as usize, numbers.len());
+            prop_assert_eq!(list.iter().collect::<Vec<_>>(), numbers.clone());
+            prop_assert!(numbers.iter().all(|n| list.contains(*n)));
+            prop_assert_eq!(list.contains(50_000), numbers.contains(&50_000));
+        }
+
+        #[test]
+        fn what_parses_stays_below_the_limit(bytes in prop::collection::vec(any::<u8>(), 0..30), limit in 0u32..5000) {
+            if let Some(list) = List::parse(&bytes, limit) {
+                let numbers: Vec<u32> = list.iter().collect();
+                prop_assert!(numbers.is_sorted_by(|a, b| a < b));
+                prop_assert!(numbers.iter().all(|n| *n < limit));
+                prop_assert_eq!(numbers.len(), list.len() as usize);
+            }
+        }
+    }
+}
