@@ -355,14 +355,14 @@ fn bases_type(reference: &[u8], alternate: &[u8]) -> VariantType {
 ///
 /// | ALT | last base |
 /// |---|---|
-/// | bases, `*`, breakend, `<INS>` | `pos + len(ref) - 1` |
-/// | `<DEL>`, `<DUP>`, `<INV>`, `<CNV>` and their subtypes, other symbolic | `pos + abs(svlen)`; without SVLEN `end` |
-/// | `.`, `<*>`, `<NON_REF>` | `end` (reference block) |
+/// | bases, `*`, breakend, `<INS>` | `pos + len(ref) - 1`, whatever END says |
+/// | `<DEL>`, `<DUP>`, `<INV>`, `<CNV>` and their subtypes, `<CN0>` | `pos + abs(svlen)`; without SVLEN `end` |
+/// | other symbolic, `.`, `<*>`, `<NON_REF>` | `end` |
 ///
-/// SVLEN goes before END since it belongs to the one ALT, while END is the furthest of all; where
-/// they agree it does not matter. A value that is absent, 0 (SVLEN) or before the end of REF (END)
-/// does not count; then REF decides. An END left beside an insertion or breakend does not stretch
-/// it: what it marks there is the other side (samtools/htslib#2019).
+/// SVLEN goes before END since it belongs to the one ALT, while END is the furthest of all; but an
+/// END one base short of SVLEN wins: its writer counts SVLEN from `pos` itself
+/// (samtools/htslib#2019). A value that is absent, 0 (SVLEN) or before the end of REF (END) does not
+/// count; then REF decides.
 #[must_use]
 pub fn end_pos(
     pos: i32,
@@ -376,10 +376,15 @@ pub fn end_pos(
     let of_ref = pos.saturating_add(length.max(1) - 1);
     let of_svlen = svlen.filter(|length| *length != 0);
     let of_svlen = of_svlen.map(|length| pos.saturating_add(length.saturating_abs()));
+    let end_is_one_short = of_svlen.zip(end).is_some_and(|(last, end)| end == last - 1);
     let last = match AlleleKind::of(alternate) {
         AlleleKind::Missing | AlleleKind::Unspecified => end,
-        AlleleKind::Symbolic if symbolic_type(alternate) == VariantType::SvIns => None,
-        AlleleKind::Symbolic => of_svlen.or(end),
+        AlleleKind::Symbolic => match symbolic_type(alternate) {
+            VariantType::SvIns => None,
+            VariantType::Symbolic => end,
+            _ if end_is_one_short => end,
+            _ => of_svlen.or(end),
+        },
         AlleleKind::Bases | AlleleKind::SpanningDeletion | AlleleKind::Breakend => None,
     };
     i32::try_from(last.unwrap_or(of_ref).max(of_ref)).unwrap_or(i32::MAX)
@@ -524,6 +529,9 @@ mod tests {
             ("A", "<DEL>", None, Some(150), 150),
             ("A", "<DEL>", Some(50), Some(900), 150),
             ("A", "<DEL>", None, Some(7), 100),
+            ("N", "<DEL>", Some(7000), Some(7099), 7099),
+            ("A", "<FOO>", Some(50), Some(120), 120),
+            ("A", "<CN0>", None, Some(120), 120),
             ("A", "<DUP:TANDEM>", Some(20), None, 120),
             ("A", "<CNV:TR>", Some(20), None, 120),
             ("A", "<INV>", Some(0), Some(130), 130),
