@@ -5,17 +5,21 @@
 //!
 //! # Layout
 //! ```text
-//! +---------+----------+----------+-----------+-----------+~~~~~~~~~~+~~~~~~~~~+~~~~~~~+~~~~~~~~+~~~~~~~+~~~~~~~~~~~~+
-//! | version | forms    | class    | n_samples | alt_index | carriers | missing | phase | ploidy | other | exceptions |
-//! | 1 byte  | 1 byte   | 1 byte   | varint    | varint    | each section only when its form is not "empty"           |
-//! +---------+----------+----------+-----------+-----------+~~~~~~~~~~+~~~~~~~~~+~~~~~~~+~~~~~~~~+~~~~~~~+~~~~~~~~~~~~+
+//! +---------+--------+--------+-----------+-----------+
+//! | version | forms  | class  | n_samples | alt_index |
+//! | 1 byte  | 1 byte | 1 byte | varint    | varint    |
+//! +---------+--------+--------+-----------+-----------+
+//! +~~~~~~~~~~+~~~~~~~~~+~~~~~~~+~~~~~~~~+~~~~~~~+~~~~~~~~~~~~+
+//! | carriers | missing | phase | ploidy | other | exceptions |   each only when not empty
+//! +~~~~~~~~~~+~~~~~~~~~+~~~~~~~+~~~~~~~~+~~~~~~~+~~~~~~~~~~~~+
 //! version   1
 //! forms     bits 0-1 carriers, 2-3 missing, 4-5 phase, 6-7 ploidy: 0 empty, 1 list, 2 bits
 //! class     bits 0-2 default call, 3-4 form of other, 5 other has one allele number for all,
 //!           6 exceptions follow, 7 zero
-//! list      varint bytes, then ascending numbers as varint gaps (first as it is, then n - previous - 1)
-//! bits      of samples: one plane of ceil(n_samples / 8) bytes, sample 0 in the lowest bit of byte 0;
-//!           of haplotypes: two planes, haplotypes 0 of all samples, then haplotypes 1
+//! list      varint bytes, then ascending numbers as varint gaps (the first as it is, then
+//!           number - previous - 1)
+//! bits      of samples: one plane of ceil(n_samples / 8) bytes, sample 0 in the lowest bit of
+//!           byte 0; of haplotypes: two planes, haplotypes 0 of all samples, then haplotypes 1
 //! ```
 //! Sections, each over samples (`s`) or haplotypes (`2 s + h`, where `h` is the place in the text;
 //! a haploid call has `h = 0` only):

@@ -582,18 +582,20 @@ impl<'a> ArrayRow<'a> {
     }
 
     /// The value of a sample that has exactly one whole number; else `None`.
+    #[inline]
     #[must_use]
     pub fn integer_scalar(&self, sample: u32) -> Option<i32> {
-        match self.span(sample)? {
+        match self.place(sample)? {
             (start, 1) if self.kind == ArrayKind::Integer => self.integer(start),
             _ => None,
         }
     }
 
     /// The value of a sample that has exactly one float; else `None`.
+    #[inline]
     #[must_use]
     pub fn float_scalar(&self, sample: u32) -> Option<f32> {
-        match self.span(sample)? {
+        match self.place(sample)? {
             (start, 1) if self.kind == ArrayKind::Float => self.float(start),
             _ => None,
         }
@@ -625,8 +627,15 @@ impl<'a> ArrayRow<'a> {
     }
 
     /// Index of the first value of a sample and how many it has; `None` when it is absent.
-    #[inline]
     fn span(&self, sample: u32) -> Option<(usize, usize)> {
+        let (start, count) = self.place(sample)?;
+        let is_absent = count == 0 || count == 1 && self.is_lone_missing(start);
+        (!is_absent).then_some((start, count))
+    }
+
+    /// [`ArrayRow::span`], but an absent sample may also show as one missing value or as none.
+    #[inline]
+    fn place(&self, sample: u32) -> Option<(usize, usize)> {
         if sample >= self.n_samples {
             return None;
         }
@@ -635,16 +644,14 @@ impl<'a> ArrayRow<'a> {
             Some(plane) if kernels::bit(plane, sample) => kernels::rank(plane, sample),
             Some(_) => return None,
         } as usize;
-        let (start, count) = match self.counts {
+        Some(match self.counts {
             Counts::Fixed(count) => (stored * count, count),
             Counts::Each {
                 sums,
                 counts,
                 width,
             } => each_span(sums, counts, width, stored),
-        };
-        let is_absent = count == 0 || count == 1 && self.is_lone_missing(start);
-        (!is_absent).then_some((start, count))
+        })
     }
 
     /// A single missing number is how an absent sample is stored without a presence plane.

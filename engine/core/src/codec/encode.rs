@@ -237,7 +237,6 @@ impl RecordEncoder {
         self.others.clear();
         self.other_alleles.clear();
         let wanted = u64::from(alt_index);
-        self.carriers.reserve(self.alts.len());
         for alt in &self.alts {
             let (hap, allele) = unpack(*alt);
             if alt & 0xffff == wanted {
