@@ -43,14 +43,20 @@ const PICTURES: &[Picture] = &[
         onset: (28, 50),
         penetrance: 0.75,
         women_only: true,
-        terms: &[(("HP:0003002", "Breast carcinoma"), 0.8), (("HP:0100615", "Ovarian neoplasm"), 0.3)],
+        terms: &[
+            (("HP:0003002", "Breast carcinoma"), 0.8),
+            (("HP:0100615", "Ovarian neoplasm"), 0.3),
+        ],
     },
     Picture {
         condition: "OMIM:612555",
         onset: (30, 52),
         penetrance: 0.7,
         women_only: true,
-        terms: &[(("HP:0003002", "Breast carcinoma"), 0.8), (("HP:0100615", "Ovarian neoplasm"), 0.15)],
+        terms: &[
+            (("HP:0003002", "Breast carcinoma"), 0.8),
+            (("HP:0100615", "Ovarian neoplasm"), 0.15),
+        ],
     },
     Picture {
         condition: "OMIM:143890",
@@ -88,14 +94,20 @@ const PICTURES: &[Picture] = &[
         onset: (5, 45),
         penetrance: 0.85,
         women_only: false,
-        terms: &[(("HP:0002664", "Neoplasm"), 1.0), (("HP:0003002", "Breast carcinoma"), 0.3)],
+        terms: &[
+            (("HP:0002664", "Neoplasm"), 1.0),
+            (("HP:0003002", "Breast carcinoma"), 0.3),
+        ],
     },
     Picture {
         condition: "OMIM:603903",
         onset: (0, 2),
         penetrance: 1.0,
         women_only: false,
-        terms: &[(("HP:0001903", "Anemia"), 1.0), (("HP:0002027", "Abdominal pain"), 0.5)],
+        terms: &[
+            (("HP:0001903", "Anemia"), 1.0),
+            (("HP:0002027", "Abdominal pain"), 0.5),
+        ],
     },
     Picture {
         condition: "OMIM:220290",
@@ -141,7 +153,15 @@ impl Cohort {
         for person in self.people() {
             let id = |parent: Option<usize>| parent.map_or("", |p| &self.people()[p].person_id);
             let (father, mother) = (id(person.father), id(person.mother));
-            let Person { person_id, sample_id, family_id, sex, year_of_birth, proband, .. } = person;
+            let Person {
+                person_id,
+                sample_id,
+                family_id,
+                sex,
+                year_of_birth,
+                proband,
+                ..
+            } = person;
             let sex = sex.as_str();
             writeln!(
                 out,
@@ -157,8 +177,16 @@ impl Cohort {
         for (index, proband) in self.people().iter().enumerate().filter(|(_, p)| p.proband) {
             let family = &proband.family_id;
             let members: Vec<usize> = self.family_of(index).collect();
-            let affected = members.iter().filter(|m| !self.diagnoses(**m).is_empty()).count();
-            writeln!(out, "{family},{},{},{affected}", proband.person_id, members.len())?;
+            let affected = members
+                .iter()
+                .filter(|m| !self.diagnoses(**m).is_empty())
+                .count();
+            writeln!(
+                out,
+                "{family},{},{},{affected}",
+                proband.person_id,
+                members.len()
+            )?;
         }
         Ok(())
     }
@@ -169,23 +197,45 @@ impl Cohort {
         for (index, person) in self.people().iter().enumerate() {
             let name = |parent: Option<usize>| parent.map_or("0", |p| &self.people()[p].sample_id);
             let sex = if person.sex == Sex::Male { 1 } else { 2 };
-            let affected = if self.diagnoses(index).is_empty() { 1 } else { 2 };
+            let affected = if self.diagnoses(index).is_empty() {
+                1
+            } else {
+                2
+            };
             let (father, mother) = (name(person.father), name(person.mother));
-            let Person { family_id, sample_id, .. } = person;
-            writeln!(out, "{family_id}\t{sample_id}\t{father}\t{mother}\t{sex}\t{affected}")?;
+            let Person {
+                family_id,
+                sample_id,
+                ..
+            } = person;
+            writeln!(
+                out,
+                "{family_id}\t{sample_id}\t{father}\t{mother}\t{sex}\t{affected}"
+            )?;
         }
         Ok(())
     }
 
     /// `person_id, condition_id, condition, gene, age_at_onset, status`
     pub fn write_conditions(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "person_id,condition_id,condition,gene,age_at_onset,status")?;
+        writeln!(
+            out,
+            "person_id,condition_id,condition,gene,age_at_onset,status"
+        )?;
         for (index, person) in self.people().iter().enumerate() {
             for diagnosis in self.diagnoses(index) {
                 let Condition { id, name } = diagnosis.condition;
                 let (gene, age) = (diagnosis.gene, diagnosis.age_at_onset);
-                let status = if person.proband { "confirmed" } else { "family history" };
-                writeln!(out, "{},{id},\"{name}\",{gene},{age},{status}", person.person_id)?;
+                let status = if person.proband {
+                    "confirmed"
+                } else {
+                    "family history"
+                };
+                writeln!(
+                    out,
+                    "{},{id},\"{name}\",{gene},{age},{status}",
+                    person.person_id
+                )?;
             }
         }
         Ok(())
@@ -209,10 +259,18 @@ impl Cohort {
         writeln!(out, "specimen_id,person_id,sample_id,material,collected_on")?;
         let mut random = Random::new(self.spec.seed, 6);
         for (index, person) in self.people().iter().enumerate() {
-            let material = if random.chance(0.85) { "blood" } else { "saliva" };
+            let material = if random.chance(0.85) {
+                "blood"
+            } else {
+                "saliva"
+            };
             let (month, day) = (1 + random.below(12), 1 + random.below(28));
             let year = 2021 + random.below(4);
-            let Person { person_id, sample_id, .. } = person;
+            let Person {
+                person_id,
+                sample_id,
+                ..
+            } = person;
             let number = index + 1;
             writeln!(
                 out,
@@ -232,7 +290,10 @@ impl Cohort {
         let mut random = Random::new(self.spec.seed, 10_000 + person as u64);
         let mut found: Vec<Diagnosis> = Vec::new();
         let mut genes: Vec<(&'static str, Condition)> = Vec::new();
-        for known in KNOWN.iter().filter(|v| v.inheritance != Inheritance::Response) {
+        for known in KNOWN
+            .iter()
+            .filter(|v| v.inheritance != Inheritance::Response)
+        {
             if !genes.iter().any(|(gene, _)| *gene == known.gene) {
                 genes.push((known.gene, known.condition));
             }
@@ -242,7 +303,10 @@ impl Cohort {
             let diagnosis = self.diagnosis(person, gene, condition, &mut random);
             found.extend(diagnosis.filter(|_| causal));
         }
-        let scn1a = self.de_novos().iter().any(|d| d.person == person && d.gene == "SCN1A");
+        let scn1a = self
+            .de_novos()
+            .iter()
+            .any(|d| d.person == person && d.gene == "SCN1A");
         let diagnosis = self.diagnosis(person, "SCN1A", DRAVET, &mut random);
         found.extend(diagnosis.filter(|_| scn1a));
         found
@@ -256,7 +320,9 @@ impl Cohort {
         condition: Condition,
         random: &mut Random,
     ) -> Option<Diagnosis> {
-        let picture = PICTURES.iter().find(|picture| picture.condition == condition.id)?;
+        let picture = PICTURES
+            .iter()
+            .find(|picture| picture.condition == condition.id)?;
         let (from, to) = picture.onset;
         let age_at_onset = i32::try_from(from + random.below(to - from)).ok()?;
         let shows = random.chance(picture.penetrance);
@@ -277,14 +343,18 @@ impl Cohort {
         let mut rows: Vec<(Term, Option<i32>)> = Vec::new();
         for diagnosis in self.diagnoses(person) {
             for (term, probability) in diagnosis.picture.terms {
-                let observed = random.chance(*probability).then_some(diagnosis.age_at_onset);
+                let observed = random
+                    .chance(*probability)
+                    .then_some(diagnosis.age_at_onset);
                 add(&mut rows, *term, observed);
             }
         }
         let age = TODAY - self.people()[person].year_of_birth;
         for (term, probability) in COMMON {
             let onset = usize::try_from(age.max(1)).map_or(0, |years| random.below(years));
-            let observed = random.chance(*probability).then(|| i32::try_from(onset).unwrap_or(0));
+            let observed = random
+                .chance(*probability)
+                .then(|| i32::try_from(onset).unwrap_or(0));
             if self.people()[person].proband || observed.is_some() {
                 add(&mut rows, *term, observed);
             }
@@ -310,7 +380,11 @@ pub fn write_known_variants(out: &mut impl Write) -> io::Result<()> {
         let names = format!("{},{},{},{}", v.gene, v.hgvs_c, v.hgvs_p, v.rsid);
         let Condition { id, name } = v.condition;
         let mode = v.inheritance.as_str();
-        writeln!(out, "{place},{names},{},{id},\"{name}\",{mode}", v.significance)?;
+        writeln!(
+            out,
+            "{place},{names},{},{id},\"{name}\",{mode}",
+            v.significance
+        )?;
     }
     Ok(())
 }
@@ -325,44 +399,139 @@ pub fn write_dictionary(out: &mut impl Write) -> io::Result<()> {
 }
 
 const DICTIONARY: &[(&str, &str, &str, &str)] = &[
-    ("person", "person_id", "text", "Person; the key of the clinical tables"),
-    ("person", "sample_id", "text", "Name of the person's sample in the call set"),
+    (
+        "person",
+        "person_id",
+        "text",
+        "Person; the key of the clinical tables",
+    ),
+    (
+        "person",
+        "sample_id",
+        "text",
+        "Name of the person's sample in the call set",
+    ),
     ("person", "family_id", "text", "Family"),
-    ("person", "father_id", "text", "Father's person_id; empty when not in the cohort"),
-    ("person", "mother_id", "text", "Mother's person_id; empty when not in the cohort"),
+    (
+        "person",
+        "father_id",
+        "text",
+        "Father's person_id; empty when not in the cohort",
+    ),
+    (
+        "person",
+        "mother_id",
+        "text",
+        "Mother's person_id; empty when not in the cohort",
+    ),
     ("person", "sex", "text", "Recorded sex: female or male"),
     ("person", "year_of_birth", "integer", "Year of birth"),
-    ("person", "proband", "boolean", "Whether the family was enrolled for this person"),
+    (
+        "person",
+        "proband",
+        "boolean",
+        "Whether the family was enrolled for this person",
+    ),
     ("family", "family_id", "text", "Family"),
     ("family", "proband_id", "text", "The proband's person_id"),
     ("family", "members", "integer", "Sequenced members"),
-    ("family", "affected", "integer", "Members with at least one condition"),
+    (
+        "family",
+        "affected",
+        "integer",
+        "Members with at least one condition",
+    ),
     ("condition", "person_id", "text", "Person"),
     ("condition", "condition_id", "text", "OMIM phenotype number"),
     ("condition", "condition", "text", "Name of the condition"),
     ("condition", "gene", "text", "Gene of the causal genotype"),
-    ("condition", "age_at_onset", "integer", "Age at onset in years"),
-    ("condition", "status", "text", "confirmed, or family history"),
+    (
+        "condition",
+        "age_at_onset",
+        "integer",
+        "Age at onset in years",
+    ),
+    (
+        "condition",
+        "status",
+        "text",
+        "confirmed, or family history",
+    ),
     ("phenotype", "person_id", "text", "Person"),
-    ("phenotype", "hpo_id", "text", "Human Phenotype Ontology term"),
+    (
+        "phenotype",
+        "hpo_id",
+        "text",
+        "Human Phenotype Ontology term",
+    ),
     ("phenotype", "hpo_label", "text", "Label of the term"),
-    ("phenotype", "excluded", "boolean", "true: looked for and not found"),
-    ("phenotype", "age_at_onset", "integer", "Age at onset in years; empty when excluded"),
+    (
+        "phenotype",
+        "excluded",
+        "boolean",
+        "true: looked for and not found",
+    ),
+    (
+        "phenotype",
+        "age_at_onset",
+        "integer",
+        "Age at onset in years; empty when excluded",
+    ),
     ("specimen", "specimen_id", "text", "Specimen"),
     ("specimen", "person_id", "text", "Person"),
     ("specimen", "sample_id", "text", "Sample in the call set"),
     ("specimen", "material", "text", "blood or saliva"),
     ("specimen", "collected_on", "date", "Day of collection"),
     ("known_variant", "contig", "text", "Contig"),
-    ("known_variant", "pos", "integer", "1-based position, as in VCF"),
-    ("known_variant", "ref", "text", "Reference allele, as in VCF"),
-    ("known_variant", "alt", "text", "Alternate allele, as in VCF"),
+    (
+        "known_variant",
+        "pos",
+        "integer",
+        "1-based position, as in VCF",
+    ),
+    (
+        "known_variant",
+        "ref",
+        "text",
+        "Reference allele, as in VCF",
+    ),
+    (
+        "known_variant",
+        "alt",
+        "text",
+        "Alternate allele, as in VCF",
+    ),
     ("known_variant", "gene", "text", "HGNC symbol"),
-    ("known_variant", "hgvs_c", "text", "Coding change on the MANE Select transcript"),
+    (
+        "known_variant",
+        "hgvs_c",
+        "text",
+        "Coding change on the MANE Select transcript",
+    ),
     ("known_variant", "hgvs_p", "text", "Protein change"),
     ("known_variant", "rsid", "text", "dbSNP id"),
-    ("known_variant", "significance", "text", "Clinical significance"),
-    ("known_variant", "condition_id", "text", "OMIM phenotype number"),
-    ("known_variant", "condition", "text", "Name of the condition"),
-    ("known_variant", "inheritance", "text", "AD, AR, XL or response"),
+    (
+        "known_variant",
+        "significance",
+        "text",
+        "Clinical significance",
+    ),
+    (
+        "known_variant",
+        "condition_id",
+        "text",
+        "OMIM phenotype number",
+    ),
+    (
+        "known_variant",
+        "condition",
+        "text",
+        "Name of the condition",
+    ),
+    (
+        "known_variant",
+        "inheritance",
+        "text",
+        "AD, AR, XL or response",
+    ),
 ];

@@ -48,9 +48,14 @@ impl Tree {
 
     /// The founder haplotypes that carry a new mutation; never none, never all.
     pub(crate) fn mutation(&self, random: &mut Random) -> &[u32] {
-        let total = self.branches.last().map_or(0.0, |branch| branch.length_so_far);
+        let total = self
+            .branches
+            .last()
+            .map_or(0.0, |branch| branch.length_so_far);
         let point = random.unit() * total;
-        let index = self.branches.partition_point(|branch| branch.length_so_far <= point);
+        let index = self
+            .branches
+            .partition_point(|branch| branch.length_so_far <= point);
         match self.branches.get(index) {
             Some(branch) => &self.order[branch.start..branch.end],
             None => &self.order[..self.order.len().min(1)],
@@ -76,7 +81,11 @@ fn branches(leaves: usize, random: &mut Random) -> Vec<Branch> {
         let now = (GROWTH * kingman_time).ln_1p() / GROWTH;
         for merged in lineages.merge(now, random) {
             total += now - merged.born;
-            branches.push(Branch { start: merged.start, end: merged.end, length_so_far: total });
+            branches.push(Branch {
+                start: merged.start,
+                end: merged.end,
+                length_so_far: total,
+            });
         }
     }
     branches
@@ -101,16 +110,29 @@ struct Lineages {
 
 impl Lineages {
     fn new(leaves: usize) -> Self {
-        let at = (0..leaves).map(|leaf| Lineage { start: leaf, end: leaf + 1, born: 0.0 }).collect();
+        let at = (0..leaves)
+            .map(|leaf| Lineage {
+                start: leaf,
+                end: leaf + 1,
+                born: 0.0,
+            })
+            .collect();
         let mergeable: Vec<usize> = (0..leaves.saturating_sub(1)).collect();
-        Self { at, place: (0..leaves).collect(), mergeable }
+        Self {
+            at,
+            place: (0..leaves).collect(),
+            mergeable,
+        }
     }
 
     fn count(&self) -> usize {
         self.mergeable.len() + 1
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "haplotype counts are far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "haplotype counts are far below 2^53"
+    )]
     fn count_f64(&self) -> f64 {
         self.count() as f64
     }
@@ -120,7 +142,11 @@ impl Lineages {
         let left_start = self.mergeable[random.below(self.mergeable.len())];
         let left = self.at[left_start];
         let right = self.at[left.end];
-        self.at[left_start] = Lineage { start: left.start, end: right.end, born: now };
+        self.at[left_start] = Lineage {
+            start: left.start,
+            end: right.end,
+            born: now,
+        };
         let last = right.end == self.at.len();
         self.forget(if last { left_start } else { right.start });
         [left, right]
@@ -150,7 +176,11 @@ mod tests {
         assert!(sizes.iter().all(|n| (1..400).contains(n)));
         let singletons = sizes.iter().filter(|n| **n == 1).count();
         let common = sizes.iter().filter(|n| **n > 20).count();
-        assert!(singletons * 10 > sizes.len() * 3, "{singletons} of {}", sizes.len());
+        assert!(
+            singletons * 10 > sizes.len() * 3,
+            "{singletons} of {}",
+            sizes.len()
+        );
         assert!(common * 20 > sizes.len(), "{common} of {}", sizes.len());
     }
 

@@ -42,7 +42,12 @@ pub struct CohortSpec {
 impl CohortSpec {
     /// The cohort of `genokura quickstart`: 100 families, 4,000 sites.
     pub fn quickstart() -> Self {
-        Self { seed: 42, people: People::Families(100), sites: 4000, fields: Fields::Full }
+        Self {
+            seed: 42,
+            people: People::Families(100),
+            sites: 4000,
+            fields: Fields::Full,
+        }
     }
 }
 
@@ -80,7 +85,11 @@ pub struct Cohort {
 /// The quickstart cohort with another seed or size: `families` families, 4,000 sites, all fields.
 pub fn cohort(seed: u64, families: u32) -> Cohort {
     let people = People::Families(families);
-    Cohort::generate(CohortSpec { seed, people, ..CohortSpec::quickstart() })
+    Cohort::generate(CohortSpec {
+        seed,
+        people,
+        ..CohortSpec::quickstart()
+    })
 }
 
 impl Cohort {
@@ -91,8 +100,10 @@ impl Cohort {
             People::Unrelated(n) => pedigree::unrelated(spec.seed, n),
         };
         let mut random = Random::new(spec.seed, 2);
-        let inheritances =
-            CONTIGS.iter().map(|c| Inheritance::simulate(&people, c.name, &mut random)).collect();
+        let inheritances = CONTIGS
+            .iter()
+            .map(|c| Inheritance::simulate(&people, c.name, &mut random))
+            .collect();
         let mut cohort = Self {
             spec,
             people,
@@ -123,9 +134,10 @@ impl Cohort {
         let carried = |haplotype: &usize| {
             let founder = inheritance.founder_at(person, *haplotype, variant.pos);
             self.known_carriers[known].contains(&founder)
-                || self.de_novos.iter().any(|d| {
-                    (d.person, d.haplotype, d.known) == (person, *haplotype, Some(known))
-                })
+                || self
+                    .de_novos
+                    .iter()
+                    .any(|d| (d.person, d.haplotype, d.known) == (person, *haplotype, Some(known)))
         };
         u8::try_from([0, 1].iter().filter(|h| carried(h)).count()).unwrap_or(0)
     }
@@ -148,18 +160,21 @@ impl Cohort {
         let mut random = Random::new(self.spec.seed, 3);
         for (index, known) in KNOWN.iter().enumerate() {
             let all = 0..self.founder_haplotypes();
-            self.known_carriers[index] =
-                all.filter(|_| random.chance(known.background)).collect();
+            self.known_carriers[index] = all.filter(|_| random.chance(known.background)).collect();
         }
     }
 
     /// Families enrolled for a condition: the proband's haplotypes get the variants that explain it.
     fn plant_families(&mut self) {
-        let probands: Vec<usize> = (0..self.people.len()).filter(|i| self.is_child(*i)).collect();
+        let probands: Vec<usize> = (0..self.people.len())
+            .filter(|i| self.is_child(*i))
+            .collect();
         let mut probands = probands.into_iter();
         for plant in PLANTS {
             let fits = |index: &usize| !plant.male || self.people[*index].sex == Sex::Male;
-            let Some(child) = probands.find(fits) else { return };
+            let Some(child) = probands.find(fits) else {
+                return;
+            };
             for (haplotype, gene, hgvs) in plant.alleles {
                 self.plant(child, *haplotype, gene, hgvs);
             }
@@ -173,10 +188,14 @@ impl Cohort {
     }
 
     fn plant(&mut self, person: usize, haplotype: usize, gene: &str, hgvs: &str) {
-        let found = KNOWN.iter().position(|v| v.gene == gene && v.hgvs_c == hgvs);
+        let found = KNOWN
+            .iter()
+            .position(|v| v.gene == gene && v.hgvs_c == hgvs);
         let Some(known) = found else { return };
         let variant = &KNOWN[known];
-        let founder = self.inheritance(variant.contig).founder_at(person, haplotype, variant.pos);
+        let founder = self
+            .inheritance(variant.contig)
+            .founder_at(person, haplotype, variant.pos);
         if founder != ABSENT && !self.known_carriers[known].contains(&founder) {
             self.known_carriers[known].push(founder);
         }
@@ -185,10 +204,15 @@ impl Cohort {
     /// One published TP53 variant, three in SCN1A, and some in any gene, in children without children.
     fn plant_de_novos(&mut self) {
         let mut random = Random::new(self.spec.seed, 4);
-        let children: Vec<usize> = (0..self.people.len()).filter(|i| self.is_last_child(*i)).collect();
+        let children: Vec<usize> = (0..self.people.len())
+            .filter(|i| self.is_last_child(*i))
+            .collect();
         let Some(last) = children.last() else { return };
-        let tp53 = KNOWN.iter().position(|v| v.gene == "TP53" && v.hgvs_c == "c.524G>A");
-        self.de_novos.extend(tp53.map(|known| published_de_novo(*last, known)));
+        let tp53 = KNOWN
+            .iter()
+            .position(|v| v.gene == "TP53" && v.hgvs_c == "c.524G>A");
+        self.de_novos
+            .extend(tp53.map(|known| published_de_novo(*last, known)));
         let scn1a: Vec<&Gene> = GENES.iter().filter(|gene| gene.symbol == "SCN1A").collect();
         let all: Vec<&Gene> = GENES.iter().collect();
         let count = 3 + children.len() / 6;
@@ -196,7 +220,8 @@ impl Cohort {
             let genes = if number < 3 { &scn1a } else { &all };
             let child = random.pick(&children).copied().unwrap_or(*last);
             if let Some(gene) = random.pick(genes).copied() {
-                self.de_novos.extend(self.new_de_novo(child, gene, &mut random));
+                self.de_novos
+                    .extend(self.new_de_novo(child, gene, &mut random));
             }
         }
     }
@@ -204,8 +229,10 @@ impl Cohort {
     /// A child of two sequenced parents that has no child itself.
     fn is_last_child(&self, index: usize) -> bool {
         let person = &self.people[index];
-        let parent_of_any =
-            self.people.iter().any(|p| p.father == Some(index) || p.mother == Some(index));
+        let parent_of_any = self
+            .people
+            .iter()
+            .any(|p| p.father == Some(index) || p.mother == Some(index));
         person.father.is_some() && person.mother.is_some() && !parent_of_any
     }
 
@@ -266,7 +293,10 @@ struct Plant {
 }
 
 const fn any(alleles: &'static [(usize, &'static str, &'static str)]) -> Plant {
-    Plant { male: false, alleles }
+    Plant {
+        male: false,
+        alleles,
+    }
 }
 
 const PLANTS: &[Plant] = &[
@@ -274,7 +304,10 @@ const PLANTS: &[Plant] = &[
     any(&[(0, "BRCA1", "c.68_69del")]),
     any(&[(0, "PAH", "c.1222C>T"), (1, "PAH", "c.1222C>T")]),
     any(&[(1, "LDLR", "c.1246C>T")]),
-    Plant { male: true, alleles: &[(0, "GLA", "c.644A>G")] },
+    Plant {
+        male: true,
+        alleles: &[(0, "GLA", "c.644A>G")],
+    },
     any(&[(0, "GJB2", "c.235del"), (1, "GJB2", "c.235del")]),
     any(&[(1, "BRCA2", "c.5946del")]),
     any(&[(0, "CFTR", "c.1521_1523del"), (1, "CFTR", "c.1652G>A")]),
@@ -283,7 +316,10 @@ const PLANTS: &[Plant] = &[
     any(&[(0, "TP53", "c.743G>A")]),
     any(&[(0, "LDLR", "c.1246C>T")]),
     any(&[(0, "GJB2", "c.35del"), (1, "GJB2", "c.235del")]),
-    Plant { male: true, alleles: &[(0, "GLA", "c.644A>G")] },
+    Plant {
+        male: true,
+        alleles: &[(0, "GLA", "c.644A>G")],
+    },
     any(&[(0, "BRCA2", "c.5946del")]),
     any(&[(0, "CFTR", "c.3846G>A"), (1, "CFTR", "c.1521_1523del")]),
 ];
@@ -296,9 +332,13 @@ mod tests {
     #[test]
     fn a_planted_recessive_child_has_two_carrier_parents() {
         let cohort = cohort(42, 100);
-        let delta_f508 = KNOWN.iter().position(|v| v.hgvs_c == "c.1521_1523del").unwrap();
-        let affected: Vec<usize> =
-            (0..cohort.people().len()).filter(|p| cohort.copies(*p, delta_f508) == 2).collect();
+        let delta_f508 = KNOWN
+            .iter()
+            .position(|v| v.hgvs_c == "c.1521_1523del")
+            .unwrap();
+        let affected: Vec<usize> = (0..cohort.people().len())
+            .filter(|p| cohort.copies(*p, delta_f508) == 2)
+            .collect();
         assert!(!affected.is_empty());
         for child in affected {
             for parent in [cohort.people()[child].father, cohort.people()[child].mother] {
@@ -317,7 +357,10 @@ mod tests {
             .filter(|p| p.sex == Sex::Male && p.mother.is_some())
             .collect();
         assert!(!sons.is_empty());
-        assert!(sons.iter().all(|son| cohort.copies(son.mother.unwrap(), gla) >= 1));
+        assert!(
+            sons.iter()
+                .all(|son| cohort.copies(son.mother.unwrap(), gla) >= 1)
+        );
     }
 
     #[test]

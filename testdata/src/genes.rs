@@ -36,15 +36,42 @@ pub struct Gene {
 
 /// Contigs that carry a locus, in the order of the VCF header.
 pub const CONTIGS: &[Contig] = &[
-    Contig { name: "chr2", length: 242_193_529 },
-    Contig { name: "chr3", length: 198_295_559 },
-    Contig { name: "chr7", length: 159_345_973 },
-    Contig { name: "chr11", length: 135_086_622 },
-    Contig { name: "chr12", length: 133_275_309 },
-    Contig { name: "chr13", length: 114_364_328 },
-    Contig { name: "chr17", length: 83_257_441 },
-    Contig { name: "chr19", length: 58_617_616 },
-    Contig { name: "chrX", length: 156_040_895 },
+    Contig {
+        name: "chr2",
+        length: 242_193_529,
+    },
+    Contig {
+        name: "chr3",
+        length: 198_295_559,
+    },
+    Contig {
+        name: "chr7",
+        length: 159_345_973,
+    },
+    Contig {
+        name: "chr11",
+        length: 135_086_622,
+    },
+    Contig {
+        name: "chr12",
+        length: 133_275_309,
+    },
+    Contig {
+        name: "chr13",
+        length: 114_364_328,
+    },
+    Contig {
+        name: "chr17",
+        length: 83_257_441,
+    },
+    Contig {
+        name: "chr19",
+        length: 58_617_616,
+    },
+    Contig {
+        name: "chrX",
+        length: 156_040_895,
+    },
 ];
 
 /// The genes, by contig order and position.
@@ -87,7 +114,11 @@ pub const GENES: &[Gene] = &[
         start: 5_225_464,
         end: 5_227_071,
         strand: '-',
-        exons: &[(5_225_464, 5_225_726), (5_226_577, 5_226_799), (5_226_930, 5_227_071)],
+        exons: &[
+            (5_225_464, 5_225_726),
+            (5_226_577, 5_226_799),
+            (5_226_930, 5_227_071),
+        ],
     },
     Gene {
         symbol: "PAH",
@@ -310,9 +341,21 @@ mod tests {
     fn genes_are_sorted_and_inside_their_contig() {
         let rank = |gene: &Gene| CONTIGS.iter().position(|c| c.name == gene.contig).unwrap();
         assert!(GENES.is_sorted_by_key(|gene| (rank(gene), gene.start)));
-        assert!(GENES.iter().all(|gene| gene.end <= CONTIGS[rank(gene)].length));
+        assert!(
+            GENES
+                .iter()
+                .all(|gene| gene.end <= CONTIGS[rank(gene)].length)
+        );
         let within = |gene: &Gene, (a, b): (i32, i32)| gene.start <= a && a <= b && b <= gene.end;
-        assert!(GENES.iter().all(|gene| gene.exons.iter().all(|exon| within(gene, *exon))));
-        assert!(GENES.iter().all(|gene| gene.exons.is_sorted_by_key(|exon| exon.0)));
+        assert!(
+            GENES
+                .iter()
+                .all(|gene| gene.exons.iter().all(|exon| within(gene, *exon)))
+        );
+        assert!(
+            GENES
+                .iter()
+                .all(|gene| gene.exons.is_sorted_by_key(|exon| exon.0))
+        );
     }
 }

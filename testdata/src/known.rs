@@ -66,56 +66,225 @@ pub struct Condition {
     pub name: &'static str,
 }
 
-const CF: Condition = Condition { id: "OMIM:219700", name: "Cystic fibrosis" };
-const HBOC1: Condition =
-    Condition { id: "OMIM:604370", name: "Breast-ovarian cancer, familial, 1" };
-const HBOC2: Condition =
-    Condition { id: "OMIM:612555", name: "Breast-ovarian cancer, familial, 2" };
-const FH: Condition = Condition { id: "OMIM:143890", name: "Hypercholesterolemia, familial, 1" };
-const PKU: Condition = Condition { id: "OMIM:261600", name: "Phenylketonuria" };
-const FABRY: Condition = Condition { id: "OMIM:301500", name: "Fabry disease" };
-const LFS: Condition = Condition { id: "OMIM:151623", name: "Li-Fraumeni syndrome 1" };
-const SICKLE: Condition = Condition { id: "OMIM:603903", name: "Sickle cell disease" };
-const DEAF: Condition = Condition { id: "OMIM:220290", name: "Deafness, autosomal recessive 1A" };
-const ALCOHOL: Condition = Condition { id: "OMIM:610251", name: "Alcohol sensitivity, acute" };
+const CF: Condition = Condition {
+    id: "OMIM:219700",
+    name: "Cystic fibrosis",
+};
+const HBOC1: Condition = Condition {
+    id: "OMIM:604370",
+    name: "Breast-ovarian cancer, familial, 1",
+};
+const HBOC2: Condition = Condition {
+    id: "OMIM:612555",
+    name: "Breast-ovarian cancer, familial, 2",
+};
+const FH: Condition = Condition {
+    id: "OMIM:143890",
+    name: "Hypercholesterolemia, familial, 1",
+};
+const PKU: Condition = Condition {
+    id: "OMIM:261600",
+    name: "Phenylketonuria",
+};
+const FABRY: Condition = Condition {
+    id: "OMIM:301500",
+    name: "Fabry disease",
+};
+const LFS: Condition = Condition {
+    id: "OMIM:151623",
+    name: "Li-Fraumeni syndrome 1",
+};
+const SICKLE: Condition = Condition {
+    id: "OMIM:603903",
+    name: "Sickle cell disease",
+};
+const DEAF: Condition = Condition {
+    id: "OMIM:220290",
+    name: "Deafness, autosomal recessive 1A",
+};
+const ALCOHOL: Condition = Condition {
+    id: "OMIM:610251",
+    name: "Alcohol sensitivity, acute",
+};
 /// Dravet syndrome: caused here by de novo variants of SCN1A without a published name.
-pub(crate) const DRAVET: Condition = Condition { id: "OMIM:607208", name: "Dravet syndrome" };
+pub(crate) const DRAVET: Condition = Condition {
+    id: "OMIM:607208",
+    name: "Dravet syndrome",
+};
 
 /// The published variants, by contig order and position.
 pub const KNOWN: &[KnownVariant] = &[
-    known("chr7", 117_559_590, "ATCT", "A", "CFTR", CF, Inheritance::Recessive, 0.008)
-        .named("c.1521_1523del", "p.Phe508del", "rs113993960"),
-    known("chr7", 117_587_806, "G", "A", "CFTR", CF, Inheritance::Recessive, 0.002)
-        .named("c.1652G>A", "p.Gly551Asp", "rs75527207"),
-    known("chr7", 117_642_566, "G", "A", "CFTR", CF, Inheritance::Recessive, 0.001)
-        .named("c.3846G>A", "p.Trp1282Ter", "rs77010898"),
-    known("chr11", 5_227_002, "T", "A", "HBB", SICKLE, Inheritance::Recessive, 0.004)
-        .named("c.20A>T", "p.Glu7Val", "rs334"),
-    known("chr12", 102_840_507, "G", "A", "PAH", PKU, Inheritance::Recessive, 0.006)
-        .named("c.1222C>T", "p.Arg408Trp", "rs5030858"),
-    known("chr12", 111_803_962, "G", "A", "ALDH2", ALCOHOL, Inheritance::Response, 0.24)
-        .named("c.1510G>A", "p.Glu504Lys", "rs671"),
-    known("chr13", 20_189_346, "AG", "A", "GJB2", DEAF, Inheritance::Recessive, 0.006)
-        .named("c.235del", "p.Leu79fs", "rs80338943"),
-    known("chr13", 20_189_546, "AC", "A", "GJB2", DEAF, Inheritance::Recessive, 0.003)
-        .named("c.35del", "p.Gly12fs", "rs80338939"),
-    known("chr13", 32_340_300, "GT", "G", "BRCA2", HBOC2, Inheritance::Dominant, 0.0)
-        .named("c.5946del", "p.Ser1982fs", "rs80359550"),
-    known("chr17", 7_674_220, "C", "T", "TP53", LFS, Inheritance::Dominant, 0.0)
-        .named("c.743G>A", "p.Arg248Gln", "rs11540652"),
-    known("chr17", 7_675_088, "C", "T", "TP53", LFS, Inheritance::Dominant, 0.0)
-        .named("c.524G>A", "p.Arg175His", "rs28934578"),
-    known("chr17", 43_057_062, "T", "TG", "BRCA1", HBOC1, Inheritance::Dominant, 0.0)
-        .named("c.5266dup", "p.Gln1756fs", "rs80357906"),
-    known("chr17", 43_124_027, "ACT", "A", "BRCA1", HBOC1, Inheritance::Dominant, 0.0)
-        .named("c.68_69del", "p.Glu23fs", "rs80357914"),
-    known("chr19", 11_113_337, "C", "T", "LDLR", FH, Inheritance::Dominant, 0.0)
-        .named("c.1246C>T", "p.Arg416Trp", "rs570942190"),
-    known("chrX", 101_398_942, "T", "C", "GLA", FABRY, Inheritance::XLinked, 0.0)
-        .named("c.644A>G", "p.Asn215Ser", "rs28935197"),
+    known(
+        "chr7",
+        117_559_590,
+        "ATCT",
+        "A",
+        "CFTR",
+        CF,
+        Inheritance::Recessive,
+        0.008,
+    )
+    .named("c.1521_1523del", "p.Phe508del", "rs113993960"),
+    known(
+        "chr7",
+        117_587_806,
+        "G",
+        "A",
+        "CFTR",
+        CF,
+        Inheritance::Recessive,
+        0.002,
+    )
+    .named("c.1652G>A", "p.Gly551Asp", "rs75527207"),
+    known(
+        "chr7",
+        117_642_566,
+        "G",
+        "A",
+        "CFTR",
+        CF,
+        Inheritance::Recessive,
+        0.001,
+    )
+    .named("c.3846G>A", "p.Trp1282Ter", "rs77010898"),
+    known(
+        "chr11",
+        5_227_002,
+        "T",
+        "A",
+        "HBB",
+        SICKLE,
+        Inheritance::Recessive,
+        0.004,
+    )
+    .named("c.20A>T", "p.Glu7Val", "rs334"),
+    known(
+        "chr12",
+        102_840_507,
+        "G",
+        "A",
+        "PAH",
+        PKU,
+        Inheritance::Recessive,
+        0.006,
+    )
+    .named("c.1222C>T", "p.Arg408Trp", "rs5030858"),
+    known(
+        "chr12",
+        111_803_962,
+        "G",
+        "A",
+        "ALDH2",
+        ALCOHOL,
+        Inheritance::Response,
+        0.24,
+    )
+    .named("c.1510G>A", "p.Glu504Lys", "rs671"),
+    known(
+        "chr13",
+        20_189_346,
+        "AG",
+        "A",
+        "GJB2",
+        DEAF,
+        Inheritance::Recessive,
+        0.006,
+    )
+    .named("c.235del", "p.Leu79fs", "rs80338943"),
+    known(
+        "chr13",
+        20_189_546,
+        "AC",
+        "A",
+        "GJB2",
+        DEAF,
+        Inheritance::Recessive,
+        0.003,
+    )
+    .named("c.35del", "p.Gly12fs", "rs80338939"),
+    known(
+        "chr13",
+        32_340_300,
+        "GT",
+        "G",
+        "BRCA2",
+        HBOC2,
+        Inheritance::Dominant,
+        0.0,
+    )
+    .named("c.5946del", "p.Ser1982fs", "rs80359550"),
+    known(
+        "chr17",
+        7_674_220,
+        "C",
+        "T",
+        "TP53",
+        LFS,
+        Inheritance::Dominant,
+        0.0,
+    )
+    .named("c.743G>A", "p.Arg248Gln", "rs11540652"),
+    known(
+        "chr17",
+        7_675_088,
+        "C",
+        "T",
+        "TP53",
+        LFS,
+        Inheritance::Dominant,
+        0.0,
+    )
+    .named("c.524G>A", "p.Arg175His", "rs28934578"),
+    known(
+        "chr17",
+        43_057_062,
+        "T",
+        "TG",
+        "BRCA1",
+        HBOC1,
+        Inheritance::Dominant,
+        0.0,
+    )
+    .named("c.5266dup", "p.Gln1756fs", "rs80357906"),
+    known(
+        "chr17",
+        43_124_027,
+        "ACT",
+        "A",
+        "BRCA1",
+        HBOC1,
+        Inheritance::Dominant,
+        0.0,
+    )
+    .named("c.68_69del", "p.Glu23fs", "rs80357914"),
+    known(
+        "chr19",
+        11_113_337,
+        "C",
+        "T",
+        "LDLR",
+        FH,
+        Inheritance::Dominant,
+        0.0,
+    )
+    .named("c.1246C>T", "p.Arg416Trp", "rs570942190"),
+    known(
+        "chrX",
+        101_398_942,
+        "T",
+        "C",
+        "GLA",
+        FABRY,
+        Inheritance::XLinked,
+        0.0,
+    )
+    .named("c.644A>G", "p.Asn215Ser", "rs28935197"),
 ];
 
-#[expect(clippy::too_many_arguments, reason = "a row of the literal table above")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a row of the literal table above"
+)]
 const fn known(
     contig: &'static str,
     pos: i32,
@@ -186,7 +355,11 @@ mod tests {
             ("BRCA1", 43_124_096, 69, 43_124_028),
             ("BRCA1", 43_124_096, 68, 43_124_029),
         ] {
-            assert_eq!(coding_position(symbol, first, coding), genomic, "{symbol} c.{coding}");
+            assert_eq!(
+                coding_position(symbol, first, coding),
+                genomic,
+                "{symbol} c.{coding}"
+            );
         }
     }
 

@@ -45,7 +45,8 @@ impl Inheritance {
                 true => founders.next().unwrap_or(ABSENT),
                 false => ABSENT,
             };
-            let (own_maternal, own_paternal) = (own(person.mother.is_none()), own(person.father.is_none()));
+            let (own_maternal, own_paternal) =
+                (own(person.mother.is_none()), own(person.father.is_none()));
             let maternal = match person.mother {
                 Some(mother) => recombine(&mosaics[mother], start, end, random),
                 None => whole(own_maternal, start),
@@ -64,7 +65,11 @@ impl Inheritance {
     /// The founder haplotype at a position, or [`ABSENT`].
     pub(crate) fn founder_at(&self, person: usize, haplotype: usize, pos: i32) -> u32 {
         let pieces = &self.mosaics[person][haplotype];
-        pieces.iter().rev().find(|piece| piece.from <= pos).map_or(ABSENT, |piece| piece.founder)
+        pieces
+            .iter()
+            .rev()
+            .find(|piece| piece.from <= pos)
+            .map_or(ABSENT, |piece| piece.founder)
     }
 
     /// Every change, by position: replayed by the writer while it walks along the contig.
@@ -87,7 +92,9 @@ impl Inheritance {
 
 /// How many haplotypes come from outside the cohort: one for every parent that is not in it.
 pub(crate) fn founder_haplotypes(people: &[Person]) -> u32 {
-    let parents = people.iter().flat_map(|person| [person.mother, person.father]);
+    let parents = people
+        .iter()
+        .flat_map(|person| [person.mother, person.father]);
     u32::try_from(parents.filter(Option::is_none).count()).unwrap_or(ABSENT)
 }
 
@@ -110,8 +117,9 @@ fn recombine(parent: &[Vec<Piece>; 2], start: i32, end: i32, random: &mut Random
     }
     let crossovers = random.poisson(f64::from(end - start) * 1e-8);
     let width = usize::try_from(end - start).unwrap_or(0);
-    let mut cuts: Vec<i32> =
-        (0..crossovers).map(|_| start + i32::try_from(random.below(width)).unwrap_or(0)).collect();
+    let mut cuts: Vec<i32> = (0..crossovers)
+        .map(|_| start + i32::try_from(random.below(width)).unwrap_or(0))
+        .collect();
     cuts.sort_unstable();
     let mut gamete = Vec::new();
     let mut from = start;
@@ -130,7 +138,10 @@ fn copy_pieces(pieces: &[Piece], from: i32, to: i32, out: &mut Vec<Piece>) {
         let next = pieces.get(index + 1).map_or(i32::MAX, |next| next.from);
         let start = piece.from.max(from);
         if start < next.min(to) {
-            out.push(Piece { from: start, founder: piece.founder });
+            out.push(Piece {
+                from: start,
+                founder: piece.founder,
+            });
         }
     }
 }
@@ -149,9 +160,17 @@ mod tests {
             for (child, person) in people.iter().enumerate() {
                 let of = |p: usize| [0, 1].map(|h| inheritance.founder_at(p, h, pos));
                 let [maternal, paternal] = of(child);
-                assert!(person.mother.is_none_or(|mother| of(mother).contains(&maternal)));
+                assert!(
+                    person
+                        .mother
+                        .is_none_or(|mother| of(mother).contains(&maternal))
+                );
                 if paternal != ABSENT {
-                    assert!(person.father.is_none_or(|father| of(father).contains(&paternal)));
+                    assert!(
+                        person
+                            .father
+                            .is_none_or(|father| of(father).contains(&paternal))
+                    );
                 }
             }
         }

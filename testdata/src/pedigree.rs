@@ -60,7 +60,10 @@ const SHAPES: [Shape; 20] = {
 /// `families` families: about half trios, a quarter quads, some singletons, mother-child pairs and
 /// three-generation families; about 3.2 people each.
 pub(crate) fn families(seed: u64, families: u32) -> Vec<Person> {
-    let mut builder = Builder { random: Random::new(seed, 1), people: Vec::new() };
+    let mut builder = Builder {
+        random: Random::new(seed, 1),
+        people: Vec::new(),
+    };
     for number in 0..families {
         builder.family(number, SHAPES[number as usize % SHAPES.len()]);
     }
@@ -69,7 +72,10 @@ pub(crate) fn families(seed: u64, families: u32) -> Vec<Person> {
 
 /// `count` people without relatives, each a family of one.
 pub(crate) fn unrelated(seed: u64, count: u32) -> Vec<Person> {
-    let mut builder = Builder { random: Random::new(seed, 1), people: Vec::new() };
+    let mut builder = Builder {
+        random: Random::new(seed, 1),
+        people: Vec::new(),
+    };
     for number in 0..count {
         builder.family(number, Shape::Singleton);
     }
@@ -107,7 +113,8 @@ impl Builder {
             Shape::ThreeGenerations => {
                 let (grandfather, grandmother) = self.parents(number, born - 28);
                 let (parents, year) = ((Some(grandfather), Some(grandmother)), self.years(3));
-                let mother = self.person(number, Sex::Female, parents.0, parents.1, born - 1 + year);
+                let mother =
+                    self.person(number, Sex::Female, parents.0, parents.1, born - 1 + year);
                 let father = self.person(number, Sex::Male, None, None, born - 2);
                 self.child(number, Some(father), mother);
             }
@@ -118,9 +125,14 @@ impl Builder {
     /// The proband is the first child of the last generation, or the only person.
     fn mark_proband(&mut self, first: usize) {
         let family = &self.people[first..];
-        let parents: Vec<_> = family.iter().flat_map(|p| [p.father, p.mother]).flatten().collect();
-        let proband = (first..self.people.len())
-            .find(|i| !parents.contains(i) && (self.people.len() == first + 1 || self.has_parent(*i)));
+        let parents: Vec<_> = family
+            .iter()
+            .flat_map(|p| [p.father, p.mother])
+            .flatten()
+            .collect();
+        let proband = (first..self.people.len()).find(|i| {
+            !parents.contains(i) && (self.people.len() == first + 1 || self.has_parent(*i))
+        });
         if let Some(index) = proband {
             self.people[index].proband = true;
         }
@@ -166,7 +178,11 @@ impl Builder {
     }
 
     fn any_sex(&mut self) -> Sex {
-        if self.random.chance(0.5) { Sex::Female } else { Sex::Male }
+        if self.random.chance(0.5) {
+            Sex::Female
+        } else {
+            Sex::Male
+        }
     }
 
     /// 0 to n - 1 years.
@@ -183,8 +199,16 @@ mod tests {
     fn parents_come_first_and_every_family_has_one_proband() {
         let people = families(1, 100);
         for (index, person) in people.iter().enumerate() {
-            assert!(person.father.is_none_or(|f| f < index && people[f].sex == Sex::Male));
-            assert!(person.mother.is_none_or(|m| m < index && people[m].sex == Sex::Female));
+            assert!(
+                person
+                    .father
+                    .is_none_or(|f| f < index && people[f].sex == Sex::Male)
+            );
+            assert!(
+                person
+                    .mother
+                    .is_none_or(|m| m < index && people[m].sex == Sex::Female)
+            );
         }
         assert_eq!(people.iter().filter(|p| p.proband).count(), 100);
         assert!((300..360).contains(&people.len()), "{}", people.len());

@@ -41,12 +41,30 @@ pub fn write_cohort(cohort: &Cohort, dir: &Path) -> io::Result<QuickstartFiles> 
     let vcf = dir.join("cohort.vcf");
     let totals = write_file(&vcf, |out| cohort.write_vcf(out))?;
     let tables = vec![
-        ("clin.person", table(dir, "person", |out| cohort.write_persons(out))?),
-        ("clin.family", table(dir, "family", |out| cohort.write_families(out))?),
-        ("clin.condition", table(dir, "condition", |out| cohort.write_conditions(out))?),
-        ("clin.phenotype", table(dir, "phenotype", |out| cohort.write_phenotypes(out))?),
-        ("clin.specimen", table(dir, "specimen", |out| cohort.write_specimens(out))?),
-        ("kb.known_variant", table(dir, "known_variant", |out| write_known_variants(out))?),
+        (
+            "clin.person",
+            table(dir, "person", |out| cohort.write_persons(out))?,
+        ),
+        (
+            "clin.family",
+            table(dir, "family", |out| cohort.write_families(out))?,
+        ),
+        (
+            "clin.condition",
+            table(dir, "condition", |out| cohort.write_conditions(out))?,
+        ),
+        (
+            "clin.phenotype",
+            table(dir, "phenotype", |out| cohort.write_phenotypes(out))?,
+        ),
+        (
+            "clin.specimen",
+            table(dir, "specimen", |out| cohort.write_specimens(out))?,
+        ),
+        (
+            "kb.known_variant",
+            table(dir, "known_variant", |out| write_known_variants(out))?,
+        ),
     ];
     let genes = dir.join("genes.gff3");
     write_file(&genes, |out| write_genes_gff3(out))?;
@@ -72,7 +90,11 @@ impl Cohort {
         writeln!(out, "sample_id,contig,pos,ref,alt,gene")?;
         for d in self.de_novos() {
             let sample = &self.people()[d.person].sample_id;
-            writeln!(out, "{sample},{},{},{},{},{}", d.contig, d.pos, d.reference, d.alternate, d.gene)?;
+            writeln!(
+                out,
+                "{sample},{},{},{},{},{}",
+                d.contig, d.pos, d.reference, d.alternate, d.gene
+            )?;
         }
         Ok(())
     }

@@ -16,7 +16,14 @@ pub fn write_genes_gff3(out: &mut impl Write) -> io::Result<()> {
 }
 
 fn write_gene(gene: &Gene, out: &mut impl Write) -> io::Result<()> {
-    let Gene { symbol, ensembl, contig, strand, transcript, .. } = gene;
+    let Gene {
+        symbol,
+        ensembl,
+        contig,
+        strand,
+        transcript,
+        ..
+    } = gene;
     let line = |out: &mut dyn Write, feature: &str, (start, end): (i32, i32), attributes: &str| {
         writeln!(
             out,
@@ -25,11 +32,22 @@ fn write_gene(gene: &Gene, out: &mut impl Write) -> io::Result<()> {
     };
     let name = format!("ID=gene:{ensembl};Name={symbol};biotype=protein_coding");
     line(out, "gene", (gene.start, gene.end), &name)?;
-    let (Some(first), Some(last)) = (gene.exons.first(), gene.exons.last()) else { return Ok(()) };
+    let (Some(first), Some(last)) = (gene.exons.first(), gene.exons.last()) else {
+        return Ok(());
+    };
     let of_gene = format!("ID=transcript:{transcript};Parent=gene:{ensembl};Name={transcript}");
-    line(out, "mRNA", (first.0, last.1), &format!("{of_gene};gene_name={symbol}"))?;
+    line(
+        out,
+        "mRNA",
+        (first.0, last.1),
+        &format!("{of_gene};gene_name={symbol}"),
+    )?;
     for (index, exon) in gene.exons.iter().enumerate() {
-        let number = if *strand == '-' { gene.exons.len() - index } else { index + 1 };
+        let number = if *strand == '-' {
+            gene.exons.len() - index
+        } else {
+            index + 1
+        };
         let attributes = format!(
             "Parent=transcript:{transcript};Name={symbol}-exon-{number};gene_name={symbol};exon_number={number}"
         );

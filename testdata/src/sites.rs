@@ -69,9 +69,8 @@ fn plan<'a>(
     simulated: usize,
     random: &mut Random,
 ) -> Vec<(i32, Plan<'a>)> {
-    let inside = |contig: &str, pos: i32| {
-        contig == gene.contig && (gene.start..=gene.end).contains(&pos)
-    };
+    let inside =
+        |contig: &str, pos: i32| contig == gene.contig && (gene.start..=gene.end).contains(&pos);
     let mut plan: Vec<(i32, Plan<'a>)> = Vec::with_capacity(simulated + 8);
     for (index, known) in KNOWN.iter().enumerate() {
         if inside(known.contig, known.pos) {
@@ -85,9 +84,12 @@ fn plan<'a>(
     }
     let taken: Vec<i32> = plan.iter().map(|(pos, _)| *pos).collect();
     let free = |pos: i32| taken.iter().all(|other| (other - pos).abs() > MARGIN);
-    plan.extend(positions(gene, simulated, random).into_iter().filter(|pos| free(*pos)).map(
-        |pos| (pos, Plan::Simulated),
-    ));
+    plan.extend(
+        positions(gene, simulated, random)
+            .into_iter()
+            .filter(|pos| free(*pos))
+            .map(|pos| (pos, Plan::Simulated)),
+    );
     plan.sort_by_key(|(pos, _)| *pos);
     plan
 }
@@ -111,7 +113,11 @@ fn known_site(cohort: &Cohort, index: usize) -> Site {
         id: known.rsid,
         reference: known.reference.to_owned(),
         alternates: vec![known.alternate.to_owned()],
-        carriers: cohort.known_carriers(index).iter().map(|founder| (*founder, 1)).collect(),
+        carriers: cohort
+            .known_carriers(index)
+            .iter()
+            .map(|founder| (*founder, 1))
+            .collect(),
         de_novo: de_novo.map(|d| (d.person, d.haplotype)).collect(),
     }
 }
@@ -131,7 +137,11 @@ fn de_novo_site(de_novo: &DeNovo) -> Site {
 pub(crate) fn other_base(reference: char, random: &mut Random) -> char {
     let first = random.below(4);
     let pick = BASES[first];
-    if pick == reference { BASES[(first + 1) % 4] } else { pick }
+    if pick == reference {
+        BASES[(first + 1) % 4]
+    } else {
+        pick
+    }
 }
 
 /// One site, or a deletion and the site inside it where its carriers show `*`.
@@ -154,13 +164,21 @@ fn simulated_sites(
 fn substitution(contig: &str, pos: i32, tree: &Tree, random: &mut Random) -> Site {
     let reference = base(contig, pos);
     let alternate = other_base(reference, random).to_string();
-    site(pos, reference.to_string(), vec![alternate], carriers(tree, 1, random))
+    site(
+        pos,
+        reference.to_string(),
+        vec![alternate],
+        carriers(tree, 1, random),
+    )
 }
 
 fn two_alternates(contig: &str, pos: i32, tree: &Tree, random: &mut Random) -> Site {
     let mut both = substitution(contig, pos, tree, random);
     let used = [both.reference.clone(), both.alternates[0].clone()];
-    let free = BASES.iter().map(char::to_string).find(|base| !used.contains(base));
+    let free = BASES
+        .iter()
+        .map(char::to_string)
+        .find(|base| !used.contains(base));
     both.alternates.extend(free);
     both.carriers.extend(carriers(tree, 2, random));
     both
@@ -174,7 +192,12 @@ fn insertion(contig: &str, pos: i32, tree: &Tree, random: &mut Random) -> Site {
     }
     // The last inserted base differs from the anchor, so the insertion cannot move to the left.
     alternate.push(other_base(anchor, random));
-    site(pos, anchor.to_string(), vec![alternate], carriers(tree, 1, random))
+    site(
+        pos,
+        anchor.to_string(),
+        vec![alternate],
+        carriers(tree, 1, random),
+    )
 }
 
 fn deletion(contig: &str, pos: i32, longest: i32, tree: &Tree, random: &mut Random) -> Vec<Site> {
@@ -186,7 +209,12 @@ fn deletion(contig: &str, pos: i32, longest: i32, tree: &Tree, random: &mut Rand
         // It could move to the left: keep the site left-aligned by making it a substitution.
         return vec![substitution(contig, pos, tree, random)];
     }
-    let mut first = site(pos, reference, vec![anchor.to_string()], carriers(tree, 1, random));
+    let mut first = site(
+        pos,
+        reference,
+        vec![anchor.to_string()],
+        carriers(tree, 1, random),
+    );
     if random.chance(0.1) {
         // A substitution of the anchor base in the same record, padded as joint callers write it.
         let padded = format!("{}{}", other_base(anchor, random), &first.reference[1..]);
@@ -199,19 +227,26 @@ fn deletion(contig: &str, pos: i32, longest: i32, tree: &Tree, random: &mut Rand
     }
     let mut spanned = substitution(contig, pos + 1, tree, random);
     spanned.alternates.push("*".to_owned());
-    spanned.carriers.extend(first.carriers.iter().map(|(founder, _)| (*founder, 2)));
+    spanned
+        .carriers
+        .extend(first.carriers.iter().map(|(founder, _)| (*founder, 2)));
     vec![first, spanned]
 }
 
 fn carriers(tree: &Tree, allele: u8, random: &mut Random) -> Vec<(u32, u8)> {
-    tree.mutation(random).iter().map(|founder| (*founder, allele)).collect()
+    tree.mutation(random)
+        .iter()
+        .map(|founder| (*founder, allele))
+        .collect()
 }
 
-fn site(
-    pos: i32,
-    reference: String,
-    alternates: Vec<String>,
-    carriers: Vec<(u32, u8)>,
-) -> Site {
-    Site { pos, id: ".", reference, alternates, carriers, de_novo: Vec::new() }
+fn site(pos: i32, reference: String, alternates: Vec<String>, carriers: Vec<(u32, u8)>) -> Site {
+    Site {
+        pos,
+        id: ".",
+        reference,
+        alternates,
+        carriers,
+        de_novo: Vec::new(),
+    }
 }

@@ -50,7 +50,8 @@ impl Cohort {
             writer.enter(self.inheritance(contig.name).switches());
             for gene in GENES.iter().filter(|gene| gene.contig == contig.name) {
                 let sites = self.spec.sites * width(gene.start, gene.end) / total.max(1);
-                let mut random = Random::new(self.spec.seed, 1000 + u64::from(gene.start.unsigned_abs()));
+                let mut random =
+                    Random::new(self.spec.seed, 1000 + u64::from(gene.start.unsigned_abs()));
                 for_each_site(self, gene, sites, &mut random, |site| {
                     writer.write(contig.name, &site, out)
                 })?;
@@ -65,7 +66,11 @@ impl Cohort {
             out.write_all(DEPTH_HEADER.as_bytes())?;
         }
         for contig in CONTIGS {
-            writeln!(out, "##contig=<ID={},length={},assembly=GRCh38>", contig.name, contig.length)?;
+            writeln!(
+                out,
+                "##contig=<ID={},length={},assembly=GRCh38>",
+                contig.name, contig.length
+            )?;
         }
         write!(out, "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT")?;
         for person in self.people() {
@@ -148,7 +153,10 @@ impl RecordWriter {
     fn write_columns(&mut self, site: &Site) {
         let alternates = site.alternates.len();
         self.columns.clear();
-        self.counts = Counts { copies: vec![0; alternates + 1], ..Counts::default() };
+        self.counts = Counts {
+            copies: vec![0; alternates + 1],
+            ..Counts::default()
+        };
         self.homozygous = [homozygous(alternates, false), homozygous(alternates, true)];
         let missing = self.missing_threshold();
         for person in 0..self.current.len() {
@@ -179,7 +187,9 @@ impl RecordWriter {
     }
 
     fn write_call(&mut self, call: [Option<u8>; 2], alternates: usize, missing: u64) {
-        let Some(first) = call[0] else { return self.write_missing(false, alternates) };
+        let Some(first) = call[0] else {
+            return self.write_missing(false, alternates);
+        };
         let haploid = call[1].is_none();
         if !self.full {
             return self.write_phased(first, call[1]);
@@ -215,7 +225,8 @@ impl RecordWriter {
     }
 
     fn write_missing(&mut self, haploid: bool, alternates: usize) {
-        self.columns.extend_from_slice(if haploid { b".:0" } else { b"./.:0" });
+        self.columns
+            .extend_from_slice(if haploid { b".:0" } else { b"./.:0" });
         for _ in 0..alternates {
             self.columns.extend(b",0");
         }
@@ -227,7 +238,11 @@ impl RecordWriter {
         let depth = depth(draw, second.is_none());
         let second_allele = second.unwrap_or(first);
         let coins = (draw >> 20) & ((1 << depth) - 1);
-        let of_second = if second_allele == first { 0 } else { coins.count_ones().max(2) };
+        let of_second = if second_allele == first {
+            0
+        } else {
+            coins.count_ones().max(2)
+        };
         let mut reads = vec![0; alternates + 1];
         reads[usize::from(first)] += depth - of_second.min(depth);
         reads[usize::from(second_allele)] += of_second.min(depth);
@@ -243,9 +258,17 @@ impl RecordWriter {
 
     fn write_line(&mut self, contig: &str, site: &Site, out: &mut impl Write) -> io::Result<()> {
         let quality = 300 + self.random.below(90_000);
-        let filter = if self.full && self.random.below(100) < 3 { "LowQual" } else { "PASS" };
+        let filter = if self.full && self.random.below(100) < 3 {
+            "LowQual"
+        } else {
+            "PASS"
+        };
         let (reference, alternates) = (&site.reference, site.alternates.join(","));
-        write!(out, "{contig}\t{}\t{}\t{reference}\t{alternates}\t", site.pos, site.id)?;
+        write!(
+            out,
+            "{contig}\t{}\t{}\t{reference}\t{alternates}\t",
+            site.pos, site.id
+        )?;
         write!(out, "{}.{}\t{filter}\t", quality / 10, quality % 10)?;
         self.write_info(site, out)?;
         out.write_all(if self.full { b"\tGT:AD:DP:GQ" } else { b"\tGT" })?;
@@ -265,7 +288,12 @@ impl RecordWriter {
         };
         let counts: Vec<String> = copies.iter().map(u32::to_string).collect();
         let frequencies: Vec<String> = copies.iter().map(frequency).collect();
-        write!(out, "AC={};AF={};AN={called}", counts.join(","), frequencies.join(","))?;
+        write!(
+            out,
+            "AC={};AF={};AN={called}",
+            counts.join(","),
+            frequencies.join(",")
+        )?;
         if site.id != "." {
             out.write_all(b";DB")?;
         }
@@ -285,7 +313,11 @@ fn depth(draw: u64, haploid: bool) -> u32 {
 fn homozygous(alternates: usize, haploid: bool) -> Vec<HomozygousText> {
     let depths = if haploid { 10..=20 } else { 22..=38 };
     let text = |depth: u32| {
-        let mut text = if haploid { b"0".to_vec() } else { b"0/0".to_vec() };
+        let mut text = if haploid {
+            b"0".to_vec()
+        } else {
+            b"0/0".to_vec()
+        };
         let mut reads = vec![0; alternates + 1];
         reads[0] = depth;
         push_fields(&mut text, &reads, depth, (depth * 3).min(99));

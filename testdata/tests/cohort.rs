@@ -26,7 +26,9 @@ fn quickstart_records() -> &'static [Vec<&'static str>] {
 }
 
 fn records(text: &str) -> impl Iterator<Item = Vec<&str>> {
-    text.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect())
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split('\t').collect())
 }
 
 /// Allele numbers of a column; None for a missing call.
@@ -44,21 +46,44 @@ fn a_seed_gives_the_same_bytes_again_and_another_seed_others() {
 
 fn small(seed: u64) -> Cohort {
     let people = People::Families(20);
-    Cohort::generate(CohortSpec { seed, people, sites: 400, ..CohortSpec::quickstart() })
+    Cohort::generate(CohortSpec {
+        seed,
+        people,
+        sites: 400,
+        ..CohortSpec::quickstart()
+    })
 }
 
 #[test]
 fn the_quickstart_bytes_are_pinned() {
     let dir = tempfile::tempdir().unwrap();
     let files = write_quickstart(dir.path()).unwrap();
-    assert!(files.samples > 300 && files.totals.records > 3500, "{files:?}");
+    assert!(
+        files.samples > 300 && files.totals.records > 3500,
+        "{files:?}"
+    );
     let mut all = Sha256::new();
-    let mut paths = vec![files.vcf, files.dictionary, files.pedigree, files.de_novo_truth];
-    paths.extend(files.tables.into_iter().chain(files.regions).map(|(_, path)| path));
+    let mut paths = vec![
+        files.vcf,
+        files.dictionary,
+        files.pedigree,
+        files.de_novo_truth,
+    ];
+    paths.extend(
+        files
+            .tables
+            .into_iter()
+            .chain(files.regions)
+            .map(|(_, path)| path),
+    );
     for path in paths {
         all.update(std::fs::read(path).unwrap());
     }
-    let hex: String = all.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = all
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(hex, include_str!("quickstart.sha256").trim());
 }
 
@@ -70,9 +95,17 @@ fn lines_are_well_formed_and_sorted() {
     for record in records(text) {
         assert_eq!(record.len(), 9 + cohort.people().len());
         let pos: i32 = record[1].parse().unwrap();
-        assert!(last.insert(record[0].to_owned(), pos).is_none_or(|before| before <= pos));
+        assert!(
+            last.insert(record[0].to_owned(), pos)
+                .is_none_or(|before| before <= pos)
+        );
         let alts = record[4].split(',').count();
-        let highest = record[9..].iter().filter_map(|c| alleles(c)).flatten().max().unwrap();
+        let highest = record[9..]
+            .iter()
+            .filter_map(|c| alleles(c))
+            .flatten()
+            .max()
+            .unwrap();
         assert!(usize::from(highest) <= alts);
         assert!(record[4].split(',').all(|alt| alt != record[3]));
     }
@@ -84,7 +117,9 @@ fn children_carry_only_alleles_of_their_parents_except_the_planted_de_novos() {
     let mut found = Vec::new();
     for record in quickstart_records().iter() {
         for (index, person) in cohort.people().iter().enumerate() {
-            let (Some(father), Some(mother)) = (person.father, person.mother) else { continue };
+            let (Some(father), Some(mother)) = (person.father, person.mother) else {
+                continue;
+            };
             let call = |person: usize| alleles(record[9 + person]);
             let (Some(c), Some(f), Some(m)) = (call(index), call(father), call(mother)) else {
                 continue;
@@ -94,24 +129,42 @@ fn children_carry_only_alleles_of_their_parents_except_the_planted_de_novos() {
                 _ => m.contains(&c[0]),
             };
             if !possible {
-                found.push((index, record[0].to_owned(), record[1].parse::<i32>().unwrap()));
+                found.push((
+                    index,
+                    record[0].to_owned(),
+                    record[1].parse::<i32>().unwrap(),
+                ));
             }
         }
     }
-    let mut planted: Vec<_> =
-        cohort.de_novos().iter().map(|d| (d.person, d.contig.to_owned(), d.pos)).collect();
+    let mut planted: Vec<_> = cohort
+        .de_novos()
+        .iter()
+        .map(|d| (d.person, d.contig.to_owned(), d.pos))
+        .collect();
     found.sort();
     planted.sort();
     assert!(found.iter().all(|hit| planted.contains(hit)), "{found:?}");
-    assert!(found.len() * 10 >= planted.len() * 9, "{} of {}", found.len(), planted.len());
+    assert!(
+        found.len() * 10 >= planted.len() * 9,
+        "{} of {}",
+        found.len(),
+        planted.len()
+    );
 }
 
 #[test]
 fn published_variants_stand_in_the_file_with_their_published_alleles() {
     for known in KNOWN {
-        let record = quickstart_records().iter().find(|r| r[2] == known.rsid).unwrap();
+        let record = quickstart_records()
+            .iter()
+            .find(|r| r[2] == known.rsid)
+            .unwrap();
         let as_written = (record[0], record[1].parse().unwrap(), record[3], record[4]);
-        assert_eq!(as_written, (known.contig, known.pos, known.reference, known.alternate));
+        assert_eq!(
+            as_written,
+            (known.contig, known.pos, known.reference, known.alternate)
+        );
     }
 }
 
@@ -124,24 +177,42 @@ fn the_file_has_the_awkward_shapes() {
     assert!(has(&|r| r[4].len() > 1 && !r[4].contains(',')));
     assert!(has(&|r| r[6] == "LowQual"));
     assert!(has(&|r| r[9..].iter().any(|c| c.starts_with("./."))));
-    assert!(has(&|r| r[0] == "chrX" && r[9..].iter().any(|c| c.starts_with("0:"))));
+    assert!(has(
+        &|r| r[0] == "chrX" && r[9..].iter().any(|c| c.starts_with("0:"))
+    ));
 }
 
 #[test]
 fn most_alleles_are_rare() {
-    let counts: Vec<u32> = quickstart_records().iter()
-        .map(|r| r[7].trim_start_matches("AC=").split([',', ';']).next().unwrap().parse().unwrap())
+    let counts: Vec<u32> = quickstart_records()
+        .iter()
+        .map(|r| {
+            r[7].trim_start_matches("AC=")
+                .split([',', ';'])
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
         .collect();
     let rare = counts.iter().filter(|ac| **ac <= 3).count();
     let common = counts.iter().filter(|ac| **ac > 60).count();
-    assert!(rare * 2 > counts.len() && common * 50 > counts.len(), "{rare} {common}");
+    assert!(
+        rare * 2 > counts.len() && common * 50 > counts.len(),
+        "{rare} {common}"
+    );
 }
 
 #[test]
 fn a_panel_is_phased_and_complete() {
     let people = People::Unrelated(50);
     let fields = Fields::PhasedGenotypes;
-    let spec = CohortSpec { seed: 5, people, sites: 300, fields };
+    let spec = CohortSpec {
+        seed: 5,
+        people,
+        sites: 300,
+        fields,
+    };
     let text = &vcf_of(&Cohort::generate(spec));
     assert!(records(text).all(|r| r[8] == "GT" && r[9..].iter().all(|c| !c.contains(['.', '/']))));
 }
@@ -149,6 +220,9 @@ fn a_panel_is_phased_and_complete() {
 #[test]
 fn an_empty_cohort_is_a_header() {
     let people = People::Unrelated(0);
-    let spec = CohortSpec { people, ..CohortSpec::quickstart() };
+    let spec = CohortSpec {
+        people,
+        ..CohortSpec::quickstart()
+    };
     assert_eq!(records(&vcf_of(&Cohort::generate(spec))).count(), 0);
 }

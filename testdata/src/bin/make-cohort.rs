@@ -55,5 +55,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<(PathBuf, CohortSpec)
 
 fn number<T: std::str::FromStr>(option: &str, value: Option<String>) -> Result<T, String> {
     let value = value.ok_or_else(|| format!("{option} takes a number\n{USAGE}"))?;
-    value.parse().map_err(|_| format!("{option} takes a number, not {value:?}\n{USAGE}"))
+    value
+        .parse()
+        .map_err(|_| format!("{option} takes a number, not {value:?}\n{USAGE}"))
 }

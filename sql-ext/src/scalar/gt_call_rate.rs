@@ -1,0 +1,40 @@
+//! `gt_call_rate(gt [, cohort])`: how many genotypes are called.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float64Array};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Result as DfResult;
+use datafusion::logical_expr::ScalarFunctionArgs;
+
+use super::{Definition, types};
+use crate::doc::{COHORT, COHORT_RULE, Chapter, FunctionDoc, GT};
+use crate::genotypes::per_cohort;
+
+pub(super) const DEFINITION: Definition = Definition {
+    doc: FunctionDoc {
+        name: "gt_call_rate",
+        chapter: Chapter::Cohort,
+        arguments: &[GT, COHORT],
+        returns: "double precision",
+        summary: "Share of the genotypes with every allele called.",
+        details: &[
+            "A half call is not called. NULL when there is no genotype (an empty cohort, a record without GT).",
+            COHORT_RULE,
+        ],
+        example: "SELECT contig, pos, ref, alt FROM cohort.variants WHERE gt_call_rate(gt) < 0.95;",
+    },
+    coerce: types::gt_and_cohort,
+    returns: || DataType::Float64,
+    invoke,
+    simplify: None,
+};
+
+fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
+    let rates = per_cohort(args, |row| {
+        let counts = row.counts();
+        let called = f64::from(counts.genotypes - counts.alleles.n_missing);
+        (counts.genotypes > 0).then(|| called / f64::from(counts.genotypes))
+    })?;
+    Ok(Arc::new(Float64Array::from(rates)))
+}

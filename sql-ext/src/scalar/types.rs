@@ -1,0 +1,177 @@
+//! The argument types of the functions, and the casts that lead to them.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field};
+
+use crate::error::{Error, Result};
+
+/// `(gt, text)`
+pub(super) fn gt_and_sample(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [gt, sample] if is_packed(gt) && is_text(sample) => {
+            Ok(vec![DataType::BinaryView, DataType::Utf8])
+        }
+        _ => Err(wrong(
+            function,
+            "takes (gt, sample): column gt of variants and a text",
+            types,
+        )),
+    }
+}
+
+/// `(gt)`
+pub(super) fn gt_alone(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [gt] if is_packed(gt) => Ok(vec![DataType::BinaryView]),
+        _ => Err(wrong(function, "takes (gt): column gt of variants", types)),
+    }
+}
+
+/// `(gt [, text[]])`
+pub(super) fn gt_and_cohort(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [gt] if is_packed(gt) => Ok(vec![DataType::BinaryView]),
+        [gt, cohort] if is_packed(gt) && is_text_list(cohort) => {
+            Ok(vec![DataType::BinaryView, text_list()])
+        }
+        _ => Err(wrong(
+            function,
+            "takes (gt [, cohort]): column gt of variants and a text[]",
+            types,
+        )),
+    }
+}
+
+/// `(gt, text, text, text)`
+pub(super) fn gt_and_trio(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [gt, child, father, mother]
+            if is_packed(gt) && [child, father, mother].into_iter().all(is_text) =>
+        {
+            Ok(vec![
+                DataType::BinaryView,
+                DataType::Utf8,
+                DataType::Utf8,
+                DataType::Utf8,
+            ])
+        }
+        _ => {
+            let expected =
+                "takes (gt, child, father, mother): column gt of variants and three texts";
+            Err(wrong(function, expected, types))
+        }
+    }
+}
+
+/// `(text, integer, integer, text)`
+pub(super) fn span_and_region(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [contig, pos, end_pos, region]
+            if is_text(contig) && is_text(region) && is_integer(pos) && is_integer(end_pos) =>
+        {
+            let integer = widest(&[pos, end_pos]);
+            Ok(vec![
+                DataType::Utf8,
+                integer.clone(),
+                integer,
+                DataType::Utf8,
+            ])
+        }
+        _ => {
+            let expected = "takes (contig, pos, end_pos, region): text, two integers, text";
+            Err(wrong(function, expected, types))
+        }
+    }
+}
+
+/// `(text, integer, integer, text, integer, integer)`
+pub(super) fn two_spans(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [c1, s1, e1, c2, s2, e2]
+            if [c1, c2].into_iter().all(is_text)
+                && [s1, e1, s2, e2].into_iter().all(is_integer) =>
+        {
+            let integer = widest(&[s1, e1, s2, e2]);
+            let span = [DataType::Utf8, integer.clone(), integer];
+            Ok([span.clone(), span].concat())
+        }
+        _ => {
+            let expected = "takes (contig1, start1, end1, contig2, start2, end2)";
+            Err(wrong(function, expected, types))
+        }
+    }
+}
+
+/// `text[]`
+pub(super) fn text_list() -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
+}
+
+fn wrong(function: &'static str, expected: &'static str, types: &[DataType]) -> Error {
+    let got: Vec<String> = types.iter().map(sql_name).collect();
+    Error::Argument {
+        function,
+        expected,
+        got: format!("({})", got.join(", ")),
+    }
+}
+
+fn is_packed(data_type: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, LargeBinary, Null};
+    matches!(data_type, Binary | BinaryView | LargeBinary | Null)
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => is_text(value),
+        other => other.is_string() || other.is_null(),
+    }
+}
+
+fn is_integer(data_type: &DataType) -> bool {
+    data_type.is_integer() || data_type.is_null()
+}
+
+fn is_text_list(data_type: &DataType) -> bool {
+    use DataType::{FixedSizeList, LargeList, List, Null};
+    match data_type {
+        List(field) | LargeList(field) => is_text(field.data_type()) || is_empty_list(field),
+        FixedSizeList(field, size) => is_text(field.data_type()) || *size == 0,
+        Null => true,
+        _ => false,
+    }
+}
+
+/// `ARRAY[]` without a type is a list of 64-bit integers; a text cohort it is.
+fn is_empty_list(field: &Field) -> bool {
+    field.data_type() == &DataType::Int64
+}
+
+/// `integer` if every argument fits it, else `bigint`.
+fn widest(types: &[&DataType]) -> DataType {
+    use DataType::{Int8, Int16, Int32, Int64, Null};
+    let small = |t: &&DataType| matches!(t, Int8 | Int16 | Int32 | Null);
+    if types.iter().all(small) {
+        Int32
+    } else {
+        Int64
+    }
+}
+
+fn sql_name(data_type: &DataType) -> String {
+    use DataType as T;
+    match data_type {
+        T::Boolean => "boolean".into(),
+        T::Int8 | T::Int16 => "smallint".into(),
+        T::Int32 => "integer".into(),
+        T::Int64 => "bigint".into(),
+        T::Float32 => "real".into(),
+        T::Float64 => "double precision".into(),
+        T::Binary | T::BinaryView | T::LargeBinary => "gt".into(),
+        T::List(field) | T::LargeList(field) => format!("{}[]", sql_name(field.data_type())),
+        T::Null => "unknown".into(),
+        other if other.is_string() => "text".into(),
+        other => other.to_string(),
+    }
+}
