@@ -80,7 +80,9 @@ impl Lake {
         Self::at(Location { url, store, path: Path::default() })
     }
 
-    fn at(mut location: Location) -> Self {
+    /// A lake at a location that is at hand, whatever its store is. Writes nothing.
+    #[must_use]
+    pub fn at(mut location: Location) -> Self {
         if !location.url.path().ends_with('/') {
             let path = format!("{}/", location.url.path());
             location.url.set_path(&path);

@@ -149,7 +149,7 @@ mod tests {
             ("/a/b c.vcf", "file:///a/b%20c.vcf", "a/b c.vcf"),
             ("file:///a/b", "file:///a/b", "a/b"),
             ("memory://one/x/y", "memory://one/x/y", "x/y"),
-            ("/a/b/", "file:///a/b/", "a/b"),
+            ("/a/b/", "file:///a/b", "a/b"),
         ];
         for (text, url, path) in cases {
             let location = Location::parse(text).unwrap();
