@@ -4,7 +4,7 @@
 //! _genokura/commits/00000000000000000007.json   lake commit 7: pins one Delta version of every table
 //! _genokura/batches/<dataset>/0000000003        batch 3 of a dataset is taken
 //! <schema>/<table>/_delta_log/...               the Delta log of a table
-//! <schema>/<table>/<bin>/part-<uuid>.parquet    its files; the bin folder only when partitioned
+//! <schema>/<table>/pos_bin=<bin>/part-<uuid>.parquet    its files; no such folder in a table without partitions
 //! ```
 
 use object_store::path::Path;
@@ -63,8 +63,9 @@ impl Layout {
         self.root.clone().join(id.schema.as_str()).join(id.table.as_str())
     }
 
-    /// A new file of a table. Bins keep only letters, digits, `.`, `_` and `-` in the folder
-    /// name, so that no reader has to decode it; the bin itself is in the Delta log.
+    /// A new file of a table. Polars takes partition values from the folder name and not from the
+    /// Delta log, so it is `pos_bin=<bin>`, and the name keeps letters, digits, `.`, `_`, `-` and
+    /// `:` only (any other becomes `-`), so that no reader has to decode it.
     #[must_use]
     pub fn new_part(&self, id: &TableId, pos_bin: Option<&str>) -> Path {
         let table = self.table(id);
@@ -77,9 +78,9 @@ impl Layout {
 }
 
 fn folder_name(bin: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
     let name: String = bin.chars().map(|c| if plain(c) { c } else { '-' }).collect();
-    if name.starts_with(['.', '_']) || name.is_empty() { format!("-{name}") } else { name }
+    format!("pos_bin={name}")
 }
 
 /// Checks that `name` can be a schema, table or dataset.
@@ -110,9 +111,9 @@ mod tests {
         assert_eq!(Layout::version_of(&layout.commit(7)), Some(7));
         assert_eq!(layout.batch("demo", 3).as_ref(), "lake/_genokura/batches/demo/0000000003");
         let part = layout.new_part(&id, Some("chr1:0"));
-        assert!(part.as_ref().starts_with("lake/demo/site/chr1-0/part-"), "{part}");
+        assert!(part.as_ref().starts_with("lake/demo/site/pos_bin=chr1:0/part-"), "{part}");
         let part = layout.new_part(&id, Some("HLA*01/:0"));
-        assert!(part.as_ref().starts_with("lake/demo/site/HLA-01--0/part-"), "{part}");
+        assert!(part.as_ref().starts_with("lake/demo/site/pos_bin=HLA-01-:0/part-"), "{part}");
     }
 
     #[test]

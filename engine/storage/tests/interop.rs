@@ -57,7 +57,7 @@ const COLUMNS: &str = "vid:long contig:string pos:integer small:short qual:float
 
 #[tokio::test(flavor = "multi_thread")]
 async fn others_read_our_table_on_a_local_path() {
-    let kit = Kit::local("interop").await;
+    let kit = Kit::plain_local().await;
     let lake = kit.lake().await;
     let id = table_with_a_history(&lake, 25).await;
     let path = lake.table_url(&id).to_file_path().unwrap();
@@ -89,7 +89,7 @@ async fn others_read_our_table_on_s3() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statistics_in_the_log_let_others_skip_files() {
-    let kit = Kit::local("interop").await;
+    let kit = Kit::plain_local().await;
     let lake = kit.lake().await;
     let id = table_with_a_history(&lake, 3).await;
     let path = lake.table_url(&id).to_file_path().unwrap();
@@ -107,7 +107,7 @@ async fn statistics_in_the_log_let_others_skip_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_schema_is_read_by_others() {
     use common::{Kind, plain_change};
-    let kit = Kit::local("interop").await;
+    let kit = Kit::plain_local().await;
     let lake = kit.lake().await;
     let id = TableId::new("clin", "person");
     land(&lake, plain_change(&lake, &id, "age", Kind::Int, 3, false).await).await;

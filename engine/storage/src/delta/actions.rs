@@ -23,7 +23,7 @@ pub(super) fn add(
     partition_columns: &[String],
 ) -> Result<Box<dyn EngineData>> {
     let columns: Vec<(&str, bool, ArrayRef)> = vec![
-        ("path", false, Arc::new(StringArray::from_iter_values(files.iter().map(|(p, _)| p)))),
+        ("path", false, Arc::new(StringArray::from_iter_values(files.iter().map(|(p, _)| encoded(p))))),
         ("partitionValues", false, partition_values(files, partition_columns)?),
         ("size", false, int64(files.iter().map(|(_, f)| signed(f.size)))),
         ("modificationTime", false, int64(files.iter().map(|(_, f)| Some(f.modified_ms)))),
@@ -78,6 +78,12 @@ pub(super) fn paths(data: &dyn EngineData) -> Result<Vec<String>> {
     Ok(paths.iter().map(|path| path.unwrap_or_default().to_owned()).collect())
 }
 
+/// A path as the log has it: a URL, in which a colon would end a scheme. Nothing else in our
+/// paths needs encoding.
+fn encoded(path: &str) -> String {
+    path.replace('%', "%25").replace(':', "%3A")
+}
+
 /// A path of the log without URL encoding.
 pub(super) fn decoded(path: &str) -> Result<String> {
     let damaged = |e: object_store::path::Error| Error::Damaged {
@@ -95,7 +101,7 @@ pub(super) fn add_json(
     let stats = serde_json::to_string(&DeltaStats::of(file))
         .map_err(|e| Error::Internal(format!("statistics of {path}: {e}")))?;
     Ok(json!({"add": {
-        "path": path, "partitionValues": partition_json(file, partition_columns),
+        "path": encoded(path), "partitionValues": partition_json(file, partition_columns),
         "size": file.size, "modificationTime": file.modified_ms, "dataChange": true,
         "stats": stats,
     }}))
@@ -108,7 +114,7 @@ pub(super) fn remove_json(
     now: i64,
 ) -> serde_json::Value {
     json!({"remove": {
-        "path": path, "deletionTimestamp": now, "dataChange": true,
+        "path": encoded(path), "deletionTimestamp": now, "dataChange": true,
         "extendedFileMetadata": true, "size": file.size,
         "partitionValues": partition_json(file, partition_columns),
     }})

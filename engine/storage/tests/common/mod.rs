@@ -36,6 +36,13 @@ impl Kit {
         Self { url, _directory: Some(directory) }
     }
 
+    /// As `local`, without a space in the path: polars does not decode paths.
+    pub async fn plain_local() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = directory.path().join("lake").to_str().unwrap().to_owned();
+        Self { url, _directory: Some(directory) }
+    }
+
     pub async fn s3(test: &str) -> Self {
         let bucket = tools::S3Server::shared().bucket();
         Self { url: format!("s3://{bucket}/{test}/lake"), _directory: None }
