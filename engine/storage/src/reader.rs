@@ -237,7 +237,7 @@ impl ReadPlan {
     /// Columns of the batches: `schema` with `BinaryView` for every `Binary`; empty without one.
     #[must_use]
     pub fn output_schema(&self) -> SchemaRef {
-        self.schema.as_ref().map_or_else(|| Arc::new(Schema::empty()), |schema| with_views(schema))
+        self.schema.as_ref().map_or_else(|| Arc::new(Schema::empty()), with_views)
     }
 }
 

@@ -100,7 +100,7 @@ async fn blobs_and_lists_come_back(kit: &Kit) {
     let snapshot = lake.snapshot().await.unwrap();
     let site = snapshot.table(&table()).await.unwrap().unwrap();
     let reader = FileReader::open(&lake, &site.files[0]).await.unwrap();
-    let plan = ReadPlan::of(site.schema.clone());
+    let plan = ReadPlan::of(std::sync::Arc::clone(&site.schema));
     let batches = common::collect(reader.read(plan).unwrap()).await;
     let batch = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
     assert_eq!(batch.num_rows(), 1000);

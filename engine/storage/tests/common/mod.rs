@@ -102,7 +102,7 @@ pub fn rows(vids: Range<i64>) -> RecordBatch {
         Arc::new(StringArray::from_iter_values(vids.clone().map(|_| "chr1"))),
         Arc::new(Int32Array::from_iter_values(ints().map(|v| v + 100))),
         Arc::new(Int16Array::from_iter(vids.clone().map(|v| (v % 4 != 0).then_some(7_i16)))),
-        Arc::new(ints().map(|v| (v % 2 == 0).then(|| 0.5 * f32::from(v as i16))).collect::<Float32Array>()),
+        Arc::new(ints().map(|v| (v % 2 == 0).then(|| 0.5 * f32::from(i16::try_from(v).unwrap()))).collect::<Float32Array>()),
         Arc::new(blobs.iter().map(|b| b.as_deref()).collect::<BinaryArray>()),
         Arc::new(ids.finish()),
     ];
