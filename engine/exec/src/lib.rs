@@ -4,18 +4,28 @@
 //! `SessionContext` over one lake snapshot as one [`AccessContext`] may see it.
 
 pub mod access;
+mod blobs;
 mod calls;
 mod catalog;
+mod cells;
 mod dataset;
 pub mod directory;
 pub mod error;
+mod formats;
+mod members;
+mod metrics;
 mod plain;
 pub mod predicate;
+mod pruning;
+mod scan;
 pub mod session;
+mod source;
 pub mod spec;
 mod table;
 
 pub use access::{AccessContext, MaskedColumn, SampleVisibility};
+pub use calls::CallScanExec;
 pub use directory::{DirectoryBlock, SampleDirectory};
 pub use error::{Error, Result};
+pub use scan::VariantScanExec;
 pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineConfig, MemoryPoolKind, engine_of};

@@ -1,27 +1,190 @@
-//! Skeleton.
+//! `variants`: one row per ALT allele of a dataset.
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use arrow::datatypes::SchemaRef;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
 use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use crate::dataset::DatasetView;
-use crate::error::Error;
+use genokura_core::schema::variants_schema;
 
-#[derive(Debug)]
-pub(crate) struct VariantsTable { schema: SchemaRef }
-impl VariantsTable {
-    pub(crate) fn new(view: Arc<DatasetView>) -> Self {
-        Self { schema: genokura_core::schema::variants_schema(&view.data.state.info) }
+use crate::dataset::DatasetView;
+use crate::error::{Error, Result};
+use crate::predicate::Predicate;
+use crate::pruning::{SiteFilters, plan};
+use crate::scan::VariantScanExec;
+use crate::spec::{ScanKind, ScanSpec};
+
+/// Columns in which all rows of one variant agree.
+const KEY_COLUMNS: [&str; 5] = ["contig", "pos", "end_pos", "ref", "alt"];
+/// Columns counted over the visible samples, or made of genotypes.
+const COUNTED_COLUMNS: [&str; 7] =
+    ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing", "gt"];
+
+/// The filters of a scan by when they can be judged.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stages {
+    /// On the key of a variant: any row of it tells.
+    pub(crate) key: Vec<Predicate>,
+    /// On single rows: the row that gives the variant its identity tells.
+    pub(crate) row: Vec<Predicate>,
+    /// On counts, masked columns and everything else: after the access context.
+    pub(crate) last: Vec<Predicate>,
+}
+
+impl Stages {
+    /// Sorts filters on `variants`.
+    pub(crate) fn of_variants(filters: &[Predicate], masked: &BTreeSet<String>) -> Self {
+        let row = |column: &str| !COUNTED_COLUMNS.contains(&column);
+        Self::sort(filters, masked, row)
+    }
+
+    /// Sorts filters on `calls`: only the key columns are the site's.
+    pub(crate) fn of_calls(filters: &[Predicate], masked: &BTreeSet<String>) -> Self {
+        Self::sort(filters, masked, |_| false)
+    }
+
+    fn sort(
+        filters: &[Predicate],
+        masked: &BTreeSet<String>,
+        row: impl Fn(&str) -> bool,
+    ) -> Self {
+        let mut stages = Self::default();
+        for filter in filters {
+            let stage = if filter.only_columns(|c| KEY_COLUMNS.contains(&c) && !masked.contains(c))
+            {
+                &mut stages.key
+            } else if filter.only_columns(|c| row(c) && !masked.contains(c)) {
+                &mut stages.row
+            } else {
+                &mut stages.last
+            };
+            stage.push(filter.clone());
+        }
+        stages
     }
 }
+
+/// The filters that a scan can apply itself, exactly as DataFusion would.
+pub(crate) fn pushdown(
+    filters: &[&Expr],
+    schema: &Schema,
+) -> Vec<TableProviderFilterPushDown> {
+    let is_cell = |column: &str| {
+        schema.field_with_name(column).is_ok_and(|f| f.data_type() == &DataType::BinaryView)
+    };
+    let answer = |filter: &&Expr| match Predicate::of(filter, schema) {
+        // Cells are made last: whether one is NULL is not known below.
+        Some(predicate) if predicate.only_columns(|c| !is_cell(c)) => {
+            TableProviderFilterPushDown::Exact
+        }
+        _ => TableProviderFilterPushDown::Unsupported,
+    };
+    filters.iter().map(answer).collect()
+}
+
+/// Filters as predicates. All of them convert, because [`pushdown`] took no other.
+pub(crate) fn predicates(filters: &[Expr], schema: &Schema) -> Result<Vec<Predicate>> {
+    let convert = |filter: &Expr| {
+        Predicate::of(filter, schema)
+            .ok_or_else(|| Error::Internal(format!("filter {filter} was never taken")))
+    };
+    filters.iter().map(convert).collect()
+}
+
+/// The names of projected columns.
+pub(crate) fn projected(schema: &Schema, projection: Option<&Vec<usize>>) -> Vec<String> {
+    let name = |i: usize| schema.fields().get(i).map(|f| f.name().clone());
+    match projection {
+        Some(places) => places.iter().filter_map(|&i| name(i)).collect(),
+        None => schema.fields().iter().map(|f| f.name().clone()).collect(),
+    }
+}
+
+/// The table `variants`.
+#[derive(Debug)]
+pub(crate) struct VariantsTable {
+    view: Arc<DatasetView>,
+    schema: SchemaRef,
+}
+
+impl VariantsTable {
+    pub(crate) fn new(view: Arc<DatasetView>) -> Self {
+        let schema = variants_schema(&view.data.state.info);
+        let schema = nullable_where_masked(&schema, &view.masked("variants"));
+        Self { view, schema }
+    }
+
+    async fn spec(
+        &self,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+        partitions: usize,
+    ) -> Result<ScanSpec> {
+        let filters = predicates(filters, &self.schema)?;
+        let stages = Stages::of_variants(&filters, &self.view.masked("variants"));
+        let judged = SiteFilters { key: &stages.key, row: &stages.row };
+        let work = plan(&self.view.data, &judged, partitions).await?;
+        Ok(ScanSpec {
+            version: self.view.data.snapshot.version,
+            dataset: self.view.data.name.clone(),
+            kind: ScanKind::Variants,
+            access: self.view.access.clone(),
+            columns: projected(&self.schema, projection),
+            filters,
+            limit,
+            partitions: work.partitions,
+            pruned: work.report,
+        })
+    }
+}
+
+/// The schema with masked columns nullable: they read as NULL.
+pub(crate) fn nullable_where_masked(schema: &SchemaRef, masked: &BTreeSet<String>) -> SchemaRef {
+    if masked.is_empty() {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().map(|field| {
+        if masked.contains(field.name()) {
+            Arc::new(field.as_ref().clone().with_nullable(true))
+        } else {
+            Arc::clone(field)
+        }
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
 #[async_trait]
 impl TableProvider for VariantsTable {
-    fn schema(&self) -> SchemaRef { Arc::clone(&self.schema) }
-    fn table_type(&self) -> TableType { TableType::Base }
-    async fn scan(&self, _: &dyn Session, _: Option<&Vec<usize>>, _: &[Expr], _: Option<usize>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        Err(Error::Internal("the scan has not landed yet".into()).into())
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DfResult<Vec<TableProviderFilterPushDown>> {
+        Ok(pushdown(filters, &self.schema))
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let partitions = state.config().target_partitions();
+        let spec = self.spec(projection, filters, limit, partitions).await?;
+        Ok(Arc::new(VariantScanExec::new(spec, Arc::clone(&self.view))?))
     }
 }
