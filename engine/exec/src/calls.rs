@@ -31,8 +31,7 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::stream;
-use genokura_core::codec::row::CallRef;
-use genokura_core::codec::{GenotypeRow, SampleMask};
+use genokura_core::codec::{CallRef, GenotypeRow, SampleMask};
 use genokura_core::schema::{FieldDef, calls_columns, calls_schema};
 
 use crate::blobs::{BlobReader, Blobs, Wanted};
@@ -425,7 +424,7 @@ impl CallRows {
     }
 
     /// Reads the blobs of a chunk.
-    async fn begin(&self, rows: SiteRows) -> Result<OpenChunk> {
+    async fn begin(&mut self, rows: SiteRows) -> Result<OpenChunk> {
         let view = &self.context.view;
         let members = Members::read(view, &rows, self.genotypes.as_ref(), &self.blocks).await?;
         let (records, formats) = match &self.format_reader {

@@ -8,6 +8,7 @@ mod blobs;
 mod calls;
 mod catalog;
 mod cells;
+mod codec;
 mod dataset;
 pub mod directory;
 pub mod error;
@@ -25,7 +26,13 @@ mod table;
 
 pub use access::{AccessContext, MaskedColumn, SampleVisibility};
 pub use calls::CallScanExec;
+pub use codec::{decode_scan, encode_scan};
 pub use directory::{DirectoryBlock, SampleDirectory};
 pub use error::{Error, Result};
 pub use scan::VariantScanExec;
 pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineConfig, MemoryPoolKind, engine_of};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

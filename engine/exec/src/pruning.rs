@@ -291,12 +291,17 @@ async fn open_all(
     table: &TableSnapshot,
     components: &[Component],
 ) -> Result<HashMap<usize, FileReader>> {
-    let files = components.iter().flat_map(|c| c.files.iter().copied());
-    stream::iter(files.filter_map(|i| Some((i, table.files.get(i)?))))
-        .map(|(i, file)| async move { Ok((i, FileReader::open(data.lake(), file).await?)) })
-        .buffer_unordered(FOOTERS_AT_ONCE)
-        .try_collect()
-        .await
+    let mut opening = Vec::new();
+    for &place in components.iter().flat_map(|c| &c.files) {
+        if let Some(file) = table.files.get(place) {
+            opening.push(open(data, place, file));
+        }
+    }
+    stream::iter(opening).buffer_unordered(FOOTERS_AT_ONCE).try_collect().await
+}
+
+async fn open(data: &Dataset, place: usize, file: &DataFile) -> Result<(usize, FileReader)> {
+    Ok((place, FileReader::open(data.lake(), file).await?))
 }
 
 /// One unit per [`UNIT_ROWS`] rows of each row group.

@@ -368,7 +368,7 @@ impl VariantRows {
         }
     }
 
-    async fn build(&self, rows: SiteRows) -> Result<RecordBatch> {
+    async fn build(&mut self, rows: SiteRows) -> Result<RecordBatch> {
         let recount = self.needs.counts && self.needs.recount;
         let members = if recount { Some(self.members(&rows).await?) } else { None };
         let timer = self.context.metrics.baseline.elapsed_compute().timer();
@@ -405,7 +405,7 @@ impl VariantRows {
         columns.batch(&self.schema)
     }
 
-    async fn members(&self, rows: &SiteRows) -> Result<Members> {
+    async fn members(&mut self, rows: &SiteRows) -> Result<Members> {
         Members::read(&self.context.view, rows, self.genotypes.as_ref(), &self.blocks).await
     }
 

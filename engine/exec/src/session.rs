@@ -16,7 +16,7 @@ use datafusion::execution::memory_pool::{
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::{SessionState, TaskContext};
+use datafusion::execution::SessionState;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use genokura_storage::{Lake, LakeSnapshot};
 use parking_lot::Mutex;
@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use crate::access::AccessContext;
 use crate::catalog::LakeCatalog;
 use crate::dataset::{Dataset, DatasetView};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Name of the catalog, which PostgreSQL clients see as the database.
 pub const CATALOG: &str = "genokura";
@@ -187,14 +187,6 @@ impl Engine {
         options.execution.parquet.schema_force_view_types = false;
         options.execution.parquet.pushdown_filters = true;
         config
-    }
-
-    /// The engine of the session that a plan runs in.
-    pub(crate) fn of_task(context: &TaskContext) -> Result<Arc<Self>> {
-        context
-            .session_config()
-            .get_extension::<Self>()
-            .ok_or_else(|| Error::Plan("the session was not made by Engine::session".into()))
     }
 
     /// A dataset of a snapshot as `access` may see it, loaded once per version.

@@ -308,7 +308,7 @@ impl PartStream {
     }
 
     /// Opens a part; `None` when the page index leaves nothing of it.
-    async fn open(&self, part: &FilePart) -> Result<Option<OpenPart>> {
+    async fn open(&mut self, part: &FilePart) -> Result<Option<OpenPart>> {
         let context = &self.context;
         let file = context
             .table

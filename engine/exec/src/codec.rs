@@ -1,0 +1,42 @@
+//! Scans on their way to another process: a plan node to bytes and back.
+
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::calls::CallScanExec;
+use crate::error::{Error, Result};
+use crate::scan::VariantScanExec;
+use crate::session::Engine;
+use crate::spec::{ScanKind, ScanSpec};
+
+/// The bytes of a scan of this crate; `None` for any other node.
+///
+/// # Errors
+/// See [`ScanSpec::to_bytes`].
+pub fn encode_scan(plan: &dyn ExecutionPlan) -> Result<Option<Vec<u8>>> {
+    if let Some(scan) = plan.downcast_ref::<VariantScanExec>() {
+        return scan.spec().to_bytes().map(Some);
+    }
+    plan.downcast_ref::<CallScanExec>().map(|scan| scan.spec().to_bytes()).transpose()
+}
+
+/// The scan of these bytes, on the lake of `engine`, at the version and with the access it was planned with.
+///
+/// # Errors
+/// [`Error::Plan`] for bytes of another build, and for a version or dataset that the lake does not have.
+pub async fn decode_scan(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Arc<dyn ExecutionPlan>> {
+    let spec = ScanSpec::from_bytes(bytes)?;
+    let version = spec
+        .version
+        .ok_or_else(|| Error::Plan("it reads a lake without commits".into()))?;
+    let snapshot = engine.lake().snapshot_at(version).await?;
+    let view = engine
+        .view(&snapshot, &spec.dataset, &spec.access)
+        .await?
+        .ok_or_else(|| Error::Plan(format!("dataset {} does not exist", spec.dataset)))?;
+    Ok(match spec.kind {
+        ScanKind::Variants => Arc::new(VariantScanExec::new(spec, view)?),
+        ScanKind::Calls(_) => Arc::new(CallScanExec::new(spec, view)?),
+    })
+}
