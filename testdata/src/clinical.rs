@@ -389,149 +389,73 @@ pub fn write_known_variants(out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The data dictionary of all tables: `table, column, type, description`.
+/// The data dictionary of all tables: `column, type, description`. A column means the same in every table.
 pub fn write_dictionary(out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "table,column,type,description")?;
-    for (table, column, sql_type, description) in DICTIONARY {
-        writeln!(out, "{table},{column},{sql_type},\"{description}\"")?;
+    writeln!(out, "column,type,description")?;
+    for (column, sql_type, description) in DICTIONARY {
+        writeln!(out, "{column},{sql_type},\"{description}\"")?;
     }
     Ok(())
 }
 
-const DICTIONARY: &[(&str, &str, &str, &str)] = &[
+const DICTIONARY: &[(&str, &str, &str)] = &[
     (
-        "person",
         "person_id",
         "text",
         "Person; the key of the clinical tables",
     ),
+    ("sample_id", "text", "Name of the sample in the call set"),
+    ("family_id", "text", "Family"),
     (
-        "person",
-        "sample_id",
-        "text",
-        "Name of the person's sample in the call set",
-    ),
-    ("person", "family_id", "text", "Family"),
-    (
-        "person",
         "father_id",
         "text",
         "Father's person_id; empty when not in the cohort",
     ),
     (
-        "person",
         "mother_id",
         "text",
         "Mother's person_id; empty when not in the cohort",
     ),
-    ("person", "sex", "text", "Recorded sex: female or male"),
-    ("person", "year_of_birth", "integer", "Year of birth"),
+    ("sex", "text", "Recorded sex: female or male"),
+    ("year_of_birth", "integer", "Year of birth"),
     (
-        "person",
         "proband",
         "boolean",
         "Whether the family was enrolled for this person",
     ),
-    ("family", "family_id", "text", "Family"),
-    ("family", "proband_id", "text", "The proband's person_id"),
-    ("family", "members", "integer", "Sequenced members"),
+    ("proband_id", "text", "The proband's person_id"),
+    ("members", "integer", "Sequenced members of the family"),
     (
-        "family",
         "affected",
         "integer",
-        "Members with at least one condition",
+        "Members of the family with at least one condition",
     ),
-    ("condition", "person_id", "text", "Person"),
-    ("condition", "condition_id", "text", "OMIM phenotype number"),
-    ("condition", "condition", "text", "Name of the condition"),
-    ("condition", "gene", "text", "Gene of the causal genotype"),
+    ("condition_id", "text", "OMIM phenotype number"),
+    ("condition", "text", "Name of the condition"),
+    ("gene", "text", "HGNC symbol"),
     (
-        "condition",
         "age_at_onset",
         "integer",
-        "Age at onset in years",
+        "Age at onset in years; empty for an excluded phenotype",
     ),
+    ("status", "text", "confirmed, or family history"),
+    ("hpo_id", "text", "Human Phenotype Ontology term"),
+    ("hpo_label", "text", "Label of the term"),
+    ("excluded", "boolean", "true: looked for and not found"),
+    ("specimen_id", "text", "Specimen"),
+    ("material", "text", "blood or saliva"),
+    ("collected_on", "date", "Day of collection"),
+    ("contig", "text", "Contig"),
+    ("pos", "integer", "1-based position, as in VCF"),
+    ("ref", "text", "Reference allele, as in VCF"),
+    ("alt", "text", "Alternate allele, as in VCF"),
     (
-        "condition",
-        "status",
-        "text",
-        "confirmed, or family history",
-    ),
-    ("phenotype", "person_id", "text", "Person"),
-    (
-        "phenotype",
-        "hpo_id",
-        "text",
-        "Human Phenotype Ontology term",
-    ),
-    ("phenotype", "hpo_label", "text", "Label of the term"),
-    (
-        "phenotype",
-        "excluded",
-        "boolean",
-        "true: looked for and not found",
-    ),
-    (
-        "phenotype",
-        "age_at_onset",
-        "integer",
-        "Age at onset in years; empty when excluded",
-    ),
-    ("specimen", "specimen_id", "text", "Specimen"),
-    ("specimen", "person_id", "text", "Person"),
-    ("specimen", "sample_id", "text", "Sample in the call set"),
-    ("specimen", "material", "text", "blood or saliva"),
-    ("specimen", "collected_on", "date", "Day of collection"),
-    ("known_variant", "contig", "text", "Contig"),
-    (
-        "known_variant",
-        "pos",
-        "integer",
-        "1-based position, as in VCF",
-    ),
-    (
-        "known_variant",
-        "ref",
-        "text",
-        "Reference allele, as in VCF",
-    ),
-    (
-        "known_variant",
-        "alt",
-        "text",
-        "Alternate allele, as in VCF",
-    ),
-    ("known_variant", "gene", "text", "HGNC symbol"),
-    (
-        "known_variant",
         "hgvs_c",
         "text",
         "Coding change on the MANE Select transcript",
     ),
-    ("known_variant", "hgvs_p", "text", "Protein change"),
-    ("known_variant", "rsid", "text", "dbSNP id"),
-    (
-        "known_variant",
-        "significance",
-        "text",
-        "Clinical significance",
-    ),
-    (
-        "known_variant",
-        "condition_id",
-        "text",
-        "OMIM phenotype number",
-    ),
-    (
-        "known_variant",
-        "condition",
-        "text",
-        "Name of the condition",
-    ),
-    (
-        "known_variant",
-        "inheritance",
-        "text",
-        "AD, AR, XL or response",
-    ),
+    ("hgvs_p", "text", "Protein change"),
+    ("rsid", "text", "dbSNP id"),
+    ("significance", "text", "Clinical significance"),
+    ("inheritance", "text", "AD, AR, XL or response"),
 ];

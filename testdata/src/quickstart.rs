@@ -22,7 +22,7 @@ pub struct QuickstartFiles {
     pub tables: Vec<(&'static str, PathBuf)>,
     /// GFF3 file with the table it is for: `kb.genes`.
     pub regions: Vec<(&'static str, PathBuf)>,
-    /// Data dictionary of all tables: `table, column, type, description`.
+    /// Data dictionary for every table: `column, type, description`.
     pub dictionary: PathBuf,
     /// Pedigree in PED form.
     pub pedigree: PathBuf,
