@@ -197,7 +197,10 @@ impl Lake {
             }
             pause(attempt).await;
         }
-        Err(Error::Contended { what: "the lake".to_owned(), attempts: ATTEMPTS_MAX })
+        Err(Error::Contended {
+            what: "the lake".to_owned(),
+            attempts: ATTEMPTS_MAX,
+        })
     }
 
     async fn make_delta_version(
@@ -211,7 +214,9 @@ impl Lake {
             return Ok(());
         }
         let pinned = head.table(&change.id).await?;
-        let version = DeltaTable::of(self, &change.id).commit(pinned, change).await?;
+        let version = DeltaTable::of(self, &change.id)
+            .commit(pinned, change)
+            .await?;
         made.insert(change.id.clone(), (pin, version));
         Ok(())
     }
@@ -235,7 +240,9 @@ impl Lake {
         for version in first..=head.version.unwrap_or_default() {
             let landed = self.read_commit(version).await?;
             for changed in &landed.changes {
-                let Some(table) = moved.iter().find(|t| t.id == changed.table) else { continue };
+                let Some(table) = moved.iter().find(|t| t.id == changed.table) else {
+                    continue;
+                };
                 if table.replace || changed.replaced {
                     let reason = format!("table {} was changed by another writer", table.id);
                     return Ok(Some(CommitOutcome::Conflict { version, reason }));
@@ -249,11 +256,19 @@ impl Lake {
     async fn put_commit(&self, commit: &LakeCommit) -> Result<bool> {
         let path = self.layout().commit(commit.version);
         let text = serde_json::to_vec_pretty(commit).map_err(|e| Error::json(&path, e))?;
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store_ref().put_opts(&path, PutPayload::from(text), options).await {
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
+        match self
+            .store_ref()
+            .put_opts(&path, PutPayload::from(text), options)
+            .await
+        {
             Ok(_) => Ok(true),
             Err(
-                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
             ) => {
                 // A request that was retried below us may have collided with itself.
                 Ok(self.read_commit(commit.version).await?.id == commit.id)
@@ -282,7 +297,11 @@ impl LakeCommit {
         let head: Head = serde_json::from_slice(bytes).map_err(|e| Error::json(path, e))?;
         if head.format > FORMAT {
             let path = path.to_string();
-            return Err(Error::NewerFormat { path, found: head.format, known: FORMAT });
+            return Err(Error::NewerFormat {
+                path,
+                found: head.format,
+                known: FORMAT,
+            });
         }
         serde_json::from_slice(bytes).map_err(|e| Error::json(path, e))
     }
@@ -295,14 +314,19 @@ fn check(change: &LakeChange) -> Result<()> {
     for (i, table) in change.tables.iter().enumerate() {
         table.id.check()?;
         if change.tables[..i].iter().any(|t| t.id == table.id) {
-            return Err(Error::Internal(format!("table {} is in the change twice", table.id)));
+            return Err(Error::Internal(format!(
+                "table {} is in the change twice",
+                table.id
+            )));
         }
     }
     Ok(())
 }
 
 fn merge_dataset(base: &LakeSnapshot, head: &LakeSnapshot, change: &LakeChange) -> Merged {
-    let Some((name, mine)) = &change.dataset else { return Merged::State(None) };
+    let Some((name, mine)) = &change.dataset else {
+        return Merged::State(None);
+    };
     match DatasetState::merge(base.dataset(name), mine, head.dataset(name)) {
         Ok(state) => Merged::State(Some(state)),
         Err(reason) => Merged::Conflict(format!("dataset {name}: {reason}")),
@@ -319,8 +343,12 @@ fn record(
     let mut state = LakeState::clone(&head.state);
     let mut changes = Vec::with_capacity(change.tables.len());
     for table in &change.tables {
-        let Some(&(_, delta_version)) = made.get(&table.id) else { continue };
-        state.tables.insert(table.id.clone(), TablePin { delta_version });
+        let Some(&(_, delta_version)) = made.get(&table.id) else {
+            continue;
+        };
+        state
+            .tables
+            .insert(table.id.clone(), TablePin { delta_version });
         changes.push(TableChanged {
             table: table.id.clone(),
             delta_version,

@@ -88,7 +88,12 @@ enum Attempt {
 impl DeltaTable {
     pub(crate) fn of(lake: &Lake, id: &TableId) -> Self {
         let root = lake.layout().table(id);
-        Self { lake: lake.clone(), id: id.clone(), root, url: lake.table_url(id) }
+        Self {
+            lake: lake.clone(),
+            id: id.clone(),
+            root,
+            url: lake.table_url(id),
+        }
     }
 
     /// The table at `version`.
@@ -131,7 +136,11 @@ impl DeltaTable {
             let wanted = Arc::clone(&target);
             let step = self
                 .blocking(move |table| {
-                    if exists { table.update(&wanted) } else { table.create(&wanted) }
+                    if exists {
+                        table.update(&wanted)
+                    } else {
+                        table.create(&wanted)
+                    }
                 })
                 .await?;
             match step {
@@ -145,21 +154,43 @@ impl DeltaTable {
             }
             pause(attempt).await;
         }
-        Err(Error::Contended { what: format!("table {}", self.id), attempts: ATTEMPTS_MAX })
+        Err(Error::Contended {
+            what: format!("table {}", self.id),
+            attempts: ATTEMPTS_MAX,
+        })
     }
 
     async fn exists(&self) -> Result<bool> {
         let log = self.root.clone().join("_delta_log");
-        Ok(self.lake.store_ref().list(Some(&log)).try_next().await?.is_some())
+        Ok(self
+            .lake
+            .store_ref()
+            .list(Some(&log))
+            .try_next()
+            .await?
+            .is_some())
     }
 
     async fn put_entry(&self, version: u64, text: String) -> Result<bool> {
-        let path = self.root.clone().join("_delta_log").join(format!("{version:020}.json"));
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.lake.store_ref().put_opts(&path, PutPayload::from(text), options).await {
+        let path = self
+            .root
+            .clone()
+            .join("_delta_log")
+            .join(format!("{version:020}.json"));
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
+        match self
+            .lake
+            .store_ref()
+            .put_opts(&path, PutPayload::from(text), options)
+            .await
+        {
             Ok(_) => Ok(true),
             Err(
-                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
             ) => Ok(false),
             Err(other) => Err(other.into()),
         }
@@ -180,7 +211,9 @@ impl DeltaTable {
 
     fn engine(&self) -> Result<Engine> {
         let executor = executor().map_err(|e| self.error(e))?;
-        Ok(DefaultEngineBuilder::new(self.lake.store()).with_task_executor(executor).build())
+        Ok(DefaultEngineBuilder::new(self.lake.store())
+            .with_task_executor(executor)
+            .build())
     }
 
     fn error(&self, source: KernelError) -> Error {
@@ -196,10 +229,18 @@ impl DeltaTable {
             files.insert(self.relative(&file.path)?, file.clone());
         }
         let partition_columns = change.partition_columns.clone();
-        Ok(Target { schema, partition_columns, files })
+        Ok(Target {
+            schema,
+            partition_columns,
+            files,
+        })
     }
 
-    fn wanted_schema(&self, kept: Option<&TableSnapshot>, change: &TableChange) -> Result<StructType> {
+    fn wanted_schema(
+        &self,
+        kept: Option<&TableSnapshot>,
+        change: &TableChange,
+    ) -> Result<StructType> {
         let mut columns: Vec<StructField> = Vec::new();
         let known = kept.iter().flat_map(|table| table.schema.fields());
         let given = change.schema.fields().iter();
@@ -210,7 +251,10 @@ impl DeltaTable {
             .collect::<Vec<_>>();
         for field in known.chain(given).chain(&partition) {
             let column = self.delta_column(field)?;
-            match columns.iter().find(|c| c.name().eq_ignore_ascii_case(column.name())) {
+            match columns
+                .iter()
+                .find(|c| c.name().eq_ignore_ascii_case(column.name()))
+            {
                 None => columns.push(column),
                 Some(same) if same.data_type() == column.data_type() => {}
                 Some(other) => {
@@ -242,7 +286,10 @@ impl DeltaTable {
     fn relative(&self, path: &Path) -> Result<String> {
         let outside = || Error::Internal(format!("{path} is not below table {}", self.id));
         let parts = path.prefix_match(&self.root).ok_or_else(outside)?;
-        Ok(parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"))
+        Ok(parts
+            .map(|part| part.as_ref().to_owned())
+            .collect::<Vec<_>>()
+            .join("/"))
     }
 
     fn create(&self, target: &Target) -> Result<Attempt> {
@@ -272,10 +319,17 @@ impl DeltaTable {
     fn update(&self, target: &Target) -> Result<Attempt> {
         let engine = self.engine()?;
         let tip = self.tip(&engine)?;
-        let added: Vec<_> =
-            target.files.iter().filter(|(path, _)| !tip.files.contains_key(*path)).collect();
-        let removed: BTreeSet<&str> =
-            tip.files.keys().filter(|p| !target.files.contains_key(*p)).map(String::as_str).collect();
+        let added: Vec<_> = target
+            .files
+            .iter()
+            .filter(|(path, _)| !tip.files.contains_key(*path))
+            .collect();
+        let removed: BTreeSet<&str> = tip
+            .files
+            .keys()
+            .filter(|p| !target.files.contains_key(*p))
+            .map(String::as_str)
+            .collect();
         let Some(new_columns) = evolution(&tip, target) else {
             let version = tip.snapshot.version() + 1;
             let text = self.overwrite_entry(&tip, target, &added, &removed)?;
@@ -326,7 +380,9 @@ impl DeltaTable {
         if committed.post_commit_stats().commits_since_checkpoint < CHECKPOINT_EVERY {
             return;
         }
-        let Some(snapshot) = committed.post_commit_snapshot() else { return };
+        let Some(snapshot) = committed.post_commit_snapshot() else {
+            return;
+        };
         if let Err(error) = snapshot.checkpoint(engine, None) {
             tracing::warn!(table = %self.id, %error, "no checkpoint was written");
         }
@@ -344,13 +400,23 @@ impl DeltaTable {
             }
         }
         let partition_columns = partition_columns(&snapshot);
-        Ok(Tip { snapshot, partition_columns, files, scanned })
+        Ok(Tip {
+            snapshot,
+            partition_columns,
+            files,
+            scanned,
+        })
     }
 
     fn scan(&self, engine: &Engine, snapshot: &SnapshotRef) -> Result<Vec<FilteredEngineData>> {
-        let scan = Arc::clone(snapshot).scan_builder().build().map_err(|e| self.error(e))?;
+        let scan = Arc::clone(snapshot)
+            .scan_builder()
+            .build()
+            .map_err(|e| self.error(e))?;
         let batches = scan.scan_metadata(engine).map_err(|e| self.error(e))?;
-        batches.map(|batch| Ok(batch.map_err(|e| self.error(e))?.scan_files)).collect()
+        batches
+            .map(|batch| Ok(batch.map_err(|e| self.error(e))?.scan_files))
+            .collect()
     }
 
     /// Narrows scanned files to those to be removed; `None` when none of them is.
@@ -368,7 +434,9 @@ impl DeltaTable {
         if !selection.contains(&true) {
             return Ok(None);
         }
-        FilteredEngineData::try_new(data, selection).map(Some).map_err(|e| self.error(e))
+        FilteredEngineData::try_new(data, selection)
+            .map(Some)
+            .map_err(|e| self.error(e))
     }
 
     /// The log entry of an overwrite: new columns, files out, files in.
@@ -401,9 +469,17 @@ impl DeltaTable {
         let again = tip.partition_columns != target.partition_columns;
         for path in removed {
             let file = &tip.files[*path];
-            lines.push(actions::remove_json(path, file, &tip.partition_columns, now));
+            lines.push(actions::remove_json(
+                path,
+                file,
+                &tip.partition_columns,
+                now,
+            ));
         }
-        let stays = target.files.iter().filter(|(p, _)| again && tip.files.contains_key(*p));
+        let stays = target
+            .files
+            .iter()
+            .filter(|(p, _)| again && tip.files.contains_key(*p));
         for (path, file) in stays.chain(added.iter().copied()) {
             lines.push(actions::add_json(path, file, &target.partition_columns)?);
         }
@@ -434,21 +510,35 @@ fn evolution(tip: &Tip, target: &Target) -> Option<Vec<StructField>> {
         return None;
     }
     let stored = tip.snapshot.schema();
-    let wanted: HashMap<&str, &StructField> =
-        target.schema.fields().map(|f| (f.name().as_str(), f)).collect();
+    let wanted: HashMap<&str, &StructField> = target
+        .schema
+        .fields()
+        .map(|f| (f.name().as_str(), f))
+        .collect();
     for field in stored.fields() {
         if wanted.get(field.name().as_str())?.data_type() != field.data_type() {
             return None;
         }
     }
-    let new: Vec<StructField> =
-        target.schema.fields().filter(|f| stored.field(f.name()).is_none()).cloned().collect();
+    let new: Vec<StructField> = target
+        .schema
+        .fields()
+        .filter(|f| stored.field(f.name()).is_none())
+        .cloned()
+        .collect();
     let plain = |f: &StructField| *f.data_type() != delta_kernel::schema::DataType::TIMESTAMP_NTZ;
-    if new.iter().all(plain) { Some(new) } else { None }
+    if new.iter().all(plain) {
+        Some(new)
+    } else {
+        None
+    }
 }
 
 fn partition_columns(snapshot: &SnapshotRef) -> Vec<String> {
-    snapshot.table_configuration().logical_partition_columns().to_vec()
+    snapshot
+        .table_configuration()
+        .logical_partition_columns()
+        .to_vec()
 }
 
 /// Types that a Delta table gives back as they were (unsigned integers and `Null` would not be).
@@ -465,14 +555,20 @@ fn lossless_in_delta(data_type: &DataType) -> bool {
 
 /// The schema with list items named `item`, as everywhere in genokura (Delta says `element`).
 fn as_we_name_it(schema: &Schema) -> SchemaRef {
-    let fields: Fields = schema.fields().iter().map(|f| Arc::new(name_items(f))).collect();
+    let fields: Fields = schema
+        .fields()
+        .iter()
+        .map(|f| Arc::new(name_items(f)))
+        .collect();
     Arc::new(Schema::new(fields))
 }
 
 fn name_items(field: &Field) -> Field {
     let data_type = match field.data_type() {
         DataType::List(item) => {
-            let item = name_items(item).with_name("item").with_metadata(HashMap::new());
+            let item = name_items(item)
+                .with_name("item")
+                .with_metadata(HashMap::new());
             DataType::List(Arc::new(item))
         }
         DataType::Struct(fields) => {
@@ -490,6 +586,9 @@ fn executor() -> Result<Arc<TokioMultiThreadExecutor>, KernelError> {
     if let Some(executor) = EXECUTOR.get() {
         return Ok(Arc::clone(executor));
     }
-    let made = Arc::new(TokioMultiThreadExecutor::new_owned_runtime(Some(IO_THREADS), None)?);
+    let made = Arc::new(TokioMultiThreadExecutor::new_owned_runtime(
+        Some(IO_THREADS),
+        None,
+    )?);
     Ok(Arc::clone(EXECUTOR.get_or_init(|| made)))
 }

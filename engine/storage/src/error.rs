@@ -54,7 +54,9 @@ pub enum Error {
         reason: String,
     },
     /// The lake was written by a newer genokura.
-    #[error("{path} has lake format {found}, this genokura reads up to {known}; use a newer genokura")]
+    #[error(
+        "{path} has lake format {found}, this genokura reads up to {known}; use a newer genokura"
+    )]
     NewerFormat {
         /// Path of the lake commit.
         path: String,
@@ -92,7 +94,9 @@ pub enum Error {
     #[error("internal error in storage: {0}")]
     Internal(String),
     /// Too many writers at once.
-    #[error("gave up committing {what} after {attempts} attempts; other writers landed first each time: try again")]
+    #[error(
+        "gave up committing {what} after {attempts} attempts; other writers landed first each time: try again"
+    )]
     Contended {
         /// The table or lake.
         what: String,
@@ -142,15 +146,24 @@ impl Error {
         path: &object_store::path::Path,
         source: parquet::errors::ParquetError,
     ) -> Self {
-        Self::Parquet { path: path.to_string(), source: Box::new(source) }
+        Self::Parquet {
+            path: path.to_string(),
+            source: Box::new(source),
+        }
     }
 
     pub(crate) fn json(path: &object_store::path::Path, source: serde_json::Error) -> Self {
-        Self::Json { path: path.to_string(), source: Box::new(source) }
+        Self::Json {
+            path: path.to_string(),
+            source: Box::new(source),
+        }
     }
 
     pub(crate) fn delta(table: &TableId, source: delta_kernel::KernelError) -> Self {
-        Self::Delta { table: table.clone(), source: Box::new(source) }
+        Self::Delta {
+            table: table.clone(),
+            source: Box::new(source),
+        }
     }
 }
 

@@ -55,7 +55,9 @@ impl Lake {
     pub async fn open(url: &str) -> Result<Self> {
         let lake = Self::open_or_create(url).await?;
         if lake.snapshot().await?.version.is_none() {
-            return Err(Error::NoLake { url: url.to_owned() });
+            return Err(Error::NoLake {
+                url: url.to_owned(),
+            });
         }
         Ok(lake)
     }
@@ -64,7 +66,10 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Location`] for a URL that no store serves.
-    #[expect(clippy::unused_async, reason = "part of the interface; stores may need a request here")]
+    #[expect(
+        clippy::unused_async,
+        reason = "part of the interface; stores may need a request here"
+    )]
     pub async fn open_or_create(url: &str) -> Result<Self> {
         Ok(Self::at(Location::parse(url)?))
     }
@@ -74,10 +79,17 @@ impl Lake {
     pub fn memory() -> Self {
         let name = Uuid::new_v4().simple();
         let url = format!("memory://{name}/");
-        #[expect(clippy::expect_used, reason = "the URL is built of plain letters and digits")]
+        #[expect(
+            clippy::expect_used,
+            reason = "the URL is built of plain letters and digits"
+        )]
         let url = Url::parse(&url).expect("a valid URL");
         let store = Arc::new(object_store::memory::InMemory::new());
-        Self::at(Location { url, store, path: Path::default() })
+        Self::at(Location {
+            url,
+            store,
+            path: Path::default(),
+        })
     }
 
     /// A lake at a location that is at hand, whatever its store is. Writes nothing.
@@ -89,7 +101,14 @@ impl Lake {
         }
         let layout = Layout::new(location.path.clone());
         let tables = Mutex::new(LruCache::new(TABLES_CACHED));
-        Self { inner: Arc::new(Inner { location, layout, newest: Mutex::default(), tables }) }
+        Self {
+            inner: Arc::new(Inner {
+                location,
+                layout,
+                newest: Mutex::default(),
+                tables,
+            }),
+        }
     }
 
     /// The object store; paths in it are those of [`Lake::layout`] and of every
@@ -120,7 +139,11 @@ impl Lake {
     pub fn table_url(&self, id: &TableId) -> Url {
         let mut url = self.inner.location.url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push(&id.schema).push(&id.table).push("");
+            segments
+                .pop_if_empty()
+                .push(&id.schema)
+                .push(&id.table)
+                .push("");
         }
         url
     }
@@ -145,7 +168,10 @@ impl Lake {
                 Err(other) => return Err(other),
             }
         }
-        Ok(Arc::new(self.snapshot_of(Some(newest.version), Arc::clone(&newest.state))))
+        Ok(Arc::new(self.snapshot_of(
+            Some(newest.version),
+            Arc::clone(&newest.state),
+        )))
     }
 
     /// An older version (time travel). Its files stay until they are vacuumed.
@@ -154,7 +180,9 @@ impl Lake {
     /// [`Error::Missing`] when there is no such version.
     pub async fn snapshot_at(&self, version: u64) -> Result<Arc<LakeSnapshot>> {
         let commit = self.read_commit(version).await?;
-        Ok(Arc::new(self.snapshot_of(Some(version), Arc::new(commit.state))))
+        Ok(Arc::new(
+            self.snapshot_of(Some(version), Arc::new(commit.state)),
+        ))
     }
 
     /// All lake commits, oldest first.
@@ -162,7 +190,9 @@ impl Lake {
     /// # Errors
     /// What the object store reports, and lake commits that cannot be read.
     pub async fn log(&self) -> Result<Vec<LakeCommit>> {
-        let Some(newest) = self.snapshot().await?.version else { return Ok(Vec::new()) };
+        let Some(newest) = self.snapshot().await?.version else {
+            return Ok(Vec::new());
+        };
         futures::stream::iter(0..=newest)
             .map(|version| self.read_commit(version))
             .buffered(LOG_FETCHES)
@@ -180,8 +210,15 @@ impl Lake {
         let mut batch = self.first_free_batch(dataset).await?;
         loop {
             let path = self.layout().batch(dataset, batch);
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            match self.store_ref().put_opts(&path, PutPayload::default(), options).await {
+            let options = PutOptions {
+                mode: PutMode::Create,
+                ..PutOptions::default()
+            };
+            match self
+                .store_ref()
+                .put_opts(&path, PutPayload::default(), options)
+                .await
+            {
                 Ok(_) => return Ok(batch),
                 Err(
                     object_store::Error::AlreadyExists { .. }
@@ -197,11 +234,17 @@ impl Lake {
         let mut reserved = self.store_ref().list(Some(&folder));
         let mut free = 0;
         while let Some(object) = reserved.try_next().await? {
-            let number = object.location.filename().and_then(|name| name.parse::<u32>().ok());
+            let number = object
+                .location
+                .filename()
+                .and_then(|name| name.parse::<u32>().ok());
             free = free.max(number.map_or(0, |n| n + 1));
         }
         let snapshot = self.snapshot().await?;
-        let landed = snapshot.dataset(dataset).into_iter().flat_map(|d| &d.batches);
+        let landed = snapshot
+            .dataset(dataset)
+            .into_iter()
+            .flat_map(|d| &d.batches);
         Ok(landed.map(|b| b.batch + 1).fold(free, u32::max))
     }
 
@@ -216,10 +259,15 @@ impl Lake {
     }
 
     fn remember(&self, commit: LakeCommit) -> Arc<LakeSnapshotParts> {
-        let parts =
-            Arc::new(LakeSnapshotParts { version: commit.version, state: Arc::new(commit.state) });
+        let parts = Arc::new(LakeSnapshotParts {
+            version: commit.version,
+            state: Arc::new(commit.state),
+        });
         let mut newest = self.inner.newest.lock();
-        if newest.as_ref().is_none_or(|known| known.version < parts.version) {
+        if newest
+            .as_ref()
+            .is_none_or(|known| known.version < parts.version)
+        {
             *newest = Some(Arc::clone(&parts));
         }
         parts

@@ -42,13 +42,21 @@ impl Layout {
     #[must_use]
     pub fn version_of(path: &Path) -> Option<u64> {
         let digits = path.filename()?.strip_suffix(".json")?;
-        if digits.len() == 20 { digits.parse().ok() } else { None }
+        if digits.len() == 20 {
+            digits.parse().ok()
+        } else {
+            None
+        }
     }
 
     /// Folder of the batch reservations of a dataset.
     #[must_use]
     pub fn batches(&self, dataset: &str) -> Path {
-        self.root.clone().join("_genokura").join("batches").join(dataset)
+        self.root
+            .clone()
+            .join("_genokura")
+            .join("batches")
+            .join(dataset)
     }
 
     /// Reservation of one batch number.
@@ -60,7 +68,10 @@ impl Layout {
     /// Root of a table.
     #[must_use]
     pub fn table(&self, id: &TableId) -> Path {
-        self.root.clone().join(id.schema.as_str()).join(id.table.as_str())
+        self.root
+            .clone()
+            .join(id.schema.as_str())
+            .join(id.table.as_str())
     }
 
     /// A new file of a table. Polars takes partition values from the folder name and not from the
@@ -79,7 +90,10 @@ impl Layout {
 
 fn folder_name(bin: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
-    let name: String = bin.chars().map(|c| if plain(c) { c } else { '-' }).collect();
+    let name: String = bin
+        .chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect();
     format!("pos_bin={name}")
 }
 
@@ -92,7 +106,14 @@ pub fn check_name(what: &'static str, name: &str) -> Result<()> {
     let good = name.chars().next().is_some_and(char::is_alphanumeric)
         && name.chars().all(inner)
         && name.len() <= 63;
-    if good { Ok(()) } else { Err(Error::Name { what, name: name.to_owned() }) }
+    if good {
+        Ok(())
+    } else {
+        Err(Error::Name {
+            what,
+            name: name.to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -109,11 +130,22 @@ mod tests {
             "lake/_genokura/commits/00000000000000000007.json"
         );
         assert_eq!(Layout::version_of(&layout.commit(7)), Some(7));
-        assert_eq!(layout.batch("demo", 3).as_ref(), "lake/_genokura/batches/demo/0000000003");
+        assert_eq!(
+            layout.batch("demo", 3).as_ref(),
+            "lake/_genokura/batches/demo/0000000003"
+        );
         let part = layout.new_part(&id, Some("chr1:0"));
-        assert!(part.as_ref().starts_with("lake/demo/site/pos_bin=chr1:0/part-"), "{part}");
+        assert!(
+            part.as_ref()
+                .starts_with("lake/demo/site/pos_bin=chr1:0/part-"),
+            "{part}"
+        );
         let part = layout.new_part(&id, Some("HLA*01/:0"));
-        assert!(part.as_ref().starts_with("lake/demo/site/pos_bin=HLA-01-:0/part-"), "{part}");
+        assert!(
+            part.as_ref()
+                .starts_with("lake/demo/site/pos_bin=HLA-01-:0/part-"),
+            "{part}"
+        );
     }
 
     #[test]

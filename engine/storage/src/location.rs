@@ -54,7 +54,11 @@ impl Location {
     /// The place on the local file system, if it is there.
     #[must_use]
     pub fn local_path(&self) -> Option<std::path::PathBuf> {
-        if self.url.scheme() == "file" { self.url.to_file_path().ok() } else { None }
+        if self.url.scheme() == "file" {
+            self.url.to_file_path().ok()
+        } else {
+            None
+        }
     }
 }
 
@@ -126,7 +130,10 @@ fn to_url(text: &str) -> Result<Url> {
     if text.contains("://") {
         let url = Url::parse(text).map_err(|e| refuse(text, e))?;
         if url.password().is_some() {
-            return Err(refuse("(hidden)", "a URL must not hold a password; use the environment"));
+            return Err(refuse(
+                "(hidden)",
+                "a URL must not hold a password; use the environment",
+            ));
         }
         return Ok(url);
     }
@@ -135,7 +142,10 @@ fn to_url(text: &str) -> Result<Url> {
 }
 
 fn refuse(text: &str, reason: impl std::fmt::Display) -> Error {
-    Error::Location { text: text.to_owned(), reason: reason.to_string() }
+    Error::Location {
+        text: text.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 #[cfg(test)]

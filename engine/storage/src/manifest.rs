@@ -21,7 +21,10 @@ pub struct TableId {
 impl TableId {
     /// The table `schema/table`; the names are checked when something is written.
     pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
-        Self { schema: schema.into(), table: table.into() }
+        Self {
+            schema: schema.into(),
+            table: table.into(),
+        }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -55,7 +58,9 @@ impl Serialize for TableId {
 
 impl<'de> Deserialize<'de> for TableId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -75,13 +80,21 @@ impl ScalarStat {
     /// The integer, if it is one.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
-        if let Self::Int(value) = self { Some(*value) } else { None }
+        if let Self::Int(value) = self {
+            Some(*value)
+        } else {
+            None
+        }
     }
 
     /// The text, if it is one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
-        if let Self::Text(value) = self { Some(value) } else { None }
+        if let Self::Text(value) = self {
+            Some(value)
+        } else {
+            None
+        }
     }
 }
 
@@ -151,7 +164,10 @@ pub(crate) struct DeltaStats {
 
 impl DeltaStats {
     pub(crate) fn of(file: &DataFile) -> Self {
-        let mut stats = Self { num_records: Some(file.rows), ..Self::default() };
+        let mut stats = Self {
+            num_records: Some(file.rows),
+            ..Self::default()
+        };
         for (name, column) in &file.stats.columns {
             if let Some(min) = &column.min {
                 stats.min_values.insert(name.clone(), min.to_json());

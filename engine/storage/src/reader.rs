@@ -99,12 +99,18 @@ impl FileReader {
     /// # Errors
     /// As [`FileReader::open`].
     pub async fn open_at(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<Self> {
-        let mut fetch = Ranges { store, path: file.path.clone() };
+        let mut fetch = Ranges {
+            store,
+            path: file.path.clone(),
+        };
         let metadata = match cached(&file.path) {
             Some(metadata) => metadata,
             None => keep(&file.path, load(&mut fetch, file).await?),
         };
-        Ok(Self { source: Source { fetch, metadata }, pos_bin: file.pos_bin.clone() })
+        Ok(Self {
+            source: Source { fetch, metadata },
+            pos_bin: file.pos_bin.clone(),
+        })
     }
 
     /// Footer and page index.
@@ -133,13 +139,19 @@ impl FileReader {
 
     /// Row groups with row count and statistics, in order.
     pub fn row_groups(&self) -> impl Iterator<Item = RowGroup<'_>> {
-        self.metadata().row_groups().iter().enumerate().map(|(index, meta)| RowGroup { index, meta })
+        self.metadata()
+            .row_groups()
+            .iter()
+            .enumerate()
+            .map(|(index, meta)| RowGroup { index, meta })
     }
 
     /// Which columns of the file a [`RowFilter`] reads, by name; columns it lacks are left out.
     #[must_use]
     pub fn projection<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> ProjectionMask {
-        let roots = names.into_iter().filter_map(|name| self.schema().index_of(name).ok());
+        let roots = names
+            .into_iter()
+            .filter_map(|name| self.schema().index_of(name).ok());
         ProjectionMask::roots(self.metadata().file_metadata().schema_descr(), roots)
     }
 
@@ -157,7 +169,9 @@ impl FileReader {
             return RowSelection::default();
         };
         let rows = usize::try_from(group.num_rows()).unwrap_or_default();
-        let pages = self.page_bounds(row_group, column).unwrap_or_else(|| vec![(0..rows, None)]);
+        let pages = self
+            .page_bounds(row_group, column)
+            .unwrap_or_else(|| vec![(0..rows, None)]);
         let selectors = pages.into_iter().map(|(range, bounds)| {
             if bounds.is_none_or(|(min, max)| keep(min, max)) {
                 RowSelector::select(range.len())
@@ -173,15 +187,30 @@ impl FileReader {
         let metadata = self.metadata();
         let group = metadata.row_group(row_group);
         let leaf = leaf_of(group, column)?;
-        let pages = metadata.offset_index()?.get(row_group)?.get(leaf)?.page_locations();
+        let pages = metadata
+            .offset_index()?
+            .get(row_group)?
+            .get(leaf)?
+            .page_locations();
         let index = metadata.column_index()?.get(row_group)?.get(leaf)?;
-        let starts: Option<Vec<usize>> =
-            pages.iter().map(|page| usize::try_from(page.first_row_index).ok()).collect();
+        let starts: Option<Vec<usize>> = pages
+            .iter()
+            .map(|page| usize::try_from(page.first_row_index).ok())
+            .collect();
         let starts = starts?;
         let rows = usize::try_from(group.num_rows()).ok()?;
         let ends = starts.iter().skip(1).copied().chain([rows]);
-        let ranges = starts.iter().copied().zip(ends).map(|(start, end)| start..end);
-        Some(ranges.enumerate().map(|(page, range)| (range, int_bounds(index, page))).collect())
+        let ranges = starts
+            .iter()
+            .copied()
+            .zip(ends)
+            .map(|(start, end)| start..end);
+        Some(
+            ranges
+                .enumerate()
+                .map(|(page, range)| (range, int_bounds(index, page)))
+                .collect(),
+        )
     }
 
     /// Reads what `plan` says. The stream reads ahead of nothing: one row group at a time, its
@@ -197,7 +226,11 @@ impl FileReader {
         };
         let names = output.fields().iter().map(|field| field.name().as_str());
         let mask = self.projection(names);
-        let batch_size = if plan.batch_size == 0 { BATCH_ROWS } else { plan.batch_size };
+        let batch_size = if plan.batch_size == 0 {
+            BATCH_ROWS
+        } else {
+            plan.batch_size
+        };
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
             self.source(),
             self.source.metadata.clone(),
@@ -231,13 +264,18 @@ impl ReadPlan {
     /// A plan for all rows of these columns.
     #[must_use]
     pub fn of(schema: SchemaRef) -> Self {
-        Self { schema: Some(schema), ..Self::default() }
+        Self {
+            schema: Some(schema),
+            ..Self::default()
+        }
     }
 
     /// Columns of the batches: `schema` with `BinaryView` for every `Binary`; empty without one.
     #[must_use]
     pub fn output_schema(&self) -> SchemaRef {
-        self.schema.as_ref().map_or_else(|| Arc::new(Schema::empty()), with_views)
+        self.schema
+            .as_ref()
+            .map_or_else(|| Arc::new(Schema::empty()), with_views)
     }
 }
 
@@ -303,7 +341,9 @@ fn int_bounds(index: &ColumnIndexMetaData, page: usize) -> Option<(i64, i64)> {
             let (min, max) = (index.min_value(page)?, index.max_value(page)?);
             Some((i64::from(*min), i64::from(*max)))
         }
-        ColumnIndexMetaData::INT64(index) => Some((*index.min_value(page)?, *index.max_value(page)?)),
+        ColumnIndexMetaData::INT64(index) => {
+            Some((*index.min_value(page)?, *index.max_value(page)?))
+        }
         _ => None,
     }
 }
@@ -345,14 +385,26 @@ struct Ranges {
 
 impl AsyncFileReader for Ranges {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
-        async move { self.store.get_range(&self.path, range).await.map_err(external) }.boxed()
+        async move {
+            self.store
+                .get_range(&self.path, range)
+                .await
+                .map_err(external)
+        }
+        .boxed()
     }
 
     fn get_byte_ranges(
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
-        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+        async move {
+            self.store
+                .get_ranges(&self.path, &ranges)
+                .await
+                .map_err(external)
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
@@ -369,7 +421,9 @@ fn external(error: object_store::Error) -> ParquetError {
 }
 
 async fn load(fetch: &mut Ranges, file: &DataFile) -> Result<ArrowReaderMetadata> {
-    let hint = usize::try_from(file.size).unwrap_or(usize::MAX).min(FOOTER_BYTES);
+    let hint = usize::try_from(file.size)
+        .unwrap_or(usize::MAX)
+        .min(FOOTER_BYTES);
     let metadata = ParquetMetaDataReader::new()
         .with_page_index_policy(PageIndexPolicy::Optional)
         .with_prefetch_hint(Some(hint))
@@ -414,16 +468,24 @@ fn adapt(batch: &RecordBatch, output: &SchemaRef, pos_bin: Option<&str>) -> Resu
             Some(array) if array.data_type() == field.data_type() => Ok(Arc::clone(array)),
             Some(array) => Ok(cast(array, field.data_type())?),
             None => match pos_bin {
-                Some(bin) if field.name() == PARTITION_COLUMN => {
-                    Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(bin, rows))))
-                }
+                Some(bin) if field.name() == PARTITION_COLUMN => Ok(Arc::new(
+                    StringArray::from_iter_values(std::iter::repeat_n(bin, rows)),
+                )),
                 _ => Ok(new_null_array(field.data_type(), rows)),
             },
         }
     };
-    let columns = output.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+    let columns = output
+        .fields()
+        .iter()
+        .map(column)
+        .collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(output), columns, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(output),
+        columns,
+        &options,
+    )?)
 }
 
 struct MetadataCache {
@@ -431,11 +493,19 @@ struct MetadataCache {
     bytes: usize,
 }
 
-static CACHE: LazyLock<Mutex<MetadataCache>> =
-    LazyLock::new(|| Mutex::new(MetadataCache { entries: LruCache::unbounded(), bytes: 0 }));
+static CACHE: LazyLock<Mutex<MetadataCache>> = LazyLock::new(|| {
+    Mutex::new(MetadataCache {
+        entries: LruCache::unbounded(),
+        bytes: 0,
+    })
+});
 
 fn cached(path: &Path) -> Option<ArrowReaderMetadata> {
-    CACHE.lock().entries.get(path).map(|(metadata, _)| metadata.clone())
+    CACHE
+        .lock()
+        .entries
+        .get(path)
+        .map(|(metadata, _)| metadata.clone())
 }
 
 fn keep(path: &Path, metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {

@@ -22,7 +22,11 @@ pub struct LakeSnapshot {
 
 impl LakeSnapshot {
     pub(crate) fn new(lake: Lake, version: Option<u64>, state: Arc<LakeState>) -> Self {
-        Self { version, state, lake }
+        Self {
+            version,
+            state,
+            lake,
+        }
     }
 
     /// The lake that this is a version of.
@@ -33,7 +37,10 @@ impl LakeSnapshot {
 
     /// Datasets by name, sorted.
     pub fn datasets(&self) -> impl Iterator<Item = (&str, &DatasetState)> {
-        self.state.datasets.iter().map(|(name, state)| (name.as_str(), state))
+        self.state
+            .datasets
+            .iter()
+            .map(|(name, state)| (name.as_str(), state))
     }
 
     /// One dataset.
@@ -53,12 +60,16 @@ impl LakeSnapshot {
     /// # Errors
     /// [`Error::Delta`](crate::Error::Delta) when its log cannot be read.
     pub async fn table(&self, id: &TableId) -> Result<Option<Arc<TableSnapshot>>> {
-        let Some(pin) = self.state.tables.get(id) else { return Ok(None) };
+        let Some(pin) = self.state.tables.get(id) else {
+            return Ok(None);
+        };
         let key = (id.clone(), pin.delta_version);
         if let Some(table) = self.lake.cached_table(&key) {
             return Ok(Some(table));
         }
-        let table = DeltaTable::of(&self.lake, id).snapshot_at(pin.delta_version).await?;
+        let table = DeltaTable::of(&self.lake, id)
+            .snapshot_at(pin.delta_version)
+            .await?;
         let table = Arc::new(table);
         self.lake.cache_table(key, Arc::clone(&table));
         Ok(Some(table))

@@ -97,7 +97,10 @@ impl DatasetState {
     /// True when an input of this content has landed before.
     #[must_use]
     pub fn has_input(&self, digest: &str) -> bool {
-        self.batches.iter().flat_map(|b| &b.inputs).any(|input| input.digest == digest)
+        self.batches
+            .iter()
+            .flat_map(|b| &b.inputs)
+            .any(|input| input.digest == digest)
     }
 
     /// `head` plus what `mine` added since `base`.
@@ -106,12 +109,10 @@ impl DatasetState {
     /// The reason, as text, when both sides say different things: two assemblies or references,
     /// two lengths of a contig, two types of a field, two fields of one column, one batch
     /// number twice, or one input twice.
-    pub fn merge(
-        base: Option<&Self>,
-        mine: &Self,
-        head: Option<&Self>,
-    ) -> Result<Self, String> {
-        let Some(head) = head else { return Ok(mine.clone()) };
+    pub fn merge(base: Option<&Self>, mine: &Self, head: Option<&Self>) -> Result<Self, String> {
+        let Some(head) = head else {
+            return Ok(mine.clone());
+        };
         if base == Some(head) {
             return Ok(mine.clone());
         }
@@ -128,9 +129,15 @@ impl DatasetState {
     }
 }
 
-fn agree(what: &str, mine: &Option<String>, head: &Option<String>) -> Result<Option<String>, String> {
+fn agree(
+    what: &str,
+    mine: &Option<String>,
+    head: &Option<String>,
+) -> Result<Option<String>, String> {
     match (mine, head) {
-        (Some(a), Some(b)) if a != b => Err(format!("{what} is \"{b}\" in the dataset, not \"{a}\"")),
+        (Some(a), Some(b)) if a != b => {
+            Err(format!("{what} is \"{b}\" in the dataset, not \"{a}\""))
+        }
         (Some(a), _) => Ok(Some(a.clone())),
         (None, b) => Ok(b.clone()),
     }
@@ -138,8 +145,11 @@ fn agree(what: &str, mine: &Option<String>, head: &Option<String>) -> Result<Opt
 
 fn merge_contigs(head: &[Contig], mine: &[Contig]) -> Result<Vec<Contig>, String> {
     let mut merged = head.to_vec();
-    let places: HashMap<&str, usize> =
-        head.iter().enumerate().map(|(i, c)| (c.name.as_str(), i)).collect();
+    let places: HashMap<&str, usize> = head
+        .iter()
+        .enumerate()
+        .map(|(i, c)| (c.name.as_str(), i))
+        .collect();
     for contig in mine {
         let Some(&place) = places.get(contig.name.as_str()) else {
             merged.push(contig.clone());
@@ -170,7 +180,10 @@ fn merge_fields(kind: &str, head: &[FieldDef], mine: &[FieldDef]) -> Result<Vec<
             continue;
         };
         if known.ty != field.ty || known.number != field.number || known.column != field.column {
-            return Err(format!("{kind} key \"{}\" has another type or Number by now", field.key));
+            return Err(format!(
+                "{kind} key \"{}\" has another type or Number by now",
+                field.key
+            ));
         }
     }
     Ok(merged)
@@ -178,7 +191,10 @@ fn merge_fields(kind: &str, head: &[FieldDef], mine: &[FieldDef]) -> Result<Vec<
 
 fn union(head: &[String], mine: &[String]) -> Vec<String> {
     let known: HashSet<&String> = head.iter().collect();
-    head.iter().chain(mine.iter().filter(|m| !known.contains(m))).cloned().collect()
+    head.iter()
+        .chain(mine.iter().filter(|m| !known.contains(m)))
+        .cloned()
+        .collect()
 }
 
 fn merge_blocks(head: &[Block], mine: &[Block]) -> Result<Vec<Block>, String> {
@@ -198,13 +214,21 @@ fn merge_batches(
     mine: &DatasetState,
     head: &DatasetState,
 ) -> Result<Vec<Batch>, String> {
-    let old: HashSet<u32> = base.iter().flat_map(|b| &b.batches).map(|b| b.batch).collect();
+    let old: HashSet<u32> = base
+        .iter()
+        .flat_map(|b| &b.batches)
+        .map(|b| b.batch)
+        .collect();
     let mut merged = head.batches.clone();
     for batch in mine.batches.iter().filter(|b| !old.contains(&b.batch)) {
         if head.batches.iter().any(|b| b.batch == batch.batch) {
             return Err(format!("batch {} is taken", batch.batch));
         }
-        if batch.inputs.iter().any(|input| head.has_input(&input.digest)) {
+        if batch
+            .inputs
+            .iter()
+            .any(|input| head.has_input(&input.digest))
+        {
             return Err("an input of the same content has landed meanwhile".to_owned());
         }
         merged.push(batch.clone());

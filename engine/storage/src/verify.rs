@@ -64,7 +64,10 @@ impl Lake {
     /// Only what keeps it from looking (the store cannot be reached); damage is in the report.
     pub async fn verify(&self, progress: impl Fn(u64, u64)) -> Result<VerifyReport> {
         let snapshot = self.snapshot().await?;
-        let mut report = VerifyReport { lake_version: snapshot.version, ..VerifyReport::default() };
+        let mut report = VerifyReport {
+            lake_version: snapshot.version,
+            ..VerifyReport::default()
+        };
         let mut tables = Vec::new();
         for id in snapshot.tables() {
             report.tables += 1;
@@ -77,7 +80,8 @@ impl Lake {
         }
         let total = tables.iter().map(|table| table.files.len() as u64).sum();
         for table in &tables {
-            self.verify_files(table, &mut report, total, &progress).await;
+            self.verify_files(table, &mut report, total, &progress)
+                .await;
             check_ids(&snapshot, table, &mut report);
             self.check_tip(table, &mut report).await?;
         }
@@ -106,17 +110,29 @@ impl Lake {
     }
 
     async fn check_file(&self, file: &DataFile) -> Result<(), String> {
-        let found = self.store_ref().head(&file.path).await.map_err(|e| match e {
-            object_store::Error::NotFound { .. } => "the file is missing".to_owned(),
-            other => other.to_string(),
-        })?;
+        let found = self
+            .store_ref()
+            .head(&file.path)
+            .await
+            .map_err(|e| match e {
+                object_store::Error::NotFound { .. } => "the file is missing".to_owned(),
+                other => other.to_string(),
+            })?;
         if found.size != file.size {
-            return Err(format!("the file has {} bytes, the log says {}", found.size, file.size));
+            return Err(format!(
+                "the file has {} bytes, the log says {}",
+                found.size, file.size
+            ));
         }
-        let reader = FileReader::open(self, file).await.map_err(|e| e.to_string())?;
+        let reader = FileReader::open(self, file)
+            .await
+            .map_err(|e| e.to_string())?;
         let rows: u64 = reader.row_groups().map(|group| group.rows()).sum();
         if rows != file.rows {
-            return Err(format!("the file has {rows} rows, the log says {}", file.rows));
+            return Err(format!(
+                "the file has {rows} rows, the log says {}",
+                file.rows
+            ));
         }
         Ok(())
     }
@@ -132,18 +148,30 @@ impl Lake {
 
 impl VerifyReport {
     fn problem(&mut self, table: &TableId, path: &str, what: String) {
-        self.problems.push(Problem { table: table.clone(), path: path.to_owned(), what });
+        self.problems.push(Problem {
+            table: table.clone(),
+            path: path.to_owned(),
+            what,
+        });
     }
 }
 
 /// Ids of rows are made of batch and block numbers, so their ranges tell where rows come from.
 fn check_ids(snapshot: &LakeSnapshot, table: &TableSnapshot, report: &mut VerifyReport) {
-    let Some(dataset) = snapshot.dataset(&table.id.schema) else { return };
+    let Some(dataset) = snapshot.dataset(&table.id.schema) else {
+        return;
+    };
     let batches: BTreeSet<i64> = dataset.batches.iter().map(|b| i64::from(b.batch)).collect();
     let blocks: BTreeSet<i64> = dataset.blocks.iter().map(|b| i64::from(b.block)).collect();
     for file in &table.files {
-        for (column, shift, known) in [("vid", 40, &batches), ("record", 40, &batches), ("block", 0, &blocks)] {
-            let Some((min, max)) = file.stats.int_range(column) else { continue };
+        for (column, shift, known) in [
+            ("vid", 40, &batches),
+            ("record", 40, &batches),
+            ("block", 0, &blocks),
+        ] {
+            let Some((min, max)) = file.stats.int_range(column) else {
+                continue;
+            };
             for value in [min >> shift, max >> shift] {
                 if !known.contains(&value) {
                     let what = format!("{column} belongs to {value}, which never landed");

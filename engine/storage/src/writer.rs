@@ -67,7 +67,9 @@ pub struct WritePolicy {
 }
 
 /// Columns with statistics in the Delta log, of the tables of a dataset.
-const STATS: &[&str] = &["vid", "record", "block", "pos", "end_pos", "vcf_pos", "contig"];
+const STATS: &[&str] = &[
+    "vid", "record", "block", "pos", "end_pos", "vcf_pos", "contig",
+];
 
 impl WritePolicy {
     /// The site table.
@@ -98,7 +100,11 @@ impl WritePolicy {
     /// The format table: a row group is one window of records of one sample block.
     #[must_use]
     pub fn format() -> Self {
-        Self { rising: &["record", "vcf_pos"], page_rows: 1_024, ..Self::genotype() }
+        Self {
+            rising: &["record", "vcf_pos"],
+            page_rows: 1_024,
+            ..Self::genotype()
+        }
     }
 
     /// Every other table.
@@ -146,7 +152,10 @@ fn blob(builder: WriterPropertiesBuilder, column: ColumnPath) -> WriterPropertie
 }
 
 fn is_blob(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+    matches!(
+        data_type,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+    )
 }
 
 /// Writes the rows of one table into as many files as it takes, one partition at a time.
@@ -172,7 +181,9 @@ struct OpenFile {
 
 impl std::fmt::Debug for OpenFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenFile").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("OpenFile")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -181,7 +192,14 @@ impl PartWriter {
     #[must_use]
     pub fn new(lake: &Lake, id: &TableId, schema: SchemaRef, policy: WritePolicy) -> Self {
         let (lake, id) = (lake.clone(), id.clone());
-        Self { lake, id, schema, policy, open: None, finished: Vec::new() }
+        Self {
+            lake,
+            id,
+            schema,
+            policy,
+            open: None,
+            finished: Vec::new(),
+        }
     }
 
     /// Appends rows. Their columns are those of the writer, in order and by name; a text column
@@ -194,15 +212,23 @@ impl PartWriter {
             return Ok(());
         }
         self.check_columns(batch)?;
-        if self.open.as_ref().is_some_and(|open| self.is_full(open) || open.pos_bin.as_deref() != pos_bin)
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| self.is_full(open) || open.pos_bin.as_deref() != pos_bin)
         {
             self.finish_file().await?;
         }
         if self.open.is_none() {
             self.open = Some(self.begin(pos_bin, &batch.schema())?);
         }
-        let Some(open) = &mut self.open else { return Ok(()) };
-        open.writer.write(batch).await.map_err(|e| Error::parquet(&open.path, e))
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        open.writer
+            .write(batch)
+            .await
+            .map_err(|e| Error::parquet(&open.path, e))
     }
 
     /// Ends the row group at hand; the next row begins a new one.
@@ -211,7 +237,11 @@ impl PartWriter {
     /// What Parquet and the object store report.
     pub async fn end_row_group(&mut self) -> Result<()> {
         match &mut self.open {
-            Some(open) => open.writer.flush().await.map_err(|e| Error::parquet(&open.path, e)),
+            Some(open) => open
+                .writer
+                .flush()
+                .await
+                .map_err(|e| Error::parquet(&open.path, e)),
             None => Ok(()),
         }
     }
@@ -219,7 +249,9 @@ impl PartWriter {
     /// Bytes held in memory by the row group at hand.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.writer.memory_size())
+        self.open
+            .as_ref()
+            .map_or(0, |open| open.writer.memory_size())
     }
 
     /// Finishes the last file and returns all files, in the order they were written.
@@ -234,12 +266,18 @@ impl PartWriter {
     fn check_columns(&self, batch: &RecordBatch) -> Result<()> {
         let schema = batch.schema_ref();
         let same = schema.fields().len() == self.schema.fields().len()
-            && schema.fields().iter().zip(self.schema.fields()).all(|(a, b)| a.name() == b.name());
+            && schema
+                .fields()
+                .iter()
+                .zip(self.schema.fields())
+                .all(|(a, b)| a.name() == b.name());
         if same {
             return Ok(());
         }
         let table = &self.id;
-        Err(Error::Internal(format!("rows for table {table} do not have its writer's columns")))
+        Err(Error::Internal(format!(
+            "rows for table {table} do not have its writer's columns"
+        )))
     }
 
     fn is_full(&self, open: &OpenFile) -> bool {
@@ -256,18 +294,24 @@ impl PartWriter {
         let options = ArrowWriterOptions::new()
             .with_properties(self.policy.properties(schema)?)
             .with_skip_arrow_metadata(true);
-        let writer = AsyncArrowWriter::try_new_with_options(
-            upload,
-            Arc::clone(schema),
-            options,
-        )
-        .map_err(|e| Error::parquet(&path, e))?;
-        Ok(OpenFile { pos_bin: pos_bin.map(str::to_owned), path, writer })
+        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(schema), options)
+            .map_err(|e| Error::parquet(&path, e))?;
+        Ok(OpenFile {
+            pos_bin: pos_bin.map(str::to_owned),
+            path,
+            writer,
+        })
     }
 
     async fn finish_file(&mut self) -> Result<()> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
-        let metadata = open.writer.finish().await.map_err(|e| Error::parquet(&open.path, e))?;
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        let metadata = open
+            .writer
+            .finish()
+            .await
+            .map_err(|e| Error::parquet(&open.path, e))?;
         let rows = metadata.file_metadata().num_rows();
         self.finished.push(NewFile {
             size: open.writer.bytes_written() as u64,
@@ -284,7 +328,11 @@ impl PartWriter {
         let named = self.policy.stats;
         let columns = self.schema.fields().iter();
         let kept = columns.filter(|f| named.is_empty() || named.contains(&f.name().as_str()));
-        let kept = kept.take(if named.is_empty() { STATS_COLUMNS_DEFAULT } else { usize::MAX });
+        let kept = kept.take(if named.is_empty() {
+            STATS_COLUMNS_DEFAULT
+        } else {
+            usize::MAX
+        });
         let mut stats = BTreeMap::new();
         for field in kept {
             if let Some(column) = column_stats(metadata, field.name(), field.data_type()) {
@@ -316,7 +364,11 @@ fn column_stats(
             .reduce(|a, b| Some(extreme(a?, b?, less)))
             .flatten()
     };
-    Some(ColumnStats { min: bounds(minimum, true), max: bounds(maximum, false), null_count })
+    Some(ColumnStats {
+        min: bounds(minimum, true),
+        max: bounds(maximum, false),
+        null_count,
+    })
 }
 
 fn chunk_stats<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statistics> {
@@ -330,7 +382,8 @@ fn chunk_stats<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statis
 
 /// True of a chunk that tells neither minimum nor maximum because it has no value.
 fn is_all_null(stats: &Statistics) -> bool {
-    stats.min_bytes_opt().is_none() && stats.max_bytes_opt().is_none()
+    stats.min_bytes_opt().is_none()
+        && stats.max_bytes_opt().is_none()
         && stats.null_count_opt().is_some_and(|nulls| nulls > 0)
 }
 

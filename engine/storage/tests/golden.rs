@@ -15,13 +15,34 @@ fn sample() -> LakeCommit {
         assembly: Some("GRCh38".to_owned()),
         reference: None,
         contigs: vec![
-            Contig { name: "chr1".to_owned(), length: Some(248_956_422) },
-            Contig { name: "decoy".to_owned(), length: None },
+            Contig {
+                name: "chr1".to_owned(),
+                length: Some(248_956_422),
+            },
+            Contig {
+                name: "decoy".to_owned(),
+                length: None,
+            },
         ],
-        info: vec![FieldDef::new("info_", "AF", Number::A, FieldType::Float, "Allele frequency")],
-        format: vec![FieldDef::new("fmt_", "DP", Number::Count(1), FieldType::Integer, "Depth")],
+        info: vec![FieldDef::new(
+            "info_",
+            "AF",
+            Number::A,
+            FieldType::Float,
+            "Allele frequency",
+        )],
+        format: vec![FieldDef::new(
+            "fmt_",
+            "DP",
+            Number::Count(1),
+            FieldType::Integer,
+            "Depth",
+        )],
         filters: vec!["PASS".to_owned(), "q10".to_owned()],
-        blocks: vec![Block { block: 0, n_samples: 3 }],
+        blocks: vec![Block {
+            block: 0,
+            n_samples: 3,
+        }],
         batches: vec![Batch {
             batch: 0,
             inputs: vec![InputRecord {
@@ -68,7 +89,10 @@ fn a_lake_commit_is_written_as_ever() {
 #[tokio::test]
 async fn a_lake_commit_of_old_is_read() {
     let lake = Lake::memory();
-    lake.store().put(&lake.layout().commit(7), GOLDEN.into()).await.unwrap();
+    lake.store()
+        .put(&lake.layout().commit(7), GOLDEN.into())
+        .await
+        .unwrap();
     assert_eq!(lake.read_commit(7).await.unwrap(), sample());
 }
 
@@ -76,16 +100,25 @@ async fn a_lake_commit_of_old_is_read() {
 async fn a_newer_format_is_refused_by_name() {
     let lake = Lake::memory();
     let newer = GOLDEN.replacen("\"format\": 1", "\"format\": 2", 1);
-    lake.store().put(&lake.layout().commit(0), newer.into()).await.unwrap();
+    lake.store()
+        .put(&lake.layout().commit(0), newer.into())
+        .await
+        .unwrap();
     let error = lake.snapshot().await.unwrap_err().to_string();
-    assert!(error.contains("format 2") && error.contains("newer genokura"), "{error}");
+    assert!(
+        error.contains("format 2") && error.contains("newer genokura"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn what_is_no_lake_commit_is_an_error_that_names_the_object() {
     let lake = Lake::memory();
     for text in ["", "{", "[]", "{\"format\": 1}", "{\"format\": -1}"] {
-        lake.store().put(&lake.layout().commit(0), text.into()).await.unwrap();
+        lake.store()
+            .put(&lake.layout().commit(0), text.into())
+            .await
+            .unwrap();
         let error = lake.snapshot().await.unwrap_err().to_string();
         assert!(error.contains("00000000000000000000.json"), "{error}");
     }

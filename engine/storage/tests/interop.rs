@@ -12,7 +12,9 @@ use genokura_storage::{Lake, TableId};
 use serde_json::{Value, json};
 
 fn script(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Value {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name);
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/interop")
+        .join(name);
     let output = Command::new(python())
         .arg(script)
         .args(arguments)
@@ -83,7 +85,11 @@ async fn others_read_our_table_on_s3() {
         ("AWS_REGION", "us-east-1"),
     ];
     let url = lake.table_url(&id);
-    let found = script("read_table.py", &[url.as_str(), "--no-duckdb"], &environment);
+    let found = script(
+        "read_table.py",
+        &[url.as_str(), "--no-duckdb"],
+        &environment,
+    );
     assert_eq!(found["delta-rs and polars"], expected(3601));
 }
 
@@ -98,7 +104,10 @@ async fn statistics_in_the_log_let_others_skip_files() {
     assert_eq!(files.len(), 6);
     for file in files {
         let rows = file["num_records"].as_i64().unwrap();
-        let (min, max) = (file["min_vid"].as_i64().unwrap(), file["max_vid"].as_i64().unwrap());
+        let (min, max) = (
+            file["min_vid"].as_i64().unwrap(),
+            file["max_vid"].as_i64().unwrap(),
+        );
         assert_eq!(max - min + 1, rows, "{file}");
         assert_eq!(file["min_pos"].as_i64().unwrap(), min + 100, "{file}");
     }
@@ -110,11 +119,30 @@ async fn a_replaced_schema_is_read_by_others() {
     let kit = Kit::plain_local().await;
     let lake = kit.lake().await;
     let id = TableId::new("clin", "person");
-    land(&lake, plain_change(&lake, &id, "age", Kind::Int, 3, false).await).await;
-    land(&lake, plain_change(&lake, &id, "age", Kind::Text, 5, true).await).await;
-    delta_only(&lake, plain_change(&lake, &id, "dead", Kind::Text, 7, false).await).await;
-    land(&lake, plain_change(&lake, &id, "age", Kind::Text, 2, false).await).await;
+    land(
+        &lake,
+        plain_change(&lake, &id, "age", Kind::Int, 3, false).await,
+    )
+    .await;
+    land(
+        &lake,
+        plain_change(&lake, &id, "age", Kind::Text, 5, true).await,
+    )
+    .await;
+    delta_only(
+        &lake,
+        plain_change(&lake, &id, "dead", Kind::Text, 7, false).await,
+    )
+    .await;
+    land(
+        &lake,
+        plain_change(&lake, &id, "age", Kind::Text, 2, false).await,
+    )
+    .await;
     let path = lake.table_url(&id).to_file_path().unwrap();
     let found = script("read_plain.py", &[path.to_str().unwrap()], &[]);
-    assert_eq!(found, json!({"rows": 7, "columns": "person_id:string age:string"}));
+    assert_eq!(
+        found,
+        json!({"rows": 7, "columns": "person_id:string age:string"})
+    );
 }

@@ -76,7 +76,12 @@ async fn an_empty_lake_has_no_version(kit: &Kit) {
 
 async fn rows_come_back_as_they_were_written(kit: &Kit) {
     let lake = kit.lake().await;
-    let files = write(&lake, &table(), &[("chr1:0", 0..5000), ("chr1:1", 5000..7000)]).await;
+    let files = write(
+        &lake,
+        &table(),
+        &[("chr1:0", 0..5000), ("chr1:1", 5000..7000)],
+    )
+    .await;
     assert_eq!(files.len(), 2);
     assert_eq!(landed(&lake, append(&table(), files)).await, 0);
 
@@ -86,7 +91,11 @@ async fn rows_come_back_as_they_were_written(kit: &Kit) {
     let site = snapshot.table(&table()).await.unwrap().unwrap();
     assert_eq!(site.rows(), 7000);
     assert_eq!(site.partition_columns, ["pos_bin"]);
-    let bins: Vec<_> = site.files.iter().map(|f| f.pos_bin.clone().unwrap()).collect();
+    let bins: Vec<_> = site
+        .files
+        .iter()
+        .map(|f| f.pos_bin.clone().unwrap())
+        .collect();
     assert_eq!(bins, ["chr1:0", "chr1:1"]);
     assert_eq!(ids(&fresh, &site).await, (0..7000).collect::<Vec<i64>>());
 }
@@ -111,13 +120,23 @@ async fn blobs_and_lists_come_back(kit: &Kit) {
     assert_eq!(type_of("pos_bin"), DataType::Utf8);
     let want = common::rows(0..1000);
     for name in ["vid", "pos", "contig", "qual", "small"] {
-        assert_eq!(batch.column_by_name(name), want.column_by_name(name), "{name}");
+        assert_eq!(
+            batch.column_by_name(name),
+            want.column_by_name(name),
+            "{name}"
+        );
     }
     let lists = batch.column_by_name("ids").unwrap();
     assert_eq!(lists, want.column_by_name("ids").unwrap());
     let blobs = arrow::compute::cast(batch.column_by_name("gt").unwrap(), &DataType::Binary);
     assert_eq!(&blobs.unwrap(), want.column_by_name("gt").unwrap());
-    let comment = site.schema.field_with_name("pos").unwrap().metadata().get("comment").cloned();
+    let comment = site
+        .schema
+        .field_with_name("pos")
+        .unwrap()
+        .metadata()
+        .get("comment")
+        .cloned();
     assert_eq!(comment.as_deref(), Some("Position, 1-based"));
 }
 
@@ -135,11 +154,18 @@ async fn columns_are_added_and_older_rows_have_null(kit: &Kit) {
 async fn a_column_keeps_its_type(kit: &Kit) {
     let lake = kit.lake().await;
     let id = TableId::new("clin", "person");
-    landed(&lake, plain_change(&lake, &id, "age", common::Kind::Int, 3, false).await).await;
+    landed(
+        &lake,
+        plain_change(&lake, &id, "age", common::Kind::Int, 3, false).await,
+    )
+    .await;
     let change = plain_change(&lake, &id, "age", common::Kind::Text, 3, false).await;
     let base = lake.snapshot().await.unwrap();
     let error = lake.commit(&base, change).await.unwrap_err().to_string();
-    assert!(error.contains("clin/person") && error.contains("\"age\""), "{error}");
+    assert!(
+        error.contains("clin/person") && error.contains("\"age\""),
+        "{error}"
+    );
     assert_eq!(lake.snapshot().await.unwrap().version, Some(0));
 }
 
@@ -149,7 +175,10 @@ async fn files_without_a_lake_commit_are_invisible(kit: &Kit) {
     landed(&lake, append(&table(), first)).await;
     common::die_before_lake_commit(&lake, &table(), 100..200).await;
     let fresh = kit.reopen().await;
-    assert_eq!(read_ids(&fresh, &table()).await, (0..10).collect::<Vec<i64>>());
+    assert_eq!(
+        read_ids(&fresh, &table()).await,
+        (0..10).collect::<Vec<i64>>()
+    );
     let report = fresh.verify(|_, _| ()).await.unwrap();
     assert!(report.is_whole(), "{report:?}");
     assert_eq!(report.ahead, [(table(), 1)]);
@@ -165,10 +194,16 @@ async fn a_dead_writer_leaves_nothing_behind(kit: &Kit) {
     landed(&lake, append(&table(), second)).await;
 
     let fresh = kit.reopen().await;
-    assert_eq!(read_ids(&fresh, &table()).await, (0..20).collect::<Vec<i64>>());
+    assert_eq!(
+        read_ids(&fresh, &table()).await,
+        (0..20).collect::<Vec<i64>>()
+    );
     let snapshot = fresh.snapshot().await.unwrap();
     let site = snapshot.table(&table()).await.unwrap().unwrap();
-    assert!(site.schema.field_with_name("info_dead").is_err(), "the dead writer's column shows");
+    assert!(
+        site.schema.field_with_name("info_dead").is_err(),
+        "the dead writer's column shows"
+    );
     // Readers from outside see the tip of the Delta log, which is the pinned version again.
     assert!(fresh.verify(|_, _| ()).await.unwrap().ahead.is_empty());
 }
@@ -178,11 +213,20 @@ async fn a_dead_creator_leaves_nothing_behind(kit: &Kit) {
     let id = TableId::new("clin", "person");
     let dead = plain_change(&lake, &id, "age", common::Kind::Text, 7, false).await;
     common::delta_only(&lake, dead).await;
-    landed(&lake, plain_change(&lake, &id, "age", common::Kind::Int, 3, false).await).await;
+    landed(
+        &lake,
+        plain_change(&lake, &id, "age", common::Kind::Int, 3, false).await,
+    )
+    .await;
     let snapshot = kit.reopen().await.snapshot().await.unwrap();
     let person = snapshot.table(&id).await.unwrap().unwrap();
     assert_eq!(person.rows(), 3);
-    let age = person.schema.field_with_name("age").unwrap().data_type().clone();
+    let age = person
+        .schema
+        .field_with_name("age")
+        .unwrap()
+        .data_type()
+        .clone();
     assert_eq!(age, arrow::datatypes::DataType::Int32);
 }
 
@@ -190,12 +234,21 @@ async fn two_writers_of_one_table_both_land(kit: &Kit) {
     let lake = kit.lake().await;
     let base = lake.snapshot().await.unwrap();
     let one = append(&table(), write(&lake, &table(), &[("chr1:0", 0..10)]).await);
-    let two = append(&table(), write(&lake, &table(), &[("chr1:0", 10..20)]).await);
+    let two = append(
+        &table(),
+        write(&lake, &table(), &[("chr1:0", 10..20)]).await,
+    );
     for change in [one, two] {
         let outcome = lake.commit(&base, change).await.unwrap();
-        assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
+        assert!(
+            matches!(outcome, CommitOutcome::Committed(_)),
+            "{outcome:?}"
+        );
     }
-    assert_eq!(read_ids(&kit.reopen().await, &table()).await, (0..20).collect::<Vec<i64>>());
+    assert_eq!(
+        read_ids(&kit.reopen().await, &table()).await,
+        (0..20).collect::<Vec<i64>>()
+    );
 }
 
 async fn a_slow_writer_whose_files_were_removed_adds_them_again(kit: &Kit) {
@@ -207,8 +260,14 @@ async fn a_slow_writer_whose_files_were_removed_adds_them_again(kit: &Kit) {
     let quick = write(&lake, &table(), &[("chr1:0", 10..20)]).await;
     landed(&lake, append(&table(), quick)).await;
     let outcome = lake.commit(&base, slow).await.unwrap();
-    assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
-    assert_eq!(read_ids(&kit.reopen().await, &table()).await, (0..20).collect::<Vec<i64>>());
+    assert!(
+        matches!(outcome, CommitOutcome::Committed(_)),
+        "{outcome:?}"
+    );
+    assert_eq!(
+        read_ids(&kit.reopen().await, &table()).await,
+        (0..20).collect::<Vec<i64>>()
+    );
 }
 
 async fn many_writers_at_once_all_land(kit: &Kit) {
@@ -225,16 +284,25 @@ async fn many_writers_at_once_all_land(kit: &Kit) {
             let files = write(&lake, &own, &[("chr1:0", 0..5)]).await;
             change.tables.extend(append(&own, files).tables);
             let outcome = lake.commit(&base, change).await.unwrap();
-            assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
+            assert!(
+                matches!(outcome, CommitOutcome::Committed(_)),
+                "{outcome:?}"
+            );
         }));
     }
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(read_ids(&lake, &table()).await, (0..WRITERS * 10).collect::<Vec<i64>>());
+    assert_eq!(
+        read_ids(&lake, &table()).await,
+        (0..WRITERS * 10).collect::<Vec<i64>>()
+    );
     let snapshot = lake.snapshot().await.unwrap();
     assert_eq!(snapshot.version, Some(u64::try_from(WRITERS).unwrap() - 1));
-    assert_eq!(snapshot.tables().count(), usize::try_from(WRITERS).unwrap() + 1);
+    assert_eq!(
+        snapshot.tables().count(),
+        usize::try_from(WRITERS).unwrap() + 1
+    );
 }
 
 async fn two_ingests_of_one_dataset_merge(kit: &Kit) {
@@ -244,13 +312,25 @@ async fn two_ingests_of_one_dataset_merge(kit: &Kit) {
     let two = dataset_change(&lake, "demo", 1, "sha256:b", "DP", 10..20).await;
     for change in [one, two] {
         let outcome = lake.commit(&base, change).await.unwrap();
-        assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
+        assert!(
+            matches!(outcome, CommitOutcome::Committed(_)),
+            "{outcome:?}"
+        );
     }
     let snapshot = kit.reopen().await.snapshot().await.unwrap();
     let demo = snapshot.dataset("demo").unwrap();
-    assert_eq!(demo.batches.iter().map(|b| b.batch).collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(demo.blocks.iter().map(|b| b.block).collect::<Vec<_>>(), [0, 1 << 12]);
-    assert_eq!(demo.info.iter().map(|f| f.key.as_str()).collect::<Vec<_>>(), ["AF", "DP"]);
+    assert_eq!(
+        demo.batches.iter().map(|b| b.batch).collect::<Vec<_>>(),
+        [0, 1]
+    );
+    assert_eq!(
+        demo.blocks.iter().map(|b| b.block).collect::<Vec<_>>(),
+        [0, 1 << 12]
+    );
+    assert_eq!(
+        demo.info.iter().map(|f| f.key.as_str()).collect::<Vec<_>>(),
+        ["AF", "DP"]
+    );
     assert_eq!(demo.contigs.len(), 1);
     assert!(demo.has_input("sha256:a") && demo.has_input("sha256:b"));
     assert!(lake.verify(|_, _| ()).await.unwrap().is_whole());
@@ -261,26 +341,51 @@ async fn one_input_lands_once(kit: &Kit) {
     let base = lake.snapshot().await.unwrap();
     let one = dataset_change(&lake, "demo", 0, "sha256:a", "AF", 0..10).await;
     let again = dataset_change(&lake, "demo", 1, "sha256:a", "AF", 0..10).await;
-    assert!(matches!(lake.commit(&base, one).await.unwrap(), CommitOutcome::Committed(_)));
+    assert!(matches!(
+        lake.commit(&base, one).await.unwrap(),
+        CommitOutcome::Committed(_)
+    ));
     let outcome = lake.commit(&base, again).await.unwrap();
-    let CommitOutcome::Conflict { version, reason } = outcome else { panic!("landed twice") };
+    let CommitOutcome::Conflict { version, reason } = outcome else {
+        panic!("landed twice")
+    };
     assert_eq!(version, 0);
     assert!(reason.contains("same content"), "{reason}");
-    assert_eq!(read_ids(&lake, &table()).await, (0..10).collect::<Vec<i64>>());
+    assert_eq!(
+        read_ids(&lake, &table()).await,
+        (0..10).collect::<Vec<i64>>()
+    );
 }
 
 async fn replacing_drops_rows_and_columns(kit: &Kit) {
     let lake = kit.lake().await;
     let id = TableId::new("clin", "person");
-    landed(&lake, plain_change(&lake, &id, "age", common::Kind::Int, 3, false).await).await;
-    landed(&lake, plain_change(&lake, &id, "sex", common::Kind::Text, 2, true).await).await;
+    landed(
+        &lake,
+        plain_change(&lake, &id, "age", common::Kind::Int, 3, false).await,
+    )
+    .await;
+    landed(
+        &lake,
+        plain_change(&lake, &id, "sex", common::Kind::Text, 2, true).await,
+    )
+    .await;
     let snapshot = kit.reopen().await.snapshot().await.unwrap();
     let person = snapshot.table(&id).await.unwrap().unwrap();
     assert_eq!(person.rows(), 2);
-    let names: Vec<_> = person.schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let names: Vec<_> = person
+        .schema
+        .fields()
+        .iter()
+        .map(|f| f.name().as_str())
+        .collect();
     assert_eq!(names, ["person_id", "sex"]);
     // And a replaced table goes on as any other.
-    landed(&lake, plain_change(&lake, &id, "sex", common::Kind::Text, 4, false).await).await;
+    landed(
+        &lake,
+        plain_change(&lake, &id, "sex", common::Kind::Text, 4, false).await,
+    )
+    .await;
     let snapshot = lake.snapshot().await.unwrap();
     assert_eq!(snapshot.table(&id).await.unwrap().unwrap().rows(), 6);
 }
@@ -291,9 +396,15 @@ async fn replacing_what_another_changed_is_a_conflict(kit: &Kit) {
     let base = lake.snapshot().await.unwrap();
     let append = plain_change(&lake, &id, "age", common::Kind::Int, 3, false).await;
     let replace = plain_change(&lake, &id, "age", common::Kind::Int, 9, true).await;
-    assert!(matches!(lake.commit(&base, append).await.unwrap(), CommitOutcome::Committed(_)));
+    assert!(matches!(
+        lake.commit(&base, append).await.unwrap(),
+        CommitOutcome::Committed(_)
+    ));
     let outcome = lake.commit(&base, replace).await.unwrap();
-    assert!(matches!(outcome, CommitOutcome::Conflict { version: 0, .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, CommitOutcome::Conflict { version: 0, .. }),
+        "{outcome:?}"
+    );
 }
 
 async fn old_versions_stay_readable(kit: &Kit) {
@@ -306,9 +417,19 @@ async fn old_versions_stay_readable(kit: &Kit) {
     let held = old.table(&table()).await.unwrap().unwrap();
     assert_eq!(ids(&lake, &held).await, (0..10).collect::<Vec<i64>>());
     let fresh = kit.reopen().await;
-    let travelled = fresh.snapshot_at(0).await.unwrap().table(&table()).await.unwrap().unwrap();
+    let travelled = fresh
+        .snapshot_at(0)
+        .await
+        .unwrap()
+        .table(&table())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(ids(&fresh, &travelled).await, (0..10).collect::<Vec<i64>>());
-    assert_eq!(read_ids(&fresh, &table()).await, (0..20).collect::<Vec<i64>>());
+    assert_eq!(
+        read_ids(&fresh, &table()).await,
+        (0..20).collect::<Vec<i64>>()
+    );
     let log = fresh.log().await.unwrap();
     assert_eq!(log.iter().map(|c| c.version).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(log[1].changes[0].rows, 10);
@@ -337,7 +458,10 @@ async fn verify_finds_damage(kit: &Kit) {
     landed(&lake, append(&table(), files.clone())).await;
     assert!(lake.verify(|_, _| ()).await.unwrap().is_whole());
     lake.store().delete(&files[0].path).await.unwrap();
-    lake.store().put(&files[1].path, "not Parquet".into()).await.unwrap();
+    lake.store()
+        .put(&files[1].path, "not Parquet".into())
+        .await
+        .unwrap();
     let report = kit.reopen().await.verify(|_, _| ()).await.unwrap();
     assert_eq!(report.files, 2);
     let mut found: Vec<_> = report.problems.iter().map(|p| p.what.as_str()).collect();
@@ -357,16 +481,37 @@ async fn statistics_reach_the_log(kit: &Kit) {
     assert_eq!(file.stats, files[0].stats);
     assert_eq!(file.stats.int_range("vid"), Some((0, 4999)));
     assert_eq!(file.stats.int_range("pos"), Some((100, 5099)));
-    assert_eq!(file.stats.column("contig").unwrap().min.as_ref().unwrap().as_str(), Some("chr1"));
+    assert_eq!(
+        file.stats
+            .column("contig")
+            .unwrap()
+            .min
+            .as_ref()
+            .unwrap()
+            .as_str(),
+        Some("chr1")
+    );
     assert_eq!(file.stats.column("vid").unwrap().null_count, Some(0));
-    assert!(file.stats.column("gt").is_none(), "blobs have no statistics");
-    let reader = genokura_storage::FileReader::open(&lake, file).await.unwrap();
+    assert!(
+        file.stats.column("gt").is_none(),
+        "blobs have no statistics"
+    );
+    let reader = genokura_storage::FileReader::open(&lake, file)
+        .await
+        .unwrap();
     let group = reader.row_groups().next().unwrap();
     assert_eq!(group.int_range("pos"), Some((100, 5099)));
     let near = reader.pages_where(0, "pos", |min, max| min <= 150 && max >= 150);
-    assert!(near.row_count() < 5000, "the page index prunes: {}", near.row_count());
+    assert!(
+        near.row_count() < 5000,
+        "the page index prunes: {}",
+        near.row_count()
+    );
     let schema = schema();
-    let blob = reader.metadata().row_group(0).column(schema.index_of("gt").unwrap());
+    let blob = reader
+        .metadata()
+        .row_group(0)
+        .column(schema.index_of("gt").unwrap());
     assert!(blob.statistics().is_none() && blob.dictionary_page_offset().is_none());
 }
 
@@ -379,11 +524,24 @@ async fn checkpoints_do_not_change_what_is_read(kit: &Kit) {
         landed(&lake, append(&table(), files)).await;
     }
     let fresh = kit.reopen().await;
-    assert_eq!(read_ids(&fresh, &table()).await, (0..commits).collect::<Vec<i64>>());
+    assert_eq!(
+        read_ids(&fresh, &table()).await,
+        (0..commits).collect::<Vec<i64>>()
+    );
     let log = lake.layout().table(&table()).join("_delta_log");
     let objects: Vec<_> = lake.store().list(Some(&log)).try_collect().await.unwrap();
-    let parquet = objects.iter().filter(|o| o.location.as_ref().ends_with(".parquet")).count();
+    let parquet = objects
+        .iter()
+        .filter(|o| o.location.as_ref().ends_with(".parquet"))
+        .count();
     assert!(parquet > 0, "no checkpoint was written");
-    let middle = fresh.snapshot_at(10).await.unwrap().table(&table()).await.unwrap().unwrap();
+    let middle = fresh
+        .snapshot_at(10)
+        .await
+        .unwrap()
+        .table(&table())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(ids(&fresh, &middle).await, (0..11).collect::<Vec<i64>>());
 }

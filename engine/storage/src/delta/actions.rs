@@ -23,14 +23,34 @@ pub(super) fn add(
     partition_columns: &[String],
 ) -> Result<Box<dyn EngineData>> {
     let columns: Vec<(&str, bool, ArrayRef)> = vec![
-        ("path", false, Arc::new(StringArray::from_iter_values(files.iter().map(|(p, _)| encoded(p))))),
-        ("partitionValues", false, partition_values(files, partition_columns)?),
-        ("size", false, int64(files.iter().map(|(_, f)| signed(f.size)))),
-        ("modificationTime", false, int64(files.iter().map(|(_, f)| Some(f.modified_ms)))),
+        (
+            "path",
+            false,
+            Arc::new(StringArray::from_iter_values(
+                files.iter().map(|(p, _)| encoded(p)),
+            )),
+        ),
+        (
+            "partitionValues",
+            false,
+            partition_values(files, partition_columns)?,
+        ),
+        (
+            "size",
+            false,
+            int64(files.iter().map(|(_, f)| signed(f.size))),
+        ),
+        (
+            "modificationTime",
+            false,
+            int64(files.iter().map(|(_, f)| Some(f.modified_ms))),
+        ),
         ("stats", true, Arc::new(stats(files))),
     ];
     let batch = RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, nullable, array)| (name, array, nullable)),
+        columns
+            .into_iter()
+            .map(|(name, nullable, array)| (name, array, nullable)),
     )?;
     Ok(Box::new(ArrowEngineData::new(batch)))
 }
@@ -44,11 +64,15 @@ pub(super) fn files(scanned: &FilteredEngineData, root: &Path) -> Result<Vec<Dat
     let stats = column(batch, "stats")?.as_string_opt::<i32>();
     let vectors = column(batch, "deletionVector")?;
     let constants = column(batch, "fileConstantValues")?.as_struct_opt();
-    let partitions =
-        constants.and_then(|c| c.column_by_name("partitionValues")).and_then(|c| c.as_map_opt());
-    let (Some(sizes), Some(times), Some(stats), Some(partitions)) = (sizes, times, stats, partitions)
+    let partitions = constants
+        .and_then(|c| c.column_by_name("partitionValues"))
+        .and_then(|c| c.as_map_opt());
+    let (Some(sizes), Some(times), Some(stats), Some(partitions)) =
+        (sizes, times, stats, partitions)
     else {
-        return Err(Error::Internal("the scan of a Delta log has another shape".to_owned()));
+        return Err(Error::Internal(
+            "the scan of a Delta log has another shape".to_owned(),
+        ));
     };
     let mut files = Vec::new();
     for (row, path) in paths.iter().enumerate() {
@@ -56,17 +80,33 @@ pub(super) fn files(scanned: &FilteredEngineData, root: &Path) -> Result<Vec<Dat
             continue;
         }
         let path = absolute(root, path)?;
-        let damaged = |reason: &str| Error::Damaged { path: path.to_string(), reason: reason.into() };
+        let damaged = |reason: &str| Error::Damaged {
+            path: path.to_string(),
+            reason: reason.into(),
+        };
         if vectors.is_valid(row) {
-            return Err(damaged("it has a deletion vector, which genokura does not read"));
+            return Err(damaged(
+                "it has a deletion vector, which genokura does not read",
+            ));
         }
-        let text = if stats.is_valid(row) { stats.value(row) } else { "{}" };
+        let text = if stats.is_valid(row) {
+            stats.value(row)
+        } else {
+            "{}"
+        };
         let parsed: DeltaStats = serde_json::from_str(text).map_err(|e| Error::json(&path, e))?;
         let (rows, stats) = parsed.into_parts();
         let rows = rows.ok_or_else(|| damaged("its Delta action does not tell the row count"))?;
         let size = u64::try_from(sizes.value(row)).map_err(|_| damaged("its size is negative"))?;
         let pos_bin = first_value(&partitions.value(row));
-        files.push(DataFile { path, size, rows, pos_bin, modified_ms: times.value(row), stats });
+        files.push(DataFile {
+            path,
+            size,
+            rows,
+            pos_bin,
+            modified_ms: times.value(row),
+            stats,
+        });
     }
     Ok(files)
 }
@@ -75,7 +115,10 @@ pub(super) fn files(scanned: &FilteredEngineData, root: &Path) -> Result<Vec<Dat
 pub(super) fn paths(data: &dyn EngineData) -> Result<Vec<String>> {
     let paths = column(record_batch(data)?, "path")?.as_string_opt::<i32>();
     let paths = paths.ok_or_else(|| Error::Internal("paths of a scan are no text".to_owned()))?;
-    Ok(paths.iter().map(|path| path.unwrap_or_default().to_owned()).collect())
+    Ok(paths
+        .iter()
+        .map(|path| path.unwrap_or_default().to_owned())
+        .collect())
 }
 
 /// A path as the log has it: a URL, in which a colon would end a scheme. Nothing else in our
@@ -121,18 +164,25 @@ pub(super) fn remove_json(
 }
 
 fn partition_json(file: &DataFile, partition_columns: &[String]) -> serde_json::Value {
-    let values: BTreeMap<&str, Option<&str>> =
-        partition_columns.iter().map(|name| (name.as_str(), file.pos_bin.as_deref())).collect();
+    let values: BTreeMap<&str, Option<&str>> = partition_columns
+        .iter()
+        .map(|name| (name.as_str(), file.pos_bin.as_deref()))
+        .collect();
     json!(values)
 }
 
 fn absolute(root: &Path, path: &str) -> Result<Path> {
     if path.contains("://") {
         let reason = "it lies outside of its table".to_owned();
-        return Err(Error::Damaged { path: path.to_owned(), reason });
+        return Err(Error::Damaged {
+            path: path.to_owned(),
+            reason,
+        });
     }
     let relative = decoded(path)?;
-    Ok(relative.split('/').fold(root.clone(), |path, part| path.join(part)))
+    Ok(relative
+        .split('/')
+        .fold(root.clone(), |path, part| path.join(part)))
 }
 
 fn record_batch(data: &dyn EngineData) -> Result<&RecordBatch> {
@@ -150,7 +200,11 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
 
 fn first_value(entries: &StructArray) -> Option<String> {
     let values = entries.columns().get(1)?.as_string_opt::<i32>()?;
-    if values.is_empty() || values.is_null(0) { None } else { Some(values.value(0).to_owned()) }
+    if values.is_empty() || values.is_null(0) {
+        None
+    } else {
+        Some(values.value(0).to_owned())
+    }
 }
 
 fn partition_values(files: &[(&String, &DataFile)], columns: &[String]) -> Result<ArrayRef> {
@@ -171,12 +225,16 @@ fn partition_values(files: &[(&String, &DataFile)], columns: &[String]) -> Resul
 }
 
 fn stats(files: &[(&String, &DataFile)]) -> StructArray {
-    let names: BTreeSet<&str> =
-        files.iter().flat_map(|(_, f)| f.stats.columns.keys().map(String::as_str)).collect();
+    let names: BTreeSet<&str> = files
+        .iter()
+        .flat_map(|(_, f)| f.stats.columns.keys().map(String::as_str))
+        .collect();
     let bounds = |pick: fn(&ColumnStats) -> Option<&ScalarStat>| {
         let columns = names.iter().filter_map(|name| {
-            let values: Vec<_> =
-                files.iter().map(|(_, f)| f.stats.column(name).and_then(pick)).collect();
+            let values: Vec<_> = files
+                .iter()
+                .map(|(_, f)| f.stats.column(name).and_then(pick))
+                .collect();
             Some((*name, scalars(&values)?))
         });
         nested(columns.collect(), files.len())
@@ -188,7 +246,10 @@ fn stats(files: &[(&String, &DataFile)]) -> StructArray {
     let tight: ArrayRef = Arc::new(BooleanArray::from(vec![true; files.len()]));
     nested(
         vec![
-            ("numRecords", int64(files.iter().map(|(_, f)| signed(f.rows)))),
+            (
+                "numRecords",
+                int64(files.iter().map(|(_, f)| signed(f.rows))),
+            ),
             ("nullCount", nested_ref(nulls.collect(), files.len())),
             ("minValues", Arc::new(bounds(|s| s.min.as_ref()))),
             ("maxValues", Arc::new(bounds(|s| s.max.as_ref()))),
@@ -206,8 +267,10 @@ fn nested(columns: Vec<(&str, ArrayRef)>, rows: usize) -> StructArray {
     if columns.is_empty() {
         return StructArray::new_empty_fields(rows, None::<NullBuffer>);
     }
-    let fields: Fields =
-        columns.iter().map(|(name, a)| Field::new(*name, a.data_type().clone(), true)).collect();
+    let fields: Fields = columns
+        .iter()
+        .map(|(name, a)| Field::new(*name, a.data_type().clone(), true))
+        .collect();
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     StructArray::new(fields, arrays, None)
 }
@@ -222,7 +285,10 @@ fn scalars(values: &[Option<&ScalarStat>]) -> Option<ArrayRef> {
     if has(|v| matches!(v, ScalarStat::Float(_))) {
         let floats = values.iter().map(|v| match v {
             Some(ScalarStat::Float(value)) => Some(*value),
-            #[expect(clippy::cast_precision_loss, reason = "integers in a float column came from one")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "integers in a float column came from one"
+            )]
             Some(ScalarStat::Int(value)) => Some(*value as f64),
             _ => None,
         });
@@ -239,4 +305,3 @@ fn int64(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
 fn signed(value: u64) -> Option<i64> {
     i64::try_from(value).ok()
 }
-

@@ -16,7 +16,8 @@ use futures::stream::{BoxStream, TryStreamExt as _};
 use genokura_core::schema::{FieldDef, FieldType, Number};
 use genokura_storage::{
     Batch, Block, CommitOutcome, Contig, DatasetState, FileReader, InputRecord, Lake, LakeChange,
-    Location, NewFile, PartWriter, ReadPlan, Result, TableChange, TableId, TableSnapshot, WritePolicy,
+    Location, NewFile, PartWriter, ReadPlan, Result, TableChange, TableId, TableSnapshot,
+    WritePolicy,
 };
 
 /// A place for a lake that nobody else uses.
@@ -27,25 +28,37 @@ pub struct Kit {
 
 impl Kit {
     pub async fn memory(test: &str) -> Self {
-        Self { url: format!("memory://{test}/lake"), _directory: None }
+        Self {
+            url: format!("memory://{test}/lake"),
+            _directory: None,
+        }
     }
 
     pub async fn local(_test: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = directory.path().join("a lake").to_str().unwrap().to_owned();
-        Self { url, _directory: Some(directory) }
+        Self {
+            url,
+            _directory: Some(directory),
+        }
     }
 
     /// As `local`, without a space in the path: polars does not decode paths.
     pub async fn plain_local() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = directory.path().join("lake").to_str().unwrap().to_owned();
-        Self { url, _directory: Some(directory) }
+        Self {
+            url,
+            _directory: Some(directory),
+        }
     }
 
     pub async fn s3(test: &str) -> Self {
         let bucket = tools::S3Server::shared().bucket();
-        Self { url: format!("s3://{bucket}/{test}/lake"), _directory: None }
+        Self {
+            url: format!("s3://{bucket}/{test}/lake"),
+            _directory: None,
+        }
     }
 
     pub fn url(&self) -> &str {
@@ -95,14 +108,21 @@ pub fn rows(vids: Range<i64>) -> RecordBatch {
             }
         }
     }
-    let blob = |v: i64| (v % 5 != 0).then(|| v.to_le_bytes().repeat(usize::try_from(v % 7).unwrap()));
+    let blob =
+        |v: i64| (v % 5 != 0).then(|| v.to_le_bytes().repeat(usize::try_from(v % 7).unwrap()));
     let blobs: Vec<Option<Vec<u8>>> = vids.clone().map(blob).collect();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(vids.clone())),
         Arc::new(StringArray::from_iter_values(vids.clone().map(|_| "chr1"))),
         Arc::new(Int32Array::from_iter_values(ints().map(|v| v + 100))),
-        Arc::new(Int16Array::from_iter(vids.clone().map(|v| (v % 4 != 0).then_some(7_i16)))),
-        Arc::new(ints().map(|v| (v % 2 == 0).then(|| 0.5 * f32::from(i16::try_from(v).unwrap()))).collect::<Float32Array>()),
+        Arc::new(Int16Array::from_iter(
+            vids.clone().map(|v| (v % 4 != 0).then_some(7_i16)),
+        )),
+        Arc::new(
+            ints()
+                .map(|v| (v % 2 == 0).then(|| 0.5 * f32::from(i16::try_from(v).unwrap())))
+                .collect::<Float32Array>(),
+        ),
         Arc::new(blobs.iter().map(|b| b.as_deref()).collect::<BinaryArray>()),
         Arc::new(ids.finish()),
     ];
@@ -110,14 +130,20 @@ pub fn rows(vids: Range<i64>) -> RecordBatch {
 }
 
 pub async fn write(lake: &Lake, id: &TableId, parts: &[(&str, Range<i64>)]) -> Vec<NewFile> {
-    let policy = WritePolicy { page_rows: 1000, ..WritePolicy::site() };
+    let policy = WritePolicy {
+        page_rows: 1000,
+        ..WritePolicy::site()
+    };
     let mut writer = PartWriter::new(lake, id, schema(), policy);
     for (bin, vids) in parts {
         let all = rows(vids.clone());
         let mut offset = 0;
         while offset < all.num_rows() {
             let length = 700.min(all.num_rows() - offset);
-            writer.write(Some(bin), &all.slice(offset, length)).await.unwrap();
+            writer
+                .write(Some(bin), &all.slice(offset, length))
+                .await
+                .unwrap();
             offset += length;
         }
     }
@@ -179,13 +205,25 @@ pub async fn plain_change(
         Field::new("person_id", DataType::Utf8, true),
         Field::new(column, data_type, true),
     ]));
-    let persons: ArrayRef = Arc::new(StringArray::from_iter_values((0..n).map(|i| format!("P{i}"))));
+    let persons: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..n).map(|i| format!("P{i}")),
+    ));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![persons, values]).unwrap();
     let mut writer = PartWriter::new(lake, id, Arc::clone(&schema), WritePolicy::plain());
     writer.write(None, &batch).await.unwrap();
     let add = writer.finish().await.unwrap();
-    let table = TableChange { id: id.clone(), schema, partition_columns: Vec::new(), add, replace };
-    LakeChange { operation: "test".to_owned(), tables: vec![table], ..LakeChange::default() }
+    let table = TableChange {
+        id: id.clone(),
+        schema,
+        partition_columns: Vec::new(),
+        add,
+        replace,
+    };
+    LakeChange {
+        operation: "test".to_owned(),
+        tables: vec![table],
+        ..LakeChange::default()
+    }
 }
 
 /// A change of a dataset as ingest makes it, planned on an empty lake.
@@ -210,15 +248,35 @@ pub async fn dataset_change(
             }
         }
     }
-    let input = InputRecord { digest: digest.to_owned(), records: rows, ..InputRecord::default() };
+    let input = InputRecord {
+        digest: digest.to_owned(),
+        records: rows,
+        ..InputRecord::default()
+    };
     change.dataset = Some((
         name.to_owned(),
         DatasetState {
             assembly: Some("GRCh38".to_owned()),
-            contigs: vec![Contig { name: "chr1".to_owned(), length: Some(248_956_422) }],
-            info: vec![FieldDef::new("info_", info, Number::Count(1), FieldType::Float, "A field")],
-            blocks: vec![Block { block: i32::try_from(batch << 12).unwrap(), n_samples: 3 }],
-            batches: vec![Batch { batch, inputs: vec![input], rows }],
+            contigs: vec![Contig {
+                name: "chr1".to_owned(),
+                length: Some(248_956_422),
+            }],
+            info: vec![FieldDef::new(
+                "info_",
+                info,
+                Number::Count(1),
+                FieldType::Float,
+                "A field",
+            )],
+            blocks: vec![Block {
+                block: i32::try_from(batch << 12).unwrap(),
+                n_samples: 3,
+            }],
+            batches: vec![Batch {
+                batch,
+                inputs: vec![input],
+                rows,
+            }],
             ..DatasetState::default()
         },
     ));
@@ -273,7 +331,13 @@ pub async fn non_null(lake: &Lake, table: &TableSnapshot, column: &str) -> (usiz
     let (mut rows, mut valid) = (0, 0);
     for file in &table.files {
         let reader = FileReader::open(lake, file).await.unwrap();
-        for batch in collect(reader.read(ReadPlan::of(Arc::clone(&table.schema))).unwrap()).await {
+        for batch in collect(
+            reader
+                .read(ReadPlan::of(Arc::clone(&table.schema)))
+                .unwrap(),
+        )
+        .await
+        {
             rows += batch.num_rows();
             let values = batch.column_by_name(column).unwrap();
             valid += values.len() - values.null_count();
@@ -285,5 +349,8 @@ pub async fn non_null(lake: &Lake, table: &TableSnapshot, column: &str) -> (usiz
 pub async fn land(lake: &Lake, change: LakeChange) {
     let base = lake.snapshot().await.unwrap();
     let outcome = lake.commit(&base, change).await.unwrap();
-    assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
+    assert!(
+        matches!(outcome, CommitOutcome::Committed(_)),
+        "{outcome:?}"
+    );
 }

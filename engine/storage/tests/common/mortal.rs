@@ -23,7 +23,10 @@ impl fmt::Display for Mortal {
 impl ObjectStore for Mortal {
     async fn put_opts(&self, path: &Path, data: PutPayload, opts: PutOptions) -> Result<PutResult> {
         if path.as_ref().contains("_genokura/commits/") {
-            return Err(Error::Generic { store: "mortal", source: "the writer died".into() });
+            return Err(Error::Generic {
+                store: "mortal",
+                source: "the writer died".into(),
+            });
         }
         self.0.put_opts(path, data, opts).await
     }

@@ -10,9 +10,16 @@ use std::sync::OnceLock;
 pub fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     let make = || {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/bin/python-tools.sh");
-        let output = Command::new(script).stderr(Stdio::inherit()).output().expect("bash");
-        assert!(output.status.success(), "the Python environment could not be made");
+        let script =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/bin/python-tools.sh");
+        let output = Command::new(script)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("bash");
+        assert!(
+            output.status.success(),
+            "the Python environment could not be made"
+        );
         PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
     };
     PYTHON.get_or_init(make).clone()
@@ -40,7 +47,8 @@ impl S3Server {
     }
 
     fn start() -> Self {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/bin/s3-server.py");
+        let script =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/bin/s3-server.py");
         let bucket = format!("genokura-{}", std::process::id());
         // The server ends when our end of its standard input closes, so it cannot outlive us.
         let mut child = Command::new(python())
@@ -51,11 +59,20 @@ impl S3Server {
             .spawn()
             .expect("the S3 server starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let endpoint = line.trim().to_owned();
-        assert!(endpoint.starts_with("http://"), "the S3 server said \"{endpoint}\"");
+        assert!(
+            endpoint.starts_with("http://"),
+            "the S3 server said \"{endpoint}\""
+        );
         register(&bucket, &endpoint);
-        Self { _child: child, endpoint, bucket }
+        Self {
+            _child: child,
+            endpoint,
+            bucket,
+        }
     }
 }
 
