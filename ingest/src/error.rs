@@ -80,6 +80,12 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// A shared type refused a value.
+    #[error(transparent)]
+    Core(#[from] genokura_core::Error),
+    /// The lake refused.
+    #[error(transparent)]
+    Storage(#[from] genokura_storage::Error),
     /// Building an Arrow column failed.
     #[error(transparent)]
     Arrow(#[from] arrow::error::ArrowError),

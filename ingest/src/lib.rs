@@ -3,14 +3,28 @@
 //! Records are conserved: every record read is stored or quarantined under a named rule. A job
 //! that fails or is cancelled leaves nothing visible, and a job that has landed is not done twice.
 
+mod assemble;
 pub mod bcf;
+mod encode;
 pub mod error;
 pub mod header;
+mod inflate;
+pub mod job;
+mod normalise;
+mod open;
+mod pass;
+mod plan;
 pub mod progress;
 pub mod quarantine;
 pub mod report;
+mod sorter;
+mod source;
+mod tally;
+mod vcf;
+mod write;
 
 pub use error::{Error, Result};
+pub use job::VcfJob;
 pub use progress::{CancelFlag, Progress, Silent};
 pub use quarantine::Refusal;
 pub use report::{IngestReport, InputReport};

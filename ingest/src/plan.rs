@@ -1,0 +1,115 @@
+//! What a job knows before it reads a record: fields, samples and blocks, contigs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use genokura_core::schema::{FieldDef, format_schema, genotype_schema, site_schema};
+
+/// Samples per block of a large cohort.
+pub(crate) const BLOCK_SAMPLES: u32 = 4096;
+/// A batch of at most so many samples is one block.
+pub(crate) const SINGLE_BLOCK_SAMPLES: u32 = 8192;
+/// Blocks of one batch: the block id is `batch << 12 | k`.
+pub(crate) const BLOCKS_MAX: usize = 1 << 12;
+
+/// Columns of a job, shared by its workers.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) info: Vec<FieldDef>,
+    pub(crate) info_index: HashMap<String, usize>,
+    /// FORMAT keys without GT, in the order of the columns of the format table.
+    pub(crate) format: Vec<FieldDef>,
+    pub(crate) format_index: HashMap<String, usize>,
+    pub(crate) strict: bool,
+    /// Site table without vid and record.
+    pub(crate) site: SchemaRef,
+    /// Genotype table without vid.
+    pub(crate) genotype: SchemaRef,
+    /// Format table without record.
+    pub(crate) format_schema: SchemaRef,
+}
+
+impl Layout {
+    /// `format` may hold GT, which has no column.
+    pub(crate) fn new(info: Vec<FieldDef>, format: &[FieldDef], strict: bool) -> Self {
+        let format: Vec<FieldDef> = format.iter().filter(|f| f.key != "GT").cloned().collect();
+        let index = |fields: &[FieldDef]| {
+            fields.iter().enumerate().map(|(i, f)| (f.key.clone(), i)).collect::<HashMap<_, _>>()
+        };
+        Self {
+            info_index: index(&info),
+            format_index: index(&format),
+            site: without_first(&site_schema(&info), 2),
+            genotype: without_first(&genotype_schema(), 1),
+            format_schema: without_first(&format_schema(&format), 1),
+            info,
+            format,
+            strict,
+        }
+    }
+}
+
+/// A schema without its first columns, the ids, which only the assembler knows.
+fn without_first(schema: &Schema, n: usize) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields()[n..].to_vec()))
+}
+
+/// One block of samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockPlan {
+    /// Block id in the dataset.
+    pub(crate) block: i32,
+    pub(crate) n_samples: u32,
+}
+
+/// One input, as its header describes it.
+#[derive(Debug)]
+pub(crate) struct InputPlan {
+    /// Number of the input in the batch, 0-based (column `source`).
+    pub(crate) source: i32,
+    pub(crate) n_samples: u32,
+    pub(crate) has_format: bool,
+    pub(crate) blocks: Vec<BlockPlan>,
+    /// FILTER names declared.
+    pub(crate) filters: Vec<String>,
+}
+
+impl InputPlan {
+    /// Number of the input as messages name it, 1-based.
+    pub(crate) fn number(&self) -> u32 {
+        self.source.unsigned_abs() + 1
+    }
+}
+
+/// Cuts `n_samples` into the sizes of their blocks.
+pub(crate) fn block_sizes(n_samples: u32) -> Vec<u32> {
+    if n_samples <= SINGLE_BLOCK_SAMPLES {
+        return if n_samples == 0 { Vec::new() } else { vec![n_samples] };
+    }
+    let full = n_samples / BLOCK_SAMPLES;
+    let rest = n_samples % BLOCK_SAMPLES;
+    let mut sizes = vec![BLOCK_SAMPLES; full as usize];
+    if rest > 0 {
+        sizes.push(rest);
+    }
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_4096_beyond_8192_samples() {
+        for (n, sizes) in [
+            (0, vec![]),
+            (1, vec![1]),
+            (8192, vec![8192]),
+            (8193, vec![4096, 4096, 1]),
+            (31_078, vec![4096, 4096, 4096, 4096, 4096, 4096, 4096, 2406]),
+        ] {
+            assert_eq!(block_sizes(n), sizes, "{n}");
+        }
+    }
+}

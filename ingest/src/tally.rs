@@ -1,0 +1,199 @@
+//! Counters that workers keep on their own and the job adds up: repairs, values that do not fit,
+//! and the per-sample quality counts.
+
+use std::collections::BTreeMap;
+
+use genokura_core::codec::{DefaultCall, MISSING};
+
+/// Names of the rules by which a record is mended, as reports show them.
+pub(crate) mod repair {
+    pub(crate) const CRLF: &str = "crlf";
+    pub(crate) const BLANK_LINE: &str = "blank-line";
+    pub(crate) const EMPTY_INFO: &str = "empty-info-entry";
+    pub(crate) const EMPTY_SAMPLE_VALUE: &str = "empty-sample-value";
+    pub(crate) const UNDECLARED_KEY: &str = "undeclared-key";
+    pub(crate) const UNDECLARED_FILTER: &str = "undeclared-filter";
+    pub(crate) const CONTIG_UNDECLARED: &str = "contig-undeclared";
+    pub(crate) const NO_FINAL_NEWLINE: &str = "no-final-newline";
+    pub(crate) const UNSORTED: &str = "unsorted";
+}
+
+/// Repairs and typed issues of a worker or a job.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts {
+    pub(crate) repairs: BTreeMap<String, u64>,
+    pub(crate) issues: BTreeMap<(String, &'static str), u64>,
+}
+
+impl Counts {
+    pub(crate) fn repair(&mut self, rule: &str, n: u64) {
+        if n > 0 {
+            *self.repairs.entry(rule.to_owned()).or_default() += n;
+        }
+    }
+
+    pub(crate) fn issue(&mut self, key: String, rule: &'static str, n: u64) {
+        if n > 0 {
+            *self.issues.entry((key, rule)).or_default() += n;
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        for (rule, n) in other.repairs {
+            *self.repairs.entry(rule).or_default() += n;
+        }
+        for (key, n) in other.issues {
+            *self.issues.entry(key).or_default() += n;
+        }
+    }
+}
+
+/// How a genotype counts for its sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallClass {
+    HomRef = 0,
+    Het = 1,
+    HomAlt = 2,
+    Missing = 3,
+}
+
+impl CallClass {
+    pub(crate) fn of_pair(a: u16, b: u16) -> Self {
+        match (a, b) {
+            (MISSING, _) | (_, MISSING) => Self::Missing,
+            (0, 0) => Self::HomRef,
+            _ if a == b => Self::HomAlt,
+            _ => Self::Het,
+        }
+    }
+
+    pub(crate) fn of_default(call: DefaultCall) -> Option<Self> {
+        match call {
+            DefaultCall::None => None,
+            DefaultCall::Unphased | DefaultCall::Phased | DefaultCall::Haploid => Some(Self::HomRef),
+            DefaultCall::Missing | DefaultCall::MissingPhased | DefaultCall::MissingHaploid => {
+                Some(Self::Missing)
+            }
+        }
+    }
+}
+
+/// What an ALT allele adds to the transition and transversion counts of a carrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Substitution {
+    Transition,
+    Transversion,
+    Other,
+}
+
+impl Substitution {
+    pub(crate) fn of(reference: &[u8], alternate: &[u8]) -> Self {
+        let ([r], [a]) = (reference, alternate) else { return Self::Other };
+        match (r.to_ascii_uppercase(), a.to_ascii_uppercase()) {
+            (b'A', b'G') | (b'G', b'A') | (b'C', b'T') | (b'T', b'C') => Self::Transition,
+            (b'A' | b'G', b'C' | b'T') | (b'C' | b'T', b'A' | b'G') => Self::Transversion,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One call that is not the record's default.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted {
+    pub(crate) sample: u32,
+    /// `None` in the further entries of a call of more than two alleles.
+    pub(crate) class: Option<CallClass>,
+    pub(crate) a: u16,
+    pub(crate) b: u16,
+}
+
+/// Per-sample counts of one input. Only calls that differ from their record's default are touched
+/// one by one, so a record costs what it carries and not what the cohort counts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SampleCounts {
+    /// Records by the class of their default call.
+    base: [i64; 4],
+    /// Corrections by sample and class, sample-major.
+    classes: Vec<[i64; 4]>,
+    rest: Vec<[i64; 3]>,
+}
+
+/// The counts of one sample.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SampleTotals {
+    pub(crate) n_hom_ref: i64,
+    pub(crate) n_het: i64,
+    pub(crate) n_hom_alt: i64,
+    pub(crate) n_missing: i64,
+    pub(crate) n_singleton: i64,
+    pub(crate) n_ts: i64,
+    pub(crate) n_tv: i64,
+}
+
+impl SampleCounts {
+    pub(crate) fn new(n_samples: u32) -> Self {
+        let n = n_samples as usize;
+        Self { base: [0; 4], classes: vec![[0; 4]; n], rest: vec![[0; 3]; n] }
+    }
+
+    /// Adds one record. `alts[k]`: allele count and kind of substitution of ALT k + 1.
+    pub(crate) fn record(
+        &mut self,
+        default: DefaultCall,
+        calls: &[Noted],
+        alts: impl Fn(u16) -> (i32, Substitution),
+    ) {
+        let Some(base) = CallClass::of_default(default) else { return };
+        self.base[base as usize] += 1;
+        for call in calls {
+            let sample = call.sample as usize;
+            if let Some(class) = call.class {
+                self.classes[sample][base as usize] -= 1;
+                self.classes[sample][class as usize] += 1;
+            }
+            let b = if call.b == call.a { MISSING } else { call.b };
+            for allele in [call.a, b] {
+                if allele != 0 && allele != MISSING {
+                    let (ac, substitution) = alts(allele);
+                    self.rest[sample][0] += i64::from(ac == 1);
+                    match substitution {
+                        Substitution::Transition => self.rest[sample][1] += 1,
+                        Substitution::Transversion => self.rest[sample][2] += 1,
+                        Substitution::Other => {}
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (to, from) in self.base.iter_mut().zip(other.base) {
+            *to += from;
+        }
+        for (to, from) in self.classes.iter_mut().zip(&other.classes) {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to += from;
+            }
+        }
+        for (to, from) in self.rest.iter_mut().zip(&other.rest) {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to += from;
+            }
+        }
+    }
+
+    pub(crate) fn totals(&self, sample: usize) -> SampleTotals {
+        let classes = self.classes.get(sample).copied().unwrap_or_default();
+        let rest = self.rest.get(sample).copied().unwrap_or_default();
+        let total = |class: CallClass| self.base[class as usize] + classes[class as usize];
+        SampleTotals {
+            n_hom_ref: total(CallClass::HomRef),
+            n_het: total(CallClass::Het),
+            n_hom_alt: total(CallClass::HomAlt),
+            n_missing: total(CallClass::Missing),
+            n_singleton: rest[0],
+            n_ts: rest[1],
+            n_tv: rest[2],
+        }
+    }
+}
