@@ -34,6 +34,9 @@ pub(crate) const WINDOW_RECORDS: usize = 4_096;
 /// Rows per batch of the site table.
 const SITE_ROWS: usize = 8_192;
 
+/// Chunks that a batch of the site table picks its rows from: a bound of memory for long INFO.
+const SITE_CHUNKS: usize = 128;
+
 /// A table of a dataset that rows go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Table {
@@ -291,7 +294,7 @@ impl<'a> Assembler<'a> {
         let bin = self.bins.of(&self.contigs, next.key.rank, next.key.pos);
         self.sites.turn(&bin, &mut self.emit)?;
         self.sites.push(&next.rows, &next.rows.sites, next.site, &[vid, next.key.record]);
-        if self.sites.len() >= SITE_ROWS {
+        if self.sites.len() >= SITE_ROWS || self.sites.batches.len() >= SITE_CHUNKS {
             self.sites.flush(&mut self.emit)?;
         }
         self.genotypes.turn(&bin, &mut self.emit)?;

@@ -61,7 +61,6 @@ impl Rows {
 /// What a worker made of a chunk.
 #[derive(Debug)]
 pub(crate) struct ParsedChunk {
-    pub(crate) seq: u64,
     /// Lines of text (or records of BCF) in the chunk, whatever they hold.
     pub(crate) n_lines: u64,
     pub(crate) contigs: Vec<String>,
@@ -136,7 +135,7 @@ impl ChunkBuilder {
     }
 
     /// The rows since the last call.
-    pub(crate) fn finish(&mut self, seq: u64, n_lines: u64) -> Result<ParsedChunk> {
+    pub(crate) fn finish(&mut self, n_lines: u64) -> Result<ParsedChunk> {
         let rows = Rows {
             id: Rows::new_id(),
             sites: RecordBatch::try_new(Arc::clone(&self.layout.site), self.sites.finish())?,
@@ -148,7 +147,6 @@ impl ChunkBuilder {
             )?,
         };
         Ok(ParsedChunk {
-            seq,
             n_lines,
             contigs: std::mem::take(&mut self.contigs),
             records: std::mem::take(&mut self.records),

@@ -619,7 +619,10 @@ fn push_row<T: Copy, const N: usize>(columns: &mut [Vec<T>; N], row: [T; N]) {
 
 fn headers_rows(plan: &Plan) -> Result<RecordBatch> {
     let batch = i32::try_from(plan.batch).unwrap_or(i32::MAX);
-    let lines = || plan.inputs.iter().flat_map(|i| i.header.lines.iter().map(|l| (i.plan.source, l)));
+    let sources = plan.inputs.iter();
+    let lines: Vec<_> =
+        sources.flat_map(|i| i.header.lines.iter().map(|l| (i.plan.source, l))).collect();
+    let lines = || lines.iter().copied();
     let line = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_iter_values(lines().map(|_| batch))),

@@ -405,6 +405,8 @@ fn read(shared: &Shared<'_>, to_workers: &Sender<Chunk>, to_assembler: &Sender<P
 
 fn read_chunks(shared: &Shared<'_>, to_workers: &Sender<Chunk>, seq: &mut u64) -> Result<Option<String>> {
     let (plan, source) = (shared.plan, &shared.input.source);
+    let total = plan.inputs.iter().map(|i| i.source.size).sum();
+    let before: u64 = plan.inputs.iter().map(|i| &i.source).filter(|s| s.number < source.number).map(|s| s.size).sum();
     let reader = ChunkReader::new(source.number, source.read(&plan.handle)?, plan.chunk_bytes)?;
     let mut chunks = if shared.input.is_bcf {
         Chunks::Bcf(Box::new(BcfCutter::new(reader, source.number, shared.input.records_from)))
@@ -419,7 +421,7 @@ fn read_chunks(shared: &Shared<'_>, to_workers: &Sender<Chunk>, seq: &mut u64) -
         let buffer = shared.buffers.lock().pop().unwrap_or_default();
         let Some(chunk) = chunks.next(buffer)? else { break };
         *seq = chunk.seq + 1;
-        plan.progress.bytes(chunks.reader().offset(), Some(source.size));
+        plan.progress.bytes(before + chunks.reader().offset(), Some(total));
         if to_workers.send(chunk).is_err() {
             return Ok(None);
         }
@@ -598,7 +600,7 @@ impl Worker {
                 return Err(Error::Format { input: shared.input.source.number, reason });
             }
             shared.tails.put(chunk.seq + 1, Some(tail));
-            return builder.finish(chunk.seq, 0);
+            return builder.finish(0);
         };
         shared.tails.put(chunk.seq + 1, Some(text[last + 1..].to_vec()));
         let mut first = shared.tails.take(chunk.seq)?;
@@ -614,7 +616,7 @@ impl Worker {
             n_lines += 1;
             from = end + 1;
         }
-        builder.finish(chunk.seq, n_lines)
+        builder.finish(n_lines)
     }
 
     fn bcf_chunk(&mut self, shared: &Shared<'_>, chunk: &Chunk) -> Result<ParsedChunk> {
@@ -631,7 +633,7 @@ impl Worker {
             }
             n_records += 1;
         }
-        self.builder.finish(chunk.seq, n_records)
+        self.builder.finish(n_records)
     }
 }
 
@@ -644,8 +646,8 @@ fn last_line(
 ) -> Result<ParsedChunk> {
     let line = shared.tails.take(seq)?;
     if line.is_empty() {
-        return builder.finish(seq, 0);
+        return builder.finish(0);
     }
     parser.last_line(&line, builder);
-    builder.finish(seq, 1)
+    builder.finish(1)
 }

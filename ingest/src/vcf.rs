@@ -124,6 +124,10 @@ impl RecordParser {
             _ => line,
         };
         if line.iter().all(u8::is_ascii_whitespace) {
+            if self.layout.strict {
+                let bad = Bad::new("blank_line", "a blank line stands among the records");
+                return out.refuse(self.refusal(line, number, bad));
+            }
             self.counts.repair(repair::BLANK_LINE, 1);
             return;
         }

@@ -580,7 +580,86 @@ fn n_genotypes(n_alts: usize, ploidy: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use genokura_core::codec::GenotypeRow;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::plan::BlockPlan;
+
+    fn input(blocks: &[u32]) -> InputPlan {
+        let plan = |(block, n_samples): (i32, &u32)| BlockPlan { block, n_samples: *n_samples };
+        InputPlan {
+            source: 0,
+            n_samples: blocks.iter().sum(),
+            has_format: true,
+            blocks: (0..).zip(blocks).map(plan).collect(),
+            filters: Vec::new(),
+        }
+    }
+
+    fn layout() -> Layout {
+        Layout::new(Vec::new(), &[], false)
+    }
+
+    /// Everything of a record but the scratch.
+    fn outcome(g: &Genotypes) -> String {
+        let cells: Vec<_> = g.cells.iter().map(|c| (c.alt_index, c.block, c.counts, &g.bytes[c.from..c.to])).collect();
+        let noted: Vec<_> = g.noted.iter().map(|n| (n.sample, n.class, n.a, n.b)).collect();
+        format!("{:?} {:?} {cells:?} {noted:?}", g.default, g.counts)
+    }
+
+    fn calls() -> impl Strategy<Value = Vec<String>> {
+        let rare = prop_oneof![
+            40 => Just("0|0"), 10 => Just("0/0"), 2 => Just("./."), 1 => Just("0|1"), 1 => Just("1|2"),
+            1 => Just("2/2"), 1 => Just("./1"), 1 => Just(".|."), 1 => Just("3/0"),
+        ];
+        let even = prop_oneof![Just("0|0"), Just("0|1"), Just("1/1"), Just("./.")];
+        let of = |call: BoxedStrategy<&'static str>| {
+            prop::collection::vec(call.prop_map(str::to_owned), 1..300)
+        };
+        prop_oneof![of(rare.boxed()), of(even.boxed())]
+    }
+
+    proptest! {
+        /// The fast road, the general road and the texts agree.
+        #[test]
+        fn both_roads_give_the_same_rows(calls in calls(), cut in 0_u32..200) {
+            let n = u32::try_from(calls.len()).unwrap();
+            let cut = cut.min(n - 1);
+            let input = input(if cut == 0 { vec![n] } else { vec![cut, n - cut] }.as_slice());
+            let text = calls.join("\t");
+            let (layout, n_alts) = (layout(), 3);
+            let (mut fast, mut general) = (Genotypes::default(), Genotypes::default());
+            fast.encode("GT", text.as_bytes(), n_alts, &layout, &input).unwrap();
+            general.clear(n_alts);
+            general.keys = Keys::parse("GT", &layout).unwrap();
+            general.encode_general(text.as_bytes(), n_alts, &layout, &input).unwrap();
+            prop_assert_eq!(outcome(&fast), outcome(&general));
+            for cell in fast.cells.iter().filter(|c| c.block == 0) {
+                let row = GenotypeRow::parse(&fast.bytes[cell.from..cell.to]).unwrap();
+                for i in 0..input.blocks[0].n_samples {
+                    let mut written = Vec::new();
+                    row.genotype(i).unwrap().write_to(&mut written);
+                    prop_assert_eq!(written, calls[i as usize].as_bytes());
+                }
+            }
+        }
+
+        /// A line of the fixed shape that is wrong is refused by the general road, never taken.
+        #[test]
+        fn a_wrong_byte_is_never_taken(at in 0_usize..399, byte in any::<u8>()) {
+            let input = input(&[100]);
+            let mut text = ["0|0"; 100].join("\t").into_bytes();
+            text[at] = byte;
+            let mut g = Genotypes::default();
+            let outcome = g.encode("GT", &text, 1, &layout(), &input);
+            let is_call = |call: &[u8]| matches!(call, [b'0' | b'1' | b'.', b'|' | b'/', b'0' | b'1' | b'.']);
+            let columns: Vec<&[u8]> = text.split(|b| *b == b'\t').collect();
+            let right = columns.len() == 100 && columns.iter().all(|c| is_call(c));
+            prop_assert_eq!(outcome.is_ok(), right);
+        }
+    }
 
     #[test]
     fn number_of_genotypes() {
