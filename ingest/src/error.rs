@@ -86,6 +86,18 @@ pub enum Error {
     /// The lake refused.
     #[error(transparent)]
     Storage(#[from] genokura_storage::Error),
+    /// A line of a plain table or of a regions file cannot be read.
+    #[error("input {input}, line {line}: {message} (rule {rule})")]
+    Line {
+        /// Number of the input in the job, 1-based.
+        input: u32,
+        /// Line in the input, 1-based.
+        line: u64,
+        /// Stable name of the rule.
+        rule: &'static str,
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// Building an Arrow column failed.
     #[error(transparent)]
     Arrow(#[from] arrow::error::ArrowError),
@@ -106,7 +118,8 @@ impl Error {
             | Self::Corrupt { input, .. }
             | Self::Format { input, .. }
             | Self::Header { input, .. }
-            | Self::Cell { input, .. } => *input = number,
+            | Self::Cell { input, .. }
+            | Self::Line { input, .. } => *input = number,
             Self::Refused(refusal) => refusal.input = number,
             _ => {}
         }

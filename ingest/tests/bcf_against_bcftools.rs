@@ -2,26 +2,15 @@
 //! compared as `f32`, since bcftools prints six digits.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod common;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::shared;
 use genokura_ingest::bcf::{Decoder, file_header, records, split_records};
 use genokura_ingest::header::Header;
-
-fn shared() -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let path = std::env::var_os("GENOKURA_SHARED").map_or_else(default, PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "CI needs the shared data; set GENOKURA_SHARED"
-    );
-    eprintln!("NOT RUN: no shared data (set GENOKURA_SHARED to its folder)");
-    None
-}
 
 fn find(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,0 +1,128 @@
+//! The columns of a plain table while it is read: names, types, comments, and the batch at hand.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use genokura_core::schema::COMMENT_KEY;
+
+use super::types::{Cell, ColumnBuilder, ColumnType};
+use crate::error::{Error, Result};
+
+/// Rows of a batch at most.
+const BATCH_ROWS: usize = 16_384;
+/// Bytes of text in a batch at most, about.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// One column of the table to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    /// Name in SQL.
+    pub(crate) name: String,
+    /// Name in the input; errors show it.
+    pub(crate) source: String,
+    /// Type.
+    pub(crate) ty: ColumnType,
+    /// Comment, empty when there is none.
+    pub(crate) comment: String,
+}
+
+/// The Arrow schema of the columns, comments as metadata.
+pub(crate) fn schema_of(columns: &[Column]) -> SchemaRef {
+    let field = |column: &Column| {
+        let field = Field::new(&column.name, column.ty.arrow(), true);
+        if column.comment.is_empty() {
+            return field;
+        }
+        field.with_metadata(HashMap::from([(
+            COMMENT_KEY.to_owned(),
+            column.comment.clone(),
+        )]))
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+/// Collects rows into batches.
+pub(crate) struct BatchBuilder {
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    builders: Vec<ColumnBuilder>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl BatchBuilder {
+    pub(crate) fn new(columns: Vec<Column>) -> Self {
+        let builders = columns.iter().map(|c| ColumnBuilder::new(c.ty)).collect();
+        Self {
+            schema: schema_of(&columns),
+            columns,
+            builders,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Appends the value of one column of the row at hand. Every column gets one value a row.
+    ///
+    /// # Errors
+    /// [`Error::Cell`] when the value does not fit; the batch is of no use then.
+    pub(crate) fn append(&mut self, column: usize, cell: Cell<'_>, line: u64) -> Result<()> {
+        if let Cell::Bare(text) | Cell::Quoted(text) = cell {
+            self.bytes += text.len();
+        }
+        if self.builders[column].append(cell) {
+            return Ok(());
+        }
+        let Column { source, ty, .. } = &self.columns[column];
+        Err(bad_cell(source, *ty, cell, line))
+    }
+
+    /// Ends the row; true when the batch is full.
+    pub(crate) fn end_row(&mut self) -> bool {
+        self.rows += 1;
+        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
+    /// The rows so far as a batch; `None` when there are none.
+    ///
+    /// # Errors
+    /// [`Error::Arrow`] when columns differ in length, which is our bug.
+    pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>> {
+        if self.rows == 0 {
+            return Ok(None);
+        }
+        (self.rows, self.bytes) = (0, 0);
+        let arrays = self
+            .builders
+            .iter_mut()
+            .map(ColumnBuilder::finish)
+            .collect();
+        Ok(Some(RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            arrays,
+        )?))
+    }
+}
+
+/// The error for a cell; the text of the cell stays in the data.
+fn bad_cell(source: &str, ty: ColumnType, cell: Cell<'_>, line: u64) -> Error {
+    let shape = match cell {
+        Cell::Bare(text) | Cell::Quoted(text) => {
+            format!("a text of {} characters", text.chars().count())
+        }
+        Cell::List(items) => format!("a list of {} values", items.len()),
+        Cell::Null => "no value".to_owned(),
+    };
+    let message = format!(
+        "{shape} is no {ty} (rule cell-type); mend the cell, or declare the column text",
+        ty = ty.as_str()
+    );
+    Error::Cell {
+        input: 1,
+        line,
+        column: source.to_owned(),
+        message,
+    }
+}

@@ -1,0 +1,242 @@
+//! csv and tsv.
+//!
+//! - Lines before the header that begin with `#` are comments; a single one with as many cells as
+//!   the line after it is the header itself (`#FID<tab>IID`).
+//! - NULL: an empty cell, `NA`, `N/A`, `NULL`, `null`, `\N`; quoted or not. White space around a
+//!   csv cell is kept, around a NULL word or a number it is not.
+//! - csv: quotes as in RFC 4180. tsv: a cell within quotes loses them, doubled quotes become one;
+//!   a quote elsewhere is a character like any other.
+//! - UTF-8 only; a byte order mark is ignored.
+
+use std::io::{BufRead, BufReader, Read};
+
+use super::reader::{Format, Rows};
+use super::types::Cell;
+use crate::error::{Error, Result};
+
+/// Longest header or row, in bytes.
+const ROW_BYTES_MAX: usize = 64 << 20;
+
+/// A csv or tsv input.
+pub(crate) struct Delimited<R> {
+    reader: csv::Reader<BufReader<R>>,
+    headers: Vec<String>,
+    record: csv::StringRecord,
+    bytes: csv::ByteRecord,
+    unquoted: Vec<Option<String>>,
+    lines_before: u64,
+    is_tsv: bool,
+    pending: bool,
+}
+
+impl<R: Read> Delimited<R> {
+    /// Reads comments and header.
+    ///
+    /// # Errors
+    /// [`Error::Line`] for an input without header or with bytes that are not UTF-8.
+    pub(crate) fn new(input: R, format: Format) -> Result<Self> {
+        let is_tsv = format == Format::Tsv;
+        let mut input = BufReader::with_capacity(1 << 18, input);
+        let (header, lines_before) = comments(&mut input, if is_tsv { b'\t' } else { b',' })?;
+        let mut table = Self {
+            reader: builder(is_tsv).from_reader(input),
+            headers: Vec::new(),
+            record: csv::StringRecord::new(),
+            bytes: csv::ByteRecord::new(),
+            unquoted: Vec::new(),
+            lines_before,
+            is_tsv,
+            pending: false,
+        };
+        table.read_header(header)?;
+        Ok(table)
+    }
+
+    fn read_header(&mut self, header: Vec<u8>) -> Result<()> {
+        // A header that was taken as a line may hold the start of a quoted cell with a line break.
+        let mut text = header;
+        while !self.is_tsv && text.iter().filter(|&&b| b == b'"').count() % 2 == 1 {
+            let n = self
+                .reader
+                .get_mut()
+                .read_until(b'\n', &mut text)
+                .map_err(failed)?;
+            self.lines_before += 1;
+            if n == 0 || text.len() > ROW_BYTES_MAX {
+                return Err(line_error(
+                    self.lines_before,
+                    "quotes",
+                    "a quote in the header is never closed",
+                ));
+            }
+        }
+        let mut one = builder(self.is_tsv).from_reader(text.as_slice());
+        if !one
+            .read_byte_record(&mut self.bytes)
+            .map_err(|e| self.csv_error(&e))?
+        {
+            return Err(line_error(
+                1,
+                "no-header",
+                "the input has no header line with column names",
+            ));
+        }
+        self.take_record(self.lines_before)?;
+        self.headers = (0..self.record.len())
+            .map(|i| self.text(i).trim().to_owned())
+            .collect();
+        Ok(())
+    }
+
+    fn take_record(&mut self, line: u64) -> Result<()> {
+        self.record = csv::StringRecord::from_byte_record(std::mem::take(&mut self.bytes))
+            .map_err(|e| {
+                let column = e.utf8_error().field();
+                let name = self.headers.get(column).map_or("", String::as_str);
+                Error::Cell {
+                    input: 1,
+                    line,
+                    column: name.to_owned(),
+                    message:
+                        "not UTF-8 (rule utf8); convert the file, e.g. iconv -f latin1 -t utf8"
+                            .to_owned(),
+                }
+            })?;
+        if self.is_tsv {
+            self.unquoted.clear();
+            self.unquoted.extend(self.record.iter().map(unquote));
+        }
+        Ok(())
+    }
+
+    fn text(&self, column: usize) -> &str {
+        match self.unquoted.get(column) {
+            Some(Some(text)) => text,
+            _ => self.record.get(column).unwrap_or(""),
+        }
+    }
+
+    fn csv_error(&self, error: &csv::Error) -> Error {
+        let line = error.position().map_or(0, csv::Position::line) + self.lines_before;
+        line_error(line, "read", &error.to_string())
+    }
+}
+
+fn builder(is_tsv: bool) -> csv::ReaderBuilder {
+    let mut builder = csv::ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).quoting(!is_tsv);
+    builder.delimiter(if is_tsv { b'\t' } else { b',' });
+    builder
+}
+
+/// Passes comments; gives the header line and how many lines were read, it included.
+fn comments(input: &mut impl BufRead, delimiter: u8) -> Result<(Vec<u8>, u64)> {
+    let mut lines = 0;
+    loop {
+        let mut line = Vec::new();
+        let n = input
+            .by_ref()
+            .take(ROW_BYTES_MAX as u64)
+            .read_until(b'\n', &mut line)
+            .map_err(failed)?;
+        if lines == 0 && line.starts_with(b"\xef\xbb\xbf") {
+            line.drain(..3);
+        }
+        lines += 1;
+        if n > 0 && line.trim_ascii().is_empty() {
+            continue;
+        }
+        // Only a comment on the first line may be the header: look at what follows.
+        if lines == 1 && line.starts_with(b"#") && is_header(input, &line, delimiter)? {
+            return Ok((line.split_off(1), lines));
+        }
+        if line.starts_with(b"#") {
+            continue;
+        }
+        return Ok((line, lines));
+    }
+}
+
+/// Whether the line behind a first `#` line is no comment and has as many cells.
+fn is_header(input: &mut impl BufRead, comment: &[u8], delimiter: u8) -> Result<bool> {
+    let next = input.fill_buf().map_err(failed)?;
+    let next = next.split(|&b| b == b'\n').next().unwrap_or_default();
+    let cells = |line: &[u8]| line.iter().filter(|&&b| b == delimiter).count();
+    Ok(!next.starts_with(b"#") && cells(comment) > 0 && cells(comment) == cells(next))
+}
+
+/// The text within the quotes of a tsv cell; `None` when it has none.
+fn unquote(cell: &str) -> Option<String> {
+    let inner = cell.strip_prefix('"')?.strip_suffix('"')?;
+    Some(inner.replace("\"\"", "\""))
+}
+
+/// Whether a cell says that there is no value.
+pub(crate) fn is_null(text: &str) -> bool {
+    matches!(text.trim(), "" | "NA" | "N/A" | "NULL" | "null" | "\\N")
+}
+
+impl<R: Read> Rows for Delimited<R> {
+    fn next_row(&mut self) -> Result<Option<u64>> {
+        if !self
+            .reader
+            .read_byte_record(&mut self.bytes)
+            .map_err(|e| self.csv_error(&e))?
+        {
+            return Ok(None);
+        }
+        let line = self.bytes.position().map_or(0, csv::Position::line) + self.lines_before;
+        self.take_record(line)?;
+        self.pending = true;
+        if self.record.len() != self.headers.len() {
+            let message = format!(
+                "the row has {} cells, the header {}; mend the row, or quote cells that hold the separator",
+                self.record.len(),
+                self.headers.len()
+            );
+            return Err(line_error(line, "cell-count", &message));
+        }
+        Ok(Some(line))
+    }
+
+    fn headers(&self) -> &[String] {
+        &self.headers
+    }
+
+    fn cell(&self, column: usize) -> Cell<'_> {
+        let text = self.text(column);
+        let trimmed = text.trim();
+        match text {
+            _ if is_null(trimmed) => Cell::Null,
+            _ if trimmed.len() != text.len() && looks_typed(trimmed) => Cell::Bare(trimmed),
+            _ => Cell::Bare(text),
+        }
+    }
+}
+
+/// Whether white space around the text means nothing: numbers and dates.
+fn looks_typed(text: &str) -> bool {
+    text.bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_digit() || b == b'-' || b == b'.')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"+-.:eETZ ".contains(&b))
+}
+
+pub(crate) fn line_error(line: u64, rule: &'static str, message: &str) -> Error {
+    Error::Line {
+        input: 1,
+        line,
+        rule,
+        message: message.to_owned(),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "shape of map_err")]
+pub(crate) fn failed(error: std::io::Error) -> Error {
+    Error::Read {
+        input: 1,
+        reason: error.to_string(),
+    }
+}
