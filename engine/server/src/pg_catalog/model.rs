@@ -1,0 +1,379 @@
+//! What a session's catalog holds: schemas, relations, functions, roles and settings, each with an OID that survives restarts.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::builtin::{Function, builtin};
+use super::error::{CatalogError, Result};
+use super::eval::Row;
+use super::format;
+use crate::pg_types::oid;
+
+/// A schema.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    /// OID in `pg_namespace`.
+    pub oid: u32,
+    /// Name.
+    pub name: String,
+    /// Comment shown by `\dn+`.
+    pub comment: Option<String>,
+}
+
+/// A column of a relation.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Name.
+    pub name: String,
+    /// OID of its type.
+    pub ty: u32,
+    /// Type modifier, -1 for none.
+    pub typmod: i32,
+    /// Whether NULL cannot occur.
+    pub not_null: bool,
+    /// Comment shown by `\d+`.
+    pub comment: Option<String>,
+}
+
+/// A table or view.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    /// OID in `pg_class`.
+    pub oid: u32,
+    /// OID of its row type.
+    pub row_type: u32,
+    /// OID of the array over its row type.
+    pub array_type: u32,
+    /// Schema name.
+    pub schema: String,
+    /// Relation name.
+    pub name: String,
+    /// `r` table or `v` view.
+    pub kind: char,
+    /// Columns in order.
+    pub columns: Vec<Column>,
+    /// Estimated number of rows, when known.
+    pub rows: Option<f64>,
+    /// Estimated size in bytes, when known.
+    pub bytes: Option<i64>,
+    /// Comment shown by `\dt+`.
+    pub comment: Option<String>,
+    /// Text of a view.
+    pub definition: Option<String>,
+    /// One of PostgreSQL's own catalogs.
+    pub system: bool,
+}
+
+/// A role.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// OID in `pg_roles`.
+    pub oid: u32,
+    /// Name.
+    pub name: String,
+    /// Whether the role may do everything.
+    pub superuser: bool,
+    /// Whether the role may connect.
+    pub login: bool,
+}
+
+/// A run-time parameter shown by `pg_settings`.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Name.
+    pub name: String,
+    /// Current value.
+    pub value: String,
+    /// Description.
+    pub description: String,
+}
+
+/// Another session, shown by `pg_stat_activity`.
+#[derive(Clone, Debug, Default)]
+pub struct Activity {
+    /// Backend process number.
+    pub pid: i32,
+    /// User name.
+    pub user: String,
+    /// application_name.
+    pub application: String,
+    /// active, idle, …
+    pub state: String,
+    /// Text of the current or last statement.
+    pub query: String,
+    /// Microseconds since 1970 when the session began.
+    pub started: i64,
+    /// Microseconds since 1970 when the statement began.
+    pub query_started: Option<i64>,
+}
+
+/// Changes a setting: name, value, only for this transaction. Answers the value as stored.
+pub type SetConfig = Arc<dyn Fn(&str, &str, bool) -> Result<String> + Send + Sync>;
+/// Asks to end (`true`) or cancel (`false`) the statement of another session; answers whether there was one.
+pub type Signal = Arc<dyn Fn(i32, bool) -> bool + Send + Sync>;
+
+/// The session a catalog query runs in.
+#[derive(Clone, Default)]
+pub struct SessionInfo {
+    /// Current user.
+    pub user: String,
+    /// Schemas searched for unqualified names, in order, without the implicit `pg_catalog`.
+    pub search_path: Vec<String>,
+    /// Current values of settings, by lower-case name.
+    pub settings: BTreeMap<String, String>,
+    /// `pg_backend_pid()`.
+    pub backend_pid: i32,
+    /// Microseconds since 1970 when the server started.
+    pub server_started: i64,
+    /// Sessions shown by `pg_stat_activity`.
+    pub activity: Vec<Activity>,
+    /// Prepared statements: name and text.
+    pub prepared: Vec<(String, String)>,
+    /// Open cursors: name and text.
+    pub cursors: Vec<(String, String)>,
+    /// Hook of `set_config`; without it `set_config` is refused.
+    pub set_config: Option<SetConfig>,
+    /// Hook of `pg_cancel_backend` and `pg_terminate_backend`.
+    pub signal: Option<Signal>,
+    /// Set when the statement is to stop.
+    pub cancelled: Option<Arc<std::sync::atomic::AtomicBool>>,
+}
+
+impl std::fmt::Debug for SessionInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionInfo").field("user", &self.user).field("search_path", &self.search_path).finish_non_exhaustive()
+    }
+}
+
+/// The catalog one session sees.
+#[derive(Debug)]
+pub struct CatalogModel {
+    pub(crate) database: String,
+    pub(crate) namespaces: Vec<Namespace>,
+    pub(crate) relations: Vec<Relation>,
+    pub(crate) functions: Vec<Arc<Function>>,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) settings: Vec<Setting>,
+    by_name: HashMap<(String, String), usize>,
+    by_oid: HashMap<u32, usize>,
+    by_row_type: HashMap<u32, usize>,
+    taken: HashSet<u32>,
+    pub(crate) rows: Mutex<HashMap<u32, Arc<Vec<Row>>>>,
+}
+
+const FIRST_USER_OID: u32 = 16_384;
+/// OID of the schema `public` in every database.
+pub(crate) const PUBLIC: u32 = 2200;
+/// OID of the bootstrap role.
+pub(crate) const OWNER: u32 = 10;
+
+/// The OID an object hashes to, before collisions are resolved.
+pub(crate) fn oid_of(kind: &str, schema: &str, name: &str) -> u32 {
+    // FNV-1a: the same in every process and release.
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in kind.bytes().chain([0]).chain(schema.bytes()).chain([0]).chain(name.bytes()) {
+        hash ^= u64::from(byte);
+        hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    let folded = (hash >> 32) ^ (hash & 0xffff_ffff);
+    // Kept below 2^31: some drivers read an OID as a signed number.
+    let span = u64::from(0x7fff_ffff - FIRST_USER_OID);
+    u32::try_from(folded % span).unwrap_or(0) + FIRST_USER_OID
+}
+
+impl CatalogModel {
+    /// A catalog with PostgreSQL's own schemas and relations and nothing else.
+    #[must_use]
+    pub fn new(database: &str) -> Self {
+        let namespace = |oid, name: &str, comment: &str| Namespace { oid, name: name.to_owned(), comment: Some(comment.to_owned()) };
+        let mut model = Self {
+            database: database.to_owned(),
+            namespaces: vec![
+                namespace(11, "pg_catalog", "system catalog schema"),
+                namespace(99, "pg_toast", "reserved schema for TOAST tables"),
+                namespace(PUBLIC, "public", "standard public schema"),
+                Namespace { oid: 13_000, name: "information_schema".to_owned(), comment: None },
+            ],
+            relations: Vec::new(),
+            functions: Vec::new(),
+            roles: Vec::new(),
+            settings: Vec::new(),
+            by_name: HashMap::new(),
+            by_oid: HashMap::new(),
+            by_row_type: HashMap::new(),
+            taken: HashSet::new(),
+            rows: Mutex::new(HashMap::new()),
+        };
+        for system in &builtin().relations {
+            let columns = system.columns.iter().map(|c| Column { name: c.name.clone(), ty: c.ty, typmod: -1, not_null: c.not_null, comment: None }).collect();
+            model.insert(Relation {
+                oid: system.oid,
+                row_type: oid_of("row", &system.schema, &system.name),
+                array_type: oid_of("array", &system.schema, &system.name),
+                schema: system.schema.clone(),
+                name: system.name.clone(),
+                kind: system.kind,
+                columns,
+                rows: None,
+                bytes: None,
+                comment: None,
+                definition: None,
+                system: true,
+            });
+        }
+        model
+    }
+
+    fn insert(&mut self, relation: Relation) {
+        let at = self.relations.len();
+        self.taken.extend([relation.oid, relation.row_type, relation.array_type]);
+        self.by_name.insert((relation.schema.clone(), relation.name.clone()), at);
+        self.by_oid.insert(relation.oid, at);
+        self.by_row_type.insert(relation.row_type, at);
+        self.relations.push(relation);
+    }
+
+    /// The hashed OID, moved on when it is taken. Objects must be added in name order for the outcome to be stable.
+    fn assign(&mut self, kind: &str, schema: &str, name: &str) -> u32 {
+        let mut oid = oid_of(kind, schema, name);
+        while !self.taken.insert(oid) {
+            oid = if oid >= 0x7fff_fffe { FIRST_USER_OID } else { oid + 1 };
+        }
+        oid
+    }
+
+    /// Adds a schema unless it is there.
+    pub fn add_schema(&mut self, name: &str, comment: Option<String>) {
+        if let Some(known) = self.namespaces.iter_mut().find(|n| n.name == name) {
+            known.comment = comment.or_else(|| known.comment.take());
+            return;
+        }
+        let oid = self.assign("schema", name, "");
+        self.namespaces.push(Namespace { oid, name: name.to_owned(), comment });
+    }
+
+    /// Adds a table (`kind` 'r') or view ('v'); OIDs of the argument are ignored. Refused in PostgreSQL's own schemas.
+    pub fn add_relation(&mut self, mut relation: Relation) {
+        if matches!(relation.schema.as_str(), "pg_catalog" | "information_schema") {
+            return;
+        }
+        self.add_schema(&relation.schema.clone(), None);
+        relation.oid = self.assign("relation", &relation.schema, &relation.name);
+        relation.row_type = self.assign("row", &relation.schema, &relation.name);
+        relation.array_type = self.assign("array", &relation.schema, &relation.name);
+        relation.system = false;
+        self.insert(relation);
+    }
+
+    /// Adds a function shown by `\df`: schema, name, `f`/`a`/`w`, argument types, result type, whether it returns a set, description.
+    #[expect(clippy::too_many_arguments, reason = "one column of pg_proc each")]
+    pub fn add_function(&mut self, schema: &str, name: &str, kind: char, arguments: Vec<u32>, variadic: bool, result: u32, set: bool, description: Option<String>) {
+        let key = format!("{name}({arguments:?})");
+        let oid = self.assign("function", schema, &key);
+        self.functions.push(Arc::new(Function {
+            oid,
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            kind,
+            result,
+            set,
+            variadic: if variadic { oid::ANY } else { 0 },
+            defaults: 0,
+            volatility: 's',
+            strict: false,
+            arguments,
+            all_arguments: Vec::new(),
+            modes: String::new(),
+            names: Vec::new(),
+            description,
+        }));
+    }
+
+    /// Adds a role; the first one added owns everything.
+    pub fn add_role(&mut self, name: &str, superuser: bool, login: bool) {
+        if self.roles.iter().any(|r| r.name == name) {
+            return;
+        }
+        let oid = if self.roles.is_empty() { OWNER } else { self.assign("role", name, "") };
+        self.roles.push(Role { oid, name: name.to_owned(), superuser, login });
+    }
+
+    /// Adds or replaces a setting shown by `pg_settings`.
+    pub fn add_setting(&mut self, name: &str, value: &str, description: &str) {
+        self.settings.retain(|s| s.name != name);
+        self.settings.push(Setting { name: name.to_owned(), value: value.to_owned(), description: description.to_owned() });
+    }
+
+    /// All relations, PostgreSQL's own included.
+    #[must_use]
+    pub fn relations(&self) -> &[Relation] {
+        &self.relations
+    }
+
+    /// The relation with this OID.
+    #[must_use]
+    pub fn relation(&self, oid: u32) -> Option<&Relation> {
+        self.by_oid.get(&oid).map(|i| &self.relations[*i])
+    }
+
+    /// The relation a possibly unqualified name means; `pg_catalog` is searched first.
+    #[must_use]
+    pub fn find_relation(&self, schema: Option<&str>, name: &str, search_path: &[String]) -> Option<&Relation> {
+        let get = |schema: &str| self.by_name.get(&(schema.to_owned(), name.to_owned())).map(|i| &self.relations[*i]);
+        match schema {
+            Some(schema) => get(schema),
+            None => {
+                let implicit = if search_path.iter().any(|s| s == "pg_catalog") { None } else { get("pg_catalog") };
+                implicit.or_else(|| search_path.iter().find_map(|s| get(s)))
+            }
+        }
+    }
+
+    /// Whether the relation is what its bare name means.
+    pub(crate) fn is_visible(&self, relation: &Relation, search_path: &[String]) -> bool {
+        self.find_relation(None, &relation.name, search_path).is_some_and(|r| r.oid == relation.oid)
+    }
+
+    pub(crate) fn namespace_oid(&self, name: &str) -> u32 {
+        self.namespaces.iter().find(|n| n.name == name).map_or(0, |n| n.oid)
+    }
+
+    pub(crate) fn functions_named(&self, name: &str) -> Vec<Arc<Function>> {
+        self.functions.iter().filter(|f| f.name == name).map(Arc::clone).collect()
+    }
+
+    pub(crate) fn function(&self, oid: u32) -> Option<&Function> {
+        builtin().functions.iter().find(|f| f.oid == oid).or_else(|| self.functions.iter().find(|f| f.oid == oid).map(AsRef::as_ref))
+    }
+
+    pub(crate) fn row_type(&self, ty: u32) -> Option<&Relation> {
+        self.by_row_type.get(&ty).map(|i| &self.relations[*i])
+    }
+
+    pub(crate) fn type_name(&self, ty: u32) -> String {
+        if ty == oid::UNKNOWN { "unknown".to_owned() } else { self.format_type(ty, None, &[]) }
+    }
+
+    /// `format_type`: the SQL name of any type.
+    pub(crate) fn format_type(&self, ty: u32, typmod: Option<i32>, search_path: &[String]) -> String {
+        let known = |r: &Relation, suffix: &str| {
+            if self.is_visible(r, search_path) { format!("{}{suffix}", format::quote_ident(&r.name)) } else { format!("{}.{}{suffix}", format::quote_ident(&r.schema), format::quote_ident(&r.name)) }
+        };
+        if ty == 0 {
+            return "-".to_owned();
+        }
+        if let Some(relation) = self.row_type(ty) {
+            return known(relation, "");
+        }
+        if let Some(relation) = self.relations.iter().find(|r| r.array_type == ty) {
+            return known(relation, "[]");
+        }
+        format::format_builtin(ty, typmod)
+    }
+
+    pub(crate) fn role(&self, name: &str) -> Result<&Role> {
+        self.roles.iter().find(|r| r.name == name).ok_or_else(|| CatalogError::new("42704", format!("role \"{name}\" does not exist")))
+    }
+}
