@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
 
-use super::builtin::builtin;
 use super::error::{CatalogError, Result};
 use super::model::{CatalogModel, SessionInfo};
-use super::plan::{Body, Cte, Direction, Distinct, Expr, Fields, Kind, OutputColumn, Query, SetOp, SortKey, Window};
+use super::plan::{Body, Cte, Direction, Expr, Fields, Kind, OutputColumn, Query, SetOp, SortKey, Window};
 use super::plan::{Aggregate, Subquery};
 use super::resolve::{self, Freedom};
 use super::value::{Value, base_type};
@@ -151,8 +150,10 @@ impl<'a> Binder<'a> {
             (body, columns, order)
         };
         let (limit, offset) = self.limits(query)?;
-        let with_ties = query.fetch.as_ref().is_some_and(|f| f.with_ties);
-        Ok(Query { ctes, body, order, limit, offset, with_ties, columns })
+        if query.fetch.as_ref().is_some_and(|f| f.with_ties || f.percent) {
+            return Err(CatalogError::unsupported("FETCH WITH TIES"));
+        }
+        Ok(Query { ctes, body, order, limit, offset, columns })
     }
 
     fn limits(&mut self, query: &ast::Query) -> Result<(Option<Expr>, Option<Expr>)> {
@@ -224,7 +225,7 @@ impl<'a> Binder<'a> {
         self.coerce_body(&mut step, &types)?;
         let all = quantifier == ast::SetQuantifier::All;
         let body = Body::Set { op: SetOp::Union, all, left: Box::new(start), right: Box::new(step) };
-        Ok(Query { ctes: Vec::new(), body, order: Vec::new(), limit: None, offset: None, with_ties: false, columns })
+        Ok(Query { ctes: Vec::new(), body, order: Vec::new(), limit: None, offset: None, columns })
     }
 
     pub(super) fn body(&mut self, body: &ast::SetExpr) -> Result<(Body, Vec<OutputColumn>)> {

@@ -89,7 +89,6 @@ pub(crate) struct Query {
     pub(crate) order: Vec<(usize, Direction)>,
     pub(crate) limit: Option<Expr>,
     pub(crate) offset: Option<Expr>,
-    pub(crate) with_ties: bool,
     pub(crate) columns: Vec<OutputColumn>,
 }
 
