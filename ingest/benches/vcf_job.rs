@@ -1,5 +1,9 @@
 //! VCF text to a lake in memory: wide GT-only lines (the fast road) and FORMAT arrays.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a bench stops at the first failure")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench stops at the first failure"
+)]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -30,7 +34,11 @@ fn cohort(n_samples: usize, n_records: usize, with_arrays: bool) -> String {
         let keys = if with_arrays { "GT:DP:AD" } else { "GT" };
         write!(text, "chr1\t{}\t.\tA\tC\t.\tPASS\t.\t{keys}", record + 1).unwrap();
         for _ in 0..n_samples {
-            let gt = if random.random_ratio(1, 200) { "0|1" } else { "0|0" };
+            let gt = if random.random_ratio(1, 200) {
+                "0|1"
+            } else {
+                "0|0"
+            };
             let depth = random.random_range(20..40);
             if with_arrays {
                 write!(text, "\t{gt}:{depth}:{depth},0").unwrap();
@@ -61,13 +69,17 @@ fn load(runtime: &tokio::runtime::Runtime, path: &str) {
 
 fn vcf_job(c: &mut Criterion) {
     let is_test = std::env::args().any(|a| a == "--test");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut group = c.benchmark_group("vcf_job");
     group.sample_size(10);
-    for (name, with_arrays, n_samples, n_records) in
-        [("gt_only", false, 10_000, 2_000), ("gt_dp_ad", true, 1_000, 2_000)]
-    {
+    for (name, with_arrays, n_samples, n_records) in [
+        ("gt_only", false, 10_000, 2_000),
+        ("gt_dp_ad", true, 1_000, 2_000),
+    ] {
         let n_records = if is_test { 3 } else { n_records };
         let text = cohort(n_samples, n_records, with_arrays);
         let path = dir.path().join(name);

@@ -5,9 +5,9 @@
 //! (the hold-back). Rows are never copied while they wait: a row is a chunk and an index.
 //!
 //! ```text
-//! record stream ──> heap by (rank, pos, ref, alt, record) ──> vid ──┬─> site rows, 8,192 a batch
-//!        │                                                          └─> genotype rows, windows of
-//!        └─> format rows, windows of 4,096 records, block by block      16,384 alleles, block by block
+//! records ──> heap by (rank, pos, ref, alt, record) ──> vid ──┬─> site rows, 8,192 a batch
+//!    │                                                        └─> genotype rows, block by block
+//!    └─> format rows, windows of 4,096 records, block by block     in windows of 16,384 alleles
 //! ```
 
 use std::cmp::Reverse;
@@ -101,7 +101,10 @@ impl Contigs {
             return *rank;
         }
         let rank = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        self.list.push(Contig { name: name.to_owned(), length: None });
+        self.list.push(Contig {
+            name: name.to_owned(),
+            length: None,
+        });
         self.ranks.insert(name.to_owned(), rank);
         rank
     }
@@ -236,7 +239,9 @@ impl<'a> Assembler<'a> {
         let id = self.first_id + self.n_records;
         self.n_records += 1;
         if self.n_records >= 1 << 40 {
-            return Err(Error::Request("more than 2^40 records in one job; split the inputs".to_owned()));
+            return Err(Error::Request(
+                "more than 2^40 records in one job; split the inputs".to_owned(),
+            ));
         }
         self.release_before((record.rank, record.vcf_pos.saturating_sub(self.hold_back)))?;
         self.queue(record, id)?;
@@ -270,19 +275,32 @@ impl<'a> Assembler<'a> {
                 rank: record.rank,
                 pos: pos.value(site),
                 reference: reference.value(site).as_bytes().into(),
-                alternate: alternate.is_valid(site).then(|| alternate.value(site).as_bytes().into()),
+                alternate: alternate
+                    .is_valid(site)
+                    .then(|| alternate.value(site).as_bytes().into()),
                 record: id,
                 alt_index: i,
             };
             let rows = Arc::clone(&record.rows);
-            self.waiting.push(Reverse(Waiting { key, rows, site, genotypes }));
+            self.waiting.push(Reverse(Waiting {
+                key,
+                rows,
+                site,
+                genotypes,
+            }));
         }
         Ok(())
     }
 
     fn release_before(&mut self, bound: (u32, i32)) -> Result<()> {
-        while self.waiting.peek().is_some_and(|Reverse(w)| (w.key.rank, w.key.pos) < bound) {
-            let Some(Reverse(next)) = self.waiting.pop() else { break };
+        while self
+            .waiting
+            .peek()
+            .is_some_and(|Reverse(w)| (w.key.rank, w.key.pos) < bound)
+        {
+            let Some(Reverse(next)) = self.waiting.pop() else {
+                break;
+            };
             self.release(next)?;
         }
         Ok(())
@@ -293,7 +311,12 @@ impl<'a> Assembler<'a> {
         self.n_rows += 1;
         let bin = self.bins.of(&self.contigs, next.key.rank, next.key.pos);
         self.sites.turn(&bin, &mut self.emit)?;
-        self.sites.push(&next.rows, &next.rows.sites, next.site, &[vid, next.key.record]);
+        self.sites.push(
+            &next.rows,
+            &next.rows.sites,
+            next.site,
+            &[vid, next.key.record],
+        );
         if self.sites.len() >= SITE_ROWS || self.sites.batches.len() >= SITE_CHUNKS {
             self.sites.flush(&mut self.emit)?;
         }
@@ -304,7 +327,8 @@ impl<'a> Assembler<'a> {
             self.genotypes.push(&next.rows, blobs, cell, vid)?;
         }
         self.last_key = Some(next.key);
-        self.genotypes.flush_if_full(self.window_bytes, &mut self.emit)
+        self.genotypes
+            .flush_if_full(self.window_bytes, &mut self.emit)
     }
 
     fn formats(&mut self, record: &RecordRows, id: i64) -> Result<()> {
@@ -315,9 +339,11 @@ impl<'a> Assembler<'a> {
         self.formats.turn(&bin, &mut self.emit)?;
         self.formats.begin_item();
         for row in record.formats.clone() {
-            self.formats.push(&record.rows, &record.rows.formats, row, id)?;
+            self.formats
+                .push(&record.rows, &record.rows.formats, row, id)?;
         }
-        self.formats.flush_if_full(self.window_bytes, &mut self.emit)
+        self.formats
+            .flush_if_full(self.window_bytes, &mut self.emit)
     }
 }
 
@@ -332,7 +358,10 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
 fn alt_of_cells(record: &RecordRows) -> Result<Vec<usize>> {
     let alts = record.rows.genotype_alts.get(record.genotypes.clone());
     let alts = alts.ok_or_else(|| Error::Internal("genotype rows without ALT".to_owned()))?;
-    Ok(alts.iter().map(|alt| usize::from((*alt).max(1)) - 1).collect())
+    Ok(alts
+        .iter()
+        .map(|alt| usize::from((*alt).max(1)) - 1)
+        .collect())
 }
 
 /// The partition of a position; asked for every row, changes rarely.
@@ -408,7 +437,10 @@ impl Gather {
     fn take(&mut self) -> Result<RecordBatch> {
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         let rows = interleave_record_batch(&batches, &self.picks)?;
-        let ids = self.ids.iter_mut().map(|ids| Arc::new(Int64Array::from(std::mem::take(ids))) as ArrayRef);
+        let ids = self
+            .ids
+            .iter_mut()
+            .map(|ids| Arc::new(Int64Array::from(std::mem::take(ids))) as ArrayRef);
         let columns = ids.chain(rows.columns().iter().cloned()).collect();
         self.batches.clear();
         self.last_chunk = None;
@@ -421,7 +453,12 @@ impl Gather {
             return Ok(());
         }
         let rows = self.take()?;
-        emit(Output { table: self.table, pos_bin: self.bin.clone(), rows, ends_row_group: false })
+        emit(Output {
+            table: self.table,
+            pos_bin: self.bin.clone(),
+            rows,
+            ends_row_group: false,
+        })
     }
 }
 
@@ -438,7 +475,15 @@ struct Window {
 
 impl Window {
     fn new(table: Table, schema: SchemaRef, items_max: usize) -> Self {
-        Self { table, schema, bin: None, items_max, items: 0, bytes: 0, blocks: BTreeMap::new() }
+        Self {
+            table,
+            schema,
+            bin: None,
+            items_max,
+            items: 0,
+            bytes: 0,
+            blocks: BTreeMap::new(),
+        }
     }
 
     /// One more allele or record, whether it has rows or not.
@@ -447,14 +492,21 @@ impl Window {
     }
 
     fn push(&mut self, rows: &Rows, batch: &RecordBatch, row: usize, id: i64) -> Result<()> {
-        let block = column(batch, "block")?.as_primitive::<Int32Type>().value(row);
+        let block = column(batch, "block")?
+            .as_primitive::<Int32Type>()
+            .value(row);
         let gather = self
             .blocks
             .entry(block)
             .or_insert_with(|| Gather::new(self.table, Arc::clone(&self.schema)));
         gather.push(rows, batch, row, &[id]);
-        let blobs = batch.columns().iter().filter_map(|c| c.as_binary_opt::<i32>());
-        self.bytes += blobs.map(|c| usize::try_from(c.value_length(row)).unwrap_or(0)).sum::<usize>();
+        let blobs = batch
+            .columns()
+            .iter()
+            .filter_map(|c| c.as_binary_opt::<i32>());
+        self.bytes += blobs
+            .map(|c| usize::try_from(c.value_length(row)).unwrap_or(0))
+            .sum::<usize>();
         Ok(())
     }
 
@@ -477,7 +529,12 @@ impl Window {
         (self.items, self.bytes) = (0, 0);
         for gather in self.blocks.values_mut().filter(|g| g.len() > 0) {
             let (rows, pos_bin) = (gather.take()?, self.bin.clone());
-            emit(Output { table: self.table, pos_bin, rows, ends_row_group: true })?;
+            emit(Output {
+                table: self.table,
+                pos_bin,
+                rows,
+                ends_row_group: true,
+            })?;
         }
         Ok(())
     }

@@ -112,7 +112,8 @@ impl ChunkBuilder {
         input: &InputPlan,
     ) {
         let contig = self.contig(fields.contig);
-        self.sites.append(fields, alleles, info, genotypes, input, &self.layout.info);
+        self.sites
+            .append(fields, alleles, info, genotypes, input, &self.layout.info);
         self.genotypes.append(fields, alleles, genotypes, input);
         self.formats.append(fields, genotypes, input);
         self.records.push(RecordEnd {
@@ -140,7 +141,10 @@ impl ChunkBuilder {
             id: Rows::new_id(),
             sites: RecordBatch::try_new(Arc::clone(&self.layout.site), self.sites.finish())?,
             genotype_alts: std::mem::take(&mut self.genotypes.alts),
-            genotypes: RecordBatch::try_new(Arc::clone(&self.layout.genotype), self.genotypes.finish())?,
+            genotypes: RecordBatch::try_new(
+                Arc::clone(&self.layout.genotype),
+                self.genotypes.finish(),
+            )?,
             formats: RecordBatch::try_new(
                 Arc::clone(&self.layout.format_schema),
                 self.formats.finish(),
@@ -233,7 +237,8 @@ impl SiteColumns {
             self.append_allele(allele, genotypes, i);
             self.append_record(fields, info, genotypes, input);
             let alt_index = if fields.alts.is_empty() { 0 } else { i + 1 };
-            self.alt_index.append_value(i16::try_from(alt_index).unwrap_or(i16::MAX));
+            self.alt_index
+                .append_value(i16::try_from(alt_index).unwrap_or(i16::MAX));
             for ((column, slot), def) in self.info.iter_mut().zip(&info.slots).zip(defs) {
                 column.append(*slot, info, fields.info, def.number, alt_index);
             }
@@ -244,15 +249,26 @@ impl SiteColumns {
         self.pos.append_value(allele.pos);
         self.end_pos.append_value(allele.end_pos);
         self.reference.append_value(text(&allele.reference));
-        self.alternate.append_option(allele.alternate.as_deref().map(text));
+        self.alternate
+            .append_option(allele.alternate.as_deref().map(text));
         self.variant_type.append_value(allele.kind.as_str());
         let c = genotypes.counts.get(i).copied().unwrap_or_default();
-        for (column, n) in self.counts.iter_mut().zip([c.ac, c.an, c.n_het, c.n_hom_alt, c.n_missing]) {
+        for (column, n) in
+            self.counts
+                .iter_mut()
+                .zip([c.ac, c.an, c.n_het, c.n_hom_alt, c.n_missing])
+        {
             column.append_value(n);
         }
     }
 
-    fn append_record(&mut self, fields: &Fields<'_>, info: &Info, genotypes: &Genotypes, input: &InputPlan) {
+    fn append_record(
+        &mut self,
+        fields: &Fields<'_>,
+        info: &Info,
+        genotypes: &Genotypes,
+        input: &InputPlan,
+    ) {
         self.contig.append_value(fields.contig);
         self.vcf_pos.append_value(fields.pos);
         self.vcf_ref.append_value(fields.reference);
@@ -264,11 +280,15 @@ impl SiteColumns {
         self.qual.append_option(fields.qual);
         append_list(&mut self.filters, fields.filter);
         self.gt_default.append_value(genotypes.default as i8);
-        self.info_order.append_option((!info.is_missing).then_some(info.order.as_str()));
-        self.info_raw.append_option((!info.raw.is_empty()).then_some(info.raw.as_str()));
+        self.info_order
+            .append_option((!info.is_missing).then_some(info.order.as_str()));
+        self.info_raw
+            .append_option((!info.raw.is_empty()).then_some(info.raw.as_str()));
         self.format_keys.append_option(fields.format);
-        self.block_from.append_option(input.blocks.first().map(|b| b.block));
-        self.block_to.append_option(input.blocks.last().map(|b| b.block));
+        self.block_from
+            .append_option(input.blocks.first().map(|b| b.block));
+        self.block_to
+            .append_option(input.blocks.last().map(|b| b.block));
         self.source.append_value(input.source);
     }
 
@@ -347,7 +367,9 @@ impl InfoColumn {
 
     /// Appends the value that ALT `alt_index` (0: no ALT) has.
     fn append(&mut self, slot: Slot, info: &Info, text: &str, number: Number, alt_index: usize) {
-        let Slot::Values(from, to) = slot else { return self.append_without_value(slot) };
+        let Slot::Values(from, to) = slot else {
+            return self.append_without_value(slot);
+        };
         let picked = match number {
             Number::A => Picked::One(from + alt_index.saturating_sub(1)),
             Number::Count(1) => Picked::One(from),
@@ -446,10 +468,17 @@ struct GenotypeColumns {
 
 impl GenotypeColumns {
     /// Appends the cells of a record, ALT by ALT.
-    fn append(&mut self, fields: &Fields<'_>, alleles: &[Allele<'_>], genotypes: &Genotypes, input: &InputPlan) {
+    fn append(
+        &mut self,
+        fields: &Fields<'_>,
+        alleles: &[Allele<'_>],
+        genotypes: &Genotypes,
+        input: &InputPlan,
+    ) {
         self.order.clear();
         self.order.extend(0..genotypes.cells.len());
-        self.order.sort_by_key(|i| (genotypes.cells[*i].alt_index, genotypes.cells[*i].block));
+        self.order
+            .sort_by_key(|i| (genotypes.cells[*i].alt_index, genotypes.cells[*i].block));
         for i in &self.order {
             let cell = &genotypes.cells[*i];
             let allele = &alleles[usize::from(cell.alt_index.max(1)) - 1];
@@ -525,7 +554,11 @@ impl FormatColumns {
             Arc::new(self.contig.finish()),
             Arc::new(self.vcf_pos.finish()),
         ];
-        columns.extend(self.keys.iter_mut().map(|key| Arc::new(key.finish()) as ArrayRef));
+        columns.extend(
+            self.keys
+                .iter_mut()
+                .map(|key| Arc::new(key.finish()) as ArrayRef),
+        );
         columns
     }
 }

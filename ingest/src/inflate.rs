@@ -64,7 +64,10 @@ impl ChunkReader {
     pub(crate) fn new(number: u32, input: RawInput, chunk_bytes: usize) -> Result<Self> {
         if let Some(what) = input.foreign() {
             let reason = format!("this is {what}; VCF (plain, gzip, bgzip) and BCF are read");
-            return Err(Error::Format { input: number, reason });
+            return Err(Error::Format {
+                input: number,
+                reason,
+            });
         }
         let input = match input.container() {
             Container::Plain => Inner::Plain(input),
@@ -74,7 +77,15 @@ impl ChunkReader {
                 Inner::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(buffered)))
             }
         };
-        Ok(Self { number, input, chunk_bytes, seq: 0, text_offset: 0, ended: false, last_block_bytes: 0 })
+        Ok(Self {
+            number,
+            input,
+            chunk_bytes,
+            seq: 0,
+            text_offset: 0,
+            ended: false,
+            last_block_bytes: 0,
+        })
     }
 
     /// Bytes taken from the store so far.
@@ -96,7 +107,11 @@ impl ChunkReader {
         bytes.clear();
         let offset = self.offset();
         let is_bgzf = matches!(self.input, Inner::Bgzf(_));
-        let text_bytes = if is_bgzf { self.take_blocks(&mut bytes)? } else { self.take_text(&mut bytes)? };
+        let text_bytes = if is_bgzf {
+            self.take_blocks(&mut bytes)?
+        } else {
+            self.take_text(&mut bytes)?
+        };
         let is_last = bytes.is_empty();
         self.ended = is_last;
         let chunk = Chunk {
@@ -152,7 +167,11 @@ impl ChunkReader {
             };
             match input.take(BGZF_HEADER_BYTES, out)? {
                 0 if self.last_block_bytes == 0 => break,
-                0 => return Err(corrupt("the BGZF end-of-file block is missing: the file is cut off")),
+                0 => {
+                    return Err(corrupt(
+                        "the BGZF end-of-file block is missing: the file is cut off",
+                    ));
+                }
                 BGZF_HEADER_BYTES => {}
                 _ => return Err(corrupt("a BGZF block header is cut off")),
             }
@@ -171,14 +190,17 @@ impl ChunkReader {
 
 /// Size of a block by its header; `None` when it is no BGZF block.
 fn block_size(block: &[u8]) -> Option<usize> {
-    let is_block = block.get(..4)? == [0x1f, 0x8b, 8, 4] && block.get(12..16)? == [b'B', b'C', 2, 0];
+    let is_block =
+        block.get(..4)? == [0x1f, 0x8b, 8, 4] && block.get(12..16)? == [b'B', b'C', 2, 0];
     let size = usize::from(u16::from_le_bytes([*block.get(16)?, *block.get(17)?])) + 1;
     (is_block && size >= BGZF_HEADER_BYTES + 8).then_some(size)
 }
 
 /// The ISIZE of a whole block.
 fn inflated_size(block: &[u8]) -> usize {
-    block.last_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
+    block
+        .last_chunk::<4>()
+        .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
 }
 
 /// Inflates chunks into a buffer that is reused.
@@ -189,7 +211,10 @@ pub(crate) struct Inflater {
 
 impl Inflater {
     pub(crate) fn new() -> Self {
-        Self { decompressor: Decompressor::new(), text: Vec::new() }
+        Self {
+            decompressor: Decompressor::new(),
+            text: Vec::new(),
+        }
     }
 
     /// The text of a chunk; checks size and CRC of every block.

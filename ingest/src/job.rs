@@ -22,7 +22,7 @@ use genokura_storage::{
 
 use crate::assemble::{Contigs, Output, Restart};
 use crate::error::{Error, Result};
-use crate::header::{FieldKind, Header, merge_fields, undeclared_field};
+use crate::header::{FieldKind, merge_fields, undeclared_field};
 use crate::inflate::CHUNK_BYTES;
 use crate::normalise::Fasta;
 use crate::open::{Opened, SCAN_BYTES, open};
@@ -79,7 +79,11 @@ impl VcfJob {
     /// [`VcfJob::run`] with chunks of another size, for tests that chunks do not matter.
     pub(crate) async fn run_with(self, chunk_bytes: usize) -> Result<IngestReport> {
         let started = Instant::now();
-        let sources: Vec<_> = resolve(&self.inputs).await?.into_iter().map(Arc::new).collect();
+        let sources: Vec<_> = resolve(&self.inputs)
+            .await?
+            .into_iter()
+            .map(Arc::new)
+            .collect();
         let base = self.lake.snapshot().await?;
         if let Some(mut report) = self.landed(&base, &sources).await? {
             report.seconds = started.elapsed().as_secs_f64();
@@ -89,7 +93,11 @@ impl VcfJob {
             Some(reference) => Some(Fasta::open(reference).await?),
             None => None,
         };
-        let mut mode = Mode { sort: false, hold_back: fasta.as_ref().map_or(0, |_| HOLD_BACK), scan: SCAN_BYTES };
+        let mut mode = Mode {
+            sort: false,
+            hold_back: fasta.as_ref().map_or(0, |_| HOLD_BACK),
+            scan: SCAN_BYTES,
+        };
         let mut opened = self.open_all(&sources, mode.scan).await?;
         let batch = self.reserve().await?;
         let (plan, done, written, unsorted) = loop {
@@ -110,22 +118,42 @@ impl VcfJob {
             report.repairs.push((repair::UNSORTED.to_owned(), 1));
         }
         let report = self.commit(&base, plan, done, written, report).await?;
-        Ok(IngestReport { seconds: started.elapsed().as_secs_f64(), ..report })
+        Ok(IngestReport {
+            seconds: started.elapsed().as_secs_f64(),
+            ..report
+        })
     }
 
     /// The report of a no-op when every input has landed before.
-    async fn landed(&self, base: &LakeSnapshot, sources: &[Arc<Source>]) -> Result<Option<IngestReport>> {
-        let Some(dataset) = base.dataset(&self.dataset) else { return Ok(None) };
-        let sizes: Vec<u64> = dataset.batches.iter().flat_map(|b| &b.inputs).map(|i| i.size).collect();
+    async fn landed(
+        &self,
+        base: &LakeSnapshot,
+        sources: &[Arc<Source>],
+    ) -> Result<Option<IngestReport>> {
+        let Some(dataset) = base.dataset(&self.dataset) else {
+            return Ok(None);
+        };
+        let sizes: Vec<u64> = dataset
+            .batches
+            .iter()
+            .flat_map(|b| &b.inputs)
+            .map(|i| i.size)
+            .collect();
         let handle = tokio::runtime::Handle::current();
         let mut inputs = Vec::new();
         for source in sources.iter().filter(|s| sizes.contains(&s.size)) {
-            let (source, handle, cancel) = (Arc::clone(source), handle.clone(), self.cancel.clone());
+            let (source, handle, cancel) =
+                (Arc::clone(source), handle.clone(), self.cancel.clone());
             let (number, size) = (source.number, source.size);
             let digest = move || source.digest(&handle, &|| cancel.is_cancelled());
             let digest = blocking(digest).await?;
             if dataset.has_input(&digest) {
-                inputs.push(InputReport { input: number, digest, size, ..InputReport::default() });
+                inputs.push(InputReport {
+                    input: number,
+                    digest,
+                    size,
+                    ..InputReport::default()
+                });
             }
         }
         if inputs.is_empty() {
@@ -152,7 +180,9 @@ impl VcfJob {
     async fn reserve(&self) -> Result<u32> {
         let batch = self.lake.reserve_batch(&self.dataset).await?;
         if batch > BATCH_MAX {
-            return Err(Error::Request(format!("the dataset has {BATCH_MAX} batches; compact it first")));
+            return Err(Error::Request(format!(
+                "the dataset has {BATCH_MAX} batches; compact it first"
+            )));
         }
         Ok(batch)
     }
@@ -162,17 +192,28 @@ impl VcfJob {
         let scan_bytes = if self.strict { 0 } else { scan_bytes };
         let handle = tokio::runtime::Handle::current();
         let (sources, cancel) = (sources.to_vec(), self.cancel.clone());
-        let look = move || sources.iter().map(|s| open(s, &handle, scan_bytes, &cancel)).collect();
+        let look = move || {
+            sources
+                .iter()
+                .map(|s| open(s, &handle, scan_bytes, &cancel))
+                .collect()
+        };
         let opened: Vec<Opened> = blocking(look).await?;
         if self.strict {
             for (number, input) in (1..).zip(&opened) {
-                refuse_violations(number, &input.header)?;
+                refuse_violations(number, input)?;
             }
         }
         Ok(opened)
     }
 
-    fn plan(&self, base: &LakeSnapshot, sources: &[Arc<Source>], opened: &[Opened], batch: u32) -> Result<Plan> {
+    fn plan(
+        &self,
+        base: &LakeSnapshot,
+        sources: &[Arc<Source>],
+        opened: &[Opened],
+        batch: u32,
+    ) -> Result<Plan> {
         let known = base.dataset(&self.dataset).cloned().unwrap_or_default();
         let mut counts = Counts::default();
         let fields = Fields::merge(&known, opened, &mut counts);
@@ -182,6 +223,7 @@ impl VcfJob {
         let mut inputs = Vec::new();
         for ((source, input), number) in sources.iter().zip(opened).zip(0..) {
             let header = &input.header;
+            counts.repair(repair::NO_FINAL_NEWLINE, u64::from(input.lacks_newline));
             for filter in header.filters.iter().filter(|f| f.id != "PASS") {
                 if !filters.contains(&filter.id) {
                     filters.push(filter.id.clone());
@@ -212,10 +254,22 @@ impl VcfJob {
             info: fields.info,
             format: fields.format,
             filters,
-            blocks: known.blocks.iter().copied().chain(blocks.all.iter().copied()).collect(),
+            blocks: known
+                .blocks
+                .iter()
+                .copied()
+                .chain(blocks.all.iter().copied())
+                .collect(),
             batches: known.batches.clone(),
         };
-        Ok(Plan { batch, inputs, layout: Arc::new(layout), contigs, state, counts })
+        Ok(Plan {
+            batch,
+            inputs,
+            layout: Arc::new(layout),
+            contigs,
+            state,
+            counts,
+        })
     }
 
     fn assembly(&self, known: &DatasetState, contigs: &Contigs) -> Result<Option<String>> {
@@ -247,7 +301,8 @@ impl VcfJob {
         if known.batches.is_empty() || known.reference == mine {
             return Ok(mine);
         }
-        let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "no reference".to_owned());
+        let named =
+            |name: &Option<String>| name.clone().unwrap_or_else(|| "no reference".to_owned());
         Err(Error::Request(format!(
             "dataset {:?} is left-aligned by {}, this job by {}; alleles would not match",
             self.dataset,
@@ -284,7 +339,9 @@ impl VcfJob {
         let flag = Arc::clone(&aborted);
         let read = blocking(move || {
             let mut emit = |output: Output| {
-                to_writer.blocking_send(output).map_err(|_| Error::Internal("the writer stopped".to_owned()))
+                to_writer
+                    .blocking_send(output)
+                    .map_err(|_| Error::Internal("the writer stopped".to_owned()))
             };
             let outcome = pass::run(&pass_plan, &mut emit);
             flag.store(!matches!(outcome, Ok(Ok(_))), Ordering::Release);
@@ -299,12 +356,22 @@ impl VcfJob {
     }
 
     /// The report so far, after the checks that hold for every job.
-    fn account(&self, plan: &Plan, done: &PassDone, sources: &[Arc<Source>]) -> Result<IngestReport> {
+    fn account(
+        &self,
+        plan: &Plan,
+        done: &PassDone,
+        sources: &[Arc<Source>],
+    ) -> Result<IngestReport> {
         let mut inputs = Vec::new();
         for (source, (input, result)) in sources.iter().zip(plan.inputs.iter().zip(&done.inputs)) {
-            let same = inputs.iter().find(|i: &&InputReport| i.digest == result.digest);
+            let same = inputs
+                .iter()
+                .find(|i: &&InputReport| i.digest == result.digest);
             if let Some(same) = same {
-                let message = format!("inputs {} and {} are the same; leave one out", same.input, source.number);
+                let message = format!(
+                    "inputs {} and {} are the same; leave one out",
+                    same.input, source.number
+                );
                 return Err(Error::Request(message));
             }
             inputs.push(InputReport {
@@ -331,7 +398,11 @@ impl VcfJob {
             rows: done.rows,
             samples: distinct_samples(&plan.inputs),
             repairs: counts.repairs.into_iter().collect(),
-            typed_issues: counts.issues.into_iter().map(|((key, rule), n)| (key, rule.to_owned(), n)).collect(),
+            typed_issues: counts
+                .issues
+                .into_iter()
+                .map(|((key, rule), n)| (key, rule.to_owned(), n))
+                .collect(),
             quarantined: done.quarantined.clone().into_iter().collect(),
             bytes: inputs.iter().map(|i| i.size).sum(),
             inputs,
@@ -340,7 +411,8 @@ impl VcfJob {
         let rules: u64 = report.quarantined.iter().map(|(_, n)| n).sum();
         if !report.is_conserved() || rules != report.records_quarantined {
             return Err(Error::Internal(format!(
-                "{} records were read, but {} stored and {} quarantined ({rules} by rule); nothing was committed",
+                "{} records were read, but {} stored and {} quarantined ({rules} by rule); \
+                 nothing was committed",
                 report.records_read, report.records_stored, report.records_quarantined
             )));
         }
@@ -365,7 +437,12 @@ impl VcfJob {
         state.contigs = done.contigs.list;
         state.batches.push(Batch {
             batch: plan.batch,
-            inputs: report.inputs.iter().zip(&plan.inputs).map(input_record).collect(),
+            inputs: report
+                .inputs
+                .iter()
+                .zip(&plan.inputs)
+                .map(input_record)
+                .collect(),
             rows: done.rows,
         });
         let details = serde_json::to_value(&report).map_err(|e| Error::Internal(e.to_string()))?;
@@ -381,16 +458,26 @@ impl VcfJob {
                 report.lake_version = snapshot.version;
                 Ok(report)
             }
-            CommitOutcome::Conflict { version, reason } => self.collided(version, reason, report).await,
+            CommitOutcome::Conflict { version, reason } => {
+                self.collided(version, reason, report).await
+            }
         }
     }
 
     /// Somebody landed in between. If it was this very job, run twice at once, all is well.
-    async fn collided(&self, version: u64, reason: String, report: IngestReport) -> Result<IngestReport> {
+    async fn collided(
+        &self,
+        version: u64,
+        reason: String,
+        report: IngestReport,
+    ) -> Result<IngestReport> {
         let head = self.lake.snapshot().await?;
-        let is_landed = head
-            .dataset(&self.dataset)
-            .is_some_and(|dataset| report.inputs.iter().all(|input| dataset.has_input(&input.digest)));
+        let is_landed = head.dataset(&self.dataset).is_some_and(|dataset| {
+            report
+                .inputs
+                .iter()
+                .all(|input| dataset.has_input(&input.digest))
+        });
         if !is_landed {
             return Err(Error::Conflict { version, reason });
         }
@@ -405,7 +492,9 @@ impl VcfJob {
 }
 
 /// Runs blocking work off the runtime's threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let outcome = tokio::task::spawn_blocking(work).await;
     outcome.map_err(|e| Error::Internal(format!("a background task ended early: {e}")))?
 }
@@ -419,7 +508,11 @@ struct Mode {
 
 impl Mode {
     fn widen(&mut self) {
-        self.hold_back = if self.hold_back < 1 << 20 { 1 << 20 } else { i32::MAX };
+        self.hold_back = if self.hold_back < 1 << 20 {
+            1 << 20
+        } else {
+            i32::MAX
+        };
     }
 
     fn describe(&self) -> &'static str {
@@ -455,10 +548,27 @@ impl PassInput {
     }
 }
 
-fn refuse_violations(number: u32, header: &Header) -> Result<()> {
-    let Some(first) = header.strict_violations.first() else { return Ok(()) };
+fn refuse_violations(number: u32, opened: &Opened) -> Result<()> {
+    if opened.lacks_newline {
+        let message = "the #CHROM line has no newline; is the file cut off?".to_owned();
+        let (line, rule) = (opened.header_lines + 1, "no-final-newline");
+        return Err(Error::Header {
+            input: number,
+            line,
+            rule,
+            message,
+        });
+    }
+    let Some(first) = opened.header.strict_violations.first() else {
+        return Ok(());
+    };
     let message = first.message.clone();
-    Err(Error::Header { input: number, line: u64::from(first.line), rule: first.rule, message })
+    Err(Error::Header {
+        input: number,
+        line: u64::from(first.line),
+        rule: first.rule,
+        message,
+    })
 }
 
 fn count32(n: usize) -> Result<u32> {
@@ -473,11 +583,17 @@ struct Fields {
 
 impl Fields {
     fn merge(known: &DatasetState, opened: &[Opened], counts: &mut Counts) -> Self {
-        let mut fields = Self { info: known.info.clone(), format: known.format.clone() };
+        let mut fields = Self {
+            info: known.info.clone(),
+            format: known.format.clone(),
+        };
         for input in opened {
             let info = merge_fields(FieldKind::Info, &fields.info, &input.header.info);
             let format = merge_fields(FieldKind::Format, &fields.format, &input.header.format);
-            counts.repair("field-redefined", (info.clashes.len() + format.clashes.len()) as u64);
+            counts.repair(
+                "field-redefined",
+                (info.clashes.len() + format.clashes.len()) as u64,
+            );
             (fields.info, fields.format) = (info.fields, format.fields);
         }
         for input in opened {
@@ -492,7 +608,13 @@ impl Fields {
     }
 }
 
-fn add(kind: FieldKind, key: &str, has_value: bool, fields: &mut Vec<FieldDef>, counts: &mut Counts) {
+fn add(
+    kind: FieldKind,
+    key: &str,
+    has_value: bool,
+    fields: &mut Vec<FieldDef>,
+    counts: &mut Counts,
+) {
     counts.repair(repair::UNDECLARED_KEY, 1);
     if !fields.iter().any(|f| f.key == key) {
         fields.push(undeclared_field(kind, key, has_value, fields));
@@ -508,13 +630,22 @@ fn declare_contigs(known: &DatasetState, opened: &[Opened]) -> Result<Contigs> {
             if let (Some(a), Some(b)) = (length, contig.length)
                 && a != b
             {
-                let line = input.header.lines.iter().find(|l| l.id.as_ref() == Some(&contig.name));
+                let line = input
+                    .header
+                    .lines
+                    .iter()
+                    .find(|l| l.id.as_ref() == Some(&contig.name));
                 let message = format!(
                     "contig {:?} has length {b} here and {a} before; is this another assembly?",
                     contig.name
                 );
                 let line = line.map_or(0, |l| u64::from(l.line));
-                return Err(Error::Header { input: number, line, rule: "contig-length-differs", message });
+                return Err(Error::Header {
+                    input: number,
+                    line,
+                    rule: "contig-length-differs",
+                    message,
+                });
             }
             contigs.declare(&contig.name, contig.length);
         }
@@ -531,7 +662,11 @@ struct SampleBlocks {
 
 impl SampleBlocks {
     fn new(batch: u32) -> Self {
-        Self { batch, by_list: HashMap::new(), all: Vec::new() }
+        Self {
+            batch,
+            by_list: HashMap::new(),
+            all: Vec::new(),
+        }
     }
 
     fn of(&mut self, samples: &[String]) -> Result<Vec<BlockPlan>> {
@@ -542,7 +677,8 @@ impl SampleBlocks {
         for n_samples in block_sizes(count32(samples.len())?) {
             let k = self.all.len();
             if k >= BLOCKS_MAX {
-                let message = format!("more than {BLOCKS_MAX} sample blocks in one job; split the inputs");
+                let message =
+                    format!("more than {BLOCKS_MAX} sample blocks in one job; split the inputs");
                 return Err(Error::Request(message));
             }
             let block = i32::try_from((self.batch as usize) << 12 | k).unwrap_or(i32::MAX);
@@ -574,7 +710,9 @@ fn samples_rows(plan: &Plan, done: &PassDone) -> Result<RecordBatch> {
     let mut by_block: HashMap<i32, usize> = HashMap::new();
     let mut lists: Vec<(&PassInput, SampleCounts)> = Vec::new();
     for (input, result) in plan.inputs.iter().zip(&done.inputs) {
-        let Some(first) = input.plan.blocks.first() else { continue };
+        let Some(first) = input.plan.blocks.first() else {
+            continue;
+        };
         match by_block.get(&first.block) {
             Some(list) => lists[*list].1.add(&result.samples),
             None => {
@@ -599,7 +737,16 @@ fn samples_rows(plan: &Plan, done: &PassDone) -> Result<RecordBatch> {
             push_row(&mut places, [batch, input.plan.source, block, index]);
             let t = totals.totals(i);
             let n_called = t.n_hom_ref + t.n_het + t.n_hom_alt;
-            let row = [n_called, t.n_hom_ref, t.n_het, t.n_hom_alt, t.n_missing, t.n_singleton, t.n_ts, t.n_tv];
+            let row = [
+                n_called,
+                t.n_hom_ref,
+                t.n_het,
+                t.n_hom_alt,
+                t.n_missing,
+                t.n_singleton,
+                t.n_ts,
+                t.n_tv,
+            ];
             push_row(&mut counts, row);
         }
     }
@@ -620,17 +767,28 @@ fn push_row<T: Copy, const N: usize>(columns: &mut [Vec<T>; N], row: [T; N]) {
 fn headers_rows(plan: &Plan) -> Result<RecordBatch> {
     let batch = i32::try_from(plan.batch).unwrap_or(i32::MAX);
     let sources = plan.inputs.iter();
-    let lines: Vec<_> =
-        sources.flat_map(|i| i.header.lines.iter().map(|l| (i.plan.source, l))).collect();
+    let lines: Vec<_> = sources
+        .flat_map(|i| i.header.lines.iter().map(|l| (i.plan.source, l)))
+        .collect();
     let lines = || lines.iter().copied();
     let line = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_iter_values(lines().map(|_| batch))),
-        Arc::new(Int32Array::from_iter_values(lines().map(|(source, _)| source))),
-        Arc::new(Int32Array::from_iter_values(lines().map(|(_, l)| line(l.line)))),
-        Arc::new(StringArray::from_iter_values(lines().map(|(_, l)| l.key.as_str()))),
-        Arc::new(StringArray::from_iter(lines().map(|(_, l)| l.id.as_deref()))),
-        Arc::new(StringArray::from_iter_values(lines().map(|(_, l)| l.text.as_str()))),
+        Arc::new(Int32Array::from_iter_values(
+            lines().map(|(source, _)| source),
+        )),
+        Arc::new(Int32Array::from_iter_values(
+            lines().map(|(_, l)| line(l.line)),
+        )),
+        Arc::new(StringArray::from_iter_values(
+            lines().map(|(_, l)| l.key.as_str()),
+        )),
+        Arc::new(StringArray::from_iter(
+            lines().map(|(_, l)| l.id.as_deref()),
+        )),
+        Arc::new(StringArray::from_iter_values(
+            lines().map(|(_, l)| l.text.as_str()),
+        )),
     ];
     Ok(RecordBatch::try_new(headers_schema(), columns)?)
 }

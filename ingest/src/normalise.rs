@@ -36,17 +36,22 @@ pub(crate) struct Fasta {
 }
 
 impl Fasta {
-    /// Opens a FASTA by path or URL. Its index is `<path>.fai`, else it is made by reading the file.
+    /// Opens a FASTA by path or URL. Its index is `<path>.fai`, else it is made by reading the
+    /// file.
     pub(crate) async fn open(text: &str) -> Result<Arc<Self>> {
         let location = Location::parse(text)?;
         let copy = match location.local_path() {
             Some(_) => None,
             None => Some(download(&location).await?),
         };
-        let path = location.local_path().or_else(|| copy.as_ref().map(|c| c.to_path_buf()));
+        let path = location
+            .local_path()
+            .or_else(|| copy.as_ref().map(|c| c.to_path_buf()));
         let path = path.ok_or_else(|| unreadable("it has no path"))?;
         let build = move || Self::index(path, copy);
-        tokio::task::spawn_blocking(build).await.map_err(|e| Error::Internal(e.to_string()))?
+        tokio::task::spawn_blocking(build)
+            .await
+            .map_err(|e| Error::Internal(e.to_string()))?
     }
 
     fn index(path: PathBuf, copy: Option<tempfile::TempPath>) -> Result<Arc<Self>> {
@@ -56,7 +61,11 @@ impl Fasta {
             Ok(file) => read_fai(BufReader::new(file))?,
             Err(_) => scan(File::open(&path).map_err(unreadable)?)?,
         };
-        Ok(Arc::new(Self { path, _copy: copy, entries }))
+        Ok(Arc::new(Self {
+            path,
+            _copy: copy,
+            entries,
+        }))
     }
 
     fn entry(&self, contig: &str) -> Option<&Entry> {
@@ -64,7 +73,10 @@ impl Fasta {
             return Some(entry);
         }
         let key = canonical_key(contig)?;
-        let mut same = self.entries.iter().filter(|(name, _)| canonical_key(name) == Some(key));
+        let mut same = self
+            .entries
+            .iter()
+            .filter(|(name, _)| canonical_key(name) == Some(key));
         same.next().map(|(_, entry)| entry)
     }
 }
@@ -80,7 +92,8 @@ async fn download(location: &Location) -> Result<tempfile::TempPath> {
     let mut pieces = found.map_err(unreadable)?.into_stream();
     let mut file = tempfile::NamedTempFile::new().map_err(Error::Spill)?;
     while let Some(piece) = pieces.next().await {
-        file.write_all(&piece.map_err(unreadable)?).map_err(Error::Spill)?;
+        file.write_all(&piece.map_err(unreadable)?)
+            .map_err(Error::Spill)?;
     }
     file.flush().map_err(Error::Spill)?;
     Ok(file.into_temp_path())
@@ -95,9 +108,20 @@ fn read_fai(fai: impl BufRead) -> Result<HashMap<String, Entry>> {
         let (Some(length), Some(offset), Some(line_bases @ 1..), Some(line_bytes)) =
             (number(1), number(2), number(3), number(4))
         else {
-            return Err(unreadable(format!("line {} of its index is not a .fai line", i + 1)));
+            return Err(unreadable(format!(
+                "line {} of its index is not a .fai line",
+                i + 1
+            )));
         };
-        entries.insert(columns[0].to_owned(), Entry { length, offset, line_bases, line_bytes });
+        entries.insert(
+            columns[0].to_owned(),
+            Entry {
+                length,
+                offset,
+                line_bases,
+                line_bytes,
+            },
+        );
     }
     Ok(entries)
 }
@@ -110,7 +134,10 @@ fn scan(file: File) -> Result<HashMap<String, Entry>> {
     let (mut offset, mut line) = (0_u64, Vec::new());
     loop {
         line.clear();
-        let taken = (&mut reader).take(1 << 30).read_until(b'\n', &mut line).map_err(unreadable)? as u64;
+        let taken = (&mut reader)
+            .take(1 << 30)
+            .read_until(b'\n', &mut line)
+            .map_err(unreadable)? as u64;
         offset += taken;
         let text = line.trim_ascii_end();
         if taken == 0 || text.starts_with(b">") {
@@ -120,15 +147,27 @@ fn scan(file: File) -> Result<HashMap<String, Entry>> {
             if taken == 0 {
                 break;
             }
-            let name = text[1..].split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            let name = text[1..]
+                .split(u8::is_ascii_whitespace)
+                .next()
+                .unwrap_or_default();
             let name = String::from_utf8_lossy(name).into_owned();
-            let entry = Entry { length: 0, offset, line_bases: 0, line_bytes: 0 };
+            let entry = Entry {
+                length: 0,
+                offset,
+                line_bases: 0,
+                line_bytes: 0,
+            };
             current = Some((name, entry, false));
             continue;
         }
         let Some((_, entry, ended)) = &mut current else {
-            if text.is_empty() { continue }
-            return Err(unreadable("it does not begin with a \">\" line (compressed files are not read)"));
+            if text.is_empty() {
+                continue;
+            }
+            return Err(unreadable(
+                "it does not begin with a \">\" line (compressed files are not read)",
+            ));
         };
         if *ended && !text.is_empty() {
             return Err(unreadable("its lines have different lengths; wrap it anew"));
@@ -140,7 +179,11 @@ fn scan(file: File) -> Result<HashMap<String, Entry>> {
         *ended = bases != entry.line_bases;
         entry.length += bases;
     }
-    if entries.is_empty() { Err(unreadable("it holds no sequence")) } else { Ok(entries) }
+    if entries.is_empty() {
+        Err(unreadable("it holds no sequence"))
+    } else {
+        Ok(entries)
+    }
 }
 
 /// The reference sequence as one worker reads it: an open file and a window of bases.
@@ -160,8 +203,16 @@ struct Window {
 impl Genome {
     pub(crate) fn open(fasta: &Arc<Fasta>) -> Result<Self> {
         let file = File::open(&fasta.path).map_err(unreadable)?;
-        let window = Window { file, contig: String::new(), start: 0, bases: Vec::new() };
-        Ok(Self { fasta: Arc::clone(fasta), state: Mutex::new(window) })
+        let window = Window {
+            file,
+            contig: String::new(),
+            start: 0,
+            bases: Vec::new(),
+        };
+        Ok(Self {
+            fasta: Arc::clone(fasta),
+            state: Mutex::new(window),
+        })
     }
 
     /// Whether the reference has `bases` at `pos` (1-based); `None` for an unknown contig.
@@ -170,7 +221,9 @@ impl Genome {
         self.fasta.entry(contig)?;
         let length = i32::try_from(bases.len()).ok()?;
         let found = self.bases(contig, pos, pos.saturating_add(length - 1));
-        let Some(found) = found else { return Some(false) };
+        let Some(found) = found else {
+            return Some(false);
+        };
         let same = |(r, b): (&u8, &u8)| r.eq_ignore_ascii_case(b) || r.eq_ignore_ascii_case(&b'N');
         Some(found.len() == bases.len() && found.iter().zip(bases).all(same))
     }
@@ -238,7 +291,11 @@ mod tests {
             ("2", 0, 1, None),
         ] {
             let found = genome.bases(contig, start, end);
-            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{contig}:{start}");
+            assert_eq!(
+                found.as_deref(),
+                expected.map(str::as_bytes),
+                "{contig}:{start}"
+            );
         }
         assert_eq!(genome.matches("chr1", 5, b"ac"), Some(true));
         assert_eq!(genome.matches("chr1", 5, b"gg"), Some(false));

@@ -23,6 +23,8 @@ pub(crate) struct Opened {
     pub(crate) records_from: u64,
     /// Lines before the first record; 0 for BCF, whose records are counted from 1.
     pub(crate) header_lines: u64,
+    /// The input ends within the #CHROM line: it has no records and no newline at its end.
+    pub(crate) lacks_newline: bool,
     /// INFO keys nobody declares and whether they had a value, in order of appearance.
     pub(crate) info_keys: Vec<(String, bool)>,
     pub(crate) format_keys: Vec<String>,
@@ -47,14 +49,26 @@ pub(crate) fn open(
         scanned = head.len();
         if head.len() > HEADER_BYTES_MAX {
             let reason = format!("there is no #CHROM line in the first {HEADER_BYTES_MAX} bytes");
-            return Err(Error::Format { input: number, reason });
+            return Err(Error::Format {
+                input: number,
+                reason,
+            });
         }
         eof = !reader.more(&mut head)?;
     };
     let is_bcf = head.starts_with(b"BCF");
-    let text = if is_bcf { bcf_text(&head[9..records_from]) } else { &head[..records_from] };
+    let text = if is_bcf {
+        bcf_text(&head[9..records_from])
+    } else {
+        &head[..records_from]
+    };
     let header = Header::parse(text).map_err(|e| e.in_input(number))?;
-    let header_lines = if is_bcf { 0 } else { memchr::memchr_iter(b'\n', text).count() as u64 };
+    let header_lines = if is_bcf {
+        0
+    } else {
+        memchr::memchr_iter(b'\n', text).count() as u64
+    };
+    let lacks_newline = !is_bcf && !text.ends_with(b"\n");
     let mut scan = KeyScan::new(&header);
     if !is_bcf && scan_bytes > 0 {
         let rest = head.split_off(records_from);
@@ -64,6 +78,7 @@ pub(crate) fn open(
         is_bcf,
         records_from: records_from as u64,
         header_lines,
+        lacks_newline,
         info_keys: scan.info,
         format_keys: scan.format,
         header,
@@ -72,8 +87,12 @@ pub(crate) fn open(
 
 /// Where the records begin, once enough is read.
 fn header_end(number: u32, head: &[u8], scanned: usize, eof: bool) -> Result<Option<usize>> {
-    let refuse = |reason: &str| Error::Format { input: number, reason: reason.to_owned() };
-    if !head.starts_with(b"BCF") && !(head.len() < 3 && b"BCF".starts_with(head) && !eof) {
+    let refuse = |reason: &str| Error::Format {
+        input: number,
+        reason: reason.to_owned(),
+    };
+    let may_be_bcf = head.len() < 3 && b"BCF".starts_with(head) && !eof;
+    if !head.starts_with(b"BCF") && !may_be_bcf {
         return Ok(match find_header_end(head, scanned, eof) {
             HeaderEnd::More => None,
             HeaderEnd::At(n) => Some(n),
@@ -82,7 +101,9 @@ fn header_end(number: u32, head: &[u8], scanned: usize, eof: bool) -> Result<Opt
     if let Some(version) = head.get(3..5)
         && version[0] != 2
     {
-        return Err(refuse("this is BCF1, which no current tool writes; convert it with bcftools 0.1"));
+        return Err(refuse(
+            "this is BCF1, which no current tool writes; convert it with bcftools 0.1",
+        ));
     }
     let length = head.get(5..9).and_then(|bytes| bytes.first_chunk::<4>());
     let end = length.map(|bytes| 9 + u32::from_le_bytes(*bytes) as usize);
@@ -111,7 +132,12 @@ struct Text {
 impl Text {
     fn new(source: &Source, handle: &tokio::runtime::Handle) -> Result<Self> {
         let chunks = ChunkReader::new(source.number, source.read(handle)?, CHUNK_BYTES / 4)?;
-        Ok(Self { number: source.number, chunks, inflater: Inflater::new(), buffer: Vec::new() })
+        Ok(Self {
+            number: source.number,
+            chunks,
+            inflater: Inflater::new(),
+            buffer: Vec::new(),
+        })
     }
 
     /// Appends the next stretch; false at the end.
@@ -165,7 +191,12 @@ impl KeyScan {
     fn new(header: &Header) -> Self {
         Self {
             known_info: header.info.iter().map(|f| f.key.clone()).collect(),
-            known_format: header.format.iter().map(|f| f.key.clone()).chain(["GT".to_owned()]).collect(),
+            known_format: header
+                .format
+                .iter()
+                .map(|f| f.key.clone())
+                .chain(["GT".to_owned()])
+                .collect(),
             last_format: Vec::new(),
             info: Vec::new(),
             format: Vec::new(),
@@ -187,9 +218,13 @@ impl KeyScan {
     }
 
     fn info(&mut self, text: &[u8]) {
-        let Ok(text) = std::str::from_utf8(text) else { return };
+        let Ok(text) = std::str::from_utf8(text) else {
+            return;
+        };
         for entry in text.split(';').filter(|e| !e.is_empty() && *e != ".") {
-            let (key, value) = entry.split_once('=').map_or((entry, None), |(k, v)| (k, Some(v)));
+            let (key, value) = entry
+                .split_once('=')
+                .map_or((entry, None), |(k, v)| (k, Some(v)));
             if self.info.len() < UNDECLARED_KEYS_MAX && !self.known_info.contains(key) {
                 self.known_info.insert(key.to_owned());
                 self.info.push((key.to_owned(), value.is_some()));
@@ -198,7 +233,9 @@ impl KeyScan {
     }
 
     fn format(&mut self, text: &[u8]) {
-        let Ok(text) = std::str::from_utf8(text) else { return };
+        let Ok(text) = std::str::from_utf8(text) else {
+            return;
+        };
         for key in text.split(':').filter(|k| !k.is_empty() && *k != ".") {
             if self.format.len() < UNDECLARED_KEYS_MAX && !self.known_format.contains(key) {
                 self.known_format.insert(key.to_owned());

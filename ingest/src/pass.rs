@@ -106,7 +106,13 @@ pub(crate) fn run(
         let mut state = InputState::new(plan, input, n_records);
         let mut to_quarantine = |output: Output| (emit.borrow_mut())(output);
         let mut take = |chunk: ParsedChunk| {
-            state.chunk(chunk, &mut assembler, sorter.as_mut(), &mut quarantine, &mut to_quarantine)
+            state.chunk(
+                chunk,
+                &mut assembler,
+                sorter.as_mut(),
+                &mut quarantine,
+                &mut to_quarantine,
+            )
         };
         let outcome = run_input(plan, input, &mut take)?;
         if let Some(restart) = outcome.restart {
@@ -140,7 +146,14 @@ pub(crate) fn run(
     let contigs = std::mem::take(&mut assembler.contigs);
     drop(assembler);
     let quarantined = quarantine.finish(&mut |output| (emit.borrow_mut())(output))?;
-    Ok(Ok(PassDone { inputs: done, counts, contigs, rows, records_stored, quarantined }))
+    Ok(Ok(PassDone {
+        inputs: done,
+        counts,
+        contigs,
+        rows,
+        records_stored,
+        quarantined,
+    }))
 }
 
 /// The assembler's view of one input.
@@ -185,7 +198,8 @@ impl<'a> InputState<'a> {
         let mut refusals = chunk.refusals.into_iter().peekable();
         for (i, end) in chunk.records.iter().enumerate() {
             let contig = end.contig as usize;
-            let rank = *ranks[contig].get_or_insert_with(|| assembler.contigs.rank(&chunk.contigs[contig]));
+            let rank = *ranks[contig]
+                .get_or_insert_with(|| assembler.contigs.rank(&chunk.contigs[contig]));
             self.n_undeclared_contig += u64::from(!self.input.declares(&chunk.contigs[contig]));
             let record = RecordRows::between(rank, start, *end, &chunk.rows);
             start = *end;
@@ -231,7 +245,8 @@ impl<'a> InputState<'a> {
                 contig: Some(contig.to_owned()),
                 pos: Some(record.vcf_pos.to_string()),
                 rule: repair::UNSORTED,
-                message: "the record comes after one that it should precede; sort the file".to_owned(),
+                message: "the record comes after one that it should precede; sort the file"
+                    .to_owned(),
                 text: String::new(),
             };
             return Err(Error::Refused(Box::new(refusal)));
@@ -271,7 +286,10 @@ struct Credits {
 
 impl Credits {
     fn new(n: usize) -> Self {
-        Self { left: Mutex::new((n, false)), changed: Condvar::new() }
+        Self {
+            left: Mutex::new((n, false)),
+            changed: Condvar::new(),
+        }
     }
 
     /// Waits for a credit; false when the pass is over.
@@ -352,7 +370,12 @@ fn run_input(
             outcome.samples.add(&samples);
             outcome.counts.add(counts);
         }
-        outcome.n_blank = outcome.counts.repairs.get(repair::BLANK_LINE).copied().unwrap_or(0);
+        outcome.n_blank = outcome
+            .counts
+            .repairs
+            .get(repair::BLANK_LINE)
+            .copied()
+            .unwrap_or(0);
         outcome.restart = taken?;
         if outcome.restart.is_none() {
             outcome.digest = digest
@@ -387,12 +410,18 @@ fn in_order(
     if early.is_empty() {
         Ok(None)
     } else {
-        Err(Error::Internal("a chunk was lost between the threads".to_owned()))
+        Err(Error::Internal(
+            "a chunk was lost between the threads".to_owned(),
+        ))
     }
 }
 
 /// The reader thread; returns the digest when it came to the end of the input.
-fn read(shared: &Shared<'_>, to_workers: &Sender<Chunk>, to_assembler: &Sender<Parsed>) -> Option<String> {
+fn read(
+    shared: &Shared<'_>,
+    to_workers: &Sender<Chunk>,
+    to_assembler: &Sender<Parsed>,
+) -> Option<String> {
     let mut seq = 0;
     match read_chunks(shared, to_workers, &mut seq) {
         Ok(digest) => digest,
@@ -403,13 +432,27 @@ fn read(shared: &Shared<'_>, to_workers: &Sender<Chunk>, to_assembler: &Sender<P
     }
 }
 
-fn read_chunks(shared: &Shared<'_>, to_workers: &Sender<Chunk>, seq: &mut u64) -> Result<Option<String>> {
+fn read_chunks(
+    shared: &Shared<'_>,
+    to_workers: &Sender<Chunk>,
+    seq: &mut u64,
+) -> Result<Option<String>> {
     let (plan, source) = (shared.plan, &shared.input.source);
     let total = plan.inputs.iter().map(|i| i.source.size).sum();
-    let before: u64 = plan.inputs.iter().map(|i| &i.source).filter(|s| s.number < source.number).map(|s| s.size).sum();
+    let before: u64 = plan
+        .inputs
+        .iter()
+        .map(|i| &i.source)
+        .filter(|s| s.number < source.number)
+        .map(|s| s.size)
+        .sum();
     let reader = ChunkReader::new(source.number, source.read(&plan.handle)?, plan.chunk_bytes)?;
     let mut chunks = if shared.input.is_bcf {
-        Chunks::Bcf(Box::new(BcfCutter::new(reader, source.number, shared.input.records_from)))
+        Chunks::Bcf(Box::new(BcfCutter::new(
+            reader,
+            source.number,
+            shared.input.records_from,
+        )))
     } else {
         Chunks::Text(Box::new(reader))
     };
@@ -419,9 +462,12 @@ fn read_chunks(shared: &Shared<'_>, to_workers: &Sender<Chunk>, seq: &mut u64) -
         }
         plan.cancel.check()?;
         let buffer = shared.buffers.lock().pop().unwrap_or_default();
-        let Some(chunk) = chunks.next(buffer)? else { break };
+        let Some(chunk) = chunks.next(buffer)? else {
+            break;
+        };
         *seq = chunk.seq + 1;
-        plan.progress.bytes(before + chunks.reader().offset(), Some(total));
+        plan.progress
+            .bytes(before + chunks.reader().offset(), Some(total));
         if to_workers.send(chunk).is_err() {
             return Ok(None);
         }
@@ -491,26 +537,42 @@ impl BcfCutter {
             let chunk = self.reader.next(std::mem::take(&mut self.buffer))?;
             let Some(chunk) = chunk else { break };
             let text = self.inflater.text(self.number, &chunk)?;
-            let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(text.len());
+            let skip = usize::try_from(self.skip)
+                .unwrap_or(usize::MAX)
+                .min(text.len());
             self.skip -= skip as u64;
             self.carry.extend_from_slice(&text[skip..]);
             self.ended = chunk.is_last;
             self.buffer = chunk.bytes;
-            let whole = whole_records(&self.carry).ok_or_else(|| self.corrupt("a record is too long"))?;
+            let whole =
+                whole_records(&self.carry).ok_or_else(|| self.corrupt("a record is too long"))?;
             out.extend(self.carry.drain(..whole));
         }
         if out.is_empty() {
-            return if self.carry.is_empty() { Ok(None) } else { Err(self.corrupt("the last record is cut off")) };
+            return if self.carry.is_empty() {
+                Ok(None)
+            } else {
+                Err(self.corrupt("the last record is cut off"))
+            };
         }
         let text_bytes = out.len();
-        let chunk = Chunk { seq: self.seq, bytes: out, text_bytes, ..Chunk::default() };
+        let chunk = Chunk {
+            seq: self.seq,
+            bytes: out,
+            text_bytes,
+            ..Chunk::default()
+        };
         self.seq += 1;
         Ok(Some(chunk))
     }
 
     fn corrupt(&self, reason: &str) -> Error {
         let reason = format!("BCF: {reason}");
-        Error::Corrupt { input: self.number, offset: self.reader.offset(), reason }
+        Error::Corrupt {
+            input: self.number,
+            offset: self.reader.offset(),
+            reason,
+        }
     }
 }
 
@@ -581,14 +643,25 @@ struct Worker {
 
 impl Worker {
     fn chunk(&mut self, shared: &Shared<'_>, chunk: &Chunk) -> Result<ParsedChunk> {
-        if shared.input.is_bcf { self.bcf_chunk(shared, chunk) } else { self.text_chunk(shared, chunk) }
+        if shared.input.is_bcf {
+            self.bcf_chunk(shared, chunk)
+        } else {
+            self.text_chunk(shared, chunk)
+        }
     }
 
     fn text_chunk(&mut self, shared: &Shared<'_>, chunk: &Chunk) -> Result<ParsedChunk> {
-        let Self { parser, builder, inflater, .. } = self;
+        let Self {
+            parser,
+            builder,
+            inflater,
+            ..
+        } = self;
         let text = inflater.text(shared.input.source.number, chunk)?;
         let header_left = shared.input.records_from.saturating_sub(chunk.text_offset);
-        let text = &text[usize::try_from(header_left).unwrap_or(usize::MAX).min(text.len())..];
+        let text = &text[usize::try_from(header_left)
+            .unwrap_or(usize::MAX)
+            .min(text.len())..];
         if chunk.is_last {
             return last_line(parser, builder, shared, chunk.seq);
         }
@@ -596,13 +669,19 @@ impl Worker {
             let mut tail = shared.tails.take(chunk.seq)?;
             tail.extend_from_slice(text);
             if tail.len() > LINE_BYTES_MAX {
-                let reason = format!("a line is longer than {LINE_BYTES_MAX} bytes; is this a VCF?");
-                return Err(Error::Format { input: shared.input.source.number, reason });
+                let reason =
+                    format!("a line is longer than {LINE_BYTES_MAX} bytes; is this a VCF?");
+                return Err(Error::Format {
+                    input: shared.input.source.number,
+                    reason,
+                });
             }
             shared.tails.put(chunk.seq + 1, Some(tail));
             return builder.finish(0);
         };
-        shared.tails.put(chunk.seq + 1, Some(text[last + 1..].to_vec()));
+        shared
+            .tails
+            .put(chunk.seq + 1, Some(text[last + 1..].to_vec()));
         let mut first = shared.tails.take(chunk.seq)?;
         let (mut n_lines, mut from) = (0, 0);
         for end in memchr::memchr_iter(b'\n', &text[..=last]) {
@@ -620,7 +699,9 @@ impl Worker {
     }
 
     fn bcf_chunk(&mut self, shared: &Shared<'_>, chunk: &Chunk) -> Result<ParsedChunk> {
-        let decoder = self.decoder.get_or_insert_with(|| Decoder::new(&shared.input.header));
+        let decoder = self
+            .decoder
+            .get_or_insert_with(|| Decoder::new(&shared.input.header));
         let mut n_records = 0;
         let mut rest = &chunk.bytes[..];
         while let Some(size) = record_size(rest) {
@@ -629,7 +710,9 @@ impl Worker {
             self.line.clear();
             match decoder.decode(record, &mut self.line) {
                 Ok(()) => self.parser.line(&self.line, n_records, &mut self.builder),
-                Err(bad) => self.parser.refuse(bad.rule, bad.message, n_records, &mut self.builder),
+                Err(bad) => self
+                    .parser
+                    .refuse(bad.rule, bad.message, n_records, &mut self.builder),
             }
             n_records += 1;
         }

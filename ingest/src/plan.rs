@@ -35,7 +35,11 @@ impl Layout {
     pub(crate) fn new(info: Vec<FieldDef>, format: &[FieldDef], strict: bool) -> Self {
         let format: Vec<FieldDef> = format.iter().filter(|f| f.key != "GT").cloned().collect();
         let index = |fields: &[FieldDef]| {
-            fields.iter().enumerate().map(|(i, f)| (f.key.clone(), i)).collect::<HashMap<_, _>>()
+            fields
+                .iter()
+                .enumerate()
+                .map(|(i, f)| (f.key.clone(), i))
+                .collect::<HashMap<_, _>>()
         };
         Self {
             info_index: index(&info),
@@ -85,7 +89,11 @@ impl InputPlan {
 /// Cuts `n_samples` into the sizes of their blocks.
 pub(crate) fn block_sizes(n_samples: u32) -> Vec<u32> {
     if n_samples <= SINGLE_BLOCK_SAMPLES {
-        return if n_samples == 0 { Vec::new() } else { vec![n_samples] };
+        return if n_samples == 0 {
+            Vec::new()
+        } else {
+            vec![n_samples]
+        };
     }
     let full = n_samples / BLOCK_SAMPLES;
     let rest = n_samples % BLOCK_SAMPLES;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Receives the progress of a job. Calls come from several threads, a few per second and thread.
 pub trait Progress: Send + Sync {
-    /// Bytes of input taken so far, as they lie in the store (compressed), and their total if known.
+    /// Bytes of input taken so far, as they lie in the store (compressed), and their total if
+    /// known.
     fn bytes(&self, done: u64, total: Option<u64>);
     /// Records read so far. Starts again from 0 when a job has to read its inputs once more.
     fn records(&self, n: u64);
@@ -51,6 +52,10 @@ impl CancelFlag {
     /// # Errors
     /// [`crate::Error::Cancelled`].
     pub fn check(&self) -> crate::Result<()> {
-        if self.is_cancelled() { Err(crate::Error::Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(crate::Error::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -57,7 +57,12 @@ const BATCH_BYTES: usize = 4 << 20;
 impl Quarantine {
     pub(crate) fn new(batch: u32) -> Self {
         let batch = i32::try_from(batch).unwrap_or(i32::MAX);
-        Self { batch, rows: Vec::new(), bytes: 0, counts: BTreeMap::new() }
+        Self {
+            batch,
+            rows: Vec::new(),
+            bytes: 0,
+            counts: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn push(
@@ -69,7 +74,11 @@ impl Quarantine {
         *self.counts.entry(refusal.rule.to_owned()).or_default() += 1;
         self.bytes += refusal.text.len();
         self.rows.push((source, refusal));
-        if self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES { self.flush(emit) } else { Ok(()) }
+        if self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
+            self.flush(emit)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes what is left; refusals by rule.
@@ -102,6 +111,11 @@ impl Quarantine {
             texts(|r| Some(&r.text)),
         ];
         let rows = RecordBatch::try_new(quarantine_schema(), columns)?;
-        emit(Output { table: Table::Quarantine, pos_bin: None, rows, ends_row_group: false })
+        emit(Output {
+            table: Table::Quarantine,
+            pos_bin: None,
+            rows,
+            ends_row_group: false,
+        })
     }
 }

@@ -52,7 +52,13 @@ pub(crate) struct Sorter {
 
 impl Sorter {
     pub(crate) fn new(memory_bytes: usize) -> Self {
-        Self { memory_bytes, held: Vec::new(), held_bytes: 0, ordinal: 0, runs: Vec::new() }
+        Self {
+            memory_bytes,
+            held: Vec::new(),
+            held_bytes: 0,
+            ordinal: 0,
+            runs: Vec::new(),
+        }
     }
 
     /// Takes a record; records of equal place stay in the order they come.
@@ -65,7 +71,11 @@ impl Sorter {
     /// Says that the records pushed since the last call share rows of `bytes`; may spill.
     pub(crate) fn end_chunk(&mut self, bytes: usize) -> Result<()> {
         self.held_bytes += bytes;
-        if self.held_bytes >= self.memory_bytes { self.spill() } else { Ok(()) }
+        if self.held_bytes >= self.memory_bytes {
+            self.spill()
+        } else {
+            Ok(())
+        }
     }
 
     /// All records in order.
@@ -78,7 +88,10 @@ impl Sorter {
         let mut runs = Vec::new();
         for mut file in std::mem::take(&mut self.runs) {
             file.seek(SeekFrom::Start(0)).map_err(Error::Spill)?;
-            runs.push(Run { file: BufReader::with_capacity(64 << 10, file), piece: Vec::new().into_iter() });
+            runs.push(Run {
+                file: BufReader::with_capacity(64 << 10, file),
+                piece: Vec::new().into_iter(),
+            });
         }
         let mut heads = BinaryHeap::new();
         let mut records: Vec<Option<RecordRows>> = Vec::new();
@@ -152,10 +165,14 @@ impl Picks {
             chunks.push(Arc::clone(&record.rows));
             chunks.len() - 1
         });
-        self.sites.extend(record.sites.clone().map(|row| (chunk, row)));
-        self.genotypes.extend(record.genotypes.clone().map(|row| (chunk, row)));
-        self.formats.extend(record.formats.clone().map(|row| (chunk, row)));
-        self.alts.extend_from_slice(&record.rows.genotype_alts[record.genotypes.clone()]);
+        self.sites
+            .extend(record.sites.clone().map(|row| (chunk, row)));
+        self.genotypes
+            .extend(record.genotypes.clone().map(|row| (chunk, row)));
+        self.formats
+            .extend(record.formats.clone().map(|row| (chunk, row)));
+        self.alts
+            .extend_from_slice(&record.rows.genotype_alts[record.genotypes.clone()]);
     }
 
     fn rows(&self) -> Result<Rows> {
@@ -194,7 +211,13 @@ fn write_piece(held: &[Held], out: &mut impl Write) -> Result<()> {
     let rows = picks.rows()?;
     let alts = UInt16Array::from(picks.alts);
     let alts = RecordBatch::try_from_iter([("alt", Arc::new(alts) as _)])?;
-    for batch in [&records_batch(&ends)?, &rows.sites, &rows.genotypes, &rows.formats, &alts] {
+    for batch in [
+        &records_batch(&ends)?,
+        &rows.sites,
+        &rows.genotypes,
+        &rows.formats,
+        &alts,
+    ] {
         write_frame(batch, out)?;
     }
     Ok(())
@@ -209,7 +232,8 @@ fn records_batch(ends: &[(Key, RecordEnd)]) -> Result<RecordBatch> {
         Field::new("genotypes", DataType::UInt32, false),
         Field::new("formats", DataType::UInt32, false),
     ];
-    let ends_of = |f: fn(&RecordEnd) -> u32| UInt32Array::from_iter_values(ends.iter().map(|e| f(&e.1)));
+    let ends_of =
+        |f: fn(&RecordEnd) -> u32| UInt32Array::from_iter_values(ends.iter().map(|e| f(&e.1)));
     let columns: Vec<arrow_array::ArrayRef> = vec![
         Arc::new(UInt32Array::from_iter_values(ends.iter().map(|e| e.0.0))),
         Arc::new(UInt64Array::from_iter_values(ends.iter().map(|e| e.0.2))),
@@ -218,7 +242,10 @@ fn records_batch(ends: &[(Key, RecordEnd)]) -> Result<RecordBatch> {
         Arc::new(ends_of(|e| e.genotypes)),
         Arc::new(ends_of(|e| e.formats)),
     ];
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
 }
 
 fn write_frame(batch: &RecordBatch, out: &mut impl Write) -> Result<()> {
@@ -244,7 +271,9 @@ impl Run {
             if let Some(held) = self.piece.next() {
                 return Ok(Some(held));
             }
-            let Some(records) = read_frame(&mut self.file, true)? else { return Ok(None) };
+            let Some(records) = read_frame(&mut self.file, true)? else {
+                return Ok(None);
+            };
             self.piece = self.read_piece(&records)?.into_iter();
         }
     }
@@ -255,8 +284,18 @@ impl Run {
             frame.ok_or_else(|| Error::Internal("a spilled run is cut off".to_owned()))
         };
         let (sites, genotypes, formats, alts) = (table()?, table()?, table()?, table()?);
-        let genotype_alts = alts.column(0).as_primitive::<UInt16Type>().values().to_vec();
-        let rows = Arc::new(Rows { id: Rows::new_id(), sites, genotypes, genotype_alts, formats });
+        let genotype_alts = alts
+            .column(0)
+            .as_primitive::<UInt16Type>()
+            .values()
+            .to_vec();
+        let rows = Arc::new(Rows {
+            id: Rows::new_id(),
+            sites,
+            genotypes,
+            genotype_alts,
+            formats,
+        });
         let u32s = |i: usize| records.column(i).as_primitive::<UInt32Type>();
         let (ranks, ordinals) = (u32s(0), records.column(1).as_primitive::<UInt64Type>());
         let vcf_pos = records.column(2).as_primitive::<Int32Type>();
@@ -272,7 +311,10 @@ impl Run {
             };
             let rank = ranks.value(i);
             let record = RecordRows::between(rank, start, end, &rows);
-            held.push(Held { key: (rank, end.vcf_pos, ordinals.value(i)), record });
+            held.push(Held {
+                key: (rank, end.vcf_pos, ordinals.value(i)),
+                record,
+            });
             start = end;
         }
         Ok(held)
@@ -289,5 +331,7 @@ fn read_frame(file: &mut impl Read, may_end: bool) -> Result<Option<RecordBatch>
     file.read_exact(&mut bytes).map_err(Error::Spill)?;
     let mut stream = StreamReader::try_new(&bytes[..], None)?;
     let batch = stream.next().transpose()?;
-    Ok(Some(batch.unwrap_or_else(|| RecordBatch::new_empty(stream.schema()))))
+    Ok(Some(batch.unwrap_or_else(|| {
+        RecordBatch::new_empty(stream.schema())
+    })))
 }

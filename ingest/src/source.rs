@@ -55,7 +55,9 @@ pub(crate) async fn resolve(inputs: &[String]) -> Result<Vec<Source>> {
         }
     }
     if sources.is_empty() {
-        return Err(Error::Request("no input; name at least one file, URL or -".to_owned()));
+        return Err(Error::Request(
+            "no input; name at least one file, URL or -".to_owned(),
+        ));
     }
     Ok(sources)
 }
@@ -85,24 +87,44 @@ impl Source {
                 .await
                 .map_err(|e| Error::Internal(e.to_string()))?;
         }
-        let read = |e: &dyn std::fmt::Display| Error::Read { input: number, reason: e.to_string() };
+        let read = |e: &dyn std::fmt::Display| Error::Read {
+            input: number,
+            reason: e.to_string(),
+        };
         let location = Location::parse(text)?;
         let name = location.path.filename().unwrap_or("input").to_owned();
         if let Some(path) = location.local_path() {
             let meta = std::fs::metadata(&path).map_err(|e| read(&e))?;
             if meta.is_dir() {
                 let reason = "this is a directory; name its files, for example with dir/*.vcf.gz";
-                return Err(Error::Read { input: number, reason: reason.to_owned() });
+                return Err(Error::Read {
+                    input: number,
+                    reason: reason.to_owned(),
+                });
             }
             // A pipe has no size and cannot be read twice.
             if !meta.is_file() {
                 let mut file = File::open(&path).map_err(|e| read(&e))?;
                 return Self::spool_from(number, &mut file);
             }
-            return Ok(Self { number, name, size: meta.len(), place: Place::File(path) });
+            return Ok(Self {
+                number,
+                name,
+                size: meta.len(),
+                place: Place::File(path),
+            });
         }
-        let meta = location.store.head(&location.path).await.map_err(|e| read(&e))?;
-        Ok(Self { number, name, size: meta.size, place: Place::Object(location) })
+        let meta = location
+            .store
+            .head(&location.path)
+            .await
+            .map_err(|e| read(&e))?;
+        Ok(Self {
+            number,
+            name,
+            size: meta.size,
+            place: Place::Object(location),
+        })
     }
 
     fn spool(number: u32) -> Result<Self> {
@@ -111,16 +133,26 @@ impl Source {
 
     fn spool_from(number: u32, from: &mut dyn Read) -> Result<Self> {
         let mut file = tempfile::NamedTempFile::new().map_err(Error::Spill)?;
-        let size = io::copy(from, &mut file)
-            .map_err(|e| Error::Read { input: number, reason: e.to_string() })?;
+        let size = io::copy(from, &mut file).map_err(|e| Error::Read {
+            input: number,
+            reason: e.to_string(),
+        })?;
         file.flush().map_err(Error::Spill)?;
         let place = Place::Spool(file.into_temp_path());
-        Ok(Self { number, name: "-".to_owned(), size, place })
+        Ok(Self {
+            number,
+            name: "-".to_owned(),
+            size,
+            place,
+        })
     }
 
     /// Starts to read from the first byte. Blocking; `handle` drives an object store's requests.
     pub(crate) fn read(&self, handle: &tokio::runtime::Handle) -> Result<RawInput> {
-        let failed = |e: io::Error| Error::Read { input: self.number, reason: e.to_string() };
+        let failed = |e: io::Error| Error::Read {
+            input: self.number,
+            reason: e.to_string(),
+        };
         let reader: Box<dyn Read + Send> = match &self.place {
             Place::File(path) => Box::new(File::open(path).map_err(failed)?),
             Place::Spool(path) => Box::new(File::open(path).map_err(failed)?),
@@ -130,7 +162,11 @@ impl Source {
     }
 
     /// Digest of the whole input, read for this alone.
-    pub(crate) fn digest(&self, handle: &tokio::runtime::Handle, stop: &dyn Fn() -> bool) -> Result<String> {
+    pub(crate) fn digest(
+        &self,
+        handle: &tokio::runtime::Handle,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<String> {
         let mut input = self.read(handle)?;
         while !input.fill_more()? {
             if stop() {
@@ -168,7 +204,10 @@ impl ObjectReader {
                 }
             }
         });
-        Self { pieces, current: Bytes::new() }
+        Self {
+            pieces,
+            current: Bytes::new(),
+        }
     }
 }
 
@@ -224,11 +263,18 @@ impl RawInput {
         input.refill(64)?;
         if input.available().is_empty() {
             let reason = "the input is empty (0 bytes); a VCF has at least a header".to_owned();
-            return Err(Error::Format { input: number, reason });
+            return Err(Error::Format {
+                input: number,
+                reason,
+            });
         }
         let head = input.available().to_vec();
         if input.container() == Container::Plain {
-            input.digester = Digester::Checksums { list: Sha256::new(), open: crc32fast::Hasher::new(), len: 0 };
+            input.digester = Digester::Checksums {
+                list: Sha256::new(),
+                open: crc32fast::Hasher::new(),
+                len: 0,
+            };
             input.digester.update(&head);
         } else {
             input.digester = Digester::Whole(Sha256::new());
@@ -312,7 +358,12 @@ impl RawInput {
                 Ok(0) => self.eof = true,
                 Ok(n) => self.filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::Read { input: self.number, reason: e.to_string() }),
+                Err(e) => {
+                    return Err(Error::Read {
+                        input: self.number,
+                        reason: e.to_string(),
+                    });
+                }
             }
         }
         Ok(())
@@ -341,7 +392,11 @@ impl Read for RawInput {
 /// its instructions) would cost more than parsing; it guards against mistakes, not against forgery.
 enum Digester {
     Whole(Sha256),
-    Checksums { list: Sha256, open: crc32fast::Hasher, len: usize },
+    Checksums {
+        list: Sha256,
+        open: crc32fast::Hasher,
+        len: usize,
+    },
 }
 
 impl Digester {
@@ -366,7 +421,11 @@ impl Digester {
     fn finish(self) -> String {
         let (scheme, digest) = match self {
             Self::Whole(digest) => ("sha256", digest.finalize()),
-            Self::Checksums { mut list, open, len } => {
+            Self::Checksums {
+                mut list,
+                open,
+                len,
+            } => {
                 list.update(open.finalize().to_le_bytes());
                 list.update((len as u64).to_le_bytes());
                 ("sha256-crc32", list.finalize())

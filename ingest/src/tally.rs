@@ -70,7 +70,9 @@ impl CallClass {
     pub(crate) fn of_default(call: DefaultCall) -> Option<Self> {
         match call {
             DefaultCall::None => None,
-            DefaultCall::Unphased | DefaultCall::Phased | DefaultCall::Haploid => Some(Self::HomRef),
+            DefaultCall::Unphased | DefaultCall::Phased | DefaultCall::Haploid => {
+                Some(Self::HomRef)
+            }
             DefaultCall::Missing | DefaultCall::MissingPhased | DefaultCall::MissingHaploid => {
                 Some(Self::Missing)
             }
@@ -88,7 +90,9 @@ pub(crate) enum Substitution {
 
 impl Substitution {
     pub(crate) fn of(reference: &[u8], alternate: &[u8]) -> Self {
-        let ([r], [a]) = (reference, alternate) else { return Self::Other };
+        let ([r], [a]) = (reference, alternate) else {
+            return Self::Other;
+        };
         match (r.to_ascii_uppercase(), a.to_ascii_uppercase()) {
             (b'A', b'G') | (b'G', b'A') | (b'C', b'T') | (b'T', b'C') => Self::Transition,
             (b'A' | b'G', b'C' | b'T') | (b'C' | b'T', b'A' | b'G') => Self::Transversion,
@@ -133,7 +137,11 @@ pub(crate) struct SampleTotals {
 impl SampleCounts {
     pub(crate) fn new(n_samples: u32) -> Self {
         let n = n_samples as usize;
-        Self { base: [0; 4], classes: vec![[0; 4]; n], rest: vec![[0; 3]; n] }
+        Self {
+            base: [0; 4],
+            classes: vec![[0; 4]; n],
+            rest: vec![[0; 3]; n],
+        }
     }
 
     /// Adds one record. `alts[k]`: allele count and kind of substitution of ALT k + 1.
@@ -143,7 +151,9 @@ impl SampleCounts {
         calls: &[Noted],
         alts: impl Fn(u16) -> (i32, Substitution),
     ) {
-        let Some(base) = CallClass::of_default(default) else { return };
+        let Some(base) = CallClass::of_default(default) else {
+            return;
+        };
         self.base[base as usize] += 1;
         for call in calls {
             let sample = call.sample as usize;

@@ -32,7 +32,10 @@ pub(crate) struct Bad {
 
 impl Bad {
     pub(crate) fn new(rule: &'static str, message: impl Into<String>) -> Self {
-        Self { rule, message: message.into() }
+        Self {
+            rule,
+            message: message.into(),
+        }
     }
 }
 
@@ -87,8 +90,10 @@ impl<'a> Line<'a> {
         let mut rest = Some(line);
         for (found, column) in columns.iter_mut().enumerate() {
             let Some(text) = rest else {
-                let message = format!("the line has {found} columns, a record at least 8 \
-                                       separated by tabs");
+                let message = format!(
+                    "the line has {found} columns, a record at least 8 \
+                                       separated by tabs"
+                );
                 return Err(Bad::new("too_few_columns", message));
             };
             match memchr::memchr(b'\t', text) {
@@ -139,7 +144,10 @@ impl RecordParser {
     /// The line that the input ends with without a newline.
     pub(crate) fn last_line(&mut self, line: &[u8], out: &mut ChunkBuilder) {
         if self.layout.strict {
-            let bad = Bad::new("no_final_newline", "the last line has no newline; is the file cut off?");
+            let bad = Bad::new(
+                "no_final_newline",
+                "the last line has no newline; is the file cut off?",
+            );
             out.refuse(self.refusal(line, 0, bad));
             return;
         }
@@ -148,7 +156,13 @@ impl RecordParser {
     }
 
     /// Refuses a record that could not be turned into a line.
-    pub(crate) fn refuse(&self, rule: &'static str, message: String, number: u64, out: &mut ChunkBuilder) {
+    pub(crate) fn refuse(
+        &self,
+        rule: &'static str,
+        message: String,
+        number: u64,
+        out: &mut ChunkBuilder,
+    ) {
         out.refuse(self.refusal(b"", number, Bad::new(rule, message)));
     }
 
@@ -173,7 +187,10 @@ impl RecordParser {
 
     fn record(&mut self, line: &[u8], out: &mut ChunkBuilder) -> Result<(), Bad> {
         if line.starts_with(b"#") {
-            return Err(Bad::new("header_line_in_body", "a header line stands after the first record"));
+            return Err(Bad::new(
+                "header_line_in_body",
+                "a header line stands after the first record",
+            ));
         }
         let cut = Line::cut(line)?;
         let (format, samples) = self.sample_columns(&cut)?;
@@ -181,13 +198,15 @@ impl RecordParser {
         let n_alts = u16::try_from(fields.alts.len()).unwrap_or(u16::MAX);
         match (fields.format, samples) {
             (Some(format), Some(samples)) => {
-                self.genotypes.encode(format, samples, n_alts, &self.layout, &self.input)?;
+                self.genotypes
+                    .encode(format, samples, n_alts, &self.layout, &self.input)?;
             }
             _ => self.genotypes.encode_nothing(n_alts),
         }
         let layout = Arc::clone(&self.layout);
         let index = |key: &str| layout.info_index.get(key).copied();
-        self.info.parse(fields.info, &layout.info, index, fields.alts.len());
+        self.info
+            .parse(fields.info, &layout.info, index, fields.alts.len());
         let n_mismatches = self.counts.issues.len();
         let alleles = self.alleles(&fields);
         self.strict(&fields, n_mismatches)?;
@@ -198,14 +217,21 @@ impl RecordParser {
     }
 
     /// FORMAT and the text of the sample columns, as far as the header has them.
-    fn sample_columns<'a>(&self, line: &Line<'a>) -> Result<(Option<&'a str>, Option<&'a [u8]>), Bad> {
+    fn sample_columns<'a>(
+        &self,
+        line: &Line<'a>,
+    ) -> Result<(Option<&'a str>, Option<&'a [u8]>), Bad> {
         let wrong = |found: usize| {
             let n = self.input.n_samples;
             let message = format!("the record has {found} sample columns, the header {n}");
             Bad::new("sample_count", message)
         };
         let Some(rest) = line.rest else {
-            return if self.input.n_samples == 0 { Ok((None, None)) } else { Err(wrong(0)) };
+            return if self.input.n_samples == 0 {
+                Ok((None, None))
+            } else {
+                Err(wrong(0))
+            };
         };
         let (format, samples) = match memchr::memchr(b'\t', rest) {
             Some(tab) => (&rest[..tab], Some(&rest[tab + 1..])),
@@ -214,7 +240,10 @@ impl RecordParser {
         let format = utf8(format, "FORMAT")?;
         match (samples, self.input.n_samples) {
             (None, 0) if self.input.has_format || format.is_empty() => Ok((Some(format), None)),
-            (None, 0) => Err(Bad::new("too_many_columns", "the record has a FORMAT column, the header has none")),
+            (None, 0) => Err(Bad::new(
+                "too_many_columns",
+                "the record has a FORMAT column, the header has none",
+            )),
             (None, _) => Err(wrong(0)),
             (Some(samples), 0) => Err(wrong(1 + memchr::memchr_iter(b'\t', samples).count())),
             (Some(samples), _) => {
@@ -230,14 +259,30 @@ impl RecordParser {
         let integer = |range: Option<(usize, usize)>, i: usize| -> Option<i64> {
             let (from, to) = range?;
             let items: Vec<&str> = fields.info.get(from..to)?.split(',').collect();
-            items.get(i).or(items.last().filter(|_| items.len() == 1))?.parse().ok()
+            items
+                .get(i)
+                .or(items.last().filter(|_| items.len() == 1))?
+                .parse()
+                .ok()
         };
         let (end, svlen) = (self.info.end, self.info.svlen);
         let reference = fields.reference.as_bytes();
         if fields.alts.is_empty() {
-            let last = variant::end_pos(fields.pos, reference, b".", integer(svlen, 0), integer(end, 0));
+            let last = variant::end_pos(
+                fields.pos,
+                reference,
+                b".",
+                integer(svlen, 0),
+                integer(end, 0),
+            );
             let (pos, reference) = (fields.pos, Cow::Borrowed(reference));
-            return vec![Allele { pos, end_pos: last, reference, alternate: None, kind: VariantType::Ref }];
+            return vec![Allele {
+                pos,
+                end_pos: last,
+                reference,
+                alternate: None,
+                kind: VariantType::Ref,
+            }];
         }
         let genome = self.genome.as_ref().filter(|_| fields.pos > 0);
         let genome = genome.filter(|genome| {
@@ -253,13 +298,21 @@ impl RecordParser {
             let alt = alt.as_bytes();
             let genome = genome.map(|genome| genome as &dyn ReferenceBases);
             let short = match genome {
-                Some(genome) => variant::left_align(fields.contig, fields.pos, reference, alt, genome),
+                Some(genome) => {
+                    variant::left_align(fields.contig, fields.pos, reference, alt, genome)
+                }
                 None => variant::trim(fields.pos, reference, alt),
             };
             let (svlen, end) = (integer(svlen, i), integer(end, 0));
             Allele {
                 pos: short.pos,
-                end_pos: variant::end_pos(short.pos, &short.reference, &short.alternate, svlen, end),
+                end_pos: variant::end_pos(
+                    short.pos,
+                    &short.reference,
+                    &short.alternate,
+                    svlen,
+                    end,
+                ),
                 kind: variant::variant_type(&short.reference, &short.alternate),
                 reference: short.reference,
                 alternate: Some(short.alternate),
@@ -274,7 +327,10 @@ impl RecordParser {
             return Ok(());
         }
         let misfit = |kind: &str, key: &str, rule| {
-            Bad::new(rule, format!("{kind}/{key} does not fit its declared Number and Type"))
+            Bad::new(
+                rule,
+                format!("{kind}/{key} does not fit its declared Number and Type"),
+            )
         };
         if let Some((field, rule)) = self.info.issues.first() {
             return Err(misfit("INFO", &self.layout.info[*field].key, rule));
@@ -283,32 +339,47 @@ impl RecordParser {
             return Err(misfit("FORMAT", &self.layout.format[*field].key, rule));
         }
         if self.info.n_undeclared + self.genotypes.n_undeclared > 0 {
-            return Err(Bad::new("undeclared_key", "INFO or FORMAT has a key that the header does not declare"));
+            return Err(Bad::new(
+                "undeclared_key",
+                "INFO or FORMAT has a key that the header does not declare",
+            ));
         }
         if self.info.n_empty > 0 {
             return Err(Bad::new("empty_info_entry", "INFO has an empty entry"));
         }
         if self.counts.issues.len() > n_issues_before {
-            return Err(Bad::new("ref_mismatch", "REF does not match the reference sequence"));
+            return Err(Bad::new(
+                "ref_mismatch",
+                "REF does not match the reference sequence",
+            ));
         }
         if let Some(filter) = undeclared_filter(fields, &self.input) {
-            return Err(Bad::new("undeclared_filter", format!("FILTER {filter:?} is not declared")));
+            return Err(Bad::new(
+                "undeclared_filter",
+                format!("FILTER {filter:?} is not declared"),
+            ));
         }
         strict_alleles(fields)
     }
 
     fn count(&mut self, fields: &Fields<'_>, alleles: &[Allele<'_>]) {
         for (field, rule) in &self.info.issues {
-            self.counts.issue(format!("INFO/{}", self.layout.info[*field].key), rule, 1);
+            self.counts
+                .issue(format!("INFO/{}", self.layout.info[*field].key), rule, 1);
         }
         for (field, rule) in &self.genotypes.issues {
-            self.counts.issue(format!("FORMAT/{}", self.layout.format[*field].key), rule, 1);
+            self.counts.issue(
+                format!("FORMAT/{}", self.layout.format[*field].key),
+                rule,
+                1,
+            );
         }
         if !is_acgtn(fields.reference) {
             self.counts.issue("REF".to_owned(), "ambiguous_base", 1);
         }
         self.counts.repair(repair::EMPTY_INFO, self.info.n_empty);
-        self.counts.repair(repair::EMPTY_SAMPLE_VALUE, self.genotypes.n_empty);
+        self.counts
+            .repair(repair::EMPTY_SAMPLE_VALUE, self.genotypes.n_empty);
         if undeclared_filter(fields, &self.input).is_some() {
             self.counts.repair(repair::UNDECLARED_FILTER, 1);
         }
@@ -317,17 +388,19 @@ impl RecordParser {
             None => Substitution::Other,
         };
         let genotypes = &self.genotypes;
-        self.samples.record(genotypes.default, &genotypes.noted, |allele| {
-            let i = usize::from(allele - 1);
-            let ac = genotypes.counts.get(i).map_or(0, |counts| counts.ac);
-            (ac, alleles.get(i).map_or(Substitution::Other, substitution))
-        });
+        self.samples
+            .record(genotypes.default, &genotypes.noted, |allele| {
+                let i = usize::from(allele - 1);
+                let ac = genotypes.counts.get(i).map_or(0, |counts| counts.ac);
+                (ac, alleles.get(i).map_or(Substitution::Other, substitution))
+            });
     }
 }
 
 fn utf8<'a>(text: &'a [u8], column: &str) -> Result<&'a str, Bad> {
     std::str::from_utf8(text).map_err(|_| {
-        let message = format!("{column} holds bytes that are not UTF-8; convert the file (Latin-1?)");
+        let message =
+            format!("{column} holds bytes that are not UTF-8; convert the file (Latin-1?)");
         Bad::new("bad_utf8", message)
     })
 }
@@ -335,7 +408,10 @@ fn utf8<'a>(text: &'a [u8], column: &str) -> Result<&'a str, Bad> {
 fn fields<'a>(columns: &[&'a [u8]; 8], format: Option<&'a str>) -> Result<Fields<'a>, Bad> {
     let contig = utf8(columns[0], "CHROM")?;
     if contig.is_empty() || contig.contains(char::is_whitespace) {
-        return Err(Bad::new("bad_contig", "CHROM is empty or holds white space"));
+        return Err(Bad::new(
+            "bad_contig",
+            "CHROM is empty or holds white space",
+        ));
     }
     let reference = utf8(columns[3], "REF")?;
     if !is_plain_bases(reference.as_bytes()) {
@@ -378,7 +454,10 @@ fn alts(text: &str) -> Result<Vec<&str>, Bad> {
     }
     let alts: Vec<&str> = text.split(',').collect();
     if alts.len() > ALTS_MAX {
-        return Err(Bad::new("bad_alt", format!("{} ALT alleles; at most {ALTS_MAX}", alts.len())));
+        return Err(Bad::new(
+            "bad_alt",
+            format!("{} ALT alleles; at most {ALTS_MAX}", alts.len()),
+        ));
     }
     for alt in &alts {
         let is_allele = match AlleleKind::of(alt.as_bytes()) {
@@ -388,7 +467,10 @@ fn alts(text: &str) -> Result<Vec<&str>, Bad> {
             _ => true,
         };
         if !is_allele {
-            let message = format!("ALT {:?} is neither bases, *, <ID> nor a breakend", shown(alt));
+            let message = format!(
+                "ALT {:?} is neither bases, *, <ID> nor a breakend",
+                shown(alt)
+            );
             return Err(Bad::new("bad_alt", message));
         }
     }
@@ -412,13 +494,18 @@ fn undeclared_filter<'a>(fields: &Fields<'a>, input: &InputPlan) -> Option<&'a s
 }
 
 fn is_acgtn(bases: &str) -> bool {
-    bases.bytes().all(|b| matches!(b.to_ascii_uppercase(), b'A' | b'C' | b'G' | b'T' | b'N'))
+    bases
+        .bytes()
+        .all(|b| matches!(b.to_ascii_uppercase(), b'A' | b'C' | b'G' | b'T' | b'N'))
 }
 
 /// What only a strict reader minds in the fixed columns.
 fn strict_alleles(fields: &Fields<'_>) -> Result<(), Bad> {
     if !is_acgtn(fields.reference) {
-        return Err(Bad::new("ambiguous_base", "REF holds letters other than A, C, G, T and N"));
+        return Err(Bad::new(
+            "ambiguous_base",
+            "REF holds letters other than A, C, G, T and N",
+        ));
     }
     for (i, alt) in fields.alts.iter().enumerate() {
         let kind = AlleleKind::of(alt.as_bytes());
@@ -429,22 +516,36 @@ fn strict_alleles(fields: &Fields<'_>) -> Result<(), Bad> {
             _ => alt.contains(' '),
         };
         if is_wrong {
-            return Err(Bad::new("bad_alt", format!("ALT {:?} is not as the specification has it", shown(alt))));
+            return Err(Bad::new(
+                "bad_alt",
+                format!("ALT {:?} is not as the specification has it", shown(alt)),
+            ));
         }
         if fields.alts[..i].contains(alt) && kind == AlleleKind::Bases {
-            return Err(Bad::new("duplicate_alt", format!("ALT {:?} stands twice", shown(alt))));
+            return Err(Bad::new(
+                "duplicate_alt",
+                format!("ALT {:?} stands twice", shown(alt)),
+            ));
         }
         if kind == AlleleKind::Bases && alt.eq_ignore_ascii_case(fields.reference) {
             return Err(Bad::new("alt_is_ref", "ALT is the same as REF"));
         }
     }
-    if fields.id.is_some_and(|id| id.split(';').any(|i| i.is_empty() || i.contains(' '))) {
+    if fields
+        .id
+        .is_some_and(|id| id.split(';').any(|i| i.is_empty() || i.contains(' ')))
+    {
         return Err(Bad::new("bad_id", "ID has an empty or blank item"));
     }
     if let Some(filter) = fields.filter
-        && filter.split(';').any(|f| f.is_empty() || f == "0" || f.contains(' '))
+        && filter
+            .split(';')
+            .any(|f| f.is_empty() || f == "0" || f.contains(' '))
     {
-        return Err(Bad::new("bad_filter", format!("FILTER {:?} is not allowed", shown(filter))));
+        return Err(Bad::new(
+            "bad_filter",
+            format!("FILTER {:?} is not allowed", shown(filter)),
+        ));
     }
     Ok(())
 }

@@ -31,9 +31,16 @@ pub(crate) async fn write_all(
     while let Some(output) = outputs.recv().await {
         let writer = writers.entry(output.table).or_insert_with(|| {
             let id = TableId::new(dataset, output.table.name());
-            PartWriter::new(lake, &id, output.table.schema(layout), output.table.policy())
+            PartWriter::new(
+                lake,
+                &id,
+                output.table.schema(layout),
+                output.table.policy(),
+            )
         });
-        writer.write(output.pos_bin.as_deref(), &output.rows).await?;
+        writer
+            .write(output.pos_bin.as_deref(), &output.rows)
+            .await?;
         if output.ends_row_group {
             writer.end_row_group().await?;
         }
@@ -58,7 +65,13 @@ pub(crate) async fn write_table(
     let mut writer = PartWriter::new(lake, &id, rows.schema(), WritePolicy::plain());
     writer.write(None, rows).await?;
     let add = writer.finish().await?;
-    Ok(TableChange { id, schema: rows.schema(), partition_columns: Vec::new(), add, replace: false })
+    Ok(TableChange {
+        id,
+        schema: rows.schema(),
+        partition_columns: Vec::new(),
+        add,
+        replace: false,
+    })
 }
 
 impl Table {
@@ -98,7 +111,12 @@ impl Table {
 /// with or without rows; the quarantine only when a record was refused.
 pub(crate) fn changes(dataset: &str, layout: &Layout, mut written: Written) -> Vec<TableChange> {
     let mut changes = Vec::new();
-    for table in [Table::Site, Table::Genotype, Table::Format, Table::Quarantine] {
+    for table in [
+        Table::Site,
+        Table::Genotype,
+        Table::Format,
+        Table::Quarantine,
+    ] {
         let add = written.remove(&table).unwrap_or_default();
         if add.is_empty() && table == Table::Quarantine {
             continue;
@@ -117,6 +135,10 @@ pub(crate) fn changes(dataset: &str, layout: &Layout, mut written: Written) -> V
 
 /// An empty table of samples or headers, for a dataset whose inputs have none.
 pub(crate) fn empty(table: &str) -> RecordBatch {
-    let schema = if table == "samples" { samples_schema() } else { headers_schema() };
+    let schema = if table == "samples" {
+        samples_schema()
+    } else {
+        headers_schema()
+    };
     RecordBatch::new_empty(Arc::clone(&schema))
 }

@@ -78,8 +78,19 @@ impl Setup {
         let table = snapshot.table(&TableId::new("ds", table)).await.unwrap();
         let mut batches = Vec::new();
         for file in table.iter().flat_map(|t| &t.files) {
-            let bytes: Bytes = self.lake.store().get(&file.path).await.unwrap().bytes().await.unwrap();
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+            let bytes: Bytes = self
+                .lake
+                .store()
+                .get(&file.path)
+                .await
+                .unwrap()
+                .bytes()
+                .await
+                .unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+                .unwrap()
+                .build()
+                .unwrap();
             batches.extend(reader.map(Result::unwrap));
         }
         batches
@@ -87,8 +98,12 @@ impl Setup {
 
     /// Columns of a table as text, rows sorted by their text.
     async fn text(&self, table: &str, columns: &[&str]) -> Vec<String> {
-        let mut rows: Vec<String> =
-            self.table(table).await.iter().flat_map(|batch| texts(batch, columns)).collect();
+        let mut rows: Vec<String> = self
+            .table(table)
+            .await
+            .iter()
+            .flat_map(|batch| texts(batch, columns))
+            .collect();
         rows.sort();
         rows
     }
@@ -114,7 +129,14 @@ impl Setup {
     /// Every table as text, the whole content.
     async fn dump(&self) -> String {
         let mut out = String::new();
-        for table in ["site", "genotype", "format", "samples", "headers", "quarantine"] {
+        for table in [
+            "site",
+            "genotype",
+            "format",
+            "samples",
+            "headers",
+            "quarantine",
+        ] {
             for batch in self.table(table).await {
                 for row in texts(&batch, &[]) {
                     writeln!(out, "{table}\t{row}").unwrap();
@@ -133,12 +155,24 @@ fn texts(batch: &RecordBatch, columns: &[&str]) -> Vec<String> {
         .filter(|(_, f)| columns.is_empty() || columns.contains(&f.name().as_str()))
         .map(|(i, _)| i)
         .collect();
-    let place = |i: &usize| columns.iter().position(|c| c == batch.schema().field(*i).name());
+    let place = |i: &usize| {
+        columns
+            .iter()
+            .position(|c| c == batch.schema().field(*i).name())
+    };
     indices.sort_by_key(place);
-    let formats: Vec<_> =
-        indices.iter().map(|i| ArrayFormatter::try_new(batch.column(*i), &options).unwrap()).collect();
+    let formats: Vec<_> = indices
+        .iter()
+        .map(|i| ArrayFormatter::try_new(batch.column(*i), &options).unwrap())
+        .collect();
     (0..batch.num_rows())
-        .map(|row| formats.iter().map(|f| f.value(row).to_string()).collect::<Vec<_>>().join("|"))
+        .map(|row| {
+            formats
+                .iter()
+                .map(|f| f.value(row).to_string())
+                .collect::<Vec<_>>()
+                .join("|")
+        })
         .collect()
 }
 
@@ -147,13 +181,20 @@ fn number(batch: &RecordBatch, column: &str, row: usize) -> i64 {
 }
 
 fn long(batch: &RecordBatch, column: &str, row: usize) -> i64 {
-    batch.column_by_name(column).unwrap().as_primitive::<Int64Type>().value(row)
+    batch
+        .column_by_name(column)
+        .unwrap()
+        .as_primitive::<Int64Type>()
+        .value(row)
 }
 
 fn cell(batch: &RecordBatch, column: &str, row: usize) -> Option<String> {
     let array = batch.column_by_name(column)?;
     let options = FormatOptions::new();
-    let text = ArrayFormatter::try_new(array, &options).unwrap().value(row).to_string();
+    let text = ArrayFormatter::try_new(array, &options)
+        .unwrap()
+        .value(row)
+        .to_string();
     (!array.is_null(row)).then_some(text)
 }
 
@@ -168,7 +209,12 @@ fn list(batch: &RecordBatch, column: &str, row: usize, separator: &str) -> Strin
     values.join(separator)
 }
 
-fn line(site: &RecordBatch, row: usize, genotypes: &[RecordBatch], formats: &[RecordBatch]) -> String {
+fn line(
+    site: &RecordBatch,
+    row: usize,
+    genotypes: &[RecordBatch],
+    formats: &[RecordBatch],
+) -> String {
     let text = |column: &str| cell(site, column, row).unwrap_or_else(|| ".".to_owned());
     let mut line = [
         text("contig"),
@@ -181,9 +227,13 @@ fn line(site: &RecordBatch, row: usize, genotypes: &[RecordBatch], formats: &[Re
         text("info_order"),
     ]
     .join("\t");
-    let Some(keys) = cell(site, "format_keys", row) else { return line };
+    let Some(keys) = cell(site, "format_keys", row) else {
+        return line;
+    };
     write!(line, "\t{keys}").unwrap();
-    let Some(from) = cell(site, "block_from", row) else { return line };
+    let Some(from) = cell(site, "block_from", row) else {
+        return line;
+    };
     let from: i32 = from.parse().unwrap();
     let default = u8::try_from(number(site, "gt_default", row)).unwrap();
     let default = DefaultCall::from_u8(default).unwrap();
@@ -191,9 +241,16 @@ fn line(site: &RecordBatch, row: usize, genotypes: &[RecordBatch], formats: &[Re
     let record = long(site, "record", row);
     let blob = |tables: &[RecordBatch], id: &str, value: i64, column: &str| -> Option<Vec<u8>> {
         tables.iter().find_map(|batch| {
-            let ids = batch.column_by_name(id).unwrap().as_primitive::<Int64Type>();
-            let blocks = batch.column_by_name("block").unwrap().as_primitive::<Int32Type>();
-            let row = (0..batch.num_rows()).find(|r| ids.value(*r) == value && blocks.value(*r) == from)?;
+            let ids = batch
+                .column_by_name(id)
+                .unwrap()
+                .as_primitive::<Int64Type>();
+            let blocks = batch
+                .column_by_name("block")
+                .unwrap()
+                .as_primitive::<Int32Type>();
+            let row = (0..batch.num_rows())
+                .find(|r| ids.value(*r) == value && blocks.value(*r) == from)?;
             let blobs = batch.column_by_name(column)?.as_binary::<i32>();
             (!arrow_array::Array::is_null(blobs, row)).then(|| blobs.value(row).to_vec())
         })
@@ -201,7 +258,14 @@ fn line(site: &RecordBatch, row: usize, genotypes: &[RecordBatch], formats: &[Re
     let gt = blob(genotypes, "vid", vid, "gt");
     let arrays: Vec<Option<Vec<u8>>> = keys
         .split(':')
-        .map(|key| blob(formats, "record", record, &format!("fmt_{}", key.to_ascii_lowercase())))
+        .map(|key| {
+            blob(
+                formats,
+                "record",
+                record,
+                &format!("fmt_{}", key.to_ascii_lowercase()),
+            )
+        })
         .collect();
     for sample in 0..N_SAMPLES.with(std::cell::Cell::get) {
         let mut values = Vec::new();
@@ -261,7 +325,8 @@ fn bgzf(text: &[u8], block_bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let blocks = text.chunks(block_bytes).chain([&[][..]]);
     for block in blocks {
-        let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(6));
+        let mut deflate =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(6));
         deflate.write_all(block).unwrap();
         let data = deflate.finish().unwrap();
         let size = u16::try_from(data.len() + 25).unwrap();
@@ -280,6 +345,19 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
+#[tokio::test]
+async fn a_header_without_newline() {
+    let text = vcf(&["a"], &[]).trim_end().to_owned();
+    let report = Setup::new().load(&text).await.unwrap();
+    assert_eq!(report.repairs, [("no-final-newline".to_owned(), 1)]);
+    let strict = Setup {
+        strict: true,
+        ..Setup::new()
+    };
+    let error = strict.load(&text).await.unwrap_err().to_string();
+    assert!(error.contains("input 1, line 12"), "{error}");
+}
+
 const RECORDS: &[&str] = &[
     "chr1 100 rs1;x A G 50 PASS DP=10;AF=0.5;DB GT:DP:AD 0|1:10:5,5 0/0:8 ./.",
     "chr1 200 . AT A,ATT . q10 DP=7;AF=0.25,0.125 GT 1/2 0|2 0/0/1",
@@ -292,8 +370,14 @@ const RECORDS: &[&str] = &[
 #[tokio::test]
 async fn records_come_back_as_they_stood() {
     let setup = Setup::new();
-    let report = setup.load(&vcf(&["S1", "S2", "S3"], RECORDS)).await.unwrap();
-    assert_eq!((report.records_read, report.records_stored, report.rows), (6, 6, 8));
+    let report = setup
+        .load(&vcf(&["S1", "S2", "S3"], RECORDS))
+        .await
+        .unwrap();
+    assert_eq!(
+        (report.records_read, report.records_stored, report.rows),
+        (6, 6, 8)
+    );
     assert_eq!(report.batch, Some(0));
     assert_eq!(report.lake_version, Some(0));
     let expected = [
@@ -310,9 +394,26 @@ async fn records_come_back_as_they_stood() {
 #[tokio::test]
 async fn alleles_are_split_trimmed_and_counted() {
     let setup = Setup::new();
-    setup.load(&vcf(&["S1", "S2", "S3"], RECORDS)).await.unwrap();
-    let columns =
-        ["vid", "record", "pos", "ref", "alt", "alt_index", "variant_type", "ac", "an", "n_het", "n_hom_alt", "n_missing", "info_af", "info_db"];
+    setup
+        .load(&vcf(&["S1", "S2", "S3"], RECORDS))
+        .await
+        .unwrap();
+    let columns = [
+        "vid",
+        "record",
+        "pos",
+        "ref",
+        "alt",
+        "alt_index",
+        "variant_type",
+        "ac",
+        "an",
+        "n_het",
+        "n_hom_alt",
+        "n_missing",
+        "info_af",
+        "info_db",
+    ];
     assert_eq!(
         setup.text("site", &columns).await,
         [
@@ -336,14 +437,24 @@ async fn neither_chunks_nor_threads_nor_compression_matter() {
     let mut records = Vec::new();
     for i in 0..400 {
         let gt = ["0|0", "0|1", "1|1", "./.", "0/1", "1"];
-        let calls: Vec<&str> = (0..7).map(|s| gt[(i * 7 + s * s + i * i) % if i % 3 == 0 { 6 } else { 3 }]).collect();
+        let calls: Vec<&str> = (0..7)
+            .map(|s| gt[(i * 7 + s * s + i * i) % if i % 3 == 0 { 6 } else { 3 }])
+            .collect();
         let bad = if i % 97 == 5 { "x" } else { "" };
-        records.push(format!("chr1 {bad}{} . A C,G . . DP={i} GT {}", 10 + i / 2, calls.join(" ")));
+        records.push(format!(
+            "chr1 {bad}{} . A C,G . . DP={i} GT {}",
+            10 + i / 2,
+            calls.join(" ")
+        ));
     }
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let text = vcf(&["a", "b", "c", "d", "e", "f", "g"], &records);
     let dump = async |bytes: Vec<u8>, chunk_bytes, threads| {
-        let setup = Setup { chunk_bytes, threads, ..Setup::new() };
+        let setup = Setup {
+            chunk_bytes,
+            threads,
+            ..Setup::new()
+        };
         let input = setup.file("in.vcf", bytes);
         let report = setup.run(&[input]).await.unwrap();
         assert_eq!((report.records_read, report.records_quarantined), (400, 5));
@@ -351,24 +462,45 @@ async fn neither_chunks_nor_threads_nor_compression_matter() {
     };
     let whole = dump(text.clone().into_bytes(), CHUNK_BYTES, 1).await;
     for (chunk_bytes, threads) in [(1 << 10, 1), (1 << 10, 8), (17, 3), (1 << 14, 2)] {
-        assert_eq!(dump(text.clone().into_bytes(), chunk_bytes, threads).await, whole, "{chunk_bytes}");
-        assert_eq!(dump(bgzf(text.as_bytes(), 333), chunk_bytes, threads).await, whole, "{chunk_bytes}");
+        assert_eq!(
+            dump(text.clone().into_bytes(), chunk_bytes, threads).await,
+            whole,
+            "{chunk_bytes}"
+        );
+        assert_eq!(
+            dump(bgzf(text.as_bytes(), 333), chunk_bytes, threads).await,
+            whole,
+            "{chunk_bytes}"
+        );
     }
     assert_eq!(dump(gzip(text.as_bytes()), 1000, 2).await, whole);
     let (a, b) = text.as_bytes().split_at(text.len() / 2);
-    assert_eq!(dump([gzip(a), gzip(b)].concat(), 1000, 2).await, whole, "two gzip members");
+    assert_eq!(
+        dump([gzip(a), gzip(b)].concat(), 1000, 2).await,
+        whole,
+        "two gzip members"
+    );
 }
 
 #[tokio::test]
 async fn unsorted_records_give_the_same_tables() {
     let sorted: Vec<String> = (0..300)
-        .map(|i| format!("chr{} {} . A C . . DP={i} GT:DP 0|1:{i} 0|0:3", 1 + i / 200, 10 + i % 200))
+        .map(|i| {
+            format!(
+                "chr{} {} . A C . . DP={i} GT:DP 0|1:{i} 0|0:3",
+                1 + i / 200,
+                10 + i % 200
+            )
+        })
         .collect();
     let mut shuffled = sorted.clone();
     shuffled.reverse();
     shuffled.swap(3, 250);
     let load = async |records: &[String]| {
-        let setup = Setup { chunk_bytes: 700, ..Setup::new() };
+        let setup = Setup {
+            chunk_bytes: 700,
+            ..Setup::new()
+        };
         let records: Vec<&str> = records.iter().map(String::as_str).collect();
         let report = setup.load(&vcf(&["a", "b"], &records)).await.unwrap();
         let repaired = report.repairs.iter().any(|(rule, _)| rule == "unsorted");
@@ -395,12 +527,21 @@ fn a_sorter_that_spills_keeps_order_and_rows() {
         let mut builder = crate::encode::ChunkBuilder::new(Arc::clone(&layout));
         for i in 0..50 {
             let pos = (i * 37 + chunk * 11) % 50 + 1;
-            parser.line(format!("1\t{pos}\tr{chunk}_{i}\tA\tC\t.\t.\t.").as_bytes(), 0, &mut builder);
+            parser.line(
+                format!("1\t{pos}\tr{chunk}_{i}\tA\tC\t.\t.\t.").as_bytes(),
+                0,
+                &mut builder,
+            );
         }
         let parsed = builder.finish(50).unwrap();
         let mut start = crate::encode::RecordEnd::default();
         for end in &parsed.records {
-            sorter.push(crate::assemble::RecordRows::between(0, start, *end, &parsed.rows));
+            sorter.push(crate::assemble::RecordRows::between(
+                0,
+                start,
+                *end,
+                &parsed.rows,
+            ));
             start = *end;
         }
         sorter.end_chunk(100).unwrap();
@@ -409,7 +550,10 @@ fn a_sorter_that_spills_keeps_order_and_rows() {
     sorter
         .merge(|record| {
             let sites = &record.rows.sites;
-            let pos = sites.column_by_name("pos").unwrap().as_primitive::<Int32Type>();
+            let pos = sites
+                .column_by_name("pos")
+                .unwrap()
+                .as_primitive::<Int32Type>();
             assert_eq!(pos.value(record.sites.start), record.vcf_pos);
             seen.push(record.vcf_pos);
             Ok(())
@@ -429,10 +573,17 @@ async fn a_rerun_is_a_no_op() {
     assert_eq!(again.lake_version, first.lake_version);
     assert_eq!(again.inputs[0].digest, first.inputs[0].digest);
     let other = setup.file("b.vcf", vcf(&["b"], &["chr1 2 . A C . . . GT 0/1"]));
-    let error = setup.run(&[input, other.clone()]).await.unwrap_err().to_string();
+    let error = setup
+        .run(&[input, other.clone()])
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("input(s) 1 have landed"), "{error}");
     let second = setup.run(&[other.clone()]).await.unwrap();
-    assert_eq!((second.batch.is_some(), second.lake_version), (true, Some(1)));
+    assert_eq!(
+        (second.batch.is_some(), second.lake_version),
+        (true, Some(1))
+    );
     let third = setup.file("c.vcf", vcf(&["c"], &["chr1 3 . A C . . . GT 0/1"]));
     let copy = setup.file("d.vcf", std::fs::read(&third).unwrap());
     let error = setup.run(&[third, copy]).await.unwrap_err().to_string();
@@ -446,7 +597,10 @@ async fn refused_records_are_kept_with_their_rule() {
         ("too_few_columns", "chr1 5 . A C"),
         ("bad_position", "chr1 12x . A C . . . GT 0/0 0/0"),
         ("bad_position", "chr1 -1 . A C . . . GT 0/0 0/0"),
-        ("position_out_of_range", "chr1 2147483648 . A C . . . GT 0/0 0/0"),
+        (
+            "position_out_of_range",
+            "chr1 2147483648 . A C . . . GT 0/0 0/0",
+        ),
         ("bad_ref", "chr1 5 . A# C . . . GT 0/0 0/0"),
         ("bad_ref", "chr1 5 . . C . . . GT 0/0 0/0"),
         ("bad_alt", "chr1 5 . A C,,G . . . GT 0/0 0/0"),
@@ -455,13 +609,25 @@ async fn refused_records_are_kept_with_their_rule() {
         ("bad_qual", "chr1 5 . A C -100 . . GT 0/0 0/0"),
         ("bad_genotype", "chr1 5 . A C . . . GT 0/0 0/x"),
         ("bad_genotype", "chr1 5 . A C . . . GT 0/0 0/"),
-        ("genotype_allele_out_of_range", "chr1 5 . A C . . . GT 0/0 0/2"),
-        ("genotype_allele_out_of_range", "chr1 5 . A C . . . GT 0/0 0/12"),
+        (
+            "genotype_allele_out_of_range",
+            "chr1 5 . A C . . . GT 0/0 0/2",
+        ),
+        (
+            "genotype_allele_out_of_range",
+            "chr1 5 . A C . . . GT 0/0 0/12",
+        ),
         ("sample_count", "chr1 5 . A C . . . GT 0/0"),
         ("sample_count", "chr1 5 . A C . . . GT 0/0 0/0 0/0"),
-        ("duplicate_format_key", "chr1 5 . A C . . . GT:DP:GT 0/0 0/0"),
+        (
+            "duplicate_format_key",
+            "chr1 5 . A C . . . GT:DP:GT 0/0 0/0",
+        ),
         ("bad_format", "chr1 5 . A C . . . GT::DP 0/0 0/0"),
-        ("too_many_format_values", "chr1 5 . A C . . . GT:DP 0/0:1:2 0/0"),
+        (
+            "too_many_format_values",
+            "chr1 5 . A C . . . GT:DP 0/0:1:2 0/0",
+        ),
         ("too_many_format_values", "chr1 5 . A C . . . GT 0/0:1 0/0"),
     ];
     for (rule, record) in bad {
@@ -469,14 +635,26 @@ async fn refused_records_are_kept_with_their_rule() {
         let good = "chr1 4 . A C . . . GT 0/0 0/1";
         let text = vcf(&["a", "b"], &[good, record, good]);
         let report = setup.load(&text).await.unwrap();
-        assert_eq!((report.records_stored, report.records_quarantined), (2, 1), "{record}");
+        assert_eq!(
+            (report.records_stored, report.records_quarantined),
+            (2, 1),
+            "{record}"
+        );
         assert_eq!(report.quarantined, [(rule.to_owned(), 1)], "{record}");
-        let rows = setup.text("quarantine", &["line", "contig", "rule", "text"]).await;
+        let rows = setup
+            .text("quarantine", &["line", "contig", "rule", "text"])
+            .await;
         let kept = record.split_whitespace().collect::<Vec<_>>().join("\t");
         assert_eq!(rows, [format!("14|chr1|{rule}|{kept}")], "{record}");
-        let strict = Setup { strict: true, ..Setup::new() };
+        let strict = Setup {
+            strict: true,
+            ..Setup::new()
+        };
         let error = strict.load(&text).await.unwrap_err().to_string();
-        assert!(error.contains("input 1, line 14") && error.contains(rule), "{error}");
+        assert!(
+            error.contains("input 1, line 14") && error.contains(rule),
+            "{error}"
+        );
         assert_eq!(strict.version().await, None);
     }
 }
@@ -484,7 +662,11 @@ async fn refused_records_are_kept_with_their_rule() {
 #[tokio::test]
 async fn bytes_that_are_not_utf8_are_refused_and_kept() {
     let setup = Setup::new();
-    let mut bytes = vcf(&["a"], &["chr1 4 . A C . . . GT 0/1", "chr1 5 idX A C . . . GT 0/1"]).into_bytes();
+    let mut bytes = vcf(
+        &["a"],
+        &["chr1 4 . A C . . . GT 0/1", "chr1 5 idX A C . . . GT 0/1"],
+    )
+    .into_bytes();
     let at = bytes.iter().rposition(|b| *b == b'X').unwrap();
     bytes[at] = 0xe9;
     let input = setup.file("latin1.vcf", bytes);
@@ -495,8 +677,13 @@ async fn bytes_that_are_not_utf8_are_refused_and_kept() {
 #[tokio::test]
 async fn damage_leaves_the_lake_as_it_was() {
     let setup = Setup::new();
-    setup.load(&vcf(&["a"], &["chr1 1 . A C . . . GT 0/1"])).await.unwrap();
-    let records: Vec<String> = (1..2000).map(|i| format!("chr1 {i} . A C . . DP={} GT 0/1", i * 7919 % 1000)).collect();
+    setup
+        .load(&vcf(&["a"], &["chr1 1 . A C . . . GT 0/1"]))
+        .await
+        .unwrap();
+    let records: Vec<String> = (1..2000)
+        .map(|i| format!("chr1 {i} . A C . . DP={} GT 0/1", i * 7919 % 1000))
+        .collect();
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let text = vcf(&["b"], &records);
     let whole = bgzf(text.as_bytes(), 4000);
@@ -505,7 +692,11 @@ async fn damage_leaves_the_lake_as_it_was() {
     broken[middle] ^= 0x55;
     let gz = gzip(text.as_bytes());
     for (name, bytes, expected) in [
-        ("no end block", whole[..whole.len() - 28].to_vec(), "end-of-file block is missing"),
+        (
+            "no end block",
+            whole[..whole.len() - 28].to_vec(),
+            "end-of-file block is missing",
+        ),
         ("cut block", whole[..whole.len() - 100].to_vec(), "cut off"),
         ("broken", broken, "damaged"),
         ("cut gzip", gz[..gz.len() / 2].to_vec(), "cut off"),
@@ -515,14 +706,25 @@ async fn damage_leaves_the_lake_as_it_was() {
     ] {
         for chunk_bytes in [1 << 10, CHUNK_BYTES] {
             let input = setup.file("damaged", &bytes);
-            let error = setup.job(&[input]).run_with(chunk_bytes).await.unwrap_err().to_string();
-            assert!(error.contains("input 1") && error.contains(expected), "{name}: {error}");
+            let error = setup
+                .job(&[input])
+                .run_with(chunk_bytes)
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("input 1") && error.contains(expected),
+                "{name}: {error}"
+            );
             assert_eq!(setup.version().await, Some(0), "{name}");
         }
     }
     let cancelled = setup.job(&[setup.file("whole", &whole)]);
     cancelled.cancel.cancel();
-    assert!(matches!(cancelled.run().await.unwrap_err(), Error::Cancelled));
+    assert!(matches!(
+        cancelled.run().await.unwrap_err(),
+        Error::Cancelled
+    ));
     assert_eq!(setup.version().await, Some(0));
     setup.run(&[setup.file("whole", &whole)]).await.unwrap();
 }
@@ -530,11 +732,28 @@ async fn damage_leaves_the_lake_as_it_was() {
 #[tokio::test]
 async fn text_that_the_world_writes() {
     let setup = Setup::new();
-    let text = vcf(&["a"], &["chr1 1 . A C . . . GT 0/1", "chrUn 5 . A C . newf . GT 0/1"]);
+    let text = vcf(
+        &["a"],
+        &["chr1 1 . A C . . . GT 0/1", "chrUn 5 . A C . newf . GT 0/1"],
+    );
     let text = text.replace('\n', "\r\n").trim_end().to_owned();
     let report = setup.load(&format!("{text}\r\n\r\n")).await.unwrap();
-    let rules: Vec<&str> = report.repairs.iter().map(|(rule, _)| rule.as_str()).collect();
-    assert!(["crlf", "blank-line", "contig-undeclared", "undeclared-filter"].iter().all(|r| rules.contains(r)), "{rules:?}");
+    let rules: Vec<&str> = report
+        .repairs
+        .iter()
+        .map(|(rule, _)| rule.as_str())
+        .collect();
+    assert!(
+        [
+            "crlf",
+            "blank-line",
+            "contig-undeclared",
+            "undeclared-filter"
+        ]
+        .iter()
+        .all(|r| rules.contains(r)),
+        "{rules:?}"
+    );
     assert_eq!((report.records_read, report.records_stored), (2, 2));
     let last = Setup::new();
     let report = last.load(text.trim_end()).await.unwrap();
@@ -542,19 +761,40 @@ async fn text_that_the_world_writes() {
     assert!(report.repairs.contains(&("no-final-newline".to_owned(), 1)));
     let none = Setup::new();
     let report = none.load(&vcf(&["a", "b"], &[])).await.unwrap();
-    assert_eq!((report.records_read, report.rows, report.samples), (0, 0, 2));
-    assert_eq!(none.text("samples", &["sample_id", "index_in_block"]).await, ["a|0", "b|1"]);
+    assert_eq!(
+        (report.records_read, report.rows, report.samples),
+        (0, 0, 2)
+    );
+    assert_eq!(
+        none.text("samples", &["sample_id", "index_in_block"]).await,
+        ["a|0", "b|1"]
+    );
     assert_eq!(none.text("site", &["vid"]).await.len(), 0);
 }
 
 #[tokio::test]
 async fn undeclared_keys_become_columns_wherever_they_stand() {
     let setup = Setup::new();
-    let text = vcf(&["a"], &["chr1 1 . A C . . XX=a,b;NS=3 GT:ZZ 0/1:hello", "chr1 2 . A C . . YF GT 0/0"]);
+    let text = vcf(
+        &["a"],
+        &[
+            "chr1 1 . A C . . XX=a,b;NS=3 GT:ZZ 0/1:hello",
+            "chr1 2 . A C . . YF GT 0/0",
+        ],
+    );
     let report = setup.load(&text).await.unwrap();
-    assert!(report.repairs.contains(&("undeclared-key".to_owned(), 4)), "{:?}", report.repairs);
+    assert!(
+        report.repairs.contains(&("undeclared-key".to_owned(), 4)),
+        "{:?}",
+        report.repairs
+    );
     assert_eq!(
-        setup.text("site", &["pos", "info_xx", "info_ns", "info_yf", "info_raw"]).await,
+        setup
+            .text(
+                "site",
+                &["pos", "info_xx", "info_ns", "info_yf", "info_raw"]
+            )
+            .await,
         ["1|[a, b]|3|false|NULL", "2|NULL|NULL|true|NULL"]
     );
     assert_eq!(setup.text("format", &["vcf_pos"]).await, ["1"]);
@@ -581,7 +821,20 @@ async fn typed_issues_are_null_and_counted() {
         ]
     );
     assert_eq!(
-        setup.text("site", &["pos", "alt_index", "info_dp", "info_af", "info_db", "info_order", "info_raw"]).await,
+        setup
+            .text(
+                "site",
+                &[
+                    "pos",
+                    "alt_index",
+                    "info_dp",
+                    "info_af",
+                    "info_db",
+                    "info_order",
+                    "info_raw"
+                ]
+            )
+            .await,
         [
             "1|1|NULL|NULL|false|DP;AF|DP=ten;AF=0.5",
             "1|2|NULL|NULL|false|DP;AF|DP=ten;AF=0.5",
@@ -589,25 +842,68 @@ async fn typed_issues_are_null_and_counted() {
         ]
     );
     let lines = setup.lines().await;
-    assert!(lines[0].ends_with("GT:DP:AD\t0/1:5:1,2\t0/1:x:1,2,3"), "{}", lines[0]);
+    assert!(
+        lines[0].ends_with("GT:DP:AD\t0/1:5:1,2\t0/1:x:1,2,3"),
+        "{}",
+        lines[0]
+    );
 }
 
 #[tokio::test]
 async fn several_inputs_are_one_batch() {
     let setup = Setup::new();
     let inputs = [
-        setup.file("c2.vcf", vcf(&["a", "b"], &["chr2 7 . A C . . . GT 0/1 1/1"])),
-        setup.file("c1.vcf", vcf(&["a", "b"], &["chr1 9 . A C . . . GT 0/1 0/0"])),
+        setup.file(
+            "c2.vcf",
+            vcf(&["a", "b"], &["chr2 7 . A C . . . GT 0/1 1/1"]),
+        ),
+        setup.file(
+            "c1.vcf",
+            vcf(&["a", "b"], &["chr1 9 . A C . . . GT 0/1 0/0"]),
+        ),
         setup.file("other.vcf", vcf(&["c"], &["chr1 9 . A C . . . GT 1/1"])),
     ];
     let report = setup.run(&inputs).await.unwrap();
-    assert_eq!((report.samples, report.rows, report.inputs.len()), (3, 3, 3));
     assert_eq!(
-        setup.text("site", &["vid", "contig", "pos", "ac", "an", "source", "block_from", "block_to"]).await,
-        ["0|chr1|9|1|4|1|0|0", "1|chr1|9|2|2|2|1|1", "2|chr2|7|3|4|0|0|0"]
+        (report.samples, report.rows, report.inputs.len()),
+        (3, 3, 3)
     );
     assert_eq!(
-        setup.text("samples", &["sample_id", "block", "index_in_block", "n_het", "n_hom_alt", "n_singleton"]).await,
+        setup
+            .text(
+                "site",
+                &[
+                    "vid",
+                    "contig",
+                    "pos",
+                    "ac",
+                    "an",
+                    "source",
+                    "block_from",
+                    "block_to"
+                ]
+            )
+            .await,
+        [
+            "0|chr1|9|1|4|1|0|0",
+            "1|chr1|9|2|2|2|1|1",
+            "2|chr2|7|3|4|0|0|0"
+        ]
+    );
+    assert_eq!(
+        setup
+            .text(
+                "samples",
+                &[
+                    "sample_id",
+                    "block",
+                    "index_in_block",
+                    "n_het",
+                    "n_hom_alt",
+                    "n_singleton"
+                ]
+            )
+            .await,
         ["a|0|0|2|0|1", "b|0|1|0|1|0", "c|1|0|0|1|0"]
     );
     let second = setup.file("second.vcf", vcf(&["d"], &["chr1 3 . A C . . . GT 1/1"]));
@@ -631,8 +927,13 @@ async fn left_alignment_holds_rows_back() {
         "chr1 14 . G C . . . GT 0/1",
     ];
     let report = setup.load(&vcf(&["a"], &records)).await.unwrap();
-    assert_eq!(report.typed_issues, [("REF".to_owned(), "ref_mismatch".to_owned(), 1)]);
-    let rows = setup.text("site", &["vid", "pos", "ref", "alt", "vcf_pos"]).await;
+    assert_eq!(
+        report.typed_issues,
+        [("REF".to_owned(), "ref_mismatch".to_owned(), 1)]
+    );
+    let rows = setup
+        .text("site", &["vid", "pos", "ref", "alt", "vcf_pos"])
+        .await;
     assert_eq!(rows, ["0|3|GCA|G|9", "1|5|A|T|5", "2|14|G|C|14"]);
 }
 
@@ -645,11 +946,24 @@ async fn sample_counts() {
         "chr1 3 . A T,G . . . GT 1/2 0/0 0/.",
     ];
     setup.load(&vcf(&["a", "b", "c"], &records)).await.unwrap();
-    let columns =
-        ["sample_id", "n_called", "n_hom_ref", "n_het", "n_hom_alt", "n_missing", "n_singleton", "n_ts", "n_tv"];
+    let columns = [
+        "sample_id",
+        "n_called",
+        "n_hom_ref",
+        "n_het",
+        "n_hom_alt",
+        "n_missing",
+        "n_singleton",
+        "n_ts",
+        "n_tv",
+    ];
     assert_eq!(
         setup.text("samples", &columns).await,
-        ["a|3|0|2|1|0|3|2|2", "b|3|2|1|0|0|0|0|1", "c|1|1|0|0|2|0|0|0"]
+        [
+            "a|3|0|2|1|0|3|2|2",
+            "b|3|2|1|0|0|0|0|1",
+            "c|1|1|0|0|2|0|0|0"
+        ]
     );
 }
 
@@ -662,12 +976,17 @@ fn shared(path: &str) -> Option<PathBuf> {
 #[tokio::test]
 async fn bcf_and_vcf_of_the_same_data_give_the_same_lines() {
     for (a, b) in [("bio2zarr/vcf/sample.vcf.gz", "bio2zarr/vcf/sample.bcf")] {
-        let (Some(a), Some(b)) = (shared(a), shared(b)) else { return };
+        let (Some(a), Some(b)) = (shared(a), shared(b)) else {
+            return;
+        };
         let mut dumps = Vec::new();
         for path in [a, b] {
             let setup = Setup::new();
             N_SAMPLES.with(|n| n.set(3));
-            setup.run(&[path.to_str().unwrap().to_owned()]).await.unwrap();
+            setup
+                .run(&[path.to_str().unwrap().to_owned()])
+                .await
+                .unwrap();
             dumps.push(setup.lines().await);
         }
         assert_eq!(dumps[0], dumps[1]);

@@ -73,14 +73,20 @@ struct Keys {
 
 impl Keys {
     fn parse(text: &str, layout: &Layout) -> Result<Self, Bad> {
-        let mut keys = Self { text: text.to_owned(), ..Self::default() };
+        let mut keys = Self {
+            text: text.to_owned(),
+            ..Self::default()
+        };
         if text == "." {
             return Ok(keys);
         }
         let names: Vec<&str> = text.split(':').collect();
         for (i, name) in names.iter().enumerate() {
             if name.is_empty() {
-                return Err(Bad::new("bad_format", format!("FORMAT {text:?} has an empty key")));
+                return Err(Bad::new(
+                    "bad_format",
+                    format!("FORMAT {text:?} has an empty key"),
+                ));
             }
             if names[..i].contains(name) {
                 let message = format!("FORMAT has the key {name} twice");
@@ -134,7 +140,8 @@ impl Genotypes {
     fn clear(&mut self, n_alts: u16) {
         self.default = DefaultCall::None;
         self.counts.clear();
-        self.counts.resize(usize::from(n_alts.max(1)), AlleleCounts::default());
+        self.counts
+            .resize(usize::from(n_alts.max(1)), AlleleCounts::default());
         self.cells.clear();
         self.bytes.clear();
         self.format_cells.clear();
@@ -181,7 +188,9 @@ impl Genotypes {
         let (wide, rest) = bytes.as_chunks::<64>();
         for chunk in wide {
             let words = chunk.as_chunks::<8>().0;
-            let diff = words.iter().fold(0, |d, w| d | (u64::from_ne_bytes(*w) ^ pattern));
+            let diff = words
+                .iter()
+                .fold(0, |d, w| d | (u64::from_ne_bytes(*w) ^ pattern));
             if diff != 0 {
                 for (i, call) in (sample..).zip(chunk.as_chunks::<4>().0) {
                     if *call != lane && !self.fixed_call(i, first, *call, n_alts) {
@@ -211,14 +220,21 @@ impl Genotypes {
     #[inline]
     fn fixed_call(&mut self, sample: u32, first: u32, call: [u8; 4], n_alts: u16) -> bool {
         let [a, separator, b, tab] = call;
-        let (Some(a), Some(b)) = (digit(a), digit(b)) else { return false };
+        let (Some(a), Some(b)) = (digit(a), digit(b)) else {
+            return false;
+        };
         let in_range = |x: u16| x <= n_alts || x == MISSING;
         if tab != b'\t' || !matches!(separator, b'|' | b'/') || !in_range(a) || !in_range(b) {
             return false;
         }
         self.encoder.diploid(sample, a, b, separator == b'|');
         let class = Some(CallClass::of_pair(a, b));
-        self.noted.push(Noted { sample: first + sample, class, a, b });
+        self.noted.push(Noted {
+            sample: first + sample,
+            class,
+            a,
+            b,
+        });
         true
     }
 
@@ -230,7 +246,13 @@ impl Genotypes {
             *total += row.counts;
             if !row.is_default {
                 let (counts, to) = (row.counts, self.bytes.len());
-                self.cells.push(GenotypeCell { alt_index, block, counts, from, to });
+                self.cells.push(GenotypeCell {
+                    alt_index,
+                    block,
+                    counts,
+                    from,
+                    to,
+                });
             }
         }
     }
@@ -258,7 +280,8 @@ impl Genotypes {
     fn find_columns(&mut self, samples: &[u8], n_samples: u32) -> Result<(), Bad> {
         self.starts.clear();
         self.starts.push(0);
-        self.starts.extend(memchr::memchr_iter(b'\t', samples).map(|i| i + 1));
+        self.starts
+            .extend(memchr::memchr_iter(b'\t', samples).map(|i| i + 1));
         let found = self.starts.len();
         if found != n_samples as usize {
             let message = format!("the record has {found} sample columns, the header {n_samples}");
@@ -268,7 +291,13 @@ impl Genotypes {
         Ok(())
     }
 
-    fn encode_gt(&mut self, samples: &[u8], gt: usize, n_alts: u16, input: &InputPlan) -> Result<(), Bad> {
+    fn encode_gt(
+        &mut self,
+        samples: &[u8],
+        gt: usize,
+        n_alts: u16,
+        input: &InputPlan,
+    ) -> Result<(), Bad> {
         let starts = std::mem::take(&mut self.starts);
         let column = |i: usize| &samples[starts[i]..starts[i + 1] - 1];
         let n = input.n_samples as usize;
@@ -312,7 +341,12 @@ impl Genotypes {
                     None => self.encoder.haploid(sample, a),
                 }
                 let class = Some(CallClass::of_pair(a, b));
-                self.noted.push(Noted { sample: sample_number, class, a, b });
+                self.noted.push(Noted {
+                    sample: sample_number,
+                    class,
+                    a,
+                    b,
+                });
                 Ok(())
             }
             _ => self.long_call(sample, sample_number, text, n_alts),
@@ -334,7 +368,10 @@ impl Genotypes {
             return Err(Bad::new("genotype_allele_out_of_range", message));
         }
         self.encoder.call(sample, text).map_err(|e| {
-            Bad::new("bad_genotype", format!("GT {shown:?} in column {column}: {e}"))
+            Bad::new(
+                "bad_genotype",
+                format!("GT {shown:?} in column {column}: {e}"),
+            )
         })?;
         self.note(number, &genotype);
         Ok(())
@@ -343,7 +380,10 @@ impl Genotypes {
     fn note(&mut self, sample: u32, genotype: &Genotype) {
         let allele = |i: usize| genotype.alleles.get(i).map(|a| a.unwrap_or(MISSING));
         let first = allele(0).unwrap_or(MISSING);
-        let alike = genotype.alleles.iter().all(|a| a.unwrap_or(MISSING) == first);
+        let alike = genotype
+            .alleles
+            .iter()
+            .all(|a| a.unwrap_or(MISSING) == first);
         let class = if genotype.is_missing() {
             CallClass::Missing
         } else if alike && first == 0 {
@@ -360,9 +400,19 @@ impl Genotypes {
         let mut pairs = distinct.chunks(2);
         let pair = pairs.next().unwrap_or(&[]);
         let at = |pair: &[u16], i: usize| pair.get(i).copied().unwrap_or(MISSING);
-        self.noted.push(Noted { sample, class: Some(class), a: at(pair, 0), b: at(pair, 1) });
+        self.noted.push(Noted {
+            sample,
+            class: Some(class),
+            a: at(pair, 0),
+            b: at(pair, 1),
+        });
         for pair in pairs {
-            self.noted.push(Noted { sample, class: None, a: at(pair, 0), b: at(pair, 1) });
+            self.noted.push(Noted {
+                sample,
+                class: None,
+                a: at(pair, 0),
+                b: at(pair, 1),
+            });
         }
     }
 
@@ -375,7 +425,12 @@ impl Genotypes {
     ) -> Result<(), Bad> {
         let starts = std::mem::take(&mut self.starts);
         let keys = std::mem::take(&mut self.keys);
-        let rows = Rows { samples, starts: &starts, keys: &keys, n_alts };
+        let rows = Rows {
+            samples,
+            starts: &starts,
+            keys: &keys,
+            n_alts,
+        };
         let mut first = 0;
         let mut outcome = Ok(());
         for (k, block) in input.blocks.iter().enumerate() {
@@ -399,7 +454,8 @@ impl Genotypes {
     ) -> Result<(), Bad> {
         let n_keys = rows.keys.columns.len();
         let n_samples = u32::try_from(samples.len()).unwrap_or(u32::MAX);
-        self.arrays.resize_with(n_keys.max(self.arrays.len()), ArrayEncoder::new);
+        self.arrays
+            .resize_with(n_keys.max(self.arrays.len()), ArrayEncoder::new);
         let mut as_text = vec![false; n_keys];
         for (encoder, column) in self.arrays.iter_mut().zip(&rows.keys.columns) {
             if let Some(column) = column {
@@ -409,10 +465,16 @@ impl Genotypes {
         for (i, sample) in (0..n_samples).zip(samples.clone()) {
             let mut fields = 0;
             let text = rows.column(sample);
-            let ploidy = rows.keys.gt.and_then(|gt| subfield(text, gt)).and_then(ploidy);
+            let ploidy = rows
+                .keys
+                .gt
+                .and_then(|gt| subfield(text, gt))
+                .and_then(ploidy);
             for (key, value) in text.split(|b| *b == b':').enumerate() {
                 fields = key + 1;
-                let Some(Some(column)) = rows.keys.columns.get(key) else { continue };
+                let Some(Some(column)) = rows.keys.columns.get(key) else {
+                    continue;
+                };
                 if value.is_empty() {
                     self.n_empty += u64::from(text.contains(&b':') || n_keys > 1);
                     continue;
@@ -447,7 +509,12 @@ impl Genotypes {
             let from = self.format_bytes.len();
             if self.arrays[key].finish(&mut self.format_bytes) {
                 let to = self.format_bytes.len();
-                self.format_cells.push(FormatCell { block, column, from, to });
+                self.format_cells.push(FormatCell {
+                    block,
+                    column,
+                    from,
+                    to,
+                });
             }
         }
         Ok(())
@@ -502,7 +569,11 @@ fn default_call<'a>(n: usize, call: impl Fn(usize) -> Option<&'a [u8]>) -> Defau
     let mut best = DefaultCall::None;
     let last = n.saturating_sub(1);
     for probe in 0..PROBES.min(n) {
-        let i = if n <= PROBES { probe } else { probe * last / (PROBES - 1) };
+        let i = if n <= PROBES {
+            probe
+        } else {
+            probe * last / (PROBES - 1)
+        };
         if let Some(found) = call(i).and_then(DefaultCall::of_text) {
             votes[found as usize] += 1;
             if votes[found as usize] > votes[best as usize] {
@@ -510,7 +581,11 @@ fn default_call<'a>(n: usize, call: impl Fn(usize) -> Option<&'a [u8]>) -> Defau
             }
         }
     }
-    if best == DefaultCall::None { fallback_default(call(0)) } else { best }
+    if best == DefaultCall::None {
+        fallback_default(call(0))
+    } else {
+        best
+    }
 }
 
 /// No probe is reference or missing: the reference call of the same shape as the first one.
@@ -531,7 +606,11 @@ fn kind_of(field: &FieldDef) -> ArrayKind {
 }
 
 fn misfit(field: &FieldDef) -> &'static str {
-    if field.ty == FieldType::Integer { rule::NOT_INTEGER } else { rule::NOT_FLOAT }
+    if field.ty == FieldType::Integer {
+        rule::NOT_INTEGER
+    } else {
+        rule::NOT_FLOAT
+    }
 }
 
 /// Alleles of a genotype text; `None` for `.`, whose ploidy is open.
@@ -539,12 +618,20 @@ fn ploidy(gt: &[u8]) -> Option<usize> {
     if gt == b"." {
         return None;
     }
-    let gt = gt.strip_prefix(b"/").or(gt.strip_prefix(b"|")).unwrap_or(gt);
+    let gt = gt
+        .strip_prefix(b"/")
+        .or(gt.strip_prefix(b"|"))
+        .unwrap_or(gt);
     Some(1 + gt.iter().filter(|b| matches!(b, b'/' | b'|')).count())
 }
 
 /// Whether a value has as many items as its Number asks for, and a character is one character.
-fn fits(field: &FieldDef, value: &[u8], n_alts: u16, ploidy: Option<usize>) -> Result<(), &'static str> {
+fn fits(
+    field: &FieldDef,
+    value: &[u8],
+    n_alts: u16,
+    ploidy: Option<usize>,
+) -> Result<(), &'static str> {
     let is_short_text = field.ty == FieldType::Character && field.number == Number::Count(1);
     if is_short_text && std::str::from_utf8(value).map_or(0, |t| t.chars().count()) != 1 {
         return Err(rule::NOT_CHARACTER);
@@ -557,7 +644,11 @@ fn fits(field: &FieldDef, value: &[u8], n_alts: u16, ploidy: Option<usize>) -> R
         Number::G => return fits_genotypes(value, n_alts, ploidy),
         _ => return Ok(()),
     };
-    if n_items(value) == expected { Ok(()) } else { Err(rule::NUMBER) }
+    if n_items(value) == expected {
+        Ok(())
+    } else {
+        Err(rule::NUMBER)
+    }
 }
 
 fn fits_genotypes(value: &[u8], n_alts: usize, ploidy: Option<usize>) -> Result<(), &'static str> {
@@ -588,7 +679,10 @@ mod tests {
     use crate::plan::BlockPlan;
 
     fn input(blocks: &[u32]) -> InputPlan {
-        let plan = |(block, n_samples): (i32, &u32)| BlockPlan { block, n_samples: *n_samples };
+        let plan = |(block, n_samples): (i32, &u32)| BlockPlan {
+            block,
+            n_samples: *n_samples,
+        };
         InputPlan {
             source: 0,
             n_samples: blocks.iter().sum(),
@@ -604,8 +698,16 @@ mod tests {
 
     /// Everything of a record but the scratch.
     fn outcome(g: &Genotypes) -> String {
-        let cells: Vec<_> = g.cells.iter().map(|c| (c.alt_index, c.block, c.counts, &g.bytes[c.from..c.to])).collect();
-        let noted: Vec<_> = g.noted.iter().map(|n| (n.sample, n.class, n.a, n.b)).collect();
+        let cells: Vec<_> = g
+            .cells
+            .iter()
+            .map(|c| (c.alt_index, c.block, c.counts, &g.bytes[c.from..c.to]))
+            .collect();
+        let noted: Vec<_> = g
+            .noted
+            .iter()
+            .map(|n| (n.sample, n.class, n.a, n.b))
+            .collect();
         format!("{:?} {:?} {cells:?} {noted:?}", g.default, g.counts)
     }
 
@@ -663,7 +765,14 @@ mod tests {
 
     #[test]
     fn number_of_genotypes() {
-        for (n_alts, ploidy, n) in [(0, 2, 1), (1, 1, 2), (1, 2, 3), (2, 2, 6), (1, 3, 4), (2, 3, 10)] {
+        for (n_alts, ploidy, n) in [
+            (0, 2, 1),
+            (1, 1, 2),
+            (1, 2, 3),
+            (2, 2, 6),
+            (1, 3, 4),
+            (2, 3, 10),
+        ] {
             assert_eq!(n_genotypes(n_alts, ploidy), n);
         }
     }

@@ -184,7 +184,11 @@ impl Info {
         n_alts: usize,
     ) -> Result<Slot, Option<&'static str>> {
         let Some((at, text)) = value else {
-            return if field.ty == FieldType::Flag { Ok(Slot::Set) } else { Err(Some(rule::NO_VALUE)) };
+            return if field.ty == FieldType::Flag {
+                Ok(Slot::Set)
+            } else {
+                Err(Some(rule::NO_VALUE))
+            };
         };
         if field.ty == FieldType::Flag {
             return Err(Some(rule::FLAG_VALUE));
@@ -196,7 +200,9 @@ impl Info {
             return Ok(Slot::Missing);
         }
         let slot = self.values(field, at, text)?;
-        let Slot::Values(from, to) = slot else { return Ok(slot) };
+        let Slot::Values(from, to) = slot else {
+            return Ok(slot);
+        };
         if expected_values(field.number, n_alts).is_some_and(|n| n != to - from) {
             return Err(Some(rule::NUMBER));
         }
@@ -207,7 +213,12 @@ impl Info {
         Ok(slot)
     }
 
-    fn values(&mut self, field: &FieldDef, at: usize, text: &str) -> Result<Slot, Option<&'static str>> {
+    fn values(
+        &mut self,
+        field: &FieldDef,
+        at: usize,
+        text: &str,
+    ) -> Result<Slot, Option<&'static str>> {
         match field.ty {
             FieldType::Integer => {
                 let from = self.integers.len();
@@ -233,7 +244,8 @@ impl Info {
                 let mut at = at;
                 for item in text.split(',') {
                     check_text(field, item)?;
-                    self.texts.push((item != ".").then_some((at, at + item.len())));
+                    self.texts
+                        .push((item != ".").then_some((at, at + item.len())));
                     at += item.len() + 1;
                 }
                 Ok(Slot::Values(from, self.texts.len()))
@@ -273,7 +285,10 @@ fn check_text(field: &FieldDef, item: &str) -> Result<(), Option<&'static str>> 
 
 /// Keys of the specification whose values count something.
 fn is_count(key: &str) -> bool {
-    matches!(key, "AC" | "AN" | "AD" | "ADF" | "ADR" | "DP" | "END" | "MQ0" | "NS")
+    matches!(
+        key,
+        "AC" | "AN" | "AD" | "ADF" | "ADR" | "DP" | "END" | "MQ0" | "NS"
+    )
 }
 
 /// `(<length><operation>)+` as SAM has it.
@@ -282,7 +297,9 @@ fn is_cigar(text: &str) -> bool {
     for byte in text.bytes() {
         match byte {
             b'0'..=b'9' => digits += 1,
-            b'M' | b'I' | b'D' | b'N' | b'S' | b'H' | b'P' | b'=' | b'X' if digits > 0 => digits = 0,
+            b'M' | b'I' | b'D' | b'N' | b'S' | b'H' | b'P' | b'=' | b'X' if digits > 0 => {
+                digits = 0
+            }
             _ => return false,
         }
     }
@@ -349,7 +366,12 @@ mod tests {
     fn parse(text: &str, n_alts: usize) -> Info {
         let fields = fields();
         let mut info = Info::default();
-        info.parse(text, &fields, |key| fields.iter().position(|f| f.key == key), n_alts);
+        info.parse(
+            text,
+            &fields,
+            |key| fields.iter().position(|f| f.key == key),
+            n_alts,
+        );
         info
     }
 
@@ -358,7 +380,12 @@ mod tests {
         for (text, n_alts, raw, rule) in [
             ("DP=5;AF=0.5;DB", 1, "", None),
             ("DP=5x", 1, "DP=5x", Some(rule::NOT_INTEGER)),
-            ("DP=99999999999", 1, "DP=99999999999", Some(rule::INTEGER_RANGE)),
+            (
+                "DP=99999999999",
+                1,
+                "DP=99999999999",
+                Some(rule::INTEGER_RANGE),
+            ),
             ("DP=-1", 1, "DP=-1", Some(rule::NEGATIVE)),
             ("DP=1,2", 1, "DP=1,2", Some(rule::NUMBER)),
             ("DP", 1, "DP", Some(rule::NO_VALUE)),
@@ -371,7 +398,12 @@ mod tests {
             ("AF=0e-60", 1, "", None),
             ("AD=1,2", 1, "", None),
             ("DP=1;TX=a;DP=2", 1, "DP=1;DP=2", Some(rule::DUPLICATE)),
-            ("AF=x;DP=1;NEW=3;DP=2", 1, "AF=x;DP=1;NEW=3;DP=2", Some(rule::NOT_FLOAT)),
+            (
+                "AF=x;DP=1;NEW=3;DP=2",
+                1,
+                "AF=x;DP=1;NEW=3;DP=2",
+                Some(rule::NOT_FLOAT),
+            ),
         ] {
             let info = parse(text, n_alts);
             assert_eq!(info.raw, raw, "{text}");
