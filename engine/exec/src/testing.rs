@@ -18,7 +18,7 @@ use genokura_core::schema::{
     genotype_schema, headers_schema, samples_schema, site_schema,
 };
 use genokura_storage::{
-    Batch, Block, CommitOutcome, Contig, DatasetState, InputRecord, Lake, LakeChange, NewFile,
+    Batch, Block, CommitOutcome, Contig, InputRecord, Lake, LakeChange, NewFile,
     PartWriter, TableChange, TableId, WritePolicy,
 };
 use serde_json::json;
