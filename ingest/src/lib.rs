@@ -7,6 +7,8 @@ mod assemble;
 pub mod bcf;
 mod encode;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod header;
 mod inflate;
 pub mod job;

@@ -86,13 +86,10 @@ impl Checker {
     fn filter(&mut self, value: &Value) {
         self.require_id("FILTER", value);
         self.description("FILTER", value, false);
-        if let Some(id) = value.get("ID") {
-            if id == "0" || id.contains([' ', ';', ',']) {
-                self.refuse(
-                    "filter-name",
-                    format!("FILTER ID {id:?} may not be 0 nor hold space, comma or semicolon"),
-                );
-            }
+        let is_bad = |id: &&str| *id == "0" || id.contains([' ', ';', ',']);
+        if let Some(id) = value.get("ID").filter(is_bad) {
+            let message = format!("FILTER ID {id:?} may not be 0 nor hold space, comma or semicolon");
+            self.refuse("filter-name", message);
         }
     }
 
@@ -111,13 +108,8 @@ impl Checker {
             );
             self.refuse("alt-prefix", message);
         }
-        if let Some(number) = value.get("Number") {
-            if Number::parse(number).is_none() {
-                self.refuse(
-                    "alt-number",
-                    format!("ALT {id:?}: VCF has no Number {number:?}"),
-                );
-            }
+        if let Some(number) = value.get("Number").filter(|number| Number::parse(number).is_none()) {
+            self.refuse("alt-number", format!("ALT {id:?}: VCF has no Number {number:?}"));
         }
     }
 

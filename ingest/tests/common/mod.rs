@@ -92,6 +92,6 @@ pub async fn read_table(lake: &Lake, id: &TableId) -> RecordBatch {
     }
     match batches.first() {
         Some(first) => concat_batches(&first.schema(), &batches).unwrap(),
-        None => RecordBatch::new_empty(table.schema.clone()),
+        None => RecordBatch::new_empty(std::sync::Arc::clone(&table.schema)),
     }
 }

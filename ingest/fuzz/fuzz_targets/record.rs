@@ -1,0 +1,6 @@
+//! Fuzz target: any bytes read as a VCF record line end without panic.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = genokura_ingest::fuzz::record(bytes);
+});
