@@ -59,10 +59,14 @@ fn parse(sql: &str) -> Result<Statement, String> {
 }
 
 fn run(model: &CatalogModel, sql: &str) -> Result<CatalogResult, String> {
-    let statement = parse(sql)?;
-    if !is_catalog_query(&statement, &session().search_path, model) {
+    if !is_catalog_query(&parse(sql)?, &session().search_path, model) {
         return Err("not routed to the catalog".to_owned());
     }
+    evaluate(model, sql)
+}
+
+fn evaluate(model: &CatalogModel, sql: &str) -> Result<CatalogResult, String> {
+    let statement = parse(sql)?;
     let described = describe(model, &session(), &statement, &[]).map_err(|e| format!("{} {}", e.sqlstate, e.message))?;
     let result = execute(model, &session(), &statement, &[]).map_err(|e| format!("{} {}", e.sqlstate, e.message))?;
     assert_eq!(described.columns, result.columns, "describe and execute disagree on {sql}");
@@ -133,7 +137,7 @@ async fn expressions_have_postgresql_s_values_names_and_types() {
     let mut wrong = Vec::new();
     for sql in statements("expressions.sql") {
         let expected = ask(&client, &sql).await;
-        let actual = run(&model, &sql).map(|r| (r.columns.iter().map(|c| (c.name.clone(), c.type_oid)).collect::<Vec<_>>(), texts(&r)));
+        let actual = evaluate(&model, &sql).map(|r| (r.columns.iter().map(|c| (c.name.clone(), c.type_oid)).collect::<Vec<_>>(), texts(&r)));
         let same = match (&expected, &actual) {
             (Ok(e), Ok(a)) => e == a,
             // Errors agree when their SQLSTATE does.
@@ -160,7 +164,9 @@ async fn client_queries_run_and_have_postgresql_s_columns() {
             (Ok(e), Ok(a)) => {
                 let e: Vec<(String, u32)> = e.columns().iter().map(|c| (c.name().to_owned(), c.type_().oid())).collect();
                 let a: Vec<(String, u32)> = a.columns.iter().map(|c| (c.name.clone(), c.type_oid)).collect();
-                if e != a {
+                // Release 16 made these smallint.
+                let widened: Vec<(String, u32)> = a.iter().map(|(n, t)| (n.clone(), if matches!(n.as_str(), "attstattarget" | "attndims" | "attinhcount") { oid::INT4 } else { *t })).collect();
+                if e != a && e != widened {
                     wrong.push(format!("{sql}\n  postgresql {e:?}\n  genokura   {a:?}"));
                 }
             }

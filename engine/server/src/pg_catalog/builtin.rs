@@ -249,7 +249,8 @@ fn load_functions() -> Vec<Function> {
             arguments: oids(f[10]),
             all_arguments: oids(f[11]),
             modes: f[12].to_owned(),
-            names: f[13].split(' ').filter(|n| !n.is_empty()).map(str::to_owned).collect(),
+            // An argument without a name has an empty one.
+            names: if f[13].is_empty() { Vec::new() } else { f[13].split(' ').map(str::to_owned).collect() },
             description: None,
         })
         .collect()

@@ -20,7 +20,9 @@ pub(crate) type Row = Arc<[Value]>;
 type Tuple = Vec<Option<Row>>;
 
 /// Most rows one statement may touch in its joins: some seconds of work.
-const MAX_STEPS: u64 = 50_000_000;
+const MAX_STEPS: u64 = 20_000_000;
+/// What one round of a recursive CTE counts for: two hundred thousand rounds at most.
+const ROUND_STEPS: u64 = 100;
 
 struct Memo {
     rows: Vec<Row>,
@@ -189,6 +191,7 @@ impl<'a> Cx<'a> {
         let mut rows = Vec::new();
         while !working.is_empty() {
             rows.extend(working.iter().map(Arc::clone));
+            self.steps.set(self.steps.get() + ROUND_STEPS);
             for _ in &working {
                 self.step()?;
             }

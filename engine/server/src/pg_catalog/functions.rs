@@ -178,7 +178,7 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
         ("floor", _) => Value::Float(float(0).floor()),
         ("ceil" | "ceiling", Some(Value::Numeric(n))) => numeric(n.negate().floor())?.as_negated(),
         ("ceil" | "ceiling", _) => Value::Float(float(0).ceil()),
-        ("sqrt", Some(Value::Numeric(n))) => numeric(Numeric::from_f64(n.to_f64().sqrt()))?,
+        ("sqrt", Some(Value::Numeric(n))) => numeric(n.square_root())?,
         ("sqrt", _) => Value::Float(float(0).sqrt()),
         ("ln", Some(Value::Float(f))) => Value::Float(f.ln()),
         ("exp", Some(Value::Float(f))) => Value::Float(f.exp()),

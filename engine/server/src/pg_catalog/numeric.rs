@@ -113,6 +113,14 @@ impl Numeric {
         (weight, group)
     }
 
+    /// The square root with at least 16 significant digits; `None` of a negative number.
+    pub(crate) fn square_root(self) -> Option<Self> {
+        let weight = self.leading_group().0;
+        let scale = u32::try_from(16 - (weight * 2 + 1)).unwrap_or(0).max(self.scale);
+        let radicand = u128::try_from(self.units).ok()?.checked_mul(10u128.checked_pow((2 * scale).checked_sub(self.scale)?)?)?;
+        Some(Self { units: i128::try_from(radicand.isqrt()).ok()?, scale })
+    }
+
     pub(crate) fn remainder(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         Some(Self { units: self.rescaled(scale)?.checked_rem(other.rescaled(scale)?)?, scale })

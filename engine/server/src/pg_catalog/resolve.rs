@@ -28,6 +28,11 @@ fn is_composite(ty: u32) -> bool {
     ty == oid::RECORD || builtin().type_of(ty).is_none()
 }
 
+/// int2vector and oidvector are not: nothing becomes them by itself.
+fn is_true_array(ty: u32) -> bool {
+    !matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR)
+}
+
 /// Whether an argument type is polymorphic.
 pub(crate) fn is_polymorphic(ty: u32) -> bool {
     matches!(ty, oid::ANY | oid::ANYARRAY | oid::ANYELEMENT | oid::ANYNONARRAY | ANYCOMPATIBLE | ANYCOMPATIBLEARRAY | ANYCOMPATIBLENONARRAY)
@@ -57,8 +62,8 @@ pub(crate) fn can_coerce(from: u32, to: u32, freedom: Freedom) -> bool {
         };
     }
     match (element_type(source), element_type(target)) {
-        (Some(a), Some(b)) => return can_coerce(a, b, freedom),
-        (None, None) | (Some(_), None) | (None, Some(_)) => {}
+        (Some(a), Some(b)) if is_true_array(target) => return can_coerce(a, b, freedom),
+        _ => {}
     }
     // Anything prints into a string; a string is read as anything when asked explicitly.
     (freedom >= Freedom::Assignment && category(target) == 'S') || (freedom == Freedom::Explicit && category(source) == 'S')
@@ -71,7 +76,7 @@ pub(crate) fn choose(candidates: &[Vec<u32>], actual: &[u32]) -> Option<usize> {
         return Some(exact);
     }
     let mut left: Vec<usize> = (0..candidates.len())
-        .filter(|i| candidates[*i].len() == actual.len() && candidates[*i].iter().zip(actual).all(|(to, from)| can_coerce(*from, *to, Freedom::Implicit)))
+        .filter(|i| candidates[*i].len() == actual.len() && candidates[*i].iter().zip(actual).all(|(to, from)| can_coerce(*from, *to, Freedom::Implicit)) && consistent(&candidates[*i], actual))
         .collect();
     if left.len() <= 1 {
         return left.first().copied();
@@ -91,6 +96,23 @@ pub(crate) fn choose(candidates: &[Vec<u32>], actual: &[u32]) -> Option<usize> {
         return left.first().copied();
     }
     choose_for_unknown(candidates, actual, &actual_base, left)
+}
+
+/// Whether polymorphic arguments agree with each other.
+fn consistent(declared: &[u32], actual: &[u32]) -> bool {
+    let pairs = || declared.iter().zip(actual).filter(|(_, a)| **a != oid::UNKNOWN);
+    let mut elements: Vec<u32> = Vec::new();
+    let mut compatible: Vec<u32> = Vec::new();
+    for (declared, actual) in pairs() {
+        match *declared {
+            oid::ANYELEMENT | oid::ANYNONARRAY => elements.push(base_type(*actual)),
+            oid::ANYARRAY => elements.extend(element_type(*actual)),
+            ANYCOMPATIBLE | ANYCOMPATIBLENONARRAY => compatible.push(*actual),
+            ANYCOMPATIBLEARRAY => compatible.extend(element_type(*actual)),
+            _ => {}
+        }
+    }
+    elements.windows(2).all(|w| w[0] == w[1]) && (compatible.is_empty() || common_type(&compatible).is_some())
 }
 
 fn choose_for_unknown(candidates: &[Vec<u32>], actual: &[u32], actual_base: &[u32], mut left: Vec<usize>) -> Option<usize> {

@@ -114,3 +114,27 @@ SELECT count(*) FROM pg_cast
 SELECT castsource::regtype, casttarget::regtype FROM pg_cast ORDER BY castsource, casttarget LIMIT 20
 ;
 SELECT x FROM generate_series(1,3) x WHERE x = ANY (ARRAY(WITH RECURSIVE r(n) AS (SELECT x UNION ALL SELECT n + 1 FROM r WHERE n < 2) SELECT n FROM r)) OFFSET 1 FETCH FIRST 1 ROW ONLY
+;
+SELECT sqrt(2.0), sqrt(100), 1.0/7, 22/7.0, 1000000::numeric/3, 0.001/3, round(1234.567, -2), 12.3 % 5
+;
+SELECT * FROM (VALUES (1), (2)) v(x) WHERE x NOT IN (SELECT y FROM (VALUES (2), (null)) w(y))
+;
+SELECT x, count(*) OVER (), sum(x) OVER (ORDER BY x DESC ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) FROM generate_series(1,3) x ORDER BY 1
+;
+SELECT n, m FROM generate_series(1,3) n CROSS JOIN LATERAL generate_series(1, n) m WHERE m > 1 ORDER BY 1, 2
+;
+SELECT string_agg(DISTINCT x, '' ORDER BY x) FROM unnest('{b,a,b}'::text[]) x
+;
+SELECT typname::text || '!' AS t, typlen + 1, oid::int8 + 1 FROM pg_type WHERE typname IN ('bool', 'int4') ORDER BY 1
+;
+SELECT t.typname, e.typname FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' WHERE t.typname IN ('_int4', 'text') ORDER BY 1
+;
+SELECT 'a' SIMILAR TO '(a|b)%', 'x_y' LIKE 'x\_y', 'x%y' LIKE 'x#%y' ESCAPE '#', 'abc' ~ '[[:alpha:]]+', 'a{b' ~ 'a{b', 'foo bar' ~ '\mbar\M'
+;
+SELECT min(relname), max(relname) FROM pg_class WHERE relname IN ('pg_class', 'pg_type', 'pg_proc') GROUP BY relkind
+;
+SELECT array_agg(x) || array[9] FROM generate_series(1,2) x
+;
+SELECT ('{1,2,3}'::int[])[2:], ('{1,2,3}'::int[])[:2], (array[[1,2],[3,4]])[2][1], '[0:1]={5,6}'::int[], ('[0:1]={5,6}'::int[])[0]
+;
+SELECT CASE WHEN x > 1 THEN x END, x::text FROM (VALUES (1),(2)) v(x) UNION ALL SELECT 7, 'z' ORDER BY 1 NULLS FIRST

@@ -865,8 +865,6 @@ WHERE (t.typrelid = 0 OR (SELECT c.relkind = 'c' FROM pg_catalog.pg_class c WHER
   AND pg_catalog.pg_type_is_visible(t.oid)
 ORDER BY 1, 2
 ;
-SELECT 'abs'::pg_catalog.regproc::pg_catalog.oid
-;
 SELECT c.oid,
   n.nspname,
   c.relname
