@@ -1,4 +1,8 @@
 //! The genokura command: PostgreSQL wire server, embedded SQL, ingest.
 
+pub mod limits;
 pub mod pg_catalog;
 pub mod pg_types;
+pub mod pgwire;
+pub mod session;
+pub mod sqlstate;

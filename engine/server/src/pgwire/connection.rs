@@ -1,0 +1,381 @@
+//! One connection: reads messages ahead, answers them in order, buffers what it writes.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use pgwire::messages::response::{
+    CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, ReadyForQuery,
+    TransactionStatus as WireStatus,
+};
+use pgwire::messages::startup::ParameterStatus;
+use pgwire::messages::{
+    DecodeContext, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info};
+
+use super::Server;
+use super::cancel::{Interrupts, connection_lost, shutting_down};
+use super::startup;
+use crate::session::{Session, TransactionStatus};
+use crate::sqlstate::{ServerError, Severity};
+
+/// Bytes gathered before the socket is written to.
+pub(super) const FLUSH_BYTES: usize = 64 * 1024;
+/// The largest message a client may send.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Messages read ahead of the one being answered.
+const READ_AHEAD: usize = 64;
+
+/// What the reader hands over: a message, or why there will be no more.
+type Incoming = Result<PgWireFrontendMessage, ServerError>;
+
+/// One client after start-up.
+pub(super) struct Connection {
+    socket: OwnedWriteHalf,
+    pub(super) out: BytesMut,
+    incoming: mpsc::Receiver<Incoming>,
+    pub(super) interrupts: Interrupts,
+    pub(super) session: Session,
+    pub(super) server: Arc<Server>,
+    /// An extended-protocol error: messages are ignored until Sync.
+    skip_until_sync: bool,
+    reported: Vec<(&'static str, String)>,
+    queries: u64,
+    _reader: AbortOnDropHandle<()>,
+}
+
+/// Serves one socket to its end.
+pub(super) async fn run(mut socket: TcpStream, server: Arc<Server>) {
+    let limit = server.config.startup_timeout;
+    let started = tokio::select! {
+        () = server.drain.cancelled() => return,
+        started = tokio::time::timeout(limit, startup::negotiate(&mut socket, &server)) => started,
+    };
+    let start = match started {
+        Ok(Ok(Some(start))) => start,
+        Ok(Ok(None)) => return,
+        Ok(Err(error)) => return startup::refuse(&mut socket, error).await,
+        Err(_elapsed) => return debug!("start-up timeout"),
+    };
+    let _permit = match server.connections.enter() {
+        Ok(permit) => permit,
+        Err(error) => return startup::refuse(&mut socket, error).await,
+    };
+    let slot = server.cancels.register(server.next_pid());
+    let pid = slot.pid();
+    info!(connection = pid, "connected");
+    let session = match startup::session(&start, pid, &server) {
+        Ok(session) => session,
+        Err(error) => {
+            server.cancels.remove(pid);
+            return startup::refuse(&mut socket, error).await;
+        }
+    };
+    let (read, write) = socket.into_split();
+    let hangup = CancellationToken::new();
+    let (sender, incoming) = mpsc::channel(READ_AHEAD);
+    let reader = tokio::spawn(read_messages(read, start.rest, sender, hangup.clone()));
+    let interrupts = Interrupts::new(slot, hangup, server.force.clone());
+    let mut connection = Connection {
+        socket: write,
+        out: BytesMut::with_capacity(2 * FLUSH_BYTES),
+        incoming,
+        interrupts,
+        reported: session.settings().reported(),
+        session,
+        server: Arc::clone(&server),
+        skip_until_sync: false,
+        queries: 0,
+        _reader: AbortOnDropHandle::new(reader),
+    };
+    let ended = connection.serve().await;
+    server.cancels.remove(pid);
+    info!(connection = pid, queries = connection.queries, reason = %ended, "disconnected");
+}
+
+/// Reads and decodes until the client hangs up, which it tells through `hangup` even while a
+/// statement runs.
+async fn read_messages(
+    mut socket: OwnedReadHalf,
+    mut buffer: BytesMut,
+    sender: mpsc::Sender<Incoming>,
+    hangup: CancellationToken,
+) {
+    let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
+    context.awaiting_frontend_ssl = false;
+    context.awaiting_frontend_startup = false;
+    loop {
+        match decode(&mut buffer, &context) {
+            Ok(Some(message)) => {
+                if sender.send(Ok(message)).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => match socket.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => return hangup.cancel(),
+                Ok(_) => {}
+            },
+            Err(error) => {
+                let _ = sender.send(Err(error)).await;
+                return;
+            }
+        }
+    }
+}
+
+/// The next whole message in `buffer`.
+fn decode(
+    buffer: &mut BytesMut,
+    context: &DecodeContext,
+) -> Result<Option<PgWireFrontendMessage>, ServerError> {
+    let Some(header) = buffer.get(1..5) else { return Ok(None) };
+    let length = usize::try_from((&mut &*header).get_u32()).unwrap_or(usize::MAX);
+    if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
+        return Err(ServerError::protocol(format!("invalid message length {length}"))
+            .severity(Severity::Fatal));
+    }
+    if buffer.len() < length + 1 {
+        buffer.reserve(length + 1 - buffer.len());
+        return Ok(None);
+    }
+    let mut message = buffer.split_to(length + 1);
+    // The decoders of the protocol crate index into short messages; a malformed one must end
+    // this connection only.
+    let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        PgWireFrontendMessage::decode(&mut message, context)
+    }));
+    match decoded {
+        Ok(Ok(Some(message))) => Ok(Some(message)),
+        Ok(Ok(None)) | Err(_) => {
+            Err(ServerError::protocol("invalid message format").severity(Severity::Fatal))
+        }
+        Ok(Err(error)) => {
+            Err(ServerError::protocol(error.to_string()).severity(Severity::Fatal))
+        }
+    }
+}
+
+impl Connection {
+    /// Answers messages to the end; returns why it ended, for the log.
+    async fn serve(&mut self) -> ServerError {
+        if let Err(error) = self.greet().await {
+            return error;
+        }
+        loop {
+            let message = match self.next_message().await {
+                Ok(Some(message)) => message,
+                Ok(None) => return ServerError::new("00000", "client terminated the session"),
+                Err(error) => return self.fatal(error).await,
+            };
+            if let Err(error) = self.answer(message).await {
+                return self.fatal(error).await;
+            }
+        }
+    }
+
+    async fn greet(&mut self) -> Result<(), ServerError> {
+        let slot = Arc::clone(&self.interrupts.slot);
+        startup::greeting(&mut self.out, &self.reported, &slot)?;
+        self.ready_for_query()?;
+        self.flush().await
+    }
+
+    /// The next message; None when the client says goodbye.
+    async fn next_message(&mut self) -> Result<Option<PgWireFrontendMessage>, ServerError> {
+        let in_transaction = self.session.transaction_status() != TransactionStatus::Idle;
+        let idle = self.session.settings().idle_timeout(in_transaction);
+        let idle = async {
+            match idle {
+                Some(idle) => tokio::time::sleep(idle).await,
+                None => std::future::pending().await,
+            }
+        };
+        let message = tokio::select! {
+            biased;
+            () = self.server.drain.cancelled() => return Err(shutting_down()),
+            message = self.incoming.recv() => message,
+            () = idle => return Err(idle_timeout(in_transaction)),
+        };
+        match message {
+            Some(Ok(PgWireFrontendMessage::Terminate(_))) | None => Ok(None),
+            Some(Ok(message)) => Ok(Some(message)),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    /// Answers one message. An `Err` ends the session.
+    async fn answer(&mut self, message: PgWireFrontendMessage) -> Result<(), ServerError> {
+        use PgWireFrontendMessage as M;
+        match message {
+            M::Sync(_) => {
+                self.skip_until_sync = false;
+                self.session.sync();
+                self.ready_for_query()?;
+                return self.flush().await;
+            }
+            M::Query(query) => {
+                self.skip_until_sync = false;
+                self.simple_query(&query.query).await?;
+                self.session.sync();
+                self.ready_for_query()?;
+                return self.flush().await;
+            }
+            _ if self.skip_until_sync => return Ok(()),
+            _ => {}
+        }
+        let result = match message {
+            M::Parse(parse) => self.parse(parse).await,
+            M::Bind(bind) => self.bind(bind).await,
+            M::Describe(describe) => self.describe(&describe),
+            M::Execute(execute) => self.execute(&execute).await,
+            M::Close(close) => self.close(&close),
+            M::Flush(_) => return self.flush().await,
+            // Late messages of a COPY that failed are ignored, as in PostgreSQL.
+            M::CopyData(_) | M::CopyDone(_) | M::CopyFail(_) => Ok(()),
+            _ => Err(ServerError::protocol("unexpected message").severity(Severity::Fatal)),
+        };
+        match result {
+            Ok(()) => self.flush_when_full().await,
+            Err(error) => {
+                self.report(&error)?;
+                self.skip_until_sync = true;
+                self.flush().await
+            }
+        }
+    }
+
+    /// Tells the client of an error that ends the statement; a fatal one is passed on.
+    pub(super) fn report(&mut self, error: &ServerError) -> Result<(), ServerError> {
+        self.session.fail();
+        if error.is_fatal() {
+            return Err(error.clone());
+        }
+        debug!(connection = self.interrupts.slot.pid(), sqlstate = error.code(), "error");
+        self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(error.to_error_info())))
+    }
+
+    /// The last words of a session that the server ends.
+    async fn fatal(&mut self, error: ServerError) -> ServerError {
+        if error.code() == connection_lost().code() {
+            return error;
+        }
+        let info = error.clone().severity(Severity::Fatal).to_error_info();
+        let sent = self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(info)));
+        if sent.is_ok() {
+            let last = std::time::Duration::from_secs(1);
+            let _ = tokio::time::timeout(last, self.flush_unraced()).await;
+        }
+        let _ = self.socket.shutdown().await;
+        error
+    }
+
+    /// Appends a message to the output buffer.
+    pub(super) fn put(&mut self, message: PgWireBackendMessage) -> Result<(), ServerError> {
+        message.encode(&mut self.out).map_err(|error| ServerError::internal(error.to_string()))
+    }
+
+    pub(super) fn notice(&mut self, warning: &ServerError) -> Result<(), ServerError> {
+        let info = warning.to_error_info();
+        self.put(PgWireBackendMessage::NoticeResponse(NoticeResponse::from(info)))
+    }
+
+    pub(super) fn complete(&mut self, tag: &str) -> Result<(), ServerError> {
+        let message = CommandComplete::new(tag.to_owned());
+        self.put(PgWireBackendMessage::CommandComplete(message))
+    }
+
+    pub(super) fn empty_query(&mut self) -> Result<(), ServerError> {
+        self.put(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()))
+    }
+
+    /// ReadyForQuery, after telling which reported settings changed.
+    fn ready_for_query(&mut self) -> Result<(), ServerError> {
+        let reported = self.session.settings().reported();
+        if reported != self.reported {
+            for (new, old) in reported.iter().zip(&self.reported) {
+                if new != old {
+                    let status = ParameterStatus::new(new.0.to_owned(), new.1.clone());
+                    status_message(&mut self.out, status)?;
+                }
+            }
+            self.reported = reported;
+        }
+        let status = match self.session.transaction_status() {
+            TransactionStatus::Idle => WireStatus::Idle,
+            TransactionStatus::Open => WireStatus::Transaction,
+            TransactionStatus::Failed => WireStatus::Error,
+        };
+        self.put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(status)))
+    }
+
+    /// Writes all that is buffered; stops when the client is gone or the server must stop.
+    pub(super) async fn flush(&mut self) -> Result<(), ServerError> {
+        let (hangup, force) = (self.interrupts.hangup.clone(), self.interrupts.force.clone());
+        tokio::select! {
+            biased;
+            result = self.flush_unraced() => result,
+            () = hangup.cancelled() => Err(connection_lost()),
+            () = force.cancelled() => Err(shutting_down()),
+        }
+    }
+
+    async fn flush_unraced(&mut self) -> Result<(), ServerError> {
+        while !self.out.is_empty() {
+            // write_buf takes from the buffer only what the socket took: safe to drop half-way.
+            match self.socket.write_buf(&mut self.out).await {
+                Ok(0) | Err(_) => return Err(connection_lost()),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn flush_when_full(&mut self) -> Result<(), ServerError> {
+        if self.out.len() >= FLUSH_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    /// As [`Connection::flush`], also stopped by what stops the statement.
+    pub(super) async fn flush_statement(&mut self) -> Result<(), ServerError> {
+        let (socket, out) = (&mut self.socket, &mut self.out);
+        let write = async {
+            while !out.is_empty() {
+                match socket.write_buf(out).await {
+                    Ok(0) | Err(_) => return Err(connection_lost()),
+                    Ok(_) => {}
+                }
+            }
+            Ok(())
+        };
+        self.interrupts.race(write).await
+    }
+
+    /// Counts a statement and starts its clock.
+    pub(super) fn begin_statement(&mut self) -> u64 {
+        self.queries += 1;
+        self.interrupts.begin(self.session.settings().statement_timeout());
+        self.queries
+    }
+}
+
+pub(super) fn status_message(
+    out: &mut BytesMut,
+    status: ParameterStatus,
+) -> Result<(), ServerError> {
+    PgWireBackendMessage::ParameterStatus(status)
+        .encode(out)
+        .map_err(|error| ServerError::internal(error.to_string()))
+}
+
+fn idle_timeout(in_transaction: bool) -> ServerError {
+    let (code, text) = match in_transaction {
+        true => ("25P03", "terminating connection due to idle-in-transaction timeout"),
+        false => ("57P05", "terminating connection due to idle-session timeout"),
+    };
+    ServerError::new(code, text).severity(Severity::Fatal)
+}

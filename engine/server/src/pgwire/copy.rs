@@ -1,0 +1,256 @@
+//! COPY … TO STDOUT: text, csv and binary, one row per CopyData message.
+
+use bytes::{BufMut, BytesMut};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::copy::{CopyDone, CopyOutResponse};
+
+use super::connection::Connection;
+use super::encode::{Format, RowEncoder, patch_length};
+use super::stream::Framing;
+use crate::session::Rows;
+use crate::session::statement::{CopyFormat, CopyOptions};
+use crate::sqlstate::ServerError;
+
+/// The signature of PGCOPY, flags and header extension length.
+const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+impl Connection {
+    /// Sends rows as a COPY; returns how many. An error in the middle is an ErrorResponse, after
+    /// which the client knows the copy as failed.
+    pub(super) async fn send_copy(
+        &mut self,
+        rows: Rows,
+        options: CopyOptions,
+    ) -> Result<u64, ServerError> {
+        let format = match options.format {
+            CopyFormat::Binary => Format::Binary,
+            CopyFormat::Text | CopyFormat::Csv => Format::Text,
+        };
+        let width = rows.columns.len();
+        let count = i16::try_from(width)
+            .map_err(|_| ServerError::internal("more than 32767 columns"))?;
+        let code = i8::from(format == Format::Binary);
+        let response = CopyOutResponse::new(code, count, vec![format.code(); width]);
+        let names = rows.columns.iter().map(|column| column.name.clone()).collect();
+        let framing = CopyRows::new(names, format, options)?;
+        self.put(PgWireBackendMessage::CopyOutResponse(response))?;
+        let sent = self.send_framed(rows, framing).await?;
+        self.put(PgWireBackendMessage::CopyDone(CopyDone::new()))?;
+        Ok(sent)
+    }
+}
+
+struct CopyRows {
+    names: Vec<String>,
+    formats: Vec<Format>,
+    force_quote: Vec<bool>,
+    options: CopyOptions,
+    /// The binary header travels with the first row, or with the trailer.
+    header_due: bool,
+    scratch: BytesMut,
+}
+
+impl CopyRows {
+    fn new(
+        names: Vec<String>,
+        format: Format,
+        options: CopyOptions,
+    ) -> Result<CopyRows, ServerError> {
+        let all = options.force_quote.iter().any(|name| name == "*");
+        for name in &options.force_quote {
+            if name != "*" && !names.contains(name) {
+                let text = format!("column \"{name}\" does not exist");
+                return Err(ServerError::new("42703", text).near(name.clone()));
+            }
+        }
+        let force_quote =
+            names.iter().map(|name| all || options.force_quote.contains(name)).collect();
+        Ok(CopyRows {
+            formats: vec![format; names.len()],
+            force_quote,
+            header_due: options.format == CopyFormat::Binary,
+            options,
+            names,
+            scratch: BytesMut::new(),
+        })
+    }
+
+    fn binary_header(&mut self, out: &mut BytesMut) {
+        if std::mem::take(&mut self.header_due) {
+            out.put_slice(BINARY_HEADER);
+        }
+    }
+
+    /// One field of text or csv; None is NULL.
+    fn field(&mut self, column: usize, null: bool, out: &mut BytesMut) {
+        if column > 0 {
+            out.put_u8(self.options.delimiter);
+        }
+        if null {
+            out.put_slice(self.options.null.as_bytes());
+        } else if self.options.format == CopyFormat::Csv {
+            let forced = self.force_quote.get(column).copied().unwrap_or(false);
+            csv_field(&self.scratch, &self.options, forced, out);
+        } else {
+            text_field(&self.scratch, self.options.delimiter, out);
+        }
+    }
+
+    fn header_row(&mut self, out: &mut BytesMut) {
+        for column in 0..self.names.len() {
+            self.scratch.clear();
+            self.scratch.put_slice(self.names[column].as_bytes());
+            self.field(column, false, out);
+        }
+        out.put_u8(b'\n');
+    }
+}
+
+/// Wraps what `write` appends in one CopyData message.
+fn copy_data(
+    out: &mut BytesMut,
+    write: impl FnOnce(&mut BytesMut) -> Result<(), ServerError>,
+) -> Result<(), ServerError> {
+    out.put_u8(b'd');
+    let start = out.len();
+    out.put_i32(0);
+    write(out)?;
+    patch_length(out, start, start)
+}
+
+impl Framing for CopyRows {
+    fn formats(&self) -> &[Format] {
+        &self.formats
+    }
+
+    fn begin(&mut self, out: &mut BytesMut) -> Result<(), ServerError> {
+        if !self.options.header {
+            return Ok(());
+        }
+        copy_data(out, |out| {
+            self.header_row(out);
+            Ok(())
+        })
+    }
+
+    fn row(
+        &mut self,
+        rows: &RowEncoder,
+        row: usize,
+        out: &mut BytesMut,
+    ) -> Result<(), ServerError> {
+        let start = out.len();
+        let written = copy_data(out, |out| {
+            if self.options.format == CopyFormat::Binary {
+                self.binary_header(out);
+                return rows.fields(row, out);
+            }
+            for column in 0..rows.width() {
+                let null = rows.is_null(column, row);
+                self.scratch.clear();
+                if !null {
+                    rows.text(column, row, &mut self.scratch)?;
+                }
+                self.field(column, null, out);
+            }
+            out.put_u8(b'\n');
+            Ok(())
+        });
+        // Half a message must not reach the client before the error does.
+        written.inspect_err(|_| out.truncate(start))
+    }
+
+    fn finish(&mut self, out: &mut BytesMut) -> Result<(), ServerError> {
+        if self.options.format != CopyFormat::Binary {
+            return Ok(());
+        }
+        copy_data(out, |out| {
+            self.binary_header(out);
+            out.put_i16(-1);
+            Ok(())
+        })
+    }
+}
+
+/// Backslash escapes of the text format.
+fn text_field(value: &[u8], delimiter: u8, out: &mut BytesMut) {
+    for byte in value {
+        let escaped = match byte {
+            b'\\' => b'\\',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0b => b'v',
+            0x0c => b'f',
+            other if *other == delimiter => *other,
+            other => {
+                out.put_u8(*other);
+                continue;
+            }
+        };
+        out.put_u8(b'\\');
+        out.put_u8(escaped);
+    }
+}
+
+fn csv_field(value: &[u8], options: &CopyOptions, forced: bool, out: &mut BytesMut) {
+    let special = |byte: &u8| {
+        matches!(byte, b'\n' | b'\r') || *byte == options.delimiter || *byte == options.quote
+    };
+    let quoted = forced
+        || value == options.null.as_bytes()
+        || value == b"\\."
+        || value.iter().any(special);
+    if !quoted {
+        return out.put_slice(value);
+    }
+    out.put_u8(options.quote);
+    for byte in value {
+        if *byte == options.quote || *byte == options.escape {
+            out.put_u8(options.escape);
+        }
+        out.put_u8(*byte);
+    }
+    out.put_u8(options.quote);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(format: CopyFormat) -> CopyOptions {
+        CopyOptions {
+            format,
+            header: false,
+            delimiter: b',',
+            null: String::new(),
+            quote: b'"',
+            escape: b'"',
+            force_quote: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn csv_quotes_what_would_be_read_differently() {
+        for (value, written) in
+            [("a", "a"), ("", "\"\""), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("x\ny", "\"x\ny\"")]
+        {
+            let mut out = BytesMut::new();
+            csv_field(value.as_bytes(), &options(CopyFormat::Csv), false, &mut out);
+            assert_eq!(out, written.as_bytes());
+        }
+    }
+
+    #[test]
+    fn text_escapes_control_characters() {
+        let mut out = BytesMut::new();
+        text_field(b"a\tb\\c\n", b'\t', &mut out);
+        assert_eq!(out, &b"a\\tb\\\\c\\n"[..]);
+    }
+
+    #[test]
+    fn binary_header_is_nineteen_bytes() {
+        assert_eq!(BINARY_HEADER.len(), 19);
+    }
+}

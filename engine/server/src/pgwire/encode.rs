@@ -1,0 +1,166 @@
+//! Arrow columns to PostgreSQL text and binary values.
+//!
+//! A [`RowEncoder`] resolves one [`Cells`] per column and batch, so that no type is looked at
+//! again per cell. Every value goes to one growing buffer; the length word of a cell is patched
+//! after its bytes are written.
+
+mod binary;
+mod cells;
+mod json;
+mod text;
+
+use arrow::record_batch::RecordBatch;
+use bytes::{BufMut, BytesMut};
+
+pub(crate) use binary::split_array;
+use cells::Cells;
+
+use super::types::Column;
+use crate::sqlstate::ServerError;
+
+/// How the values of one column are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text output of the type.
+    Text,
+    /// `typsend` output of the type.
+    Binary,
+}
+
+impl Format {
+    /// Reads a format code of Bind; codes other than 0 and 1 are refused.
+    pub fn from_code(code: i16) -> Result<Format, ServerError> {
+        match code {
+            0 => Ok(Format::Text),
+            1 => Ok(Format::Binary),
+            other => Err(ServerError::protocol(format!("unsupported format code: {other}"))),
+        }
+    }
+
+    /// The format code of RowDescription.
+    #[must_use]
+    pub fn code(self) -> i16 {
+        match self {
+            Format::Text => 0,
+            Format::Binary => 1,
+        }
+    }
+}
+
+/// Session settings that change the text form of values.
+#[derive(Clone, Debug)]
+pub struct TextStyle {
+    /// Zone in which `timestamptz` is shown.
+    pub time_zone: arrow_array::timezone::Tz,
+    /// Whether the zone is UTC: spares the offset look-up per value.
+    pub utc: bool,
+    /// `bytea_output = escape`; hex otherwise.
+    pub bytea_escape: bool,
+}
+
+impl Default for TextStyle {
+    fn default() -> Self {
+        TextStyle { time_zone: utc(), utc: true, bytea_escape: false }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a constant offset that the parser always takes")]
+fn utc() -> arrow_array::timezone::Tz {
+    "+00:00".parse().expect("UTC is a valid offset")
+}
+
+/// Encodes the rows of one batch.
+pub struct RowEncoder {
+    columns: Vec<(Cells, Format)>,
+    style: TextStyle,
+}
+
+impl RowEncoder {
+    /// Resolves an encoder per column. `formats` and `columns` are as long as the batch is wide.
+    ///
+    /// # Errors
+    /// A column whose Arrow type does not fit the announced PostgreSQL type.
+    pub fn new(
+        batch: &RecordBatch,
+        columns: &[Column],
+        formats: &[Format],
+        style: &TextStyle,
+    ) -> Result<RowEncoder, ServerError> {
+        if batch.num_columns() != columns.len() || columns.len() != formats.len() {
+            return Err(ServerError::internal(format!(
+                "a batch of {} columns for a result of {} columns",
+                batch.num_columns(),
+                columns.len()
+            )));
+        }
+        let columns = batch
+            .columns()
+            .iter()
+            .zip(columns.iter().zip(formats))
+            .map(|(array, (column, format))| Ok((Cells::new(array, column.pg_type)?, *format)))
+            .collect::<Result<Vec<_>, ServerError>>()?;
+        Ok(RowEncoder { columns, style: style.clone() })
+    }
+
+    /// Number of columns of each row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Appends a whole DataRow message for `row`.
+    pub fn data_row(&self, row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
+        out.put_u8(b'D');
+        let start = out.len();
+        out.put_i32(0);
+        self.fields(row, out)?;
+        patch_length(out, start, start)
+    }
+
+    /// Appends field count and length-prefixed fields of `row`: the body of DataRow and of a
+    /// tuple of binary COPY.
+    pub fn fields(&self, row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
+        let count = i16::try_from(self.columns.len())
+            .map_err(|_| ServerError::internal("more than 32767 columns"))?;
+        out.put_i16(count);
+        for (cells, format) in &self.columns {
+            if cells.is_null(row) {
+                out.put_i32(-1);
+                continue;
+            }
+            let start = out.len();
+            out.put_i32(0);
+            match format {
+                Format::Text => cells.text(row, &self.style, out)?,
+                Format::Binary => cells.binary(row, out)?,
+            }
+            patch_length(out, start, start + 4)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the value of column `column` in `row` is NULL.
+    #[must_use]
+    pub fn is_null(&self, column: usize, row: usize) -> bool {
+        self.columns.get(column).is_none_or(|(cells, _)| cells.is_null(row))
+    }
+
+    /// Appends the text form of one value that is not NULL.
+    pub fn text(&self, column: usize, row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
+        match self.columns.get(column) {
+            Some((cells, _)) => cells.text(row, &self.style, out),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes the number of bytes from `from` to the end of `out` into the four bytes at `at`.
+pub(crate) fn patch_length(out: &mut BytesMut, at: usize, from: usize) -> Result<(), ServerError> {
+    let length = i32::try_from(out.len() - from).map_err(|_| {
+        ServerError::new("54000", "a row or value is larger than 2 GiB")
+    })?;
+    if let Some(slot) = out.get_mut(at..at + 4) {
+        slot.copy_from_slice(&length.to_be_bytes());
+    }
+    Ok(())
+}

@@ -1,0 +1,434 @@
+//! Text forms, as PostgreSQL's output functions print them (DateStyle ISO, IntervalStyle postgres).
+
+use std::fmt::Write as _;
+
+use arrow::datatypes::IntervalMonthDayNano;
+use bytes::{BufMut, BytesMut};
+use chrono::{Offset as _, TimeZone as _};
+
+use super::TextStyle;
+use super::cells::{Cells, Kind, ListCells};
+use super::json;
+use crate::sqlstate::ServerError;
+
+pub(super) const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+impl Cells {
+    /// Appends the text form of the value in `row`, which is not NULL.
+    pub(crate) fn text(
+        &self,
+        row: usize,
+        style: &TextStyle,
+        out: &mut BytesMut,
+    ) -> Result<(), ServerError> {
+        match &self.kind {
+            Kind::Null => {}
+            Kind::Bool(a) => out.put_u8(if a.value(row) { b't' } else { b'f' }),
+            Kind::Int2(a) => integer(i64::from(a.value(row)), out),
+            Kind::Int4(a) => integer(i64::from(a.value(row)), out),
+            Kind::Int8(a) => integer(a.value(row), out),
+            Kind::Oid(a) => integer(i64::from(a.value(row)), out),
+            Kind::UInt8(a) => display(a.value(row), out),
+            Kind::Float4(a) => float4(a.value(row), out),
+            Kind::Float8(a) => float8(a.value(row), out),
+            Kind::Numeric128(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
+            Kind::Numeric256(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
+            Kind::Utf8(a) | Kind::TextOf(a, _) => out.put_slice(a.value(row).as_bytes()),
+            Kind::LargeUtf8(a) => out.put_slice(a.value(row).as_bytes()),
+            Kind::Utf8View(a) => out.put_slice(a.value(row).as_bytes()),
+            Kind::Binary(a) => bytea(a.value(row), style, out),
+            Kind::LargeBinary(a) => bytea(a.value(row), style, out),
+            Kind::BinaryView(a) => bytea(a.value(row), style, out),
+            Kind::FixedBinary(a) => bytea(a.value(row), style, out),
+            Kind::Uuid(a) => uuid(a.value(row), out),
+            Kind::Date(a) => date(i64::from(a.value(row)), out),
+            Kind::Time(a) => time(a.value(row), out),
+            Kind::Timestamp(a) => timestamp(a.value(row), None, out),
+            Kind::TimestampTz(a) => timestamp(a.value(row), Some(style), out),
+            Kind::Interval(a) => interval(a.value(row), out),
+            Kind::Duration(a) => interval_parts(0, 0, a.value(row), out),
+            Kind::List(list) => array(list, row, style, out)?,
+            Kind::Struct(_) | Kind::Map(_) => json::value(self, row, style, out)?,
+        }
+        Ok(())
+    }
+}
+
+fn integer(value: i64, out: &mut BytesMut) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10).to_le_bytes()[0];
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.put_u8(b'-');
+    }
+    out.put_slice(&digits[at..]);
+}
+
+fn display(value: impl std::fmt::Display, out: &mut BytesMut) {
+    // Writing to a BytesMut cannot fail: it grows.
+    let _ = write!(out, "{value}");
+}
+
+/// Shortest digits that read back the same, exponent form from 1e15 and below 1e-4.
+pub(super) fn float8(value: f64, out: &mut BytesMut) {
+    match special(value) {
+        Some(text) => out.put_slice(text),
+        None => shortest(&format!("{value:e}"), 15, out),
+    }
+}
+
+/// Shortest digits that read back the same, exponent form from 1e6 and below 1e-4.
+pub(super) fn float4(value: f32, out: &mut BytesMut) {
+    match special(f64::from(value)) {
+        Some(text) => out.put_slice(text),
+        None => shortest(&format!("{value:e}"), 6, out),
+    }
+}
+
+fn special(value: f64) -> Option<&'static [u8]> {
+    if value.is_nan() {
+        Some(b"NaN")
+    } else if value == f64::INFINITY {
+        Some(b"Infinity")
+    } else if value == f64::NEG_INFINITY {
+        Some(b"-Infinity")
+    } else {
+        None
+    }
+}
+
+/// Lays out `d.ddde<exp>` (Rust's shortest scientific form) the way PostgreSQL prints it.
+fn shortest(scientific: &str, exponent_limit: i32, out: &mut BytesMut) {
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", mantissa),
+    };
+    out.put_slice(sign.as_bytes());
+    if exponent < -4 || exponent >= exponent_limit {
+        out.put_slice(mantissa.as_bytes());
+        let mark = if exponent < 0 { '-' } else { '+' };
+        return display(format_args!("e{mark}{:02}", exponent.unsigned_abs()), out);
+    }
+    let digits: Vec<u8> = mantissa.bytes().filter(|b| *b != b'.').collect();
+    let point = usize::try_from(exponent + 1).unwrap_or(0);
+    if point == 0 {
+        out.put_slice(b"0.");
+        out.put_bytes(b'0', usize::try_from(-exponent - 1).unwrap_or(0));
+        out.put_slice(&digits);
+    } else if digits.len() <= point {
+        out.put_slice(&digits);
+        out.put_bytes(b'0', point - digits.len());
+    } else {
+        out.put_slice(&digits[..point]);
+        out.put_u8(b'.');
+        out.put_slice(&digits[point..]);
+    }
+}
+
+/// Places the decimal point of an unscaled integer printed in base 10.
+fn decimal(unscaled: &str, scale: i8, out: &mut BytesMut) {
+    let (sign, digits) = match unscaled.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", unscaled),
+    };
+    out.put_slice(sign.as_bytes());
+    let places = usize::from(scale.unsigned_abs());
+    if scale <= 0 {
+        out.put_slice(digits.as_bytes());
+        out.put_bytes(b'0', if digits == "0" { 0 } else { places });
+    } else if digits.len() <= places {
+        out.put_slice(b"0.");
+        out.put_bytes(b'0', places - digits.len());
+        out.put_slice(digits.as_bytes());
+    } else {
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        out.put_slice(whole.as_bytes());
+        out.put_u8(b'.');
+        out.put_slice(fraction.as_bytes());
+    }
+}
+
+fn bytea(value: &[u8], style: &TextStyle, out: &mut BytesMut) {
+    if style.bytea_escape {
+        return bytea_escape(value, out);
+    }
+    out.reserve(2 + 2 * value.len());
+    out.put_slice(b"\\x");
+    hex(value, out);
+}
+
+fn bytea_escape(value: &[u8], out: &mut BytesMut) {
+    for byte in value {
+        match byte {
+            b'\\' => out.put_slice(b"\\\\"),
+            0x20..=0x7e => out.put_u8(*byte),
+            _ => display(format_args!("\\{byte:03o}"), out),
+        }
+    }
+}
+
+fn hex(value: &[u8], out: &mut BytesMut) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in value {
+        out.put_u8(DIGITS[usize::from(byte >> 4)]);
+        out.put_u8(DIGITS[usize::from(byte & 15)]);
+    }
+}
+
+fn uuid(value: &[u8], out: &mut BytesMut) {
+    for (number, cut) in [0..4, 4..6, 6..8, 8..10, 10..16].into_iter().enumerate() {
+        if number > 0 {
+            out.put_u8(b'-');
+        }
+        hex(value.get(cut).unwrap_or_default(), out);
+    }
+}
+
+/// Year, month, day of a day number (0 = 1970-01-01), proleptic Gregorian calendar.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
+    let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Prints the date; true when it lies before Christ, which the caller marks.
+fn ymd(days: i64, out: &mut BytesMut) -> bool {
+    let (year, month, day) = civil(days);
+    let before_christ = year <= 0;
+    let year = if before_christ { 1 - year } else { year };
+    display(format_args!("{year:04}-{month:02}-{day:02}"), out);
+    before_christ
+}
+
+pub(super) fn date(days: i64, out: &mut BytesMut) {
+    if ymd(days, out) {
+        out.put_slice(b" BC");
+    }
+}
+
+fn time(micros: i64, out: &mut BytesMut) {
+    let seconds = micros.div_euclid(1_000_000);
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    display(format_args!("{hours:02}:{minutes:02}:{rest:02}"), out);
+    let fraction = micros.rem_euclid(1_000_000);
+    if fraction != 0 {
+        let text = format!(".{fraction:06}");
+        out.put_slice(text.trim_end_matches('0').as_bytes());
+    }
+}
+
+/// `zone` = None: timestamp without time zone.
+fn timestamp(micros: i64, zone: Option<&TextStyle>, out: &mut BytesMut) {
+    let offset_seconds = zone.map_or(0, |style| offset(micros, style));
+    let local = micros.saturating_add(i64::from(offset_seconds) * 1_000_000);
+    let before_christ = ymd(local.div_euclid(MICROS_PER_DAY), out);
+    out.put_u8(b' ');
+    time(local.rem_euclid(MICROS_PER_DAY), out);
+    if zone.is_some() {
+        zone_offset(offset_seconds, out);
+    }
+    if before_christ {
+        out.put_slice(b" BC");
+    }
+}
+
+fn offset(micros: i64, style: &TextStyle) -> i32 {
+    if style.utc {
+        return 0;
+    }
+    chrono::DateTime::from_timestamp_micros(micros).map_or(0, |instant| {
+        style.time_zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
+    })
+}
+
+fn zone_offset(seconds: i32, out: &mut BytesMut) {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let seconds = seconds.unsigned_abs();
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    display(format_args!("{sign}{hours:02}"), out);
+    if minutes != 0 || rest != 0 {
+        display(format_args!(":{minutes:02}"), out);
+    }
+    if rest != 0 {
+        display(format_args!(":{rest:02}"), out);
+    }
+}
+
+fn interval(value: IntervalMonthDayNano, out: &mut BytesMut) {
+    interval_parts(value.months, value.days, value.nanoseconds / 1_000, out);
+}
+
+fn interval_parts(months: i32, days: i32, micros: i64, out: &mut BytesMut) {
+    let start = out.len();
+    let mut negative_before = false;
+    for (count, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
+        if count == 0 {
+            continue;
+        }
+        let space = if out.len() > start { " " } else { "" };
+        let plus = if negative_before && count > 0 { "+" } else { "" };
+        let plural = if count == 1 { "" } else { "s" };
+        display(format_args!("{space}{plus}{count} {unit}{plural}"), out);
+        negative_before = count < 0;
+    }
+    if micros != 0 || out.len() == start {
+        let space = if out.len() > start { " " } else { "" };
+        let sign = match (micros < 0, negative_before) {
+            (true, _) => "-",
+            (false, true) => "+",
+            (false, false) => "",
+        };
+        display(format_args!("{space}{sign}"), out);
+        time(i64::try_from(micros.unsigned_abs()).unwrap_or(i64::MAX), out);
+    }
+}
+
+/// `{1,2,NULL}`, quoted where PostgreSQL quotes; nested lists give nested braces.
+fn array(
+    list: &ListCells,
+    row: usize,
+    style: &TextStyle,
+    out: &mut BytesMut,
+) -> Result<(), ServerError> {
+    super::binary::dimensions(list, row)?;
+    braces(list, row, style, &mut BytesMut::new(), out)
+}
+
+fn braces(
+    list: &ListCells,
+    row: usize,
+    style: &TextStyle,
+    scratch: &mut BytesMut,
+    out: &mut BytesMut,
+) -> Result<(), ServerError> {
+    let (from, to) = list.ranges.get(row).copied().unwrap_or_default();
+    out.put_u8(b'{');
+    for element in from..to {
+        if element > from {
+            out.put_u8(b',');
+        }
+        if list.elements.is_null(element) {
+            out.put_slice(b"NULL");
+        } else if let Kind::List(inner) = &list.elements.kind {
+            braces(inner, element, style, scratch, out)?;
+        } else {
+            scratch.clear();
+            list.elements.text(element, style, scratch)?;
+            quoted_element(scratch, out);
+        }
+    }
+    out.put_u8(b'}');
+    Ok(())
+}
+
+fn quoted_element(text: &[u8], out: &mut BytesMut) {
+    if !needs_quotes(text) {
+        return out.put_slice(text);
+    }
+    out.put_u8(b'"');
+    for byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.put_u8(b'\\');
+        }
+        out.put_u8(*byte);
+    }
+    out.put_u8(b'"');
+}
+
+fn needs_quotes(text: &[u8]) -> bool {
+    let special = |byte: &u8| matches!(byte, b'{' | b'}' | b',' | b'"' | b'\\' | 9..=13 | b' ');
+    text.is_empty() || text.eq_ignore_ascii_case(b"null") || text.iter().any(special)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(write: impl FnOnce(&mut BytesMut)) -> String {
+        let mut out = BytesMut::new();
+        write(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn floats_print_as_postgresql_prints_them() {
+        let table = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.1"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (123_456_789_012_345.0, "123456789012345"),
+            (1e15, "1e+15"),
+            (-1.5e300, "-1.5e+300"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ];
+        for (value, text) in table {
+            assert_eq!(print(|out| float8(value, out)), text);
+        }
+        let table = [(100_000.0_f32, "100000"), (1e6, "1e+06"), (0.1, "0.1"), (33.15, "33.15")];
+        for (value, text) in table {
+            assert_eq!(print(|out| float4(value, out)), text);
+        }
+    }
+
+    #[test]
+    fn decimals_keep_their_scale() {
+        let table = [("12345", 2, "123.45"), ("-5", 3, "-0.005"), ("7", -2, "700"), ("0", 2, "0.00")];
+        for (unscaled, scale, text) in table {
+            assert_eq!(print(|out| decimal(unscaled, scale, out)), text);
+        }
+    }
+
+    #[test]
+    fn dates_before_christ_and_times() {
+        assert_eq!(print(|out| date(0, out)), "1970-01-01");
+        assert_eq!(print(|out| date(-719_163, out)), "0001-12-31 BC");
+        assert_eq!(print(|out| date(2_932_897, out)), "10000-01-01");
+        assert_eq!(print(|out| timestamp(-1, None, out)), "1969-12-31 23:59:59.999999");
+        assert_eq!(
+            print(|out| timestamp(1_500_000, Some(&TextStyle::default()), out)),
+            "1970-01-01 00:00:01.5+00"
+        );
+    }
+
+    #[test]
+    fn intervals_print_in_postgres_style() {
+        let table = [
+            (14, 3, 14_706_789_000, "1 year 2 mons 3 days 04:05:06.789"),
+            (-1, 1, 0, "-1 mons +1 day"),
+            (0, 0, 0, "00:00:00"),
+            (0, -1, 1_000_000, "-1 days +00:00:01"),
+        ];
+        for (months, days, micros, text) in table {
+            assert_eq!(print(|out| interval_parts(months, days, micros, out)), text);
+        }
+    }
+
+    #[test]
+    fn array_elements_are_quoted_when_ambiguous() {
+        let table = [("a", "a"), ("b c", "\"b c\""), ("", "\"\""), ("null", "\"null\""), ("x\"y", "\"x\\\"y\"")];
+        for (text, quoted) in table {
+            assert_eq!(print(|out| quoted_element(text.as_bytes(), out)), quoted);
+        }
+    }
+}

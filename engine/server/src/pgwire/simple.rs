@@ -1,0 +1,98 @@
+//! The simple query protocol: a string of statements, results in text.
+
+use std::time::Instant;
+
+use tracing::info;
+
+use super::connection::Connection;
+use super::encode::Format;
+use super::extended::row_description;
+use crate::session::Outcome;
+use crate::session::statement::{self, Parsed};
+use crate::sqlstate::ServerError;
+
+impl Connection {
+    /// Runs a query string; errors of its statements go to the client, an `Err` ends the session.
+    pub(super) async fn simple_query(&mut self, sql: &str) -> Result<(), ServerError> {
+        self.session.close_statement("");
+        self.session.close_portal("");
+        let statements = match statement::parse(sql) {
+            Ok(statements) => statements,
+            Err(error) => return self.report(&error),
+        };
+        if statements.is_empty() {
+            return self.empty_query();
+        }
+        for parsed in &statements {
+            let result = self.simple_statement(parsed).await;
+            self.interrupts.end();
+            if let Err(error) = result {
+                return self.report(&error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn simple_statement(&mut self, parsed: &Parsed) -> Result<(), ServerError> {
+        let query = self.begin_statement();
+        let started = Instant::now();
+        let outcome = self.interrupts.race(self.session.run(parsed, &[])).await?;
+        let rows = self.send_simple(outcome).await?;
+        info!(
+            connection = self.interrupts.slot.pid(),
+            query,
+            rows,
+            milliseconds = started.elapsed().as_secs_f64() * 1e3,
+            "statement"
+        );
+        Ok(())
+    }
+
+    async fn send_simple(&mut self, outcome: Outcome) -> Result<u64, ServerError> {
+        match outcome {
+            Outcome::Rows { rows, tag, counted, formats } => {
+                let formats =
+                    formats.unwrap_or_else(|| vec![Format::Text; rows.columns.len()]);
+                let columns = rows.columns.iter().cloned().zip(formats.iter().copied());
+                row_description(columns, &mut self.out)?;
+                let sent = self.send_rows(rows, formats).await?;
+                self.complete_rows(tag, counted, sent)?;
+                Ok(sent)
+            }
+            other => self.send_other(other).await,
+        }
+    }
+
+    /// Outcomes that look the same in both protocols.
+    pub(super) async fn send_other(&mut self, outcome: Outcome) -> Result<u64, ServerError> {
+        match outcome {
+            Outcome::Copy { rows, options } => {
+                let sent = self.send_copy(rows, options).await?;
+                self.complete(&format!("COPY {sent}"))?;
+                Ok(sent)
+            }
+            Outcome::Skip(rows) => {
+                let skipped = self.skip_rows(rows).await?;
+                self.complete(&format!("MOVE {skipped}"))?;
+                Ok(skipped)
+            }
+            Outcome::Done { tag, warning } => {
+                if let Some(warning) = warning {
+                    self.notice(&warning)?;
+                }
+                self.complete(&tag)?;
+                Ok(0)
+            }
+            Outcome::Rows { .. } => Err(ServerError::internal("rows without a description")),
+        }
+    }
+
+    pub(super) fn complete_rows(
+        &mut self,
+        tag: &str,
+        counted: bool,
+        rows: u64,
+    ) -> Result<(), ServerError> {
+        if counted { self.complete(&format!("{tag} {rows}")) } else { self.complete(tag) }
+    }
+}

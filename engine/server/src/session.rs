@@ -1,0 +1,716 @@
+//! One client's session: settings, transaction, prepared statements and portals.
+//!
+//! The wire server and `genokura sql` run statements through the same [`Session`]. Planning and
+//! execution are spawned on the query runtime, so that the tasks that serve sockets stay free;
+//! dropping the future of a call stops its work.
+
+mod backend;
+mod catalog;
+mod engine;
+mod params;
+mod plan;
+mod portal;
+mod rewrite;
+mod rows;
+mod settings;
+pub mod statement;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use datafusion::execution::context::SessionContext;
+use datafusion::sql::sqlparser::ast;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+
+pub use backend::{Backend, Snapshot};
+pub use engine::EngineBackend;
+pub use portal::{Bound, Description, Portal, Prepared};
+pub use rows::{BatchStream, Rows};
+pub use settings::{SERVER_VERSION, Settings};
+use statement::{CopyOptions, FetchCount, Parsed, SetValue, Statement};
+
+use crate::pgwire::encode::Format;
+use crate::pgwire::types::{Column, PgType};
+use crate::sqlstate::ServerError;
+use plan::{PlanContext, Planned};
+
+/// The name of the one database.
+pub const DATABASE: &str = "genokura";
+
+/// What `version()` answers.
+#[must_use]
+pub fn version() -> String {
+    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+    format!("PostgreSQL {SERVER_VERSION} (genokura {} on {arch}-{os})", env!("CARGO_PKG_VERSION"))
+}
+
+/// Facts about a session that planning needs.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// The user who connected.
+    pub user: String,
+    /// The process id the client was given.
+    pub pid: i32,
+    /// Schemas of `search_path`, existing or not.
+    pub search_path: Vec<String>,
+    /// Schemas of `search_path` that exist.
+    pub schemas: Vec<String>,
+    /// All settings.
+    pub settings: Settings,
+}
+
+impl SessionInfo {
+    /// `current_schema()`: the first schema of the path that exists.
+    #[must_use]
+    pub fn current_schema(&self) -> Option<String> {
+        self.schemas.first().cloned()
+    }
+}
+
+/// What running a statement gave.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Rows; the command tag is `tag` and the number of rows.
+    Rows {
+        /// The rows.
+        rows: Rows,
+        /// Command tag; the count is appended when `counted`.
+        tag: &'static str,
+        /// Whether the row count belongs to the tag.
+        counted: bool,
+        /// Text or binary per column, when the statement itself says so (FETCH of a cursor).
+        formats: Option<Vec<Format>>,
+    },
+    /// Rows for COPY … TO STDOUT.
+    Copy {
+        /// The rows.
+        rows: Rows,
+        /// Format and options.
+        options: CopyOptions,
+    },
+    /// MOVE: rows to count and drop.
+    Skip(Rows),
+    /// No rows: the command tag, and a warning for the client.
+    Done {
+        /// Command tag.
+        tag: String,
+        /// A notice that does not fail the statement.
+        warning: Option<ServerError>,
+    },
+}
+
+impl Outcome {
+    fn done(tag: &str) -> Outcome {
+        Outcome::Done { tag: tag.to_owned(), warning: None }
+    }
+}
+
+/// Where the session stands between BEGIN and COMMIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// No transaction block.
+    Idle,
+    /// In a transaction block.
+    Open,
+    /// In a transaction block that failed.
+    Failed,
+}
+
+#[derive(Default)]
+struct Transaction {
+    failed: bool,
+    settings: Settings,
+    savepoints: Vec<(String, Settings)>,
+    pinned: Option<Pinned>,
+}
+
+/// A snapshot with the context over it.
+#[derive(Clone)]
+struct Pinned {
+    snapshot: Snapshot,
+    context: SessionContext,
+}
+
+/// How a session is made.
+#[derive(Clone)]
+pub struct SessionOptions {
+    /// The user name.
+    pub user: String,
+    /// Process id for `pg_backend_pid` and cancel requests.
+    pub pid: i32,
+    /// Runtime that plans and runs queries.
+    pub runtime: Handle,
+    /// Bytes one query may take from the engine's memory pool; None: all of it.
+    pub memory_limit: Option<usize>,
+}
+
+/// One client's session.
+pub struct Session {
+    backend: Arc<dyn Backend>,
+    options: SessionOptions,
+    settings: Settings,
+    transaction: Option<Transaction>,
+    pinned: Option<Pinned>,
+    prepared: BTreeMap<String, Arc<Prepared>>,
+    portals: BTreeMap<String, Portal>,
+}
+
+impl Session {
+    /// A session with these settings.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, options: SessionOptions, settings: Settings) -> Session {
+        Session {
+            backend,
+            options,
+            settings,
+            transaction: None,
+            pinned: None,
+            prepared: BTreeMap::new(),
+            portals: BTreeMap::new(),
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The runtime that queries run on.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.options.runtime
+    }
+
+    /// The state of the transaction block.
+    #[must_use]
+    pub fn transaction_status(&self) -> TransactionStatus {
+        match &self.transaction {
+            None => TransactionStatus::Idle,
+            Some(transaction) if transaction.failed => TransactionStatus::Failed,
+            Some(_) => TransactionStatus::Open,
+        }
+    }
+
+    /// Marks the transaction block as failed: called for every error a client is told of.
+    pub fn fail(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.failed = true;
+        }
+    }
+
+    /// The end of an implicit transaction: portals that are not held go away.
+    pub fn sync(&mut self) {
+        if self.transaction.is_none() {
+            self.portals.retain(|_, portal| portal.hold);
+        }
+    }
+
+    /// Runs one statement whose parameters, if it has any, are `arguments` in order.
+    ///
+    /// # Errors
+    /// Any; the caller then calls [`Session::fail`].
+    pub async fn run(
+        &mut self,
+        parsed: &Parsed,
+        arguments: &[ast::Expr],
+    ) -> Result<Outcome, ServerError> {
+        let result = self.dispatch(&parsed.statement, arguments, 0).await;
+        result.map_err(|error| error.locate(&parsed.text))
+    }
+
+    async fn dispatch(
+        &mut self,
+        statement: &Statement,
+        arguments: &[ast::Expr],
+        depth: usize,
+    ) -> Result<Outcome, ServerError> {
+        if self.transaction_status() == TransactionStatus::Failed && !ends_transaction(statement) {
+            return Err(ServerError::aborted());
+        }
+        match statement {
+            Statement::Query(query) => {
+                let planned = self.plan(query, arguments).await?;
+                self.rows(planned, "SELECT", true).await
+            }
+            Statement::Explain { analyze, verbose, query } => {
+                let planned = self.explain(query, arguments, *analyze, *verbose).await?;
+                self.rows(planned, "EXPLAIN", false).await
+            }
+            Statement::Copy { query, options } => {
+                let planned = self.plan(query, arguments).await?;
+                let rows = self.start(planned).await?;
+                Ok(Outcome::Copy { rows, options: options.clone() })
+            }
+            Statement::Show(name) => {
+                let planned = self.show(name)?;
+                self.rows(planned, "SHOW", false).await
+            }
+            Statement::Execute { name, arguments } if depth == 0 => {
+                let prepared = self.prepared_statement(name)?;
+                let arguments = typed(arguments, &prepared.parameters)?;
+                let Some(inner) = &prepared.parsed else { return Ok(Outcome::done("")) };
+                Box::pin(self.dispatch(&inner.statement, &arguments, 1)).await
+            }
+            Statement::Execute { .. } => {
+                Err(ServerError::unsupported("EXECUTE of a prepared EXECUTE"))
+            }
+            Statement::Prepare { name, types, statement } => {
+                self.prepare_sql(name, types, statement).await?;
+                Ok(Outcome::done("PREPARE"))
+            }
+            Statement::Declare { name, binary, hold, query } => {
+                self.declare(name, *binary, *hold, query, arguments).await
+            }
+            Statement::Fetch { name, count, skip } => self.fetch(name, *count, *skip).await,
+            Statement::Refused(error) => Err(error.clone()),
+            other => self.command(other),
+        }
+    }
+
+    /// Statements that need no planning.
+    fn command(&mut self, statement: &Statement) -> Result<Outcome, ServerError> {
+        match statement {
+            Statement::Set { name, value, local } => {
+                let value = match value {
+                    SetValue::Default => None,
+                    SetValue::Text(text) => Some(text.as_str()),
+                };
+                if *local && self.transaction.is_none() {
+                    let warning = outside_block("SET LOCAL");
+                    return Ok(Outcome::Done { tag: "SET".to_owned(), warning: Some(warning) });
+                }
+                self.settings.set(name, value, *local)?;
+                Ok(Outcome::done("SET"))
+            }
+            Statement::Reset(None) => {
+                self.settings.reset_all();
+                Ok(Outcome::done("RESET"))
+            }
+            Statement::Reset(Some(name)) => {
+                self.settings.set(name, None, false)?;
+                Ok(Outcome::done("RESET"))
+            }
+            Statement::Discard(what) => {
+                if what == "ALL" {
+                    if self.transaction.is_some() {
+                        return Err(inside_block("DISCARD ALL"));
+                    }
+                    self.settings.reset_all();
+                    self.prepared.clear();
+                    self.portals.clear();
+                }
+                Ok(Outcome::done(&format!("DISCARD {what}")))
+            }
+            Statement::Deallocate(None) => {
+                self.prepared.clear();
+                Ok(Outcome::done("DEALLOCATE ALL"))
+            }
+            Statement::Deallocate(Some(name)) => {
+                self.prepared_statement(name)?;
+                self.prepared.remove(name);
+                Ok(Outcome::done("DEALLOCATE"))
+            }
+            Statement::Close(None) => {
+                self.portals.clear();
+                Ok(Outcome::done("CLOSE CURSOR ALL"))
+            }
+            Statement::Close(Some(name)) => {
+                self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
+                Ok(Outcome::done("CLOSE CURSOR"))
+            }
+            Statement::NoEffect(tag) => Ok(Outcome::done(tag)),
+            other => self.transaction_command(other),
+        }
+    }
+
+    fn transaction_command(&mut self, statement: &Statement) -> Result<Outcome, ServerError> {
+        match statement {
+            Statement::Begin { tag, .. } => {
+                let warning = self.transaction.is_some().then(|| {
+                    ServerError::new("25001", "there is already a transaction in progress")
+                        .severity(crate::sqlstate::Severity::Warning)
+                });
+                if self.transaction.is_none() {
+                    self.begin();
+                }
+                Ok(Outcome::Done { tag: (*tag).to_owned(), warning })
+            }
+            Statement::TransactionModes { .. } => Ok(Outcome::done("SET")),
+            Statement::Commit { chain } => {
+                let Some(transaction) = self.transaction.take() else {
+                    return Ok(no_transaction("COMMIT"));
+                };
+                let tag = if transaction.failed { "ROLLBACK" } else { "COMMIT" };
+                self.end(transaction, *chain);
+                Ok(Outcome::done(tag))
+            }
+            Statement::Rollback { chain } => {
+                let Some(mut transaction) = self.transaction.take() else {
+                    return Ok(no_transaction("ROLLBACK"));
+                };
+                transaction.failed = true;
+                self.end(transaction, *chain);
+                Ok(Outcome::done("ROLLBACK"))
+            }
+            Statement::Savepoint(name) => {
+                let settings = self.settings.clone();
+                let transaction = self.block("SAVEPOINT")?;
+                transaction.savepoints.push((name.clone(), settings));
+                Ok(Outcome::done("SAVEPOINT"))
+            }
+            Statement::Release(name) => {
+                let transaction = self.block("RELEASE SAVEPOINT")?;
+                let at = savepoint(transaction, name)?;
+                transaction.savepoints.truncate(at);
+                Ok(Outcome::done("RELEASE"))
+            }
+            Statement::RollbackTo(name) => {
+                let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
+                let at = savepoint(transaction, name)?;
+                let settings = transaction.savepoints[at].1.clone();
+                transaction.savepoints.truncate(at + 1);
+                transaction.failed = false;
+                self.settings = settings;
+                Ok(Outcome::done("ROLLBACK"))
+            }
+            _ => Err(ServerError::internal("a statement without a way to run it")),
+        }
+    }
+
+    fn begin(&mut self) {
+        let settings = self.settings.clone();
+        self.transaction = Some(Transaction { settings, ..Transaction::default() });
+    }
+
+    fn end(&mut self, transaction: Transaction, chain: bool) {
+        if transaction.failed {
+            self.settings = transaction.settings;
+        }
+        self.settings.end_transaction();
+        self.portals.retain(|_, portal| portal.hold);
+        if chain {
+            self.begin();
+        }
+    }
+
+    fn block(&mut self, what: &str) -> Result<&mut Transaction, ServerError> {
+        self.transaction.as_mut().ok_or_else(|| {
+            ServerError::new("25P01", format!("{what} can only be used in transaction blocks"))
+        })
+    }
+
+    fn show(&self, name: &str) -> Result<Planned, ServerError> {
+        if name == "all" {
+            let rows = self.settings.all().into_iter().map(|(name, value)| {
+                vec![Some(name.to_owned()), Some(value), Some(String::new())]
+            });
+            return plan::text_table(&["name", "setting", "description"], rows.collect());
+        }
+        let value = self.settings.show(name)?.to_owned();
+        plan::text_column(shown_name(name), vec![value])
+    }
+
+    async fn declare(
+        &mut self,
+        name: &str,
+        binary: bool,
+        hold: bool,
+        query: &ast::Statement,
+        arguments: &[ast::Expr],
+    ) -> Result<Outcome, ServerError> {
+        if self.transaction.is_none() && !hold {
+            return Err(ServerError::new(
+                "25P01",
+                "DECLARE CURSOR can only be used in transaction blocks",
+            ));
+        }
+        if self.portals.contains_key(name) {
+            return Err(ServerError::new("42P03", format!("cursor \"{name}\" already exists")));
+        }
+        let planned = self.plan(query, arguments).await?;
+        let width = planned.columns().len();
+        let rows = self.start(planned).await?;
+        let format = if binary { Format::Binary } else { Format::Text };
+        self.portals.insert(name.to_owned(), Portal::cursor(rows, vec![format; width], hold));
+        Ok(Outcome::done("DECLARE CURSOR"))
+    }
+
+    async fn fetch(
+        &mut self,
+        name: &str,
+        count: FetchCount,
+        skip: bool,
+    ) -> Result<Outcome, ServerError> {
+        let limit = match count {
+            FetchCount::All => None,
+            FetchCount::Rows(rows) => Some(rows),
+        };
+        let (rows, formats) = self.portal_rows(name).await?;
+        let rows = rows.limited(limit);
+        if skip {
+            return Ok(Outcome::Skip(rows));
+        }
+        Ok(Outcome::Rows { rows, tag: "FETCH", counted: true, formats: Some(formats) })
+    }
+
+    async fn rows(
+        &mut self,
+        planned: Planned,
+        tag: &'static str,
+        counted: bool,
+    ) -> Result<Outcome, ServerError> {
+        let rows = self.start(planned).await?;
+        Ok(Outcome::Rows { rows, tag, counted, formats: None })
+    }
+
+    /// Plans a query on the query runtime.
+    async fn plan(
+        &mut self,
+        query: &ast::Statement,
+        arguments: &[ast::Expr],
+    ) -> Result<Planned, ServerError> {
+        let query = self.with_arguments(query, arguments)?;
+        let context = self.plan_context().await?;
+        self.spawn(async move { plan::plan(&context, &query).await }).await
+    }
+
+    async fn explain(
+        &mut self,
+        query: &ast::Statement,
+        arguments: &[ast::Expr],
+        analyze: bool,
+        verbose: bool,
+    ) -> Result<Planned, ServerError> {
+        let query = self.with_arguments(query, arguments)?;
+        let context = self.plan_context().await?;
+        self.spawn(async move { plan::explain(&context, &query, analyze, verbose).await }).await
+    }
+
+    /// The query with its parameters in place; settings that it changes are changed now.
+    fn with_arguments(
+        &mut self,
+        query: &ast::Statement,
+        arguments: &[ast::Expr],
+    ) -> Result<ast::Statement, ServerError> {
+        let mut query = query.clone();
+        let values = arguments.iter().cloned().enumerate().map(|(n, value)| (n + 1, value));
+        params::substitute(&mut query, &values.collect(), false)?;
+        for change in rewrite::set_configs(&mut query)? {
+            let local = change.local && self.transaction.is_some();
+            self.settings.set(&change.name, Some(&change.value), local)?;
+        }
+        Ok(query)
+    }
+
+    async fn start(&mut self, planned: Planned) -> Result<Rows, ServerError> {
+        let context = self.plan_context().await?;
+        self.spawn(async move { plan::start(&context, planned).await }).await
+    }
+
+    /// Runs `work` on the query runtime; dropping the returned future aborts it.
+    fn spawn<T, W>(&self, work: W) -> impl Future<Output = Result<T, ServerError>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, ServerError>> + Send + 'static,
+    {
+        let task = AbortOnDropHandle::new(self.options.runtime.spawn(work));
+        async move {
+            match task.await {
+                Ok(result) => result,
+                Err(error) => Err(task_error(&error)),
+            }
+        }
+    }
+
+    /// The context for the next statement: of the transaction, or of the newest snapshot.
+    async fn plan_context(&mut self) -> Result<PlanContext, ServerError> {
+        let pinned = self.pin().await?;
+        let context = with_settings(&pinned.context, &self.settings);
+        let search_path = self.settings.search_path(&self.options.user);
+        let catalog = context.catalog(DATABASE);
+        let exists = |name: &String| {
+            name == "pg_catalog"
+                || catalog.as_ref().is_some_and(|catalog| catalog.schema(name).is_some())
+        };
+        let schemas = search_path.iter().filter(|name| exists(name)).cloned().collect();
+        let info = SessionInfo {
+            user: self.options.user.clone(),
+            pid: self.options.pid,
+            search_path,
+            schemas,
+            settings: self.settings.clone(),
+        };
+        Ok(PlanContext {
+            context,
+            snapshot: pinned.snapshot,
+            info: Arc::new(info),
+            memory_limit: self.options.memory_limit,
+        })
+    }
+
+    async fn pin(&mut self) -> Result<Pinned, ServerError> {
+        if let Some(Transaction { pinned: Some(pinned), .. }) = &self.transaction {
+            return Ok(pinned.clone());
+        }
+        let snapshot = self.backend.snapshot().await?;
+        let reusable = self.pinned.take().filter(|p| p.snapshot.version == snapshot.version);
+        let pinned = match reusable {
+            Some(pinned) => pinned,
+            None => {
+                let context = self.backend.context(&snapshot, &self.options.user)?;
+                Pinned { snapshot, context }
+            }
+        };
+        self.pinned = Some(pinned.clone());
+        if let Some(transaction) = &mut self.transaction {
+            transaction.pinned = Some(pinned.clone());
+        }
+        Ok(pinned)
+    }
+}
+
+/// The context with the session's settings, its own copy of the state.
+fn with_settings(context: &SessionContext, settings: &Settings) -> SessionContext {
+    let mut state = context.state();
+    let options = state.config_mut().options_mut();
+    options.execution.time_zone = Some(arrow_zone(settings.time_zone()));
+    options.sql_parser.enable_ident_normalization = true;
+    options.sql_parser.support_varchar_with_length = true;
+    DATABASE.clone_into(&mut options.catalog.default_catalog);
+    SessionContext::new_with_state(state)
+}
+
+/// Arrow knows UTC by its offset.
+fn arrow_zone(zone: &str) -> String {
+    match zone {
+        "UTC" | "GMT" => "+00:00".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn task_error(error: &tokio::task::JoinError) -> ServerError {
+    if error.is_cancelled() {
+        return ServerError::canceled("server shutdown");
+    }
+    tracing::error!("a query task panicked");
+    ServerError::internal("the query ran into a bug of the server")
+}
+
+fn ends_transaction(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_)
+    )
+}
+
+fn savepoint(transaction: &Transaction, name: &str) -> Result<usize, ServerError> {
+    transaction
+        .savepoints
+        .iter()
+        .rposition(|(known, _)| known == name)
+        .ok_or_else(|| ServerError::new("3B001", format!("savepoint \"{name}\" does not exist")))
+}
+
+fn no_transaction(tag: &str) -> Outcome {
+    let warning = ServerError::new("25P01", "there is no transaction in progress")
+        .severity(crate::sqlstate::Severity::Warning);
+    Outcome::Done { tag: tag.to_owned(), warning: Some(warning) }
+}
+
+fn outside_block(what: &str) -> ServerError {
+    ServerError::new("25P01", format!("{what} can only be used in transaction blocks"))
+        .severity(crate::sqlstate::Severity::Warning)
+}
+
+fn inside_block(what: &str) -> ServerError {
+    ServerError::new("25001", format!("{what} cannot run inside a transaction block"))
+}
+
+fn no_cursor(name: &str) -> ServerError {
+    ServerError::new("34000", format!("cursor \"{name}\" does not exist"))
+}
+
+/// The column name of SHOW: the setting as PostgreSQL spells it.
+fn shown_name(name: &str) -> &str {
+    match name {
+        "datestyle" => "DateStyle",
+        "timezone" => "TimeZone",
+        "intervalstyle" => "IntervalStyle",
+        other => other,
+    }
+}
+
+/// Arguments of EXECUTE, cast to the types of the parameters.
+fn typed(arguments: &[ast::Expr], types: &[PgType]) -> Result<Vec<ast::Expr>, ServerError> {
+    if arguments.len() != types.len() {
+        return Err(ServerError::syntax("wrong number of parameters for prepared statement", None)
+            .detail(format!(
+                "Expected {} parameters but got {}.",
+                types.len(),
+                arguments.len()
+            )));
+    }
+    let cast = |(value, pg_type): (&ast::Expr, &PgType)| match *pg_type {
+        PgType::INT8 | PgType::TEXT => value.clone(),
+        pg_type => rewrite::cast(value.clone(), params::sql_type(pg_type)),
+    };
+    Ok(arguments.iter().zip(types).map(cast).collect())
+}
+
+/// Runs every statement of `sql` in `session` and returns the rows of the last one as a stream,
+/// with their columns; rows of earlier statements are read and dropped.
+///
+/// # Errors
+/// The first error of any statement.
+pub async fn query_batches(
+    session: &mut Session,
+    sql: &str,
+) -> Result<(Vec<Column>, BatchStream), ServerError> {
+    let mut last: (Vec<Column>, BatchStream) = (Vec::new(), Box::pin(futures::stream::empty()));
+    for parsed in statement::parse(sql)? {
+        drain(std::mem::replace(&mut last.1, Box::pin(futures::stream::empty()))).await?;
+        let outcome = match session.run(&parsed, &[]).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                session.fail();
+                return Err(error);
+            }
+        };
+        last = match outcome {
+            Outcome::Rows { rows, .. } | Outcome::Copy { rows, .. } | Outcome::Skip(rows) => {
+                (rows.columns.to_vec(), session.stream(rows))
+            }
+            Outcome::Done { .. } => (Vec::new(), Box::pin(futures::stream::empty())),
+        };
+    }
+    Ok(last)
+}
+
+async fn drain(mut stream: BatchStream) -> Result<(), ServerError> {
+    use futures::TryStreamExt as _;
+    while stream.try_next().await?.is_some() {}
+    Ok(())
+}
+
+impl Session {
+    /// Rows as a stream whose work is done on the query runtime, two batches ahead.
+    #[must_use]
+    pub fn stream(&self, rows: Rows) -> BatchStream {
+        use futures::StreamExt as _;
+        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        let task = AbortOnDropHandle::new(self.options.runtime.spawn(async move {
+            let mut batches = rows.into_stream();
+            while let Some(batch) = batches.next().await {
+                if sender.send(batch).await.is_err() {
+                    return;
+                }
+            }
+        }));
+        Box::pin(futures::stream::unfold((receiver, task), |(mut receiver, task)| async move {
+            receiver.recv().await.map(|batch| (batch, (receiver, task)))
+        }))
+    }
+}

@@ -1,0 +1,424 @@
+//! Parameters `$1, $2, …`: their types, and their values as constants in the syntax tree.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use bytes::{Buf, Bytes};
+use datafusion::sql::sqlparser::ast::{
+    self, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, TimezoneInfo, UnaryOperator, Value,
+};
+
+use super::rewrite::cast;
+use crate::pgwire::encode::{Format, split_array};
+use crate::pgwire::types::PgType;
+use crate::sqlstate::ServerError;
+
+/// The number of parameters of a statement: the largest `n` of `$n`.
+pub(crate) fn count(statement: &ast::Statement) -> usize {
+    let mut most = 0;
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        most = most.max(placeholder(expr).unwrap_or(0));
+        ControlFlow::Continue(())
+    });
+    most
+}
+
+/// `n` of the placeholder `$n`.
+fn placeholder(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(name) => name.strip_prefix('$')?.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Types that the statement itself gives by `$n::type` or `CAST($n AS type)`.
+pub(crate) fn cast_types(statement: &ast::Statement) -> BTreeMap<usize, PgType> {
+    let mut types = BTreeMap::new();
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        if let Expr::Cast { expr, data_type, .. } = expr
+            && let Some(number) = placeholder(expr)
+            && let Some(pg_type) = type_of_sql(data_type)
+        {
+            types.entry(number).or_insert(pg_type);
+        }
+        ControlFlow::Continue(())
+    });
+    types
+}
+
+/// The PostgreSQL type of a type written in SQL.
+pub(crate) fn type_of_sql(data_type: &DataType) -> Option<PgType> {
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        return type_of_sql(element).map(PgType::array);
+    }
+    Some(match data_type {
+        DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+            PgType::TIMESTAMPTZ
+        }
+        DataType::Timestamp(..) => PgType::TIMESTAMP,
+        DataType::Time(..) => PgType::TIME,
+        DataType::Regclass => PgType::REGCLASS,
+        other => {
+            let text = other.to_string().to_ascii_lowercase();
+            let plain = text.split('(').next().unwrap_or(&text).trim();
+            PgType::named(plain.trim_start_matches("pg_catalog."))?
+        }
+    })
+}
+
+/// Replaces every placeholder by the expression of its number (1-based).
+///
+/// # Errors
+/// 42P02 for a number that has no value.
+pub(crate) fn substitute(
+    statement: &mut ast::Statement,
+    values: &BTreeMap<usize, Expr>,
+    leave_unknown: bool,
+) -> Result<(), ServerError> {
+    let flow = ast::visit_expressions_mut(statement, |expr| {
+        let Some(number) = placeholder(expr) else { return ControlFlow::Continue(()) };
+        match values.get(&number) {
+            Some(value) => *expr = value.clone(),
+            None if leave_unknown => {}
+            None => {
+                let text = format!("there is no parameter ${number}");
+                return ControlFlow::Break(ServerError::new("42P02", text));
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// The SQL type of a PostgreSQL type; text for types DataFusion lacks.
+pub(crate) fn sql_type(pg_type: PgType) -> DataType {
+    if let Some(element) = pg_type.element() {
+        let element = Box::new(sql_type(element));
+        return DataType::Array(ArrayElemTypeDef::SquareBracket(element, None));
+    }
+    match pg_type {
+        PgType::BOOL => DataType::Boolean,
+        PgType::INT2 => DataType::SmallInt(None),
+        PgType::INT4 => DataType::Integer(None),
+        PgType::INT8 | PgType::OID => DataType::BigInt(None),
+        PgType::FLOAT4 => DataType::Real,
+        PgType::FLOAT8 => DataType::DoublePrecision,
+        PgType::NUMERIC => DataType::Numeric(ExactNumberInfo::None),
+        PgType::BYTEA => DataType::Bytea,
+        PgType::DATE => DataType::Date,
+        PgType::TIME => DataType::Time(None, TimezoneInfo::None),
+        PgType::TIMESTAMP => DataType::Timestamp(None, TimezoneInfo::None),
+        PgType::TIMESTAMPTZ => DataType::Timestamp(None, TimezoneInfo::Tz),
+        PgType::INTERVAL => DataType::Interval { fields: None, precision: None },
+        _ => DataType::Text,
+    }
+}
+
+/// A NULL of a type: stands for a parameter whose value is not known yet.
+pub(crate) fn null_of(pg_type: PgType) -> Expr {
+    cast(Expr::value(Value::Null), sql_type(pg_type))
+}
+
+/// The value of a Bind message as a constant expression.
+///
+/// # Errors
+/// 22P02 and 22P03 when the bytes are no value of the type.
+pub(crate) fn constant(
+    value: Option<&Bytes>,
+    format: Format,
+    pg_type: PgType,
+) -> Result<Expr, ServerError> {
+    let Some(value) = value else { return Ok(null_of(pg_type)) };
+    match format {
+        Format::Text => {
+            let text = std::str::from_utf8(value).map_err(|_| {
+                ServerError::new("22021", "invalid byte sequence for encoding \"UTF8\"")
+            })?;
+            of_text(text, pg_type)
+        }
+        Format::Binary => of_binary(value.clone(), pg_type),
+    }
+}
+
+fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
+    let invalid = || {
+        let name = pg_type.sql_name();
+        ServerError::new("22P02", format!("invalid input syntax for type {name}: \"{text}\""))
+    };
+    if let Some(element) = pg_type.element() {
+        if !text.trim().starts_with('{') {
+            return Err(ServerError::new("22P02", format!("malformed array literal: \"{text}\"")));
+        }
+        let items = split_array(text.trim());
+        let items = items.into_iter().map(|item| match item {
+            Some(item) => of_text(&item, element),
+            None => Ok(null_of(element)),
+        });
+        return array(items.collect::<Result<_, _>>()?, pg_type);
+    }
+    Ok(match pg_type {
+        PgType::BOOL => match text.trim().to_ascii_lowercase().as_str() {
+            "t" | "true" | "y" | "yes" | "on" | "1" => Expr::value(Value::Boolean(true)),
+            "f" | "false" | "n" | "no" | "off" | "0" => Expr::value(Value::Boolean(false)),
+            _ => return Err(invalid()),
+        },
+        PgType::INT2 => integer(text.trim().parse::<i16>().map_err(|_| invalid())?.into(), pg_type),
+        PgType::INT4 => integer(text.trim().parse::<i32>().map_err(|_| invalid())?.into(), pg_type),
+        PgType::INT8 | PgType::OID => {
+            integer(text.trim().parse::<i64>().map_err(|_| invalid())?, pg_type)
+        }
+        PgType::FLOAT4 | PgType::FLOAT8 => {
+            text.trim().parse::<f64>().map_err(|_| invalid())?;
+            cast(string(text.trim()), sql_type(pg_type))
+        }
+        PgType::NUMERIC => numeric(text.trim()).ok_or_else(invalid)?,
+        PgType::BYTEA => match text.strip_prefix("\\x") {
+            Some(hex) if hex.len() % 2 == 0 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                Expr::value(Value::HexStringLiteral(hex.to_owned()))
+            }
+            Some(_) => return Err(invalid()),
+            None => bytes(text.as_bytes()),
+        },
+        PgType::DATE | PgType::TIME | PgType::TIMESTAMP | PgType::TIMESTAMPTZ
+        | PgType::INTERVAL => cast(string(text), sql_type(pg_type)),
+        _ => string(text),
+    })
+}
+
+fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
+    let bad = || {
+        let name = pg_type.sql_name();
+        ServerError::new("22P03", format!("incorrect binary data format of type {name}"))
+    };
+    if let Some(element) = pg_type.element() {
+        return binary_array(value, element, pg_type);
+    }
+    let want = |length: usize| if value.len() == length { Ok(()) } else { Err(bad()) };
+    Ok(match pg_type {
+        PgType::BOOL => {
+            want(1)?;
+            Expr::value(Value::Boolean(value.get_u8() != 0))
+        }
+        PgType::INT2 => {
+            want(2)?;
+            integer(value.get_i16().into(), pg_type)
+        }
+        PgType::INT4 => {
+            want(4)?;
+            integer(value.get_i32().into(), pg_type)
+        }
+        PgType::INT8 => {
+            want(8)?;
+            integer(value.get_i64(), pg_type)
+        }
+        PgType::OID => {
+            want(4)?;
+            integer(value.get_u32().into(), pg_type)
+        }
+        PgType::FLOAT4 => {
+            want(4)?;
+            cast(string(&float_text(value.get_f32().into())), sql_type(pg_type))
+        }
+        PgType::FLOAT8 => {
+            want(8)?;
+            cast(string(&float_text(value.get_f64())), sql_type(pg_type))
+        }
+        PgType::NUMERIC => {
+            let text = numeric_text(value).ok_or_else(bad)?;
+            numeric(&text).ok_or_else(bad)?
+        }
+        PgType::BYTEA => bytes(&value),
+        PgType::DATE => {
+            want(4)?;
+            let days = i64::from(value.get_i32()) + 10_957;
+            let date = chrono::DateTime::from_timestamp(days * 86_400, 0).ok_or_else(bad)?;
+            cast(string(&date.format("%Y-%m-%d").to_string()), DataType::Date)
+        }
+        PgType::TIME => {
+            want(8)?;
+            let time = chrono::DateTime::from_timestamp_micros(value.get_i64()).ok_or_else(bad)?;
+            cast(string(&time.format("%H:%M:%S%.6f").to_string()), sql_type(pg_type))
+        }
+        PgType::TIMESTAMP | PgType::TIMESTAMPTZ => {
+            want(8)?;
+            let micros = value.get_i64().checked_add(946_684_800_000_000).ok_or_else(bad)?;
+            let instant = chrono::DateTime::from_timestamp_micros(micros).ok_or_else(bad)?;
+            let pattern = match pg_type {
+                PgType::TIMESTAMPTZ => "%Y-%m-%dT%H:%M:%S%.6fZ",
+                _ => "%Y-%m-%dT%H:%M:%S%.6f",
+            };
+            cast(string(&instant.format(pattern).to_string()), sql_type(pg_type))
+        }
+        PgType::INTERVAL => {
+            want(16)?;
+            let (micros, days, months) = (value.get_i64(), value.get_i32(), value.get_i32());
+            let text = format!("{months} months {days} days {micros} microseconds");
+            cast(string(&text), sql_type(pg_type))
+        }
+        PgType::UUID => {
+            want(16)?;
+            let id = uuid::Uuid::from_slice(&value).map_err(|_| bad())?;
+            string(&id.to_string())
+        }
+        PgType::JSONB => {
+            let text = value.get(1..).ok_or_else(bad)?;
+            string(std::str::from_utf8(text).map_err(|_| bad())?)
+        }
+        _ => string(std::str::from_utf8(&value).map_err(|_| bad())?),
+    })
+}
+
+fn binary_array(
+    mut value: Bytes,
+    element: PgType,
+    pg_type: PgType,
+) -> Result<Expr, ServerError> {
+    let bad = || ServerError::new("22P03", "incorrect binary data format of an array");
+    if value.len() < 12 {
+        return Err(bad());
+    }
+    let (dimensions, _flags, _oid) = (value.get_i32(), value.get_i32(), value.get_u32());
+    if dimensions == 0 {
+        return array(Vec::new(), pg_type);
+    }
+    if dimensions != 1 {
+        return Err(ServerError::unsupported("parameters of more than one array dimension"));
+    }
+    if value.len() < 8 {
+        return Err(bad());
+    }
+    let (length, _lower) = (value.get_i32(), value.get_i32());
+    let mut items = Vec::new();
+    for _ in 0..length {
+        if value.len() < 4 {
+            return Err(bad());
+        }
+        match usize::try_from(value.get_i32()) {
+            Err(_) => items.push(null_of(element)),
+            Ok(size) if size <= value.len() => items.push(of_binary(value.split_to(size), element)?),
+            Ok(_) => return Err(bad()),
+        }
+    }
+    array(items, pg_type)
+}
+
+fn array(elem: Vec<Expr>, pg_type: PgType) -> Result<Expr, ServerError> {
+    Ok(cast(Expr::Array(ast::Array { elem, named: true }), sql_type(pg_type)))
+}
+
+fn string(text: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.to_owned()))
+}
+
+fn bytes(value: &[u8]) -> Expr {
+    let hex = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    Expr::value(Value::HexStringLiteral(hex))
+}
+
+/// int8 stays bare, as LIMIT wants it; the narrower types are cast.
+fn integer(value: i64, pg_type: PgType) -> Expr {
+    let digits = Expr::value(Value::Number(value.unsigned_abs().to_string(), false));
+    let signed = match value < 0 {
+        true => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(digits) },
+        false => digits,
+    };
+    match pg_type {
+        PgType::INT8 | PgType::OID => signed,
+        _ => cast(signed, sql_type(pg_type)),
+    }
+}
+
+fn float_text(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    value.to_string()
+}
+
+/// A decimal of exactly the digits of `text`.
+fn numeric(text: &str) -> Option<Expr> {
+    let plain = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
+    if whole.len() + fraction.len() == 0
+        || !(whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()))
+    {
+        return text.parse::<f64>().ok().map(|_| cast(string(text), DataType::DoublePrecision));
+    }
+    let scale = fraction.len();
+    let precision = (whole.trim_start_matches('0').len() + scale).clamp(1, 76);
+    let scale = i64::try_from(scale).ok()?;
+    let info = ExactNumberInfo::PrecisionAndScale(u64::try_from(precision).ok()?, scale);
+    Some(cast(string(text), DataType::Numeric(info)))
+}
+
+/// The decimal text of a binary numeric.
+fn numeric_text(mut value: Bytes) -> Option<String> {
+    if value.len() < 8 {
+        return None;
+    }
+    let groups = usize::try_from(value.get_i16()).ok()?;
+    let weight = i32::from(value.get_i16());
+    let sign = value.get_u16();
+    let scale = usize::try_from(value.get_i16()).ok()?;
+    if value.len() != groups * 2 {
+        return None;
+    }
+    if sign == 0xC000 {
+        return Some("NaN".to_owned());
+    }
+    let digits: Vec<i16> = (0..groups).map(|_| value.get_i16()).collect();
+    let group = |at: i32| -> i16 {
+        usize::try_from(at).ok().and_then(|at| digits.get(at)).copied().unwrap_or(0)
+    };
+    let mut text = String::new();
+    for at in 0..=weight.max(0) {
+        text.push_str(&format!("{:04}", if weight < 0 { 0 } else { group(at) }));
+    }
+    let mut fraction = String::new();
+    let mut at = weight + 1;
+    while fraction.len() < scale {
+        fraction.push_str(&format!("{:04}", group(at)));
+        at += 1;
+    }
+    fraction.truncate(scale);
+    let whole = text.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let minus = if sign == 0x4000 { "-" } else { "" };
+    let point = if scale > 0 { "." } else { "" };
+    Some(format!("{minus}{whole}{point}{fraction}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn binary_numerics_read_back() {
+        let table: [(&[i16], &str); 4] = [
+            (&[2, 0, 0, 2, 123, 4500], "123.45"),
+            (&[1, -1, 0, 4, 5], "0.0005"),
+            (&[1, 1, 0x4000, 0, 1], "-10000"),
+            (&[0, 0, 0, 0], "0"),
+        ];
+        for (words, text) in table {
+            let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
+            assert_eq!(numeric_text(bytes.into()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_type() {
+        let text = Bytes::from_static(b"x");
+        let error = constant(Some(&text), Format::Text, PgType::INT4).unwrap_err();
+        assert_eq!(error.code(), "22P02");
+        let error = constant(Some(&text), Format::Binary, PgType::INT4).unwrap_err();
+        assert_eq!(error.code(), "22P03");
+    }
+}

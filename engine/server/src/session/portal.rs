@@ -1,0 +1,436 @@
+//! Prepared statements and portals, shared by the extended protocol and SQL's own commands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast;
+
+use super::plan::{self, Planned};
+use super::rows::Rows;
+use super::statement::{Parsed, Statement};
+use super::{Outcome, Session, params};
+use crate::pgwire::encode::Format;
+use crate::pgwire::types::{Column, PgType};
+use crate::sqlstate::ServerError;
+
+/// A prepared statement.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The statement; None for an empty query string.
+    pub parsed: Option<Parsed>,
+    /// Parameter types in order.
+    pub parameters: Vec<PgType>,
+    /// Columns of its result; None when it returns no rows.
+    pub columns: Option<Vec<Column>>,
+}
+
+/// What Describe answers.
+#[derive(Debug)]
+pub struct Description {
+    /// Parameter types; empty for a portal.
+    pub parameters: Vec<PgType>,
+    /// Columns with the format each is sent in; None for a statement without rows.
+    pub columns: Option<Vec<(Column, Format)>>,
+}
+
+/// A portal: a statement with its parameters, and how far its rows were read.
+pub struct Portal {
+    /// Outlives the transaction.
+    pub(super) hold: bool,
+    formats: Vec<Format>,
+    state: PortalState,
+}
+
+enum PortalState {
+    /// A query that is planned; the tag of its completion.
+    Planned(Planned, Arc<Parsed>, &'static str, bool),
+    /// Another statement with its arguments.
+    Statement(Option<Arc<Parsed>>, Vec<ast::Expr>, Option<Vec<Column>>),
+    /// Rows that are being read.
+    Running(Rows, &'static str, bool),
+    /// Nothing left to run.
+    Finished,
+}
+
+/// What Execute of a portal runs.
+#[derive(Debug)]
+pub enum Bound {
+    /// Rows to send in these formats.
+    Outcome(Outcome, Vec<Format>),
+    /// An empty query string.
+    Empty,
+}
+
+impl Portal {
+    pub(super) fn cursor(rows: Rows, formats: Vec<Format>, hold: bool) -> Portal {
+        Portal { hold, formats, state: PortalState::Running(rows, "FETCH", true) }
+    }
+
+    fn columns(&self) -> Option<&[Column]> {
+        match &self.state {
+            PortalState::Planned(planned, ..) => Some(planned.columns()),
+            PortalState::Statement(_, _, columns) => columns.as_deref(),
+            PortalState::Running(rows, ..) => Some(&rows.columns),
+            PortalState::Finished => None,
+        }
+    }
+}
+
+/// One format for all, one per column, or text when none is given.
+fn formats(codes: &[i16], width: usize) -> Result<Vec<Format>, ServerError> {
+    let codes = codes.iter().map(|c| Format::from_code(*c)).collect::<Result<Vec<_>, _>>()?;
+    match codes.as_slice() {
+        [] => Ok(vec![Format::Text; width]),
+        [one] => Ok(vec![*one; width]),
+        many if many.len() == width => Ok(codes),
+        many => Err(ServerError::protocol(format!(
+            "bind message has {} result formats but query has {width} columns",
+            many.len()
+        ))),
+    }
+}
+
+impl Session {
+    /// Parse: analyses a statement and keeps it under `name` (empty: the unnamed statement).
+    ///
+    /// # Errors
+    /// 42P05 when the name is taken, and whatever analysis finds.
+    pub async fn prepare(
+        &mut self,
+        name: &str,
+        sql: &str,
+        declared: &[u32],
+    ) -> Result<(), ServerError> {
+        let mut statements = super::statement::parse(sql)?;
+        if statements.len() > 1 {
+            return Err(ServerError::syntax(
+                "cannot insert multiple commands into a prepared statement",
+                None,
+            ));
+        }
+        let declared: Vec<PgType> = declared.iter().map(|oid| declared_type(*oid)).collect();
+        let prepared = match statements.pop() {
+            None => Prepared { parsed: None, parameters: declared, columns: None },
+            Some(parsed) => {
+                let text = Arc::clone(&parsed.text);
+                self.analyse(parsed, &declared).await.map_err(|error| error.locate(&text))?
+            }
+        };
+        self.keep(name, prepared)
+    }
+
+    pub(super) async fn prepare_sql(
+        &mut self,
+        name: &str,
+        types: &[String],
+        statement: &Parsed,
+    ) -> Result<(), ServerError> {
+        let declared = types
+            .iter()
+            .map(|name| {
+                let element = name.strip_suffix("[]");
+                let found = PgType::named(element.unwrap_or(name).trim());
+                let found = if element.is_some() { found.map(PgType::array) } else { found };
+                found.ok_or_else(|| {
+                    ServerError::new("42704", format!("type \"{name}\" does not exist")).near(name)
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let prepared = self.analyse(statement.clone(), &declared).await?;
+        self.keep(name, prepared)
+    }
+
+    fn keep(&mut self, name: &str, prepared: Prepared) -> Result<(), ServerError> {
+        if !name.is_empty() && self.prepared.contains_key(name) {
+            return Err(ServerError::new(
+                "42P05",
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        self.prepared.insert(name.to_owned(), Arc::new(prepared));
+        Ok(())
+    }
+
+    /// Finds parameter types and result columns.
+    async fn analyse(
+        &mut self,
+        parsed: Parsed,
+        declared: &[PgType],
+    ) -> Result<Prepared, ServerError> {
+        let failed = self.transaction_status() == super::TransactionStatus::Failed;
+        if failed && !super::ends_transaction(&parsed.statement) {
+            return Err(ServerError::aborted());
+        }
+        let (parameters, columns) = match &parsed.statement {
+            Statement::Query(query) => {
+                let (parameters, columns) = self.analyse_query(query, declared).await?;
+                (parameters, Some(columns))
+            }
+            Statement::Copy { query, .. } | Statement::Declare { query, .. } => {
+                (self.analyse_query(query, declared).await?.0, None)
+            }
+            Statement::Explain { query, .. } => {
+                let parameters = self.analyse_query(query, declared).await?.0;
+                (parameters, Some(vec![Column::computed("QUERY PLAN", PgType::TEXT)]))
+            }
+            Statement::Show(name) => {
+                (declared.to_vec(), Some(self.show(name)?.columns().to_vec()))
+            }
+            Statement::Fetch { name, skip: false, .. } => {
+                let portal = self.portals.get(name).ok_or_else(|| super::no_cursor(name))?;
+                (declared.to_vec(), portal.columns().map(<[Column]>::to_vec))
+            }
+            Statement::Execute { name, .. } => {
+                (declared.to_vec(), self.prepared_statement(name)?.columns.clone())
+            }
+            Statement::Refused(error) => return Err(error.clone()),
+            _ => (declared.to_vec(), None),
+        };
+        Ok(Prepared { parsed: Some(parsed), parameters, columns })
+    }
+
+    async fn analyse_query(
+        &mut self,
+        query: &ast::Statement,
+        declared: &[PgType],
+    ) -> Result<(Vec<PgType>, Vec<Column>), ServerError> {
+        let context = self.plan_context().await?;
+        let (query, declared) = (query.clone(), declared.to_vec());
+        self.spawn(async move {
+            let parameters = plan::parameter_types(&context, &query, &declared).await?;
+            let nulls: BTreeMap<usize, ast::Expr> = parameters
+                .iter()
+                .enumerate()
+                .map(|(number, pg_type)| (number + 1, params::null_of(*pg_type)))
+                .collect();
+            let mut typed = query;
+            params::substitute(&mut typed, &nulls, false)?;
+            let planned = plan::plan(&context, &typed).await?;
+            Ok((parameters, planned.columns().to_vec()))
+        })
+        .await
+    }
+
+    pub(super) fn prepared_statement(&self, name: &str) -> Result<Arc<Prepared>, ServerError> {
+        self.prepared.get(name).cloned().ok_or_else(|| {
+            let which = if name.is_empty() { "unnamed" } else { "" };
+            let text = match which {
+                "" => format!("prepared statement \"{name}\" does not exist"),
+                _ => "unnamed prepared statement does not exist".to_owned(),
+            };
+            ServerError::new("26000", text)
+        })
+    }
+
+    /// Describe of a statement.
+    ///
+    /// # Errors
+    /// 26000 when there is none of that name.
+    pub fn describe_statement(&self, name: &str) -> Result<Description, ServerError> {
+        let prepared = self.prepared_statement(name)?;
+        let columns = prepared.columns.as_ref().map(|columns| {
+            columns.iter().map(|column| (column.clone(), Format::Text)).collect()
+        });
+        Ok(Description { parameters: prepared.parameters.clone(), columns })
+    }
+
+    /// Describe of a portal.
+    ///
+    /// # Errors
+    /// 34000 when there is none of that name.
+    pub fn describe_portal(&self, name: &str) -> Result<Description, ServerError> {
+        let portal = self.portal(name)?;
+        let columns = portal.columns().map(|columns| {
+            columns.iter().cloned().zip(portal.formats.iter().copied()).collect()
+        });
+        Ok(Description { parameters: Vec::new(), columns })
+    }
+
+    fn portal(&self, name: &str) -> Result<&Portal, ServerError> {
+        self.portals.get(name).ok_or_else(|| no_portal(name))
+    }
+
+    /// Bind: makes a portal of a statement and values.
+    ///
+    /// # Errors
+    /// 08P01 for a wrong number of values, 22P02 and 22P03 for values that do not fit.
+    pub async fn bind(
+        &mut self,
+        portal: &str,
+        statement: &str,
+        value_formats: &[i16],
+        values: &[Option<bytes::Bytes>],
+        result_formats: &[i16],
+    ) -> Result<(), ServerError> {
+        let prepared = self.prepared_statement(statement)?;
+        if values.len() != prepared.parameters.len() {
+            return Err(ServerError::protocol(format!(
+                "bind message supplies {} parameters, but prepared statement \"{statement}\" requires {}",
+                values.len(),
+                prepared.parameters.len()
+            )));
+        }
+        if !portal.is_empty() && self.portals.contains_key(portal) {
+            return Err(ServerError::new("42P03", format!("portal \"{portal}\" already exists")));
+        }
+        let value_formats = formats(value_formats, values.len())?;
+        let arguments = values
+            .iter()
+            .zip(&value_formats)
+            .zip(&prepared.parameters)
+            .map(|((value, format), pg_type)| params::constant(value.as_ref(), *format, *pg_type))
+            .collect::<Result<Vec<_>, _>>()?;
+        let bound = self.bound(&prepared, arguments, result_formats).await?;
+        self.portals.insert(portal.to_owned(), bound);
+        Ok(())
+    }
+
+    async fn bound(
+        &mut self,
+        prepared: &Prepared,
+        arguments: Vec<ast::Expr>,
+        result_formats: &[i16],
+    ) -> Result<Portal, ServerError> {
+        let Some(parsed) = prepared.parsed.clone().map(Arc::new) else {
+            let state = PortalState::Statement(None, arguments, None);
+            return Ok(Portal { hold: false, formats: Vec::new(), state });
+        };
+        let failed = self.transaction_status() == super::TransactionStatus::Failed;
+        if failed && !super::ends_transaction(&parsed.statement) {
+            return Err(ServerError::aborted());
+        }
+        let text = Arc::clone(&parsed.text);
+        if let Statement::Query(query) = &parsed.statement {
+            let planned =
+                self.plan(query, &arguments).await.map_err(|error| error.locate(&text))?;
+            let formats = formats(result_formats, planned.columns().len())?;
+            let state = PortalState::Planned(planned, parsed, "SELECT", true);
+            return Ok(Portal { hold: false, formats, state });
+        }
+        let columns = prepared.columns.clone();
+        let formats = match (&parsed.statement, &columns) {
+            // FETCH sends what its cursor was declared with, unless Bind asks otherwise.
+            (Statement::Fetch { name, .. }, Some(columns)) if result_formats.is_empty() => {
+                self.portals.get(name).map_or_else(
+                    || vec![Format::Text; columns.len()],
+                    |cursor| cursor.formats.clone(),
+                )
+            }
+            (_, Some(columns)) => formats(result_formats, columns.len())?,
+            (_, None) => Vec::new(),
+        };
+        let state = PortalState::Statement(Some(parsed), arguments, columns);
+        Ok(Portal { hold: false, formats, state })
+    }
+
+    /// Execute: what to send for at most `limit` rows of the portal.
+    ///
+    /// # Errors
+    /// 34000 without such a portal, 55000 when it has run, and what its statement fails with.
+    pub async fn execute(
+        &mut self,
+        name: &str,
+        limit: Option<u64>,
+    ) -> Result<Bound, ServerError> {
+        let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
+        let formats = portal.formats.clone();
+        let state = std::mem::replace(&mut portal.state, PortalState::Finished);
+        match state {
+            PortalState::Finished => Err(ServerError::new(
+                "55000",
+                format!("portal \"{name}\" cannot be run"),
+            )),
+            PortalState::Running(rows, tag, counted) => {
+                let outcome = self.continue_portal(name, rows, tag, counted, limit);
+                Ok(Bound::Outcome(outcome, formats))
+            }
+            PortalState::Planned(planned, parsed, tag, counted) => {
+                let rows = self.start(planned).await;
+                let rows = rows.map_err(|error| error.locate(&parsed.text))?;
+                let outcome = self.continue_portal(name, rows, tag, counted, limit);
+                Ok(Bound::Outcome(outcome, formats))
+            }
+            PortalState::Statement(None, ..) => Ok(Bound::Empty),
+            PortalState::Statement(Some(parsed), arguments, _) => {
+                match self.run(&parsed, &arguments).await? {
+                    Outcome::Rows { rows, tag, counted, .. } => {
+                        let outcome = match limit {
+                            None => Outcome::Rows { rows, tag, counted, formats: None },
+                            Some(_) => self.continue_portal(name, rows, tag, counted, limit),
+                        };
+                        Ok(Bound::Outcome(outcome, formats))
+                    }
+                    outcome => Ok(Bound::Outcome(outcome, formats)),
+                }
+            }
+        }
+    }
+
+    fn continue_portal(
+        &mut self,
+        name: &str,
+        rows: Rows,
+        tag: &'static str,
+        counted: bool,
+        limit: Option<u64>,
+    ) -> Outcome {
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.state = PortalState::Running(rows.clone(), tag, counted);
+        }
+        // What a FETCH may still take bounds every Execute of its portal.
+        let limit = match (rows.limit, limit) {
+            (Some(own), Some(asked)) => Some(own.min(asked)),
+            (own, asked) => own.or(asked),
+        };
+        Outcome::Rows { rows: rows.limited(limit), tag, counted, formats: None }
+    }
+
+    /// The rows of a cursor or portal, started if it was not.
+    pub(super) async fn portal_rows(
+        &mut self,
+        name: &str,
+    ) -> Result<(Rows, Vec<Format>), ServerError> {
+        let Some(portal) = self.portals.get_mut(name) else { return Err(super::no_cursor(name)) };
+        let formats = portal.formats.clone();
+        match std::mem::replace(&mut portal.state, PortalState::Finished) {
+            PortalState::Running(rows, tag, counted) => {
+                portal.state = PortalState::Running(rows.clone(), tag, counted);
+                Ok((rows, formats))
+            }
+            PortalState::Planned(planned, _, tag, counted) => {
+                let rows = self.start(planned).await?;
+                if let Some(portal) = self.portals.get_mut(name) {
+                    portal.state = PortalState::Running(rows.clone(), tag, counted);
+                }
+                Ok((rows, formats))
+            }
+            _ => Err(ServerError::new("55000", format!("portal \"{name}\" cannot be run"))),
+        }
+    }
+
+    /// Close of a statement; none of that name is no error.
+    pub fn close_statement(&mut self, name: &str) {
+        self.prepared.remove(name);
+    }
+
+    /// Close of a portal; none of that name is no error.
+    pub fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+
+}
+
+/// 0 leaves the type open; a type we do not know arrives as text.
+fn declared_type(oid: u32) -> PgType {
+    if oid == 0 {
+        return PgType::UNKNOWN;
+    }
+    PgType::scalar(oid).unwrap_or_else(|| {
+        let array = PgType { oid, len: -1 };
+        if array.element().is_some() { array } else { PgType::TEXT }
+    })
+}
+
+fn no_portal(name: &str) -> ServerError {
+    ServerError::new("34000", format!("portal \"{name}\" does not exist"))
+}

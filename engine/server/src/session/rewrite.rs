@@ -1,0 +1,720 @@
+//! Rewrites of the syntax tree between PostgreSQL's SQL and DataFusion's.
+//!
+//! Names are resolved along `search_path`, functions that ask about the session become literals,
+//! parameters become typed constants, and types that only PostgreSQL has become what they hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use datafusion::execution::context::SessionContext;
+use datafusion::sql::sqlparser::ast::{
+    self, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor,
+    UnaryOperator, Value, VisitMut, VisitorMut,
+};
+
+use super::{DATABASE, SessionInfo};
+use crate::sqlstate::{ServerError, nearest, undefined_table};
+
+/// What a statement reads, after its names are resolved.
+#[derive(Debug, Default)]
+pub(crate) struct Relations {
+    /// Relations of `pg_catalog` and `information_schema`.
+    pub(crate) catalog: BTreeSet<String>,
+    /// Tables of the lake, and table functions.
+    pub(crate) lake: usize,
+    /// Scalar functions and casts that DataFusion does not have.
+    pub(crate) foreign: bool,
+}
+
+/// Resolves every table name of `statement` in place: afterwards it is schema-qualified.
+///
+/// # Errors
+/// 42P01 with the nearest name as a hint.
+pub(crate) fn resolve(
+    statement: &mut ast::Statement,
+    context: &SessionContext,
+    search_path: &[String],
+) -> Result<Relations, ServerError> {
+    let mut resolver =
+        Resolver { context, search_path, ctes: Vec::new(), found: Relations::default() };
+    match statement.visit(&mut resolver) {
+        ControlFlow::Continue(()) => Ok(resolver.found),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Resolver<'a> {
+    context: &'a SessionContext,
+    search_path: &'a [String],
+    ctes: Vec<Vec<String>>,
+    found: Relations,
+}
+
+impl VisitorMut for Resolver<'_> {
+    type Break = ServerError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ServerError> {
+        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.ctes.push(ctes.map(|cte| folded(&cte.alias.name)).collect());
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ServerError> {
+        self.ctes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ServerError> {
+        match factor {
+            TableFactor::Table { name, args: None, .. } => match self.table(name) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            },
+            TableFactor::Table { name, args: Some(_), .. }
+            | TableFactor::Function { name, .. } => {
+                strip_pg_catalog(name);
+                let known = self.context.table_function(&last_part(name)).is_ok();
+                self.found.lake += usize::from(known);
+                self.found.foreign |= !known;
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        match expr {
+            Expr::Function(function) => {
+                let name = last_part(&function.name);
+                if !is_session_function(&name) && !self.knows_function(&name) {
+                    self.found.foreign = true;
+                }
+            }
+            Expr::Cast { data_type, .. } if is_reg_type(data_type) => self.found.foreign = true,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Resolver<'_> {
+    fn table(&mut self, name: &mut ObjectName) -> Result<(), ServerError> {
+        let parts = name_parts(name)?;
+        match parts.as_slice() {
+            [table] => self.bare(name, table),
+            [schema, table] => self.qualified(name, schema, table),
+            [database, schema, table] if database == DATABASE => {
+                *name = object_name(&[schema, table]);
+                self.qualified(name, schema, table)
+            }
+            _ => Err(ServerError::unsupported(format!(
+                "cross-database references are not implemented: \"{name}\""
+            ))),
+        }
+    }
+
+    fn bare(&mut self, name: &mut ObjectName, table: &str) -> Result<(), ServerError> {
+        if self.ctes.iter().flatten().any(|cte| cte == table) {
+            return Ok(());
+        }
+        if table.starts_with("pg_") {
+            self.found.catalog.insert(format!("pg_catalog.{table}"));
+            return Ok(());
+        }
+        match self.search_path.iter().find(|schema| self.exists(schema, table)) {
+            Some(schema) => {
+                *name = object_name(&[schema, table]);
+                self.found.lake += 1;
+                Ok(())
+            }
+            None => Err(self.undefined(table, table, None)),
+        }
+    }
+
+    fn qualified(
+        &mut self,
+        name: &ObjectName,
+        schema: &str,
+        table: &str,
+    ) -> Result<(), ServerError> {
+        if matches!(schema, "pg_catalog" | "information_schema") {
+            self.found.catalog.insert(format!("{schema}.{table}"));
+            return Ok(());
+        }
+        if self.exists(schema, table) {
+            self.found.lake += 1;
+            return Ok(());
+        }
+        let shown = name.0.iter().map(part_text).collect::<Vec<_>>().join(".");
+        Err(self.undefined(&shown, table, Some(schema)))
+    }
+
+    fn exists(&self, schema: &str, table: &str) -> bool {
+        self.context
+            .catalog(DATABASE)
+            .and_then(|catalog| catalog.schema(schema))
+            .is_some_and(|schema| schema.table_exist(table))
+    }
+
+    /// 42P01; the hint names a table of the same name in another schema, or one spelled alike.
+    fn undefined(&self, shown: &str, table: &str, schema: Option<&str>) -> ServerError {
+        let error = undefined_table(shown);
+        let Some(catalog) = self.context.catalog(DATABASE) else { return error };
+        let schemas = catalog.schema_names();
+        if let Some(schema) = schema
+            && !schemas.iter().any(|known| known == schema)
+        {
+            return match nearest(schema, schemas.iter().map(String::as_str)) {
+                Some(known) => {
+                    error.hint(format!("Perhaps you meant the schema \"{known}\"."))
+                }
+                None => error.detail(format!("There is no schema \"{schema}\".")),
+            };
+        }
+        if schema.is_none()
+            && let Some(home) = schemas.iter().find(|home| self.exists(home, table))
+        {
+            return error.hint(format!(
+                "There is a relation \"{home}.{table}\"; qualify the name or add the schema to search_path."
+            ));
+        }
+        let wanted = schema.map_or_else(|| self.search_path.to_vec(), |s| vec![s.to_owned()]);
+        let names: Vec<String> = wanted
+            .iter()
+            .filter_map(|schema| catalog.schema(schema))
+            .flat_map(|schema| schema.table_names())
+            .collect();
+        match nearest(table, names.iter().map(String::as_str)) {
+            Some(name) => error.hint(format!("Perhaps you meant the relation \"{name}\".")),
+            None => error,
+        }
+    }
+
+    fn knows_function(&self, name: &str) -> bool {
+        let state = self.context.state_ref();
+        let state = state.read();
+        state.scalar_functions().contains_key(name)
+            || state.aggregate_functions().contains_key(name)
+            || state.window_functions().contains_key(name)
+            || state.higher_order_functions().contains_key(name)
+    }
+}
+
+fn folded(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
+}
+
+fn name_parts(name: &ObjectName) -> Result<Vec<String>, ServerError> {
+    name.0
+        .iter()
+        .map(|part| match part {
+            ObjectNamePart::Identifier(ident) => Ok(folded(ident)),
+            ObjectNamePart::Function(_) => {
+                Err(ServerError::unsupported(format!("the name {name} is not supported")))
+            }
+        })
+        .collect()
+}
+
+fn part_text(part: &ObjectNamePart) -> String {
+    part.as_ident().map_or_else(|| part.to_string(), folded)
+}
+
+fn last_part(name: &ObjectName) -> String {
+    name.0.last().map(part_text).unwrap_or_default()
+}
+
+fn object_name(parts: &[&str]) -> ObjectName {
+    ObjectName::from(parts.iter().map(|p| Ident::with_quote('"', *p)).collect::<Vec<_>>())
+}
+
+fn strip_pg_catalog(name: &mut ObjectName) {
+    if name.0.len() == 2 && name.0.first().is_some_and(|part| part_text(part) == "pg_catalog") {
+        name.0.remove(0);
+    }
+}
+
+fn is_reg_type(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Regclass => true,
+        DataType::Custom(name, _) => {
+            let name = last_part(name);
+            name.starts_with("reg") || matches!(name.as_str(), "oid" | "xid" | "aclitem")
+        }
+        _ => false,
+    }
+}
+
+fn is_session_function(name: &str) -> bool {
+    matches!(
+        name,
+        "version"
+            | "current_database"
+            | "current_catalog"
+            | "current_schema"
+            | "current_schemas"
+            | "current_user"
+            | "current_role"
+            | "session_user"
+            | "user"
+            | "pg_backend_pid"
+            | "current_setting"
+            | "set_config"
+            | "pg_is_in_recovery"
+            | "pg_advisory_unlock_all"
+    )
+}
+
+/// A setting that `set_config` changes, applied before the statement runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SetConfig {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) local: bool,
+}
+
+/// The calls of `set_config` in a statement, with constant arguments.
+///
+/// # Errors
+/// 0A000 for arguments that are no constants.
+pub(crate) fn set_configs(statement: &mut ast::Statement) -> Result<Vec<SetConfig>, ServerError> {
+    let mut found = Vec::new();
+    let flow = ast::visit_expressions_mut(statement, |expr| {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        if last_part(&function.name) != "set_config" {
+            return ControlFlow::Continue(());
+        }
+        match arguments(function).as_slice() {
+            [Some(name), Some(value), local] => {
+                found.push(SetConfig {
+                    name: name.clone(),
+                    value: value.clone(),
+                    local: local.as_deref() == Some("true"),
+                });
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Break(ServerError::unsupported(
+                "set_config takes constants only",
+            )),
+        }
+    });
+    match flow {
+        ControlFlow::Continue(()) => Ok(found),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// The constant arguments of a call as text; None for one that is no constant or NULL.
+fn arguments(function: &Function) -> Vec<Option<String>> {
+    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    list.args
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => constant(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+fn constant(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Boolean(on) => Some(on.to_string()),
+            Value::Number(digits, _) => Some(digits.clone()),
+            other => other.clone().into_string(),
+        },
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => constant(expr),
+        _ => None,
+    }
+}
+
+/// Makes `statement`, whose names are resolved, one that DataFusion plans as PostgreSQL would.
+///
+/// # Errors
+/// 42704 for an unknown setting in `current_setting`.
+pub(crate) fn to_datafusion(
+    statement: &mut ast::Statement,
+    info: &SessionInfo,
+) -> Result<(), ServerError> {
+    let mut rewriter = ToDataFusion { info, depth: 0 };
+    match statement.visit(&mut rewriter) {
+        ControlFlow::Continue(()) => {}
+        ControlFlow::Break(error) => return Err(error),
+    }
+    if let ast::Statement::Query(query) = statement {
+        top_level(&mut query.body);
+    }
+    Ok(())
+}
+
+struct ToDataFusion<'a> {
+    info: &'a SessionInfo,
+    depth: usize,
+}
+
+impl VisitorMut for ToDataFusion<'_> {
+    type Break = ServerError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ServerError> {
+        self.depth += 1;
+        if !query.locks.is_empty() {
+            let error = super::statement::read_only("SELECT FOR UPDATE");
+            return ControlFlow::Break(error);
+        }
+        if self.depth > 1
+            && let SetExpr::Select(select) = query.body.as_mut()
+        {
+            name_inner_columns(select);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ServerError> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        match expr {
+            Expr::Function(function) => {
+                strip_pg_catalog(&mut function.name);
+                match session_function(function, self.info) {
+                    Ok(Some(literal)) => *expr = literal,
+                    Ok(None) => {}
+                    Err(error) => return ControlFlow::Break(error),
+                }
+            }
+            Expr::Cast { data_type, .. } => plain_type(data_type),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Types of PostgreSQL that are text to DataFusion.
+fn plain_type(data_type: &mut DataType) {
+    match data_type {
+        DataType::Custom(name, _) => {
+            strip_pg_catalog(name);
+            let known = match last_part(name).as_str() {
+                "name" | "char" | "citext" | "xml" | "cstring" | "unknown" => DataType::Text,
+                "int2" => DataType::SmallInt(None),
+                "int4" => DataType::Integer(None),
+                "int8" => DataType::BigInt(None),
+                "float4" => DataType::Real,
+                "float8" => DataType::DoublePrecision,
+                "bool" => DataType::Boolean,
+                "bpchar" | "varchar" | "text" => DataType::Text,
+                _ => return,
+            };
+            *data_type = known;
+        }
+        DataType::JSON | DataType::JSONB | DataType::Uuid => *data_type = DataType::Text,
+        _ => {}
+    }
+}
+
+fn session_function(
+    function: &Function,
+    info: &SessionInfo,
+) -> Result<Option<Expr>, ServerError> {
+    let name = last_part(&function.name);
+    if function.name.0.len() != 1 || !is_session_function(&name) {
+        return Ok(None);
+    }
+    Ok(Some(match name.as_str() {
+        "version" => text(&super::version()),
+        "current_database" | "current_catalog" => text(DATABASE),
+        "current_schema" => info.current_schema().map_or_else(null_text, |schema| text(&schema)),
+        "current_schemas" => {
+            let mut schemas = info.schemas.clone();
+            if arguments(function).first().cloned().flatten().as_deref() == Some("true") {
+                schemas.insert(0, "pg_catalog".to_owned());
+            }
+            text_array(&schemas)
+        }
+        "current_user" | "current_role" | "session_user" | "user" => text(&info.user),
+        "pg_backend_pid" => cast(number(i64::from(info.pid)), DataType::Integer(None)),
+        "pg_is_in_recovery" => boolean(false),
+        "pg_advisory_unlock_all" => null_text(),
+        "current_setting" => {
+            let arguments = arguments(function);
+            let Some(Some(name)) = arguments.first() else { return Ok(None) };
+            match info.settings.get(name) {
+                Some(value) => text(value),
+                None if arguments.get(1) == Some(&Some("true".to_owned())) => null_text(),
+                None => text(info.settings.show(name)?),
+            }
+        }
+        "set_config" => match arguments(function).get(1) {
+            Some(Some(value)) => text(value),
+            _ => null_text(),
+        },
+        _ => return Ok(None),
+    }))
+}
+
+fn text(value: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(value.to_owned()))
+}
+
+fn number(value: i64) -> Expr {
+    Expr::value(Value::Number(value.to_string(), false))
+}
+
+fn boolean(value: bool) -> Expr {
+    Expr::value(Value::Boolean(value))
+}
+
+fn null_text() -> Expr {
+    cast(Expr::value(Value::Null), DataType::Text)
+}
+
+pub(crate) fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+fn text_array(items: &[String]) -> Expr {
+    let elem = items.iter().map(|item| text(item)).collect();
+    Expr::Array(ast::Array { elem, named: true })
+}
+
+/// Gives unnamed expressions of a subquery the names PostgreSQL gives them, where unique.
+fn name_inner_columns(select: &mut Select) {
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for item in &select.projection {
+        if let Some(name) = item_name(item) {
+            *taken.entry(name).or_default() += 1;
+        }
+    }
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            continue;
+        }
+        let name = column_name(expr);
+        if name != "?column?" && taken.get(&name) == Some(&1) {
+            let alias = Ident::with_quote('"', name);
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
+/// In the outermost SELECTs, makes integer constants int4 and repeated names unique to the
+/// planner; [`output_names`] gives clients the names they asked for.
+fn top_level(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+                {
+                    small_integer(expr);
+                }
+            }
+            unique_columns(select);
+        }
+        SetExpr::Query(query) => top_level(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            top_level(left);
+            top_level(right);
+        }
+        _ => {}
+    }
+}
+
+fn small_integer(expr: &mut Expr) {
+    let digits = match &*expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => constant_number(expr),
+        other => constant_number(other),
+    };
+    if digits.is_some_and(|digits| digits.parse::<i32>().is_ok()) {
+        *expr = cast(expr.clone(), DataType::Integer(None));
+    }
+}
+
+fn constant_number(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Some(digits),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn unique_columns(select: &mut Select) {
+    let mut seen = BTreeSet::new();
+    for (number, item) in select.projection.iter_mut().enumerate() {
+        let key = match &*item {
+            SelectItem::UnnamedExpr(expr) => expr.to_string().to_ascii_lowercase(),
+            SelectItem::ExprWithAlias { alias, .. } => folded(alias),
+            _ => continue,
+        };
+        if seen.insert(key) {
+            continue;
+        }
+        let unique = Ident::with_quote('"', format!("column {}", number + 1));
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: unique };
+            }
+            SelectItem::ExprWithAlias { alias, .. } => *alias = unique,
+            _ => {}
+        }
+    }
+}
+
+/// The column names of the result as PostgreSQL would name them, for the columns that come
+/// before and after a wildcard; None where the planner's name stands.
+pub(crate) fn output_names(statement: &ast::Statement, width: usize) -> Vec<Option<String>> {
+    let mut names = vec![None; width];
+    let ast::Statement::Query(query) = statement else { return names };
+    let Some(select) = first_select(&query.body) else {
+        if let SetExpr::Values(_) = query.body.as_ref() {
+            return (1..=width).map(|number| Some(format!("column{number}"))).collect();
+        }
+        return names;
+    };
+    let items = &select.projection;
+    let wild = |item: &SelectItem| {
+        matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+    };
+    let front = items.iter().take_while(|item| !wild(item)).count();
+    for (name, item) in names.iter_mut().zip(&items[..front]) {
+        *name = item_name(item);
+    }
+    if front < items.len() {
+        let back = items.iter().rev().take_while(|item| !wild(item));
+        for (name, item) in names.iter_mut().rev().zip(back) {
+            *name = item_name(item);
+        }
+    }
+    names
+}
+
+fn first_select(body: &SetExpr) -> Option<&Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(query) => first_select(&query.body),
+        SetExpr::SetOperation { left, .. } => first_select(left),
+        _ => None,
+    }
+}
+
+fn item_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        _ => None,
+    }
+}
+
+/// The name PostgreSQL gives an unnamed expression (FigureColname).
+fn column_name(expr: &Expr) -> String {
+    given_name(expr).unwrap_or_else(|| "?column?".to_owned())
+}
+
+fn given_name(expr: &Expr) -> Option<String> {
+    Some(match expr {
+        Expr::Identifier(ident) => folded(ident),
+        Expr::CompoundIdentifier(idents) => folded(idents.last()?),
+        Expr::Function(function) => last_part(&function.name),
+        Expr::Nested(inner) => return given_name(inner),
+        Expr::Collate { expr, .. } => return given_name(expr),
+        Expr::Cast { expr, data_type, .. } => {
+            return given_name(expr).or_else(|| type_name(data_type));
+        }
+        Expr::TypedString(typed) => return type_name(&typed.data_type),
+        Expr::Case { else_result, .. } => match else_result.as_deref() {
+            Some(expr @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) => column_name(expr),
+            _ => "case".to_owned(),
+        },
+        Expr::Array(_) => "array".to_owned(),
+        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Extract { .. } => "extract".to_owned(),
+        Expr::AtTimeZone { .. } => "timezone".to_owned(),
+        Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Position { .. } => "position".to_owned(),
+        Expr::Overlay { .. } => "overlay".to_owned(),
+        Expr::Ceil { .. } => "ceil".to_owned(),
+        Expr::Floor { .. } => "floor".to_owned(),
+        Expr::Interval(_) => "interval".to_owned(),
+        Expr::Tuple(_) => "row".to_owned(),
+        Expr::CompoundFieldAccess { root, .. } => return given_name(root),
+        Expr::Value(value) => match &value.value {
+            Value::Boolean(_) => "bool".to_owned(),
+            _ => return None,
+        },
+        Expr::Subquery(query) => {
+            let select = first_select(&query.body)?;
+            return item_name(select.projection.first()?).filter(|name| name != "?column?");
+        }
+        _ => return None,
+    })
+}
+
+fn type_name(data_type: &DataType) -> Option<String> {
+    Some(
+        match data_type {
+            DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4",
+            DataType::BigInt(_) | DataType::Int8(_) => "int8",
+            DataType::SmallInt(_) | DataType::Int2(_) => "int2",
+            DataType::Text => "text",
+            DataType::Varchar(_) | DataType::CharacterVarying(_) => "varchar",
+            DataType::Boolean | DataType::Bool => "bool",
+            DataType::Real | DataType::Float4 => "float4",
+            DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) => "float8",
+            DataType::Numeric(_) | DataType::Decimal(_) => "numeric",
+            DataType::Date => "date",
+            DataType::Bytea => "bytea",
+            DataType::Timestamp(_, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => {
+                "timestamptz"
+            }
+            DataType::Timestamp(..) => "timestamp",
+            DataType::Time(..) => "time",
+            DataType::Interval { .. } => "interval",
+            DataType::Custom(name, _) => return Some(last_part(name)),
+            _ => return None,
+        }
+        .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::session::statement::{Statement, parse};
+
+    fn query(sql: &str) -> ast::Statement {
+        match parse(sql).unwrap().remove(0).statement {
+            Statement::Query(query) => *query,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn unnamed_columns_are_named_as_in_postgresql() {
+        let sql = "select 1, count(*), a.b, 'x'::text, pos::int8, case when true then 1 end, \
+                   version(), array[1], a + b, true, (select max(x) from t)";
+        let names: Vec<_> = output_names(&query(sql), 11).into_iter().flatten().collect();
+        assert_eq!(
+            names,
+            [
+                "?column?", "count", "b", "text", "pos", "case", "version", "array", "?column?",
+                "bool", "max"
+            ]
+        );
+    }
+
+    #[test]
+    fn names_around_a_wildcard_count_from_both_ends() {
+        let names = output_names(&query("select count(*), t.*, 1 as z from t"), 4);
+        assert_eq!(names, [Some("count".to_owned()), None, None, Some("z".to_owned())]);
+    }
+}

@@ -1,0 +1,445 @@
+//! Session settings: what SET accepts, SHOW prints and clients are told of.
+//!
+//! The table [`KNOWN`] is an allow-list. A name with a dot is a client's own setting and is kept
+//! without meaning, as in PostgreSQL.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::pgwire::encode::TextStyle;
+use crate::sqlstate::{ServerError, nearest};
+
+/// The PostgreSQL release whose behaviour clients may expect.
+pub const SERVER_VERSION: &str = "16.0";
+
+/// What values a setting takes.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Text,
+    Bool,
+    Integer(i64, i64),
+    Milliseconds,
+    OneOf(&'static [&'static str]),
+    TimeZone,
+    Encoding,
+    DateStyle,
+    /// Only these values, in the sense that SET to another one is an error.
+    Fixed,
+}
+
+struct Known {
+    name: &'static str,
+    display: &'static str,
+    default: &'static str,
+    kind: Kind,
+    /// Sent as ParameterStatus at the start and on every change.
+    report: bool,
+}
+
+const fn known(name: &'static str, default: &'static str, kind: Kind) -> Known {
+    Known { name, display: name, default, kind, report: false }
+}
+
+const fn reported(
+    name: &'static str,
+    display: &'static str,
+    default: &'static str,
+    kind: Kind,
+) -> Known {
+    Known { name, display, default, kind, report: true }
+}
+
+const ISOLATION: &[&str] =
+    &["serializable", "repeatable read", "read committed", "read uncommitted"];
+const MESSAGE_LEVELS: &[&str] = &[
+    "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "notice", "warning",
+    "error", "fatal", "panic",
+];
+
+/// Every setting of the server, by name in lower case, sorted.
+static KNOWN: &[Known] = &[
+    reported("application_name", "application_name", "", Kind::Text),
+    known("backslash_quote", "safe_encoding", Kind::Text),
+    known("block_size", "8192", Kind::Fixed),
+    known("bytea_output", "hex", Kind::OneOf(&["hex", "escape"])),
+    known("check_function_bodies", "on", Kind::Bool),
+    reported("client_encoding", "client_encoding", "UTF8", Kind::Encoding),
+    known("client_min_messages", "notice", Kind::OneOf(MESSAGE_LEVELS)),
+    reported("datestyle", "DateStyle", "ISO, MDY", Kind::DateStyle),
+    known("default_table_access_method", "heap", Kind::Text),
+    known("default_tablespace", "", Kind::Text),
+    known("default_text_search_config", "pg_catalog.english", Kind::Text),
+    known("default_transaction_deferrable", "off", Kind::Bool),
+    known("default_transaction_isolation", "repeatable read", Kind::OneOf(ISOLATION)),
+    reported("default_transaction_read_only", "default_transaction_read_only", "on", Kind::Bool),
+    known("escape_string_warning", "on", Kind::Bool),
+    known("extra_float_digits", "1", Kind::Integer(-15, 3)),
+    known("geqo", "on", Kind::Bool),
+    known("idle_in_transaction_session_timeout", "0", Kind::Milliseconds),
+    known("idle_session_timeout", "0", Kind::Milliseconds),
+    reported("in_hot_standby", "in_hot_standby", "off", Kind::Fixed),
+    reported("integer_datetimes", "integer_datetimes", "on", Kind::Fixed),
+    reported("intervalstyle", "IntervalStyle", "postgres", Kind::OneOf(&["postgres"])),
+    reported("is_superuser", "is_superuser", "off", Kind::Fixed),
+    known("jit", "off", Kind::Bool),
+    known("lc_collate", "C", Kind::Fixed),
+    known("lc_ctype", "C", Kind::Fixed),
+    known("lc_messages", "C", Kind::Text),
+    known("lc_monetary", "C", Kind::Text),
+    known("lc_numeric", "C", Kind::Text),
+    known("lc_time", "C", Kind::Text),
+    known("lock_timeout", "0", Kind::Milliseconds),
+    known("max_connections", "100", Kind::Fixed),
+    known("max_identifier_length", "63", Kind::Fixed),
+    known("max_index_keys", "32", Kind::Fixed),
+    known("max_parallel_workers_per_gather", "2", Kind::Integer(0, 1024)),
+    known("row_security", "on", Kind::Bool),
+    known("role", "none", Kind::Text),
+    known("search_path", "\"$user\", public", Kind::Text),
+    reported("server_encoding", "server_encoding", "UTF8", Kind::Fixed),
+    reported("server_version", "server_version", SERVER_VERSION, Kind::Fixed),
+    known("server_version_num", "160000", Kind::Fixed),
+    reported("session_authorization", "session_authorization", "", Kind::Text),
+    known("ssl", "off", Kind::Fixed),
+    reported("standard_conforming_strings", "standard_conforming_strings", "on", Kind::Fixed),
+    known("statement_timeout", "0", Kind::Milliseconds),
+    known("synchronize_seqscans", "on", Kind::Bool),
+    known("synchronous_commit", "on", Kind::Text),
+    reported("timezone", "TimeZone", "UTC", Kind::TimeZone),
+    known("transaction_deferrable", "off", Kind::Bool),
+    known("transaction_isolation", "repeatable read", Kind::OneOf(ISOLATION)),
+    known("transaction_read_only", "on", Kind::Bool),
+    known("vacuum_freeze_table_age", "150000000", Kind::Text),
+    known("work_mem", "4MB", Kind::Text),
+    known("xmloption", "content", Kind::OneOf(&["content", "document"])),
+];
+
+fn find(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
+
+/// The settings of one session.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Values that differ from the built-in default, by lower-case name.
+    values: BTreeMap<String, String>,
+    /// What RESET goes back to: values of the start-up message and of the server.
+    session_defaults: BTreeMap<String, String>,
+    /// SET LOCAL, until the transaction ends.
+    local: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Settings with session defaults `defaults`; unknown names among them are refused.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub fn new<'a>(
+        defaults: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Settings, ServerError> {
+        let mut settings = Settings::default();
+        for (name, value) in defaults {
+            let name = name.to_ascii_lowercase();
+            let value = checked(&name, value)?;
+            settings.session_defaults.insert(name, value);
+        }
+        Ok(settings)
+    }
+
+    /// Sets a default without the check that clients are under: for fixed settings.
+    pub fn force(&mut self, name: &str, value: &str) {
+        self.session_defaults.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The value of a setting, None when there is none of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let name = name.to_ascii_lowercase();
+        [&self.local, &self.values, &self.session_defaults]
+            .into_iter()
+            .find_map(|layer| layer.get(&name).map(String::as_str))
+            .or_else(|| find(&name).map(|known| known.default))
+    }
+
+    /// As [`Settings::get`], with 42704 for an unknown name.
+    ///
+    /// # Errors
+    /// 42704.
+    pub fn show(&self, name: &str) -> Result<&str, ServerError> {
+        self.get(name).ok_or_else(|| unknown(name))
+    }
+
+    /// Sets a value; None resets it to the session's default.
+    ///
+    /// # Errors
+    /// 42704 for an unknown name, 22023 for a value it does not take, 55P02 for a fixed one.
+    pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), ServerError> {
+        let name = name.to_ascii_lowercase();
+        let Some(value) = value else {
+            if find(&name).is_none() && !name.contains('.') {
+                return Err(unknown(&name));
+            }
+            self.local.remove(&name);
+            self.values.remove(&name);
+            return Ok(());
+        };
+        let value = checked(&name, value)?;
+        if local {
+            self.local.insert(name, value);
+        } else {
+            self.local.remove(&name);
+            self.values.insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// RESET ALL.
+    pub fn reset_all(&mut self) {
+        self.values.clear();
+        self.local.clear();
+    }
+
+    /// The end of a transaction: SET LOCAL ends.
+    pub fn end_transaction(&mut self) {
+        self.local.clear();
+    }
+
+    /// Settings that clients are told of, by the name the protocol uses.
+    #[must_use]
+    pub fn reported(&self) -> Vec<(&'static str, String)> {
+        KNOWN
+            .iter()
+            .filter(|known| known.report)
+            .map(|known| (known.display, self.get(known.name).unwrap_or_default().to_owned()))
+            .collect()
+    }
+
+    /// Every setting with its value, for SHOW ALL and `pg_settings`.
+    #[must_use]
+    pub fn all(&self) -> Vec<(&'static str, String)> {
+        KNOWN
+            .iter()
+            .map(|known| (known.display, self.get(known.name).unwrap_or_default().to_owned()))
+            .collect()
+    }
+
+    /// The longest a statement may run; None without limit.
+    #[must_use]
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        self.milliseconds("statement_timeout")
+    }
+
+    /// How long a session may idle inside a transaction, or outside of one.
+    #[must_use]
+    pub fn idle_timeout(&self, in_transaction: bool) -> Option<Duration> {
+        let name = match in_transaction {
+            true => "idle_in_transaction_session_timeout",
+            false => "idle_session_timeout",
+        };
+        self.milliseconds(name)
+    }
+
+    fn milliseconds(&self, name: &str) -> Option<Duration> {
+        self.get(name).and_then(parse_milliseconds).filter(|ms| *ms > 0).map(Duration::from_millis)
+    }
+
+    /// The schemas of `search_path`, in order, `"$user"` replaced.
+    #[must_use]
+    pub fn search_path(&self, user: &str) -> Vec<String> {
+        let path = self.get("search_path").unwrap_or_default();
+        path.split(',')
+            .map(|item| item.trim())
+            .map(|item| match item.strip_prefix('"').and_then(|i| i.strip_suffix('"')) {
+                Some(quoted) => quoted.replace("\"\"", "\""),
+                None => item.trim_matches('\'').to_ascii_lowercase(),
+            })
+            .filter(|item| !item.is_empty())
+            .map(|item| if item == "$user" { user.to_owned() } else { item })
+            .collect()
+    }
+
+    /// The zone of `timestamptz` output and of `now()`.
+    #[must_use]
+    pub fn time_zone(&self) -> &str {
+        self.get("timezone").unwrap_or("UTC")
+    }
+
+    /// The settings that change text output.
+    #[must_use]
+    pub fn text_style(&self) -> TextStyle {
+        let zone = self.time_zone();
+        let mut style = TextStyle {
+            bytea_escape: self.get("bytea_output") == Some("escape"),
+            ..TextStyle::default()
+        };
+        if !matches!(zone.to_ascii_uppercase().as_str(), "UTC" | "GMT" | "ETC/UTC" | "ZULU")
+            && let Ok(zone) = zone.parse()
+        {
+            style.time_zone = zone;
+            style.utc = false;
+        }
+        style
+    }
+}
+
+fn unknown(name: &str) -> ServerError {
+    let error =
+        ServerError::new("42704", format!("unrecognized configuration parameter \"{name}\""));
+    match nearest(name, KNOWN.iter().map(|known| known.name)) {
+        Some(similar) => error.hint(format!("Perhaps you meant \"{similar}\".")),
+        None => error,
+    }
+}
+
+/// The value in its canonical form.
+fn checked(name: &str, value: &str) -> Result<String, ServerError> {
+    let Some(known) = find(name) else {
+        return if name.contains('.') { Ok(value.to_owned()) } else { Err(unknown(name)) };
+    };
+    let invalid = || {
+        ServerError::new(
+            "22023",
+            format!("invalid value for parameter \"{}\": \"{value}\"", known.display),
+        )
+    };
+    match known.kind {
+        Kind::Text => Ok(value.to_owned()),
+        Kind::Bool => boolean(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(
+            || {
+                ServerError::new(
+                    "22023",
+                    format!("parameter \"{}\" requires a Boolean value", known.display),
+                )
+            },
+        ),
+        Kind::Integer(low, high) => {
+            let number: i64 = value.trim().parse().map_err(|_| invalid())?;
+            if (low..=high).contains(&number) { Ok(number.to_string()) } else { Err(invalid()) }
+        }
+        Kind::Milliseconds => {
+            parse_milliseconds(value).map(|_| value.trim().to_owned()).ok_or_else(invalid)
+        }
+        Kind::OneOf(values) => values
+            .iter()
+            .find(|one| one.eq_ignore_ascii_case(value))
+            .map(|one| (*one).to_owned())
+            .ok_or_else(|| invalid().hint(format!("Available values: {}.", values.join(", ")))),
+        Kind::TimeZone => time_zone(value).ok_or_else(invalid),
+        Kind::Encoding => {
+            let plain = value.to_ascii_uppercase().replace(['-', '_', '\''], "");
+            match plain.as_str() {
+                "UTF8" | "UNICODE" => Ok("UTF8".to_owned()),
+                _ => Err(invalid().hint("This server speaks UTF8 only.")),
+            }
+        }
+        Kind::DateStyle => date_style(value).ok_or_else(invalid),
+        Kind::Fixed if value.eq_ignore_ascii_case(known.default) => Ok(known.default.to_owned()),
+        Kind::Fixed => Err(ServerError::new(
+            "55P02",
+            format!("parameter \"{}\" cannot be changed", known.display),
+        )),
+    }
+}
+
+fn boolean(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
+        "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
+        _ => None,
+    }
+}
+
+/// `250`, `250ms`, `3s`, `5 min`, `1h`, `1d` in milliseconds.
+fn parse_milliseconds(value: &str) -> Option<u64> {
+    let value = value.trim();
+    let cut = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    let (digits, unit) = value.split_at(cut);
+    let number: u64 = digits.parse().ok()?;
+    let factor = match unit.trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(factor).filter(|ms| i32::try_from(*ms).is_ok())
+}
+
+fn time_zone(value: &str) -> Option<String> {
+    let value = value.trim();
+    if let Ok(hours) = value.parse::<i32>() {
+        return (hours.abs() <= 14).then(|| {
+            let sign = if hours < 0 { '-' } else { '+' };
+            format!("{sign}{:02}:00", hours.abs())
+        });
+    }
+    if value.eq_ignore_ascii_case("utc") || value.eq_ignore_ascii_case("gmt") {
+        return Some(value.to_ascii_uppercase());
+    }
+    value.parse::<arrow_array::timezone::Tz>().ok().map(|_| value.to_owned())
+}
+
+/// ISO output only; the order of day and month in input may be chosen.
+fn date_style(value: &str) -> Option<String> {
+    let mut order = "MDY";
+    for part in value.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.to_ascii_uppercase().as_str() {
+            "ISO" | "DEFAULT" => {}
+            "MDY" | "US" | "NONEURO" | "NONEUROPEAN" => order = "MDY",
+            "DMY" | "EURO" | "EUROPEAN" => order = "DMY",
+            "YMD" => order = "YMD",
+            _ => return None,
+        }
+    }
+    Some(format!("ISO, {order}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn values_are_checked_and_made_canonical() {
+        let mut settings = Settings::default();
+        for (name, value, shown) in [
+            ("DateStyle", "iso, dmy", "ISO, DMY"),
+            ("client_encoding", "utf-8", "UTF8"),
+            ("statement_timeout", "5s", "5s"),
+            ("default_transaction_read_only", "true", "on"),
+            ("my.own", "x", "x"),
+        ] {
+            settings.set(name, Some(value), false).unwrap();
+            assert_eq!(settings.show(name).unwrap(), shown);
+        }
+        assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(5)));
+        for (name, value, code) in [
+            ("nope", "1", "42704"),
+            ("client_encoding", "LATIN1", "22023"),
+            ("server_version", "17", "55P02"),
+            ("datafusion.x", "1", ""),
+            ("timezone", "Mars/Olympus", "22023"),
+        ] {
+            let result = settings.set(name, Some(value), false);
+            assert_eq!(result.err().map_or("", |e| e.code()), code, "{name}");
+        }
+    }
+
+    #[test]
+    fn local_values_end_with_the_transaction() {
+        let mut settings = Settings::default();
+        settings.set("timezone", Some("Asia/Tokyo"), true).unwrap();
+        assert_eq!(settings.time_zone(), "Asia/Tokyo");
+        settings.end_transaction();
+        assert_eq!(settings.time_zone(), "UTC");
+    }
+
+    #[test]
+    fn search_path_names_schemas() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.search_path("ann"), ["ann", "public"]);
+        settings.set("search_path", Some("Demo, \"B\""), false).unwrap();
+        assert_eq!(settings.search_path("ann"), ["demo", "B"]);
+    }
+}

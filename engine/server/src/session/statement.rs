@@ -1,0 +1,303 @@
+//! Query strings to statements: splitting at `;` and PostgreSQL's session commands.
+//!
+//! Queries go to sqlparser; session commands (SET, BEGIN, FETCH, COPY …) are read here from the
+//! same tokens. The list of statement kinds is an allow-list: whatever is not read here and is
+//! no query is refused before planning.
+
+mod commands;
+mod cursor;
+
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+
+use crate::sqlstate::{ServerError, from_parser};
+pub use commands::{CopyFormat, CopyOptions, FetchCount, SetValue};
+use cursor::TokenCursor;
+
+/// One statement of a query string.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// What to do.
+    pub statement: Statement,
+    /// The whole query string, which error positions refer to.
+    pub text: std::sync::Arc<str>,
+}
+
+/// A statement the session knows how to run.
+#[derive(Clone, Debug)]
+pub enum Statement {
+    /// SELECT, VALUES, TABLE, WITH.
+    Query(Box<ast::Statement>),
+    /// EXPLAIN of a query.
+    Explain {
+        /// Run it and report what happened.
+        analyze: bool,
+        /// Every plan with its details.
+        verbose: bool,
+        /// The query.
+        query: Box<ast::Statement>,
+    },
+    /// SET [LOCAL] name = value.
+    Set {
+        /// Parameter name, lower case.
+        name: String,
+        /// The new value.
+        value: SetValue,
+        /// Only until the end of the transaction.
+        local: bool,
+    },
+    /// SHOW name; `all` for every parameter.
+    Show(String),
+    /// RESET name; None for ALL.
+    Reset(Option<String>),
+    /// DISCARD ALL | PLANS | TEMP | SEQUENCES, upper case.
+    Discard(String),
+    /// BEGIN, START TRANSACTION.
+    Begin {
+        /// The command tag.
+        tag: &'static str,
+        /// READ WRITE was asked for.
+        read_write: bool,
+    },
+    /// COMMIT, END.
+    Commit {
+        /// Start the next transaction at once.
+        chain: bool,
+    },
+    /// ROLLBACK, ABORT.
+    Rollback {
+        /// Start the next transaction at once.
+        chain: bool,
+    },
+    /// SAVEPOINT name.
+    Savepoint(String),
+    /// ROLLBACK TO SAVEPOINT name.
+    RollbackTo(String),
+    /// RELEASE SAVEPOINT name.
+    Release(String),
+    /// SET TRANSACTION and SET SESSION CHARACTERISTICS: checked, then nothing to do.
+    TransactionModes {
+        /// READ WRITE was asked for.
+        read_write: bool,
+    },
+    /// PREPARE name (types) AS query.
+    Prepare {
+        /// Statement name.
+        name: String,
+        /// Declared parameter types, in SQL.
+        types: Vec<String>,
+        /// What is prepared.
+        statement: Box<Parsed>,
+    },
+    /// EXECUTE name (arguments).
+    Execute {
+        /// Statement name.
+        name: String,
+        /// Constant expressions.
+        arguments: Vec<ast::Expr>,
+    },
+    /// DEALLOCATE name; None for ALL.
+    Deallocate(Option<String>),
+    /// DECLARE name CURSOR FOR query.
+    Declare {
+        /// Cursor name.
+        name: String,
+        /// Values are sent in binary.
+        binary: bool,
+        /// WITH HOLD: outlives the transaction.
+        hold: bool,
+        /// The query.
+        query: Box<ast::Statement>,
+    },
+    /// FETCH or MOVE.
+    Fetch {
+        /// Cursor name.
+        name: String,
+        /// How many rows.
+        count: FetchCount,
+        /// MOVE: count the rows, send none.
+        skip: bool,
+    },
+    /// CLOSE name; None for ALL.
+    Close(Option<String>),
+    /// COPY … TO STDOUT.
+    Copy {
+        /// The rows to copy.
+        query: Box<ast::Statement>,
+        /// Format and its options.
+        options: CopyOptions,
+    },
+    /// Accepted, without effect here; the command tag.
+    NoEffect(&'static str),
+    /// Known to PostgreSQL and refused here, with the reason.
+    Refused(ServerError),
+}
+
+/// Splits a query string into its statements; empty statements are left out.
+///
+/// # Errors
+/// 42601 with the position in `sql`. Nothing of the string may run then, as in PostgreSQL.
+pub fn parse(sql: &str) -> Result<Vec<Parsed>, ServerError> {
+    let tokens = tokenize(sql)?;
+    let text: std::sync::Arc<str> = sql.into();
+    tokens
+        .split(|token| token.token == Token::SemiColon)
+        .filter(|tokens| tokens.iter().any(|token| !is_space(&token.token)))
+        .map(|tokens| {
+            let statement = statement(tokens, sql)?;
+            Ok(Parsed { statement, text: std::sync::Arc::clone(&text) })
+        })
+        .collect()
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
+    Tokenizer::new(&PostgreSqlDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| from_parser(&error.into(), sql))
+}
+
+fn is_space(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::Whitespace(
+            Whitespace::Space
+                | Whitespace::Newline
+                | Whitespace::Tab
+                | Whitespace::SingleLineComment { .. }
+                | Whitespace::MultiLineComment(_)
+        )
+    )
+}
+
+/// Reads one statement from its tokens.
+fn statement(tokens: &[TokenWithSpan], sql: &str) -> Result<Statement, ServerError> {
+    let mut cursor = TokenCursor::new(tokens, sql);
+    let statement = commands::read(&mut cursor)?;
+    if !cursor.at_end() {
+        return Err(cursor.syntax_error());
+    }
+    Ok(statement)
+}
+
+/// Parses the rest of the cursor as a query that only reads.
+fn query(cursor: &mut TokenCursor<'_>) -> Result<Box<ast::Statement>, ServerError> {
+    let rest = cursor.take_rest();
+    query_of(rest, cursor.sql())
+}
+
+fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
+    let query = parser.parse_query().map_err(|error| from_parser(&error, sql))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(cursor::near(&next, sql));
+    }
+    if query.body.as_ref().writes() {
+        return Err(read_only("a data-modifying statement"));
+    }
+    Ok(Box::new(ast::Statement::Query(query)))
+}
+
+/// 25006: the lake is read through SQL, never written.
+pub(crate) fn read_only(what: &str) -> ServerError {
+    ServerError::new("25006", format!("cannot execute {what} in a read-only transaction"))
+        .hint("SQL only reads the lake; data comes in with \"genokura ingest\".")
+}
+
+trait Writes {
+    fn writes(&self) -> bool;
+}
+
+impl Writes for ast::SetExpr {
+    fn writes(&self) -> bool {
+        match self {
+            ast::SetExpr::Select(select) => select.into.is_some(),
+            ast::SetExpr::Query(query) => query.body.writes(),
+            ast::SetExpr::SetOperation { left, right, .. } => left.writes() || right.writes(),
+            ast::SetExpr::Values(_) | ast::SetExpr::Table(_) => false,
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+
+    fn one(sql: &str) -> Statement {
+        parse(sql).unwrap().remove(0).statement
+    }
+
+    #[test]
+    fn strings_are_split_at_semicolons_outside_quotes() {
+        assert_eq!(parse("select ';' ; ; select 2 -- ;\n").unwrap().len(), 2);
+        assert!(parse(" ; -- nothing\n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn session_commands_are_read() {
+        assert!(matches!(one("begin isolation level repeatable read, read only"),
+            Statement::Begin { tag: "BEGIN", read_write: false }));
+        assert!(matches!(one("rollback to savepoint s"), Statement::RollbackTo(s) if s == "s"));
+        assert!(matches!(one("SET SESSION search_path TO a, \"B\""),
+            Statement::Set { name, value: SetValue::Text(v), local: false }
+                if name == "search_path" && v == "a, \"B\""));
+        assert!(matches!(one("set time zone 'Asia/Tokyo'"),
+            Statement::Set { name, value: SetValue::Text(v), .. } if name == "timezone" && v == "Asia/Tokyo"));
+        assert!(matches!(one("show transaction isolation level"),
+            Statement::Show(name) if name == "transaction_isolation"));
+        assert!(matches!(one("fetch forward 10 from c"),
+            Statement::Fetch { count: FetchCount::Rows(10), skip: false, .. }));
+        assert!(matches!(one("move all in c"), Statement::Fetch { count: FetchCount::All, skip: true, .. }));
+        assert!(matches!(one("discard all"), Statement::Discard(what) if what == "ALL"));
+        assert!(matches!(one("prepare p (int, text) as select $1, $2"),
+            Statement::Prepare { types, .. } if types == ["int", "text"]));
+        assert!(matches!(one("close all"), Statement::Close(None)));
+    }
+
+    #[test]
+    fn copy_takes_both_spellings() {
+        let options = |sql: &str| match one(sql) {
+            Statement::Copy { options, .. } => options,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(options("copy t to stdout").format, CopyFormat::Text);
+        assert_eq!(options("copy (select 1) to stdout with binary").format, CopyFormat::Binary);
+        assert_eq!(options("copy t (a, b) to stdout (format \"binary\")").format, CopyFormat::Binary);
+        let csv = options("copy t to stdout with csv header delimiter ';' null 'NA'");
+        assert_eq!((csv.format, csv.header, csv.delimiter), (CopyFormat::Csv, true, b';'));
+        assert_eq!(csv.null, "NA");
+        assert!(options("copy t to stdout with (format csv, header true)").header);
+    }
+
+    #[test]
+    fn writes_and_files_are_refused() {
+        for (sql, code) in [
+            ("insert into t values (1)", "25006"),
+            ("create external table x stored as csv location '/etc/passwd'", "25006"),
+            ("copy t to '/tmp/x'", "42501"),
+            ("copy t from stdin", "25006"),
+        ] {
+            match one(sql) {
+                Statement::Refused(error) => assert_eq!(error.code(), code, "{sql}"),
+                other => panic!("{sql}: {other:?}"),
+            }
+        }
+        assert_eq!(parse("select 1 into t").unwrap_err().code(), "25006");
+    }
+
+    #[test]
+    fn syntax_errors_have_a_position() {
+        let error = parse("select 1;\nselect from where").unwrap_err();
+        assert_eq!(error.code(), "42601");
+        assert!(error.position().is_some());
+        let error = parse("selec 1").unwrap_err();
+        assert_eq!((error.position(), error.to_string().as_str()),
+            (Some(1), "syntax error at or near \"selec\""));
+        assert_eq!(parse("begin nonsense").unwrap_err().position(), Some(7));
+    }
+}

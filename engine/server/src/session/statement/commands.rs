@@ -1,0 +1,719 @@
+//! PostgreSQL's session commands, read from tokens.
+
+use datafusion::sql::sqlparser::ast::{self, Expr};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::cursor::TokenCursor;
+use super::{Parsed, Statement, query, query_of, read_only};
+use crate::sqlstate::{ServerError, from_parser};
+
+type Read<T> = Result<T, ServerError>;
+
+/// The value of SET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetValue {
+    /// SET name TO DEFAULT.
+    Default,
+    /// The value as SHOW prints it.
+    Text(String),
+}
+
+/// How many rows FETCH or MOVE takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchCount {
+    /// This many, from the current position forward.
+    Rows(u64),
+    /// All that are left.
+    All,
+}
+
+/// The format of COPY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// Tab-separated with backslash escapes.
+    Text,
+    /// Comma-separated with quotes.
+    Csv,
+    /// PGCOPY.
+    Binary,
+}
+
+/// Format and options of COPY … TO STDOUT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyOptions {
+    /// Format.
+    pub format: CopyFormat,
+    /// First line holds the column names.
+    pub header: bool,
+    /// Between fields.
+    pub delimiter: u8,
+    /// What a NULL is printed as.
+    pub null: String,
+    /// Quote of csv.
+    pub quote: u8,
+    /// Escape of the quote in csv.
+    pub escape: u8,
+    /// Columns quoted in every row, `*` for all (csv).
+    pub force_quote: Vec<String>,
+}
+
+/// Reads one statement; the caller checks that nothing is left.
+pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    if cursor.peek() == Some(&Token::LParen) {
+        return Ok(Statement::Query(query(cursor)?));
+    }
+    let Some(word) = cursor.peek_word() else {
+        return Err(cursor.syntax_error());
+    };
+    match word.as_str() {
+        "SELECT" | "WITH" | "VALUES" => return Ok(Statement::Query(query(cursor)?)),
+        "TABLE" => return table(cursor),
+        _ => {}
+    }
+    let unknown = cursor.syntax_error();
+    cursor.next();
+    Ok(match word.as_str() {
+        "EXPLAIN" => explain(cursor)?,
+        "SET" => set(cursor)?,
+        "SHOW" => Statement::Show(parameter_name(cursor)?),
+        "RESET" => {
+            let name = parameter_name(cursor)?;
+            Statement::Reset((name != "all").then_some(name))
+        }
+        "DISCARD" => discard(cursor)?,
+        "BEGIN" => {
+            transaction_word(cursor);
+            let read_write = transaction_modes(cursor)?;
+            Statement::Begin { tag: "BEGIN", read_write }
+        }
+        "START" => {
+            cursor.expect_word("TRANSACTION")?;
+            let read_write = transaction_modes(cursor)?;
+            Statement::Begin { tag: "START TRANSACTION", read_write }
+        }
+        "COMMIT" | "END" => {
+            if cursor.accept("PREPARED") {
+                return refuse(cursor, ServerError::unsupported("two-phase commit is not supported"));
+            }
+            transaction_word(cursor);
+            Statement::Commit { chain: chain(cursor)? }
+        }
+        "ROLLBACK" | "ABORT" => rollback(cursor)?,
+        "SAVEPOINT" => Statement::Savepoint(cursor.identifier()?),
+        "RELEASE" => {
+            cursor.accept("SAVEPOINT");
+            Statement::Release(cursor.identifier()?)
+        }
+        "PREPARE" => prepare(cursor)?,
+        "EXECUTE" => execute(cursor)?,
+        "DEALLOCATE" => {
+            cursor.accept("PREPARE");
+            Statement::Deallocate(name_or_all(cursor)?)
+        }
+        "DECLARE" => declare(cursor)?,
+        "FETCH" => fetch(cursor, false)?,
+        "MOVE" => fetch(cursor, true)?,
+        "CLOSE" => Statement::Close(name_or_all(cursor)?),
+        "COPY" => copy(cursor)?,
+        "LISTEN" => no_effect(cursor, "LISTEN"),
+        "UNLISTEN" => no_effect(cursor, "UNLISTEN"),
+        "NOTIFY" => no_effect(cursor, "NOTIFY"),
+        "LOCK" => refuse(cursor, ServerError::unsupported("LOCK TABLE is not supported"))?,
+        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CREATE" | "DROP" | "ALTER"
+        | "GRANT" | "REVOKE" | "COMMENT" | "REINDEX" | "CLUSTER" | "REFRESH" | "REASSIGN"
+        | "SECURITY" | "IMPORT" => {
+            let object = cursor.peek_word().filter(|_| ddl(&word));
+            let what = object.map_or(word.clone(), |object| format!("{word} {object}"));
+            refuse(cursor, read_only(&what))?
+        }
+        "VACUUM" | "ANALYZE" | "CHECKPOINT" | "CALL" | "DO" | "LOAD" => refuse(
+            cursor,
+            ServerError::unsupported(format!("{word} is not supported")),
+        )?,
+        _ => return Err(unknown),
+    })
+}
+
+fn ddl(word: &str) -> bool {
+    matches!(word, "CREATE" | "DROP" | "ALTER" | "REFRESH")
+}
+
+fn refuse(cursor: &mut TokenCursor<'_>, error: ServerError) -> Read<Statement> {
+    cursor.take_rest();
+    Ok(Statement::Refused(error))
+}
+
+fn no_effect(cursor: &mut TokenCursor<'_>, tag: &'static str) -> Statement {
+    cursor.take_rest();
+    Statement::NoEffect(tag)
+}
+
+fn table(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    cursor.next();
+    let name = object_name(cursor)?;
+    Ok(Statement::Query(parse_text(&format!("SELECT * FROM {name}"))?))
+}
+
+/// A qualified name, quoted so that it reads back the same.
+fn object_name(cursor: &mut TokenCursor<'_>) -> Read<String> {
+    let mut name = quote_identifier(&cursor.identifier()?);
+    while cursor.accept_token(&Token::Period) {
+        name.push('.');
+        name.push_str(&quote_identifier(&cursor.identifier()?));
+    }
+    Ok(name)
+}
+
+fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn parse_text(sql: &str) -> Read<Box<ast::Statement>> {
+    query_of(&super::tokenize(sql)?, sql)
+}
+
+fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    let (mut analyze, mut verbose) = (false, false);
+    if cursor.peek() == Some(&Token::LParen) && explain_options_follow(cursor) {
+        let options = cursor.take_parenthesised()?;
+        let mut options = TokenCursor::new(options, cursor.sql());
+        while !options.at_end() {
+            let name = options.identifier()?;
+            let value = if options.at_end() || options.peek() == Some(&Token::Comma) {
+                "true".to_owned()
+            } else {
+                option_text(&mut options)?
+            };
+            let on = !matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "0");
+            match name.as_str() {
+                "analyze" => analyze = on,
+                "verbose" => verbose = on,
+                "format" if !value.eq_ignore_ascii_case("text") => {
+                    return Err(ServerError::unsupported(format!("EXPLAIN format {value}")));
+                }
+                "costs" | "settings" | "generic_plan" | "buffers" | "serialize" | "wal"
+                | "timing" | "summary" | "memory" | "format" => {}
+                other => {
+                    let text = format!("unrecognized EXPLAIN option \"{other}\"");
+                    return Err(ServerError::syntax(text, None).near(other));
+                }
+            }
+            options.accept_token(&Token::Comma);
+        }
+    } else {
+        analyze = cursor.accept("ANALYZE") || cursor.accept("ANALYSE");
+        verbose = cursor.accept("VERBOSE");
+    }
+    Ok(match read(cursor)? {
+        Statement::Query(query) => Statement::Explain { analyze, verbose, query },
+        Statement::Declare { query, .. } => Statement::Explain { analyze, verbose, query },
+        Statement::Refused(error) => Statement::Refused(error),
+        _ => return Err(ServerError::syntax("EXPLAIN takes a query", None)),
+    })
+}
+
+/// `EXPLAIN (ANALYZE) …` against `EXPLAIN (SELECT …)`.
+fn explain_options_follow(cursor: &mut TokenCursor<'_>) -> bool {
+    let mut ahead = TokenCursor::new(&[], "");
+    std::mem::swap(&mut ahead, cursor);
+    let (rest, sql) = (ahead.take_rest(), ahead.sql());
+    *cursor = TokenCursor::new(rest, sql);
+    let mut look = TokenCursor::new(rest, sql);
+    look.next();
+    !matches!(look.peek_word().as_deref(), Some("SELECT" | "WITH" | "VALUES" | "TABLE") | None)
+}
+
+fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    let local = cursor.accept("LOCAL");
+    let session = !local && cursor.accept("SESSION");
+    if session && cursor.accept("CHARACTERISTICS") {
+        cursor.expect_word("AS")?;
+        cursor.expect_word("TRANSACTION")?;
+        return Ok(Statement::TransactionModes { read_write: transaction_modes(cursor)? });
+    }
+    if session && cursor.accept("AUTHORIZATION") {
+        return role(cursor, "session_authorization");
+    }
+    if cursor.accept("TRANSACTION") {
+        if cursor.accept("SNAPSHOT") {
+            let error = ServerError::unsupported("exported snapshots are not supported");
+            return refuse(cursor, error);
+        }
+        return Ok(Statement::TransactionModes { read_write: transaction_modes(cursor)? });
+    }
+    if cursor.accept("ROLE") {
+        return role(cursor, "role");
+    }
+    if cursor.accept("TIME") {
+        cursor.expect_word("ZONE")?;
+        let value = match cursor.peek_word().as_deref() {
+            Some("LOCAL" | "DEFAULT") => {
+                cursor.next();
+                SetValue::Default
+            }
+            _ => SetValue::Text(set_value(cursor)?),
+        };
+        return Ok(Statement::Set { name: "timezone".to_owned(), value, local });
+    }
+    if cursor.accept("NAMES") {
+        let value = SetValue::Text(set_value(cursor)?);
+        return Ok(Statement::Set { name: "client_encoding".to_owned(), value, local });
+    }
+    if cursor.accept("SCHEMA") {
+        let value = SetValue::Text(quote_identifier(&cursor.string()?));
+        return Ok(Statement::Set { name: "search_path".to_owned(), value, local });
+    }
+    let name = dotted_name(cursor)?;
+    if !cursor.accept_token(&Token::Eq) {
+        cursor.expect_word("TO")?;
+    }
+    if cursor.accept("DEFAULT") {
+        return Ok(Statement::Set { name, value: SetValue::Default, local });
+    }
+    let list = name == "search_path";
+    let mut text = list_item(cursor, list)?;
+    while cursor.accept_token(&Token::Comma) {
+        text.push_str(", ");
+        text.push_str(&list_item(cursor, list)?);
+    }
+    Ok(Statement::Set { name, value: SetValue::Text(text), local })
+}
+
+fn list_item(cursor: &mut TokenCursor<'_>, identifiers: bool) -> Read<String> {
+    let quoted = matches!(cursor.peek(), Some(Token::Word(word)) if word.quote_style.is_some());
+    let text = set_value(cursor)?;
+    let plain = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    Ok(if identifiers && quoted && !plain { quote_identifier(&text) } else { text })
+}
+
+fn role(cursor: &mut TokenCursor<'_>, name: &str) -> Read<Statement> {
+    let value = match cursor.peek_word().as_deref() {
+        Some("NONE" | "DEFAULT") => {
+            cursor.next();
+            SetValue::Default
+        }
+        _ => SetValue::Text(set_value(cursor)?),
+    };
+    Ok(Statement::Set { name: name.to_owned(), value, local: false })
+}
+
+/// One value of SET: a string, a number or a word.
+fn set_value(cursor: &mut TokenCursor<'_>) -> Read<String> {
+    let negative = cursor.accept_token(&Token::Minus);
+    match cursor.peek() {
+        Some(Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_)) if !negative => {
+            cursor.string()
+        }
+        Some(Token::Number(digits, _)) => {
+            cursor.next();
+            Ok(if negative { format!("-{digits}") } else { digits.clone() })
+        }
+        Some(Token::Word(_)) if !negative => cursor.identifier(),
+        _ => Err(cursor.syntax_error()),
+    }
+}
+
+fn dotted_name(cursor: &mut TokenCursor<'_>) -> Read<String> {
+    let mut name = cursor.identifier()?.to_ascii_lowercase();
+    while cursor.accept_token(&Token::Period) {
+        name.push('.');
+        name.push_str(&cursor.identifier()?.to_ascii_lowercase());
+    }
+    Ok(name)
+}
+
+/// The parameter name of SHOW and RESET.
+fn parameter_name(cursor: &mut TokenCursor<'_>) -> Read<String> {
+    if cursor.accept("TIME") {
+        cursor.expect_word("ZONE")?;
+        return Ok("timezone".to_owned());
+    }
+    if cursor.accept("TRANSACTION") {
+        cursor.expect_word("ISOLATION")?;
+        cursor.expect_word("LEVEL")?;
+        return Ok("transaction_isolation".to_owned());
+    }
+    let name = dotted_name(cursor)?;
+    if name == "session" && cursor.accept("AUTHORIZATION") {
+        return Ok("session_authorization".to_owned());
+    }
+    Ok(name)
+}
+
+fn discard(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    match cursor.peek_word().as_deref() {
+        Some(what @ ("ALL" | "PLANS" | "TEMP" | "TEMPORARY" | "SEQUENCES")) => {
+            let what = what.replace("TEMPORARY", "TEMP");
+            cursor.next();
+            Ok(Statement::Discard(what))
+        }
+        _ => Err(cursor.syntax_error()),
+    }
+}
+
+fn transaction_word(cursor: &mut TokenCursor<'_>) {
+    let _ = cursor.accept("WORK") || cursor.accept("TRANSACTION");
+}
+
+/// Reads transaction modes; true when READ WRITE is among them.
+fn transaction_modes(cursor: &mut TokenCursor<'_>) -> Read<bool> {
+    let mut read_write = false;
+    while !cursor.at_end() {
+        cursor.accept_token(&Token::Comma);
+        if cursor.accept("ISOLATION") {
+            cursor.expect_word("LEVEL")?;
+            let known = cursor.accept("SERIALIZABLE")
+                || (cursor.accept("REPEATABLE") && cursor.accept("READ"))
+                || (cursor.accept("READ") && (cursor.accept("COMMITTED") || cursor.accept("UNCOMMITTED")));
+            if !known {
+                return Err(cursor.syntax_error());
+            }
+        } else if cursor.accept("READ") {
+            read_write = cursor.accept("WRITE");
+            if !read_write {
+                cursor.expect_word("ONLY")?;
+            }
+        } else {
+            cursor.accept("NOT");
+            cursor.expect_word("DEFERRABLE")?;
+        }
+    }
+    Ok(read_write)
+}
+
+fn chain(cursor: &mut TokenCursor<'_>) -> Read<bool> {
+    if !cursor.accept("AND") {
+        return Ok(false);
+    }
+    let no = cursor.accept("NO");
+    cursor.expect_word("CHAIN")?;
+    Ok(!no)
+}
+
+fn rollback(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    transaction_word(cursor);
+    if cursor.accept("TO") {
+        cursor.accept("SAVEPOINT");
+        return Ok(Statement::RollbackTo(cursor.identifier()?));
+    }
+    Ok(Statement::Rollback { chain: chain(cursor)? })
+}
+
+fn name_or_all(cursor: &mut TokenCursor<'_>) -> Read<Option<String>> {
+    if cursor.accept("ALL") { Ok(None) } else { cursor.identifier().map(Some) }
+}
+
+fn prepare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    if cursor.accept("TRANSACTION") {
+        return refuse(cursor, ServerError::unsupported("two-phase commit is not supported"));
+    }
+    let name = cursor.identifier()?;
+    let mut types = Vec::new();
+    if cursor.peek() == Some(&Token::LParen) {
+        let inner = cursor.take_parenthesised()?;
+        for part in inner.split(|token| token.token == Token::Comma) {
+            let text: String = part.iter().map(|token| token.token.to_string()).collect();
+            types.push(text.trim().to_ascii_lowercase());
+        }
+    }
+    cursor.expect_word("AS")?;
+    let statement = read(cursor)?;
+    let text = cursor.sql().into();
+    Ok(Statement::Prepare { name, types, statement: Box::new(Parsed { statement, text }) })
+}
+
+fn execute(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    let name = cursor.identifier()?;
+    let mut arguments = Vec::new();
+    if cursor.peek() == Some(&Token::LParen) {
+        let inner = cursor.take_parenthesised()?;
+        let dialect = PostgreSqlDialect {};
+        let mut parser = Parser::new(&dialect).with_tokens_with_locations(inner.to_vec());
+        let parsed: Result<Vec<Expr>, _> = parser.parse_comma_separated(Parser::parse_expr);
+        arguments = parsed.map_err(|error| from_parser(&error, cursor.sql()))?;
+    }
+    Ok(Statement::Execute { name, arguments })
+}
+
+fn declare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    let name = cursor.identifier()?;
+    let mut binary = false;
+    while !cursor.accept("CURSOR") {
+        match cursor.peek_word().as_deref() {
+            Some("BINARY") => binary = true,
+            Some("INSENSITIVE" | "ASENSITIVE" | "NO" | "SCROLL") => {}
+            _ => return Err(cursor.syntax_error()),
+        }
+        cursor.next();
+    }
+    let mut hold = false;
+    if cursor.accept("WITH") {
+        hold = true;
+        cursor.expect_word("HOLD")?;
+    } else if cursor.accept("WITHOUT") {
+        cursor.expect_word("HOLD")?;
+    }
+    cursor.expect_word("FOR")?;
+    Ok(Statement::Declare { name, binary, hold, query: query(cursor)? })
+}
+
+fn fetch(cursor: &mut TokenCursor<'_>, skip: bool) -> Read<Statement> {
+    let count = fetch_count(cursor)?;
+    let _ = cursor.accept("FROM") || cursor.accept("IN");
+    let name = cursor.identifier()?;
+    Ok(match count {
+        Some(count) => Statement::Fetch { name, count, skip },
+        None => Statement::Refused(
+            ServerError::new("55000", "cursor can only scan forward")
+                .hint("Cursors of this server have no SCROLL option."),
+        ),
+    })
+}
+
+/// None: a direction other than forward.
+fn fetch_count(cursor: &mut TokenCursor<'_>) -> Read<Option<FetchCount>> {
+    let word = cursor.peek_word().unwrap_or_default();
+    match word.as_str() {
+        "NEXT" => {
+            cursor.next();
+            Ok(Some(FetchCount::Rows(1)))
+        }
+        "ALL" => {
+            cursor.next();
+            Ok(Some(FetchCount::All))
+        }
+        "FORWARD" => {
+            cursor.next();
+            if cursor.accept("ALL") { Ok(Some(FetchCount::All)) } else { number(cursor) }
+        }
+        "PRIOR" | "FIRST" | "LAST" => {
+            cursor.next();
+            Ok(None)
+        }
+        "BACKWARD" => {
+            cursor.next();
+            if !cursor.accept("ALL") {
+                number(cursor)?;
+            }
+            Ok(None)
+        }
+        "ABSOLUTE" | "RELATIVE" => {
+            cursor.next();
+            number(cursor)?;
+            Ok(None)
+        }
+        _ => number(cursor),
+    }
+}
+
+fn number(cursor: &mut TokenCursor<'_>) -> Read<Option<FetchCount>> {
+    let negative = cursor.accept_token(&Token::Minus);
+    let Some(Token::Number(digits, _)) = cursor.peek() else {
+        return Ok(Some(FetchCount::Rows(1)));
+    };
+    let count: u64 = digits.parse().map_err(|_| cursor.syntax_error())?;
+    cursor.next();
+    Ok((!negative).then_some(FetchCount::Rows(count)))
+}
+
+fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    let query = if cursor.peek() == Some(&Token::LParen) {
+        let inner = cursor.take_parenthesised()?;
+        query_of(inner, cursor.sql())?
+    } else {
+        copy_table(cursor)?
+    };
+    if cursor.accept("FROM") {
+        return refuse(cursor, read_only("COPY FROM"));
+    }
+    cursor.expect_word("TO")?;
+    if !cursor.accept("STDOUT") && !cursor.accept("STDIN") {
+        let error = ServerError::new("42501", "permission denied to COPY to a file or program")
+            .hint("Use COPY … TO STDOUT, or psql's \\copy command.");
+        return refuse(cursor, error);
+    }
+    Ok(Statement::Copy { query, options: copy_options(cursor)? })
+}
+
+fn copy_table(cursor: &mut TokenCursor<'_>) -> Read<Box<ast::Statement>> {
+    let name = object_name(cursor)?;
+    let mut columns = Vec::new();
+    if cursor.accept_token(&Token::LParen) {
+        loop {
+            columns.push(quote_identifier(&cursor.identifier()?));
+            if !cursor.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        cursor.expect(&Token::RParen)?;
+    }
+    let list = if columns.is_empty() { "*".to_owned() } else { columns.join(", ") };
+    parse_text(&format!("SELECT {list} FROM {name}"))
+}
+
+/// Options as written; the defaults of the rest depend on the format.
+#[derive(Default)]
+struct CopyWritten {
+    format: Option<CopyFormat>,
+    header: bool,
+    delimiter: Option<String>,
+    null: Option<String>,
+    quote: Option<String>,
+    escape: Option<String>,
+    force_quote: Vec<String>,
+}
+
+fn copy_options(cursor: &mut TokenCursor<'_>) -> Read<CopyOptions> {
+    cursor.accept("WITH");
+    let mut written = CopyWritten::default();
+    if cursor.peek() == Some(&Token::LParen) {
+        let inner = cursor.take_parenthesised()?;
+        let mut inner = TokenCursor::new(inner, cursor.sql());
+        while !inner.at_end() {
+            copy_option(&mut inner, &mut written)?;
+            if !inner.at_end() {
+                inner.expect(&Token::Comma)?;
+            }
+        }
+    } else {
+        while !cursor.at_end() {
+            legacy_copy_option(cursor, &mut written)?;
+        }
+    }
+    written.finish()
+}
+
+fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<()> {
+    let name = cursor.identifier()?.to_ascii_lowercase();
+    match name.as_str() {
+        "format" => written.format = Some(copy_format(&option_text(cursor)?)?),
+        "header" => {
+            let bare = cursor.at_end() || cursor.peek() == Some(&Token::Comma);
+            let value = if bare { "true".to_owned() } else { option_text(cursor)? };
+            written.header = matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "1");
+        }
+        "delimiter" => written.delimiter = Some(cursor.string()?),
+        "null" => written.null = Some(cursor.string()?),
+        "quote" => written.quote = Some(cursor.string()?),
+        "escape" => written.escape = Some(cursor.string()?),
+        "force_quote" => written.force_quote = force_quote(cursor)?,
+        "encoding" => encoding(&cursor.string()?)?,
+        other => {
+            let text = format!("option \"{other}\" not recognized");
+            return Err(ServerError::syntax(text, None).near(other));
+        }
+    }
+    Ok(())
+}
+
+fn legacy_copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<()> {
+    let Some(word) = cursor.peek_word() else { return Err(cursor.syntax_error()) };
+    let unknown = cursor.syntax_error();
+    cursor.next();
+    match word.as_str() {
+        "BINARY" => written.format = Some(CopyFormat::Binary),
+        "CSV" => written.format = Some(CopyFormat::Csv),
+        "HEADER" => written.header = true,
+        "DELIMITER" | "DELIMITERS" | "NULL" | "QUOTE" | "ESCAPE" => {
+            cursor.accept("AS");
+            let value = Some(cursor.string()?);
+            match word.as_str() {
+                "NULL" => written.null = value,
+                "QUOTE" => written.quote = value,
+                "ESCAPE" => written.escape = value,
+                _ => written.delimiter = value,
+            }
+        }
+        "ENCODING" => encoding(&cursor.string()?)?,
+        "FORCE" => {
+            cursor.expect_word("QUOTE")?;
+            loop {
+                let all = cursor.accept_token(&Token::Mul);
+                written.force_quote.push(if all { "*".to_owned() } else { cursor.identifier()? });
+                if !cursor.accept_token(&Token::Comma) {
+                    break;
+                }
+            }
+        }
+        _ => return Err(unknown),
+    }
+    Ok(())
+}
+
+fn force_quote(cursor: &mut TokenCursor<'_>) -> Read<Vec<String>> {
+    if cursor.accept_token(&Token::Mul) {
+        return Ok(vec!["*".to_owned()]);
+    }
+    let inner = cursor.take_parenthesised()?;
+    let mut inner = TokenCursor::new(inner, cursor.sql());
+    let mut columns = vec![inner.identifier()?];
+    while inner.accept_token(&Token::Comma) {
+        columns.push(inner.identifier()?);
+    }
+    Ok(columns)
+}
+
+fn option_text(cursor: &mut TokenCursor<'_>) -> Read<String> {
+    set_value(cursor)
+}
+
+fn encoding(name: &str) -> Read<()> {
+    if matches!(name.to_ascii_lowercase().replace('-', "").as_str(), "utf8" | "unicode") {
+        return Ok(());
+    }
+    Err(ServerError::unsupported(format!("encoding \"{name}\" is not supported; use UTF8")))
+}
+
+fn copy_format(name: &str) -> Read<CopyFormat> {
+    match name.to_ascii_lowercase().as_str() {
+        "text" => Ok(CopyFormat::Text),
+        "csv" => Ok(CopyFormat::Csv),
+        "binary" => Ok(CopyFormat::Binary),
+        other => Err(ServerError::new("22023", format!("COPY format \"{other}\" not recognized"))),
+    }
+}
+
+impl CopyWritten {
+    fn finish(self) -> Read<CopyOptions> {
+        let format = self.format.unwrap_or(CopyFormat::Text);
+        let csv = format == CopyFormat::Csv;
+        let textual = self.header || self.delimiter.is_some() || self.null.is_some();
+        if format == CopyFormat::Binary && textual {
+            return Err(ServerError::syntax(
+                "cannot specify DELIMITER, NULL or HEADER in BINARY mode",
+                None,
+            ));
+        }
+        if !csv && (self.quote.is_some() || self.escape.is_some() || !self.force_quote.is_empty()) {
+            return Err(ServerError::unsupported("COPY quoting options require CSV mode"));
+        }
+        let delimiter = one_byte("delimiter", self.delimiter, if csv { b',' } else { b'\t' })?;
+        let quote = one_byte("quote", self.quote, b'"')?;
+        let escape = one_byte("escape", self.escape, quote)?;
+        let null = self.null.unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() });
+        if csv && delimiter == quote {
+            return Err(ServerError::new("22023", "COPY delimiter and quote must be different"));
+        }
+        Ok(CopyOptions {
+            format,
+            header: self.header,
+            delimiter,
+            null,
+            quote,
+            escape,
+            force_quote: self.force_quote,
+        })
+    }
+}
+
+fn one_byte(what: &str, text: Option<String>, default: u8) -> Read<u8> {
+    match text.as_deref().map(str::as_bytes) {
+        None => Ok(default),
+        Some([byte]) if !matches!(byte, b'\n' | b'\r') => Ok(*byte),
+        Some(_) => Err(ServerError::unsupported(format!(
+            "COPY {what} must be a single one-byte character"
+        ))),
+    }
+}

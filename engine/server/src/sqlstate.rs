@@ -1,0 +1,536 @@
+//! Errors as PostgreSQL reports them: SQLSTATE, message, detail, hint and position.
+//!
+//! [`ServerError`] is the one error type of the server and of the embedded SQL engine. Errors of
+//! DataFusion and Arrow are sorted into SQLSTATEs here and nowhere else.
+
+use arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::sql::sqlparser::parser::ParserError;
+use pgwire::error::ErrorInfo;
+
+/// How bad an error is for the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The statement failed; the session goes on.
+    Error,
+    /// The session ends.
+    Fatal,
+    /// No failure: the client is told something.
+    Warning,
+}
+
+impl Severity {
+    fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "ERROR",
+            Severity::Fatal => "FATAL",
+            Severity::Warning => "WARNING",
+        }
+    }
+}
+
+/// What went wrong, in PostgreSQL's terms. One pointer wide.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub struct ServerError(Box<Report>);
+
+#[derive(Clone, Debug)]
+struct Report {
+    severity: Severity,
+    code: &'static str,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+    position: Option<usize>,
+    /// Identifier to look for in the statement text when the position is not known yet.
+    near: Option<String>,
+}
+
+impl ServerError {
+    /// An error with this SQLSTATE and primary message.
+    pub fn new(code: &'static str, message: impl Into<String>) -> ServerError {
+        ServerError(Box::new(Report {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+            near: None,
+        }))
+    }
+
+    /// XX000: a bug of ours.
+    pub fn internal(message: impl Into<String>) -> ServerError {
+        ServerError::new("XX000", message)
+    }
+
+    /// 0A000: valid SQL that this server does not do.
+    pub fn unsupported(message: impl Into<String>) -> ServerError {
+        ServerError::new("0A000", message)
+    }
+
+    /// 08P01: the client broke the protocol.
+    pub fn protocol(message: impl Into<String>) -> ServerError {
+        ServerError::new("08P01", message)
+    }
+
+    /// 42601 at a 1-based character position.
+    pub fn syntax(message: impl Into<String>, position: Option<usize>) -> ServerError {
+        let mut error = ServerError::new("42601", message);
+        error.0.position = position;
+        error
+    }
+
+    /// 57014: the statement was stopped; `reason` completes "canceling statement due to".
+    pub fn canceled(reason: &str) -> ServerError {
+        ServerError::new("57014", format!("canceling statement due to {reason}"))
+    }
+
+    /// 25P02: the transaction failed earlier.
+    #[must_use]
+    pub fn aborted() -> ServerError {
+        ServerError::new(
+            "25P02",
+            "current transaction is aborted, commands ignored until end of transaction block",
+        )
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> ServerError {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with a detail line.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> ServerError {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// The same error with another severity.
+    #[must_use]
+    pub fn severity(mut self, severity: Severity) -> ServerError {
+        self.0.severity = severity;
+        self
+    }
+
+    /// The same error; [`ServerError::locate`] will point at this identifier.
+    #[must_use]
+    pub fn near(mut self, identifier: impl Into<String>) -> ServerError {
+        self.0.near = Some(identifier.into());
+        self
+    }
+
+    /// Fills in the position: the first mention of the identifier the error is about.
+    #[must_use]
+    pub fn locate(mut self, sql: &str) -> ServerError {
+        if self.0.position.is_none()
+            && let Some(near) = &self.0.near
+        {
+            self.0.position = find_word(sql, near);
+        }
+        self
+    }
+
+    /// The SQLSTATE.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// The hint, when there is one.
+    #[must_use]
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The detail, when there is one.
+    #[must_use]
+    pub fn detail_text(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// 1-based character position in the query string, when known.
+    #[must_use]
+    pub fn position(&self) -> Option<usize> {
+        self.0.position
+    }
+
+    /// Whether the session must end.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.0.severity == Severity::Fatal
+    }
+
+    /// The fields of ErrorResponse or NoticeResponse.
+    #[must_use]
+    pub fn to_error_info(&self) -> ErrorInfo {
+        let report = &self.0;
+        let mut info = ErrorInfo::new(
+            report.severity.name().to_owned(),
+            report.code.to_owned(),
+            report.message.clone(),
+        );
+        info.severity_nonlocalized = Some(report.severity.name().to_owned());
+        info.detail = report.detail.clone();
+        info.hint = report.hint.clone();
+        info.position = report.position.map(|p| p.to_string());
+        info
+    }
+}
+
+/// 1-based character position of `word` as a whole word in `sql`, ignoring ASCII case.
+fn find_word(sql: &str, word: &str) -> Option<usize> {
+    let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    let lower = sql.to_ascii_lowercase();
+    let word = word.to_ascii_lowercase();
+    let mut from = 0;
+    while let Some(found) = lower.get(from..)?.find(&word) {
+        let (start, end) = (from + found, from + found + word.len());
+        let before = lower.get(..start)?.chars().next_back();
+        let after = lower.get(end..)?.chars().next();
+        if !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word) {
+            return Some(lower.get(..start)?.chars().count() + 1);
+        }
+        from = end;
+    }
+    None
+}
+
+/// The name among `known` that `name` is most likely a slip of, for a hint.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = 1 + name.chars().count() / 4;
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+impl From<ArrowError> for ServerError {
+    fn from(error: ArrowError) -> ServerError {
+        match error {
+            ArrowError::DivideByZero => ServerError::new("22012", "division by zero"),
+            ArrowError::ArithmeticOverflow(text) => {
+                ServerError::new("22003", "value out of range").detail(text)
+            }
+            ArrowError::CastError(text) => cast_error(&text),
+            ArrowError::ParseError(text) => ServerError::new("22007", text),
+            ArrowError::MemoryError(text) => out_of_memory(&text),
+            ArrowError::ComputeError(text) if text.contains("verflow") => {
+                ServerError::new("22003", "value out of range").detail(text)
+            }
+            ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => {
+                ServerError::new("22000", text)
+            }
+            ArrowError::ExternalError(source) => match source.downcast::<DataFusionError>() {
+                Ok(inner) => ServerError::from(*inner),
+                Err(source) => from_source(source),
+            },
+            ArrowError::NotYetImplemented(text) => ServerError::unsupported(text),
+            ArrowError::IoError(text, _) => ServerError::new("58030", text),
+            other => ServerError::internal(other.to_string()),
+        }
+    }
+}
+
+impl From<DataFusionError> for ServerError {
+    fn from(error: DataFusionError) -> ServerError {
+        match error {
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+                ServerError::from(*inner)
+            }
+            DataFusionError::Collection(mut errors) if !errors.is_empty() => {
+                ServerError::from(errors.swap_remove(0))
+            }
+            DataFusionError::Shared(inner) => from_shared(&inner),
+            DataFusionError::ArrowError(inner, _) => ServerError::from(*inner),
+            DataFusionError::SQL(inner, _) => from_parser(&inner, ""),
+            DataFusionError::SchemaError(inner, _) => schema_error(&inner),
+            DataFusionError::Plan(text) => plan_error(&text),
+            DataFusionError::NotImplemented(text) => ServerError::unsupported(text),
+            DataFusionError::Configuration(text) => ServerError::new("22023", text),
+            DataFusionError::ResourcesExhausted(text) => out_of_memory(&text),
+            DataFusionError::Execution(text) => execution_error(&text),
+            DataFusionError::External(source) => from_source(source),
+            DataFusionError::IoError(inner) => ServerError::new("58030", inner.to_string()),
+            DataFusionError::ObjectStore(inner) => ServerError::new("58030", inner.to_string()),
+            DataFusionError::ParquetError(inner) => ServerError::new("58030", inner.to_string()),
+            other => ServerError::internal(other.strip_backtrace()),
+        }
+    }
+}
+
+fn from_source(source: Box<dyn std::error::Error + Send + Sync>) -> ServerError {
+    let source = match source.downcast::<ServerError>() {
+        Ok(error) => return *error,
+        Err(source) => source,
+    };
+    let source = match source.downcast::<DataFusionError>() {
+        Ok(error) => return ServerError::from(*error),
+        Err(source) => source,
+    };
+    match source.downcast::<ArrowError>() {
+        Ok(error) => ServerError::from(*error),
+        Err(source) => ServerError::new("58000", with_causes(source.as_ref())),
+    }
+}
+
+/// A shared error cannot be taken apart by value: the variants that matter are read by reference.
+fn from_shared(error: &DataFusionError) -> ServerError {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(text) => out_of_memory(text),
+        DataFusionError::Plan(text) => plan_error(text),
+        DataFusionError::Execution(text) => execution_error(text),
+        DataFusionError::NotImplemented(text) => ServerError::unsupported(text.clone()),
+        DataFusionError::SchemaError(inner, _) => schema_error(inner),
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::DivideByZero => ServerError::new("22012", "division by zero"),
+            ArrowError::CastError(text) => cast_error(text),
+            other => ServerError::new("22000", other.to_string()),
+        },
+        other => ServerError::internal(other.strip_backtrace()),
+    }
+}
+
+/// The text of an error and of what caused it, where it says more.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn out_of_memory(text: &str) -> ServerError {
+    let disk = text.contains("isk") && text.contains("spill") || text.contains("temp_directory");
+    let (code, message) =
+        if disk { ("53100", "disk full") } else { ("53200", "out of memory") };
+    ServerError::new(code, message)
+        .detail(text.to_owned())
+        .hint("Select fewer columns, samples or a smaller region, or raise the memory limit.")
+}
+
+fn schema_error(error: &SchemaError) -> ServerError {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let relation = field.relation.as_ref().map(|r| r.table().to_owned());
+            let message = match &relation {
+                Some(table) => format!("column {table}.{} does not exist", field.name),
+                None => format!("column \"{}\" does not exist", field.name),
+            };
+            let error = ServerError::new("42703", message).near(field.name.clone());
+            match nearest(&field.name, valid_fields.iter().map(|f| f.name.as_str())) {
+                Some(name) => {
+                    let table = valid_fields
+                        .iter()
+                        .find(|f| f.name == name)
+                        .and_then(|f| f.relation.as_ref().map(|r| format!("{}.", r.table())));
+                    let table = table.unwrap_or_default();
+                    error.hint(format!("Perhaps you meant to reference the column \"{table}{name}\"."))
+                }
+                None => error,
+            }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            ServerError::new("42702", format!("column reference \"{}\" is ambiguous", field.name))
+                .near(field.name.clone())
+        }
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
+            ServerError::new("42701", format!("column \"{name}\" specified more than once"))
+                .near(name.clone())
+        }
+    }
+}
+
+fn plan_error(text: &str) -> ServerError {
+    let text = first_of(text, "\n\nbacktrace");
+    if let Some(table) = between(text, "table '", "' not found") {
+        return undefined_table(table.rsplit('.').next().unwrap_or(table));
+    }
+    if let Some(name) = between(text, "Invalid function '", "'") {
+        let error = ServerError::new("42883", format!("function {name} does not exist")).near(name);
+        return match between(text, "Did you mean '", "'") {
+            Some(similar) if nearest(name, [similar]).is_some() => {
+                error.hint(format!("Perhaps you meant the function \"{similar}\"."))
+            }
+            _ => error,
+        };
+    }
+    if let Some(name) = between(text, "table function '", "' not found") {
+        return ServerError::new("42883", format!("function {name} does not exist")).near(name);
+    }
+    let no_match = text.contains("No function matches") || text.contains("does not support zero arg")
+        || text.contains("function failed: ") || text.contains("Failed to coerce arguments");
+    let code = if no_match {
+        "42883"
+    } else if text.contains("must be in GROUP BY") || text.contains("aggregate function") {
+        "42803"
+    } else if text.contains("ambiguous") {
+        "42702"
+    } else if text.contains("Projections require unique expression names") {
+        "42701"
+    } else if text.contains("common argument type") || text.contains("Cannot coerce")
+        || text.contains("Unsupported CAST") || text.contains("type_coercion")
+    {
+        "42804"
+    } else if text.contains("laceholder") {
+        "42P18"
+    } else {
+        "42000"
+    };
+    ServerError::new(code, text.to_owned())
+}
+
+/// 42P01 for an unqualified or qualified name as the user wrote it.
+#[must_use]
+pub fn undefined_table(name: &str) -> ServerError {
+    let last = name.rsplit('.').next().unwrap_or(name).to_owned();
+    ServerError::new("42P01", format!("relation \"{name}\" does not exist")).near(last)
+}
+
+fn execution_error(text: &str) -> ServerError {
+    let text = first_of(text, "\n\nbacktrace");
+    if text.to_ascii_lowercase().contains("divide by zero") {
+        return ServerError::new("22012", "division by zero");
+    }
+    if text.contains("Cannot cast") {
+        return cast_error(text);
+    }
+    if text.contains("scalar subquery") || text.contains("more than one row") {
+        return ServerError::new("21000", text.to_owned());
+    }
+    ServerError::new("22000", text.to_owned())
+}
+
+/// Arrow: `Cannot cast string 'x' to value of Int32 type`, `Can't cast value 300 to type Int8`.
+fn cast_error(text: &str) -> ServerError {
+    let value = between(text, "string '", "' to value").or_else(|| between(text, "string '", "'"));
+    let target = between(text, "to value of ", " type")
+        .or_else(|| between(text, "to type ", "\n"))
+        .or_else(|| text.rsplit_once("to type ").map(|(_, t)| t));
+    match (value, target.map(|t| pg_name(t.trim()))) {
+        (Some(value), Some(target)) => {
+            ServerError::new("22P02", format!("invalid input syntax for type {target}: \"{value}\""))
+        }
+        (None, Some(target)) if text.contains("cast value") => {
+            ServerError::new("22003", format!("{target} out of range"))
+        }
+        _ => ServerError::new("22P02", text.to_owned()),
+    }
+}
+
+fn pg_name(arrow: &str) -> String {
+    match arrow {
+        "Int8" | "Int16" => "smallint",
+        "Int32" => "integer",
+        "Int64" => "bigint",
+        "Float32" => "real",
+        "Float64" => "double precision",
+        "Boolean" => "boolean",
+        "Date32" | "Date64" => "date",
+        other if other.starts_with("Timestamp") => "timestamp",
+        other if other.starts_with("Decimal") => "numeric",
+        other => return other.to_owned(),
+    }
+    .to_owned()
+}
+
+/// A syntax error of the parser, with the position in `sql`.
+pub fn from_parser(error: &ParserError, sql: &str) -> ServerError {
+    let text = match error {
+        ParserError::RecursionLimitExceeded => {
+            return ServerError::new("54001", "statement is nested too deeply");
+        }
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+    };
+    let position = line_and_column(text).and_then(|(line, column)| offset_of(sql, line, column));
+    let body = text.split(" at Line:").next().unwrap_or(text);
+    match body.split_once("found: ") {
+        Some((_, "EOF")) => {
+            ServerError::syntax("syntax error at end of input", Some(sql.chars().count() + 1))
+        }
+        Some((expected, found)) => {
+            let error =
+                ServerError::syntax(format!("syntax error at or near \"{found}\""), position);
+            let expected = expected.trim_start_matches("Expected: ").trim_end_matches(", ");
+            error.detail(format!("Expected {expected}."))
+        }
+        None => ServerError::syntax(body.to_owned(), position),
+    }
+}
+
+fn line_and_column(text: &str) -> Option<(usize, usize)> {
+    let line = between(text, "Line: ", ",")?.parse().ok()?;
+    let rest = text.split_once("Column: ")?.1;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some((line, digits.parse().ok()?))
+}
+
+/// 1-based character offset of a 1-based line and column.
+pub(crate) fn offset_of(sql: &str, line: usize, column: usize) -> Option<usize> {
+    let before: usize =
+        sql.split_inclusive('\n').take(line.checked_sub(1)?).map(|l| l.chars().count()).sum();
+    Some(before + column)
+}
+
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
+    let rest = text.split_once(open)?.1;
+    rest.split_once(close).map(|(inner, _)| inner)
+}
+
+fn first_of<'a>(text: &'a str, stop: &str) -> &'a str {
+    text.split(stop).next().unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_by_character_position() {
+        assert_eq!(find_word("select posn, pos from t", "pos"), Some(14));
+        assert_eq!(find_word("select 'é', nope", "nope"), Some(13));
+        assert_eq!(find_word("select 1", "nope"), None);
+    }
+
+    #[test]
+    fn near_misses_are_suggested() {
+        assert_eq!(nearest("contgi", ["contig", "pos"]), Some("contig"));
+        assert_eq!(nearest("xyz", ["contig", "pos"]), None);
+    }
+
+    #[test]
+    fn errors_take_their_sqlstate() {
+        let table = [
+            (DataFusionError::Plan("table 'g.public.nope' not found".into()), "42P01"),
+            (DataFusionError::Plan("Invalid function 'foo'.\nDid you mean 'floor'?".into()), "42883"),
+            (DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None), "22012"),
+            (DataFusionError::ResourcesExhausted("no".into()), "53200"),
+            (DataFusionError::NotImplemented("no".into()), "0A000"),
+            (
+                DataFusionError::ArrowError(
+                    Box::new(ArrowError::CastError(
+                        "Cannot cast string 'x' to value of Int32 type".into(),
+                    )),
+                    None,
+                ),
+                "22P02",
+            ),
+        ];
+        for (error, code) in table {
+            assert_eq!(ServerError::from(error).code(), code);
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! The wire server over memory tables, asked by tokio-postgres and by bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod wire_support;
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::SqlState;
+use wire_support::TestServer;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simple_queries_answer_in_text() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let messages = client
+        .simple_query("select id, name, score from t order by id limit 2; select 1 as one")
+        .await
+        .unwrap();
+    let rows: Vec<Vec<Option<String>>> = messages
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect())
+            }
+            _ => None,
+        })
+        .collect();
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        rows,
+        [
+            vec![some("0"), some("name 0"), None],
+            vec![some("1"), some("name 1"), some("0.5")],
+            vec![some("1")],
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_take_the_types_of_what_they_meet() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let row = client
+        .query_one("select id, name from demo.t where id = $1 and name = $2", &[&7_i32, &"name 7"])
+        .await
+        .unwrap();
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>("name")), (7, "name 7"));
+    let row = client
+        .query_one(
+            "select $1::int8 + 1 as a, $2::text as b, $3::float8 as c, $4::bool as d, $5 as e",
+            &[&41_i64, &"x", &0.25_f64, &true, &"untyped"],
+        )
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, i64>("a"), 42);
+    assert_eq!(row.get::<_, &str>("b"), "x");
+    assert_eq!(row.get::<_, f64>("c"), 0.25);
+    assert!(row.get::<_, bool>("d"));
+    assert_eq!(row.get::<_, &str>("e"), "untyped");
+    let rows = client
+        .query("select id from t where id = any($1) order by id", &[&vec![3_i32, 5, 1_000_000]])
+        .await
+        .unwrap();
+    assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [3, 5]);
+    let rows = client.query("select id from t order by id limit $1", &[&2_i64]).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    let none: Option<i32> = None;
+    let row = client.query_one("select $1::int4 is null", &[&none]).await.unwrap();
+    assert!(row.get::<_, bool>(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn binary_values_read_back() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let row = client
+        .query_one(
+            "select 1 as i4, cast(2 as smallint) as i2, 3::bigint as i8, 1.5::real as f4, \
+             2.5::double precision as f8, true as b, 'é' as t, array[1,2] as a, \
+             array['x', null] as ta, null::int as n, x'00ff' as bytes",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, i32>("i4"), 1);
+    assert_eq!(row.get::<_, i16>("i2"), 2);
+    assert_eq!(row.get::<_, i64>("i8"), 3);
+    assert_eq!(row.get::<_, f32>("f4"), 1.5);
+    assert_eq!(row.get::<_, f64>("f8"), 2.5);
+    assert!(row.get::<_, bool>("b"));
+    assert_eq!(row.get::<_, &str>("t"), "é");
+    assert_eq!(row.get::<_, Vec<i64>>("a"), [1, 2]);
+    assert_eq!(row.get::<_, Vec<Option<String>>>("ta"), [Some("x".to_owned()), None]);
+    assert_eq!(row.get::<_, Option<i32>>("n"), None);
+    assert_eq!(row.get::<_, Vec<u8>>("bytes"), [0, 255]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn portals_with_a_row_limit_suspend_and_resume() {
+    let server = TestServer::start().await;
+    let mut client = server.connect().await;
+    let transaction = client.transaction().await.unwrap();
+    let portal = transaction.bind("select id from t order by id", &[]).await.unwrap();
+    let mut seen = Vec::new();
+    loop {
+        let rows = transaction.query_portal(&portal, 700).await.unwrap();
+        if rows.is_empty() {
+            break;
+        }
+        assert!(rows.len() <= 700);
+        seen.extend(rows.iter().map(|row| row.get::<_, i32>(0)));
+    }
+    assert_eq!(seen, (0..wire_support::ROWS).collect::<Vec<_>>());
+    transaction.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_streamed_without_gathering() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let started = Instant::now();
+    // Endless for any practical purpose: only a stream can answer.
+    let mut rows = Box::pin(
+        client
+            .query_raw("select a.id from t a, t b, t c", Vec::<String>::new())
+            .await
+            .unwrap(),
+    );
+    for _ in 0..50_000 {
+        rows.next().await.unwrap().unwrap();
+    }
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_stops_a_running_statement() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let token = client.cancel_token();
+    let asked = Instant::now();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        token.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    });
+    let error = client.simple_query(wire_support::SLOW).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
+    assert!(asked.elapsed() < Duration::from_millis(1_800), "{:?}", asked.elapsed());
+    assert_eq!(wire_support::one(&client, "select 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statement_timeout_stops_a_running_statement() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    client.batch_execute("set statement_timeout = '300ms'").await.unwrap();
+    let asked = Instant::now();
+    for extended in [false, true] {
+        let error = if extended {
+            client.query(wire_support::SLOW, &[]).await.unwrap_err()
+        } else {
+            client.simple_query(wire_support::SLOW).await.unwrap_err()
+        };
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
+        let message = error.as_db_error().unwrap().message().to_owned();
+        assert_eq!(message, "canceling statement due to statement timeout");
+    }
+    assert!(asked.elapsed() < Duration::from_secs(3));
+    client.batch_execute("reset statement_timeout").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vanished_client_stops_its_query() {
+    let server = TestServer::start().await;
+    let (client, connection) = server.connect_parts().await;
+    let task = tokio::spawn(connection);
+    let query = tokio::spawn(async move { client.simple_query(wire_support::SLOW).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(server.backend.running(), 1);
+    task.abort();
+    query.abort();
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if server.backend.running() == 0 {
+            return;
+        }
+    }
+    panic!("the query still runs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_fail_and_savepoints_rescue() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    client.batch_execute("begin; savepoint s").await.unwrap();
+    let error = client.simple_query("select nope from t").await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::UNDEFINED_COLUMN));
+    let error = client.simple_query("select 1").await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
+    client.batch_execute("rollback to savepoint s").await.unwrap();
+    assert_eq!(wire_support::one(&client, "select 1").await, "1");
+    client.batch_execute("commit").await.unwrap();
+    // A transaction keeps its snapshot.
+    client.batch_execute("begin").await.unwrap();
+    let before = wire_support::one(&client, "select count(*) from t").await;
+    server.backend.commit();
+    assert_eq!(wire_support::one(&client, "select count(*) from t").await, before);
+    client.batch_execute("commit").await.unwrap();
+    assert_ne!(wire_support::one(&client, "select count(*) from t").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_of_the_session() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    assert_eq!(wire_support::one(&client, "show search_path").await, "demo");
+    client.batch_execute("set search_path to other, demo").await.unwrap();
+    assert_eq!(wire_support::one(&client, "select current_schema()").await, "other");
+    assert_eq!(wire_support::one(&client, "select current_setting('search_path')").await, "other, demo");
+    assert_eq!(wire_support::one(&client, "select who from u").await, "other");
+    client.batch_execute("begin; set local search_path to demo; commit").await.unwrap();
+    assert_eq!(wire_support::one(&client, "show search_path").await, "other, demo");
+    client.batch_execute("begin; set search_path to demo; rollback").await.unwrap();
+    assert_eq!(wire_support::one(&client, "show search_path").await, "other, demo");
+    wire_support::one(&client, "select set_config('search_path', 'demo', false)").await;
+    assert_eq!(wire_support::one(&client, "show search_path").await, "demo");
+    client.batch_execute("set timezone to 'Asia/Tokyo'").await.unwrap();
+    let shown = wire_support::one(&client, "select timestamptz '2024-01-01T00:00:00Z'").await;
+    assert_eq!(shown, "2024-01-01 09:00:00+09");
+    client.batch_execute("discard all").await.unwrap();
+    assert_eq!(wire_support::one(&client, "show timezone").await, "UTC");
+    let version = wire_support::one(&client, "select version()").await;
+    assert!(version.starts_with("PostgreSQL 16"), "{version}");
+    assert_eq!(wire_support::one(&client, "select current_database()").await, "genokura");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_have_sqlstate_position_and_hint() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let table = [
+        ("select * from nope", "42P01"),
+        ("select * from demo.tt", "42P01"),
+        ("select nmae from t", "42703"),
+        ("select no_such_function(1)", "42883"),
+        ("selec 1", "42601"),
+        ("select 1 +", "42601"),
+        ("select 1 / (id - id) from t", "22012"),
+        ("select 'x'::int", "22P02"),
+        ("insert into t values (1)", "25006"),
+        ("create table x (a int)", "25006"),
+        ("copy t to '/tmp/x'", "42501"),
+        ("show nope", "42704"),
+        ("set datafusion.execution.batch_size = 1; show datafusion.nope", "42704"),
+        ("execute nope", "26000"),
+        ("fetch 1 from nope", "34000"),
+        ("select * from other_db.demo.t", "0A000"),
+        ("select id from t group by name", "42803"),
+    ];
+    for (sql, code) in table {
+        let error = client.simple_query(sql).await.unwrap_err();
+        assert_eq!(error.code().map(SqlState::code), Some(code), "{sql}: {error:?}");
+    }
+    let error = client.simple_query("select 1, nmae from t").await.unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.message(), "column \"nmae\" does not exist");
+    assert_eq!(error.hint(), Some("Perhaps you meant to reference the column \"t.name\"."));
+    assert_eq!(
+        error.position(),
+        Some(&tokio_postgres::error::ErrorPosition::Original(11))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_out_in_three_formats() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let text = server.copy(&client, "copy (select id, name, score from t order by id limit 2) to stdout").await;
+    assert_eq!(text, b"0\tname 0\t\\N\n1\tname 1\t0.5\n");
+    let csv = server.copy(&client, "copy (select id, name, score from t order by id limit 2) to stdout (format csv, header)").await;
+    assert_eq!(csv, b"id,name,score\n0,name 0,\n1,name 1,0.5\n");
+    let empty = server.copy(&client, "copy (select id from t where false) to stdout with binary").await;
+    assert_eq!(empty, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff");
+    let one = server.copy(&client, "copy (select 7 as x) to stdout (format \"binary\")").await;
+    assert_eq!(one, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04\0\0\0\x07\xff\xff");
+    let all = server.copy(&client, "copy t (id) to stdout").await;
+    assert_eq!(all.iter().filter(|b| **b == b'\n').count(), usize::try_from(wire_support::ROWS).unwrap());
+    // An error in the middle reaches the client as an error.
+    let stream = client.copy_out("copy (select 1 / (5000 - id) from t order by id) to stdout").await.unwrap();
+    let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
+    assert_eq!(wire_support::one(&client, "select 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_fetch_forward() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    client.batch_execute("begin; declare c cursor for select id from t order by id").await.unwrap();
+    assert_eq!(wire_support::column(&client, "fetch 2 from c").await, ["0", "1"]);
+    client.batch_execute("move 3 in c").await.unwrap();
+    assert_eq!(wire_support::column(&client, "fetch next c").await, ["5"]);
+    client.batch_execute("close c; commit").await.unwrap();
+    let error = client.batch_execute("declare c cursor for select 1").await.unwrap_err();
+    assert_eq!(error.code().map(SqlState::code), Some("25P01"));
+    client.batch_execute("prepare p (int) as select $1 + 1 as x").await.unwrap();
+    assert_eq!(wire_support::column(&client, "execute p (41)").await, ["42"]);
+    client.batch_execute("deallocate p").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hundred_connections_at_once() {
+    let server = TestServer::start().await;
+    let server = &server;
+    let sums = futures::future::join_all((0..100).map(|number| async move {
+        let client = server.connect().await;
+        let row = client
+            .query_one("select count(*) from t where id >= $1", &[&number])
+            .await
+            .unwrap();
+        row.get::<_, i64>(0)
+    }))
+    .await;
+    for (number, sum) in sums.into_iter().enumerate() {
+        assert_eq!(sum, i64::from(wire_support::ROWS) - i64::try_from(number).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_too_many_is_told() {
+    let config = wire_support::config();
+    let server =
+        TestServer::with(genokura_server::pgwire::ServerConfig { max_connections: 1, ..config }).await;
+    let first = server.connect().await;
+    let error = server.try_connect().await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::TOO_MANY_CONNECTIONS));
+    drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drain_ends_idle_sessions_and_cancels_late_statements() {
+    let server = TestServer::with(genokura_server::pgwire::ServerConfig {
+        drain_timeout: Duration::from_millis(500),
+        ..wire_support::config()
+    })
+    .await;
+    let idle = server.connect().await;
+    let busy = server.connect().await;
+    let running = tokio::spawn(async move { busy.simple_query(wire_support::SLOW).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.stop.cancel();
+    let error = running.await.unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::ADMIN_SHUTDOWN));
+    assert!(idle.simple_query("select 1").await.is_err());
+    let ended = tokio::time::timeout(Duration::from_secs(3), server.ended).await;
+    ended.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_is_one_text_column() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let lines = wire_support::column(&client, "explain select count(*) from t where id > 3").await;
+    assert!(lines.iter().any(|line| line.contains("AggregateExec")), "{lines:?}");
+    let statement = client.prepare("explain analyze select 1").await.unwrap();
+    assert_eq!(statement.columns()[0].name(), "QUERY PLAN");
+    assert!(!client.query(&statement, &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_and_unnamed_columns_keep_their_names() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let statement = client
+        .prepare("select 1, 1, id, id, count(*) over (), s.max from t, (select max(id) from t) s")
+        .await
+        .unwrap();
+    let names: Vec<_> = statement.columns().iter().map(|c| c.name()).collect();
+    assert_eq!(names, ["?column?", "?column?", "id", "id", "count", "max"]);
+}
