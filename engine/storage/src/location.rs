@@ -138,7 +138,22 @@ fn to_url(text: &str) -> Result<Url> {
         return Ok(url);
     }
     let path = std::path::absolute(text).map_err(|e| refuse(text, e))?;
-    Url::from_file_path(&path).map_err(|()| refuse(text, "it is no path of this file system"))
+    Url::from_file_path(without_parents(&path)).map_err(|()| refuse(text, "it is no path of this file system"))
+}
+
+/// The same place without `..`, which object paths cannot hold. What exists is followed through symbolic links,
+/// as the system would.
+fn without_parents(path: &std::path::Path) -> std::path::PathBuf {
+    let mut plain = std::path::PathBuf::new();
+    for component in path.components() {
+        if component == std::path::Component::ParentDir {
+            plain = plain.canonicalize().unwrap_or(plain);
+            plain.pop();
+        } else {
+            plain.push(component);
+        }
+    }
+    plain
 }
 
 fn refuse(text: &str, reason: impl std::fmt::Display) -> Error {
@@ -184,5 +199,14 @@ mod tests {
             assert!(!error.contains("secret"), "{error}");
             assert!(error.contains("no usable location"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_path_may_climb() {
+        let here = Location::parse("src/../Cargo.toml").unwrap().local_path().unwrap();
+        let plain = Location::parse("Cargo.toml").unwrap().local_path().unwrap();
+        assert_eq!(here, plain.canonicalize().unwrap());
+        let absent = Location::parse("/no/such/../lake").unwrap().local_path().unwrap();
+        assert_eq!(absent, std::path::Path::new("/no/lake"));
     }
 }
