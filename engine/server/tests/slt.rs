@@ -1,0 +1,362 @@
+//! `testdata/slt/*.slt`, the readable specification of SQL, run in process at several partition counts; and the law
+//! behind half of it: plain SQL over `calls` and the packed functions give the same answers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::DataFusionError as ServerError;
+use datafusion::prelude::SessionContext;
+use genokura_exec::{AccessContext, Engine, EngineConfig};
+use genokura_ingest::{CancelFlag, RegionsJob, Silent, TableJob, VcfJob};
+use genokura_storage::{Lake, TableId};
+
+use proptest::prelude::*;
+use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
+
+fn slt_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/slt")
+}
+
+fn input(name: &str) -> String {
+    slt_dir()
+        .join("lake")
+        .join(name)
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Every `.slt` file, by name.
+fn files() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(slt_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|p| p.extension().is_some_and(|e| e == "slt"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 9, "{files:?}");
+    files
+}
+
+/// The small lake under the files: dataset `demo` in two batches, `clin` and `kb` tables.
+async fn lake() -> Arc<Lake> {
+    let lake = Arc::new(Lake::memory());
+    for vcf in ["family.vcf", "second.vcf"] {
+        ingest(&lake, "demo", input(vcf)).await;
+    }
+    for table in ["person", "phenotype"] {
+        let id = TableId::new("clin", table);
+        let mut job = TableJob::new(Arc::clone(&lake), id, input(&format!("{table}.csv")));
+        job.dictionary = Some(input("dictionary.csv"));
+        job.run().await.unwrap();
+    }
+    let genes = TableId::new("kb", "genes");
+    RegionsJob::new(Arc::clone(&lake), genes, input("genes.gff3"))
+        .run()
+        .await
+        .unwrap();
+    lake
+}
+
+async fn ingest(lake: &Arc<Lake>, dataset: &str, input: String) {
+    let job = VcfJob {
+        lake: Arc::clone(lake),
+        dataset: dataset.to_owned(),
+        inputs: vec![input],
+        reference: None,
+        assembly: None,
+        strict: false,
+        threads: 1,
+        memory_bytes: 256 << 20,
+        progress: Arc::new(Silent),
+        cancel: CancelFlag::new(),
+    };
+    job.run().await.unwrap();
+}
+
+/// A session in process: engine and functions, no server.
+async fn embedded(lake: &Arc<Lake>, partitions: usize) -> SessionContext {
+    let config = EngineConfig {
+        partitions,
+        batch_size: 1024,
+        ..EngineConfig::default()
+    };
+    let engine = Engine::new(Arc::clone(lake), config).unwrap();
+    let snapshot = lake.snapshot().await.unwrap();
+    let access = AccessContext::all("slt");
+    engine
+        .session(snapshot, access, &genokura_sql_ext::register_all)
+        .unwrap()
+}
+
+/// A connection that the runner drives.
+enum Client {
+    Embedded(SessionContext),
+}
+
+/// An error with what the runner compares: message and SQLSTATE.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Failure {
+    code: String,
+    message: String,
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self {
+            code: String::new(),
+            message: error.to_string(),
+        }
+    }
+}
+
+#[async_trait]
+impl AsyncDB for Client {
+    type Error = Failure;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
+        let rows = match self {
+            Self::Embedded(context) => run_embedded(context, sql).await?,
+        };
+        let width = rows.first().map_or(0, Vec::len);
+        Ok(DBOutput::Rows {
+            types: vec![DefaultColumnType::Any; width],
+            rows,
+        })
+    }
+
+    async fn shutdown(&mut self) {}
+
+    fn error_sql_state(error: &Failure) -> Option<String> {
+        Some(error.code.clone())
+    }
+}
+
+async fn run_embedded(context: &SessionContext, sql: &str) -> Result<Vec<Vec<String>>, Failure> {
+    let frame = context.sql(sql).await.map_err(ServerError::from)?;
+    let batches = frame.collect().await.map_err(ServerError::from)?;
+    let rows: Vec<Vec<String>> = batches.iter().flat_map(rows_of).collect();
+    let explains = batches
+        .first()
+        .is_some_and(|b| b.schema().field(0).name() == "plan_type");
+    Ok(if explains { physical_plan(&rows) } else { rows })
+}
+
+/// EXPLAIN as PostgreSQL shows it: one column, a line of the plan in each row.
+fn physical_plan(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let physical = rows.iter().filter(|row| row[0] == "physical_plan");
+    physical
+        .flat_map(|row| row[1].lines().map(|line| vec![line.to_owned()]))
+        .collect()
+}
+
+/// The values of a batch as PostgreSQL writes them.
+fn rows_of(batch: &RecordBatch) -> Vec<Vec<String>> {
+    let value = |column: &Arc<dyn Array>, row| text(column.as_ref(), row);
+    let row_of = |row| {
+        batch
+            .columns()
+            .iter()
+            .map(|column| value(column, row))
+            .collect()
+    };
+    (0..batch.num_rows()).map(row_of).collect()
+}
+
+fn text(array: &dyn Array, row: usize) -> String {
+    if array.is_null(row) {
+        return "NULL".to_owned();
+    }
+    match array.data_type() {
+        DataType::Boolean => if array.as_boolean().value(row) {
+            "t"
+        } else {
+            "f"
+        }
+        .to_owned(),
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).to_string(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_string(),
+        DataType::List(_) => {
+            let elements = array.as_list::<i32>().value(row);
+            let texts: Vec<_> = (0..elements.len())
+                .map(|i| text(elements.as_ref(), i))
+                .collect();
+            format!("{{{}}}", texts.join(","))
+        }
+        _ => ArrayFormatter::try_new(array, &FormatOptions::default())
+            .unwrap()
+            .value(row)
+            .to_string(),
+    }
+}
+
+/// Runs every file, each with a client of its own.
+async fn run_all<F>(connect: impl Fn() -> F)
+where
+    F: Future<Output = Client>,
+{
+    let mut failures = Vec::new();
+    for file in files() {
+        let mut runner = Runner::new(|| async { Ok(connect().await) });
+        if let Err(error) = runner.run_file_async(&file).await {
+            failures.push(error.to_string());
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_process_whatever_the_partitions() {
+    let lake = lake().await;
+    for partitions in [1, 2, 8] {
+        run_all(|| async { Client::Embedded(embedded(&lake, partitions).await) }).await;
+    }
+}
+
+/// Genotype texts of records with two ALT alleles: plain ones often, the awkward ones too.
+fn any_genotype() -> impl Strategy<Value = &'static str> {
+    let plain = prop::sample::select(vec!["0/0", "0/1", "1/1", "0|1", "./.", "1/2", "0/2"]);
+    let rare = prop::sample::select(vec![
+        "0", "1", ".", "./1", "2/.", "0/1/2", "|0", ".|.", "1|2",
+    ]);
+    prop_oneof![8 => plain, 1 => rare]
+}
+
+/// Records of a file: position (few, so that files meet), whether ALT has a second allele, a text per sample.
+type Records = Vec<(u8, bool, Vec<&'static str>)>;
+
+fn any_file() -> impl Strategy<Value = Records> {
+    (1usize..5).prop_flat_map(|samples| {
+        let texts = prop::collection::vec(any_genotype(), samples);
+        prop::collection::vec((0u8..6, any::<bool>(), texts), 1..8)
+    })
+}
+
+/// The file as VCF text; samples are named by `prefix`.
+fn vcf(records: &Records, prefix: &str) -> String {
+    let samples = records[0].2.len();
+    let names: Vec<String> = (0..samples).map(|i| format!("{prefix}{i}")).collect();
+    let mut text = String::from(
+        "##fileformat=VCFv4.4\n##contig=<ID=chr1,length=248956422>\n\
+         ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"Genotype\">\n",
+    );
+    text += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t";
+    text += &(names.join("\t") + "\n");
+    for (place, two, texts) in records {
+        let alts = if *two { "C,G" } else { "C" };
+        let fits = |gt: &&str| {
+            if *two {
+                (*gt).to_owned()
+            } else {
+                gt.replace('2', "1")
+            }
+        };
+        let texts: Vec<String> = texts.iter().map(fits).collect();
+        let pos = 100 + 10 * i32::from(*place);
+        text += &format!(
+            "chr1\t{pos}\t.\tA\t{alts}\t.\t.\t.\tGT\t{}\n",
+            texts.join("\t")
+        );
+    }
+    text
+}
+
+/// Pairs of a plain query over `calls` and one on packed genotypes that must agree, for a cohort of samples.
+fn laws(cohort: &[String]) -> Vec<(String, String)> {
+    let list = cohort
+        .iter()
+        .map(|name| format!("'{name}'"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let key = "contig, pos, ref, alt";
+    let plain = |value: &str, from: &str| {
+        format!(
+            "SELECT {key}, {value} FROM {from} GROUP BY {key} HAVING count(*) > 0 ORDER BY {key}"
+        )
+    };
+    let packed = |value: &str| format!("SELECT {key}, {value} FROM d.variants ORDER BY {key}");
+    let members = format!("d.calls WHERE sample_id IN ({list})");
+    let mut laws = vec![
+        (
+            plain("coalesce(sum(dosage), 0)", "d.calls"),
+            packed("gt_allele_count(gt)"),
+        ),
+        (plain("coalesce(sum(dosage), 0)", "d.calls"), packed("ac")),
+        (
+            plain("count(*) FILTER (WHERE gt LIKE '%.%')", "d.calls"),
+            packed("n_missing"),
+        ),
+        (
+            plain("count(*) FILTER (WHERE dosage > 0)", "d.calls"),
+            packed("coalesce(array_length(gt_carriers(gt)), 0)"),
+        ),
+        (
+            format!(
+                "SELECT {key}, coalesce(sum(dosage) FILTER (WHERE sample_id IN ({list})), 0) \
+                 FROM d.calls GROUP BY {key} ORDER BY {key}"
+            ),
+            packed(&format!("gt_allele_count(gt, ARRAY[{list}])")),
+        ),
+        (
+            format!("SELECT {key} FROM {members} AND dosage > 0 GROUP BY {key} ORDER BY {key}"),
+            format!(
+                "SELECT {key} FROM d.variants WHERE gt_allele_count(gt, ARRAY[{list}]) > 0 \
+                 ORDER BY {key}"
+            ),
+        ),
+    ];
+    laws.extend(cohort.iter().map(|name| {
+        (
+            format!("SELECT {key}, gt, dosage, phased FROM d.calls WHERE sample_id = '{name}' ORDER BY {key}"),
+            format!(
+                "SELECT {key}, gt_text(gt, '{name}'), gt_dosage(gt, '{name}'), gt_is_phased(gt, '{name}') \
+                 FROM d.variants WHERE gt_text(gt, '{name}') IS NOT NULL ORDER BY {key}"
+            ),
+        )
+    }));
+    laws
+}
+
+/// Rows with equal alleles of one file are kept apart by `variants` and put together by GROUP BY: one position once.
+fn without_repeats(mut records: Records) -> Records {
+    let mut seen = std::collections::HashSet::new();
+    records.retain(|(place, ..)| seen.insert(*place));
+    records
+}
+
+async fn plain_equals_packed(first: Records, second: Records) {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Arc::new(Lake::memory());
+    let mut samples = Vec::new();
+    for (records, prefix) in [(first, "A"), (second, "B")] {
+        let path = dir.path().join(format!("{prefix}.vcf"));
+        std::fs::write(&path, vcf(&records, prefix)).unwrap();
+        ingest(&lake, "d", path.to_string_lossy().into_owned()).await;
+        samples.extend((0..records[0].2.len()).map(|i| format!("{prefix}{i}")));
+    }
+    let cohort: Vec<String> = samples.iter().step_by(2).cloned().collect();
+    let context = embedded(&lake, 2).await;
+    for (plain, packed) in laws(&cohort) {
+        let of_calls = run_embedded(&context, &plain).await.unwrap();
+        let of_packed = run_embedded(&context, &packed).await.unwrap();
+        assert_eq!(of_calls, of_packed, "{plain}\n{packed}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn plain_sql_and_packed_functions_agree(first in any_file(), second in any_file()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(plain_equals_packed(without_repeats(first), without_repeats(second)));
+    }
+}
