@@ -1,5 +1,5 @@
-//! `testdata/slt/*.slt`, the readable specification of SQL, run in process at several partition counts; and the law
-//! behind half of it: plain SQL over `calls` and the packed functions give the same answers.
+//! `testdata/slt/*.slt`, the readable specification of SQL, run in process at several partition counts and over the
+//! wire; and the law behind half of it: plain SQL over `calls` and the packed functions give the same answers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,10 +10,12 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::error::DataFusionError as ServerError;
 use datafusion::prelude::SessionContext;
 use genokura_exec::{AccessContext, Engine, EngineConfig};
 use genokura_ingest::{CancelFlag, RegionsJob, Silent, TableJob, VcfJob};
+use genokura_server::pgwire::{ServerConfig, serve_on};
+use genokura_server::session::EngineBackend;
+use genokura_server::sqlstate::ServerError;
 use genokura_storage::{Lake, TableId};
 
 use proptest::prelude::*;
@@ -40,7 +42,7 @@ fn files() -> Vec<PathBuf> {
         .filter(|p| p.extension().is_some_and(|e| e == "slt"))
         .collect();
     files.sort();
-    assert!(files.len() >= 9, "{files:?}");
+    assert!(files.len() >= 11, "{files:?}");
     files
 }
 
@@ -98,6 +100,7 @@ async fn embedded(lake: &Arc<Lake>, partitions: usize) -> SessionContext {
 /// A connection that the runner drives.
 enum Client {
     Embedded(SessionContext),
+    Wire(tokio_postgres::Client),
 }
 
 /// An error with what the runner compares: message and SQLSTATE.
@@ -111,9 +114,18 @@ struct Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         Self {
-            code: String::new(),
+            code: error.code().to_owned(),
             message: error.to_string(),
         }
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let told = error.as_db_error();
+        let code = told.map_or(String::new(), |told| told.code().code().to_owned());
+        let message = told.map_or_else(|| error.to_string(), |told| told.message().to_owned());
+        Self { code, message }
     }
 }
 
@@ -125,6 +137,7 @@ impl AsyncDB for Client {
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
         let rows = match self {
             Self::Embedded(context) => run_embedded(context, sql).await?,
+            Self::Wire(client) => run_wire(client, sql).await?,
         };
         let width = rows.first().map_or(0, Vec::len);
         Ok(DBOutput::Rows {
@@ -156,6 +169,20 @@ fn physical_plan(rows: &[Vec<String>]) -> Vec<Vec<String>> {
     physical
         .flat_map(|row| row[1].lines().map(|line| vec![line.to_owned()]))
         .collect()
+}
+
+async fn run_wire(client: &tokio_postgres::Client, sql: &str) -> Result<Vec<Vec<String>>, Failure> {
+    let mut rows = Vec::new();
+    for message in client.simple_query(sql).await? {
+        if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
+            rows.push(
+                (0..row.len())
+                    .map(|i| row.get(i).unwrap_or("NULL").to_owned())
+                    .collect(),
+            );
+        }
+    }
+    Ok(rows)
 }
 
 /// The values of a batch as PostgreSQL writes them.
@@ -219,6 +246,41 @@ async fn in_process_whatever_the_partitions() {
     for partitions in [1, 2, 8] {
         run_all(|| async { Client::Embedded(embedded(&lake, partitions).await) }).await;
     }
+}
+
+/// A server on a free port of loopback, until the token is dropped with its guard.
+async fn served(lake: &Arc<Lake>) -> (std::net::SocketAddr, tokio_util::sync::DropGuard) {
+    let engine = Engine::new(Arc::clone(lake), EngineConfig::default()).unwrap();
+    let backend = Arc::new(EngineBackend::new(engine));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    tokio::spawn(serve_on(
+        listener,
+        backend,
+        ServerConfig::default(),
+        shutdown.clone(),
+    ));
+    (address, shutdown.drop_guard())
+}
+
+async fn connect(address: std::net::SocketAddr) -> Client {
+    let config = format!(
+        "host=127.0.0.1 port={} user=slt dbname=genokura",
+        address.port()
+    );
+    let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    Client::Wire(client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_the_wire() {
+    let lake = lake().await;
+    let (address, _running) = served(&lake).await;
+    run_all(|| connect(address)).await;
 }
 
 /// Genotype texts of records with two ALT alleles: plain ones often, the awkward ones too.
