@@ -274,9 +274,21 @@ fn from_source(source: Box<dyn std::error::Error + Send + Sync>) -> ServerError 
         Ok(error) => return ServerError::from(*error),
         Err(source) => source,
     };
+    if let Some(error) = source.downcast_ref::<genokura_sql_ext::Error>() {
+        return function_error(error);
+    }
     match source.downcast::<ArrowError>() {
         Ok(error) => ServerError::from(*error),
         Err(source) => ServerError::new("58000", with_causes(source.as_ref())),
+    }
+}
+
+/// An error of a genomic function knows its SQLSTATE and hint.
+fn function_error(error: &genokura_sql_ext::Error) -> ServerError {
+    let told = ServerError::new(error.sqlstate(), error.to_string());
+    match error.hint() {
+        Some(hint) => told.hint(hint),
+        None => told,
     }
 }
 
@@ -288,6 +300,11 @@ fn from_shared(error: &DataFusionError) -> ServerError {
         DataFusionError::Execution(text) => execution_error(text),
         DataFusionError::NotImplemented(text) => ServerError::unsupported(text.clone()),
         DataFusionError::SchemaError(inner, _) => schema_error(inner),
+        DataFusionError::External(source) => match source.downcast_ref::<genokura_sql_ext::Error>()
+        {
+            Some(error) => function_error(error),
+            None => ServerError::new("58000", with_causes(source.as_ref())),
+        },
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
             ArrowError::DivideByZero => ServerError::new("22012", "division by zero"),
             ArrowError::CastError(text) => cast_error(text),
@@ -314,8 +331,11 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn out_of_memory(text: &str) -> ServerError {
     let disk = text.contains("isk") && text.contains("spill") || text.contains("temp_directory");
-    let (code, message) =
-        if disk { ("53100", "disk full") } else { ("53200", "out of memory") };
+    let (code, message) = if disk {
+        ("53100", "disk full")
+    } else {
+        ("53200", "out of memory")
+    };
     ServerError::new(code, message)
         .detail(text.to_owned())
         .hint("Select fewer columns, samples or a smaller region, or raise the memory limit.")
@@ -323,7 +343,10 @@ fn out_of_memory(text: &str) -> ServerError {
 
 fn schema_error(error: &SchemaError) -> ServerError {
     match error {
-        SchemaError::FieldNotFound { field, valid_fields } => {
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => {
             let relation = field.relation.as_ref().map(|r| r.table().to_owned());
             let message = match &relation {
                 Some(table) => format!("column {table}.{} does not exist", field.name),
@@ -337,20 +360,24 @@ fn schema_error(error: &SchemaError) -> ServerError {
                         .find(|f| f.name == name)
                         .and_then(|f| f.relation.as_ref().map(|r| format!("{}.", r.table())));
                     let table = table.unwrap_or_default();
-                    error.hint(format!("Perhaps you meant to reference the column \"{table}{name}\"."))
+                    error.hint(format!(
+                        "Perhaps you meant to reference the column \"{table}{name}\"."
+                    ))
                 }
                 None => error,
             }
         }
-        SchemaError::AmbiguousReference { field } => {
-            ServerError::new("42702", format!("column reference \"{}\" is ambiguous", field.name))
-                .near(field.name.clone())
-        }
+        SchemaError::AmbiguousReference { field } => ServerError::new(
+            "42702",
+            format!("column reference \"{}\" is ambiguous", field.name),
+        )
+        .near(field.name.clone()),
         SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => {
-            ServerError::new("42701", format!("column \"{name}\" specified more than once"))
-                .near(name.clone())
-        }
+        | SchemaError::DuplicateUnqualifiedField { name } => ServerError::new(
+            "42701",
+            format!("column \"{name}\" specified more than once"),
+        )
+        .near(name.clone()),
     }
 }
 
@@ -371,8 +398,10 @@ fn plan_error(text: &str) -> ServerError {
     if let Some(name) = between(text, "table function '", "' not found") {
         return ServerError::new("42883", format!("function {name} does not exist")).near(name);
     }
-    let no_match = text.contains("No function matches") || text.contains("does not support zero arg")
-        || text.contains("function failed: ") || text.contains("Failed to coerce arguments");
+    let no_match = text.contains("No function matches")
+        || text.contains("does not support zero arg")
+        || text.contains("function failed: ")
+        || text.contains("Failed to coerce arguments");
     let code = if no_match {
         "42883"
     } else if text.contains("must be in GROUP BY") || text.contains("aggregate function") {
@@ -381,8 +410,10 @@ fn plan_error(text: &str) -> ServerError {
         "42702"
     } else if text.contains("Projections require unique expression names") {
         "42701"
-    } else if text.contains("common argument type") || text.contains("Cannot coerce")
-        || text.contains("Unsupported CAST") || text.contains("type_coercion")
+    } else if text.contains("common argument type")
+        || text.contains("Cannot coerce")
+        || text.contains("Unsupported CAST")
+        || text.contains("type_coercion")
     {
         "42804"
     } else if text.contains("laceholder") {
@@ -421,9 +452,10 @@ fn cast_error(text: &str) -> ServerError {
         .or_else(|| between(text, "to type ", "\n"))
         .or_else(|| text.rsplit_once("to type ").map(|(_, t)| t));
     match (value, target.map(|t| pg_name(t.trim()))) {
-        (Some(value), Some(target)) => {
-            ServerError::new("22P02", format!("invalid input syntax for type {target}: \"{value}\""))
-        }
+        (Some(value), Some(target)) => ServerError::new(
+            "22P02",
+            format!("invalid input syntax for type {target}: \"{value}\""),
+        ),
         (None, Some(target)) if text.contains("cast value") => {
             ServerError::new("22003", format!("{target} out of range"))
         }
@@ -458,13 +490,16 @@ pub fn from_parser(error: &ParserError, sql: &str) -> ServerError {
     let position = line_and_column(text).and_then(|(line, column)| offset_of(sql, line, column));
     let body = text.split(" at Line:").next().unwrap_or(text);
     match body.split_once("found: ") {
-        Some((_, "EOF")) => {
-            ServerError::syntax("syntax error at end of input", Some(sql.chars().count() + 1))
-        }
+        Some((_, "EOF")) => ServerError::syntax(
+            "syntax error at end of input",
+            Some(sql.chars().count() + 1),
+        ),
         Some((expected, found)) => {
             let error =
                 ServerError::syntax(format!("syntax error at or near \"{found}\""), position);
-            let expected = expected.trim_start_matches("Expected: ").trim_end_matches(", ");
+            let expected = expected
+                .trim_start_matches("Expected: ")
+                .trim_end_matches(", ");
             error.detail(format!("Expected {expected}."))
         }
         None => ServerError::syntax(body.to_owned(), position),
@@ -480,8 +515,11 @@ fn line_and_column(text: &str) -> Option<(usize, usize)> {
 
 /// 1-based character offset of a 1-based line and column.
 pub(crate) fn offset_of(sql: &str, line: usize, column: usize) -> Option<usize> {
-    let before: usize =
-        sql.split_inclusive('\n').take(line.checked_sub(1)?).map(|l| l.chars().count()).sum();
+    let before: usize = sql
+        .split_inclusive('\n')
+        .take(line.checked_sub(1)?)
+        .map(|l| l.chars().count())
+        .sum();
     Some(before + column)
 }
 
@@ -514,9 +552,18 @@ mod tests {
     #[test]
     fn errors_take_their_sqlstate() {
         let table = [
-            (DataFusionError::Plan("table 'g.public.nope' not found".into()), "42P01"),
-            (DataFusionError::Plan("Invalid function 'foo'.\nDid you mean 'floor'?".into()), "42883"),
-            (DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None), "22012"),
+            (
+                DataFusionError::Plan("table 'g.public.nope' not found".into()),
+                "42P01",
+            ),
+            (
+                DataFusionError::Plan("Invalid function 'foo'.\nDid you mean 'floor'?".into()),
+                "42883",
+            ),
+            (
+                DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None),
+                "22012",
+            ),
             (DataFusionError::ResourcesExhausted("no".into()), "53200"),
             (DataFusionError::NotImplemented("no".into()), "0A000"),
             (
