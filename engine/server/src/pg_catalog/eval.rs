@@ -16,6 +16,8 @@ mod aggregate;
 
 /// A row of a relation.
 pub(crate) type Row = Arc<[Value]>;
+/// Row numbers by the key of one column.
+type ColumnIndex = HashMap<Key, Vec<usize>>;
 /// One row per slot; `None` = not filled, or missing in an outer join.
 type Tuple = Vec<Option<Row>>;
 
@@ -36,7 +38,7 @@ pub(crate) struct Cx<'a> {
     params: &'a [Value],
     memo: RefCell<HashMap<usize, Rc<Memo>>>,
     tables: RefCell<HashMap<u32, Arc<Vec<Row>>>>,
-    indexes: RefCell<HashMap<(u32, usize), Rc<HashMap<Key, Vec<usize>>>>>,
+    indexes: RefCell<HashMap<(u32, usize), Rc<ColumnIndex>>>,
     pub(crate) regexes: RefCell<HashMap<String, Rc<regex::Regex>>>,
     steps: Cell<u64>,
     pub(crate) now: i64,
@@ -113,11 +115,11 @@ impl<'a> Cx<'a> {
         Ok(rows)
     }
 
-    fn index(&self, oid: u32, column: usize) -> Result<Rc<HashMap<Key, Vec<usize>>>> {
+    fn index(&self, oid: u32, column: usize) -> Result<Rc<ColumnIndex>> {
         if let Some(index) = self.indexes.borrow().get(&(oid, column)) {
             return Ok(Rc::clone(index));
         }
-        let mut index: HashMap<Key, Vec<usize>> = HashMap::new();
+        let mut index = ColumnIndex::new();
         for (i, row) in self.table(oid)?.iter().enumerate() {
             index.entry(row.get(column).map_or(Key::Null, key)).or_default().push(i);
         }

@@ -90,7 +90,7 @@ pub(crate) fn pretty_size(bytes: i64) -> String {
         size >>= if half { 10 } else { 9 };
         half = true;
         if size.abs() < 20 * 1024 - 1 || unit == "PB" {
-            let rounded = (size + i128::from(size.signum())) / 2;
+            let rounded = (size + size.signum()) / 2;
             return format!("{rounded} {unit}");
         }
     }

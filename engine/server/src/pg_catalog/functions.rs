@@ -176,7 +176,7 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
         ("trunc", _) => Value::Float(float(0).trunc()),
         ("floor", Some(Value::Numeric(n))) => numeric(n.floor())?,
         ("floor", _) => Value::Float(float(0).floor()),
-        ("ceil" | "ceiling", Some(Value::Numeric(n))) => numeric(n.negate().floor())?.as_negated(),
+        ("ceil" | "ceiling", Some(Value::Numeric(n))) => numeric(n.negate().floor())?.negated(),
         ("ceil" | "ceiling", _) => Value::Float(float(0).ceil()),
         ("sqrt", Some(Value::Numeric(n))) => numeric(n.square_root())?,
         ("sqrt", _) => Value::Float(float(0).sqrt()),
@@ -219,7 +219,7 @@ fn uuid_bits() -> u64 {
 }
 
 impl Value {
-    fn as_negated(self) -> Self {
+    fn negated(self) -> Self {
         match self {
             Self::Numeric(n) => Self::Numeric(n.negate()),
             other => other,
@@ -363,9 +363,7 @@ pub(crate) fn set_returning(cx: &Cx<'_>, function: &Function, args: &[Value], ex
                 record(expr, vec![Value::text(word), Value::text(kind.to_string()), Value::Bool(*bare), Value::text(description), Value::text(label)])
             })
             .collect(),
-        "string_to_table" => match text::split(first_text(), args.get(1).and_then(Value::as_str)) {
-            parts => parts.into_iter().map(Value::text).collect(),
-        },
+        "string_to_table" => text::split(first_text(), args.get(1).and_then(Value::as_str)).into_iter().map(Value::text).collect(),
         "regexp_split_to_table" => {
             let pattern = regex(cx, args[1].as_str().unwrap_or_default(), false)?;
             pattern.split(first_text()).map(Value::text).collect()

@@ -159,6 +159,7 @@ pub struct CatalogModel {
     by_name: HashMap<(String, String), usize>,
     by_oid: HashMap<u32, usize>,
     by_row_type: HashMap<u32, usize>,
+    by_array_type: HashMap<u32, usize>,
     taken: HashSet<u32>,
     pub(crate) rows: Mutex<HashMap<u32, Arc<Vec<Row>>>>,
 }
@@ -203,6 +204,7 @@ impl CatalogModel {
             by_name: HashMap::new(),
             by_oid: HashMap::new(),
             by_row_type: HashMap::new(),
+            by_array_type: HashMap::new(),
             taken: HashSet::new(),
             rows: Mutex::new(HashMap::new()),
         };
@@ -232,6 +234,7 @@ impl CatalogModel {
         self.by_name.insert((relation.schema.clone(), relation.name.clone()), at);
         self.by_oid.insert(relation.oid, at);
         self.by_row_type.insert(relation.row_type, at);
+        self.by_array_type.insert(relation.array_type, at);
         self.relations.push(relation);
     }
 
@@ -367,7 +370,7 @@ impl CatalogModel {
         if let Some(relation) = self.row_type(ty) {
             return known(relation, "");
         }
-        if let Some(relation) = self.relations.iter().find(|r| r.array_type == ty) {
+        if let Some(relation) = self.by_array_type.get(&ty).map(|i| &self.relations[*i]) {
             return known(relation, "[]");
         }
         format::format_builtin(ty, typmod)

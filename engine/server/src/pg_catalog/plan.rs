@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::builtin::Function;
 use super::value::Value;
+use crate::pg_types::oid;
 
 /// Names and types of a row's fields.
 pub(crate) type Fields = Arc<Vec<(String, u32)>>;
@@ -259,6 +260,10 @@ impl Rel {
             let mut lateral = false;
             rel_references(&join.right, 0, &mut |(depth, slot)| lateral |= depth == 0 && slot.is_some_and(|s| !own.contains(&s)));
             join.lateral = lateral;
+            // A side that is run once per row is not hashed.
+            if lateral && let Some((left, right)) = join.hash.take() {
+                join.on.push(Expr::new(Kind::Operator { name: "=".to_owned(), args: vec![left, right] }, oid::BOOL));
+            }
         }
     }
 

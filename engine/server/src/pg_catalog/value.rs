@@ -559,8 +559,11 @@ pub(crate) fn key(value: &Value) -> Key {
     }
 }
 
+/// Dimensions (length, lower bound) and elements.
+pub(crate) type ParsedArray = (Vec<(i32, i32)>, Vec<Option<String>>);
+
 /// Reads the text of an array: elements as text (`None` = NULL) with their dimensions.
-pub(crate) fn parse_array(text: &str, delimiter: char) -> Result<(Vec<(i32, i32)>, Vec<Option<String>>)> {
+pub(crate) fn parse_array(text: &str, delimiter: char) -> Result<ParsedArray> {
     let bad = || CatalogError::new("22P02", format!("malformed array literal: \"{text}\""));
     let mut body = text.trim();
     let mut lowers = Vec::new();

@@ -138,3 +138,15 @@ SELECT array_agg(x) || array[9] FROM generate_series(1,2) x
 SELECT ('{1,2,3}'::int[])[2:], ('{1,2,3}'::int[])[:2], (array[[1,2],[3,4]])[2][1], '[0:1]={5,6}'::int[], ('[0:1]={5,6}'::int[])[0]
 ;
 SELECT CASE WHEN x > 1 THEN x END, x::text FROM (VALUES (1),(2)) v(x) UNION ALL SELECT 7, 'z' ORDER BY 1 NULLS FIRST
+;
+SELECT count(*) FROM pg_cast a JOIN pg_cast b ON b.castsource = a.casttarget AND b.casttarget = a.castsource
+;
+SELECT count(*), count(b.castsource) FROM pg_cast a LEFT JOIN pg_cast b ON b.castsource = a.casttarget AND b.casttarget = a.castsource AND b.castcontext = 'i'
+;
+SELECT count(*) FROM pg_cast a, pg_type s, pg_type t WHERE a.castsource = s.oid AND t.oid = a.casttarget AND s.typcategory = t.typcategory AND s.typlen = t.typlen AND s.oid < 3000 AND t.oid < 3000
+;
+SELECT count(*) FROM pg_cast a RIGHT JOIN pg_cast b ON b.castsource = a.casttarget AND b.casttarget = a.castsource WHERE a.castsource IS NULL
+;
+SELECT count(*) FROM (SELECT castsource s, casttarget t FROM pg_cast) a FULL JOIN (SELECT castsource s, casttarget t FROM pg_cast) b ON a.s = b.t AND a.t = b.s
+;
+SELECT count(*) FROM pg_cast a JOIN LATERAL (SELECT * FROM pg_cast c WHERE c.castsource = a.casttarget) b ON b.casttarget = a.castsource

@@ -10,7 +10,7 @@ use crate::pg_types::oid;
 
 impl Binder<'_> {
     /// Binds the FROM list into the current scope.
-    pub(super) fn from_clause(&mut self, from: &[ast::TableWithJoins]) -> Result<Rel> {
+    pub(super) fn bind_from(&mut self, from: &[ast::TableWithJoins]) -> Result<Rel> {
         let mut rel = Rel::Unit;
         for item in from {
             let next = self.table_with_joins(item)?;

@@ -34,7 +34,7 @@ impl Binder<'_> {
         if select.into.is_some() || select.qualify.is_some() || select.top.is_some() {
             return Err(CatalogError::unsupported("this form of SELECT"));
         }
-        let mut from = self.from_clause(&select.from)?;
+        let mut from = self.bind_from(&select.from)?;
         let mut filters = Vec::new();
         if let Some(selection) = &select.selection {
             self.scope()?.no_aggregates = Some("WHERE");

@@ -30,7 +30,6 @@ fn current(session: &SessionInfo, name: &str) -> Option<String> {
 
 const ENCODINGS: &[(i64, &str)] = &[(0, "SQL_ASCII"), (1, "EUC_JP"), (2, "EUC_CN"), (3, "EUC_KR"), (4, "EUC_TW"), (5, "EUC_JIS_2004"), (6, "UTF8"), (7, "MULE_INTERNAL"), (8, "LATIN1")];
 
-#[expect(clippy::too_many_lines, reason = "one arm per function")]
 pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Option<Value>> {
     let text = |i: usize| args.get(i).and_then(Value::as_str).unwrap_or_default();
     let number = |i: usize| args.get(i).and_then(Value::as_oid).unwrap_or(0);
