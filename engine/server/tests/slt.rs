@@ -230,8 +230,15 @@ async fn run_all<F>(connect: impl Fn() -> F)
 where
     F: Future<Output = Client>,
 {
+    run(files(), connect).await;
+}
+
+async fn run<F>(files: Vec<PathBuf>, connect: impl Fn() -> F)
+where
+    F: Future<Output = Client>,
+{
     let mut failures = Vec::new();
-    for file in files() {
+    for file in files {
         let mut runner = Runner::new(|| async { Ok(connect().await) });
         if let Err(error) = runner.run_file_async(&file).await {
             failures.push(error.to_string());
@@ -264,12 +271,8 @@ async fn served(lake: &Arc<Lake>) -> (std::net::SocketAddr, tokio_util::sync::Dr
     (address, shutdown.drop_guard())
 }
 
-async fn connect(address: std::net::SocketAddr) -> Client {
-    let config = format!(
-        "host=127.0.0.1 port={} user=slt dbname=genokura",
-        address.port()
-    );
-    let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls)
+async fn connect_to(config: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(config, tokio_postgres::NoTls)
         .await
         .unwrap();
     tokio::spawn(connection);
@@ -280,7 +283,69 @@ async fn connect(address: std::net::SocketAddr) -> Client {
 async fn over_the_wire() {
     let lake = lake().await;
     let (address, _running) = served(&lake).await;
-    run_all(|| connect(address)).await;
+    let config = format!(
+        "host=127.0.0.1 port={} user=slt dbname=genokura",
+        address.port()
+    );
+    run_all(|| connect_to(&config)).await;
+}
+
+/// A throwaway PostgreSQL; gone when dropped.
+struct Postgres {
+    port: u16,
+    pid: String,
+    directory: String,
+}
+
+impl Postgres {
+    fn start() -> Self {
+        let script = slt_dir().join("../bin/start-postgres.sh");
+        let output = std::process::Command::new(script).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let told = String::from_utf8(output.stdout).unwrap();
+        let words: Vec<&str> = told.split_whitespace().collect();
+        let [_, port, pid, directory] = words[..] else {
+            panic!("{told}")
+        };
+        let port = port.parse().unwrap();
+        Self {
+            port,
+            pid: pid.to_owned(),
+            directory: directory.to_owned(),
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("kill").arg(&self.pid).status();
+        let _ = std::process::Command::new("rm")
+            .args(["-rf", &self.directory])
+            .status();
+    }
+}
+
+/// What we call PostgreSQL's answer is PostgreSQL's answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_compatibility_files_hold_on_postgresql() {
+    let postgres = Postgres::start();
+    let named = |p: &PathBuf| {
+        p.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("pg_compat_")
+    };
+    let files: Vec<PathBuf> = files().into_iter().filter(named).collect();
+    assert!(files.len() >= 2);
+    let config = format!(
+        "host=127.0.0.1 port={} user=postgres dbname=postgres",
+        postgres.port
+    );
+    run(files, || connect_to(&config)).await;
 }
 
 /// Genotype texts of records with two ALT alleles: plain ones often, the awkward ones too.
