@@ -1,2 +1,90 @@
-//! The benchmark harness.
-fn main() {}
+//! Side-by-side benchmarks: the same question to genokura and its peers, answers first, then time.
+//!
+//! `prepare` makes the cohorts (seeded), `run` measures, `report` prints the summary of a run.
+
+mod answers;
+mod ingest;
+mod measure;
+mod prepare;
+mod query;
+mod report;
+mod startup;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Benchmarks of genokura beside bgzip, plink2 and bcftools.
+#[derive(Debug, Parser)]
+#[command(name = "genokura-benchmarks")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Simulate a cohort with msprime (seeded) as a bgzipped, indexed VCF
+    Prepare(prepare::PrepareArgs),
+    /// Measure, and write raw.csv and summary.md
+    Run(RunArgs),
+    /// Print the summary of a raw.csv again
+    Report {
+        /// The raw.csv of a run
+        raw: PathBuf,
+    },
+}
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// The genokura binary, built with --release
+    #[arg(long)]
+    genokura: PathBuf,
+    /// A cohort VCF made by `prepare`
+    #[arg(long)]
+    cohort: PathBuf,
+    /// Where lakes and results of peers go (several GB)
+    #[arg(long)]
+    scratch: PathBuf,
+    /// Where raw.csv and summary.md go
+    #[arg(long)]
+    out: PathBuf,
+    /// Repetitions of each command; medians are reported
+    #[arg(long, default_value_t = 3)]
+    repeat: usize,
+    /// Workloads: ingest, query, startup
+    #[arg(long, value_delimiter = ',', default_value = "ingest,query,startup")]
+    workloads: Vec<String>,
+    /// Peers left out, for example bcftools on the largest cohort
+    #[arg(long, value_delimiter = ',')]
+    skip: Vec<String>,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Prepare(args) => prepare::run(&args),
+        Command::Run(args) => run(&args),
+        Command::Report { raw } => {
+            print!("{}", report::summary(&report::read(&raw)?));
+            Ok(())
+        }
+    }
+}
+
+fn run(args: &RunArgs) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&args.scratch)?;
+    std::fs::create_dir_all(&args.out)?;
+    let mut rows = Vec::new();
+    for workload in &args.workloads {
+        match workload.as_str() {
+            "ingest" => rows.extend(ingest::run(args)?),
+            "query" => rows.extend(query::run(args)?),
+            "startup" => rows.extend(startup::run(args)?),
+            other => anyhow::bail!("no workload \"{other}\": choose ingest, query, startup"),
+        }
+        report::write(&args.out, &rows)?;
+    }
+    print!("{}", report::summary(&rows));
+    Ok(())
+}

@@ -1,5 +1,8 @@
 //! The genokura command: PostgreSQL wire server, embedded SQL, ingest.
 
+pub mod backend;
+pub mod cli;
+pub mod config;
 pub mod limits;
 pub mod pg_catalog;
 pub mod pg_types;

@@ -12,7 +12,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("genokura-testdata", &["genokura-core"]),
     ("genokura-storage", &["genokura-core"]),
     ("genokura-exec", &["genokura-core", "genokura-storage"]),
-    ("genokura-sql-ext", &["genokura-core", "genokura-storage", "genokura-exec"]),
+    (
+        "genokura-sql-ext",
+        &["genokura-core", "genokura-storage", "genokura-exec"],
+    ),
     ("genokura-ingest", &["genokura-core", "genokura-storage"]),
     (
         "genokura-server",
@@ -28,16 +31,29 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -63,14 +79,25 @@ fn workspace_dependencies() -> BTreeMap<String, BTreeSet<String>> {
 fn crates_import_only_along_the_arrows() {
     let dependencies = workspace_dependencies();
     for (name, allowed) in ARROWS {
-        let found = dependencies.get(*name).unwrap_or_else(|| panic!("no crate {name}"));
+        let found = dependencies
+            .get(*name)
+            .unwrap_or_else(|| panic!("no crate {name}"));
         for import in found {
-            assert!(allowed.contains(&import.as_str()), "{name} must not import {import}");
+            assert!(
+                allowed.contains(&import.as_str()),
+                "{name} must not import {import}"
+            );
         }
     }
     let known: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
-    for name in dependencies.keys().filter(|name| *name != "genokura-benchmarks") {
-        assert!(known.contains(name.as_str()), "crate {name} has no arrows in tidy.rs");
+    for name in dependencies
+        .keys()
+        .filter(|name| *name != "genokura-benchmarks")
+    {
+        assert!(
+            known.contains(name.as_str()),
+            "crate {name} has no arrows in tidy.rs"
+        );
     }
 }
 
@@ -79,12 +106,19 @@ fn core_knows_neither_datafusion_nor_tokio() {
     let manifest = std::fs::read_to_string(root().join("engine/core/Cargo.toml")).unwrap();
     let normal = manifest.split("[dev-dependencies]").next().unwrap();
     for forbidden in ["datafusion", "tokio", "object_store", "arrow-array"] {
-        assert!(!normal.contains(forbidden), "engine/core depends on {forbidden}");
+        assert!(
+            !normal.contains(forbidden),
+            "engine/core depends on {forbidden}"
+        );
     }
 }
 
 fn tracked_files() -> Vec<PathBuf> {
-    let output = Command::new("git").args(["ls-files"]).current_dir(root()).output().unwrap();
+    let output = Command::new("git")
+        .args(["ls-files"])
+        .current_dir(root())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "git ls-files failed");
     let listing = String::from_utf8(output.stdout).unwrap();
     listing.lines().map(|line| root().join(line)).collect()
@@ -92,7 +126,8 @@ fn tracked_files() -> Vec<PathBuf> {
 
 fn is_text(path: &Path) -> bool {
     let known = ["rs", "md", "toml", "sh", "slt", "py", "sql", "yml", "json"];
-    path.extension().is_some_and(|e| known.contains(&e.to_string_lossy().as_ref()))
+    path.extension()
+        .is_some_and(|e| known.contains(&e.to_string_lossy().as_ref()))
 }
 
 #[test]
@@ -100,7 +135,11 @@ fn every_source_file_says_what_it_is_in_its_first_line() {
     for path in tracked_files() {
         if path.extension().is_some_and(|e| e == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
-            assert!(text.starts_with("//!"), "{} does not begin with //!", path.display());
+            assert!(
+                text.starts_with("//!"),
+                "{} does not begin with //!",
+                path.display()
+            );
         }
     }
 }
@@ -108,7 +147,10 @@ fn every_source_file_says_what_it_is_in_its_first_line() {
 #[test]
 fn no_unfinished_code_and_no_machine_paths() {
     let me = Path::new(file!()).file_name();
-    for path in tracked_files().iter().filter(|p| is_text(p) && p.file_name() != me) {
+    for path in tracked_files()
+        .iter()
+        .filter(|p| is_text(p) && p.file_name() != me)
+    {
         let text = std::fs::read_to_string(path).unwrap();
         for (number, line) in text.lines().enumerate() {
             for forbidden in ["todo!(", "unimplemented!(", "dbg!(", "/work/", "/root/"] {
@@ -125,9 +167,16 @@ fn no_unfinished_code_and_no_machine_paths() {
 
 #[test]
 fn documents_link_to_files_that_exist() {
-    for path in tracked_files().iter().filter(|p| p.extension().is_some_and(|e| e == "md")) {
+    for path in tracked_files()
+        .iter()
+        .filter(|p| p.extension().is_some_and(|e| e == "md"))
+    {
         let text = std::fs::read_to_string(path).unwrap();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let file = target.split('#').next().unwrap();
             if file.is_empty() || file.contains("://") || file.starts_with("mailto:") {
                 continue;

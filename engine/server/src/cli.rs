@@ -1,0 +1,134 @@
+//! The command line: one file per subcommand; this file holds what they share.
+//!
+//! Exit codes: 0 done; 1 failed (the error says why); 2 the command line is wrong; 3 done, but
+//! records were quarantined; 4 another writer landed first and the changes collide, run it again;
+//! 130 interrupted, the lake is as it was.
+
+mod ingest;
+mod lake;
+mod progress;
+mod quickstart;
+pub use quickstart::QUESTIONS;
+mod serve;
+mod sql;
+mod table;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use genokura_storage::Lake;
+
+/// How a subcommand ended when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything asked for was done.
+    Done,
+    /// Done, and some records were refused and kept in the quarantine table.
+    Quarantined,
+    /// Another writer landed first.
+    Conflict,
+    /// Ctrl-C: nothing became visible.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Quarantined => 3,
+            Outcome::Conflict => 4,
+            Outcome::Interrupted => 130,
+        })
+    }
+}
+
+/// genokura: a columnar analytical database for genomic variants.
+#[derive(Debug, Parser)]
+#[command(name = "genokura", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with quarantined \
+    records, 4 conflict with another writer, 130 interrupted."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load a demo lake from bundled data, serve it and print the psql line
+    Quickstart(quickstart::QuickstartArgs),
+    /// Load variants, tables or regions into a lake
+    #[command(subcommand)]
+    Ingest(ingest::IngestCommand),
+    /// Serve a lake to every PostgreSQL client
+    Serve(serve::ServeArgs),
+    /// Ask a lake in SQL without a server
+    Sql(sql::SqlArgs),
+    /// Look after a lake
+    #[command(subcommand)]
+    Lake(lake::LakeCommand),
+}
+
+/// Which lake a command works on.
+#[derive(Debug, Clone, Args)]
+pub struct LakeArg {
+    /// The lake: a path, s3://bucket/prefix, gs://… or az://… (clouds read their own environment
+    /// variables)
+    #[arg(long = "lake", env = "GENOKURA_LAKE", value_name = "URL")]
+    url: String,
+}
+
+impl LakeArg {
+    /// Opens a lake that exists.
+    pub async fn open(&self) -> anyhow::Result<Arc<Lake>> {
+        Ok(Arc::new(Lake::open(&self.url).await?))
+    }
+
+    /// Opens a lake; the first commit makes it.
+    pub async fn open_or_create(&self) -> anyhow::Result<Arc<Lake>> {
+        Ok(Arc::new(Lake::open_or_create(&self.url).await?))
+    }
+}
+
+/// Runs one parsed command line and prints its error, if any, in one line a cause.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    let result = runtime.block_on(Box::pin(dispatch(cli.command)));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => fail(&error),
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Quickstart(args) => quickstart::run(args).await,
+        Command::Ingest(command) => ingest::run(command).await,
+        Command::Serve(args) => serve::run(args).await,
+        Command::Sql(args) => sql::run(args).await,
+        Command::Lake(command) => lake::run(command).await,
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("genokura: {error}");
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            eprintln!("  because: {text}");
+            said.push_str(&text);
+        }
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,241 @@
+//! `genokura ingest`: variants, clinical tables and regions into a lake.
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use genokura_ingest::{CancelFlag, Error, IngestReport, RegionsJob, TableJob, VcfJob};
+use genokura_storage::TableId;
+
+use super::{LakeArg, Outcome, progress};
+
+/// Bound of the rows under way in one job; the process takes more for buffers and code.
+pub(super) const MEMORY_BYTES: usize = 512 << 20;
+
+/// Subcommands of `genokura ingest`.
+#[derive(Debug, Subcommand)]
+pub(super) enum IngestCommand {
+    /// Load VCF (plain, bgzip, gzip) or BCF files into a dataset
+    #[command(after_help = "Examples:\n  \
+        genokura ingest vcf --lake lake --dataset cohort cohort.vcf.gz\n  \
+        genokura ingest vcf --lake s3://bucket/lake --dataset cohort 'release/chr*.bcf'\n  \
+        bcftools view -r chr22 big.bcf | genokura ingest vcf --lake lake --dataset chr22 -")]
+    Vcf(VcfArgs),
+    /// Load a csv, tsv, json or parquet file as a typed table
+    #[command(after_help = "Example:\n  \
+        genokura ingest table --lake lake --table clin.person --dictionary dictionary.csv \
+        person.csv")]
+    Table(TableArgs),
+    /// Load genes, targets or other spans from GFF3, GTF or BED
+    #[command(after_help = "Example:\n  \
+        genokura ingest regions --lake lake --table kb.genes gencode.gff3.gz")]
+    Regions(RegionsArgs),
+}
+
+/// Arguments of `ingest vcf`.
+#[derive(Debug, Args)]
+pub(super) struct VcfArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The dataset: a schema of its own in SQL, made when it is new
+    #[arg(long, value_name = "NAME")]
+    dataset: String,
+    /// Left-align indels with this reference (FASTA, with .fai beside it)
+    #[arg(long, value_name = "FASTA")]
+    reference: Option<String>,
+    /// The assembly, when the header does not tell (GRCh38, GRCh37, T2T-CHM13)
+    #[arg(long, value_name = "NAME")]
+    assembly: Option<String>,
+    /// Refuse the job at the first record or header line that needs repair or quarantine
+    #[arg(long)]
+    strict: bool,
+    /// Threads that inflate and parse [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Paths, globs, object URLs, or '-' for standard input
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+}
+
+/// Arguments of `ingest table`.
+#[derive(Debug, Args)]
+pub(super) struct TableArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The table as schema.table
+    #[arg(long, value_name = "SCHEMA.TABLE")]
+    table: String,
+    /// Types and comments of the columns: a csv with column, type, comment
+    #[arg(long, value_name = "FILE")]
+    dictionary: Option<String>,
+    /// Put this input in the place of what the table holds
+    #[arg(long)]
+    replace: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// A csv, tsv, json or parquet file (path, object URL, or '-')
+    #[arg(value_name = "INPUT")]
+    input: String,
+}
+
+/// Arguments of `ingest regions`.
+#[derive(Debug, Args)]
+pub(super) struct RegionsArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The table as schema.table
+    #[arg(long, value_name = "SCHEMA.TABLE")]
+    table: String,
+    /// Put this input in the place of what the table holds
+    #[arg(long)]
+    replace: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// A GFF3, GTF or BED file (path, object URL, or '-'), gzip accepted
+    #[arg(value_name = "INPUT")]
+    input: String,
+}
+
+/// Runs `genokura ingest …`.
+pub(super) async fn run(command: IngestCommand) -> anyhow::Result<Outcome> {
+    match command {
+        IngestCommand::Vcf(args) => vcf(args).await,
+        IngestCommand::Table(args) => table(args).await,
+        IngestCommand::Regions(args) => regions(args).await,
+    }
+}
+
+async fn vcf(args: VcfArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = VcfJob {
+        lake,
+        progress: progress::reporter(&format!("ingest {}", args.dataset)),
+        dataset: args.dataset,
+        inputs: args.inputs,
+        reference: args.reference,
+        assembly: args.assembly,
+        strict: args.strict,
+        threads: args.threads.unwrap_or_else(cores),
+        memory_bytes: MEMORY_BYTES,
+        cancel: cancel_on_ctrl_c(),
+    };
+    finish(job.run().await, args.json)
+}
+
+async fn table(args: TableArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = TableJob {
+        dictionary: args.dictionary,
+        replace: args.replace,
+        progress: progress::reporter(&format!("ingest {}", args.table)),
+        cancel: cancel_on_ctrl_c(),
+        ..TableJob::new(lake, table_id(&args.table)?, args.input)
+    };
+    finish(job.run().await, args.json)
+}
+
+async fn regions(args: RegionsArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = RegionsJob {
+        replace: args.replace,
+        progress: progress::reporter(&format!("ingest {}", args.table)),
+        cancel: cancel_on_ctrl_c(),
+        ..RegionsJob::new(lake, table_id(&args.table)?, args.input)
+    };
+    finish(job.run().await, args.json)
+}
+
+/// All cores of this machine.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn table_id(text: &str) -> anyhow::Result<TableId> {
+    let (schema, table) = text
+        .split_once('.')
+        .filter(|(schema, table)| is_name(schema) && is_name(table))
+        .with_context(|| {
+            format!(
+                "--table \"{text}\" is not schema.table: two names of lower-case letters, digits \
+                 and _, such as clin.person"
+            )
+        })?;
+    Ok(TableId::new(schema, table))
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// The first Ctrl-C asks the job to stop; the job leaves the lake as it was.
+pub(super) fn cancel_on_ctrl_c() -> CancelFlag {
+    let cancel = CancelFlag::default();
+    let flag = cancel.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            flag.cancel();
+        }
+    });
+    cancel
+}
+
+fn finish(result: genokura_ingest::Result<IngestReport>, json: bool) -> anyhow::Result<Outcome> {
+    let report = match result {
+        Ok(report) => report,
+        Err(Error::Cancelled) => {
+            eprintln!("genokura: interrupted; the lake is as it was");
+            return Ok(Outcome::Interrupted);
+        }
+        Err(error @ Error::Conflict { .. }) => {
+            eprintln!("genokura: {error}");
+            return Ok(Outcome::Conflict);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", summary(&report));
+    }
+    if report.records_quarantined > 0 {
+        Ok(Outcome::Quarantined)
+    } else {
+        Ok(Outcome::Done)
+    }
+}
+
+/// The report for people: what was read, stored, repaired and refused.
+pub(super) fn summary(report: &IngestReport) -> String {
+    if report.already_done {
+        return "these inputs are in the lake already; nothing was done\n".to_owned();
+    }
+    let mut text = format!(
+        "{} records read, {} stored as {} rows, {} quarantined",
+        report.records_read, report.records_stored, report.rows, report.records_quarantined
+    );
+    if report.samples > 0 {
+        text.push_str(&format!("; {} samples", report.samples));
+    }
+    if let Some(version) = report.lake_version {
+        text.push_str(&format!("; lake version {version}"));
+    }
+    text.push_str(&format!(" ({:.1} s)\n", report.seconds));
+    for (rule, count) in &report.repairs {
+        text.push_str(&format!("  repaired by rule {rule}: {count}\n"));
+    }
+    for (key, rule, count) in &report.typed_issues {
+        text.push_str(&format!(
+            "  {key}: {count} values kept as text by rule {rule}\n"
+        ));
+    }
+    for (rule, count) in &report.quarantined {
+        text.push_str(&format!("  quarantined by rule {rule}: {count}\n"));
+    }
+    text
+}

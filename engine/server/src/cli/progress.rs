@@ -1,0 +1,122 @@
+//! Progress of long work: a bar on a terminal, one JSON object a line otherwise.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use genokura_ingest::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
+
+/// How often JSON lines are written at most.
+const JSON_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Chooses the form that fits standard error.
+pub(super) fn reporter(title: &str) -> Arc<dyn Progress> {
+    if std::io::stderr().is_terminal() {
+        Arc::new(Bar::new(title))
+    } else {
+        Arc::new(JsonLines::new(title))
+    }
+}
+
+/// A bar with bytes, rate and time left.
+struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    fn new(title: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        let template =
+            "{msg:24!} {bar:30} {bytes:>11} of {total_bytes:11} {bytes_per_sec:>13} {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(title.to_owned());
+        Self { bar }
+    }
+}
+
+impl Progress for Bar {
+    fn bytes(&self, done: u64, total: Option<u64>) {
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(done);
+    }
+
+    fn records(&self, _count: u64) {}
+
+    fn message(&self, text: &str) {
+        self.bar.println(text);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// One JSON object a line, for scripts and job logs.
+struct JsonLines {
+    title: String,
+    state: Mutex<JsonState>,
+}
+
+struct JsonState {
+    last: Instant,
+    bytes: u64,
+    total: Option<u64>,
+    records: u64,
+}
+
+impl JsonLines {
+    fn new(title: &str) -> Self {
+        let state = JsonState {
+            last: Instant::now(),
+            bytes: 0,
+            total: None,
+            records: 0,
+        };
+        Self {
+            title: title.to_owned(),
+            state: Mutex::new(state),
+        }
+    }
+
+    fn tick(&self, state: &mut JsonState) {
+        if state.last.elapsed() < JSON_INTERVAL {
+            return;
+        }
+        state.last = Instant::now();
+        let line = serde_json::json!({
+            "progress": self.title, "bytes": state.bytes, "bytes_total": state.total,
+            "records": state.records,
+        });
+        eprintln!("{line}");
+    }
+}
+
+impl Progress for JsonLines {
+    fn bytes(&self, done: u64, total: Option<u64>) {
+        let mut state = self.state.lock();
+        state.bytes = done;
+        state.total = total;
+        self.tick(&mut state);
+    }
+
+    fn records(&self, count: u64) {
+        let mut state = self.state.lock();
+        state.records = count;
+        self.tick(&mut state);
+    }
+
+    fn message(&self, text: &str) {
+        eprintln!(
+            "{}",
+            serde_json::json!({ "progress": self.title, "message": text })
+        );
+    }
+}
