@@ -625,7 +625,7 @@ async fn check_queries(ctx: &SessionContext, all: &[Expected], sees: &dyn Fn(&st
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, max_shrink_iters: 0, ..ProptestConfig::default() })]
     #[test]
     fn every_cohort_reads_as_its_texts(seed in any::<u64>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
