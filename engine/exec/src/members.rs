@@ -37,6 +37,7 @@ pub(crate) struct Members {
 }
 
 /// The genotypes of one member in one block.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(crate) enum BlockCalls<'a> {
     /// Every sample has the default call.
     Default(DefaultCall),

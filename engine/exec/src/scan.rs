@@ -343,6 +343,8 @@ impl VariantRows {
         while self.remaining > 0 {
             let Some(rows) = self.chunk().await? else { return Ok(None) };
             let batch = self.build(rows).await?;
+            // A long run of rows that no filter passes must not keep the thread.
+            tokio::task::yield_now().await;
             if batch.num_rows() == 0 {
                 continue;
             }

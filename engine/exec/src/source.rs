@@ -284,6 +284,7 @@ impl PartStream {
                         if batch.num_rows() > 0 {
                             return Ok(Some(batch));
                         }
+                        tokio::task::yield_now().await;
                         continue;
                     }
                     None => self.current = None,
