@@ -4,6 +4,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod limits;
+pub mod catalog_context;
 pub mod pg_catalog;
 pub mod pg_types;
 pub mod pgwire;
