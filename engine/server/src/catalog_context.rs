@@ -13,13 +13,19 @@ impl CatalogModel {
     /// The catalog of a session: every schema and table of DataFusion's catalog `database`, with comments from the metadata key
     /// `comment` of schemas and fields, and the functions `own` accepts (shown by `\df` in schema `public`).
     /// Tables that fail to load are left out. Objects are added in name order, so OIDs are the same in every session and process.
-    pub async fn from_context(context: &SessionContext, database: &str, own: &(dyn Fn(&str) -> bool + Sync)) -> Self {
+    pub async fn from_context(
+        context: &SessionContext,
+        database: &str,
+        own: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Self {
         let mut model = Self::new(database);
         if let Some(catalog) = context.catalog(database) {
             let mut schemas = catalog.schema_names();
             schemas.sort();
             for schema_name in schemas {
-                let Some(schema) = catalog.schema(&schema_name) else { continue };
+                let Some(schema) = catalog.schema(&schema_name) else {
+                    continue;
+                };
                 if schema_name == "information_schema" {
                     continue;
                 }
@@ -45,15 +51,31 @@ fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {
         .iter()
         .map(|field| {
             let ty = pg_type_of_field(field);
-            Column { name: field.name().clone(), ty: ty.oid, typmod: ty.typmod, not_null: !field.is_nullable(), comment: field.metadata().get("comment").cloned() }
+            Column {
+                name: field.name().clone(),
+                ty: ty.oid,
+                typmod: ty.typmod,
+                not_null: !field.is_nullable(),
+                comment: field.metadata().get("comment").cloned(),
+            }
         })
         .collect();
     let statistics = table.statistics();
     let known = |p: &Precision<usize>| p.get_value().copied();
     #[expect(clippy::cast_precision_loss, reason = "reltuples is an estimate")]
-    let rows = statistics.as_ref().and_then(|s| known(&s.num_rows)).map(|n| n as f64);
-    let bytes = statistics.as_ref().and_then(|s| known(&s.total_byte_size)).and_then(|n| i64::try_from(n).ok());
-    let kind = if table.table_type() == TableType::View { 'v' } else { 'r' };
+    let rows = statistics
+        .as_ref()
+        .and_then(|s| known(&s.num_rows))
+        .map(|n| n as f64);
+    let bytes = statistics
+        .as_ref()
+        .and_then(|s| known(&s.total_byte_size))
+        .and_then(|n| i64::try_from(n).ok());
+    let kind = if table.table_type() == TableType::View {
+        'v'
+    } else {
+        'r'
+    };
     Relation {
         oid: 0,
         row_type: 0,
@@ -77,38 +99,93 @@ fn arguments(signature: &Signature) -> (Vec<u32>, Option<Vec<DataType>>, bool) {
         other => other,
     };
     match first {
-        TypeSignature::Exact(types) => (types.iter().map(|t| pg_type_of(t).oid).collect(), Some(types.clone()), false),
+        TypeSignature::Exact(types) => (
+            types.iter().map(|t| pg_type_of(t).oid).collect(),
+            Some(types.clone()),
+            false,
+        ),
         TypeSignature::Nullary => (Vec::new(), Some(Vec::new()), false),
         TypeSignature::Any(n) => (vec![oid::ANY; *n], None, false),
         TypeSignature::Uniform(n, types) => match types.first() {
-            Some(t) => (vec![pg_type_of(t).oid; *n], Some(vec![t.clone(); *n]), false),
+            Some(t) => (
+                vec![pg_type_of(t).oid; *n],
+                Some(vec![t.clone(); *n]),
+                false,
+            ),
             None => (vec![oid::ANY; *n], None, false),
         },
         _ => (vec![oid::ANY], None, true),
     }
 }
 
-fn add_functions(model: &mut CatalogModel, context: &SessionContext, own: &(dyn Fn(&str) -> bool + Sync)) {
+fn add_functions(
+    model: &mut CatalogModel,
+    context: &SessionContext,
+    own: &(dyn Fn(&str) -> bool + Sync),
+) {
     let state = context.state();
-    let mut scalars: Vec<_> = state.scalar_functions().iter().filter(|(name, _)| own(name)).collect();
+    let mut scalars: Vec<_> = state
+        .scalar_functions()
+        .iter()
+        .filter(|(name, _)| own(name))
+        .collect();
     scalars.sort_by(|a, b| a.0.cmp(b.0));
     for (name, function) in scalars {
         let (types, arrow, variadic) = arguments(function.signature());
-        let result = arrow.and_then(|a| function.return_type(&a).ok()).map_or(oid::TEXT, |t| pg_type_of(&t).oid);
+        let result = arrow
+            .and_then(|a| function.return_type(&a).ok())
+            .map_or(oid::TEXT, |t| pg_type_of(&t).oid);
         let description = function.documentation().map(|d| d.description.clone());
-        model.add_function("public", name, 'f', types, variadic, result, false, description);
+        model.add_function(
+            "public",
+            name,
+            'f',
+            types,
+            variadic,
+            result,
+            false,
+            description,
+        );
     }
-    let mut aggregates: Vec<_> = state.aggregate_functions().iter().filter(|(name, _)| own(name)).collect();
+    let mut aggregates: Vec<_> = state
+        .aggregate_functions()
+        .iter()
+        .filter(|(name, _)| own(name))
+        .collect();
     aggregates.sort_by(|a, b| a.0.cmp(b.0));
     for (name, function) in aggregates {
         let (types, arrow, variadic) = arguments(function.signature());
-        let result = arrow.and_then(|a| function.return_type(&a).ok()).map_or(oid::TEXT, |t| pg_type_of(&t).oid);
+        let result = arrow
+            .and_then(|a| function.return_type(&a).ok())
+            .map_or(oid::TEXT, |t| pg_type_of(&t).oid);
         let description = function.documentation().map(|d| d.description.clone());
-        model.add_function("public", name, 'a', types, variadic, result, false, description);
+        model.add_function(
+            "public",
+            name,
+            'a',
+            types,
+            variadic,
+            result,
+            false,
+            description,
+        );
     }
-    let mut tables: Vec<_> = state.table_functions().keys().filter(|name| own(name)).collect();
+    let mut tables: Vec<_> = state
+        .table_functions()
+        .keys()
+        .filter(|name| own(name))
+        .collect();
     tables.sort();
     for name in tables {
-        model.add_function("public", name, 'f', vec![oid::ANY], true, oid::RECORD, true, None);
+        model.add_function(
+            "public",
+            name,
+            'f',
+            vec![oid::ANY],
+            true,
+            oid::RECORD,
+            true,
+            None,
+        );
     }
 }

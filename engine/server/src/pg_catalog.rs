@@ -25,7 +25,10 @@ mod value;
 
 pub use error::{CatalogError, Result};
 pub use functions::VERSION;
-pub use model::{Activity, CatalogModel, Column, Namespace, Relation, Role, SessionInfo, SetConfig, Setting, Signal};
+pub use model::{
+    Activity, CatalogModel, Column, Namespace, Relation, Role, SessionInfo, SetConfig, Setting,
+    Signal,
+};
 pub use numeric::Numeric;
 pub use value::{ArrayValue, RecordValue, Value};
 
@@ -70,17 +73,30 @@ fn query_of(statement: &ast::Statement) -> Result<&ast::Query> {
 }
 
 /// Runs a catalog query. `params` have the types [`describe`] states; a text value is read as the parameter's type.
-pub fn execute(model: &CatalogModel, session: &SessionInfo, statement: &ast::Statement, params: &[Value]) -> Result<CatalogResult> {
+pub fn execute(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    statement: &ast::Statement,
+    params: &[Value],
+) -> Result<CatalogResult> {
     execute_typed(model, session, statement, &[], params)
 }
 
 /// As [`execute`], with the parameter types the client declared (0 = not declared).
-pub fn execute_typed(model: &CatalogModel, session: &SessionInfo, statement: &ast::Statement, declared: &[u32], params: &[Value]) -> Result<CatalogResult> {
+pub fn execute_typed(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    statement: &ast::Statement,
+    declared: &[u32],
+    params: &[Value],
+) -> Result<CatalogResult> {
     let mut binder = bind::Binder::new(model, session, declared);
     let query = binder.statement(query_of(statement)?)?;
     let mut values = Vec::new();
     for (i, ty) in binder.parameter_types().into_iter().enumerate() {
-        let value = params.get(i).ok_or_else(|| CatalogError::new("08P01", format!("no value for parameter ${}", i + 1)))?;
+        let value = params.get(i).ok_or_else(|| {
+            CatalogError::new("08P01", format!("no value for parameter ${}", i + 1))
+        })?;
         values.push(match value {
             Value::Text(t) => convert::input(model, session, t, ty)?,
             other => other.clone(),
@@ -88,8 +104,19 @@ pub fn execute_typed(model: &CatalogModel, session: &SessionInfo, statement: &as
     }
     let rows = eval::Cx::new(model, session, &values).query(&query, None)?;
     let types: Vec<u32> = query.columns.iter().map(|c| c.ty).collect();
-    let rows = rows.iter().map(|row| row.iter().zip(&types).map(|(v, t)| convert::with_names(model, session, v, *t)).collect()).collect();
-    Ok(CatalogResult { columns: columns(&query.columns), rows })
+    let rows = rows
+        .iter()
+        .map(|row| {
+            row.iter()
+                .zip(&types)
+                .map(|(v, t)| convert::with_names(model, session, v, *t))
+                .collect()
+        })
+        .collect();
+    Ok(CatalogResult {
+        columns: columns(&query.columns),
+        rows,
+    })
 }
 
 fn columns(bound: &[plan::OutputColumn]) -> Vec<CatalogColumn> {
@@ -98,36 +125,66 @@ fn columns(bound: &[plan::OutputColumn]) -> Vec<CatalogColumn> {
         .map(|c| {
             let type_oid = value::base_type(c.ty);
             let type_len = builtin::builtin().type_of(type_oid).map_or(-1, |t| t.len);
-            CatalogColumn { name: c.name.clone(), type_oid, typmod: c.typmod, type_len }
+            CatalogColumn {
+                name: c.name.clone(),
+                type_oid,
+                typmod: c.typmod,
+                type_len,
+            }
         })
         .collect()
 }
 
 /// Columns and parameter types of a catalog query, without running it. `declared` are the client's parameter types (0 = infer).
-pub fn describe(model: &CatalogModel, session: &SessionInfo, statement: &ast::Statement, declared: &[u32]) -> Result<Description> {
+pub fn describe(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    statement: &ast::Statement,
+    declared: &[u32],
+) -> Result<Description> {
     let mut binder = bind::Binder::new(model, session, declared);
     let query = binder.statement(query_of(statement)?)?;
-    Ok(Description { columns: columns(&query.columns), parameters: binder.parameter_types() })
+    Ok(Description {
+        columns: columns(&query.columns),
+        parameters: binder.parameter_types(),
+    })
 }
 
 /// Whether a statement is answered here: all its relations are PostgreSQL's own, or it has none and calls only functions known here.
 #[must_use]
-pub fn is_catalog_query(statement: &ast::Statement, search_path: &[String], model: &CatalogModel) -> bool {
-    let ast::Statement::Query(query) = statement else { return false };
-    let mut visitor = Finder { ctes: HashSet::new(), relations: Vec::new(), foreign_function: false };
+pub fn is_catalog_query(
+    statement: &ast::Statement,
+    search_path: &[String],
+    model: &CatalogModel,
+) -> bool {
+    let ast::Statement::Query(query) = statement else {
+        return false;
+    };
+    let mut visitor = Finder {
+        ctes: HashSet::new(),
+        relations: Vec::new(),
+        foreign_function: false,
+    };
     let _ = ast::Visit::visit(query.as_ref(), &mut visitor);
     if visitor.foreign_function {
         return false;
     }
-    visitor.relations.iter().all(|relation| match bind::name_parts(relation, &model.database) {
-        Ok(parts) => match parts.as_slice() {
-            [name] if visitor.ctes.contains(name) => true,
-            [name] => model.find_relation(None, name, search_path).is_some_and(|r| r.system) || builtin::builtin().functions_named(name).any(|f| f.set),
-            [schema, _] => matches!(schema.as_str(), "pg_catalog" | "information_schema"),
-            _ => false,
+    visitor.relations.iter().all(
+        |relation| match bind::name_parts(relation, &model.database) {
+            Ok(parts) => match parts.as_slice() {
+                [name] if visitor.ctes.contains(name) => true,
+                [name] => {
+                    model
+                        .find_relation(None, name, search_path)
+                        .is_some_and(|r| r.system)
+                        || builtin::builtin().functions_named(name).any(|f| f.set)
+                }
+                [schema, _] => matches!(schema.as_str(), "pg_catalog" | "information_schema"),
+                _ => false,
+            },
+            Err(_) => false,
         },
-        Err(_) => false,
-    })
+    )
 }
 
 struct Finder {
@@ -157,8 +214,22 @@ impl ast::Visitor for Finder {
         {
             let name = bind::fold(name);
             let qualified = function.name.0.len() > 1;
-            let known = matches!(name.as_str(), "array" | "coalesce" | "greatest" | "least" | "nullif" | "row" | "current_catalog" | "current_role" | "user" | "current_timestamp" | "localtimestamp" | "current_date" | "trim")
-                || functions::is_implemented(&name)
+            let known = matches!(
+                name.as_str(),
+                "array"
+                    | "coalesce"
+                    | "greatest"
+                    | "least"
+                    | "nullif"
+                    | "row"
+                    | "current_catalog"
+                    | "current_role"
+                    | "user"
+                    | "current_timestamp"
+                    | "localtimestamp"
+                    | "current_date"
+                    | "trim"
+            ) || functions::is_implemented(&name)
                 || builtin::builtin().type_named(&name).is_some();
             if !known && !qualified {
                 self.foreign_function = true;
@@ -169,6 +240,11 @@ impl ast::Visitor for Finder {
 }
 
 /// Reads a text-format parameter of the given type.
-pub fn parse_text(model: &CatalogModel, session: &SessionInfo, ty: u32, text: &str) -> Result<Value> {
+pub fn parse_text(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    ty: u32,
+    text: &str,
+) -> Result<Value> {
     convert::input(model, session, text, if ty == 0 { oid::TEXT } else { ty })
 }

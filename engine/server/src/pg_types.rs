@@ -4,7 +4,10 @@ use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 
 /// OIDs of the built-in PostgreSQL types this server speaks of.
 pub mod oid {
-    #![allow(missing_docs, reason = "each constant is the type of its name in pg_type")]
+    #![allow(
+        missing_docs,
+        reason = "each constant is the type of its name in pg_type"
+    )]
     pub const BOOL: u32 = 16;
     pub const BYTEA: u32 = 17;
     pub const CHAR: u32 = 18;
@@ -92,14 +95,22 @@ pub struct PgType {
 
 impl PgType {
     const fn new(oid: u32, len: i16) -> Self {
-        Self { oid, len, typmod: -1 }
+        Self {
+            oid,
+            len,
+            typmod: -1,
+        }
     }
 }
 
 /// The PostgreSQL type of a field. A field whose metadata holds `pg_type` (a name such as `jsonb`) is shown as that type.
 #[must_use]
 pub fn pg_type_of_field(field: &Field) -> PgType {
-    match field.metadata().get("pg_type").and_then(|name| by_name(name)) {
+    match field
+        .metadata()
+        .get("pg_type")
+        .and_then(|name| by_name(name))
+    {
         Some(ty) => ty,
         None => pg_type_of(field.data_type()),
     }
@@ -116,21 +127,31 @@ pub fn pg_type_of(data_type: &DataType) -> PgType {
         DataType::UInt64 => PgType::new(oid::NUMERIC, -1),
         DataType::Float16 | DataType::Float32 => PgType::new(oid::FLOAT4, 4),
         DataType::Float64 => PgType::new(oid::FLOAT8, 8),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => PgType::new(oid::BYTEA, -1),
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => PgType::new(oid::BYTEA, -1),
         DataType::Date32 | DataType::Date64 => PgType::new(oid::DATE, 4),
         DataType::Time32(_) | DataType::Time64(_) => PgType::new(oid::TIME, 8),
         DataType::Timestamp(unit, zone) => timestamp(*unit, zone.is_some()),
         DataType::Interval(_) | DataType::Duration(_) => PgType::new(oid::INTERVAL, 16),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => numeric(*p, *s),
+        DataType::Decimal32(p, s)
+        | DataType::Decimal64(p, s)
+        | DataType::Decimal128(p, s)
+        | DataType::Decimal256(p, s) => numeric(*p, *s),
         DataType::List(field)
         | DataType::LargeList(field)
         | DataType::ListView(field)
         | DataType::LargeListView(field)
         | DataType::FixedSizeList(field, _) => array(field),
-        DataType::Struct(_) | DataType::Map(_, _) | DataType::Union(_, _) => PgType::new(oid::JSONB, -1),
+        DataType::Struct(_) | DataType::Map(_, _) | DataType::Union(_, _) => {
+            PgType::new(oid::JSONB, -1)
+        }
         DataType::Dictionary(_, value) => pg_type_of(value),
         DataType::RunEndEncoded(_, values) => pg_type_of(values.data_type()),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => PgType::new(oid::TEXT, -1),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
+            PgType::new(oid::TEXT, -1)
+        }
     }
 }
 
@@ -140,19 +161,35 @@ fn timestamp(unit: TimeUnit, zoned: bool) -> PgType {
         TimeUnit::Millisecond => 3,
         TimeUnit::Microsecond | TimeUnit::Nanosecond => -1,
     };
-    PgType { oid: if zoned { oid::TIMESTAMPTZ } else { oid::TIMESTAMP }, len: 8, typmod }
+    PgType {
+        oid: if zoned {
+            oid::TIMESTAMPTZ
+        } else {
+            oid::TIMESTAMP
+        },
+        len: 8,
+        typmod,
+    }
 }
 
 fn numeric(precision: u8, scale: i8) -> PgType {
     let typmod = ((i32::from(precision) << 16) | (i32::from(scale) & 0x7ff)) + 4;
-    PgType { oid: oid::NUMERIC, len: -1, typmod }
+    PgType {
+        oid: oid::NUMERIC,
+        len: -1,
+        typmod,
+    }
 }
 
 /// Lists of lists are the same array type in PostgreSQL (dimensions are a property of the value).
 fn array(field: &Field) -> PgType {
     let inner = pg_type_of_field(field);
     let oid = array_of(inner.oid).unwrap_or(inner.oid);
-    PgType { oid, len: -1, typmod: inner.typmod }
+    PgType {
+        oid,
+        len: -1,
+        typmod: inner.typmod,
+    }
 }
 
 /// The array type over a type of this module; `None` when it has none (an array itself, for one).
@@ -226,12 +263,20 @@ mod tests {
 
     #[test]
     fn a_decimal_carries_precision_and_scale() {
-        assert_eq!(pg_type_of(&DataType::Decimal128(10, 2)), PgType { oid: oid::NUMERIC, len: -1, typmod: 655_366 });
+        assert_eq!(
+            pg_type_of(&DataType::Decimal128(10, 2)),
+            PgType {
+                oid: oid::NUMERIC,
+                len: -1,
+                typmod: 655_366
+            }
+        );
     }
 
     #[test]
     fn metadata_names_the_type() {
-        let field = Field::new("x", DataType::Utf8, true).with_metadata([("pg_type".to_owned(), "jsonb".to_owned())].into());
+        let field = Field::new("x", DataType::Utf8, true)
+            .with_metadata([("pg_type".to_owned(), "jsonb".to_owned())].into());
         assert_eq!(pg_type_of_field(&field).oid, oid::JSONB);
     }
 }

@@ -7,7 +7,10 @@ use std::process::Command;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use genokura_server::pg_catalog::{CatalogModel, CatalogResult, Column, Relation, SessionInfo, Value, describe, execute, is_catalog_query};
+use genokura_server::pg_catalog::{
+    CatalogModel, CatalogResult, Column, Relation, SessionInfo, Value, describe, execute,
+    is_catalog_query,
+};
 use genokura_server::pg_types::oid;
 
 fn root() -> PathBuf {
@@ -18,10 +21,20 @@ fn model() -> CatalogModel {
     let mut model = CatalogModel::new("genokura");
     model.add_role("ada", true, true);
     model.add_setting("server_version", "16.4", "Shows the server version.");
-    model.add_setting("max_index_keys", "32", "Shows the maximum number of index keys.");
+    model.add_setting(
+        "max_index_keys",
+        "32",
+        "Shows the maximum number of index keys.",
+    );
     for schema in ["cohort", "clin"] {
         for table in ["calls", "samples", "variants"] {
-            let column = |name: &str, ty: u32, comment: Option<&str>| Column { name: name.to_owned(), ty, typmod: -1, not_null: name == "vid", comment: comment.map(str::to_owned) };
+            let column = |name: &str, ty: u32, comment: Option<&str>| Column {
+                name: name.to_owned(),
+                ty,
+                typmod: -1,
+                not_null: name == "vid",
+                comment: comment.map(str::to_owned),
+            };
             let columns = vec![
                 column("vid", oid::INT8, Some("variant id")),
                 column("contig", oid::TEXT, None),
@@ -45,12 +58,26 @@ fn model() -> CatalogModel {
             });
         }
     }
-    model.add_function("public", "in_region", 'f', vec![oid::TEXT, oid::INT4, oid::TEXT], false, oid::BOOL, false, Some("position lies in the region".to_owned()));
+    model.add_function(
+        "public",
+        "in_region",
+        'f',
+        vec![oid::TEXT, oid::INT4, oid::TEXT],
+        false,
+        oid::BOOL,
+        false,
+        Some("position lies in the region".to_owned()),
+    );
     model
 }
 
 fn session() -> SessionInfo {
-    SessionInfo { user: "ada".to_owned(), search_path: vec!["cohort".to_owned(), "public".to_owned()], backend_pid: 42, ..SessionInfo::default() }
+    SessionInfo {
+        user: "ada".to_owned(),
+        search_path: vec!["cohort".to_owned(), "public".to_owned()],
+        backend_pid: 42,
+        ..SessionInfo::default()
+    }
 }
 
 fn parse(sql: &str) -> Result<Statement, String> {
@@ -67,21 +94,45 @@ fn run(model: &CatalogModel, sql: &str) -> Result<CatalogResult, String> {
 
 fn evaluate(model: &CatalogModel, sql: &str) -> Result<CatalogResult, String> {
     let statement = parse(sql)?;
-    let described = describe(model, &session(), &statement, &[]).map_err(|e| format!("{} {}", e.sqlstate, e.message))?;
-    let result = execute(model, &session(), &statement, &[]).map_err(|e| format!("{} {}", e.sqlstate, e.message))?;
-    assert_eq!(described.columns, result.columns, "describe and execute disagree on {sql}");
+    let described = describe(model, &session(), &statement, &[])
+        .map_err(|e| format!("{} {}", e.sqlstate, e.message))?;
+    let result = execute(model, &session(), &statement, &[])
+        .map_err(|e| format!("{} {}", e.sqlstate, e.message))?;
+    assert_eq!(
+        described.columns, result.columns,
+        "describe and execute disagree on {sql}"
+    );
     Ok(result)
 }
 
 fn texts(result: &CatalogResult) -> Vec<Vec<Option<String>>> {
-    result.rows.iter().map(|row| row.iter().zip(&result.columns).map(|(v, c)| v.to_text(c.type_oid)).collect()).collect()
+    result
+        .rows
+        .iter()
+        .map(|row| {
+            row.iter()
+                .zip(&result.columns)
+                .map(|(v, c)| v.to_text(c.type_oid))
+                .collect()
+        })
+        .collect()
 }
 
 /// Statements of a test input: separated by a line that starts with `;`, comments start with `#`.
 fn statements(name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)).unwrap();
+    let text = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data")
+            .join(name),
+    )
+    .unwrap();
     let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
-    lines.join("\n").split("\n;").map(|s| s.trim().trim_start_matches(';').trim().to_owned()).filter(|s| !s.is_empty()).collect()
+    lines
+        .join("\n")
+        .split("\n;")
+        .map(|s| s.trim().trim_start_matches(';').trim().to_owned())
+        .filter(|s| !s.is_empty())
+        .collect()
 }
 
 struct Oracle {
@@ -92,11 +143,23 @@ struct Oracle {
 
 impl Oracle {
     fn start() -> Self {
-        let out = Command::new(root().join("testdata/bin/start-postgres.sh")).output().unwrap();
-        assert!(out.status.success(), "PostgreSQL 15 does not start: {}", String::from_utf8_lossy(&out.stderr));
+        let out = Command::new(root().join("testdata/bin/start-postgres.sh"))
+            .output()
+            .unwrap();
+        assert!(
+            out.status.success(),
+            "PostgreSQL 15 does not start: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         let line = String::from_utf8(out.stdout).unwrap();
-        let [host, port, pid, directory] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("unexpected answer {line}") };
-        Self { address: format!("host={host} port={port} user=postgres"), pid: pid.to_owned(), directory: directory.to_owned() }
+        let [host, port, pid, directory] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("unexpected answer {line}")
+        };
+        Self {
+            address: format!("host={host} port={port} user=postgres"),
+            pid: pid.to_owned(),
+            directory: directory.to_owned(),
+        }
     }
 }
 
@@ -108,7 +171,9 @@ impl Drop for Oracle {
 }
 
 async fn connect(oracle: &Oracle) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(&oracle.address, tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&oracle.address, tokio_postgres::NoTls)
+        .await
+        .unwrap();
     tokio::spawn(connection);
     client
 }
@@ -117,13 +182,26 @@ async fn connect(oracle: &Oracle) -> tokio_postgres::Client {
 type Answer = (Vec<(String, u32)>, Vec<Vec<Option<String>>>);
 
 async fn ask(client: &tokio_postgres::Client, sql: &str) -> Result<Answer, String> {
-    let message = |e: tokio_postgres::Error| e.as_db_error().map_or_else(|| e.to_string(), |d| format!("{} {}", d.code().code(), d.message()));
+    let message = |e: tokio_postgres::Error| {
+        e.as_db_error().map_or_else(
+            || e.to_string(),
+            |d| format!("{} {}", d.code().code(), d.message()),
+        )
+    };
     let prepared = client.prepare(sql).await.map_err(message)?;
-    let columns: Vec<(String, u32)> = prepared.columns().iter().map(|c| (c.name().to_owned(), c.type_().oid())).collect();
+    let columns: Vec<(String, u32)> = prepared
+        .columns()
+        .iter()
+        .map(|c| (c.name().to_owned(), c.type_().oid()))
+        .collect();
     let mut rows = Vec::new();
     for answer in client.simple_query(sql).await.map_err(message)? {
         if let tokio_postgres::SimpleQueryMessage::Row(row) = answer {
-            rows.push((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect());
+            rows.push(
+                (0..row.len())
+                    .map(|i| row.get(i).map(str::to_owned))
+                    .collect(),
+            );
         }
     }
     Ok((columns, rows))
@@ -137,7 +215,15 @@ async fn expressions_have_postgresql_s_values_names_and_types() {
     let mut wrong = Vec::new();
     for sql in statements("expressions.sql") {
         let expected = ask(&client, &sql).await;
-        let actual = evaluate(&model, &sql).map(|r| (r.columns.iter().map(|c| (c.name.clone(), c.type_oid)).collect::<Vec<_>>(), texts(&r)));
+        let actual = evaluate(&model, &sql).map(|r| {
+            (
+                r.columns
+                    .iter()
+                    .map(|c| (c.name.clone(), c.type_oid))
+                    .collect::<Vec<_>>(),
+                texts(&r),
+            )
+        });
         let same = match (&expected, &actual) {
             (Ok(e), Ok(a)) => e == a,
             // Errors agree when their SQLSTATE does.
@@ -145,10 +231,17 @@ async fn expressions_have_postgresql_s_values_names_and_types() {
             _ => false,
         };
         if !same {
-            wrong.push(format!("{sql}\n  postgresql {expected:?}\n  genokura   {actual:?}"));
+            wrong.push(format!(
+                "{sql}\n  postgresql {expected:?}\n  genokura   {actual:?}"
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test]
@@ -157,15 +250,38 @@ async fn client_queries_run_and_have_postgresql_s_columns() {
     let client = connect(&oracle).await;
     let model = model();
     let mut wrong = Vec::new();
-    for sql in statements("psql.sql").into_iter().chain(statements("drivers.sql")) {
+    for sql in statements("psql.sql")
+        .into_iter()
+        .chain(statements("drivers.sql"))
+    {
         let actual = run(&model, &sql);
         let expected = client.prepare(&sql).await;
         match (expected, actual) {
             (Ok(e), Ok(a)) => {
-                let e: Vec<(String, u32)> = e.columns().iter().map(|c| (c.name().to_owned(), c.type_().oid())).collect();
-                let a: Vec<(String, u32)> = a.columns.iter().map(|c| (c.name.clone(), c.type_oid)).collect();
+                let e: Vec<(String, u32)> = e
+                    .columns()
+                    .iter()
+                    .map(|c| (c.name().to_owned(), c.type_().oid()))
+                    .collect();
+                let a: Vec<(String, u32)> = a
+                    .columns
+                    .iter()
+                    .map(|c| (c.name.clone(), c.type_oid))
+                    .collect();
                 // Release 16 made these smallint.
-                let widened: Vec<(String, u32)> = a.iter().map(|(n, t)| (n.clone(), if matches!(n.as_str(), "attstattarget" | "attndims" | "attinhcount") { oid::INT4 } else { *t })).collect();
+                let widened: Vec<(String, u32)> = a
+                    .iter()
+                    .map(|(n, t)| {
+                        (
+                            n.clone(),
+                            if matches!(n.as_str(), "attstattarget" | "attndims" | "attinhcount") {
+                                oid::INT4
+                            } else {
+                                *t
+                            },
+                        )
+                    })
+                    .collect();
                 if e != a && e != widened {
                     wrong.push(format!("{sql}\n  postgresql {e:?}\n  genokura   {a:?}"));
                 }
@@ -175,7 +291,12 @@ async fn client_queries_run_and_have_postgresql_s_columns() {
             (Err(_), Ok(_)) => {}
         }
     }
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -189,8 +310,25 @@ fn tables_of_the_lake_are_listed_and_described() {
     let sql = "SELECT a.attname, format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum), a.attrelid::regclass::text FROM pg_attribute a
         WHERE a.attrelid = 'clin.variants'::regclass AND a.attnum > 0 ORDER BY a.attnum LIMIT 2";
     let rows = texts(&run(&model, sql).unwrap());
-    let row = |cells: [&str; 4]| cells.iter().map(|c| if c.is_empty() { None } else { Some((*c).to_owned()) }).collect::<Vec<_>>();
-    assert_eq!(rows, [row(["vid", "bigint", "variant id", "clin.variants"]), row(["contig", "text", "", "clin.variants"])]);
+    let row = |cells: [&str; 4]| {
+        cells
+            .iter()
+            .map(|c| {
+                if c.is_empty() {
+                    None
+                } else {
+                    Some((*c).to_owned())
+                }
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        rows,
+        [
+            row(["vid", "bigint", "variant id", "clin.variants"]),
+            row(["contig", "text", "", "clin.variants"])
+        ]
+    );
 }
 
 #[test]
@@ -204,11 +342,28 @@ fn oids_do_not_depend_on_the_session() {
 #[test]
 fn queries_of_user_tables_are_not_answered_here() {
     let model = model();
-    for sql in ["SELECT * FROM variants", "SELECT * FROM pg_class JOIN variants ON true", "SELECT in_region('1', 2, '1:1-2')", "SELECT (SELECT count(*) FROM cohort.calls)"] {
-        assert!(!is_catalog_query(&parse(sql).unwrap(), &session().search_path, &model), "{sql}");
+    for sql in [
+        "SELECT * FROM variants",
+        "SELECT * FROM pg_class JOIN variants ON true",
+        "SELECT in_region('1', 2, '1:1-2')",
+        "SELECT (SELECT count(*) FROM cohort.calls)",
+    ] {
+        assert!(
+            !is_catalog_query(&parse(sql).unwrap(), &session().search_path, &model),
+            "{sql}"
+        );
     }
-    for sql in ["SELECT 1", "SELECT * FROM pg_class", "WITH x AS (SELECT 1) SELECT * FROM x", "SELECT * FROM information_schema.tables", "SELECT * FROM generate_series(1, 3)"] {
-        assert!(is_catalog_query(&parse(sql).unwrap(), &session().search_path, &model), "{sql}");
+    for sql in [
+        "SELECT 1",
+        "SELECT * FROM pg_class",
+        "WITH x AS (SELECT 1) SELECT * FROM x",
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM generate_series(1, 3)",
+    ] {
+        assert!(
+            is_catalog_query(&parse(sql).unwrap(), &session().search_path, &model),
+            "{sql}"
+        );
     }
 }
 
@@ -217,8 +372,16 @@ fn parameters_take_the_type_of_what_they_are_compared_with() {
     let model = model();
     let statement = parse("SELECT relname FROM pg_class WHERE oid = $1 AND relkind = ANY($2) AND relname LIKE $3 AND relnamespace = $4::regnamespace").unwrap();
     let described = describe(&model, &session(), &statement, &[]).unwrap();
-    assert_eq!(described.parameters, [oid::OID, oid::CHAR_ARRAY, oid::TEXT, oid::REGNAMESPACE]);
-    let params = [Value::text("1259"), Value::text("{r,v}"), Value::text("pg\\_%"), Value::text("pg_catalog")];
+    assert_eq!(
+        described.parameters,
+        [oid::OID, oid::CHAR_ARRAY, oid::TEXT, oid::REGNAMESPACE]
+    );
+    let params = [
+        Value::text("1259"),
+        Value::text("{r,v}"),
+        Value::text("pg\\_%"),
+        Value::text("pg_catalog"),
+    ];
     let rows = texts(&execute(&model, &session(), &statement, &params).unwrap());
     assert_eq!(rows, [[Some("pg_class".to_owned())]]);
 }
@@ -226,7 +389,11 @@ fn parameters_take_the_type_of_what_they_are_compared_with() {
 #[test]
 fn an_endless_statement_ends() {
     let model = model();
-    let error = run(&model, "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT 1 FROM t) SELECT count(*) FROM t").unwrap_err();
+    let error = run(
+        &model,
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT 1 FROM t) SELECT count(*) FROM t",
+    )
+    .unwrap_err();
     assert!(error.starts_with("54000"), "{error}");
 }
 
@@ -236,8 +403,29 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
     model.add_role("ada", true, true);
     model.add_setting("server_version", "16.4", "Shows the server version.");
     for n in 0..2_000 {
-        let columns = (0..10).map(|i| Column { name: format!("c{i}"), ty: oid::INT4, typmod: -1, not_null: false, comment: Some("x".to_owned()) }).collect();
-        model.add_relation(Relation { oid: 0, row_type: 0, array_type: 0, schema: "cohort".to_owned(), name: format!("t{n:05}"), kind: 'r', columns, rows: None, bytes: None, comment: None, definition: None, system: false });
+        let columns = (0..10)
+            .map(|i| Column {
+                name: format!("c{i}"),
+                ty: oid::INT4,
+                typmod: -1,
+                not_null: false,
+                comment: Some("x".to_owned()),
+            })
+            .collect();
+        model.add_relation(Relation {
+            oid: 0,
+            row_type: 0,
+            array_type: 0,
+            schema: "cohort".to_owned(),
+            name: format!("t{n:05}"),
+            kind: 'r',
+            columns,
+            rows: None,
+            bytes: None,
+            comment: None,
+            definition: None,
+            system: false,
+        });
     }
     let started = std::time::Instant::now();
     for sql in statements("drivers.sql") {

@@ -7,8 +7,10 @@ use datafusion::sql::sqlparser::ast;
 
 use super::error::{CatalogError, Result};
 use super::model::{CatalogModel, SessionInfo};
-use super::plan::{Body, Cte, Direction, Expr, Fields, Kind, OutputColumn, Query, SetOp, SortKey, Window};
 use super::plan::{Aggregate, Subquery};
+use super::plan::{
+    Body, Cte, Direction, Expr, Fields, Kind, OutputColumn, Query, SetOp, SortKey, Window,
+};
 use super::resolve::{self, Freedom};
 use super::value::{Value, base_type};
 use crate::pg_types::oid;
@@ -79,30 +81,56 @@ const MAX_NESTING: usize = 200;
 impl<'a> Binder<'a> {
     /// `declared` are parameter types the client stated (0 or missing = to be inferred).
     pub(crate) fn new(model: &'a CatalogModel, session: &'a SessionInfo, declared: &[u32]) -> Self {
-        let params = declared.iter().map(|t| if *t == 0 { oid::UNKNOWN } else { *t }).collect();
-        Self { model, session, scopes: Vec::new(), params, subqueries: 0, depth: 0 }
+        let params = declared
+            .iter()
+            .map(|t| if *t == 0 { oid::UNKNOWN } else { *t })
+            .collect();
+        Self {
+            model,
+            session,
+            scopes: Vec::new(),
+            params,
+            subqueries: 0,
+            depth: 0,
+        }
     }
 
     /// Binds the statement's query; output columns still unknown become text.
     pub(crate) fn statement(&mut self, query: &ast::Query) -> Result<Query> {
         let mut bound = self.query(query)?;
-        let types: Vec<u32> = bound.columns.iter().map(|c| if c.ty == oid::UNKNOWN { oid::TEXT } else { c.ty }).collect();
+        let types: Vec<u32> = bound
+            .columns
+            .iter()
+            .map(|c| {
+                if c.ty == oid::UNKNOWN {
+                    oid::TEXT
+                } else {
+                    c.ty
+                }
+            })
+            .collect();
         self.coerce_query(&mut bound, &types)?;
         Ok(bound)
     }
 
     /// Parameter types as inferred; what nothing decides is text.
     pub(crate) fn parameter_types(&self) -> Vec<u32> {
-        self.params.iter().map(|t| if *t == oid::UNKNOWN { oid::TEXT } else { *t }).collect()
+        self.params
+            .iter()
+            .map(|t| if *t == oid::UNKNOWN { oid::TEXT } else { *t })
+            .collect()
     }
 
     pub(super) fn scope(&mut self) -> Result<&mut Scope> {
-        self.scopes.last_mut().ok_or_else(|| CatalogError::new("XX000", "no scope"))
+        self.scopes
+            .last_mut()
+            .ok_or_else(|| CatalogError::new("XX000", "no scope"))
     }
 
     pub(super) fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= MAX_NESTING {
-            return Err(CatalogError::new("54001", "statement is nested too deeply").hint("Split the statement."));
+            return Err(CatalogError::new("54001", "statement is nested too deeply")
+                .hint("Split the statement."));
         }
         self.depth += 1;
         let result = f(self);
@@ -112,12 +140,26 @@ impl<'a> Binder<'a> {
 
     pub(super) fn subquery(&mut self, query: &ast::Query) -> Result<Subquery> {
         let mut bound = self.query(query)?;
-        let types: Vec<u32> = bound.columns.iter().map(|c| if c.ty == oid::UNKNOWN { oid::TEXT } else { c.ty }).collect();
+        let types: Vec<u32> = bound
+            .columns
+            .iter()
+            .map(|c| {
+                if c.ty == oid::UNKNOWN {
+                    oid::TEXT
+                } else {
+                    c.ty
+                }
+            })
+            .collect();
         self.coerce_query(&mut bound, &types)?;
         let mut correlated = false;
         super::plan::query_references(&bound, 1, &mut |_| correlated = true);
         self.subqueries += 1;
-        Ok(Subquery { query: bound, correlated, id: self.subqueries })
+        Ok(Subquery {
+            query: bound,
+            correlated,
+            id: self.subqueries,
+        })
     }
 
     /// Binds a query; columns may still be of unknown type (the caller decides).
@@ -143,23 +185,50 @@ impl<'a> Binder<'a> {
             (Body::Select(Box::new(select)), columns, Vec::new())
         } else {
             let (mut body, mut columns) = self.body(&query.body)?;
-            let types: Vec<u32> = columns.iter().map(|c| if c.ty == oid::UNKNOWN { oid::TEXT } else { c.ty }).collect();
+            let types: Vec<u32> = columns
+                .iter()
+                .map(|c| {
+                    if c.ty == oid::UNKNOWN {
+                        oid::TEXT
+                    } else {
+                        c.ty
+                    }
+                })
+                .collect();
             self.coerce_body(&mut body, &types)?;
             columns.iter_mut().zip(&types).for_each(|(c, t)| c.ty = *t);
-            let order = order_by.iter().map(|o| output_order(o, &columns)).collect::<Result<_>>()?;
+            let order = order_by
+                .iter()
+                .map(|o| output_order(o, &columns))
+                .collect::<Result<_>>()?;
             (body, columns, order)
         };
         let (limit, offset) = self.limits(query)?;
-        if query.fetch.as_ref().is_some_and(|f| f.with_ties || f.percent) {
+        if query
+            .fetch
+            .as_ref()
+            .is_some_and(|f| f.with_ties || f.percent)
+        {
             return Err(CatalogError::unsupported("FETCH WITH TIES"));
         }
-        Ok(Query { ctes, body, order, limit, offset, columns })
+        Ok(Query {
+            ctes,
+            body,
+            order,
+            limit,
+            offset,
+            columns,
+        })
     }
 
     fn limits(&mut self, query: &ast::Query) -> Result<(Option<Expr>, Option<Expr>)> {
         let (mut limit, offset) = match &query.limit_clause {
-            Some(ast::LimitClause::LimitOffset { limit, offset, .. }) => (limit.as_ref(), offset.as_ref().map(|o| &o.value)),
-            Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
+            Some(ast::LimitClause::LimitOffset { limit, offset, .. }) => {
+                (limit.as_ref(), offset.as_ref().map(|o| &o.value))
+            }
+            Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => {
+                (Some(limit), Some(offset))
+            }
             None => (None, None),
         };
         let one = ast::Expr::value(ast::Value::Number("1".to_owned(), false));
@@ -184,48 +253,105 @@ impl<'a> Binder<'a> {
         for cte in &with.cte_tables {
             let name = fold(&cte.alias.name);
             let recursive_union = match cte.query.body.as_ref() {
-                ast::SetExpr::SetOperation { op: ast::SetOperator::Union, left, right, set_quantifier } if with.recursive && cte.query.with.is_none() => Some((left, right, *set_quantifier)),
+                ast::SetExpr::SetOperation {
+                    op: ast::SetOperator::Union,
+                    left,
+                    right,
+                    set_quantifier,
+                } if with.recursive && cte.query.with.is_none() => {
+                    Some((left, right, *set_quantifier))
+                }
                 _ => None,
             };
             let refers_to_itself = with.recursive && mentions(&cte.query, &name);
             if let (true, Some((left, right, quantifier))) = (refers_to_itself, recursive_union) {
                 let query = self.recursive_cte(&name, cte, left, right, quantifier)?;
-                ctes.push(Cte { query, recursive: true });
+                ctes.push(Cte {
+                    query,
+                    recursive: true,
+                });
             } else {
                 let mut query = self.query(&cte.query)?;
-                let types: Vec<u32> = query.columns.iter().map(|c| if c.ty == oid::UNKNOWN { oid::TEXT } else { c.ty }).collect();
+                let types: Vec<u32> = query
+                    .columns
+                    .iter()
+                    .map(|c| {
+                        if c.ty == oid::UNKNOWN {
+                            oid::TEXT
+                        } else {
+                            c.ty
+                        }
+                    })
+                    .collect();
                 self.coerce_query(&mut query, &types)?;
                 let columns = renamed(&query.columns, &cte.alias, &name)?;
                 self.scope()?.ctes.push(CteInfo { name, columns });
-                ctes.push(Cte { query, recursive: false });
+                ctes.push(Cte {
+                    query,
+                    recursive: false,
+                });
             }
         }
         Ok(ctes)
     }
 
-    fn recursive_cte(&mut self, name: &str, cte: &ast::Cte, left: &ast::SetExpr, right: &ast::SetExpr, quantifier: ast::SetQuantifier) -> Result<Query> {
+    fn recursive_cte(
+        &mut self,
+        name: &str,
+        cte: &ast::Cte,
+        left: &ast::SetExpr,
+        right: &ast::SetExpr,
+        quantifier: ast::SetQuantifier,
+    ) -> Result<Query> {
         // The CTE's query has a frame of its own, below the one that will hold its name.
         self.scopes.push(Scope::default());
         let start = self.body(left);
         self.scopes.pop();
         let (mut start, columns) = start?;
-        let types: Vec<u32> = columns.iter().map(|c| if c.ty == oid::UNKNOWN { oid::TEXT } else { c.ty }).collect();
+        let types: Vec<u32> = columns
+            .iter()
+            .map(|c| {
+                if c.ty == oid::UNKNOWN {
+                    oid::TEXT
+                } else {
+                    c.ty
+                }
+            })
+            .collect();
         self.coerce_body(&mut start, &types)?;
         let mut columns = columns;
         columns.iter_mut().zip(&types).for_each(|(c, t)| c.ty = *t);
         let renamed = renamed(&columns, &cte.alias, name)?;
-        self.scope()?.ctes.push(CteInfo { name: name.to_owned(), columns: renamed });
+        self.scope()?.ctes.push(CteInfo {
+            name: name.to_owned(),
+            columns: renamed,
+        });
         self.scopes.push(Scope::default());
         let step = self.body(right);
         self.scopes.pop();
         let (mut step, step_columns) = step?;
         if step_columns.len() != columns.len() {
-            return Err(CatalogError::new("42601", "each UNION query must have the same number of columns"));
+            return Err(CatalogError::new(
+                "42601",
+                "each UNION query must have the same number of columns",
+            ));
         }
         self.coerce_body(&mut step, &types)?;
         let all = quantifier == ast::SetQuantifier::All;
-        let body = Body::Set { op: SetOp::Union, all, left: Box::new(start), right: Box::new(step) };
-        Ok(Query { ctes: Vec::new(), body, order: Vec::new(), limit: None, offset: None, columns })
+        let body = Body::Set {
+            op: SetOp::Union,
+            all,
+            left: Box::new(start),
+            right: Box::new(step),
+        };
+        Ok(Query {
+            ctes: Vec::new(),
+            body,
+            order: Vec::new(),
+            limit: None,
+            offset: None,
+            columns,
+        })
     }
 
     pub(super) fn body(&mut self, body: &ast::SetExpr) -> Result<(Body, Vec<OutputColumn>)> {
@@ -244,7 +370,12 @@ impl<'a> Binder<'a> {
                 Ok((Body::Query(Box::new(query)), columns))
             }
             ast::SetExpr::Values(values) => self.values(values),
-            ast::SetExpr::SetOperation { op, set_quantifier, left, right } => self.set_operation(*op, *set_quantifier, left, right),
+            ast::SetExpr::SetOperation {
+                op,
+                set_quantifier,
+                left,
+                right,
+            } => self.set_operation(*op, *set_quantifier, left, right),
             ast::SetExpr::Table(table) => {
                 let mut name = Vec::new();
                 name.extend(table.schema_name.as_deref().map(ast::Ident::new));
@@ -259,26 +390,54 @@ impl<'a> Binder<'a> {
     fn values(&mut self, values: &ast::Values) -> Result<(Body, Vec<OutputColumn>)> {
         let mut rows = Vec::new();
         for row in &values.rows {
-            rows.push(row.content.iter().map(|e| self.expr(e)).collect::<Result<Vec<_>>>()?);
+            rows.push(
+                row.content
+                    .iter()
+                    .map(|e| self.expr(e))
+                    .collect::<Result<Vec<_>>>()?,
+            );
         }
         let width = rows.first().map_or(0, Vec::len);
         if rows.iter().any(|r| r.len() != width) {
-            return Err(CatalogError::new("42601", "VALUES lists must all be the same length"));
+            return Err(CatalogError::new(
+                "42601",
+                "VALUES lists must all be the same length",
+            ));
         }
         let mut columns = Vec::new();
         for i in 0..width {
             let types: Vec<u32> = rows.iter().map(|r| r[i].ty).collect();
-            let ty = if types.iter().all(|t| *t == oid::UNKNOWN) { oid::UNKNOWN } else { self.common(&types, "VALUES")? };
+            let ty = if types.iter().all(|t| *t == oid::UNKNOWN) {
+                oid::UNKNOWN
+            } else {
+                self.common(&types, "VALUES")?
+            };
             for row in &mut rows {
-                let taken = std::mem::replace(&mut row[i], Expr::constant(Value::Null, oid::UNKNOWN));
-                row[i] = if ty == oid::UNKNOWN { taken } else { self.coerce(taken, ty, Freedom::Implicit)? };
+                let taken =
+                    std::mem::replace(&mut row[i], Expr::constant(Value::Null, oid::UNKNOWN));
+                row[i] = if ty == oid::UNKNOWN {
+                    taken
+                } else {
+                    self.coerce(taken, ty, Freedom::Implicit)?
+                };
             }
-            columns.push(OutputColumn { name: format!("column{}", i + 1), ty, typmod: -1, fields: None });
+            columns.push(OutputColumn {
+                name: format!("column{}", i + 1),
+                ty,
+                typmod: -1,
+                fields: None,
+            });
         }
         Ok((Body::Values(rows), columns))
     }
 
-    fn set_operation(&mut self, op: ast::SetOperator, quantifier: ast::SetQuantifier, left: &ast::SetExpr, right: &ast::SetExpr) -> Result<(Body, Vec<OutputColumn>)> {
+    fn set_operation(
+        &mut self,
+        op: ast::SetOperator,
+        quantifier: ast::SetQuantifier,
+        left: &ast::SetExpr,
+        right: &ast::SetExpr,
+    ) -> Result<(Body, Vec<OutputColumn>)> {
         let (op, name) = match op {
             ast::SetOperator::Union => (SetOp::Union, "UNION"),
             ast::SetOperator::Intersect => (SetOp::Intersect, "INTERSECT"),
@@ -287,7 +446,10 @@ impl<'a> Binder<'a> {
         let (mut left, mut columns) = self.body(left)?;
         let (mut right, others) = self.body(right)?;
         if columns.len() != others.len() {
-            return Err(CatalogError::new("42601", format!("each {name} query must have the same number of columns")));
+            return Err(CatalogError::new(
+                "42601",
+                format!("each {name} query must have the same number of columns"),
+            ));
         }
         for (column, other) in columns.iter_mut().zip(&others) {
             column.ty = self.common(&[column.ty, other.ty], name)?;
@@ -298,14 +460,33 @@ impl<'a> Binder<'a> {
         let types: Vec<u32> = columns.iter().map(|c| c.ty).collect();
         self.coerce_body(&mut left, &types)?;
         self.coerce_body(&mut right, &types)?;
-        Ok((Body::Set { op, all: quantifier == ast::SetQuantifier::All, left: Box::new(left), right: Box::new(right) }, columns))
+        Ok((
+            Body::Set {
+                op,
+                all: quantifier == ast::SetQuantifier::All,
+                left: Box::new(left),
+                right: Box::new(right),
+            },
+            columns,
+        ))
     }
 
     pub(super) fn common(&self, types: &[u32], what: &str) -> Result<u32> {
         resolve::common_type(types).ok_or_else(|| {
-            let mut names: Vec<String> = types.iter().filter(|t| **t != oid::UNKNOWN).map(|t| self.model.type_name(*t)).collect();
+            let mut names: Vec<String> = types
+                .iter()
+                .filter(|t| **t != oid::UNKNOWN)
+                .map(|t| self.model.type_name(*t))
+                .collect();
             names.dedup();
-            CatalogError::new("42804", format!("{what} types {} and {} cannot be matched", names.first().map_or("unknown", String::as_str), names.get(1).map_or("unknown", String::as_str)))
+            CatalogError::new(
+                "42804",
+                format!(
+                    "{what} types {} and {} cannot be matched",
+                    names.first().map_or("unknown", String::as_str),
+                    names.get(1).map_or("unknown", String::as_str)
+                ),
+            )
         })
     }
 
@@ -374,19 +555,49 @@ impl<'a> Binder<'a> {
                     expr.ty = self.params[i];
                     return self.coerce(expr, to, freedom);
                 }
-                _ => return Ok(Expr::new(Kind::Cast { input: Box::new(Expr { ty: oid::TEXT, ..expr }), explicit: true }, to)),
+                _ => {
+                    return Ok(Expr::new(
+                        Kind::Cast {
+                            input: Box::new(Expr {
+                                ty: oid::TEXT,
+                                ..expr
+                            }),
+                            explicit: true,
+                        },
+                        to,
+                    ));
+                }
             }
         }
         if !resolve::can_coerce(expr.ty, to, freedom) {
-            let verb = if freedom == Freedom::Explicit { "cannot cast type" } else { "cannot convert type" };
-            return Err(CatalogError::new("42846", format!("{verb} {} to {}", self.model.type_name(expr.ty), self.model.type_name(to))));
+            let verb = if freedom == Freedom::Explicit {
+                "cannot cast type"
+            } else {
+                "cannot convert type"
+            };
+            return Err(CatalogError::new(
+                "42846",
+                format!(
+                    "{verb} {} to {}",
+                    self.model.type_name(expr.ty),
+                    self.model.type_name(to)
+                ),
+            ));
         }
         let fields = expr.fields.clone();
         if base_type(expr.ty) == base_type(to) {
             expr.ty = to;
             return Ok(expr);
         }
-        Ok(Expr { kind: Kind::Cast { input: Box::new(expr), explicit: freedom == Freedom::Explicit }, ty: to, typmod: -1, fields })
+        Ok(Expr {
+            kind: Kind::Cast {
+                input: Box::new(expr),
+                explicit: freedom == Freedom::Explicit,
+            },
+            ty: to,
+            typmod: -1,
+            fields,
+        })
     }
 
     pub(super) fn condition(&mut self, expr: &ast::Expr, clause: &str) -> Result<Expr> {
@@ -398,12 +609,23 @@ impl<'a> Binder<'a> {
         if bound.ty == oid::UNKNOWN || bound.ty == oid::BOOL || base_type(bound.ty) == oid::BOOL {
             return self.coerce(bound, oid::BOOL, Freedom::Implicit);
         }
-        Err(CatalogError::new("42804", format!("argument of {clause} must be type boolean, not type {}", self.model.type_name(bound.ty))))
+        Err(CatalogError::new(
+            "42804",
+            format!(
+                "argument of {clause} must be type boolean, not type {}",
+                self.model.type_name(bound.ty)
+            ),
+        ))
     }
 
     /// Position of a CTE: frames up and index.
     pub(super) fn find_cte(&self, name: &str) -> Option<(usize, usize)> {
-        self.scopes.iter().rev().enumerate().find_map(|(depth, s)| s.ctes.iter().rposition(|c| c.name == name).map(|i| (depth, i)))
+        self.scopes.iter().rev().enumerate().find_map(|(depth, s)| {
+            s.ctes
+                .iter()
+                .rposition(|c| c.name == name)
+                .map(|i| (depth, i))
+        })
     }
 }
 
@@ -417,13 +639,22 @@ fn order_expressions(order: Option<&ast::OrderBy>) -> Result<Vec<&ast::OrderByEx
 
 pub(super) fn direction(options: &ast::OrderByOptions) -> Direction {
     let descending = options.asc == Some(false);
-    Direction { descending, nulls_first: options.nulls_first.unwrap_or(descending) }
+    Direction {
+        descending,
+        nulls_first: options.nulls_first.unwrap_or(descending),
+    }
 }
 
 fn output_order(order: &ast::OrderByExpr, columns: &[OutputColumn]) -> Result<(usize, Direction)> {
-    let bad = || CatalogError::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause").hint("Only result column names can be used, not expressions or functions.");
+    let bad = || {
+        CatalogError::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+            .hint("Only result column names can be used, not expressions or functions.")
+    };
     let at = match &order.expr {
-        ast::Expr::Identifier(ident) => columns.iter().position(|c| c.name == fold(ident)).ok_or_else(bad)?,
+        ast::Expr::Identifier(ident) => columns
+            .iter()
+            .position(|c| c.name == fold(ident))
+            .ok_or_else(bad)?,
         ast::Expr::Value(v) => match &v.value {
             ast::Value::Number(n, _) => ordinal(n, columns.len())?,
             _ => return Err(bad()),
@@ -434,12 +665,25 @@ fn output_order(order: &ast::OrderByExpr, columns: &[OutputColumn]) -> Result<(u
 }
 
 pub(super) fn ordinal(text: &str, width: usize) -> Result<usize> {
-    text.parse::<usize>().ok().filter(|n| (1..=width).contains(n)).map(|n| n - 1).ok_or_else(|| CatalogError::new("42P10", format!("ORDER BY position {text} is not in select list")))
+    text.parse::<usize>()
+        .ok()
+        .filter(|n| (1..=width).contains(n))
+        .map(|n| n - 1)
+        .ok_or_else(|| {
+            CatalogError::new(
+                "42P10",
+                format!("ORDER BY position {text} is not in select list"),
+            )
+        })
 }
 
 /// An identifier as PostgreSQL folds it.
 pub(crate) fn fold(ident: &ast::Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() {
+        ident.value.clone()
+    } else {
+        ident.value.to_lowercase()
+    }
 }
 
 /// The parts of a dotted name, folded; the database name in front is dropped.
@@ -448,21 +692,40 @@ pub(crate) fn name_parts(name: &ast::ObjectName, database: &str) -> Result<Vec<S
     for part in &name.0 {
         match part {
             ast::ObjectNamePart::Identifier(ident) => parts.push(fold(ident)),
-            ast::ObjectNamePart::Function(_) => return Err(CatalogError::unsupported(format!("name {name}"))),
+            ast::ObjectNamePart::Function(_) => {
+                return Err(CatalogError::unsupported(format!("name {name}")));
+            }
         }
     }
     if parts.len() == 3 {
         if parts[0] != database {
-            return Err(CatalogError::new("0A000", format!("cross-database references are not implemented: \"{}\"", parts.join("."))));
+            return Err(CatalogError::new(
+                "0A000",
+                format!(
+                    "cross-database references are not implemented: \"{}\"",
+                    parts.join(".")
+                ),
+            ));
         }
         parts.remove(0);
     }
     Ok(parts)
 }
 
-pub(super) fn renamed(columns: &[OutputColumn], alias: &ast::TableAlias, name: &str) -> Result<Vec<OutputColumn>> {
+pub(super) fn renamed(
+    columns: &[OutputColumn],
+    alias: &ast::TableAlias,
+    name: &str,
+) -> Result<Vec<OutputColumn>> {
     if alias.columns.len() > columns.len() {
-        return Err(CatalogError::new("42P10", format!("table \"{name}\" has {} columns available but {} columns specified", columns.len(), alias.columns.len())));
+        return Err(CatalogError::new(
+            "42P10",
+            format!(
+                "table \"{name}\" has {} columns available but {} columns specified",
+                columns.len(),
+                alias.columns.len()
+            ),
+        ));
     }
     let mut columns = columns.to_vec();
     for (column, alias) in columns.iter_mut().zip(&alias.columns) {
@@ -483,19 +746,27 @@ fn mentions(query: &ast::Query, name: &str) -> bool {
     found.contains(name)
 }
 
-
 /// Sort keys of an aggregate or a window.
-pub(super) fn sort_keys(binder: &mut Binder<'_>, order: &[ast::OrderByExpr]) -> Result<Vec<SortKey>> {
+pub(super) fn sort_keys(
+    binder: &mut Binder<'_>,
+    order: &[ast::OrderByExpr],
+) -> Result<Vec<SortKey>> {
     order
         .iter()
         .map(|o| {
             let bound = binder.expr(&o.expr)?;
-            let expr = if bound.ty == oid::UNKNOWN { binder.coerce(bound, oid::TEXT, Freedom::Implicit)? } else { bound };
-            Ok(SortKey { expr, direction: direction(&o.options) })
+            let expr = if bound.ty == oid::UNKNOWN {
+                binder.coerce(bound, oid::TEXT, Freedom::Implicit)?
+            } else {
+                bound
+            };
+            Ok(SortKey {
+                expr,
+                direction: direction(&o.options),
+            })
         })
         .collect()
 }
-
 
 pub(super) fn record_fields(names: Vec<(String, u32)>) -> Option<Fields> {
     Some(Arc::new(names))

@@ -79,7 +79,15 @@ impl Function {
             .zip(&self.all_arguments)
             .enumerate()
             .filter(|(_, (mode, _))| matches!(mode, 'o' | 't' | 'b'))
-            .map(|(i, (_, ty))| (self.names.get(i).cloned().unwrap_or_else(|| format!("column{}", i + 1)), *ty))
+            .map(|(i, (_, ty))| {
+                (
+                    self.names
+                        .get(i)
+                        .cloned()
+                        .unwrap_or_else(|| format!("column{}", i + 1)),
+                    *ty,
+                )
+            })
             .collect()
     }
 }
@@ -128,15 +136,25 @@ impl Builtin {
     }
 
     pub(crate) fn operators_named(&self, name: &str) -> impl Iterator<Item = &Operator> {
-        self.operators_by_name.get(name).into_iter().flatten().map(|i| &self.operators[*i])
+        self.operators_by_name
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|i| &self.operators[*i])
     }
 
     pub(crate) fn functions_named(&self, name: &str) -> impl Iterator<Item = &Function> {
-        self.functions_by_name.get(name).into_iter().flatten().map(|i| &self.functions[*i])
+        self.functions_by_name
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|i| &self.functions[*i])
     }
 
     pub(crate) fn cast(&self, source: u32, target: u32) -> Option<&Cast> {
-        self.casts_by_types.get(&(source, target)).map(|i| &self.casts[*i])
+        self.casts_by_types
+            .get(&(source, target))
+            .map(|i| &self.casts[*i])
     }
 }
 
@@ -156,20 +174,49 @@ fn load() -> Builtin {
     let relations = load_relations(&type_by_name);
     let mut operators_by_name: HashMap<String, Vec<usize>> = HashMap::new();
     for (i, operator) in operators.iter().enumerate() {
-        operators_by_name.entry(operator.name.clone()).or_default().push(i);
+        operators_by_name
+            .entry(operator.name.clone())
+            .or_default()
+            .push(i);
     }
     let mut functions_by_name: HashMap<String, Vec<usize>> = HashMap::new();
     for (i, function) in functions.iter().enumerate() {
-        functions_by_name.entry(function.name.clone()).or_default().push(i);
+        functions_by_name
+            .entry(function.name.clone())
+            .or_default()
+            .push(i);
     }
-    let casts_by_types = casts.iter().enumerate().map(|(i, c)| ((c.source, c.target), i)).collect();
-    let keywords = include_str!("data/keywords.txt").lines().filter_map(keyword).collect();
-    Builtin { types, operators, casts, functions, relations, keywords, type_by_oid, type_by_name, operators_by_name, functions_by_name, casts_by_types }
+    let casts_by_types = casts
+        .iter()
+        .enumerate()
+        .map(|(i, c)| ((c.source, c.target), i))
+        .collect();
+    let keywords = include_str!("data/keywords.txt")
+        .lines()
+        .filter_map(keyword)
+        .collect();
+    Builtin {
+        types,
+        operators,
+        casts,
+        functions,
+        relations,
+        keywords,
+        type_by_oid,
+        type_by_name,
+        operators_by_name,
+        functions_by_name,
+        casts_by_types,
+    }
 }
 
 fn keyword(line: &str) -> Option<(String, char, bool)> {
     let mut fields = line.split(' ');
-    Some((fields.next()?.to_owned(), letter(fields.next()?), fields.next()? == "t"))
+    Some((
+        fields.next()?.to_owned(),
+        letter(fields.next()?),
+        fields.next()? == "t",
+    ))
 }
 
 fn number<T: std::str::FromStr + Default>(text: &str) -> T {
@@ -181,7 +228,10 @@ fn letter(text: &str) -> char {
 }
 
 fn oids(text: &str) -> Vec<u32> {
-    text.split(' ').filter(|t| !t.is_empty()).map(number).collect()
+    text.split(' ')
+        .filter(|t| !t.is_empty())
+        .map(number)
+        .collect()
 }
 
 fn load_types() -> Vec<TypeInfo> {
@@ -199,7 +249,12 @@ fn load_types() -> Vec<TypeInfo> {
             relation: 0,
             element: number(f[9]),
             array: number(f[10]),
-            procedures: [f[11].to_owned(), f[12].to_owned(), f[13].to_owned(), f[14].to_owned()],
+            procedures: [
+                f[11].to_owned(),
+                f[12].to_owned(),
+                f[13].to_owned(),
+                f[14].to_owned(),
+            ],
             align: letter(f[15]),
             storage: letter(f[16]),
             base: number(f[17]),
@@ -229,7 +284,13 @@ fn load_operators() -> Vec<Operator> {
 
 fn load_casts() -> Vec<Cast> {
     rows(include_str!("data/casts.tsv"))
-        .map(|f| Cast { oid: number(f[0]), source: number(f[1]), target: number(f[2]), context: letter(f[3]), method: letter(f[4]) })
+        .map(|f| Cast {
+            oid: number(f[0]),
+            source: number(f[1]),
+            target: number(f[2]),
+            context: letter(f[3]),
+            method: letter(f[4]),
+        })
         .collect()
 }
 
@@ -250,7 +311,11 @@ fn load_functions() -> Vec<Function> {
             all_arguments: oids(f[11]),
             modes: f[12].to_owned(),
             // An argument without a name has an empty one.
-            names: if f[13].is_empty() { Vec::new() } else { f[13].split(' ').map(str::to_owned).collect() },
+            names: if f[13].is_empty() {
+                Vec::new()
+            } else {
+                f[13].split(' ').map(str::to_owned).collect()
+            },
             description: None,
         })
         .collect()
@@ -258,14 +323,30 @@ fn load_functions() -> Vec<Function> {
 
 fn load_relations(types: &HashMap<String, u32>) -> Vec<SystemRelation> {
     let mut relations: Vec<SystemRelation> = rows(include_str!("data/relations.tsv"))
-        .map(|f| SystemRelation { oid: number(f[0]), schema: f[1].to_owned(), name: f[2].to_owned(), kind: letter(f[3]), columns: Vec::new() })
+        .map(|f| SystemRelation {
+            oid: number(f[0]),
+            schema: f[1].to_owned(),
+            name: f[2].to_owned(),
+            kind: letter(f[3]),
+            columns: Vec::new(),
+        })
         .collect();
-    let index: HashMap<(String, String), usize> = relations.iter().enumerate().map(|(i, r)| ((r.schema.clone(), r.name.clone()), i)).collect();
+    let index: HashMap<(String, String), usize> = relations
+        .iter()
+        .enumerate()
+        .map(|(i, r)| ((r.schema.clone(), r.name.clone()), i))
+        .collect();
     for f in rows(include_str!("data/columns.tsv")) {
-        let Some(i) = index.get(&(f[0].to_owned(), f[1].to_owned())) else { continue };
+        let Some(i) = index.get(&(f[0].to_owned(), f[1].to_owned())) else {
+            continue;
+        };
         // Columns of row types and the like are shown as text.
         let ty = types.get(f[3]).copied().unwrap_or(25);
-        relations[*i].columns.push(SystemColumn { name: f[2].to_owned(), ty, not_null: f[4] == "t" });
+        relations[*i].columns.push(SystemColumn {
+            name: f[2].to_owned(),
+            ty,
+            not_null: f[4] == "t",
+        });
     }
     for relation in &mut relations {
         raise_to_16(relation);
@@ -277,8 +358,18 @@ fn load_relations(types: &HashMap<String, u32>) -> Vec<SystemRelation> {
 fn raise_to_16(relation: &mut SystemRelation) {
     let columns = &mut relation.columns;
     let mut insert_after = |before: &str, name: &str, ty: u32, not_null: bool| {
-        let at = columns.iter().position(|c| c.name == before).map_or(columns.len(), |i| i + 1);
-        columns.insert(at, SystemColumn { name: name.to_owned(), ty, not_null });
+        let at = columns
+            .iter()
+            .position(|c| c.name == before)
+            .map_or(columns.len(), |i| i + 1);
+        columns.insert(
+            at,
+            SystemColumn {
+                name: name.to_owned(),
+                ty,
+                not_null,
+            },
+        );
     };
     match relation.name.as_str() {
         "pg_database" => insert_after("daticulocale", "daticurules", 25, false),
@@ -286,7 +377,14 @@ fn raise_to_16(relation: &mut SystemRelation) {
         "pg_auth_members" => {
             insert_after("admin_option", "inherit_option", 16, true);
             insert_after("inherit_option", "set_option", 16, true);
-            columns.insert(0, SystemColumn { name: "oid".to_owned(), ty: 26, not_null: true });
+            columns.insert(
+                0,
+                SystemColumn {
+                    name: "oid".to_owned(),
+                    ty: 26,
+                    not_null: true,
+                },
+            );
         }
         "pg_prepared_statements" => insert_after("parameter_types", "result_types", 2211, false),
         "pg_stat_all_tables" | "pg_stat_user_tables" | "pg_stat_sys_tables" => {
@@ -301,15 +399,29 @@ fn raise_to_16(relation: &mut SystemRelation) {
         }
         "pg_attribute" => {
             // Release 16 narrowed and moved these.
-            let target = columns.iter().position(|c| c.name == "attstattarget").map(|i| columns.remove(i));
-            let dimensions = columns.iter().position(|c| c.name == "attndims").map(|i| columns.remove(i));
+            let target = columns
+                .iter()
+                .position(|c| c.name == "attstattarget")
+                .map(|i| columns.remove(i));
+            let dimensions = columns
+                .iter()
+                .position(|c| c.name == "attndims")
+                .map(|i| columns.remove(i));
             for (column, after) in [(dimensions, "atttypmod"), (target, "attinhcount")] {
                 if let Some(column) = column {
-                    let at = columns.iter().position(|c| c.name == after).map_or(columns.len(), |i| i + 1);
+                    let at = columns
+                        .iter()
+                        .position(|c| c.name == after)
+                        .map_or(columns.len(), |i| i + 1);
                     columns.insert(at, column);
                 }
             }
-            for column in columns.iter_mut().filter(|c| matches!(c.name.as_str(), "attstattarget" | "attndims" | "attinhcount")) {
+            for column in columns.iter_mut().filter(|c| {
+                matches!(
+                    c.name.as_str(),
+                    "attstattarget" | "attndims" | "attinhcount"
+                )
+            }) {
                 column.ty = 21;
             }
         }

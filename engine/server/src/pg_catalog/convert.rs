@@ -9,7 +9,9 @@ use super::error::{CatalogError, Result};
 use super::format::{quote_ident, sql_name};
 use super::model::{CatalogModel, SessionInfo};
 use super::numeric::Numeric;
-use super::value::{ArrayValue, RecordValue, Value, base_type, element_type, is_oid_like, is_reg, parse_array};
+use super::value::{
+    ArrayValue, RecordValue, Value, base_type, element_type, is_oid_like, is_reg, parse_array,
+};
 use crate::pg_types::oid;
 
 /// Whether a modifier changes values of the type.
@@ -23,14 +25,28 @@ pub(crate) fn builtin_type(text: &str) -> Option<(u32, i32)> {
     if let Some(inner) = text.strip_suffix(']') {
         let (inner, _) = inner.rsplit_once('[')?;
         let (element, typmod) = builtin_type(inner)?;
-        return Some((if element_type(element).is_some() && sql_name(element).ends_with("[]") { element } else { super::resolve::array_type(element) }, typmod));
+        return Some((
+            if element_type(element).is_some() && sql_name(element).ends_with("[]") {
+                element
+            } else {
+                super::resolve::array_type(element)
+            },
+            typmod,
+        ));
     }
     let (name, modifier) = split_modifier(text);
-    let bare = name.strip_prefix("pg_catalog.").or_else(|| name.strip_prefix("PG_CATALOG.")).unwrap_or(&name);
+    let bare = name
+        .strip_prefix("pg_catalog.")
+        .or_else(|| name.strip_prefix("PG_CATALOG."))
+        .unwrap_or(&name);
     if let Some(quoted) = bare.strip_prefix('"').and_then(|b| b.strip_suffix('"')) {
         return builtin().type_named(quoted).map(|t| (t, -1));
     }
-    let lower = bare.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    let lower = bare
+        .to_lowercase()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let qualified = bare.len() != name.len();
     let spelled = match lower.as_str() {
         "char" | "character" if !qualified => "bpchar",
@@ -55,13 +71,20 @@ pub(crate) fn builtin_type(text: &str) -> Option<(u32, i32)> {
 
 fn split_modifier(text: &str) -> (String, Option<String>) {
     match (text.find('('), text.find(')')) {
-        (Some(open), Some(close)) if open < close => (format!("{}{}", &text[..open], &text[close + 1..]), Some(text[open + 1..close].to_owned())),
+        (Some(open), Some(close)) if open < close => (
+            format!("{}{}", &text[..open], &text[close + 1..]),
+            Some(text[open + 1..close].to_owned()),
+        ),
         _ => (text.to_owned(), None),
     }
 }
 
 fn typmod(ty: u32, modifier: Option<&str>, spelled: &str) -> i32 {
-    let numbers: Vec<i32> = modifier.unwrap_or_default().split(',').filter_map(|n| n.trim().parse().ok()).collect();
+    let numbers: Vec<i32> = modifier
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|n| n.trim().parse().ok())
+        .collect();
     match (ty, numbers.as_slice()) {
         (oid::VARCHAR | oid::BPCHAR, [n]) => n + 4,
         (oid::BPCHAR, []) if spelled == "char" || spelled == "character" => 5,
@@ -86,7 +109,10 @@ pub(crate) fn type_named(model: &CatalogModel, text: &str) -> Result<(u32, i32)>
     match relation {
         Some(r) if text.ends_with("[]") => Ok((r.array_type, -1)),
         Some(r) => Ok((r.row_type, -1)),
-        None => Err(CatalogError::new("42704", format!("type \"{}\" does not exist", parts.join(".")))),
+        None => Err(CatalogError::new(
+            "42704",
+            format!("type \"{}\" does not exist", parts.join(".")),
+        )),
     }
 }
 
@@ -112,8 +138,21 @@ pub(crate) fn identifier_parts(text: &str) -> Vec<String> {
 }
 
 /// Reads the text of a value of type `ty`.
-pub(crate) fn input(model: &CatalogModel, session: &SessionInfo, text: &str, ty: u32) -> Result<Value> {
-    let bad = || CatalogError::new("22P02", format!("invalid input syntax for type {}: \"{text}\"", sql_name(base_type(ty))));
+pub(crate) fn input(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    text: &str,
+    ty: u32,
+) -> Result<Value> {
+    let bad = || {
+        CatalogError::new(
+            "22P02",
+            format!(
+                "invalid input syntax for type {}: \"{text}\"",
+                sql_name(base_type(ty))
+            ),
+        )
+    };
     let base = base_type(ty);
     if is_reg(base) {
         return reg_input(model, session, text, base);
@@ -125,7 +164,9 @@ pub(crate) fn input(model: &CatalogModel, session: &SessionInfo, text: &str, ty:
         oid::BOOL => Value::Bool(parse_bool(text).ok_or_else(bad)?),
         oid::INT2 | oid::INT4 | oid::INT8 => integer(text, base).ok_or_else(bad)??,
         oid::OID | oid::XID | oid::CID => match text.trim().parse::<i64>() {
-            Ok(i) if (-2_147_483_648..=4_294_967_295).contains(&i) => Value::Int(i.rem_euclid(1 << 32)),
+            Ok(i) if (-2_147_483_648..=4_294_967_295).contains(&i) => {
+                Value::Int(i.rem_euclid(1 << 32))
+            }
             _ => return Err(bad()),
         },
         oid::FLOAT4 | oid::FLOAT8 => Value::Float(parse_float(text).ok_or_else(bad)?),
@@ -134,20 +175,35 @@ pub(crate) fn input(model: &CatalogModel, session: &SessionInfo, text: &str, ty:
         oid::NAME => Value::text(truncated(text, 63)),
         oid::BPCHAR => Value::text(text.trim_end_matches(' ')),
         oid::BYTEA => Value::Bytes(parse_bytea(text).ok_or_else(bad)?.into()),
-        oid::DATE => Value::Date(parse_timestamp(text).map(|t| i32::try_from(t.div_euclid(86_400_000_000)).unwrap_or(0)).ok_or_else(|| bad_time(text, "date"))?),
-        oid::TIMESTAMP => Value::Timestamp(parse_timestamp(text).ok_or_else(|| bad_time(text, "timestamp"))?),
-        oid::TIMESTAMPTZ => Value::Timestamp(parse_timestamp(text).ok_or_else(|| bad_time(text, "timestamp with time zone"))?),
+        oid::DATE => Value::Date(
+            parse_timestamp(text)
+                .map(|t| i32::try_from(t.div_euclid(86_400_000_000)).unwrap_or(0))
+                .ok_or_else(|| bad_time(text, "date"))?,
+        ),
+        oid::TIMESTAMP => {
+            Value::Timestamp(parse_timestamp(text).ok_or_else(|| bad_time(text, "timestamp"))?)
+        }
+        oid::TIMESTAMPTZ => Value::Timestamp(
+            parse_timestamp(text).ok_or_else(|| bad_time(text, "timestamp with time zone"))?,
+        ),
         oid::INTERVAL => parse_interval(text).ok_or_else(|| bad_time(text, "interval"))?,
         oid::JSON | oid::JSONB => {
             let parsed: serde_json::Value = serde_json::from_str(text).map_err(|_| bad())?;
-            if base == oid::JSONB { Value::text(jsonb_text(&parsed)) } else { Value::text(text) }
+            if base == oid::JSONB {
+                Value::text(jsonb_text(&parsed))
+            } else {
+                Value::text(text)
+            }
         }
         _ => Value::text(text),
     })
 }
 
 fn bad_time(text: &str, ty: &str) -> CatalogError {
-    CatalogError::new("22007", format!("invalid input syntax for type {ty}: \"{text}\""))
+    CatalogError::new(
+        "22007",
+        format!("invalid input syntax for type {ty}: \"{text}\""),
+    )
 }
 
 fn integer(text: &str, ty: u32) -> Option<Result<Value>> {
@@ -159,7 +215,14 @@ fn integer(text: &str, ty: u32) -> Option<Result<Value>> {
     };
     Some(match i64::try_from(number) {
         Ok(i) if fits => Ok(Value::Int(i)),
-        _ => Err(CatalogError::new("22003", format!("value \"{}\" is out of range for type {}", text.trim(), sql_name(ty)))),
+        _ => Err(CatalogError::new(
+            "22003",
+            format!(
+                "value \"{}\" is out of range for type {}",
+                text.trim(),
+                sql_name(ty)
+            ),
+        )),
     })
 }
 
@@ -186,9 +249,18 @@ fn parse_float(text: &str) -> Option<f64> {
 }
 
 fn parse_bytea(text: &str) -> Option<Vec<u8>> {
-    let Some(hex) = text.strip_prefix("\\x") else { return Some(text.as_bytes().to_vec()) };
+    let Some(hex) = text.strip_prefix("\\x") else {
+        return Some(text.as_bytes().to_vec());
+    };
     let digits: Vec<u8> = hex.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok().filter(|_| pair.len() == 2)).collect()
+    digits
+        .chunks(2)
+        .map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16)
+                .ok()
+                .filter(|_| pair.len() == 2)
+        })
+        .collect()
 }
 
 fn truncated(text: &str, bytes: usize) -> &str {
@@ -212,7 +284,12 @@ fn parse_timestamp(text: &str) -> Option<i64> {
     let zone_at = rest.find(['+', '-', 'Z']).unwrap_or(rest.len());
     let (clock, zone) = rest.split_at(zone_at);
     let mut micros = 0f64;
-    for (i, part) in clock.trim().split(':').filter(|p| !p.is_empty()).enumerate() {
+    for (i, part) in clock
+        .trim()
+        .split(':')
+        .filter(|p| !p.is_empty())
+        .enumerate()
+    {
         micros += part.parse::<f64>().ok()? * [3_600e6, 60e6, 1e6].get(i)?;
     }
     let mut offset = 0i64;
@@ -225,7 +302,10 @@ fn parse_timestamp(text: &str) -> Option<i64> {
         }
     }
     let start = day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros();
-    #[expect(clippy::cast_possible_truncation, reason = "less than a day in microseconds")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "less than a day in microseconds"
+    )]
     let clock = micros.round() as i64;
     Some(start + clock - offset * 1_000_000)
 }
@@ -248,7 +328,9 @@ fn parse_interval(text: &str) -> Option<Value> {
             i += 1;
             continue;
         }
-        let split = word.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(word.len());
+        let split = word
+            .find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or(word.len());
         let (number, mut unit) = word.split_at(split);
         if unit.is_empty() {
             i += 1;
@@ -269,24 +351,52 @@ fn parse_interval(text: &str) -> Option<Value> {
         }
         i += 1;
     }
-    Some(Value::Interval { months, days, micros })
+    Some(Value::Interval {
+        months,
+        days,
+        micros,
+    })
 }
 
-fn array_input(model: &CatalogModel, session: &SessionInfo, text: &str, ty: u32, element: u32) -> Result<Value> {
+fn array_input(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    text: &str,
+    ty: u32,
+    element: u32,
+) -> Result<Value> {
     if matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR) {
-        let items = text.split_whitespace().map(|t| input(model, session, t, element)).collect::<Result<Vec<_>>>()?;
+        let items = text
+            .split_whitespace()
+            .map(|t| input(model, session, t, element))
+            .collect::<Result<Vec<_>>>()?;
         return Ok(vector(element, items));
     }
     let delimiter = builtin().type_of(element).map_or(',', |t| t.delimiter);
     let (dims, items) = parse_array(text, delimiter)?;
-    let items = items.into_iter().map(|i| i.map_or(Ok(Value::Null), |t| input(model, session, &t, element))).collect::<Result<_>>()?;
-    Ok(Value::Array(Arc::new(ArrayValue { element, dims, items })))
+    let items = items
+        .into_iter()
+        .map(|i| i.map_or(Ok(Value::Null), |t| input(model, session, &t, element)))
+        .collect::<Result<_>>()?;
+    Ok(Value::Array(Arc::new(ArrayValue {
+        element,
+        dims,
+        items,
+    })))
 }
 
 /// An int2vector or oidvector: subscripts from 0.
 pub(crate) fn vector(element: u32, items: Vec<Value>) -> Value {
-    let dims = if items.is_empty() { Vec::new() } else { vec![(i32::try_from(items.len()).unwrap_or(0), 0)] };
-    Value::Array(Arc::new(ArrayValue { element, dims, items }))
+    let dims = if items.is_empty() {
+        Vec::new()
+    } else {
+        vec![(i32::try_from(items.len()).unwrap_or(0), 0)]
+    };
+    Value::Array(Arc::new(ArrayValue {
+        element,
+        dims,
+        items,
+    }))
 }
 
 fn reg_input(model: &CatalogModel, session: &SessionInfo, text: &str, ty: u32) -> Result<Value> {
@@ -303,63 +413,143 @@ fn reg_input(model: &CatalogModel, session: &SessionInfo, text: &str, ty: u32) -
             let found = match parts.as_slice() {
                 [name] => model.find_relation(None, name, &session.search_path),
                 [schema, name] => model.find_relation(Some(schema), name, &session.search_path),
-                [database, schema, name] if *database == model.database => model.find_relation(Some(schema), name, &session.search_path),
+                [database, schema, name] if *database == model.database => {
+                    model.find_relation(Some(schema), name, &session.search_path)
+                }
                 _ => None,
             };
-            found.map(|r| r.oid).ok_or_else(|| CatalogError::new("42P01", format!("relation \"{}\" does not exist", parts.join("."))))
+            found.map(|r| r.oid).ok_or_else(|| {
+                CatalogError::new(
+                    "42P01",
+                    format!("relation \"{}\" does not exist", parts.join(".")),
+                )
+            })
         }
         oid::REGTYPE => return type_named(model, text).map(|(t, _)| Value::oid(t)),
-        oid::REGNAMESPACE => model.namespaces.iter().find(|n| n.name == parts[0]).map(|n| n.oid).ok_or_else(|| CatalogError::new("3F000", format!("schema \"{}\" does not exist", parts[0]))),
-        oid::REGROLE => model.roles.iter().find(|r| r.name == parts[0]).map(|r| r.oid).ok_or_else(|| CatalogError::new("42704", format!("role \"{}\" does not exist", parts[0]))),
+        oid::REGNAMESPACE => model
+            .namespaces
+            .iter()
+            .find(|n| n.name == parts[0])
+            .map(|n| n.oid)
+            .ok_or_else(|| {
+                CatalogError::new("3F000", format!("schema \"{}\" does not exist", parts[0]))
+            }),
+        oid::REGROLE => model
+            .roles
+            .iter()
+            .find(|r| r.name == parts[0])
+            .map(|r| r.oid)
+            .ok_or_else(|| {
+                CatalogError::new("42704", format!("role \"{}\" does not exist", parts[0]))
+            }),
         oid::REGPROC | oid::REGPROCEDURE => {
             let bare = text.split('(').next().unwrap_or(text);
             let parts = identifier_parts(bare);
             let name = parts.last().cloned().unwrap_or_default();
-            let mut found = builtin().functions_named(&name).map(|f| f.oid).chain(model.functions_named(&name).iter().map(|f| f.oid)).collect::<Vec<_>>();
+            let mut found = builtin()
+                .functions_named(&name)
+                .map(|f| f.oid)
+                .chain(model.functions_named(&name).iter().map(|f| f.oid))
+                .collect::<Vec<_>>();
             if ty == oid::REGPROCEDURE
-                && let Some(arguments) = text.split_once('(').map(|(_, a)| a.trim_end_matches(')').to_owned())
+                && let Some(arguments) = text
+                    .split_once('(')
+                    .map(|(_, a)| a.trim_end_matches(')').to_owned())
             {
-                let wanted: Vec<u32> = arguments.split(',').filter(|a| !a.trim().is_empty()).filter_map(|a| builtin_type(a).map(|t| t.0)).collect();
-                found = builtin().functions_named(&name).filter(|f| f.arguments == wanted).map(|f| f.oid).collect();
+                let wanted: Vec<u32> = arguments
+                    .split(',')
+                    .filter(|a| !a.trim().is_empty())
+                    .filter_map(|a| builtin_type(a).map(|t| t.0))
+                    .collect();
+                found = builtin()
+                    .functions_named(&name)
+                    .filter(|f| f.arguments == wanted)
+                    .map(|f| f.oid)
+                    .collect();
             }
             match found.as_slice() {
                 [one] => Ok(*one),
-                [] => Err(CatalogError::new("42883", format!("function \"{bare}\" does not exist"))),
-                _ => Err(CatalogError::new("42725", format!("more than one function named \"{bare}\""))),
+                [] => Err(CatalogError::new(
+                    "42883",
+                    format!("function \"{bare}\" does not exist"),
+                )),
+                _ => Err(CatalogError::new(
+                    "42725",
+                    format!("more than one function named \"{bare}\""),
+                )),
             }
         }
         oid::REGOPER | oid::REGOPERATOR => {
             let name = text.rsplit('.').next().unwrap_or(text);
-            builtin().operators_named(name).next().map(|o| o.oid).ok_or_else(|| CatalogError::new("42883", format!("operator does not exist: {text}")))
+            builtin()
+                .operators_named(name)
+                .next()
+                .map(|o| o.oid)
+                .ok_or_else(|| {
+                    CatalogError::new("42883", format!("operator does not exist: {text}"))
+                })
         }
         oid::REGCOLLATION => match parts.last().map(String::as_str) {
             Some("default") => Ok(100),
             Some("C" | "c") => Ok(950),
-            _ => Err(CatalogError::new("42704", format!("collation \"{text}\" for encoding \"UTF8\" does not exist"))),
+            _ => Err(CatalogError::new(
+                "42704",
+                format!("collation \"{text}\" for encoding \"UTF8\" does not exist"),
+            )),
         },
-        _ => Err(CatalogError::new("42704", format!("text search object \"{text}\" does not exist"))),
+        _ => Err(CatalogError::new(
+            "42704",
+            format!("text search object \"{text}\" does not exist"),
+        )),
     }?;
     Ok(Value::oid(found))
 }
 
 /// The name a `reg*` value prints.
-pub(crate) fn reg_output(model: &CatalogModel, session: &SessionInfo, number: u32, ty: u32) -> String {
+pub(crate) fn reg_output(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    number: u32,
+    ty: u32,
+) -> String {
     if number == 0 {
         return "-".to_owned();
     }
     let named = match ty {
         oid::REGCLASS => model.relation(number).map(|r| {
-            if model.is_visible(r, &session.search_path) { quote_ident(&r.name) } else { format!("{}.{}", quote_ident(&r.schema), quote_ident(&r.name)) }
+            if model.is_visible(r, &session.search_path) {
+                quote_ident(&r.name)
+            } else {
+                format!("{}.{}", quote_ident(&r.schema), quote_ident(&r.name))
+            }
         }),
-        oid::REGTYPE => Some(model.format_type(number, None, &session.search_path)).filter(|n| n != "???"),
+        oid::REGTYPE => {
+            Some(model.format_type(number, None, &session.search_path)).filter(|n| n != "???")
+        }
         oid::REGPROC => function_name(model, number),
         oid::REGPROCEDURE => model.function(number).map(|f| {
-            let args: Vec<String> = f.arguments.iter().map(|a| model.format_type(*a, None, &session.search_path)).collect();
+            let args: Vec<String> = f
+                .arguments
+                .iter()
+                .map(|a| model.format_type(*a, None, &session.search_path))
+                .collect();
             format!("{}({})", quote_ident(&f.name), args.join(","))
         }),
-        oid::REGNAMESPACE => model.namespaces.iter().find(|n| n.oid == number).map(|n| quote_ident(&n.name)),
-        oid::REGROLE => model.roles.iter().find(|r| r.oid == number).map(|r| quote_ident(&r.name)),
-        oid::REGOPER => builtin().operators.iter().find(|o| o.oid == number).map(|o| o.name.clone()),
+        oid::REGNAMESPACE => model
+            .namespaces
+            .iter()
+            .find(|n| n.oid == number)
+            .map(|n| quote_ident(&n.name)),
+        oid::REGROLE => model
+            .roles
+            .iter()
+            .find(|r| r.oid == number)
+            .map(|r| quote_ident(&r.name)),
+        oid::REGOPER => builtin()
+            .operators
+            .iter()
+            .find(|o| o.oid == number)
+            .map(|o| o.name.clone()),
         oid::REGCOLLATION => match number {
             100 => Some("\"default\"".to_owned()),
             950 => Some("\"C\"".to_owned()),
@@ -374,16 +564,32 @@ fn function_name(model: &CatalogModel, number: u32) -> Option<String> {
     if number == super::model::oid_of("function", "pg_catalog", "internal") {
         return None;
     }
-    model.function(number).map(|f| if f.schema == "pg_catalog" || f.schema == "public" { quote_ident(&f.name) } else { format!("{}.{}", quote_ident(&f.schema), quote_ident(&f.name)) })
+    model.function(number).map(|f| {
+        if f.schema == "pg_catalog" || f.schema == "public" {
+            quote_ident(&f.name)
+        } else {
+            format!("{}.{}", quote_ident(&f.schema), quote_ident(&f.name))
+        }
+    })
 }
 
 /// PostgreSQL's text of a value, names of `reg*` values included.
-pub(crate) fn output(model: &CatalogModel, session: &SessionInfo, value: &Value, ty: u32) -> Option<String> {
+pub(crate) fn output(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    value: &Value,
+    ty: u32,
+) -> Option<String> {
     with_names(model, session, value, ty).to_text(base_type(ty))
 }
 
 /// Replaces `reg*` numbers by numbers with names, so that the text form needs no catalog.
-pub(crate) fn with_names(model: &CatalogModel, session: &SessionInfo, value: &Value, ty: u32) -> Value {
+pub(crate) fn with_names(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    value: &Value,
+    ty: u32,
+) -> Value {
     let base = base_type(ty);
     match value {
         Value::Int(i) if is_reg(base) => {
@@ -391,24 +597,53 @@ pub(crate) fn with_names(model: &CatalogModel, session: &SessionInfo, value: &Va
             Value::Reg(number, reg_output(model, session, number, base).into())
         }
         Value::Array(array) if is_reg(array.element) => {
-            let items = array.items.iter().map(|v| with_names(model, session, v, array.element)).collect();
-            Value::Array(Arc::new(ArrayValue { element: array.element, dims: array.dims.clone(), items }))
+            let items = array
+                .items
+                .iter()
+                .map(|v| with_names(model, session, v, array.element))
+                .collect();
+            Value::Array(Arc::new(ArrayValue {
+                element: array.element,
+                dims: array.dims.clone(),
+                items,
+            }))
         }
         Value::Record(record) if record.types.iter().any(|t| is_reg(*t)) => {
-            let values = record.values.iter().zip(&record.types).map(|(v, t)| with_names(model, session, v, *t)).collect();
-            Value::Record(Arc::new(RecordValue { names: record.names.clone(), types: record.types.clone(), values }))
+            let values = record
+                .values
+                .iter()
+                .zip(&record.types)
+                .map(|(v, t)| with_names(model, session, v, *t))
+                .collect();
+            Value::Record(Arc::new(RecordValue {
+                names: record.names.clone(),
+                types: record.types.clone(),
+                values,
+            }))
         }
         other => other.clone(),
     }
 }
 
 /// Converts a value between types.
-pub(crate) fn cast(model: &CatalogModel, session: &SessionInfo, value: Value, from: u32, to: u32, typmod: i32, explicit: bool) -> Result<Value> {
+pub(crate) fn cast(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    value: Value,
+    from: u32,
+    to: u32,
+    typmod: i32,
+    explicit: bool,
+) -> Result<Value> {
     if value.is_null() {
         return Ok(value);
     }
     let (source, target) = (base_type(from), base_type(to));
-    let value = if source == target { value } else { convert(model, session, value, source, target, explicit)? };
+    let value = if source == target {
+        value
+    } else {
+        convert(model, session, value, source, target, explicit)?
+    };
     Ok(with_typmod(value, target, typmod))
 }
 
@@ -426,17 +661,44 @@ fn with_typmod(value: Value, ty: u32, typmod: i32) -> Value {
             }
             Value::text(cut)
         }
-        (Value::Numeric(n), oid::NUMERIC) => n.round((typmod - 4) & 0x7ff).map_or(value, Value::Numeric),
+        (Value::Numeric(n), oid::NUMERIC) => {
+            n.round((typmod - 4) & 0x7ff).map_or(value, Value::Numeric)
+        }
         _ => value,
     }
 }
 
-fn convert(model: &CatalogModel, session: &SessionInfo, value: Value, from: u32, to: u32, explicit: bool) -> Result<Value> {
+fn convert(
+    model: &CatalogModel,
+    session: &SessionInfo,
+    value: Value,
+    from: u32,
+    to: u32,
+    explicit: bool,
+) -> Result<Value> {
     let out_of_range = || CatalogError::new("22003", format!("{} out of range", sql_name(to)));
     let text_of = |v: &Value| output(model, session, v, from).unwrap_or_default();
     if let (Value::Array(array), Some(element)) = (&value, element_type(to)) {
-        let items = array.items.iter().map(|v| cast(model, session, v.clone(), array.element, element, -1, explicit)).collect::<Result<_>>()?;
-        return Ok(Value::Array(Arc::new(ArrayValue { element, dims: array.dims.clone(), items })));
+        let items = array
+            .items
+            .iter()
+            .map(|v| {
+                cast(
+                    model,
+                    session,
+                    v.clone(),
+                    array.element,
+                    element,
+                    -1,
+                    explicit,
+                )
+            })
+            .collect::<Result<_>>()?;
+        return Ok(Value::Array(Arc::new(ArrayValue {
+            element,
+            dims: array.dims.clone(),
+            items,
+        })));
     }
     if is_oid_like(to) {
         return match &value {
@@ -453,14 +715,29 @@ fn convert(model: &CatalogModel, session: &SessionInfo, value: Value, from: u32,
         },
         oid::NAME => Value::text(truncated(&text_of(&value), 63)),
         oid::CHAR => match &value {
-            Value::Int(i) => Value::text(u8::try_from(*i).ok().filter(|b| *b != 0).map(|b| char::from(b).to_string()).unwrap_or_default()),
-            other => Value::text(text_of(other).chars().next().map(String::from).unwrap_or_default()),
+            Value::Int(i) => Value::text(
+                u8::try_from(*i)
+                    .ok()
+                    .filter(|b| *b != 0)
+                    .map(|b| char::from(b).to_string())
+                    .unwrap_or_default(),
+            ),
+            other => Value::text(
+                text_of(other)
+                    .chars()
+                    .next()
+                    .map(String::from)
+                    .unwrap_or_default(),
+            ),
         },
         oid::INT2 | oid::INT4 | oid::INT8 => {
             let number = match &value {
                 Value::Bool(b) => i64::from(*b),
                 Value::Int(i) => *i,
-                #[expect(clippy::cast_possible_truncation, reason = "range is checked below and PostgreSQL rounds to even")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "range is checked below and PostgreSQL rounds to even"
+                )]
                 Value::Float(f) if f.is_finite() && f.abs() < 9.2e18 => f.round_ties_even() as i64,
                 Value::Numeric(n) => n.to_i64().ok_or_else(out_of_range)?,
                 Value::Text(t) if from == oid::CHAR => t.bytes().next().map_or(0, i64::from),
@@ -482,7 +759,11 @@ fn convert(model: &CatalogModel, session: &SessionInfo, value: Value, from: u32,
             #[expect(clippy::cast_possible_truncation, reason = "float4 rounds")]
             other => {
                 let f = other.as_f64().unwrap_or(f64::NAN);
-                Value::Float(if to == oid::FLOAT4 { f64::from(f as f32) } else { f })
+                Value::Float(if to == oid::FLOAT4 {
+                    f64::from(f as f32)
+                } else {
+                    f
+                })
             }
         },
         oid::NUMERIC => match &value {
@@ -497,7 +778,9 @@ fn convert(model: &CatalogModel, session: &SessionInfo, value: Value, from: u32,
             other => other.clone(),
         },
         oid::DATE => match &value {
-            Value::Timestamp(t) => Value::Date(i32::try_from(t.div_euclid(86_400_000_000)).unwrap_or(0)),
+            Value::Timestamp(t) => {
+                Value::Date(i32::try_from(t.div_euclid(86_400_000_000)).unwrap_or(0))
+            }
             other => return input(model, session, &text_of(other), to),
         },
         oid::TIMESTAMP | oid::TIMESTAMPTZ => match &value {
@@ -517,11 +800,17 @@ fn convert(model: &CatalogModel, session: &SessionInfo, value: Value, from: u32,
 /// jsonb's spelling: a space after `:` and `,`, keys in length-then-byte order.
 pub(crate) fn jsonb_text(value: &serde_json::Value) -> String {
     match value {
-        serde_json::Value::Array(items) => format!("[{}]", items.iter().map(jsonb_text).collect::<Vec<_>>().join(", ")),
+        serde_json::Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(jsonb_text).collect::<Vec<_>>().join(", ")
+        ),
         serde_json::Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_by(|a, b| a.0.len().cmp(&b.0.len()).then_with(|| a.0.cmp(b.0)));
-            let parts: Vec<String> = entries.into_iter().map(|(k, v)| format!("{}: {}", serde_json::Value::from(k.as_str()), jsonb_text(v))).collect();
+            let parts: Vec<String> = entries
+                .into_iter()
+                .map(|(k, v)| format!("{}: {}", serde_json::Value::from(k.as_str()), jsonb_text(v)))
+                .collect();
             format!("{{{}}}", parts.join(", "))
         }
         other => other.to_string(),

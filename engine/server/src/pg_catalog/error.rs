@@ -20,7 +20,12 @@ pub type Result<T, E = CatalogError> = std::result::Result<T, E>;
 
 impl CatalogError {
     pub(crate) fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self { sqlstate, message: message.into(), hint: None, position: None }
+        Self {
+            sqlstate,
+            message: message.into(),
+            hint: None,
+            position: None,
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -36,6 +41,9 @@ impl CatalogError {
     }
 
     pub(crate) fn unsupported(what: impl std::fmt::Display) -> Self {
-        Self::new("0A000", format!("{what} is not supported in catalog queries"))
+        Self::new(
+            "0A000",
+            format!("{what} is not supported in catalog queries"),
+        )
     }
 }

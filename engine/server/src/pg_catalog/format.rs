@@ -6,15 +6,28 @@ use crate::pg_types::oid;
 /// Quotes an identifier when it needs quotes.
 pub(crate) fn quote_ident(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !builtin().keywords.iter().any(|(word, kind, _)| word == name && *kind != 'U');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !builtin()
+            .keywords
+            .iter()
+            .any(|(word, kind, _)| word == name && *kind != 'U');
+    if plain {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
 }
 
 /// Quotes a literal; a backslash switches to the `E''` form.
 pub(crate) fn quote_literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
-    if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+    if text.contains('\\') {
+        format!("E'{}'", doubled.replace('\\', "\\\\"))
+    } else {
+        format!("'{doubled}'")
+    }
 }
 
 /// The SQL spelling of a built-in type without modifier: `integer`, `text[]`, `"char"`.
@@ -43,7 +56,9 @@ pub(crate) fn sql_name(ty: u32) -> String {
 
 fn array_or_plain(ty: u32) -> String {
     match builtin().type_of(ty) {
-        Some(t) if t.element != 0 && t.category == 'A' && t.name.starts_with('_') => format!("{}[]", sql_name(t.element)),
+        Some(t) if t.element != 0 && t.category == 'A' && t.name.starts_with('_') => {
+            format!("{}[]", sql_name(t.element))
+        }
         Some(t) if t.schema == "pg_catalog" => quote_ident(&t.name),
         Some(t) => format!("{}.{}", t.schema, quote_ident(&t.name)),
         None => "???".to_owned(),
@@ -63,15 +78,25 @@ pub(crate) fn format_builtin(ty: u32, typmod: Option<i32>) -> String {
         None => name,
         Some(m) if m < 0 => {
             // bpchar without a modifier is not character(1).
-            if ty == oid::BPCHAR { "bpchar".to_owned() } else { name }
+            if ty == oid::BPCHAR {
+                "bpchar".to_owned()
+            } else {
+                name
+            }
         }
         Some(m) => match ty {
             oid::BPCHAR | oid::VARCHAR => format!("{name}({})", m - 4),
-            oid::NUMERIC => format!("{name}({},{})", ((m - 4) >> 16) & 0xffff, (((m - 4) & 0x7ff) ^ 1024) - 1024),
-            oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TIME | oid::TIMETZ => match name.split_once(' ') {
-                Some((first, rest)) => format!("{first}({m}) {rest}"),
-                None => name,
-            },
+            oid::NUMERIC => format!(
+                "{name}({},{})",
+                ((m - 4) >> 16) & 0xffff,
+                (((m - 4) & 0x7ff) ^ 1024) - 1024
+            ),
+            oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TIME | oid::TIMETZ => {
+                match name.split_once(' ') {
+                    Some((first, rest)) => format!("{first}({m}) {rest}"),
+                    None => name,
+                }
+            }
             1560 | 1562 => format!("{name}({m})"),
             _ => name,
         },

@@ -21,8 +21,15 @@ pub const VERSION: &str = concat!("PostgreSQL 16.4 (genokura ", env!("CARGO_PKG_
 
 /// Whether calls of this name are answered; overloads of names not listed exist for typing and listing only.
 pub(crate) fn is_implemented(name: &str) -> bool {
-    static NAMES: std::sync::OnceLock<std::collections::HashSet<&'static str>> = std::sync::OnceLock::new();
-    NAMES.get_or_init(|| include_str!("data/functions.txt").split_whitespace().collect()).contains(name)
+    static NAMES: std::sync::OnceLock<std::collections::HashSet<&'static str>> =
+        std::sync::OnceLock::new();
+    NAMES
+        .get_or_init(|| {
+            include_str!("data/functions.txt")
+                .split_whitespace()
+                .collect()
+        })
+        .contains(name)
 }
 
 pub(super) fn unsupported(function: &Function) -> CatalogError {
@@ -30,7 +37,13 @@ pub(super) fn unsupported(function: &Function) -> CatalogError {
 }
 
 /// Calls a scalar function.
-pub(crate) fn call(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Expr], expr: &Expr) -> Result<Value> {
+pub(crate) fn call(
+    cx: &Cx<'_>,
+    function: &Function,
+    args: &[Value],
+    exprs: &[Expr],
+    expr: &Expr,
+) -> Result<Value> {
     if function.name == "pg_typeof" {
         return Ok(Value::oid(exprs.first().map_or(0, |e| e.ty)));
     }
@@ -58,42 +71,145 @@ fn count(n: usize) -> Value {
 
 fn array(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result<Option<Value>> {
     let first = args.first().and_then(Value::as_array);
-    let dimension = |array: &ArrayValue| args.get(1).and_then(Value::as_int).and_then(|d| usize::try_from(d - 1).ok()).and_then(|d| array.dims.get(d).copied());
-    let is = |v: &Value, w: &Value| (v.is_null() && w.is_null()) || (!v.is_null() && !w.is_null() && compare(v, w).is_eq());
+    let dimension = |array: &ArrayValue| {
+        args.get(1)
+            .and_then(Value::as_int)
+            .and_then(|d| usize::try_from(d - 1).ok())
+            .and_then(|d| array.dims.get(d).copied())
+    };
+    let is = |v: &Value, w: &Value| {
+        (v.is_null() && w.is_null()) || (!v.is_null() && !w.is_null() && compare(v, w).is_eq())
+    };
     let element = element_type(expr.ty).unwrap_or(0);
     let list = |items: Vec<Value>| Value::array(element, items);
     Ok(Some(match function.name.as_str() {
-        "array_upper" => first.and_then(dimension).map_or(Value::Null, |(len, low)| Value::Int(i64::from(low + len - 1))),
-        "array_lower" => first.and_then(dimension).map_or(Value::Null, |(_, low)| Value::Int(i64::from(low))),
-        "array_length" => first.and_then(dimension).map_or(Value::Null, |(len, _)| Value::Int(i64::from(len))),
-        "array_ndims" => first.filter(|a| !a.dims.is_empty()).map_or(Value::Null, |a| count(a.dims.len())),
-        "array_dims" => first.filter(|a| !a.dims.is_empty()).map_or(Value::Null, |a| Value::text(a.dims.iter().map(|(len, low)| format!("[{low}:{}]", low + len - 1)).collect::<String>())),
+        "array_upper" => first.and_then(dimension).map_or(Value::Null, |(len, low)| {
+            Value::Int(i64::from(low + len - 1))
+        }),
+        "array_lower" => first
+            .and_then(dimension)
+            .map_or(Value::Null, |(_, low)| Value::Int(i64::from(low))),
+        "array_length" => first
+            .and_then(dimension)
+            .map_or(Value::Null, |(len, _)| Value::Int(i64::from(len))),
+        "array_ndims" => first
+            .filter(|a| !a.dims.is_empty())
+            .map_or(Value::Null, |a| count(a.dims.len())),
+        "array_dims" => first
+            .filter(|a| !a.dims.is_empty())
+            .map_or(Value::Null, |a| {
+                Value::text(
+                    a.dims
+                        .iter()
+                        .map(|(len, low)| format!("[{low}:{}]", low + len - 1))
+                        .collect::<String>(),
+                )
+            }),
         "cardinality" => first.map_or(Value::Null, |a| count(a.items.len())),
         "array_position" => match first {
             Some(a) => {
                 let low = a.dims.first().map_or(1, |d| i64::from(d.1));
-                let start = args.get(2).and_then(Value::as_int).map_or(0, |s| usize::try_from(s - low).unwrap_or(0));
-                a.items.iter().enumerate().skip(start).find(|(_, v)| is(v, &args[1])).map_or(Value::Null, |(i, _)| Value::Int(i64::try_from(i).unwrap_or(0) + low))
+                let start = args
+                    .get(2)
+                    .and_then(Value::as_int)
+                    .map_or(0, |s| usize::try_from(s - low).unwrap_or(0));
+                a.items
+                    .iter()
+                    .enumerate()
+                    .skip(start)
+                    .find(|(_, v)| is(v, &args[1]))
+                    .map_or(Value::Null, |(i, _)| {
+                        Value::Int(i64::try_from(i).unwrap_or(0) + low)
+                    })
             }
             None => Value::Null,
         },
         "array_positions" => match first {
-            Some(a) => Value::array(oid::INT4, a.items.iter().enumerate().filter(|(_, v)| is(v, &args[1])).map(|(i, _)| count(i + 1)).collect()),
+            Some(a) => Value::array(
+                oid::INT4,
+                a.items
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, v)| is(v, &args[1]))
+                    .map(|(i, _)| count(i + 1))
+                    .collect(),
+            ),
             None => Value::Null,
         },
-        "array_append" => list(first.map_or_else(Vec::new, |a| a.items.clone()).into_iter().chain([args[1].clone()]).collect()),
-        "array_prepend" => list([args[0].clone()].into_iter().chain(args[1].as_array().map_or_else(Vec::new, |a| a.items.clone())).collect()),
+        "array_append" => list(
+            first
+                .map_or_else(Vec::new, |a| a.items.clone())
+                .into_iter()
+                .chain([args[1].clone()])
+                .collect(),
+        ),
+        "array_prepend" => list(
+            [args[0].clone()]
+                .into_iter()
+                .chain(
+                    args[1]
+                        .as_array()
+                        .map_or_else(Vec::new, |a| a.items.clone()),
+                )
+                .collect(),
+        ),
         "array_cat" => match (first, args[1].as_array()) {
             (None, None) => Value::Null,
-            (a, b) => list(a.into_iter().chain(b).flat_map(|a| a.items.clone()).collect()),
+            (a, b) => list(
+                a.into_iter()
+                    .chain(b)
+                    .flat_map(|a| a.items.clone())
+                    .collect(),
+            ),
         },
-        "array_remove" => first.map_or(Value::Null, |a| list(a.items.iter().filter(|v| !is(v, &args[1])).cloned().collect())),
-        "array_replace" => first.map_or(Value::Null, |a| list(a.items.iter().map(|v| if is(v, &args[1]) { args[2].clone() } else { v.clone() }).collect())),
-        "trim_array" => first.map_or(Value::Null, |a| list(a.items[..a.items.len().saturating_sub(args[1].as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(0))].to_vec())),
+        "array_remove" => first.map_or(Value::Null, |a| {
+            list(
+                a.items
+                    .iter()
+                    .filter(|v| !is(v, &args[1]))
+                    .cloned()
+                    .collect(),
+            )
+        }),
+        "array_replace" => first.map_or(Value::Null, |a| {
+            list(
+                a.items
+                    .iter()
+                    .map(|v| {
+                        if is(v, &args[1]) {
+                            args[2].clone()
+                        } else {
+                            v.clone()
+                        }
+                    })
+                    .collect(),
+            )
+        }),
+        "trim_array" => first.map_or(Value::Null, |a| {
+            list(
+                a.items[..a.items.len().saturating_sub(
+                    args[1]
+                        .as_int()
+                        .and_then(|n| usize::try_from(n).ok())
+                        .unwrap_or(0),
+                )]
+                    .to_vec(),
+            )
+        }),
         "array_to_string" => match (first, args[1].as_str()) {
             (Some(a), Some(separator)) => {
                 let null = args.get(2).and_then(Value::as_str);
-                let parts: Vec<String> = a.items.iter().filter_map(|v| if v.is_null() { null.map(str::to_owned) } else { output(cx.model, cx.session, v, a.element) }).collect();
+                let parts: Vec<String> = a
+                    .items
+                    .iter()
+                    .filter_map(|v| {
+                        if v.is_null() {
+                            null.map(str::to_owned)
+                        } else {
+                            output(cx.model, cx.session, v, a.element)
+                        }
+                    })
+                    .collect();
                 Value::text(parts.join(separator))
             }
             _ => Value::Null,
@@ -109,16 +225,41 @@ pub(crate) fn json_text(cx: &Cx<'_>, value: &Value, ty: u32) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(b) => b.to_string(),
-        Value::Int(_) if !super::value::is_reg(ty) && ty != oid::OID => value.to_text(ty).unwrap_or_default(),
+        Value::Int(_) if !super::value::is_reg(ty) && ty != oid::OID => {
+            value.to_text(ty).unwrap_or_default()
+        }
         Value::Float(f) if f.is_finite() => value.to_text(ty).unwrap_or_default(),
         Value::Numeric(n) => n.to_string(),
         Value::Text(t) if matches!(ty, oid::JSON | oid::JSONB) => t.to_string(),
-        Value::Array(array) if !matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR) => format!("[{}]", array.items.iter().map(|v| json_text(cx, v, array.element)).collect::<Vec<_>>().join(",")),
+        Value::Array(array) if !matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR) => format!(
+            "[{}]",
+            array
+                .items
+                .iter()
+                .map(|v| json_text(cx, v, array.element))
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
         Value::Record(row) => {
-            let parts: Vec<String> = row.names.iter().zip(&row.values).zip(&row.types).map(|((n, v), t)| format!("{}:{}", serde_json::Value::from(n.as_ref()), json_text(cx, v, *t))).collect();
+            let parts: Vec<String> = row
+                .names
+                .iter()
+                .zip(&row.values)
+                .zip(&row.types)
+                .map(|((n, v), t)| {
+                    format!(
+                        "{}:{}",
+                        serde_json::Value::from(n.as_ref()),
+                        json_text(cx, v, *t)
+                    )
+                })
+                .collect();
             format!("{{{}}}", parts.join(","))
         }
-        other => serde_json::Value::from(output(cx.model, cx.session, other, ty).unwrap_or_default()).to_string(),
+        other => {
+            serde_json::Value::from(output(cx.model, cx.session, other, ty).unwrap_or_default())
+                .to_string()
+        }
     }
 }
 
@@ -133,22 +274,54 @@ fn as_jsonb(text: String, function: &Function) -> Value {
 
 fn json(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Expr]) -> Result<Option<Value>> {
     let ty = |i: usize| exprs.get(i).map_or(oid::TEXT, |e| e.ty);
-    let parsed = || args.first().and_then(Value::as_str).and_then(|t| serde_json::from_str::<serde_json::Value>(t).ok());
+    let parsed = || {
+        args.first()
+            .and_then(Value::as_str)
+            .and_then(|t| serde_json::from_str::<serde_json::Value>(t).ok())
+    };
     Ok(Some(match function.name.as_str() {
         "json_build_object" | "jsonb_build_object" => {
             let mut parts = Vec::new();
             for i in (0..args.len()).step_by(2) {
-                let name = output(cx.model, cx.session, &args[i], ty(i)).ok_or_else(|| CatalogError::new("22004", format!("null value not allowed for object key, argument {}", i + 1)))?;
-                let value = args.get(i + 1).ok_or_else(|| CatalogError::new("22023", "argument list must have even number of elements"))?;
-                parts.push(format!("{} : {}", serde_json::Value::from(name), json_text(cx, value, ty(i + 1))));
+                let name = output(cx.model, cx.session, &args[i], ty(i)).ok_or_else(|| {
+                    CatalogError::new(
+                        "22004",
+                        format!("null value not allowed for object key, argument {}", i + 1),
+                    )
+                })?;
+                let value = args.get(i + 1).ok_or_else(|| {
+                    CatalogError::new("22023", "argument list must have even number of elements")
+                })?;
+                parts.push(format!(
+                    "{} : {}",
+                    serde_json::Value::from(name),
+                    json_text(cx, value, ty(i + 1))
+                ));
             }
             as_jsonb(format!("{{{}}}", parts.join(", ")), function)
         }
-        "json_build_array" | "jsonb_build_array" => as_jsonb(format!("[{}]", args.iter().enumerate().map(|(i, v)| json_text(cx, v, ty(i))).collect::<Vec<_>>().join(", ")), function),
-        "row_to_json" | "to_json" | "to_jsonb" | "array_to_json" => as_jsonb(json_text(cx, &args[0], ty(0)), function),
+        "json_build_array" | "jsonb_build_array" => as_jsonb(
+            format!(
+                "[{}]",
+                args.iter()
+                    .enumerate()
+                    .map(|(i, v)| json_text(cx, v, ty(i)))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+            function,
+        ),
+        "row_to_json" | "to_json" | "to_jsonb" | "array_to_json" => {
+            as_jsonb(json_text(cx, &args[0], ty(0)), function)
+        }
         "json_array_length" | "jsonb_array_length" => match parsed() {
             Some(serde_json::Value::Array(items)) => count(items.len()),
-            _ => return Err(CatalogError::new("22023", "cannot get array length of a non-array")),
+            _ => {
+                return Err(CatalogError::new(
+                    "22023",
+                    "cannot get array length of a non-array",
+                ));
+            }
         },
         "json_typeof" | "jsonb_typeof" => Value::optional_text(parsed().map(|v| match v {
             serde_json::Value::Null => "null",
@@ -164,15 +337,29 @@ fn json(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Expr]) -> Res
 
 fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
     let float = |i: usize| args.get(i).and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let digits = args.get(1).and_then(Value::as_int).and_then(|d| i32::try_from(d).ok()).unwrap_or(0);
-    let numeric = |n: Option<Numeric>| n.map(Value::Numeric).ok_or_else(|| CatalogError::new("22003", "value overflows numeric format"));
+    let digits = args
+        .get(1)
+        .and_then(Value::as_int)
+        .and_then(|d| i32::try_from(d).ok())
+        .unwrap_or(0);
+    let numeric = |n: Option<Numeric>| {
+        n.map(Value::Numeric)
+            .ok_or_else(|| CatalogError::new("22003", "value overflows numeric format"))
+    };
     Ok(Some(match (function.name.as_str(), args.first()) {
-        ("abs", Some(Value::Int(i))) => Value::Int(i.checked_abs().ok_or_else(|| CatalogError::new("22003", "bigint out of range"))?),
-        ("abs", Some(Value::Numeric(n))) => Value::Numeric(if n.is_negative() { n.negate() } else { *n }),
+        ("abs", Some(Value::Int(i))) => Value::Int(
+            i.checked_abs()
+                .ok_or_else(|| CatalogError::new("22003", "bigint out of range"))?,
+        ),
+        ("abs", Some(Value::Numeric(n))) => {
+            Value::Numeric(if n.is_negative() { n.negate() } else { *n })
+        }
         ("abs", _) => Value::Float(float(0).abs()),
         ("round", Some(Value::Numeric(n))) => numeric(n.round(digits))?,
         ("round", _) => Value::Float(float(0).round_ties_even()),
-        ("trunc", Some(Value::Numeric(n))) => numeric(n.truncate(u32::try_from(digits).unwrap_or(0)))?,
+        ("trunc", Some(Value::Numeric(n))) => {
+            numeric(n.truncate(u32::try_from(digits).unwrap_or(0)))?
+        }
         ("trunc", _) => Value::Float(float(0).trunc()),
         ("floor", Some(Value::Numeric(n))) => numeric(n.floor())?,
         ("floor", _) => Value::Float(float(0).floor()),
@@ -184,7 +371,9 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
         ("exp", Some(Value::Float(f))) => Value::Float(f.exp()),
         ("log", Some(Value::Float(f))) => Value::Float(f.log10()),
         ("power" | "pow", Some(Value::Float(f))) => Value::Float(f.powf(float(1))),
-        ("power" | "pow", Some(Value::Numeric(n))) => numeric(Numeric::from_f64(n.to_f64().powf(float(1))))?,
+        ("power" | "pow", Some(Value::Numeric(n))) => {
+            numeric(Numeric::from_f64(n.to_f64().powf(float(1))))?
+        }
         ("mod", Some(Value::Int(a))) => match args[1].as_int() {
             Some(0) => return Err(CatalogError::new("22012", "division by zero")),
             Some(b) => Value::Int(a.wrapping_rem(b)),
@@ -198,12 +387,18 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
             Value::Numeric(b) => numeric(a.divide(*b).and_then(|q| q.truncate(0)))?,
             _ => Value::Null,
         },
-        ("sign", Some(Value::Numeric(n))) => Value::Numeric(Numeric::from(match n.compare(&Numeric::from(0)) {
-            std::cmp::Ordering::Less => -1,
-            std::cmp::Ordering::Equal => 0,
-            std::cmp::Ordering::Greater => 1,
-        })),
-        ("sign", _) => Value::Float(if float(0) == 0.0 { 0.0 } else { float(0).signum() }),
+        ("sign", Some(Value::Numeric(n))) => {
+            Value::Numeric(Numeric::from(match n.compare(&Numeric::from(0)) {
+                std::cmp::Ordering::Less => -1,
+                std::cmp::Ordering::Equal => 0,
+                std::cmp::Ordering::Greater => 1,
+            }))
+        }
+        ("sign", _) => Value::Float(if float(0) == 0.0 {
+            0.0
+        } else {
+            float(0).signum()
+        }),
         ("random", _) => {
             #[expect(clippy::cast_precision_loss, reason = "any fraction will do")]
             let fraction = (uuid_bits() >> 11) as f64 / (1u64 << 53) as f64;
@@ -215,7 +410,9 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
 
 fn uuid_bits() -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
 }
 
 impl Value {
@@ -237,15 +434,29 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
     Ok(Some(match function.name.as_str() {
         "now" | "transaction_timestamp" | "statement_timestamp" => Value::Timestamp(cx.now),
         "clock_timestamp" => Value::Timestamp(chrono::Utc::now().timestamp_micros()),
-        "timeofday" => Value::text(chrono::Utc::now().format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string()),
-        "pg_postmaster_start_time" | "pg_conf_load_time" => Value::Timestamp(cx.session.server_started),
+        "timeofday" => Value::text(
+            chrono::Utc::now()
+                .format("%a %b %d %H:%M:%S%.6f %Y UTC")
+                .to_string(),
+        ),
+        "pg_postmaster_start_time" | "pg_conf_load_time" => {
+            Value::Timestamp(cx.session.server_started)
+        }
         "age" => match (micros(args.first()), micros(args.get(1))) {
-            (Some(a), Some(b)) => Value::Interval { months: 0, days: i32::try_from((a - b) / 86_400_000_000).unwrap_or(0), micros: (a - b) % 86_400_000_000 },
+            (Some(a), Some(b)) => Value::Interval {
+                months: 0,
+                days: i32::try_from((a - b) / 86_400_000_000).unwrap_or(0),
+                micros: (a - b) % 86_400_000_000,
+            },
             // age(xid): nothing ever freezes here.
             (None, _) => Value::Int(0),
             (Some(a), None) => {
                 let today = cx.now - cx.now.rem_euclid(86_400_000_000);
-                Value::Interval { months: 0, days: i32::try_from((today - a) / 86_400_000_000).unwrap_or(0), micros: (today - a) % 86_400_000_000 }
+                Value::Interval {
+                    months: 0,
+                    days: i32::try_from((today - a) / 86_400_000_000).unwrap_or(0),
+                    micros: (today - a) % 86_400_000_000,
+                }
             }
         },
         "to_timestamp" => match args.first() {
@@ -254,13 +465,28 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
             _ => return Ok(None),
         },
         "extract" | "date_part" => {
-            let field = args.first().and_then(Value::as_str).unwrap_or_default().to_lowercase();
+            let field = args
+                .first()
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_lowercase();
             let number: f64 = match args.get(1) {
-                Some(Value::Interval { months, days, micros }) => interval_part(&field, *months, *days, *micros),
+                Some(Value::Interval {
+                    months,
+                    days,
+                    micros,
+                }) => interval_part(&field, *months, *days, *micros),
                 other => {
-                    let Some(t) = micros(other) else { return Ok(None) };
-                    let Some(time) = super::value::timestamp(t) else { return Ok(Some(Value::Null)) };
-                    #[expect(clippy::cast_precision_loss, reason = "microseconds of today fit 53 bits")]
+                    let Some(t) = micros(other) else {
+                        return Ok(None);
+                    };
+                    let Some(time) = super::value::timestamp(t) else {
+                        return Ok(Some(Value::Null));
+                    };
+                    #[expect(
+                        clippy::cast_precision_loss,
+                        reason = "microseconds of today fit 53 bits"
+                    )]
                     match field.as_str() {
                         "epoch" => t as f64 / 1e6,
                         "year" => f64::from(time.year()),
@@ -275,20 +501,39 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
                         "quarter" => f64::from((time.month() - 1) / 3 + 1),
                         "week" => f64::from(time.iso_week().week()),
                         "timezone" => 0.0,
-                        _ => return Err(CatalogError::new("22023", format!("unit \"{field}\" not recognized for type timestamp with time zone"))),
+                        _ => {
+                            return Err(CatalogError::new(
+                                "22023",
+                                format!(
+                                    "unit \"{field}\" not recognized for type timestamp with time zone"
+                                ),
+                            ));
+                        }
                     }
                 }
             };
             if expr.ty == oid::NUMERIC {
-                let digits = if matches!(field.as_str(), "epoch" | "second") { 6 } else { 0 };
-                Numeric::from_f64(number).and_then(|n| n.round(digits)).map_or(Value::Null, Value::Numeric)
+                let digits = if matches!(field.as_str(), "epoch" | "second") {
+                    6
+                } else {
+                    0
+                };
+                Numeric::from_f64(number)
+                    .and_then(|n| n.round(digits))
+                    .map_or(Value::Null, Value::Numeric)
             } else {
                 Value::Float(number)
             }
         }
         "date_trunc" => {
-            let field = args.first().and_then(Value::as_str).unwrap_or_default().to_lowercase();
-            let Some(t) = micros(args.get(1)) else { return Ok(None) };
+            let field = args
+                .first()
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_lowercase();
+            let Some(t) = micros(args.get(1)) else {
+                return Ok(None);
+            };
             let step = match field.as_str() {
                 "microseconds" => 1,
                 "milliseconds" => 1_000,
@@ -297,15 +542,27 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
                 "hour" => 3_600_000_000,
                 "day" => 86_400_000_000,
                 _ => {
-                    let Some(time) = super::value::timestamp(t) else { return Ok(Some(Value::Null)) };
+                    let Some(time) = super::value::timestamp(t) else {
+                        return Ok(Some(Value::Null));
+                    };
                     let month = match field.as_str() {
                         "month" => time.month(),
                         "quarter" => (time.month() - 1) / 3 * 3 + 1,
                         "year" => 1,
-                        _ => return Err(CatalogError::new("22023", format!("unit \"{field}\" not recognized for type timestamp with time zone"))),
+                        _ => {
+                            return Err(CatalogError::new(
+                                "22023",
+                                format!(
+                                    "unit \"{field}\" not recognized for type timestamp with time zone"
+                                ),
+                            ));
+                        }
                     };
-                    let start = chrono::NaiveDate::from_ymd_opt(time.year(), month, 1).and_then(|d| d.and_hms_opt(0, 0, 0));
-                    return Ok(Some(start.map_or(Value::Null, |s| Value::Timestamp(s.and_utc().timestamp_micros()))));
+                    let start = chrono::NaiveDate::from_ymd_opt(time.year(), month, 1)
+                        .and_then(|d| d.and_hms_opt(0, 0, 0));
+                    return Ok(Some(start.map_or(Value::Null, |s| {
+                        Value::Timestamp(s.and_utc().timestamp_micros())
+                    })));
                 }
             };
             Value::Timestamp(t - t.rem_euclid(step))
@@ -318,7 +575,11 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
 #[expect(clippy::cast_precision_loss, reason = "interval parts are small")]
 fn interval_part(field: &str, months: i32, days: i32, micros: i64) -> f64 {
     match field {
-        "epoch" => f64::from(months) / 12.0 * 365.25 * 86_400.0 + f64::from(days) * 86_400.0 + micros as f64 / 1e6,
+        "epoch" => {
+            f64::from(months) / 12.0 * 365.25 * 86_400.0
+                + f64::from(days) * 86_400.0
+                + micros as f64 / 1e6
+        }
         "year" => f64::from(months / 12),
         "month" => f64::from(months % 12),
         "day" => f64::from(days),
@@ -329,7 +590,12 @@ fn interval_part(field: &str, months: i32, days: i32, micros: i64) -> f64 {
 }
 
 /// Rows of a set-returning function.
-pub(crate) fn set_returning(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result<Vec<Value>> {
+pub(crate) fn set_returning(
+    cx: &Cx<'_>,
+    function: &Function,
+    args: &[Value],
+    expr: &Expr,
+) -> Result<Vec<Value>> {
     if function.strict && args.iter().any(Value::is_null) {
         return Ok(Vec::new());
     }
@@ -338,8 +604,13 @@ pub(crate) fn set_returning(cx: &Cx<'_>, function: &Function, args: &[Value], ex
         "generate_series" => series(cx, args)?,
         "generate_subscripts" => match args.first().and_then(Value::as_array) {
             Some(array) => {
-                let dimension = args[1].as_int().and_then(|d| usize::try_from(d - 1).ok()).and_then(|d| array.dims.get(d));
-                let mut all: Vec<Value> = dimension.map_or_else(Vec::new, |(len, low)| (0..*len).map(|i| Value::Int(i64::from(low + i))).collect());
+                let dimension = args[1]
+                    .as_int()
+                    .and_then(|d| usize::try_from(d - 1).ok())
+                    .and_then(|d| array.dims.get(d));
+                let mut all: Vec<Value> = dimension.map_or_else(Vec::new, |(len, low)| {
+                    (0..*len).map(|i| Value::Int(i64::from(low + i))).collect()
+                });
                 if args.get(2).and_then(Value::as_bool) == Some(true) {
                     all.reverse();
                 }
@@ -347,8 +618,20 @@ pub(crate) fn set_returning(cx: &Cx<'_>, function: &Function, args: &[Value], ex
             }
             None => Vec::new(),
         },
-        "unnest" => args.first().and_then(Value::as_array).map_or_else(Vec::new, |a| a.items.clone()),
-        "_pg_expandarray" => args.first().and_then(Value::as_array).map_or_else(Vec::new, |a| a.items.iter().enumerate().map(|(i, v)| record(expr, vec![v.clone(), count(i + 1)])).collect()),
+        "unnest" => args
+            .first()
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |a| a.items.clone()),
+        "_pg_expandarray" => args
+            .first()
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |a| {
+                a.items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| record(expr, vec![v.clone(), count(i + 1)]))
+                    .collect()
+            }),
         "pg_get_keywords" => builtin()
             .keywords
             .iter()
@@ -359,38 +642,114 @@ pub(crate) fn set_returning(cx: &Cx<'_>, function: &Function, args: &[Value], ex
                     'T' => "reserved (can be function or type name)",
                     _ => "reserved",
                 };
-                let label = if *bare { "can be bare label" } else { "requires AS" };
-                record(expr, vec![Value::text(word), Value::text(kind.to_string()), Value::Bool(*bare), Value::text(description), Value::text(label)])
+                let label = if *bare {
+                    "can be bare label"
+                } else {
+                    "requires AS"
+                };
+                record(
+                    expr,
+                    vec![
+                        Value::text(word),
+                        Value::text(kind.to_string()),
+                        Value::Bool(*bare),
+                        Value::text(description),
+                        Value::text(label),
+                    ],
+                )
             })
             .collect(),
-        "string_to_table" => text::split(first_text(), args.get(1).and_then(Value::as_str)).into_iter().map(Value::text).collect(),
+        "string_to_table" => text::split(first_text(), args.get(1).and_then(Value::as_str))
+            .into_iter()
+            .map(Value::text)
+            .collect(),
         "regexp_split_to_table" => {
             let pattern = regex(cx, args[1].as_str().unwrap_or_default(), false)?;
             pattern.split(first_text()).map(Value::text).collect()
         }
         "regexp_matches" => {
             let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
-            let pattern = regex(cx, args[1].as_str().unwrap_or_default(), flags.contains('i'))?;
+            let pattern = regex(
+                cx,
+                args[1].as_str().unwrap_or_default(),
+                flags.contains('i'),
+            )?;
             let limit = if flags.contains('g') { usize::MAX } else { 1 };
-            pattern.captures_iter(first_text()).take(limit).map(|c| text::captures(&c)).collect()
+            pattern
+                .captures_iter(first_text())
+                .take(limit)
+                .map(|c| text::captures(&c))
+                .collect()
         }
-        "json_array_elements" | "jsonb_array_elements" | "json_array_elements_text" | "jsonb_array_elements_text" => match serde_json::from_str(first_text()) {
-            Ok(serde_json::Value::Array(items)) => items.into_iter().map(|i| json_item(i, function.name.ends_with("_text"))).collect(),
-            _ => return Err(CatalogError::new("22023", "cannot extract elements from a scalar")),
+        "json_array_elements"
+        | "jsonb_array_elements"
+        | "json_array_elements_text"
+        | "jsonb_array_elements_text" => match serde_json::from_str(first_text()) {
+            Ok(serde_json::Value::Array(items)) => items
+                .into_iter()
+                .map(|i| json_item(i, function.name.ends_with("_text")))
+                .collect(),
+            _ => {
+                return Err(CatalogError::new(
+                    "22023",
+                    "cannot extract elements from a scalar",
+                ));
+            }
         },
-        "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => match serde_json::from_str(first_text()) {
-            Ok(serde_json::Value::Object(map)) => map.into_iter().map(|(k, v)| record(expr, vec![Value::text(k), json_item(v, function.name.ends_with("_text"))])).collect(),
-            _ => return Err(CatalogError::new("22023", "cannot deconstruct a scalar")),
-        },
+        "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => {
+            match serde_json::from_str(first_text()) {
+                Ok(serde_json::Value::Object(map)) => map
+                    .into_iter()
+                    .map(|(k, v)| {
+                        record(
+                            expr,
+                            vec![
+                                Value::text(k),
+                                json_item(v, function.name.ends_with("_text")),
+                            ],
+                        )
+                    })
+                    .collect(),
+                _ => return Err(CatalogError::new("22023", "cannot deconstruct a scalar")),
+            }
+        }
         "json_object_keys" | "jsonb_object_keys" => match serde_json::from_str(first_text()) {
-            Ok(serde_json::Value::Object(map)) => map.into_iter().map(|(k, _)| Value::text(k)).collect(),
+            Ok(serde_json::Value::Object(map)) => {
+                map.into_iter().map(|(k, _)| Value::text(k)).collect()
+            }
             _ => Vec::new(),
         },
-        "pg_timezone_names" => chrono_tz::TZ_VARIANTS.iter().map(|z| record(expr, vec![Value::text(z.name()), Value::text(""), Value::Null, Value::Bool(false)])).collect(),
-        "pg_show_all_settings" => super::tables::rows(cx.model, cx.session, super::tables::SETTINGS)?.iter().map(|r| record(expr, r.to_vec())).collect(),
+        "pg_timezone_names" => chrono_tz::TZ_VARIANTS
+            .iter()
+            .map(|z| {
+                record(
+                    expr,
+                    vec![
+                        Value::text(z.name()),
+                        Value::text(""),
+                        Value::Null,
+                        Value::Bool(false),
+                    ],
+                )
+            })
+            .collect(),
+        "pg_show_all_settings" => {
+            super::tables::rows(cx.model, cx.session, super::tables::SETTINGS)?
+                .iter()
+                .map(|r| record(expr, r.to_vec()))
+                .collect()
+        }
         // Nothing of the kind exists here: no WAL, partitions, listeners, ACLs or foreign options.
-        "aclexplode" | "pg_options_to_table" | "pg_listening_channels" | "pg_partition_tree" | "pg_partition_ancestors" | "pg_tablespace_databases" | "pg_get_replication_slots" | "pg_timezone_abbrevs"
-        | "pg_available_extensions" | "pg_stat_get_backend_idset" => Vec::new(),
+        "aclexplode"
+        | "pg_options_to_table"
+        | "pg_listening_channels"
+        | "pg_partition_tree"
+        | "pg_partition_ancestors"
+        | "pg_tablespace_databases"
+        | "pg_get_replication_slots"
+        | "pg_timezone_abbrevs"
+        | "pg_available_extensions"
+        | "pg_stat_get_backend_idset" => Vec::new(),
         _ => return Err(unsupported(function)),
     })
 }
@@ -404,7 +763,16 @@ fn json_item(value: serde_json::Value, text: bool) -> Value {
 }
 
 fn series(cx: &Cx<'_>, args: &[Value]) -> Result<Vec<Value>> {
-    if let (Value::Timestamp(from), Value::Timestamp(to), Some(Value::Interval { months: 0, days, micros })) = (&args[0], &args[1], args.get(2)) {
+    if let (
+        Value::Timestamp(from),
+        Value::Timestamp(to),
+        Some(Value::Interval {
+            months: 0,
+            days,
+            micros,
+        }),
+    ) = (&args[0], &args[1], args.get(2))
+    {
         let step = i64::from(*days) * 86_400_000_000 + micros;
         if step == 0 {
             return Err(CatalogError::new("22023", "step size cannot equal zero"));
@@ -416,25 +784,47 @@ fn series(cx: &Cx<'_>, args: &[Value]) -> Result<Vec<Value>> {
         Value::Numeric(n) => n.to_i64_exact(),
         _ => None,
     };
-    let (Some(from), Some(to)) = (number(&args[0]), number(&args[1])) else { return Err(CatalogError::unsupported("generate_series of these types")) };
-    let step = args.get(2).map_or(Some(1), number).ok_or_else(|| CatalogError::unsupported("generate_series with this step"))?;
+    let (Some(from), Some(to)) = (number(&args[0]), number(&args[1])) else {
+        return Err(CatalogError::unsupported("generate_series of these types"));
+    };
+    let step = args
+        .get(2)
+        .map_or(Some(1), number)
+        .ok_or_else(|| CatalogError::unsupported("generate_series with this step"))?;
     if step == 0 {
         return Err(CatalogError::new("22023", "step size cannot equal zero"));
     }
     let decimal = matches!(args[0], Value::Numeric(_));
-    steps(cx, from, to, step, |i| if decimal { Value::Numeric(Numeric::from(i)) } else { Value::Int(i) })
+    steps(cx, from, to, step, |i| {
+        if decimal {
+            Value::Numeric(Numeric::from(i))
+        } else {
+            Value::Int(i)
+        }
+    })
 }
 
-fn steps(cx: &Cx<'_>, from: i64, to: i64, step: i64, value: impl Fn(i64) -> Value) -> Result<Vec<Value>> {
+fn steps(
+    cx: &Cx<'_>,
+    from: i64,
+    to: i64,
+    step: i64,
+    value: impl Fn(i64) -> Value,
+) -> Result<Vec<Value>> {
     let mut out = Vec::new();
     let mut at = from;
     while if step > 0 { at <= to } else { at >= to } {
         cx.step()?;
         if out.len() >= 10_000_000 {
-            return Err(CatalogError::new("54000", "generate_series of more than 10000000 rows in a catalog query"));
+            return Err(CatalogError::new(
+                "54000",
+                "generate_series of more than 10000000 rows in a catalog query",
+            ));
         }
         out.push(value(at));
-        let Some(next) = at.checked_add(step) else { break };
+        let Some(next) = at.checked_add(step) else {
+            break;
+        };
         at = next;
     }
     Ok(out)

@@ -143,7 +143,10 @@ pub struct SessionInfo {
 
 impl std::fmt::Debug for SessionInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionInfo").field("user", &self.user).field("search_path", &self.search_path).finish_non_exhaustive()
+        f.debug_struct("SessionInfo")
+            .field("user", &self.user)
+            .field("search_path", &self.search_path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -174,7 +177,13 @@ pub(crate) const OWNER: u32 = 10;
 pub(crate) fn oid_of(kind: &str, schema: &str, name: &str) -> u32 {
     // FNV-1a: the same in every process and release.
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in kind.bytes().chain([0]).chain(schema.bytes()).chain([0]).chain(name.bytes()) {
+    for byte in kind
+        .bytes()
+        .chain([0])
+        .chain(schema.bytes())
+        .chain([0])
+        .chain(name.bytes())
+    {
         hash ^= u64::from(byte);
         hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
     }
@@ -188,14 +197,22 @@ impl CatalogModel {
     /// A catalog with PostgreSQL's own schemas and relations and nothing else.
     #[must_use]
     pub fn new(database: &str) -> Self {
-        let namespace = |oid, name: &str, comment: &str| Namespace { oid, name: name.to_owned(), comment: Some(comment.to_owned()) };
+        let namespace = |oid, name: &str, comment: &str| Namespace {
+            oid,
+            name: name.to_owned(),
+            comment: Some(comment.to_owned()),
+        };
         let mut model = Self {
             database: database.to_owned(),
             namespaces: vec![
                 namespace(11, "pg_catalog", "system catalog schema"),
                 namespace(99, "pg_toast", "reserved schema for TOAST tables"),
                 namespace(PUBLIC, "public", "standard public schema"),
-                Namespace { oid: 13_000, name: "information_schema".to_owned(), comment: None },
+                Namespace {
+                    oid: 13_000,
+                    name: "information_schema".to_owned(),
+                    comment: None,
+                },
             ],
             relations: Vec::new(),
             functions: Vec::new(),
@@ -209,7 +226,17 @@ impl CatalogModel {
             rows: Mutex::new(HashMap::new()),
         };
         for system in &builtin().relations {
-            let columns = system.columns.iter().map(|c| Column { name: c.name.clone(), ty: c.ty, typmod: -1, not_null: c.not_null, comment: None }).collect();
+            let columns = system
+                .columns
+                .iter()
+                .map(|c| Column {
+                    name: c.name.clone(),
+                    ty: c.ty,
+                    typmod: -1,
+                    not_null: c.not_null,
+                    comment: None,
+                })
+                .collect();
             model.insert(Relation {
                 oid: system.oid,
                 row_type: oid_of("row", &system.schema, &system.name),
@@ -230,8 +257,10 @@ impl CatalogModel {
 
     fn insert(&mut self, relation: Relation) {
         let at = self.relations.len();
-        self.taken.extend([relation.oid, relation.row_type, relation.array_type]);
-        self.by_name.insert((relation.schema.clone(), relation.name.clone()), at);
+        self.taken
+            .extend([relation.oid, relation.row_type, relation.array_type]);
+        self.by_name
+            .insert((relation.schema.clone(), relation.name.clone()), at);
         self.by_oid.insert(relation.oid, at);
         self.by_row_type.insert(relation.row_type, at);
         self.by_array_type.insert(relation.array_type, at);
@@ -242,7 +271,11 @@ impl CatalogModel {
     fn assign(&mut self, kind: &str, schema: &str, name: &str) -> u32 {
         let mut oid = oid_of(kind, schema, name);
         while !self.taken.insert(oid) {
-            oid = if oid >= 0x7fff_fffe { FIRST_USER_OID } else { oid + 1 };
+            oid = if oid >= 0x7fff_fffe {
+                FIRST_USER_OID
+            } else {
+                oid + 1
+            };
         }
         oid
     }
@@ -254,12 +287,19 @@ impl CatalogModel {
             return;
         }
         let oid = self.assign("schema", name, "");
-        self.namespaces.push(Namespace { oid, name: name.to_owned(), comment });
+        self.namespaces.push(Namespace {
+            oid,
+            name: name.to_owned(),
+            comment,
+        });
     }
 
     /// Adds a table (`kind` 'r') or view ('v'); OIDs of the argument are ignored. Refused in PostgreSQL's own schemas.
     pub fn add_relation(&mut self, mut relation: Relation) {
-        if matches!(relation.schema.as_str(), "pg_catalog" | "information_schema") {
+        if matches!(
+            relation.schema.as_str(),
+            "pg_catalog" | "information_schema"
+        ) {
             return;
         }
         self.add_schema(&relation.schema.clone(), None);
@@ -272,7 +312,17 @@ impl CatalogModel {
 
     /// Adds a function shown by `\df`: schema, name, `f`/`a`/`w`, argument types, result type, whether it returns a set, description.
     #[expect(clippy::too_many_arguments, reason = "one column of pg_proc each")]
-    pub fn add_function(&mut self, schema: &str, name: &str, kind: char, arguments: Vec<u32>, variadic: bool, result: u32, set: bool, description: Option<String>) {
+    pub fn add_function(
+        &mut self,
+        schema: &str,
+        name: &str,
+        kind: char,
+        arguments: Vec<u32>,
+        variadic: bool,
+        result: u32,
+        set: bool,
+        description: Option<String>,
+    ) {
         let key = format!("{name}({arguments:?})");
         let oid = self.assign("function", schema, &key);
         self.functions.push(Arc::new(Function {
@@ -299,14 +349,27 @@ impl CatalogModel {
         if self.roles.iter().any(|r| r.name == name) {
             return;
         }
-        let oid = if self.roles.is_empty() { OWNER } else { self.assign("role", name, "") };
-        self.roles.push(Role { oid, name: name.to_owned(), superuser, login });
+        let oid = if self.roles.is_empty() {
+            OWNER
+        } else {
+            self.assign("role", name, "")
+        };
+        self.roles.push(Role {
+            oid,
+            name: name.to_owned(),
+            superuser,
+            login,
+        });
     }
 
     /// Adds or replaces a setting shown by `pg_settings`.
     pub fn add_setting(&mut self, name: &str, value: &str, description: &str) {
         self.settings.retain(|s| s.name != name);
-        self.settings.push(Setting { name: name.to_owned(), value: value.to_owned(), description: description.to_owned() });
+        self.settings.push(Setting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            description: description.to_owned(),
+        });
     }
 
     /// All relations, PostgreSQL's own included.
@@ -323,12 +386,25 @@ impl CatalogModel {
 
     /// The relation a possibly unqualified name means; `pg_catalog` is searched first.
     #[must_use]
-    pub fn find_relation(&self, schema: Option<&str>, name: &str, search_path: &[String]) -> Option<&Relation> {
-        let get = |schema: &str| self.by_name.get(&(schema.to_owned(), name.to_owned())).map(|i| &self.relations[*i]);
+    pub fn find_relation(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+        search_path: &[String],
+    ) -> Option<&Relation> {
+        let get = |schema: &str| {
+            self.by_name
+                .get(&(schema.to_owned(), name.to_owned()))
+                .map(|i| &self.relations[*i])
+        };
         match schema {
             Some(schema) => get(schema),
             None => {
-                let implicit = if search_path.iter().any(|s| s == "pg_catalog") { None } else { get("pg_catalog") };
+                let implicit = if search_path.iter().any(|s| s == "pg_catalog") {
+                    None
+                } else {
+                    get("pg_catalog")
+                };
                 implicit.or_else(|| search_path.iter().find_map(|s| get(s)))
             }
         }
@@ -336,19 +412,36 @@ impl CatalogModel {
 
     /// Whether the relation is what its bare name means.
     pub(crate) fn is_visible(&self, relation: &Relation, search_path: &[String]) -> bool {
-        self.find_relation(None, &relation.name, search_path).is_some_and(|r| r.oid == relation.oid)
+        self.find_relation(None, &relation.name, search_path)
+            .is_some_and(|r| r.oid == relation.oid)
     }
 
     pub(crate) fn namespace_oid(&self, name: &str) -> u32 {
-        self.namespaces.iter().find(|n| n.name == name).map_or(0, |n| n.oid)
+        self.namespaces
+            .iter()
+            .find(|n| n.name == name)
+            .map_or(0, |n| n.oid)
     }
 
     pub(crate) fn functions_named(&self, name: &str) -> Vec<Arc<Function>> {
-        self.functions.iter().filter(|f| f.name == name).map(Arc::clone).collect()
+        self.functions
+            .iter()
+            .filter(|f| f.name == name)
+            .map(Arc::clone)
+            .collect()
     }
 
     pub(crate) fn function(&self, oid: u32) -> Option<&Function> {
-        builtin().functions.iter().find(|f| f.oid == oid).or_else(|| self.functions.iter().find(|f| f.oid == oid).map(AsRef::as_ref))
+        builtin()
+            .functions
+            .iter()
+            .find(|f| f.oid == oid)
+            .or_else(|| {
+                self.functions
+                    .iter()
+                    .find(|f| f.oid == oid)
+                    .map(AsRef::as_ref)
+            })
     }
 
     pub(crate) fn row_type(&self, ty: u32) -> Option<&Relation> {
@@ -356,13 +449,30 @@ impl CatalogModel {
     }
 
     pub(crate) fn type_name(&self, ty: u32) -> String {
-        if ty == oid::UNKNOWN { "unknown".to_owned() } else { self.format_type(ty, None, &[]) }
+        if ty == oid::UNKNOWN {
+            "unknown".to_owned()
+        } else {
+            self.format_type(ty, None, &[])
+        }
     }
 
     /// `format_type`: the SQL name of any type.
-    pub(crate) fn format_type(&self, ty: u32, typmod: Option<i32>, search_path: &[String]) -> String {
+    pub(crate) fn format_type(
+        &self,
+        ty: u32,
+        typmod: Option<i32>,
+        search_path: &[String],
+    ) -> String {
         let known = |r: &Relation, suffix: &str| {
-            if self.is_visible(r, search_path) { format!("{}{suffix}", format::quote_ident(&r.name)) } else { format!("{}.{}{suffix}", format::quote_ident(&r.schema), format::quote_ident(&r.name)) }
+            if self.is_visible(r, search_path) {
+                format!("{}{suffix}", format::quote_ident(&r.name))
+            } else {
+                format!(
+                    "{}.{}{suffix}",
+                    format::quote_ident(&r.schema),
+                    format::quote_ident(&r.name)
+                )
+            }
         };
         if ty == 0 {
             return "-".to_owned();
@@ -377,6 +487,9 @@ impl CatalogModel {
     }
 
     pub(crate) fn role(&self, name: &str) -> Result<&Role> {
-        self.roles.iter().find(|r| r.name == name).ok_or_else(|| CatalogError::new("42704", format!("role \"{name}\" does not exist")))
+        self.roles
+            .iter()
+            .find(|r| r.name == name)
+            .ok_or_else(|| CatalogError::new("42704", format!("role \"{name}\" does not exist")))
     }
 }

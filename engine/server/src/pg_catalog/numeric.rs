@@ -12,7 +12,10 @@ pub struct Numeric {
 
 impl From<i64> for Numeric {
     fn from(value: i64) -> Self {
-        Self { units: i128::from(value), scale: 0 }
+        Self {
+            units: i128::from(value),
+            scale: 0,
+        }
     }
 }
 
@@ -26,7 +29,12 @@ impl Numeric {
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits = whole.trim_start_matches(['+', '-']);
-        if (digits.is_empty() && fraction.is_empty()) || !digits.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+        if (digits.is_empty() && fraction.is_empty())
+            || !digits
+                .bytes()
+                .chain(fraction.bytes())
+                .all(|b| b.is_ascii_digit())
+        {
             return None;
         }
         let mut units: i128 = format!("{digits}{fraction}").parse().ok()?;
@@ -36,7 +44,10 @@ impl Numeric {
         let scale = i32::try_from(fraction.len()).ok()? - exponent;
         match u32::try_from(scale) {
             Ok(scale) => Some(Self { units, scale }),
-            Err(_) => Some(Self { units: units.checked_mul(10i128.checked_pow(scale.unsigned_abs())?)?, scale: 0 }),
+            Err(_) => Some(Self {
+                units: units.checked_mul(10i128.checked_pow(scale.unsigned_abs())?)?,
+                scale: 0,
+            }),
         }
     }
 
@@ -49,7 +60,8 @@ impl Numeric {
     }
 
     fn rescaled(self, scale: u32) -> Option<i128> {
-        self.units.checked_mul(10i128.checked_pow(scale.checked_sub(self.scale)?)?)
+        self.units
+            .checked_mul(10i128.checked_pow(scale.checked_sub(self.scale)?)?)
     }
 
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
@@ -62,15 +74,24 @@ impl Numeric {
 
     pub(crate) fn add(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
-        Some(Self { units: self.rescaled(scale)?.checked_add(other.rescaled(scale)?)?, scale })
+        Some(Self {
+            units: self.rescaled(scale)?.checked_add(other.rescaled(scale)?)?,
+            scale,
+        })
     }
 
     pub(crate) fn negate(self) -> Self {
-        Self { units: -self.units, scale: self.scale }
+        Self {
+            units: -self.units,
+            scale: self.scale,
+        }
     }
 
     pub(crate) fn multiply(self, other: Self) -> Option<Self> {
-        Some(Self { units: self.units.checked_mul(other.units)?, scale: self.scale + other.scale })
+        Some(Self {
+            units: self.units.checked_mul(other.units)?,
+            scale: self.scale + other.scale,
+        })
     }
 
     /// The quotient with at least 16 significant digits, as PostgreSQL chooses the scale; `None` on division by zero or overflow.
@@ -81,11 +102,23 @@ impl Numeric {
         let scale = self.division_scale(other);
         let shift = scale + other.scale;
         let (a, b) = if shift >= self.scale {
-            (self.units.checked_mul(10i128.checked_pow(shift - self.scale)?)?, other.units)
+            (
+                self.units
+                    .checked_mul(10i128.checked_pow(shift - self.scale)?)?,
+                other.units,
+            )
         } else {
-            (self.units, other.units.checked_mul(10i128.checked_pow(self.scale - shift)?)?)
+            (
+                self.units,
+                other
+                    .units
+                    .checked_mul(10i128.checked_pow(self.scale - shift)?)?,
+            )
         };
-        Some(Self { units: divide_rounded(a, b), scale })
+        Some(Self {
+            units: divide_rounded(a, b),
+            scale,
+        })
     }
 
     /// PostgreSQL works in base 10000 and asks for four more groups than the quotient's first.
@@ -97,7 +130,11 @@ impl Numeric {
             weight -= 1;
         }
         let wanted = 16 - weight * 4;
-        u32::try_from(wanted).unwrap_or(0).max(self.scale).max(other.scale).min(30)
+        u32::try_from(wanted)
+            .unwrap_or(0)
+            .max(self.scale)
+            .max(other.scale)
+            .min(30)
     }
 
     fn leading_group(self) -> (i32, i32) {
@@ -105,48 +142,82 @@ impl Numeric {
             return (0, 0);
         }
         let digits = self.units.unsigned_abs().to_string();
-        let before_point = i32::try_from(digits.len()).unwrap_or(0) - i32::try_from(self.scale).unwrap_or(0);
+        let before_point =
+            i32::try_from(digits.len()).unwrap_or(0) - i32::try_from(self.scale).unwrap_or(0);
         let weight = (before_point - 1).div_euclid(4);
-        let take = usize::try_from(before_point - weight * 4).unwrap_or(1).min(digits.len());
+        let take = usize::try_from(before_point - weight * 4)
+            .unwrap_or(1)
+            .min(digits.len());
         let missing = usize::try_from(before_point - weight * 4).unwrap_or(1) - take;
-        let group: i32 = format!("{}{}", &digits[..take], "0".repeat(missing)).parse().unwrap_or(0);
+        let group: i32 = format!("{}{}", &digits[..take], "0".repeat(missing))
+            .parse()
+            .unwrap_or(0);
         (weight, group)
     }
 
     /// The square root with at least 16 significant digits; `None` of a negative number.
     pub(crate) fn square_root(self) -> Option<Self> {
         let weight = self.leading_group().0;
-        let scale = u32::try_from(16 - (weight * 2 + 1)).unwrap_or(0).max(self.scale);
-        let radicand = u128::try_from(self.units).ok()?.checked_mul(10u128.checked_pow((2 * scale).checked_sub(self.scale)?)?)?;
-        Some(Self { units: i128::try_from(radicand.isqrt()).ok()?, scale })
+        let scale = u32::try_from(16 - (weight * 2 + 1))
+            .unwrap_or(0)
+            .max(self.scale);
+        let radicand = u128::try_from(self.units)
+            .ok()?
+            .checked_mul(10u128.checked_pow((2 * scale).checked_sub(self.scale)?)?)?;
+        Some(Self {
+            units: i128::try_from(radicand.isqrt()).ok()?,
+            scale,
+        })
     }
 
     pub(crate) fn remainder(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
-        Some(Self { units: self.rescaled(scale)?.checked_rem(other.rescaled(scale)?)?, scale })
+        Some(Self {
+            units: self.rescaled(scale)?.checked_rem(other.rescaled(scale)?)?,
+            scale,
+        })
     }
 
     /// Rounds half away from zero to `digits` decimals (may be negative).
     pub(crate) fn round(self, digits: i32) -> Option<Self> {
         let scale = u32::try_from(digits).unwrap_or(0);
         if scale >= self.scale && digits >= 0 {
-            return Some(Self { units: self.rescaled(scale)?, scale });
+            return Some(Self {
+                units: self.rescaled(scale)?,
+                scale,
+            });
         }
         let drop = u32::try_from(i64::from(self.scale) - i64::from(digits)).ok()?;
         let units = divide_rounded(self.units, 10i128.checked_pow(drop)?);
-        Some(if digits < 0 { Self { units: units.checked_mul(10i128.checked_pow(digits.unsigned_abs())?)?, scale: 0 } } else { Self { units, scale } })
+        Some(if digits < 0 {
+            Self {
+                units: units.checked_mul(10i128.checked_pow(digits.unsigned_abs())?)?,
+                scale: 0,
+            }
+        } else {
+            Self { units, scale }
+        })
     }
 
     /// Cuts towards zero to `digits` decimals.
     pub(crate) fn truncate(self, digits: u32) -> Option<Self> {
         if digits >= self.scale {
-            return Some(Self { units: self.rescaled(digits)?, scale: digits });
+            return Some(Self {
+                units: self.rescaled(digits)?,
+                scale: digits,
+            });
         }
-        Some(Self { units: self.units / 10i128.checked_pow(self.scale - digits)?, scale: digits })
+        Some(Self {
+            units: self.units / 10i128.checked_pow(self.scale - digits)?,
+            scale: digits,
+        })
     }
 
     pub(crate) fn floor(self) -> Option<Self> {
-        Some(Self { units: self.units.div_euclid(10i128.checked_pow(self.scale)?), scale: 0 })
+        Some(Self {
+            units: self.units.div_euclid(10i128.checked_pow(self.scale)?),
+            scale: 0,
+        })
     }
 
     pub(crate) fn to_i64(self) -> Option<i64> {
@@ -155,7 +226,9 @@ impl Numeric {
 
     pub(crate) fn to_i64_exact(self) -> Option<i64> {
         let normal = self.normalized();
-        (normal.scale == 0).then(|| i64::try_from(normal.units).ok()).flatten()
+        (normal.scale == 0)
+            .then(|| i64::try_from(normal.units).ok())
+            .flatten()
     }
 
     pub(crate) fn normalized(mut self) -> Self {
@@ -170,15 +243,26 @@ impl Numeric {
         self.units < 0
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "base-10000 groups and 38 digits fit 16 bits")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "base-10000 groups and 38 digits fit 16 bits"
+    )]
     pub(crate) fn write_binary(self, out: &mut Vec<u8>) {
         let text = self.units.unsigned_abs().to_string();
         let scale = self.scale as usize;
-        let padded = if text.len() <= scale { format!("{}{text}", "0".repeat(scale + 1 - text.len())) } else { text };
+        let padded = if text.len() <= scale {
+            format!("{}{text}", "0".repeat(scale + 1 - text.len()))
+        } else {
+            text
+        };
         let (whole, fraction) = padded.split_at(padded.len() - scale);
         let whole = format!("{}{whole}", "0".repeat((4 - whole.len() % 4) % 4));
         let fraction = format!("{fraction}{}", "0".repeat((4 - fraction.len() % 4) % 4));
-        let mut groups: Vec<i16> = format!("{whole}{fraction}").as_bytes().chunks(4).map(|c| c.iter().fold(0, |n, b| n * 10 + i16::from(b - b'0'))).collect();
+        let mut groups: Vec<i16> = format!("{whole}{fraction}")
+            .as_bytes()
+            .chunks(4)
+            .map(|c| c.iter().fold(0, |n, b| n * 10 + i16::from(b - b'0')))
+            .collect();
         let mut weight = (whole.len() / 4) as i16 - 1;
         while groups.first() == Some(&0) {
             groups.remove(0);
@@ -203,16 +287,28 @@ impl Numeric {
 fn divide_rounded(a: i128, b: i128) -> i128 {
     let quotient = a / b;
     let rest = (a % b).unsigned_abs();
-    if rest >= b.unsigned_abs() - rest { quotient + if (a < 0) == (b < 0) { 1 } else { -1 } } else { quotient }
+    if rest >= b.unsigned_abs() - rest {
+        quotient + if (a < 0) == (b < 0) { 1 } else { -1 }
+    } else {
+        quotient
+    }
 }
 
 impl fmt::Display for Numeric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.units.unsigned_abs().to_string();
         let scale = self.scale as usize;
-        let padded = if digits.len() <= scale { format!("{}{digits}", "0".repeat(scale + 1 - digits.len())) } else { digits };
+        let padded = if digits.len() <= scale {
+            format!("{}{digits}", "0".repeat(scale + 1 - digits.len()))
+        } else {
+            digits
+        };
         let (whole, fraction) = padded.split_at(padded.len() - scale);
         let sign = if self.units < 0 { "-" } else { "" };
-        if fraction.is_empty() { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction}") }
+        if fraction.is_empty() {
+            write!(f, "{sign}{whole}")
+        } else {
+            write!(f, "{sign}{whole}.{fraction}")
+        }
     }
 }

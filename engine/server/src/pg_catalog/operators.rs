@@ -11,9 +11,18 @@ use super::value::{ArrayValue, Value, compare, element_type};
 use crate::pg_types::oid;
 
 /// Applies an operator to evaluated operands whose types are those of `args`.
-pub(crate) fn apply(cx: &Cx<'_>, name: &str, values: &[Value], args: &[Expr], result: u32) -> Result<Value> {
+pub(crate) fn apply(
+    cx: &Cx<'_>,
+    name: &str,
+    values: &[Value],
+    args: &[Expr],
+    result: u32,
+) -> Result<Value> {
     if let ("||", [a, b]) = (name, values) {
-        let types = [args.first().map_or(0, |e| e.ty), args.get(1).map_or(0, |e| e.ty)];
+        let types = [
+            args.first().map_or(0, |e| e.ty),
+            args.get(1).map_or(0, |e| e.ty),
+        ];
         return concatenate(cx, a, b, types, result);
     }
     if values.iter().any(Value::is_null) {
@@ -31,7 +40,18 @@ fn prefix(name: &str, value: &Value, result: u32) -> Result<Value> {
         ("-", Value::Int(i)) => checked(i.checked_neg(), result)?,
         ("-", Value::Float(f)) => Value::Float(-f),
         ("-", Value::Numeric(n)) => Value::Numeric(n.negate()),
-        ("-", Value::Interval { months, days, micros }) => Value::Interval { months: -months, days: -days, micros: -micros },
+        (
+            "-",
+            Value::Interval {
+                months,
+                days,
+                micros,
+            },
+        ) => Value::Interval {
+            months: -months,
+            days: -days,
+            micros: -micros,
+        },
         ("+", other) => other.clone(),
         ("~", Value::Int(i)) => Value::Int(!i),
         ("@", Value::Int(i)) => checked(i.checked_abs(), result)?,
@@ -40,9 +60,20 @@ fn prefix(name: &str, value: &Value, result: u32) -> Result<Value> {
     })
 }
 
-fn infix(cx: &Cx<'_>, name: &str, a: &Value, b: &Value, args: &[Expr], result: u32) -> Result<Value> {
+fn infix(
+    cx: &Cx<'_>,
+    name: &str,
+    a: &Value,
+    b: &Value,
+    args: &[Expr],
+    result: u32,
+) -> Result<Value> {
     let order = || compare(a, b);
-    let text = || -> Result<(&str, &str)> { a.as_str().zip(b.as_str()).ok_or_else(|| CatalogError::unsupported(format!("operator {name} of these types"))) };
+    let text = || -> Result<(&str, &str)> {
+        a.as_str()
+            .zip(b.as_str())
+            .ok_or_else(|| CatalogError::unsupported(format!("operator {name} of these types")))
+    };
     Ok(Value::Bool(match name {
         "=" => order().is_eq(),
         "<>" | "!=" => order().is_ne(),
@@ -56,7 +87,8 @@ fn infix(cx: &Cx<'_>, name: &str, a: &Value, b: &Value, args: &[Expr], result: u
         }
         "~~" | "!~~" | "~~*" | "!~~*" => {
             let (input, pattern) = text()?;
-            like(cx, input, pattern, Some('\\'), name.ends_with('*'), false)? != name.starts_with('!')
+            like(cx, input, pattern, Some('\\'), name.ends_with('*'), false)?
+                != name.starts_with('!')
         }
         "^@" => {
             let (input, start) = text()?;
@@ -70,7 +102,11 @@ fn infix(cx: &Cx<'_>, name: &str, a: &Value, b: &Value, args: &[Expr], result: u
         },
         "@>" | "<@" | "&&" => match (a, b) {
             (Value::Array(a), Value::Array(b)) => arrays(name, a, b),
-            _ => return Err(CatalogError::unsupported(format!("operator {name} of these types"))),
+            _ => {
+                return Err(CatalogError::unsupported(format!(
+                    "operator {name} of these types"
+                )));
+            }
         },
         "->" | "->>" | "#>" | "#>>" | "?" => return json(cx, name, a, b),
         _ => return arithmetic(name, a, b, args, result),
@@ -78,7 +114,12 @@ fn infix(cx: &Cx<'_>, name: &str, a: &Value, b: &Value, args: &[Expr], result: u
 }
 
 fn arrays(name: &str, a: &ArrayValue, b: &ArrayValue) -> bool {
-    let has = |array: &ArrayValue, item: &Value| array.items.iter().any(|i| !i.is_null() && compare(i, item).is_eq());
+    let has = |array: &ArrayValue, item: &Value| {
+        array
+            .items
+            .iter()
+            .any(|i| !i.is_null() && compare(i, item).is_eq())
+    };
     match name {
         "@>" => b.items.iter().all(|i| !i.is_null() && has(a, i)),
         "<@" => a.items.iter().all(|i| !i.is_null() && has(b, i)),
@@ -88,7 +129,10 @@ fn arrays(name: &str, a: &ArrayValue, b: &ArrayValue) -> bool {
 
 fn checked(value: Option<i64>, ty: u32) -> Result<Value> {
     let out = || {
-        CatalogError::new("22003", format!("{} out of range", super::format::sql_name(ty)))
+        CatalogError::new(
+            "22003",
+            format!("{} out of range", super::format::sql_name(ty)),
+        )
     };
     let value = value.ok_or_else(out)?;
     let fits = match ty {
@@ -96,7 +140,11 @@ fn checked(value: Option<i64>, ty: u32) -> Result<Value> {
         oid::INT4 => i32::try_from(value).is_ok(),
         _ => true,
     };
-    if fits { Ok(Value::Int(value)) } else { Err(out()) }
+    if fits {
+        Ok(Value::Int(value))
+    } else {
+        Err(out())
+    }
 }
 
 fn arithmetic(name: &str, a: &Value, b: &Value, args: &[Expr], result: u32) -> Result<Value> {
@@ -116,7 +164,11 @@ fn arithmetic(name: &str, a: &Value, b: &Value, args: &[Expr], result: u32) -> R
                 "&" => Some(a & b),
                 "|" => Some(a | b),
                 "#" => Some(a ^ b),
-                "<<" => Some(if result == oid::INT4 { i64::from(i32::try_from(*a).unwrap_or(0).wrapping_shl(shift)) } else { a.wrapping_shl(shift) }),
+                "<<" => Some(if result == oid::INT4 {
+                    i64::from(i32::try_from(*a).unwrap_or(0).wrapping_shl(shift))
+                } else {
+                    a.wrapping_shl(shift)
+                }),
                 ">>" => Some(a.wrapping_shr(shift)),
                 _ => return unsupported(name),
             };
@@ -135,11 +187,16 @@ fn arithmetic(name: &str, a: &Value, b: &Value, args: &[Expr], result: u32) -> R
                 "^" => Numeric::from_f64(a.to_f64().powf(b.to_f64())),
                 _ => return unsupported(name),
             };
-            value.map(Value::Numeric).ok_or_else(|| CatalogError::new("22003", "value overflows numeric format"))
+            value
+                .map(Value::Numeric)
+                .ok_or_else(|| CatalogError::new("22003", "value overflows numeric format"))
         }
-        (Value::Timestamp(_) | Value::Date(_) | Value::Interval { .. }, _) | (_, Value::Interval { .. }) => time_arithmetic(name, a, b, args),
+        (Value::Timestamp(_) | Value::Date(_) | Value::Interval { .. }, _)
+        | (_, Value::Interval { .. }) => time_arithmetic(name, a, b, args),
         _ => {
-            let (Some(x), Some(y)) = (a.as_f64(), b.as_f64()) else { return unsupported(name) };
+            let (Some(x), Some(y)) = (a.as_f64(), b.as_f64()) else {
+                return unsupported(name);
+            };
             if matches!(name, "/" | "%") && y == 0.0 {
                 return Err(zero());
             }
@@ -152,13 +209,19 @@ fn arithmetic(name: &str, a: &Value, b: &Value, args: &[Expr], result: u32) -> R
                 _ => return unsupported(name),
             };
             #[expect(clippy::cast_possible_truncation, reason = "float4 arithmetic rounds")]
-            Ok(Value::Float(if result == oid::FLOAT4 { f64::from(value as f32) } else { value }))
+            Ok(Value::Float(if result == oid::FLOAT4 {
+                f64::from(value as f32)
+            } else {
+                value
+            }))
         }
     }
 }
 
 fn unsupported(name: &str) -> Result<Value> {
-    Err(CatalogError::unsupported(format!("operator {name} of these types")))
+    Err(CatalogError::unsupported(format!(
+        "operator {name} of these types"
+    )))
 }
 
 fn time_arithmetic(name: &str, a: &Value, b: &Value, _args: &[Expr]) -> Result<Value> {
@@ -166,26 +229,63 @@ fn time_arithmetic(name: &str, a: &Value, b: &Value, _args: &[Expr]) -> Result<V
     Ok(match (name, a, b) {
         ("-", Value::Timestamp(a), Value::Timestamp(b)) => {
             let span = a - b;
-            Value::Interval { months: 0, days: i32::try_from(span / DAY).unwrap_or(0), micros: span % DAY }
+            Value::Interval {
+                months: 0,
+                days: i32::try_from(span / DAY).unwrap_or(0),
+                micros: span % DAY,
+            }
         }
         ("-", Value::Date(a), Value::Date(b)) => Value::Int(i64::from(*a) - i64::from(*b)),
         ("+" | "-", Value::Date(d), Value::Int(n)) => {
             let n = i32::try_from(*n).unwrap_or(0);
-            Value::Date(if name == "+" { d.saturating_add(n) } else { d.saturating_sub(n) })
+            Value::Date(if name == "+" {
+                d.saturating_add(n)
+            } else {
+                d.saturating_sub(n)
+            })
         }
-        ("+" | "-", Value::Timestamp(_) | Value::Date(_), Value::Interval { months, days, micros }) => {
+        (
+            "+" | "-",
+            Value::Timestamp(_) | Value::Date(_),
+            Value::Interval {
+                months,
+                days,
+                micros,
+            },
+        ) => {
             let start = match a {
                 Value::Timestamp(t) => *t,
                 Value::Date(d) => i64::from(*d) * DAY,
                 _ => 0,
             };
             let sign = if name == "+" { 1 } else { -1 };
-            Value::Timestamp(add_months(start, months * sign) + (i64::from(*days) * DAY + micros) * i64::from(sign))
+            Value::Timestamp(
+                add_months(start, months * sign)
+                    + (i64::from(*days) * DAY + micros) * i64::from(sign),
+            )
         }
-        ("+", Value::Interval { .. }, Value::Timestamp(_) | Value::Date(_)) => return time_arithmetic("+", b, a, _args),
-        ("+" | "-", Value::Interval { months: m1, days: d1, micros: u1 }, Value::Interval { months: m2, days: d2, micros: u2 }) => {
+        ("+", Value::Interval { .. }, Value::Timestamp(_) | Value::Date(_)) => {
+            return time_arithmetic("+", b, a, _args);
+        }
+        (
+            "+" | "-",
+            Value::Interval {
+                months: m1,
+                days: d1,
+                micros: u1,
+            },
+            Value::Interval {
+                months: m2,
+                days: d2,
+                micros: u2,
+            },
+        ) => {
             let sign = if name == "+" { 1 } else { -1 };
-            Value::Interval { months: m1 + m2 * sign, days: d1 + d2 * sign, micros: u1 + u2 * i64::from(sign) }
+            Value::Interval {
+                months: m1 + m2 * sign,
+                days: d1 + d2 * sign,
+                micros: u1 + u2 * i64::from(sign),
+            }
         }
         _ => return unsupported(name),
     })
@@ -195,8 +295,14 @@ fn add_months(micros: i64, months: i32) -> i64 {
     if months == 0 {
         return micros;
     }
-    let Some(time) = super::value::timestamp(micros) else { return micros };
-    let moved = if months > 0 { time.checked_add_months(chrono::Months::new(months.unsigned_abs())) } else { time.checked_sub_months(chrono::Months::new(months.unsigned_abs())) };
+    let Some(time) = super::value::timestamp(micros) else {
+        return micros;
+    };
+    let moved = if months > 0 {
+        time.checked_add_months(chrono::Months::new(months.unsigned_abs()))
+    } else {
+        time.checked_sub_months(chrono::Months::new(months.unsigned_abs()))
+    };
     moved.map_or(micros, |t| t.and_utc().timestamp_micros())
 }
 
@@ -207,7 +313,11 @@ fn concatenate(cx: &Cx<'_>, a: &Value, b: &Value, types: [u32; 2], result: u32) 
             Value::Null if element_type(ty).is_some() => Vec::new(),
             other => vec![other.clone()],
         };
-        if element_type(types[0]).is_some() && element_type(types[1]).is_some() && a.is_null() && b.is_null() {
+        if element_type(types[0]).is_some()
+            && element_type(types[1]).is_some()
+            && a.is_null()
+            && b.is_null()
+        {
             return Ok(Value::Null);
         }
         let mut items = as_items(a, types[0]);
@@ -217,11 +327,17 @@ fn concatenate(cx: &Cx<'_>, a: &Value, b: &Value, types: [u32; 2], result: u32) 
     if a.is_null() || b.is_null() {
         return Ok(Value::Null);
     }
-    let text = |v: &Value, ty: u32| super::convert::output(cx.model, cx.session, v, ty).unwrap_or_default();
+    let text = |v: &Value, ty: u32| {
+        super::convert::output(cx.model, cx.session, v, ty).unwrap_or_default()
+    };
     if let (Value::Bytes(a), Value::Bytes(b)) = (a, b) {
         return Ok(Value::Bytes([a.as_ref(), b.as_ref()].concat().into()));
     }
-    Ok(Value::text(format!("{}{}", text(a, types[0]), text(b, types[1]))))
+    Ok(Value::text(format!(
+        "{}{}",
+        text(a, types[0]),
+        text(b, types[1])
+    )))
 }
 
 /// A PostgreSQL regular expression, compiled once per statement.
@@ -235,7 +351,15 @@ pub(crate) fn regex(cx: &Cx<'_>, pattern: &str, insensitive: bool) -> Result<Rc<
         .dot_matches_new_line(true)
         .size_limit(4 << 20)
         .build()
-        .map_err(|e| CatalogError::new("2201B", format!("invalid regular expression: {}", e.to_string().lines().last().unwrap_or_default())))?;
+        .map_err(|e| {
+            CatalogError::new(
+                "2201B",
+                format!(
+                    "invalid regular expression: {}",
+                    e.to_string().lines().last().unwrap_or_default()
+                ),
+            )
+        })?;
     let compiled = Rc::new(compiled);
     cx.regexes.borrow_mut().insert(cached, Rc::clone(&compiled));
     Ok(compiled)
@@ -275,11 +399,16 @@ fn translate(pattern: &str) -> String {
                 }
             }
             '[' if class => {
-                if chars.peek() == Some(&':') { out.push('[') } else { out.push_str(r"\[") }
+                if chars.peek() == Some(&':') {
+                    out.push('[')
+                } else {
+                    out.push_str(r"\[")
+                }
             }
             ']' if class => {
                 // `:]` ends a named class, not the bracket.
-                if out.ends_with(':') && out.rfind("[:").is_some_and(|at| !out[at..].contains(']')) {
+                if out.ends_with(':') && out.rfind("[:").is_some_and(|at| !out[at..].contains(']'))
+                {
                     out.push(']');
                 } else {
                     class = false;
@@ -299,19 +428,35 @@ fn translate(pattern: &str) -> String {
 }
 
 /// LIKE, ILIKE and SIMILAR TO.
-pub(crate) fn like(cx: &Cx<'_>, input: &str, pattern: &str, escape: Option<char>, insensitive: bool, similar: bool) -> Result<bool> {
+pub(crate) fn like(
+    cx: &Cx<'_>,
+    input: &str,
+    pattern: &str,
+    escape: Option<char>,
+    insensitive: bool,
+    similar: bool,
+) -> Result<bool> {
     let mut out = String::from("^(?:");
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
         if Some(c) == escape {
-            let Some(next) = chars.next() else { return Err(CatalogError::new("22025", "LIKE pattern must not end with escape character")) };
+            let Some(next) = chars.next() else {
+                return Err(CatalogError::new(
+                    "22025",
+                    "LIKE pattern must not end with escape character",
+                ));
+            };
             out.push_str(&regex::escape(&next.to_string()));
             continue;
         }
         match c {
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
-            '|' | '*' | '+' | '?' | '{' | '}' | '(' | ')' | '[' | ']' | '^' | '-' | ',' if similar => out.push(c),
+            '|' | '*' | '+' | '?' | '{' | '}' | '(' | ')' | '[' | ']' | '^' | '-' | ','
+                if similar =>
+            {
+                out.push(c)
+            }
             c => out.push_str(&regex::escape(&c.to_string())),
         }
     }
@@ -332,10 +477,24 @@ pub(crate) fn like(cx: &Cx<'_>, input: &str, pattern: &str, escape: Option<char>
 }
 
 fn json(cx: &Cx<'_>, name: &str, a: &Value, b: &Value) -> Result<Value> {
-    let parsed: serde_json::Value = a.as_str().and_then(|t| serde_json::from_str(t).ok()).unwrap_or(serde_json::Value::Null);
+    let parsed: serde_json::Value = a
+        .as_str()
+        .and_then(|t| serde_json::from_str(t).ok())
+        .unwrap_or(serde_json::Value::Null);
     let step = |value: &serde_json::Value, key: &str| -> Option<serde_json::Value> {
         match value {
-            serde_json::Value::Array(items) => key.parse::<i64>().ok().and_then(|i| if i < 0 { items.len().checked_sub(usize::try_from(-i).ok()?) } else { usize::try_from(i).ok() }).and_then(|i| items.get(i)).cloned(),
+            serde_json::Value::Array(items) => key
+                .parse::<i64>()
+                .ok()
+                .and_then(|i| {
+                    if i < 0 {
+                        items.len().checked_sub(usize::try_from(-i).ok()?)
+                    } else {
+                        usize::try_from(i).ok()
+                    }
+                })
+                .and_then(|i| items.get(i))
+                .cloned(),
             serde_json::Value::Object(map) => map.get(key).cloned(),
             _ => None,
         }
@@ -350,7 +509,12 @@ fn json(cx: &Cx<'_>, name: &str, a: &Value, b: &Value) -> Result<Value> {
             serde_json::Value::Array(_) => step(&parsed, &i.to_string()),
             _ => None,
         },
-        Value::Array(path) => path.items.iter().try_fold(parsed, |value, key| step(&value, &super::convert::output(cx.model, cx.session, key, path.element)?)),
+        Value::Array(path) => path.items.iter().try_fold(parsed, |value, key| {
+            step(
+                &value,
+                &super::convert::output(cx.model, cx.session, key, path.element)?,
+            )
+        }),
         _ => None,
     };
     Ok(match found {

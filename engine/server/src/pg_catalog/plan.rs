@@ -24,9 +24,16 @@ pub(crate) enum Kind {
     Const(Value),
     Param(usize),
     /// Column of a range-table slot, `depth` frames up.
-    Column { depth: usize, slot: usize, col: usize },
+    Column {
+        depth: usize,
+        slot: usize,
+        col: usize,
+    },
     /// The whole row of a slot.
-    WholeRow { depth: usize, slot: usize },
+    WholeRow {
+        depth: usize,
+        slot: usize,
+    },
     Aggregate(usize),
     Window(usize),
     SetReturning(usize),
@@ -37,24 +44,68 @@ pub(crate) enum Kind {
     /// IS [NOT] TRUE/FALSE/UNKNOWN: wanted truth value, negated.
     IsTruth(Box<Expr>, Option<bool>, bool),
     IsDistinct(Box<Expr>, Box<Expr>, bool),
-    Operator { name: String, args: Vec<Expr> },
-    Call { function: Arc<Function>, args: Vec<Expr> },
-    Cast { input: Box<Expr>, explicit: bool },
-    Case { whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Operator {
+        name: String,
+        args: Vec<Expr>,
+    },
+    Call {
+        function: Arc<Function>,
+        args: Vec<Expr>,
+    },
+    Cast {
+        input: Box<Expr>,
+        explicit: bool,
+    },
+    Case {
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     Coalesce(Vec<Expr>),
     NullIf(Box<Expr>, Box<Expr>),
-    Extreme { items: Vec<Expr>, greatest: bool },
-    InList { input: Box<Expr>, items: Vec<Expr>, negated: bool },
-    Quantified { left: Box<Expr>, operator: String, right: Box<Expr>, all: bool },
-    InSubquery { left: Vec<Expr>, operator: String, subquery: Box<Subquery>, all: bool },
+    Extreme {
+        items: Vec<Expr>,
+        greatest: bool,
+    },
+    InList {
+        input: Box<Expr>,
+        items: Vec<Expr>,
+        negated: bool,
+    },
+    Quantified {
+        left: Box<Expr>,
+        operator: String,
+        right: Box<Expr>,
+        all: bool,
+    },
+    InSubquery {
+        left: Vec<Expr>,
+        operator: String,
+        subquery: Box<Subquery>,
+        all: bool,
+    },
     Exists(Box<Subquery>),
     Scalar(Box<Subquery>),
     ArraySubquery(Box<Subquery>),
-    Array { items: Vec<Expr>, nested: bool },
+    Array {
+        items: Vec<Expr>,
+        nested: bool,
+    },
     Row(Vec<Expr>),
-    Subscript { input: Box<Expr>, indexes: Vec<Index> },
-    Field { input: Box<Expr>, index: usize },
-    Like { input: Box<Expr>, pattern: Box<Expr>, escape: Option<char>, insensitive: bool, similar: bool },
+    Subscript {
+        input: Box<Expr>,
+        indexes: Vec<Index>,
+    },
+    Field {
+        input: Box<Expr>,
+        index: usize,
+    },
+    Like {
+        input: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<char>,
+        insensitive: bool,
+        similar: bool,
+    },
 }
 
 /// One array subscript.
@@ -106,7 +157,12 @@ pub(crate) enum Body {
     Select(Box<Select>),
     Values(Vec<Vec<Expr>>),
     Query(Box<Query>),
-    Set { op: SetOp, all: bool, left: Box<Body>, right: Box<Body> },
+    Set {
+        op: SetOp,
+        all: bool,
+        left: Box<Body>,
+        right: Box<Body>,
+    },
 }
 
 /// Kind of set operation.
@@ -203,8 +259,14 @@ pub(crate) struct Scan {
 pub(crate) enum Source {
     Table(u32),
     Query(Box<Query>),
-    Cte { depth: usize, index: usize },
-    Functions { calls: Vec<FunctionCall>, ordinality: bool },
+    Cte {
+        depth: usize,
+        index: usize,
+    },
+    Functions {
+        calls: Vec<FunctionCall>,
+        ordinality: bool,
+    },
 }
 
 /// A function in FROM and how many columns it gives.
@@ -241,7 +303,12 @@ pub(crate) struct Join {
 
 impl Expr {
     pub(crate) fn new(kind: Kind, ty: u32) -> Self {
-        Self { kind, ty, typmod: -1, fields: None }
+        Self {
+            kind,
+            ty,
+            typmod: -1,
+            fields: None,
+        }
     }
 
     pub(crate) fn constant(value: Value, ty: u32) -> Self {
@@ -258,11 +325,19 @@ impl Rel {
             let mut own = Vec::new();
             join.right.slots(&mut own);
             let mut lateral = false;
-            rel_references(&join.right, 0, &mut |(depth, slot)| lateral |= depth == 0 && slot.is_some_and(|s| !own.contains(&s)));
+            rel_references(&join.right, 0, &mut |(depth, slot)| {
+                lateral |= depth == 0 && slot.is_some_and(|s| !own.contains(&s))
+            });
             join.lateral = lateral;
             // A side that is run once per row is not hashed.
             if lateral && let Some((left, right)) = join.hash.take() {
-                join.on.push(Expr::new(Kind::Operator { name: "=".to_owned(), args: vec![left, right] }, oid::BOOL));
+                join.on.push(Expr::new(
+                    Kind::Operator {
+                        name: "=".to_owned(),
+                        args: vec![left, right],
+                    },
+                    oid::BOOL,
+                ));
             }
         }
     }
@@ -291,7 +366,9 @@ pub(crate) fn references(expr: &Expr, level: usize, f: &mut dyn FnMut(Reference)
                 f((*depth - level, Some(*slot)));
             }
         }
-        Kind::Exists(s) | Kind::Scalar(s) | Kind::ArraySubquery(s) => query_references(&s.query, level + 1, f),
+        Kind::Exists(s) | Kind::Scalar(s) | Kind::ArraySubquery(s) => {
+            query_references(&s.query, level + 1, f)
+        }
         Kind::InSubquery { left, subquery, .. } => {
             left.iter().for_each(|e| references(e, level, f));
             query_references(&subquery.query, level + 1, f);
@@ -307,8 +384,15 @@ pub(crate) fn children<'a>(expr: &'a Expr, f: &mut dyn FnMut(&'a Expr)) {
             f(a);
             f(b);
         }
-        Kind::Not(e) | Kind::IsNull(e, _) | Kind::IsTruth(e, _, _) | Kind::Cast { input: e, .. } | Kind::Field { input: e, .. } => f(e),
-        Kind::Operator { args, .. } | Kind::Call { args, .. } | Kind::Coalesce(args) | Kind::Row(args) => args.iter().for_each(f),
+        Kind::Not(e)
+        | Kind::IsNull(e, _)
+        | Kind::IsTruth(e, _, _)
+        | Kind::Cast { input: e, .. }
+        | Kind::Field { input: e, .. } => f(e),
+        Kind::Operator { args, .. }
+        | Kind::Call { args, .. }
+        | Kind::Coalesce(args)
+        | Kind::Row(args) => args.iter().for_each(f),
         Kind::Extreme { items, .. } | Kind::Array { items, .. } => items.iter().for_each(f),
         Kind::Case { whens, otherwise } => {
             for (when, then) in whens {
@@ -359,7 +443,11 @@ pub(crate) fn query_references(query: &Query, level: usize, f: &mut dyn FnMut(Re
     for cte in &query.ctes {
         query_references(&cte.query, level + 1, f);
     }
-    query.limit.iter().chain(&query.offset).for_each(|e| references(e, level, f));
+    query
+        .limit
+        .iter()
+        .chain(&query.offset)
+        .for_each(|e| references(e, level, f));
     body_references(&query.body, level, f);
 }
 
@@ -377,12 +465,23 @@ fn body_references(body: &Body, level: usize, f: &mut dyn FnMut(Reference)) {
 
 fn select_references(select: &Select, level: usize, f: &mut dyn FnMut(Reference)) {
     rel_references(&select.from, level, f);
-    let aggregates = select.aggregates.iter().chain(select.windows.iter().map(|w| &w.call));
+    let aggregates = select
+        .aggregates
+        .iter()
+        .chain(select.windows.iter().map(|w| &w.call));
     for call in aggregates {
-        call.args.iter().chain(&call.filter).chain(call.order.iter().map(|k| &k.expr)).for_each(|e| references(e, level, f));
+        call.args
+            .iter()
+            .chain(&call.filter)
+            .chain(call.order.iter().map(|k| &k.expr))
+            .for_each(|e| references(e, level, f));
     }
     for window in &select.windows {
-        window.partition.iter().chain(window.order.iter().map(|k| &k.expr)).for_each(|e| references(e, level, f));
+        window
+            .partition
+            .iter()
+            .chain(window.order.iter().map(|k| &k.expr))
+            .for_each(|e| references(e, level, f));
     }
     let on: &[Expr] = match &select.distinct {
         Distinct::On(exprs) => exprs,
@@ -405,12 +504,18 @@ fn rel_references(rel: &Rel, level: usize, f: &mut dyn FnMut(Reference)) {
         Rel::Unit => {}
         Rel::Scan(scan) => {
             source_references(&scan.source, level, f);
-            scan.filters.iter().chain(scan.probe.iter().map(|p| &p.1)).for_each(|e| references(e, level, f));
+            scan.filters
+                .iter()
+                .chain(scan.probe.iter().map(|p| &p.1))
+                .for_each(|e| references(e, level, f));
         }
         Rel::Join(join) => {
             rel_references(&join.left, level, f);
             rel_references(&join.right, level, f);
-            join.on.iter().chain(&join.filters).for_each(|e| references(e, level, f));
+            join.on
+                .iter()
+                .chain(&join.filters)
+                .for_each(|e| references(e, level, f));
             if let Some((left, right)) = &join.hash {
                 references(left, level, f);
                 references(right, level, f);

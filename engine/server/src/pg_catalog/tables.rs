@@ -27,9 +27,29 @@ struct Table<'m> {
 
 impl<'m> Table<'m> {
     fn new(relation: &'m Relation) -> Self {
-        let columns = relation.columns.iter().enumerate().map(|(i, c)| (c.name.as_str(), i)).collect();
-        let template = relation.columns.iter().map(|c| if c.not_null { neutral(c.ty) } else { Value::Null }).collect();
-        Self { relation, columns, template, rows: Vec::new() }
+        let columns = relation
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, c)| (c.name.as_str(), i))
+            .collect();
+        let template = relation
+            .columns
+            .iter()
+            .map(|c| {
+                if c.not_null {
+                    neutral(c.ty)
+                } else {
+                    Value::Null
+                }
+            })
+            .collect();
+        Self {
+            relation,
+            columns,
+            template,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; columns not named are NULL, or neutral where NULL is not allowed.
@@ -50,7 +70,9 @@ fn neutral(ty: u32) -> Value {
         oid::TEXT | oid::NAME | oid::CHAR | oid::VARCHAR | oid::PG_NODE_TREE => Value::text(""),
         oid::FLOAT4 | oid::FLOAT8 => Value::Float(0.0),
         t => match element_type(t) {
-            Some(element) if matches!(t, oid::INT2VECTOR | oid::OIDVECTOR) => vector(element, Vec::new()),
+            Some(element) if matches!(t, oid::INT2VECTOR | oid::OIDVECTOR) => {
+                vector(element, Vec::new())
+            }
             Some(element) => Value::array(element, Vec::new()),
             None => Value::Int(0),
         },
@@ -79,8 +101,14 @@ fn size(n: usize) -> Value {
 
 /// Rows of a system relation.
 pub(crate) fn rows(model: &CatalogModel, session: &SessionInfo, oid: u32) -> Result<Arc<Vec<Row>>> {
-    let relation = if oid == SETTINGS { model.find_relation(Some("pg_catalog"), "pg_settings", &[]) } else { model.relation(oid) };
-    let relation = relation.filter(|r| r.system).ok_or_else(|| CatalogError::unsupported("reading a user table in a catalog query"))?;
+    let relation = if oid == SETTINGS {
+        model.find_relation(Some("pg_catalog"), "pg_settings", &[])
+    } else {
+        model.relation(oid)
+    };
+    let relation = relation
+        .filter(|r| r.system)
+        .ok_or_else(|| CatalogError::unsupported("reading a user table in a catalog query"))?;
     if let Some(rows) = model.rows.lock().get(&relation.oid) {
         return Ok(Arc::clone(rows));
     }
@@ -101,12 +129,22 @@ pub(crate) fn rows(model: &CatalogModel, session: &SessionInfo, oid: u32) -> Res
 fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) -> bool {
     match t.relation.name.as_str() {
         "pg_settings" => {
-            let mut all: std::collections::BTreeMap<String, (String, String)> = model.settings.iter().map(|s| (s.name.clone(), (s.value.clone(), s.description.clone()))).collect();
+            let mut all: std::collections::BTreeMap<String, (String, String)> = model
+                .settings
+                .iter()
+                .map(|s| (s.name.clone(), (s.value.clone(), s.description.clone())))
+                .collect();
             for (name, value) in &session.settings {
                 all.entry(name.clone()).or_default().0.clone_from(value);
             }
             for (name, (value, description)) in all {
-                let kind = if matches!(value.as_str(), "on" | "off") { "bool" } else if value.parse::<i64>().is_ok() { "integer" } else { "string" };
+                let kind = if matches!(value.as_str(), "on" | "off") {
+                    "bool"
+                } else if value.parse::<i64>().is_ok() {
+                    "integer"
+                } else {
+                    "string"
+                };
                 let v = || text(&value);
                 t.row(&[
                     ("name", text(&name)),
@@ -128,11 +166,21 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
                     ("datid", int(database_oid(model))),
                     ("datname", text(&model.database)),
                     ("pid", int(a.pid)),
-                    ("usesysid", model.roles.iter().find(|r| r.name == a.user).map_or(Value::Null, |r| int(r.oid))),
+                    (
+                        "usesysid",
+                        model
+                            .roles
+                            .iter()
+                            .find(|r| r.name == a.user)
+                            .map_or(Value::Null, |r| int(r.oid)),
+                    ),
                     ("usename", text(&a.user)),
                     ("application_name", text(&a.application)),
                     ("backend_start", Value::Timestamp(a.started)),
-                    ("query_start", a.query_started.map_or(Value::Null, Value::Timestamp)),
+                    (
+                        "query_start",
+                        a.query_started.map_or(Value::Null, Value::Timestamp),
+                    ),
                     ("state", text(&a.state)),
                     ("query", text(&a.query)),
                     ("backend_type", text("client backend")),
@@ -141,15 +189,31 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
         }
         "pg_prepared_statements" => {
             for (name, statement) in &session.prepared {
-                t.row(&[("name", text(name)), ("statement", text(statement)), ("from_sql", Value::Bool(false)), ("generic_plans", int(0)), ("custom_plans", int(0))]);
+                t.row(&[
+                    ("name", text(name)),
+                    ("statement", text(statement)),
+                    ("from_sql", Value::Bool(false)),
+                    ("generic_plans", int(0)),
+                    ("custom_plans", int(0)),
+                ]);
             }
         }
         "pg_cursors" => {
             for (name, statement) in &session.cursors {
-                t.row(&[("name", text(name)), ("statement", text(statement)), ("is_holdable", Value::Bool(false)), ("is_binary", Value::Bool(false)), ("is_scrollable", Value::Bool(false))]);
+                t.row(&[
+                    ("name", text(name)),
+                    ("statement", text(statement)),
+                    ("is_holdable", Value::Bool(false)),
+                    ("is_binary", Value::Bool(false)),
+                    ("is_scrollable", Value::Bool(false)),
+                ]);
             }
         }
-        "enabled_roles" | "applicable_roles" => t.row(&[("role_name", text(&session.user)), ("grantee", text(&session.user)), ("is_grantable", text("NO"))]),
+        "enabled_roles" | "applicable_roles" => t.row(&[
+            ("role_name", text(&session.user)),
+            ("grantee", text(&session.user)),
+            ("is_grantable", text("NO")),
+        ]),
         _ => return false,
     }
     true
@@ -163,11 +227,21 @@ pub(crate) fn database_oid(model: &CatalogModel) -> u32 {
 fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
     let users = || model.relations.iter().filter(|r| !r.system);
     match t.relation.name.as_str() {
-        "pg_namespace" => model.namespaces.iter().for_each(|n| t.row(&[("oid", int(n.oid)), ("nspname", text(&n.name)), ("nspowner", int(OWNER))])),
+        "pg_namespace" => model.namespaces.iter().for_each(|n| {
+            t.row(&[
+                ("oid", int(n.oid)),
+                ("nspname", text(&n.name)),
+                ("nspowner", int(OWNER)),
+            ])
+        }),
         "pg_class" => model.relations.iter().for_each(|r| class(t, model, r)),
         "pg_attribute" => model.relations.iter().for_each(|r| attributes(t, r)),
         "pg_type" => types(t, model),
-        "pg_proc" => builtin().functions.iter().chain(model.functions.iter().map(AsRef::as_ref)).for_each(|f| procedure(t, model, f)),
+        "pg_proc" => builtin()
+            .functions
+            .iter()
+            .chain(model.functions.iter().map(AsRef::as_ref))
+            .for_each(|f| procedure(t, model, f)),
         "pg_description" => descriptions(t, model),
         "pg_database" => {
             t.row(&[
@@ -216,17 +290,35 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
             }
         }
         "pg_am" => {
-            for (o, name, kind) in [(2, "heap", 't'), (403, "btree", 'i'), (405, "hash", 'i'), (783, "gist", 'i'), (2742, "gin", 'i'), (3580, "brin", 'i'), (4000, "spgist", 'i')] {
-                t.row(&[("oid", int(o)), ("amname", text(name)), ("amtype", letter(kind))]);
+            for (o, name, kind) in [
+                (2, "heap", 't'),
+                (403, "btree", 'i'),
+                (405, "hash", 'i'),
+                (783, "gist", 'i'),
+                (2742, "gin", 'i'),
+                (3580, "brin", 'i'),
+                (4000, "spgist", 'i'),
+            ] {
+                t.row(&[
+                    ("oid", int(o)),
+                    ("amname", text(name)),
+                    ("amtype", letter(kind)),
+                ]);
             }
         }
         "pg_language" => {
             for (o, name) in [(12, "internal"), (13, "c"), (14, "sql")] {
-                t.row(&[("oid", int(o)), ("lanname", text(name)), ("lanowner", int(OWNER)), ("lanpltrusted", Value::Bool(o == 14))]);
+                t.row(&[
+                    ("oid", int(o)),
+                    ("lanname", text(name)),
+                    ("lanowner", int(OWNER)),
+                    ("lanpltrusted", Value::Bool(o == 14)),
+                ]);
             }
         }
         "pg_collation" => {
-            for (o, name, provider) in [(100, "default", 'd'), (950, "C", 'c'), (951, "POSIX", 'c')] {
+            for (o, name, provider) in [(100, "default", 'd'), (950, "C", 'c'), (951, "POSIX", 'c')]
+            {
                 let locale = if o == 100 { Value::Null } else { text(name) };
                 t.row(&[
                     ("oid", int(o)),
@@ -241,20 +333,50 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                 ]);
             }
         }
-        "pg_tablespace" => [(1663, "pg_default"), (1664, "pg_global")].iter().for_each(|(o, name)| t.row(&[("oid", int(*o)), ("spcname", text(name)), ("spcowner", int(OWNER))])),
+        "pg_tablespace" => {
+            [(1663, "pg_default"), (1664, "pg_global")]
+                .iter()
+                .for_each(|(o, name)| {
+                    t.row(&[
+                        ("oid", int(*o)),
+                        ("spcname", text(name)),
+                        ("spcowner", int(OWNER)),
+                    ])
+                })
+        }
         "pg_range" => {
-            for (range, subtype, multirange) in [(3904, 23, 4451), (3906, 1700, 4532), (3908, 1114, 4533), (3910, 1184, 4534), (3912, 1082, 4535), (3926, 20, 4536)] {
-                t.row(&[("rngtypid", int(range)), ("rngsubtype", int(subtype)), ("rngmultitypid", int(multirange))]);
+            for (range, subtype, multirange) in [
+                (3904, 23, 4451),
+                (3906, 1700, 4532),
+                (3908, 1114, 4533),
+                (3910, 1184, 4534),
+                (3912, 1082, 4535),
+                (3926, 20, 4536),
+            ] {
+                t.row(&[
+                    ("rngtypid", int(range)),
+                    ("rngsubtype", int(subtype)),
+                    ("rngmultitypid", int(multirange)),
+                ]);
             }
         }
         "pg_cast" => {
             for c in &builtin().casts {
-                t.row(&[("oid", int(c.oid)), ("castsource", int(c.source)), ("casttarget", int(c.target)), ("castcontext", letter(c.context)), ("castmethod", letter(c.method))]);
+                t.row(&[
+                    ("oid", int(c.oid)),
+                    ("castsource", int(c.source)),
+                    ("casttarget", int(c.target)),
+                    ("castcontext", letter(c.context)),
+                    ("castmethod", letter(c.method)),
+                ]);
             }
         }
         "pg_operator" => {
             for o in &builtin().operators {
-                let code = builtin().functions_named(&o.code).next().map_or(0, |f| f.oid);
+                let code = builtin()
+                    .functions_named(&o.code)
+                    .next()
+                    .map_or(0, |f| f.oid);
                 t.row(&[
                     ("oid", int(o.oid)),
                     ("oprname", text(&o.name)),
@@ -268,22 +390,45 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                 ]);
             }
         }
-        "pg_aggregate" => builtin().functions.iter().filter(|f| f.kind == 'a').for_each(|f| t.row(&[("aggfnoid", int(f.oid)), ("aggkind", text("n"))])),
+        "pg_aggregate" => builtin()
+            .functions
+            .iter()
+            .filter(|f| f.kind == 'a')
+            .for_each(|f| t.row(&[("aggfnoid", int(f.oid)), ("aggkind", text("n"))])),
         "pg_tables" => {
             for r in model.relations.iter().filter(|r| r.kind == 'r') {
-                t.row(&[("schemaname", text(&r.schema)), ("tablename", text(&r.name)), ("tableowner", owner_name(model)), ("hasindexes", Value::Bool(false)), ("hasrules", Value::Bool(false)), ("hastriggers", Value::Bool(false)), ("rowsecurity", Value::Bool(false))]);
+                t.row(&[
+                    ("schemaname", text(&r.schema)),
+                    ("tablename", text(&r.name)),
+                    ("tableowner", owner_name(model)),
+                    ("hasindexes", Value::Bool(false)),
+                    ("hasrules", Value::Bool(false)),
+                    ("hastriggers", Value::Bool(false)),
+                    ("rowsecurity", Value::Bool(false)),
+                ]);
             }
         }
         "pg_views" => {
             for r in model.relations.iter().filter(|r| r.kind == 'v') {
-                t.row(&[("schemaname", text(&r.schema)), ("viewname", text(&r.name)), ("viewowner", owner_name(model)), ("definition", maybe(r.definition.as_ref()))]);
+                t.row(&[
+                    ("schemaname", text(&r.schema)),
+                    ("viewname", text(&r.name)),
+                    ("viewowner", owner_name(model)),
+                    ("definition", maybe(r.definition.as_ref())),
+                ]);
             }
         }
         "pg_stat_user_tables" | "pg_stat_all_tables" => {
             for r in users().filter(|r| r.kind == 'r') {
                 #[expect(clippy::cast_possible_truncation, reason = "row counts fit 64 bits")]
                 let live = r.rows.map_or(Value::Null, |n| Value::Int(n as i64));
-                t.row(&[("relid", int(r.oid)), ("schemaname", text(&r.schema)), ("relname", text(&r.name)), ("n_live_tup", live), ("n_dead_tup", int(0))]);
+                t.row(&[
+                    ("relid", int(r.oid)),
+                    ("schemaname", text(&r.schema)),
+                    ("relname", text(&r.name)),
+                    ("n_live_tup", live),
+                    ("n_dead_tup", int(0)),
+                ]);
             }
         }
         // Nothing of these kinds exists: their columns do, their rows do not.
@@ -305,13 +450,19 @@ fn class(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
         ("relowner", int(OWNER)),
         ("relam", int(if is_table { 2 } else { 0 })),
         ("relfilenode", int(if is_table { r.oid } else { 0 })),
-        ("relpages", Value::Int(r.bytes.map_or(0, |b| (b + 8191) / 8192))),
+        (
+            "relpages",
+            Value::Int(r.bytes.map_or(0, |b| (b + 8191) / 8192)),
+        ),
         ("reltuples", Value::Float(r.rows.unwrap_or(-1.0))),
         ("relpersistence", text("p")),
         ("relkind", letter(r.kind)),
         ("relnatts", size(r.columns.len())),
         ("relispopulated", Value::Bool(true)),
-        ("relreplident", text(if r.system || !is_table { "n" } else { "d" })),
+        (
+            "relreplident",
+            text(if r.system || !is_table { "n" } else { "d" }),
+        ),
     ]);
 }
 
@@ -344,7 +495,16 @@ fn types(t: &mut Table<'_>, model: &CatalogModel) {
     }
     for r in &model.relations {
         let composite = composite(r.row_type, &r.schema, &r.name, 'c', 'C');
-        type_row(t, model, &TypeInfo { array: r.array_type, ..composite }, r.oid, 0);
+        type_row(
+            t,
+            model,
+            &TypeInfo {
+                array: r.array_type,
+                ..composite
+            },
+            r.oid,
+            0,
+        );
         let procedures = ["array_in", "array_out", "array_recv", "array_send"].map(str::to_owned);
         let array = composite_array(r, procedures);
         type_row(t, model, &array, 0, r.row_type);
@@ -375,12 +535,27 @@ fn composite(oid: u32, schema: &str, name: &str, kind: char, category: char) -> 
 }
 
 fn composite_array(r: &Relation, procedures: [String; 4]) -> TypeInfo {
-    TypeInfo { procedures, ..composite(r.array_type, &r.schema, &format!("_{}", r.name), 'b', 'A') }
+    TypeInfo {
+        procedures,
+        ..composite(r.array_type, &r.schema, &format!("_{}", r.name), 'b', 'A')
+    }
 }
 
 fn type_row(t: &mut Table<'_>, model: &CatalogModel, info: &TypeInfo, relation: u32, element: u32) {
-    let procedure = |i: usize| int(builtin().functions_named(&info.procedures[i]).next().map_or(0, |f| f.oid));
-    let subscript = if info.category == 'A' { builtin().functions_named("array_subscript_handler").next().map_or(0, |f| f.oid) } else { 0 };
+    let procedure = |i: usize| {
+        int(builtin()
+            .functions_named(&info.procedures[i])
+            .next()
+            .map_or(0, |f| f.oid))
+    };
+    let subscript = if info.category == 'A' {
+        builtin()
+            .functions_named("array_subscript_handler")
+            .next()
+            .map_or(0, |f| f.oid)
+    } else {
+        0
+    };
     t.row(&[
         ("oid", int(info.oid)),
         ("typname", text(&info.name)),
@@ -411,9 +586,21 @@ fn type_row(t: &mut Table<'_>, model: &CatalogModel, info: &TypeInfo, relation: 
 
 fn procedure(t: &mut Table<'_>, model: &CatalogModel, f: &Function) {
     let oids = |list: &[u32]| list.iter().map(|o| Value::oid(*o)).collect::<Vec<_>>();
-    let all = if f.all_arguments.is_empty() { Value::Null } else { Value::array(oid::OID, oids(&f.all_arguments)) };
-    let modes = if f.modes.is_empty() { Value::Null } else { Value::array(oid::CHAR, f.modes.chars().map(letter).collect()) };
-    let names = if f.names.is_empty() { Value::Null } else { Value::array(oid::TEXT, f.names.iter().map(text).collect()) };
+    let all = if f.all_arguments.is_empty() {
+        Value::Null
+    } else {
+        Value::array(oid::OID, oids(&f.all_arguments))
+    };
+    let modes = if f.modes.is_empty() {
+        Value::Null
+    } else {
+        Value::array(oid::CHAR, f.modes.chars().map(letter).collect())
+    };
+    let names = if f.names.is_empty() {
+        Value::Null
+    } else {
+        Value::array(oid::TEXT, f.names.iter().map(text).collect())
+    };
     t.row(&[
         ("oid", int(f.oid)),
         ("proname", text(&f.name)),
@@ -442,7 +629,12 @@ fn procedure(t: &mut Table<'_>, model: &CatalogModel, f: &Function) {
 fn descriptions(t: &mut Table<'_>, model: &CatalogModel) {
     let mut add = |object: u32, class: u32, sub: usize, comment: Option<&String>| {
         if let Some(comment) = comment {
-            t.row(&[("objoid", int(object)), ("classoid", int(class)), ("objsubid", size(sub)), ("description", text(comment))]);
+            t.row(&[
+                ("objoid", int(object)),
+                ("classoid", int(class)),
+                ("objsubid", size(sub)),
+                ("description", text(comment)),
+            ]);
         }
     };
     for n in &model.namespaces {
@@ -464,11 +656,24 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
     let owner = owner_name(model);
     match t.relation.name.as_str() {
         "information_schema_catalog_name" => t.row(&[("catalog_name", db())]),
-        "schemata" => model.namespaces.iter().for_each(|n| t.row(&[("catalog_name", db()), ("schema_name", text(&n.name)), ("schema_owner", owner.clone())])),
+        "schemata" => model.namespaces.iter().for_each(|n| {
+            t.row(&[
+                ("catalog_name", db()),
+                ("schema_name", text(&n.name)),
+                ("schema_owner", owner.clone()),
+            ])
+        }),
         "tables" => {
             for r in &model.relations {
                 let kind = if r.kind == 'v' { "VIEW" } else { "BASE TABLE" };
-                t.row(&[("table_catalog", db()), ("table_schema", text(&r.schema)), ("table_name", text(&r.name)), ("table_type", text(kind)), ("is_insertable_into", text("NO")), ("is_typed", text("NO"))]);
+                t.row(&[
+                    ("table_catalog", db()),
+                    ("table_schema", text(&r.schema)),
+                    ("table_name", text(&r.name)),
+                    ("table_type", text(kind)),
+                    ("is_insertable_into", text("NO")),
+                    ("is_typed", text("NO")),
+                ]);
             }
         }
         "views" => {
@@ -489,7 +694,14 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
             }
         }
         "columns" => model.relations.iter().for_each(|r| columns(t, model, r)),
-        "character_sets" => t.row(&[("character_set_name", text("UTF8")), ("character_repertoire", text("UCS")), ("form_of_use", text("UTF8")), ("default_collate_catalog", db()), ("default_collate_schema", text("pg_catalog")), ("default_collate_name", text("default"))]),
+        "character_sets" => t.row(&[
+            ("character_set_name", text("UTF8")),
+            ("character_repertoire", text("UCS")),
+            ("form_of_use", text("UTF8")),
+            ("default_collate_catalog", db()),
+            ("default_collate_schema", text("pg_catalog")),
+            ("default_collate_name", text("default")),
+        ]),
         "role_table_grants" | "table_privileges" => {
             for r in &model.relations {
                 for role in &model.roles {
@@ -507,9 +719,17 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
             }
         }
         "routines" => {
-            for f in builtin().functions.iter().chain(model.functions.iter().map(AsRef::as_ref)) {
+            for f in builtin()
+                .functions
+                .iter()
+                .chain(model.functions.iter().map(AsRef::as_ref))
+            {
                 let specific = format!("{}_{}", f.name, f.oid);
-                let kind = if f.kind == 'a' { Value::Null } else { text("FUNCTION") };
+                let kind = if f.kind == 'a' {
+                    Value::Null
+                } else {
+                    text("FUNCTION")
+                };
                 t.row(&[
                     ("specific_catalog", db()),
                     ("specific_schema", text(&f.schema)),
@@ -520,7 +740,10 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
                     ("routine_type", kind),
                     ("data_type", text(model.format_type(f.result, None, &[]))),
                     ("external_language", text("INTERNAL")),
-                    ("is_deterministic", text(if f.volatility == 'i' { "YES" } else { "NO" })),
+                    (
+                        "is_deterministic",
+                        text(if f.volatility == 'i' { "YES" } else { "NO" }),
+                    ),
                 ]);
             }
         }
@@ -533,7 +756,11 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     for (i, c) in r.columns.iter().enumerate() {
         let base = base_type(c.ty);
         let info = builtin().type_of(base);
-        let data_type = if element_type(base).is_some() { "ARRAY".to_owned() } else { model.format_type(base, None, &[]) };
+        let data_type = if element_type(base).is_some() {
+            "ARRAY".to_owned()
+        } else {
+            model.format_type(base, None, &[])
+        };
         let null = || Value::Null;
         let (precision, radix, scale) = match base {
             oid::INT2 => (int(16), int(2), int(0)),
@@ -541,16 +768,26 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             oid::INT8 => (int(64), int(2), int(0)),
             oid::FLOAT4 => (int(24), int(2), null()),
             oid::FLOAT8 => (int(53), int(2), null()),
-            oid::NUMERIC if c.typmod >= 4 => (int(((c.typmod - 4) >> 16) & 0xffff), int(10), int((c.typmod - 4) & 0x7ff)),
+            oid::NUMERIC if c.typmod >= 4 => (
+                int(((c.typmod - 4) >> 16) & 0xffff),
+                int(10),
+                int((c.typmod - 4) & 0x7ff),
+            ),
             oid::NUMERIC => (null(), int(10), null()),
             _ => (null(), null(), null()),
         };
         let moment = match base {
             oid::DATE => int(0),
-            oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TIME | oid::INTERVAL => int(if c.typmod >= 0 { c.typmod } else { 6 }),
+            oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TIME | oid::INTERVAL => {
+                int(if c.typmod >= 0 { c.typmod } else { 6 })
+            }
             _ => null(),
         };
-        let bytes = if matches!(base, oid::TEXT | oid::VARCHAR | oid::BPCHAR) { int(1_073_741_824) } else { null() };
+        let bytes = if matches!(base, oid::TEXT | oid::VARCHAR | oid::BPCHAR) {
+            int(1_073_741_824)
+        } else {
+            null()
+        };
         let domain = builtin().type_of(c.ty).filter(|d| d.kind == 'd');
         t.row(&[
             ("table_catalog", db()),
@@ -566,11 +803,20 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             ("numeric_scale", scale),
             ("datetime_precision", moment),
             ("domain_catalog", domain.map_or(Value::Null, |_| db())),
-            ("domain_schema", Value::optional_text(domain.map(|d| d.schema.as_str()))),
-            ("domain_name", Value::optional_text(domain.map(|d| d.name.as_str()))),
+            (
+                "domain_schema",
+                Value::optional_text(domain.map(|d| d.schema.as_str())),
+            ),
+            (
+                "domain_name",
+                Value::optional_text(domain.map(|d| d.name.as_str())),
+            ),
             ("udt_catalog", db()),
             ("udt_schema", text("pg_catalog")),
-            ("udt_name", Value::optional_text(info.map(|i| i.name.as_str()))),
+            (
+                "udt_name",
+                Value::optional_text(info.map(|i| i.name.as_str())),
+            ),
             ("dtd_identifier", text((i + 1).to_string())),
             ("is_self_referencing", text("NO")),
             ("is_identity", text("NO")),

@@ -75,8 +75,16 @@ impl ArrayValue {
     /// A one-dimensional array with lower bound 1.
     #[must_use]
     pub fn flat(element: u32, items: Vec<Value>) -> Self {
-        let dims = if items.is_empty() { Vec::new() } else { vec![(i32::try_from(items.len()).unwrap_or(i32::MAX), 1)] };
-        Self { element, dims, items }
+        let dims = if items.is_empty() {
+            Vec::new()
+        } else {
+            vec![(i32::try_from(items.len()).unwrap_or(i32::MAX), 1)]
+        };
+        Self {
+            element,
+            dims,
+            items,
+        }
     }
 }
 
@@ -140,7 +148,10 @@ impl Value {
     pub(crate) fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Float(f) => Some(*f),
-            #[expect(clippy::cast_precision_loss, reason = "int8 to float8 rounds in PostgreSQL too")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "int8 to float8 rounds in PostgreSQL too"
+            )]
             Self::Int(i) => Some(*i as f64),
             Self::Numeric(n) => Some(n.to_f64()),
             _ => None,
@@ -168,7 +179,11 @@ impl Value {
             Self::Bytes(bytes) => bytea_text(bytes),
             Self::Date(days) => date_text(*days),
             Self::Timestamp(micros) => timestamp_text(*micros, ty == oid::TIMESTAMPTZ),
-            Self::Interval { months, days, micros } => interval_text(*months, *days, *micros),
+            Self::Interval {
+                months,
+                days,
+                micros,
+            } => interval_text(*months, *days, *micros),
             Self::Array(array) => array_text(array, ty),
             Self::Record(record) => record_text(record),
         })
@@ -181,7 +196,10 @@ impl Value {
         self.write_binary(ty, &mut out).then_some(out)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the declared type bounds the value")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the declared type bounds the value"
+    )]
     fn write_binary(&self, ty: u32, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Null => return false,
@@ -204,7 +222,11 @@ impl Value {
             Self::Bytes(bytes) => out.extend(bytes.iter()),
             Self::Date(days) => out.extend((days - 10957).to_be_bytes()),
             Self::Timestamp(micros) => out.extend((micros - 946_684_800_000_000).to_be_bytes()),
-            Self::Interval { months, days, micros } => {
+            Self::Interval {
+                months,
+                days,
+                micros,
+            } => {
                 out.extend(micros.to_be_bytes());
                 out.extend(days.to_be_bytes());
                 out.extend(months.to_be_bytes());
@@ -223,22 +245,46 @@ impl Value {
 
     /// Reads PostgreSQL's binary form of a value of type `ty` (a bound parameter).
     pub fn from_binary(ty: u32, bytes: &[u8]) -> Result<Self> {
-        let short = || CatalogError::new("22P03", format!("incorrect binary data format for type {}", type_name(ty)));
+        let short = || {
+            CatalogError::new(
+                "22P03",
+                format!("incorrect binary data format for type {}", type_name(ty)),
+            )
+        };
         Ok(match base_type(ty) {
             oid::BOOL => Self::Bool(bytes.first().copied().ok_or_else(short)? != 0),
-            oid::INT2 => Self::Int(i64::from(i16::from_be_bytes(bytes.try_into().map_err(|_| short())?))),
-            oid::INT4 => Self::Int(i64::from(i32::from_be_bytes(bytes.try_into().map_err(|_| short())?))),
+            oid::INT2 => Self::Int(i64::from(i16::from_be_bytes(
+                bytes.try_into().map_err(|_| short())?,
+            ))),
+            oid::INT4 => Self::Int(i64::from(i32::from_be_bytes(
+                bytes.try_into().map_err(|_| short())?,
+            ))),
             oid::INT8 => Self::Int(i64::from_be_bytes(bytes.try_into().map_err(|_| short())?)),
-            oid::FLOAT4 => Self::Float(f64::from(f32::from_be_bytes(bytes.try_into().map_err(|_| short())?))),
+            oid::FLOAT4 => Self::Float(f64::from(f32::from_be_bytes(
+                bytes.try_into().map_err(|_| short())?,
+            ))),
             oid::FLOAT8 => Self::Float(f64::from_be_bytes(bytes.try_into().map_err(|_| short())?)),
             oid::BYTEA => Self::Bytes(bytes.into()),
-            oid::DATE => Self::Date(i32::from_be_bytes(bytes.try_into().map_err(|_| short())?).saturating_add(10957)),
-            oid::TIMESTAMP | oid::TIMESTAMPTZ => Self::Timestamp(i64::from_be_bytes(bytes.try_into().map_err(|_| short())?).saturating_add(946_684_800_000_000)),
-            t if is_oid_like(t) => Self::oid(u32::from_be_bytes(bytes.try_into().map_err(|_| short())?)),
+            oid::DATE => Self::Date(
+                i32::from_be_bytes(bytes.try_into().map_err(|_| short())?).saturating_add(10957),
+            ),
+            oid::TIMESTAMP | oid::TIMESTAMPTZ => Self::Timestamp(
+                i64::from_be_bytes(bytes.try_into().map_err(|_| short())?)
+                    .saturating_add(946_684_800_000_000),
+            ),
+            t if is_oid_like(t) => {
+                Self::oid(u32::from_be_bytes(bytes.try_into().map_err(|_| short())?))
+            }
             t if element_type(t).is_some() => read_array_binary(bytes).ok_or_else(short)?,
             t => {
-                let bytes = if t == oid::JSONB { bytes.get(1..).ok_or_else(short)? } else { bytes };
-                Self::text(std::str::from_utf8(bytes).map_err(|_| CatalogError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?)
+                let bytes = if t == oid::JSONB {
+                    bytes.get(1..).ok_or_else(short)?
+                } else {
+                    bytes
+                };
+                Self::text(std::str::from_utf8(bytes).map_err(|_| {
+                    CatalogError::new("22021", "invalid byte sequence for encoding \"UTF8\"")
+                })?)
             }
         })
     }
@@ -253,7 +299,17 @@ pub(crate) fn is_oid_like(ty: u32) -> bool {
 pub(crate) fn is_reg(ty: u32) -> bool {
     matches!(
         ty,
-        oid::REGPROC | oid::REGPROCEDURE | oid::REGOPER | oid::REGOPERATOR | oid::REGCLASS | oid::REGTYPE | oid::REGNAMESPACE | oid::REGROLE | oid::REGCOLLATION | oid::REGCONFIG | 3769
+        oid::REGPROC
+            | oid::REGPROCEDURE
+            | oid::REGOPER
+            | oid::REGOPERATOR
+            | oid::REGCLASS
+            | oid::REGTYPE
+            | oid::REGNAMESPACE
+            | oid::REGROLE
+            | oid::REGCOLLATION
+            | oid::REGCONFIG
+            | 3769
     )
 }
 
@@ -272,10 +328,15 @@ pub(crate) fn element_type(ty: u32) -> Option<u32> {
 }
 
 pub(crate) fn type_name(ty: u32) -> String {
-    builtin().type_of(ty).map_or_else(|| ty.to_string(), |t| super::format::sql_name(t.oid))
+    builtin()
+        .type_of(ty)
+        .map_or_else(|| ty.to_string(), |t| super::format::sql_name(t.oid))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "lengths of values in memory that came from 32-bit messages")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths of values in memory that came from 32-bit messages"
+)]
 fn write_field(value: &Value, ty: u32, out: &mut Vec<u8>) {
     let at = out.len();
     out.extend((-1i32).to_be_bytes());
@@ -285,7 +346,11 @@ fn write_field(value: &Value, ty: u32, out: &mut Vec<u8>) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "array dimensions are small")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "array dimensions are small"
+)]
 fn write_array_binary(array: &ArrayValue, out: &mut Vec<u8>) {
     out.extend((array.dims.len() as i32).to_be_bytes());
     out.extend(i32::from(array.items.iter().any(Value::is_null)).to_be_bytes());
@@ -313,7 +378,11 @@ fn read_array_binary(bytes: &[u8]) -> Option<Value> {
     for _ in 0..n_dims.clamp(0, 6) {
         dims.push((word()?, word()?));
     }
-    let count: i64 = if dims.is_empty() { 0 } else { dims.iter().map(|d| i64::from(d.0)).product() };
+    let count: i64 = if dims.is_empty() {
+        0
+    } else {
+        dims.iter().map(|d| i64::from(d.0)).product()
+    };
     let mut items = Vec::new();
     for _ in 0..count {
         let len = i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
@@ -325,7 +394,11 @@ fn read_array_binary(bytes: &[u8]) -> Option<Value> {
         items.push(Value::from_binary(element, bytes.get(at..at + len)?).ok()?);
         at += len;
     }
-    Some(Value::Array(Arc::new(ArrayValue { element, dims, items })))
+    Some(Value::Array(Arc::new(ArrayValue {
+        element,
+        dims,
+        items,
+    })))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "float4 is stored widened")]
@@ -336,14 +409,22 @@ pub(crate) fn float_text(f: f64, single: bool) -> String {
     if f.is_infinite() {
         return if f > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
-    let scientific = if single { format!("{:e}", f as f32) } else { format!("{f:e}") };
+    let scientific = if single {
+        format!("{:e}", f as f32)
+    } else {
+        format!("{f:e}")
+    };
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if exponent < -4 || exponent >= if single { 6 } else { 15 } {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
-    if single { format!("{}", f as f32) } else { format!("{f}") }
+    if single {
+        format!("{}", f as f32)
+    } else {
+        format!("{f}")
+    }
 }
 
 fn bytea_text(bytes: &[u8]) -> String {
@@ -355,7 +436,8 @@ fn bytea_text(bytes: &[u8]) -> String {
 }
 
 fn date_text(days: i32) -> String {
-    NaiveDate::from_num_days_from_ce_opt(days.saturating_add(719_163)).map_or_else(|| days.to_string(), |d| d.format("%Y-%m-%d").to_string())
+    NaiveDate::from_num_days_from_ce_opt(days.saturating_add(719_163))
+        .map_or_else(|| days.to_string(), |d| d.format("%Y-%m-%d").to_string())
 }
 
 pub(crate) fn timestamp(micros: i64) -> Option<NaiveDateTime> {
@@ -369,8 +451,18 @@ fn timestamp_text(micros: i64, zoned: bool) -> String {
     if micros == i64::MIN {
         return "-infinity".to_owned();
     }
-    let Some(time) = timestamp(micros) else { return micros.to_string() };
-    let mut out = format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", time.year(), time.month(), time.day(), time.hour(), time.minute(), time.second());
+    let Some(time) = timestamp(micros) else {
+        return micros.to_string();
+    };
+    let mut out = format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+        time.year(),
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    );
     push_fraction(micros.rem_euclid(1_000_000), &mut out);
     if zoned {
         out.push_str("+00");
@@ -400,8 +492,17 @@ fn interval_text(months: i32, days: i32, micros: i64) -> String {
     }
     if micros != 0 || parts.is_empty() {
         let total = micros.unsigned_abs() / 1_000_000;
-        let mut time = format!("{}{:02}:{:02}:{:02}", if micros < 0 { "-" } else { "" }, total / 3600, total / 60 % 60, total % 60);
-        push_fraction((micros.unsigned_abs() % 1_000_000).try_into().unwrap_or(0), &mut time);
+        let mut time = format!(
+            "{}{:02}:{:02}:{:02}",
+            if micros < 0 { "-" } else { "" },
+            total / 3600,
+            total / 60 % 60,
+            total % 60
+        );
+        push_fraction(
+            (micros.unsigned_abs() % 1_000_000).try_into().unwrap_or(0),
+            &mut time,
+        );
         parts.push(time);
     }
     parts.join(" ")
@@ -409,7 +510,12 @@ fn interval_text(months: i32, days: i32, micros: i64) -> String {
 
 fn array_text(array: &ArrayValue, ty: u32) -> String {
     if matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR) {
-        return array.items.iter().filter_map(|v| v.to_text(array.element)).collect::<Vec<_>>().join(" ");
+        return array
+            .items
+            .iter()
+            .filter_map(|v| v.to_text(array.element))
+            .collect::<Vec<_>>()
+            .join(" ");
     }
     if array.items.is_empty() {
         return "{}".to_owned();
@@ -421,13 +527,21 @@ fn array_text(array: &ArrayValue, ty: u32) -> String {
         }
         out.push('=');
     }
-    let delimiter = builtin().type_of(array.element).map_or(',', |t| t.delimiter);
+    let delimiter = builtin()
+        .type_of(array.element)
+        .map_or(',', |t| t.delimiter);
     let mut at = 0;
     write_dimension(array, 0, delimiter, &mut at, &mut out);
     out
 }
 
-fn write_dimension(array: &ArrayValue, depth: usize, delimiter: char, at: &mut usize, out: &mut String) {
+fn write_dimension(
+    array: &ArrayValue,
+    depth: usize,
+    delimiter: char,
+    at: &mut usize,
+    out: &mut String,
+) {
     out.push('{');
     for i in 0..array.dims.get(depth).map_or(0, |d| d.0) {
         if i > 0 {
@@ -447,7 +561,11 @@ fn write_dimension(array: &ArrayValue, depth: usize, delimiter: char, at: &mut u
 }
 
 fn quote_element(text: &str, delimiter: char, out: &mut String) {
-    let plain = !text.is_empty() && !text.eq_ignore_ascii_case("null") && !text.contains(|c: char| c == delimiter || matches!(c, '{' | '}' | '"' | '\\') || c.is_ascii_whitespace());
+    let plain = !text.is_empty()
+        && !text.eq_ignore_ascii_case("null")
+        && !text.contains(|c: char| {
+            c == delimiter || matches!(c, '{' | '}' | '"' | '\\') || c.is_ascii_whitespace()
+        });
     if plain {
         out.push_str(text);
         return;
@@ -468,8 +586,13 @@ fn record_text(record: &RecordValue) -> String {
         if i > 0 {
             out.push(',');
         }
-        let Some(text) = value.to_text(*ty) else { continue };
-        let plain = !text.is_empty() && !text.contains(|c: char| matches!(c, '"' | '\\' | '(' | ')' | ',') || c.is_ascii_whitespace());
+        let Some(text) = value.to_text(*ty) else {
+            continue;
+        };
+        let plain = !text.is_empty()
+            && !text.contains(|c: char| {
+                matches!(c, '"' | '\\' | '(' | ')' | ',') || c.is_ascii_whitespace()
+            });
         if plain {
             out.push_str(&text);
         } else {
@@ -501,7 +624,9 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
         (Value::Date(a), Value::Timestamp(b)) => (i64::from(*a) * 86_400_000_000).cmp(b),
         (Value::Timestamp(a), Value::Date(b)) => a.cmp(&(i64::from(*b) * 86_400_000_000)),
         (Value::Interval { .. }, Value::Interval { .. }) => span(a).cmp(&span(b)),
-        (Value::Array(a), Value::Array(b)) => compare_lists(&a.items, &b.items).then_with(|| a.dims.len().cmp(&b.dims.len())),
+        (Value::Array(a), Value::Array(b)) => {
+            compare_lists(&a.items, &b.items).then_with(|| a.dims.len().cmp(&b.dims.len()))
+        }
         (Value::Record(a), Value::Record(b)) => compare_lists(&a.values, &b.values),
         (Value::Numeric(a), Value::Numeric(b)) => a.compare(b),
         (Value::Numeric(a), Value::Int(b)) => a.compare(&Numeric::from(*b)),
@@ -514,16 +639,25 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
 }
 
 fn compare_floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 fn compare_lists(a: &[Value], b: &[Value]) -> Ordering {
-    a.iter().zip(b).map(|(a, b)| compare(a, b)).find(|o| o.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| compare(a, b))
+        .find(|o| o.is_ne())
+        .unwrap_or_else(|| a.len().cmp(&b.len()))
 }
 
 fn span(value: &Value) -> i128 {
     match value {
-        Value::Interval { months, days, micros } => (i128::from(*months) * 30 + i128::from(*days)) * 86_400_000_000 + i128::from(*micros),
+        Value::Interval {
+            months,
+            days,
+            micros,
+        } => (i128::from(*months) * 30 + i128::from(*days)) * 86_400_000_000 + i128::from(*micros),
         _ => 0,
     }
 }
@@ -545,7 +679,10 @@ pub(crate) fn key(value: &Value) -> Key {
         Value::Reg(i, _) => Key::Int(i64::from(*i)),
         Value::Text(t) => Key::Text(Arc::clone(t)),
         Value::Float(f) if f.fract() == 0.0 && f.abs() < 9e15 => {
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number in range")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "checked to be a whole number in range"
+            )]
             let whole = *f as i64;
             Key::Int(whole)
         }
@@ -553,8 +690,15 @@ pub(crate) fn key(value: &Value) -> Key {
             Some(i) => Key::Int(i),
             None => Key::Other(n.normalized().to_string()),
         },
-        Value::Array(a) => Key::Other(format!("{:?}{:?}", a.dims, a.items.iter().map(key).collect::<Vec<_>>())),
-        Value::Record(r) => Key::Other(format!("{:?}", r.values.iter().map(key).collect::<Vec<_>>())),
+        Value::Array(a) => Key::Other(format!(
+            "{:?}{:?}",
+            a.dims,
+            a.items.iter().map(key).collect::<Vec<_>>()
+        )),
+        Value::Record(r) => Key::Other(format!(
+            "{:?}",
+            r.values.iter().map(key).collect::<Vec<_>>()
+        )),
         other => Key::Other(format!("{other:?}")),
     }
 }
@@ -569,13 +713,30 @@ pub(crate) fn parse_array(text: &str, delimiter: char) -> Result<ParsedArray> {
     let mut lowers = Vec::new();
     if body.starts_with('[') {
         let (bounds, rest) = body.split_once('=').ok_or_else(bad)?;
-        for bound in bounds.trim().trim_start_matches('[').trim_end_matches(']').split("][") {
-            lowers.push(bound.split(':').next().and_then(|l| l.parse::<i32>().ok()).ok_or_else(bad)?);
+        for bound in bounds
+            .trim()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .split("][")
+        {
+            lowers.push(
+                bound
+                    .split(':')
+                    .next()
+                    .and_then(|l| l.parse::<i32>().ok())
+                    .ok_or_else(bad)?,
+            );
         }
         body = rest;
     }
     let chars: Vec<char> = body.chars().collect();
-    let mut reader = ArrayReader { chars: &chars, at: 0, delimiter, lengths: Vec::new(), items: Vec::new() };
+    let mut reader = ArrayReader {
+        chars: &chars,
+        at: 0,
+        delimiter,
+        lengths: Vec::new(),
+        items: Vec::new(),
+    };
     reader.level(0).ok_or_else(bad)?;
     reader.space();
     if reader.at != chars.len() {
@@ -584,7 +745,17 @@ pub(crate) fn parse_array(text: &str, delimiter: char) -> Result<ParsedArray> {
     let dims: Vec<(i32, i32)> = if reader.items.is_empty() {
         Vec::new()
     } else {
-        reader.lengths.iter().enumerate().map(|(i, n)| (i32::try_from(*n).unwrap_or(i32::MAX), lowers.get(i).copied().unwrap_or(1))).collect()
+        reader
+            .lengths
+            .iter()
+            .enumerate()
+            .map(|(i, n)| {
+                (
+                    i32::try_from(*n).unwrap_or(i32::MAX),
+                    lowers.get(i).copied().unwrap_or(1),
+                )
+            })
+            .collect()
     };
     Ok((dims, reader.items))
 }

@@ -4,7 +4,10 @@ use datafusion::sql::sqlparser::ast;
 
 use super::{Binder, Item, ItemColumn, fold, name_parts, renamed};
 use crate::pg_catalog::error::{CatalogError, Result};
-use crate::pg_catalog::plan::{Expr, FunctionCall, Join, JoinKind, Kind, OutputColumn, Rel, Scan, Source, references, source_references};
+use crate::pg_catalog::plan::{
+    Expr, FunctionCall, Join, JoinKind, Kind, OutputColumn, Rel, Scan, Source, references,
+    source_references,
+};
 use crate::pg_catalog::resolve::Freedom;
 use crate::pg_types::oid;
 
@@ -33,7 +36,14 @@ impl Binder<'_> {
         Ok(rel)
     }
 
-    fn join(&mut self, left: Rel, right: Rel, operator: &ast::JoinOperator, first: usize, middle: usize) -> Result<Rel> {
+    fn join(
+        &mut self,
+        left: Rel,
+        right: Rel,
+        operator: &ast::JoinOperator,
+        first: usize,
+        middle: usize,
+    ) -> Result<Rel> {
         use ast::JoinOperator as J;
         let (kind, swap, constraint) = match operator {
             J::Join(c) | J::Inner(c) | J::CrossJoin(c) => (JoinKind::Inner, false, c),
@@ -50,7 +60,10 @@ impl Binder<'_> {
                 conjuncts(bound?)
             }
             ast::JoinConstraint::Using(names) => {
-                let names = names.iter().map(|n| name_parts(n, &self.model.database).map(|p| p.join("."))).collect::<Result<Vec<_>>>()?;
+                let names = names
+                    .iter()
+                    .map(|n| name_parts(n, &self.model.database).map(|p| p.join(".")))
+                    .collect::<Result<Vec<_>>>()?;
                 self.using(&names, first, middle, swap)?
             }
             ast::JoinConstraint::Natural => {
@@ -58,28 +71,67 @@ impl Binder<'_> {
                 let names: Vec<String> = items[first..middle]
                     .iter()
                     .flat_map(|i| &i.columns)
-                    .filter(|c| !c.merged && items[middle..].iter().flat_map(|i| &i.columns).any(|o| o.name == c.name))
+                    .filter(|c| {
+                        !c.merged
+                            && items[middle..]
+                                .iter()
+                                .flat_map(|i| &i.columns)
+                                .any(|o| o.name == c.name)
+                    })
                     .map(|c| c.name.clone())
                     .collect();
                 self.using(&names, first, middle, swap)?
             }
             ast::JoinConstraint::None => Vec::new(),
         };
-        Ok(if swap { joined(right, left, kind, conditions) } else { joined(left, right, kind, conditions) })
+        Ok(if swap {
+            joined(right, left, kind, conditions)
+        } else {
+            joined(left, right, kind, conditions)
+        })
     }
 
     /// Equalities of USING columns; the side that may be missing hides its column.
-    fn using(&mut self, names: &[String], first: usize, middle: usize, swap: bool) -> Result<Vec<Expr>> {
+    fn using(
+        &mut self,
+        names: &[String],
+        first: usize,
+        middle: usize,
+        swap: bool,
+    ) -> Result<Vec<Expr>> {
         let mut conditions = Vec::new();
         for name in names {
             let scope = self.scope()?;
-            let find = |items: &[Item], base: usize| items.iter().enumerate().find_map(|(i, item)| item.columns.iter().position(|c| c.name == *name && !c.merged).map(|c| (base + i, c)));
-            let missing = |side: &str| CatalogError::new("42703", format!("column \"{name}\" specified in USING clause does not exist in {side} table"));
+            let find = |items: &[Item], base: usize| {
+                items.iter().enumerate().find_map(|(i, item)| {
+                    item.columns
+                        .iter()
+                        .position(|c| c.name == *name && !c.merged)
+                        .map(|c| (base + i, c))
+                })
+            };
+            let missing = |side: &str| {
+                CatalogError::new(
+                    "42703",
+                    format!(
+                        "column \"{name}\" specified in USING clause does not exist in {side} table"
+                    ),
+                )
+            };
             let left = find(&scope.items[first..middle], first).ok_or_else(|| missing("left"))?;
             let right = find(&scope.items[middle..], middle).ok_or_else(|| missing("right"))?;
             let expr = |(item, col): (usize, usize)| {
                 let column = &scope.items[item].columns[col];
-                Expr { kind: Kind::Column { depth: 0, slot: scope.items[item].slot, col }, ty: column.ty, typmod: column.typmod, fields: None }
+                Expr {
+                    kind: Kind::Column {
+                        depth: 0,
+                        slot: scope.items[item].slot,
+                        col,
+                    },
+                    ty: column.ty,
+                    typmod: column.typmod,
+                    fields: None,
+                }
             };
             let (l, r) = (expr(left), expr(right));
             let hidden = if swap { left } else { right };
@@ -95,17 +147,56 @@ impl Binder<'_> {
         Ok(scope.slots - 1)
     }
 
-    fn add(&mut self, source: Source, columns: Vec<OutputColumn>, alias: String, schema: Option<String>, relation: Option<u32>, scalar: bool) -> Result<Rel> {
+    fn add(
+        &mut self,
+        source: Source,
+        columns: Vec<OutputColumn>,
+        alias: String,
+        schema: Option<String>,
+        relation: Option<u32>,
+        scalar: bool,
+    ) -> Result<Rel> {
         let slot = self.new_slot()?;
         let mut lateral = false;
-        source_references(&source, 0, &mut |(depth, slot)| lateral |= depth == 0 && slot.is_some());
-        let columns = columns.into_iter().map(|c| ItemColumn { name: c.name, ty: c.ty, typmod: c.typmod, fields: c.fields, merged: false }).collect();
+        source_references(&source, 0, &mut |(depth, slot)| {
+            lateral |= depth == 0 && slot.is_some()
+        });
+        let columns = columns
+            .into_iter()
+            .map(|c| ItemColumn {
+                name: c.name,
+                ty: c.ty,
+                typmod: c.typmod,
+                fields: c.fields,
+                merged: false,
+            })
+            .collect();
         let scope = self.scope()?;
-        if scope.items.iter().any(|i| i.alias == alias && i.schema == schema) {
-            return Err(CatalogError::new("42712", format!("table name \"{alias}\" specified more than once")));
+        if scope
+            .items
+            .iter()
+            .any(|i| i.alias == alias && i.schema == schema)
+        {
+            return Err(CatalogError::new(
+                "42712",
+                format!("table name \"{alias}\" specified more than once"),
+            ));
         }
-        scope.items.push(Item { alias, schema, slot, columns, relation, scalar });
-        Ok(Rel::Scan(Scan { slot, source, lateral, probe: None, filters: Vec::new() }))
+        scope.items.push(Item {
+            alias,
+            schema,
+            slot,
+            columns,
+            relation,
+            scalar,
+        });
+        Ok(Rel::Scan(Scan {
+            slot,
+            source,
+            lateral,
+            probe: None,
+            filters: Vec::new(),
+        }))
     }
 
     fn table_factor(&mut self, factor: &ast::TableFactor) -> Result<Rel> {
@@ -114,10 +205,32 @@ impl Binder<'_> {
 
     fn table_factor_inner(&mut self, factor: &ast::TableFactor) -> Result<Rel> {
         match factor {
-            ast::TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref()),
-            ast::TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } => self.function_item(name, &args.args, *with_ordinality, alias.as_ref()),
-            ast::TableFactor::Function { name, args, with_ordinality, alias, .. } => self.function_item(name, args, *with_ordinality, alias.as_ref()),
-            ast::TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => {
+            ast::TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                ..
+            } => self.table(name, alias.as_ref()),
+            ast::TableFactor::Table {
+                name,
+                alias,
+                args: Some(args),
+                with_ordinality,
+                ..
+            } => self.function_item(name, &args.args, *with_ordinality, alias.as_ref()),
+            ast::TableFactor::Function {
+                name,
+                args,
+                with_ordinality,
+                alias,
+                ..
+            } => self.function_item(name, args, *with_ordinality, alias.as_ref()),
+            ast::TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_ordinality,
+                ..
+            } => {
                 let mut calls = Vec::new();
                 for array in array_exprs {
                     let array = self.expr(array)?;
@@ -125,8 +238,16 @@ impl Binder<'_> {
                 }
                 self.functions(calls, "unnest", *with_ordinality, alias.as_ref())
             }
-            ast::TableFactor::Derived { lateral, subquery, alias, .. } => self.derived(*lateral, subquery, alias.as_ref()),
-            ast::TableFactor::NestedJoin { table_with_joins, alias: None } => self.table_with_joins(table_with_joins),
+            ast::TableFactor::Derived {
+                lateral,
+                subquery,
+                alias,
+                ..
+            } => self.derived(*lateral, subquery, alias.as_ref()),
+            ast::TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => self.table_with_joins(table_with_joins),
             ast::TableFactor::TableFunction { expr, alias } => {
                 let bound = self.expr_with_set_returning(expr)?;
                 self.functions(vec![bound], "table", false, alias.as_ref())
@@ -135,48 +256,117 @@ impl Binder<'_> {
         }
     }
 
-    pub(super) fn table(&mut self, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Result<Rel> {
+    pub(super) fn table(
+        &mut self,
+        name: &ast::ObjectName,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Rel> {
         let parts = name_parts(name, &self.model.database)?;
         let (schema, table) = match parts.as_slice() {
             [table] => (None, table.clone()),
             [schema, table] => (Some(schema.clone()), table.clone()),
-            _ => return Err(CatalogError::new("42601", format!("improper qualified name (too many dotted names): {name}"))),
+            _ => {
+                return Err(CatalogError::new(
+                    "42601",
+                    format!("improper qualified name (too many dotted names): {name}"),
+                ));
+            }
         };
         let shown = alias.map_or_else(|| table.clone(), |a| fold(&a.name));
         if schema.is_none()
             && let Some((depth, index)) = self.find_cte(&table)
         {
-            let columns = self.scopes[self.scopes.len() - 1 - depth].ctes[index].columns.clone();
+            let columns = self.scopes[self.scopes.len() - 1 - depth].ctes[index]
+                .columns
+                .clone();
             let columns = apply_alias(columns, alias, &shown)?;
-            return self.add(Source::Cte { depth, index }, columns, shown, None, None, false);
+            return self.add(
+                Source::Cte { depth, index },
+                columns,
+                shown,
+                None,
+                None,
+                false,
+            );
         }
-        let relation = self.model.find_relation(schema.as_deref(), &table, &self.session.search_path).ok_or_else(|| {
-            let error = CatalogError::new("42P01", format!("relation \"{}\" does not exist", parts.join(".")));
-            match name.0.first() {
-                Some(ast::ObjectNamePart::Identifier(ident)) => error.at(ident.span),
-                _ => error,
-            }
-        })?;
-        let columns = relation.columns.iter().map(|c| OutputColumn { name: c.name.clone(), ty: c.ty, typmod: c.typmod, fields: None }).collect();
+        let relation = self
+            .model
+            .find_relation(schema.as_deref(), &table, &self.session.search_path)
+            .ok_or_else(|| {
+                let error = CatalogError::new(
+                    "42P01",
+                    format!("relation \"{}\" does not exist", parts.join(".")),
+                );
+                match name.0.first() {
+                    Some(ast::ObjectNamePart::Identifier(ident)) => error.at(ident.span),
+                    _ => error,
+                }
+            })?;
+        let columns = relation
+            .columns
+            .iter()
+            .map(|c| OutputColumn {
+                name: c.name.clone(),
+                ty: c.ty,
+                typmod: c.typmod,
+                fields: None,
+            })
+            .collect();
         let columns = apply_alias(columns, alias, &shown)?;
         let schema = alias.is_none().then(|| relation.schema.clone());
         let oid = relation.oid;
         self.add(Source::Table(oid), columns, shown, schema, Some(oid), false)
     }
 
-    fn derived(&mut self, lateral: bool, subquery: &ast::Query, alias: Option<&ast::TableAlias>) -> Result<Rel> {
+    fn derived(
+        &mut self,
+        lateral: bool,
+        subquery: &ast::Query,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Rel> {
         let before = std::mem::replace(&mut self.scope()?.hidden, !lateral);
         let bound = self.query(subquery);
         self.scope()?.hidden = before;
         let mut query = bound?;
-        let types: Vec<u32> = query.columns.iter().map(|c| if c.ty == oid::UNKNOWN { oid::TEXT } else { c.ty }).collect();
+        let types: Vec<u32> = query
+            .columns
+            .iter()
+            .map(|c| {
+                if c.ty == oid::UNKNOWN {
+                    oid::TEXT
+                } else {
+                    c.ty
+                }
+            })
+            .collect();
         self.coerce_query(&mut query, &types)?;
-        let shown = alias.map_or_else(|| format!("unnamed_subquery_{}", self.scopes.last().map_or(0, |s| s.slots)), |a| fold(&a.name));
+        let shown = alias.map_or_else(
+            || {
+                format!(
+                    "unnamed_subquery_{}",
+                    self.scopes.last().map_or(0, |s| s.slots)
+                )
+            },
+            |a| fold(&a.name),
+        );
         let columns = apply_alias(query.columns.clone(), alias, &shown)?;
-        self.add(Source::Query(Box::new(query)), columns, shown, None, None, false)
+        self.add(
+            Source::Query(Box::new(query)),
+            columns,
+            shown,
+            None,
+            None,
+            false,
+        )
     }
 
-    fn function_item(&mut self, name: &ast::ObjectName, args: &[ast::FunctionArg], ordinality: bool, alias: Option<&ast::TableAlias>) -> Result<Rel> {
+    fn function_item(
+        &mut self,
+        name: &ast::ObjectName,
+        args: &[ast::FunctionArg],
+        ordinality: bool,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Rel> {
         let parts = name_parts(name, &self.model.database)?;
         let last = parts.last().cloned().unwrap_or_default();
         if last == "rows from" || last == "rows" {
@@ -185,21 +375,35 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for arg in args {
             match arg {
-                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e)) => bound.push(self.expr(e)?),
-                ast::FunctionArg::Named { arg: ast::FunctionArgExpr::Expr(e), .. } => bound.push(self.expr(e)?),
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e)) => {
+                    bound.push(self.expr(e)?)
+                }
+                ast::FunctionArg::Named {
+                    arg: ast::FunctionArgExpr::Expr(e),
+                    ..
+                } => bound.push(self.expr(e)?),
                 other => return Err(CatalogError::unsupported(format!("argument {other}"))),
             }
         }
         // unnest with several arrays is the parallel form.
         let calls = if last == "unnest" && bound.len() > 1 {
-            bound.into_iter().map(|a| self.call("unnest", vec![a], false)).collect::<Result<Vec<_>>>()?
+            bound
+                .into_iter()
+                .map(|a| self.call("unnest", vec![a], false))
+                .collect::<Result<Vec<_>>>()?
         } else {
             vec![self.qualified_call(&parts, bound, false)?]
         };
         self.functions(calls, &last, ordinality, alias)
     }
 
-    fn functions(&mut self, calls: Vec<Expr>, name: &str, ordinality: bool, alias: Option<&ast::TableAlias>) -> Result<Rel> {
+    fn functions(
+        &mut self,
+        calls: Vec<Expr>,
+        name: &str,
+        ordinality: bool,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Rel> {
         let shown = alias.map_or_else(|| name.to_owned(), |a| fold(&a.name));
         let mut columns: Vec<OutputColumn> = Vec::new();
         let mut bound = Vec::new();
@@ -208,26 +412,64 @@ impl Binder<'_> {
         for call in calls {
             match call.fields.clone() {
                 Some(fields) => {
-                    columns.extend(fields.iter().map(|(n, t)| OutputColumn { name: n.clone(), ty: *t, typmod: -1, fields: None }));
-                    bound.push(FunctionCall { width: fields.len(), spread: true, expr: call });
+                    columns.extend(fields.iter().map(|(n, t)| OutputColumn {
+                        name: n.clone(),
+                        ty: *t,
+                        typmod: -1,
+                        fields: None,
+                    }));
+                    bound.push(FunctionCall {
+                        width: fields.len(),
+                        spread: true,
+                        expr: call,
+                    });
                 }
                 None => {
                     scalar = only;
-                    let column = if only && alias.is_some() { shown.clone() } else { name.to_owned() };
-                    columns.push(OutputColumn { name: column, ty: call.ty, typmod: -1, fields: None });
-                    bound.push(FunctionCall { width: 1, spread: false, expr: call });
+                    let column = if only && alias.is_some() {
+                        shown.clone()
+                    } else {
+                        name.to_owned()
+                    };
+                    columns.push(OutputColumn {
+                        name: column,
+                        ty: call.ty,
+                        typmod: -1,
+                        fields: None,
+                    });
+                    bound.push(FunctionCall {
+                        width: 1,
+                        spread: false,
+                        expr: call,
+                    });
                 }
             }
         }
         if ordinality {
-            columns.push(OutputColumn { name: "ordinality".to_owned(), ty: oid::INT8, typmod: -1, fields: None });
+            columns.push(OutputColumn {
+                name: "ordinality".to_owned(),
+                ty: oid::INT8,
+                typmod: -1,
+                fields: None,
+            });
         }
         let columns = apply_alias(columns, alias, &shown)?;
-        self.add(Source::Functions { calls: bound, ordinality }, columns, shown, None, None, scalar)
+        self.add(
+            Source::Functions {
+                calls: bound,
+                ordinality,
+            },
+            columns,
+            shown,
+            None,
+            None,
+            scalar,
+        )
     }
 
     pub(super) fn operator(&mut self, name: &str, left: Option<Expr>, right: Expr) -> Result<Expr> {
-        let chosen = crate::pg_catalog::resolve::operator(name, left.as_ref().map(|l| l.ty), right.ty);
+        let chosen =
+            crate::pg_catalog::resolve::operator(name, left.as_ref().map(|l| l.ty), right.ty);
         let Some((_, signature)) = chosen else {
             return Err(self.no_operator(name, left.as_ref(), &right));
         };
@@ -235,12 +477,22 @@ impl Binder<'_> {
         for (arg, ty) in left.into_iter().chain([right]).zip(&signature.arguments) {
             args.push(self.coerce(arg, *ty, Freedom::Implicit)?);
         }
-        Ok(Expr::new(Kind::Operator { name: name.to_owned(), args }, signature.result))
+        Ok(Expr::new(
+            Kind::Operator {
+                name: name.to_owned(),
+                args,
+            },
+            signature.result,
+        ))
     }
 
     fn no_operator(&self, name: &str, left: Option<&Expr>, right: &Expr) -> CatalogError {
         let shown = match left {
-            Some(l) => format!("{} {name} {}", self.model.type_name(l.ty), self.model.type_name(right.ty)),
+            Some(l) => format!(
+                "{} {name} {}",
+                self.model.type_name(l.ty),
+                self.model.type_name(right.ty)
+            ),
             None => format!("{name} {}", self.model.type_name(right.ty)),
         };
         CatalogError::new("42883", format!("operator does not exist: {shown}"))
@@ -248,7 +500,11 @@ impl Binder<'_> {
     }
 }
 
-fn apply_alias(columns: Vec<OutputColumn>, alias: Option<&ast::TableAlias>, name: &str) -> Result<Vec<OutputColumn>> {
+fn apply_alias(
+    columns: Vec<OutputColumn>,
+    alias: Option<&ast::TableAlias>,
+    name: &str,
+) -> Result<Vec<OutputColumn>> {
     match alias {
         Some(alias) => renamed(&columns, alias, name),
         None => Ok(columns),
@@ -298,7 +554,15 @@ fn movable(expr: &Expr) -> bool {
 }
 
 fn joined(left: Rel, right: Rel, kind: JoinKind, conditions: Vec<Expr>) -> Rel {
-    let mut join = Join { left, right, kind, on: Vec::new(), filters: Vec::new(), lateral: false, hash: None };
+    let mut join = Join {
+        left,
+        right,
+        kind,
+        on: Vec::new(),
+        filters: Vec::new(),
+        lateral: false,
+        hash: None,
+    };
     for condition in conditions {
         place_condition(&mut join, condition);
     }
@@ -360,7 +624,11 @@ fn equality(expr: &Expr) -> Option<(&Expr, &Expr)> {
 fn as_probe(expr: &Expr, slot: usize) -> Option<(usize, Expr)> {
     let (a, b) = equality(expr)?;
     let column = |e: &Expr| match &e.kind {
-        Kind::Column { depth: 0, slot: s, col } if *s == slot => Some(*col),
+        Kind::Column {
+            depth: 0,
+            slot: s,
+            col,
+        } if *s == slot => Some(*col),
         _ => None,
     };
     if let Some(col) = column(a)
@@ -384,7 +652,9 @@ pub(super) fn push(rel: &mut Rel, condition: Expr) {
                 && let Some(probe) = as_probe(&condition, scan.slot)
             {
                 let mut sibling = false;
-                references(&probe.1, 0, &mut |(depth, slot)| sibling |= depth == 0 && slot.is_some());
+                references(&probe.1, 0, &mut |(depth, slot)| {
+                    sibling |= depth == 0 && slot.is_some()
+                });
                 scan.lateral |= sibling;
                 scan.probe = Some(probe);
             } else {

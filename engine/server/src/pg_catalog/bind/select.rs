@@ -11,15 +11,25 @@ use crate::pg_types::oid;
 
 impl Binder<'_> {
     /// Binds a SELECT with the ORDER BY of the query it is the body of.
-    pub(super) fn select(&mut self, select: &ast::Select, order_by: Vec<&ast::OrderByExpr>) -> Result<(Select, Vec<OutputColumn>)> {
-        self.scopes.push(Scope { named_windows: select.named_window.clone(), ..Scope::default() });
+    pub(super) fn select(
+        &mut self,
+        select: &ast::Select,
+        order_by: Vec<&ast::OrderByExpr>,
+    ) -> Result<(Select, Vec<OutputColumn>)> {
+        self.scopes.push(Scope {
+            named_windows: select.named_window.clone(),
+            ..Scope::default()
+        });
         let bound = self.nested(|b| b.select_in_scope(select, &order_by));
         self.scopes.pop();
         bound
     }
 
     /// `TABLE name`.
-    pub(super) fn table_command(&mut self, name: ast::ObjectName) -> Result<(Select, Vec<OutputColumn>)> {
+    pub(super) fn table_command(
+        &mut self,
+        name: ast::ObjectName,
+    ) -> Result<(Select, Vec<OutputColumn>)> {
         self.scopes.push(Scope::default());
         let bound = self.table(&name, None).and_then(|from| {
             let (outputs, columns) = self.wildcard(None)?.into_iter().unzip();
@@ -30,7 +40,11 @@ impl Binder<'_> {
         bound
     }
 
-    fn select_in_scope(&mut self, select: &ast::Select, order_by: &[&ast::OrderByExpr]) -> Result<(Select, Vec<OutputColumn>)> {
+    fn select_in_scope(
+        &mut self,
+        select: &ast::Select,
+        order_by: &[&ast::OrderByExpr],
+    ) -> Result<(Select, Vec<OutputColumn>)> {
         if select.into.is_some() || select.qualify.is_some() || select.top.is_some() {
             return Err(CatalogError::unsupported("this form of SELECT"));
         }
@@ -46,7 +60,8 @@ impl Binder<'_> {
         }
         from.finish();
         let (mut outputs, columns) = self.projection(&select.projection)?;
-        let group_by = self.group_by(&select.group_by, &select.projection, &mut outputs, &columns)?;
+        let group_by =
+            self.group_by(&select.group_by, &select.projection, &mut outputs, &columns)?;
         let having = match &select.having {
             Some(having) => Some(self.condition(having, "HAVING")?),
             None => None,
@@ -54,12 +69,20 @@ impl Binder<'_> {
         let distinct = match &select.distinct {
             None | Some(ast::Distinct::All) => Distinct::No,
             Some(ast::Distinct::Distinct) => Distinct::All,
-            Some(ast::Distinct::On(exprs)) => Distinct::On(exprs.iter().map(|e| self.output_reference(e, &outputs, &columns)).collect::<Result<_>>()?),
+            Some(ast::Distinct::On(exprs)) => Distinct::On(
+                exprs
+                    .iter()
+                    .map(|e| self.output_reference(e, &outputs, &columns))
+                    .collect::<Result<_>>()?,
+            ),
         };
         let mut order = Vec::new();
         for key in order_by {
             let expr = self.output_reference(&key.expr, &outputs, &columns)?;
-            order.push(SortKey { expr, direction: direction(&key.options) });
+            order.push(SortKey {
+                expr,
+                direction: direction(&key.options),
+            });
         }
         let scope = std::mem::take(self.scope()?);
         let group_by = match (group_by, scope.aggregates.is_empty() && having.is_none()) {
@@ -89,7 +112,14 @@ impl Binder<'_> {
         let mut out = Vec::new();
         for item in items {
             match item {
-                ast::SelectItem::UnnamedExpr(ast::Expr::CompoundFieldAccess { root, access_chain }) if matches!(access_chain.last(), Some(ast::AccessExpr::Dot(ast::Expr::Wildcard(_)))) => {
+                ast::SelectItem::UnnamedExpr(ast::Expr::CompoundFieldAccess {
+                    root,
+                    access_chain,
+                }) if matches!(
+                    access_chain.last(),
+                    Some(ast::AccessExpr::Dot(ast::Expr::Wildcard(_)))
+                ) =>
+                {
                     out.extend(self.spread_record(root)?);
                 }
                 ast::SelectItem::UnnamedExpr(expr) => {
@@ -101,8 +131,14 @@ impl Binder<'_> {
                     out.push(named(self.expr_with_set_returning(expr)?, name));
                 }
                 ast::SelectItem::Wildcard(_) => out.extend(self.wildcard(None)?),
-                ast::SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), _) => out.extend(self.wildcard(Some(name))?),
-                ast::SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::Expr(expr), _) => out.extend(self.spread_record(expr)?),
+                ast::SelectItem::QualifiedWildcard(
+                    ast::SelectItemQualifiedWildcardKind::ObjectName(name),
+                    _,
+                ) => out.extend(self.wildcard(Some(name))?),
+                ast::SelectItem::QualifiedWildcard(
+                    ast::SelectItemQualifiedWildcardKind::Expr(expr),
+                    _,
+                ) => out.extend(self.spread_record(expr)?),
                 other => return Err(CatalogError::unsupported(format!("{other}"))),
             }
         }
@@ -112,11 +148,37 @@ impl Binder<'_> {
     /// `(row).*`
     fn spread_record(&mut self, expr: &ast::Expr) -> Result<Vec<(Expr, OutputColumn)>> {
         let record = self.expr_with_set_returning(expr)?;
-        let fields = record.fields.clone().ok_or_else(|| CatalogError::new("42809", format!("column notation .* applied to type {}, which is not a composite type", self.model.type_name(record.ty))))?;
-        Ok(fields.iter().enumerate().map(|(index, (name, ty))| named(Expr::new(Kind::Field { input: Box::new(record.clone()), index }, *ty), name.clone())).collect())
+        let fields = record.fields.clone().ok_or_else(|| {
+            CatalogError::new(
+                "42809",
+                format!(
+                    "column notation .* applied to type {}, which is not a composite type",
+                    self.model.type_name(record.ty)
+                ),
+            )
+        })?;
+        Ok(fields
+            .iter()
+            .enumerate()
+            .map(|(index, (name, ty))| {
+                named(
+                    Expr::new(
+                        Kind::Field {
+                            input: Box::new(record.clone()),
+                            index,
+                        },
+                        *ty,
+                    ),
+                    name.clone(),
+                )
+            })
+            .collect())
     }
 
-    fn wildcard(&mut self, qualifier: Option<&ast::ObjectName>) -> Result<Vec<(Expr, OutputColumn)>> {
+    fn wildcard(
+        &mut self,
+        qualifier: Option<&ast::ObjectName>,
+    ) -> Result<Vec<(Expr, OutputColumn)>> {
         let database = self.model.database.clone();
         let parts = match qualifier {
             Some(name) => super::name_parts(name, &database)?,
@@ -143,7 +205,16 @@ impl Binder<'_> {
                     if qualifier.is_none() && column.merged {
                         continue;
                     }
-                    let expr = Expr { kind: Kind::Column { depth, slot: item.slot, col }, ty: column.ty, typmod: column.typmod, fields: column.fields.clone() };
+                    let expr = Expr {
+                        kind: Kind::Column {
+                            depth,
+                            slot: item.slot,
+                            col,
+                        },
+                        ty: column.ty,
+                        typmod: column.typmod,
+                        fields: column.fields.clone(),
+                    };
                     out.push(named(expr, column.name.clone()));
                 }
             }
@@ -153,14 +224,25 @@ impl Binder<'_> {
         }
         if !found {
             return Err(match qualifier {
-                Some(name) => CatalogError::new("42P01", format!("missing FROM-clause entry for table \"{name}\"")),
-                None => CatalogError::new("42601", "SELECT * with no tables specified is not valid"),
+                Some(name) => CatalogError::new(
+                    "42P01",
+                    format!("missing FROM-clause entry for table \"{name}\""),
+                ),
+                None => {
+                    CatalogError::new("42601", "SELECT * with no tables specified is not valid")
+                }
             });
         }
         Ok(out)
     }
 
-    fn group_by(&mut self, clause: &ast::GroupByExpr, projection: &[ast::SelectItem], outputs: &mut [Expr], columns: &[OutputColumn]) -> Result<Option<Vec<Expr>>> {
+    fn group_by(
+        &mut self,
+        clause: &ast::GroupByExpr,
+        projection: &[ast::SelectItem],
+        outputs: &mut [Expr],
+        columns: &[OutputColumn],
+    ) -> Result<Option<Vec<Expr>>> {
         let exprs = match clause {
             ast::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
             _ => return Err(CatalogError::unsupported("this GROUP BY")),
@@ -168,15 +250,26 @@ impl Binder<'_> {
         if exprs.is_empty() {
             return Ok(None);
         }
-        let aliases: Vec<Option<String>> = projection.iter().map(|i| match i {
-            ast::SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
-            _ => None,
-        }).collect();
+        let aliases: Vec<Option<String>> = projection
+            .iter()
+            .map(|i| match i {
+                ast::SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+                _ => None,
+            })
+            .collect();
         let mut keys = Vec::new();
         for expr in exprs {
             let key = match expr {
                 ast::Expr::Value(v) => match &v.value {
-                    ast::Value::Number(n, _) => outputs[ordinal(n, columns.len()).map_err(|_| CatalogError::new("42P10", format!("GROUP BY position {n} is not in select list")))?].clone(),
+                    ast::Value::Number(n, _) => {
+                        outputs[ordinal(n, columns.len()).map_err(|_| {
+                            CatalogError::new(
+                                "42P10",
+                                format!("GROUP BY position {n} is not in select list"),
+                            )
+                        })?]
+                        .clone()
+                    }
                     _ => self.expr(expr)?,
                 },
                 ast::Expr::Identifier(ident) => match self.expr(expr) {
@@ -189,7 +282,9 @@ impl Binder<'_> {
                         }
                     }
                 },
-                ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_) => return Err(CatalogError::unsupported("GROUPING SETS")),
+                ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_) => {
+                    return Err(CatalogError::unsupported("GROUPING SETS"));
+                }
                 _ => self.expr(expr)?,
             };
             keys.push(key);
@@ -198,7 +293,12 @@ impl Binder<'_> {
     }
 
     /// An ORDER BY or DISTINCT ON item: position, output name, or expression.
-    fn output_reference(&mut self, expr: &ast::Expr, outputs: &[Expr], columns: &[OutputColumn]) -> Result<Expr> {
+    fn output_reference(
+        &mut self,
+        expr: &ast::Expr,
+        outputs: &[Expr],
+        columns: &[OutputColumn],
+    ) -> Result<Expr> {
         let at = match expr {
             ast::Expr::Identifier(ident) => {
                 let name = fold(ident);
@@ -214,7 +314,11 @@ impl Binder<'_> {
             Some(i) => outputs[i].clone(),
             None => self.expr_with_set_returning(expr)?,
         };
-        if bound.ty == oid::UNKNOWN { self.coerce(bound, oid::TEXT, Freedom::Implicit) } else { Ok(bound) }
+        if bound.ty == oid::UNKNOWN {
+            self.coerce(bound, oid::TEXT, Freedom::Implicit)
+        } else {
+            Ok(bound)
+        }
     }
 
     /// Sort keys of a window or an aggregate.
@@ -240,7 +344,12 @@ fn plain_select(from: Rel, slots: usize, outputs: Vec<Expr>) -> Select {
 }
 
 fn named(expr: Expr, name: String) -> (Expr, OutputColumn) {
-    let column = OutputColumn { name, ty: expr.ty, typmod: expr.typmod, fields: expr.fields.clone() };
+    let column = OutputColumn {
+        name,
+        ty: expr.ty,
+        typmod: expr.typmod,
+        fields: expr.fields.clone(),
+    };
     (expr, column)
 }
 
@@ -275,7 +384,9 @@ fn figure(expr: &ast::Expr) -> Option<(String, bool)> {
                 _ => Some((name, true)),
             }
         }
-        ast::Expr::Cast { expr, data_type, .. } => match figure(expr) {
+        ast::Expr::Cast {
+            expr, data_type, ..
+        } => match figure(expr) {
             Some((name, true)) => Some((name, true)),
             _ => Some((type_label(data_type), false)),
         },
@@ -289,7 +400,9 @@ fn figure(expr: &ast::Expr) -> Option<(String, bool)> {
         ast::Expr::Exists { .. } => strong("exists"),
         ast::Expr::Subquery(query) => subquery_name(&query.body),
         ast::Expr::Extract { .. } => strong("extract"),
-        ast::Expr::Substring { shorthand, .. } => strong(if *shorthand { "substr" } else { "substring" }),
+        ast::Expr::Substring { shorthand, .. } => {
+            strong(if *shorthand { "substr" } else { "substring" })
+        }
         ast::Expr::Position { .. } => strong("position"),
         ast::Expr::Overlay { .. } => strong("overlay"),
         ast::Expr::Ceil { .. } => strong("ceil"),
@@ -326,7 +439,12 @@ fn type_label(data_type: &ast::DataType) -> String {
             let info = crate::pg_catalog::builtin::builtin().type_of(ty);
             info.map_or(text, |t| t.name.trim_start_matches('_').to_owned())
         }
-        None => text.rsplit('.').next().unwrap_or_default().trim_matches('"').to_owned(),
+        None => text
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .trim_matches('"')
+            .to_owned(),
     }
 }
 

@@ -11,7 +11,13 @@ use crate::pg_catalog::value::{Value, compare, key};
 use crate::pg_types::oid;
 
 impl Cx<'_> {
-    pub(super) fn group(&self, select: &Select, keys: &[Expr], tuples: Vec<Tuple>, outer: &Env<'_>) -> Result<Vec<(Tuple, Vec<Value>)>> {
+    pub(super) fn group(
+        &self,
+        select: &Select,
+        keys: &[Expr],
+        tuples: Vec<Tuple>,
+        outer: &Env<'_>,
+    ) -> Result<Vec<(Tuple, Vec<Value>)>> {
         let mut order: Vec<Vec<Tuple>> = Vec::new();
         let mut index = HashMap::new();
         if keys.is_empty() {
@@ -19,7 +25,10 @@ impl Cx<'_> {
         } else {
             for tuple in tuples {
                 let env = Env::of_tuple(&tuple, Some(outer));
-                let values = keys.iter().map(|k| self.eval(k, &env)).collect::<Result<Vec<_>>>()?;
+                let values = keys
+                    .iter()
+                    .map(|k| self.eval(k, &env))
+                    .collect::<Result<Vec<_>>>()?;
                 let at = *index.entry(row_key(&values)).or_insert_with(|| {
                     order.push(Vec::new());
                     order.len() - 1
@@ -33,13 +42,21 @@ impl Cx<'_> {
             for call in &select.aggregates {
                 aggregates.push(self.aggregate(call, members.iter(), outer)?);
             }
-            let first = members.into_iter().next().unwrap_or_else(|| vec![None; select.slots]);
+            let first = members
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| vec![None; select.slots]);
             out.push((first, aggregates));
         }
         Ok(out)
     }
 
-    fn aggregate<'t>(&self, call: &Aggregate, members: impl Iterator<Item = &'t Tuple>, outer: &Env<'_>) -> Result<Value> {
+    fn aggregate<'t>(
+        &self,
+        call: &Aggregate,
+        members: impl Iterator<Item = &'t Tuple>,
+        outer: &Env<'_>,
+    ) -> Result<Value> {
         let mut rows: Vec<(Vec<Value>, Vec<Value>)> = Vec::new();
         for tuple in members {
             self.step()?;
@@ -49,8 +66,16 @@ impl Cx<'_> {
             {
                 continue;
             }
-            let args = call.args.iter().map(|e| self.eval(e, &env)).collect::<Result<Vec<_>>>()?;
-            let keys = call.order.iter().map(|k| self.eval(&k.expr, &env)).collect::<Result<Vec<_>>>()?;
+            let args = call
+                .args
+                .iter()
+                .map(|e| self.eval(e, &env))
+                .collect::<Result<Vec<_>>>()?;
+            let keys = call
+                .order
+                .iter()
+                .map(|k| self.eval(&k.expr, &env))
+                .collect::<Result<Vec<_>>>()?;
             rows.push((args, keys));
         }
         if !call.order.is_empty() {
@@ -75,14 +100,32 @@ impl Cx<'_> {
         Ok(match call.function.name.as_str() {
             "count" if call.star || call.args.is_empty() => count(rows.len()),
             "count" => count(present().count()),
-            "min" => present().min_by(|a, b| compare(a, b)).cloned().unwrap_or(Value::Null),
-            "max" => present().max_by(|a, b| compare(a, b)).cloned().unwrap_or(Value::Null),
+            "min" => present()
+                .min_by(|a, b| compare(a, b))
+                .cloned()
+                .unwrap_or(Value::Null),
+            "max" => present()
+                .max_by(|a, b| compare(a, b))
+                .cloned()
+                .unwrap_or(Value::Null),
             "sum" => sum(present(), call.ty)?,
             "avg" => average(present(), call.ty)?,
-            "bool_and" | "every" => present().filter_map(Value::as_bool).reduce(|a, b| a && b).map_or(Value::Null, Value::Bool),
-            "bool_or" => present().filter_map(Value::as_bool).reduce(|a, b| a || b).map_or(Value::Null, Value::Bool),
-            "bit_and" => present().filter_map(Value::as_int).reduce(|a, b| a & b).map_or(Value::Null, Value::Int),
-            "bit_or" => present().filter_map(Value::as_int).reduce(|a, b| a | b).map_or(Value::Null, Value::Int),
+            "bool_and" | "every" => present()
+                .filter_map(Value::as_bool)
+                .reduce(|a, b| a && b)
+                .map_or(Value::Null, Value::Bool),
+            "bool_or" => present()
+                .filter_map(Value::as_bool)
+                .reduce(|a, b| a || b)
+                .map_or(Value::Null, Value::Bool),
+            "bit_and" => present()
+                .filter_map(Value::as_int)
+                .reduce(|a, b| a & b)
+                .map_or(Value::Null, Value::Int),
+            "bit_or" => present()
+                .filter_map(Value::as_int)
+                .reduce(|a, b| a | b)
+                .map_or(Value::Null, Value::Int),
             "any_value" => present().next().cloned().unwrap_or(Value::Null),
             "array_agg" if rows.is_empty() => Value::Null,
             "array_agg" => match first().next() {
@@ -92,7 +135,12 @@ impl Cx<'_> {
             "string_agg" => {
                 let mut out: Option<String> = None;
                 for row in rows {
-                    let (Some(text), separator) = (row.first().and_then(Value::as_str), row.get(1).and_then(Value::as_str)) else { continue };
+                    let (Some(text), separator) = (
+                        row.first().and_then(Value::as_str),
+                        row.get(1).and_then(Value::as_str),
+                    ) else {
+                        continue;
+                    };
                     match &mut out {
                         None => out = Some(text.to_owned()),
                         Some(out) => {
@@ -105,8 +153,12 @@ impl Cx<'_> {
             }
             "json_agg" | "jsonb_agg" if rows.is_empty() => Value::Null,
             "json_agg" | "jsonb_agg" => {
-                let parts: Vec<String> = first().map(|v| functions::json_text(self, v, ty)).collect();
-                self.json(format!("[{}]", parts.join(", ")), call.function.name.starts_with("jsonb"))
+                let parts: Vec<String> =
+                    first().map(|v| functions::json_text(self, v, ty)).collect();
+                self.json(
+                    format!("[{}]", parts.join(", ")),
+                    call.function.name.starts_with("jsonb"),
+                )
             }
             "json_object_agg" | "jsonb_object_agg" if rows.is_empty() => Value::Null,
             "json_object_agg" | "jsonb_object_agg" => {
@@ -114,11 +166,20 @@ impl Cx<'_> {
                 let parts: Vec<String> = rows
                     .iter()
                     .map(|r| {
-                        let name = crate::pg_catalog::convert::output(self.model, self.session, &r[0], ty).unwrap_or_default();
-                        format!("{} : {}", serde_json::Value::from(name), functions::json_text(self, &r[1], value_type))
+                        let name =
+                            crate::pg_catalog::convert::output(self.model, self.session, &r[0], ty)
+                                .unwrap_or_default();
+                        format!(
+                            "{} : {}",
+                            serde_json::Value::from(name),
+                            functions::json_text(self, &r[1], value_type)
+                        )
                     })
                     .collect();
-                self.json(format!("{{ {} }}", parts.join(", ")), call.function.name.starts_with("jsonb"))
+                self.json(
+                    format!("{{ {} }}", parts.join(", ")),
+                    call.function.name.starts_with("jsonb"),
+                )
             }
             other => return Err(CatalogError::unsupported(format!("aggregate {other}()"))),
         })
@@ -132,25 +193,61 @@ impl Cx<'_> {
     }
 
     /// One list of values per window call, in the order of the rows.
-    pub(super) fn windows(&self, select: &Select, rows: &[(Tuple, Vec<Value>)], outer: &Env<'_>) -> Result<Vec<Vec<Value>>> {
-        select.windows.iter().map(|w| self.window(w, rows, outer)).collect()
+    pub(super) fn windows(
+        &self,
+        select: &Select,
+        rows: &[(Tuple, Vec<Value>)],
+        outer: &Env<'_>,
+    ) -> Result<Vec<Vec<Value>>> {
+        select
+            .windows
+            .iter()
+            .map(|w| self.window(w, rows, outer))
+            .collect()
     }
 
-    fn window(&self, window: &Window, rows: &[(Tuple, Vec<Value>)], outer: &Env<'_>) -> Result<Vec<Value>> {
-        let mut partitions: HashMap<Vec<crate::pg_catalog::value::Key>, Vec<usize>> = HashMap::new();
+    fn window(
+        &self,
+        window: &Window,
+        rows: &[(Tuple, Vec<Value>)],
+        outer: &Env<'_>,
+    ) -> Result<Vec<Value>> {
+        let mut partitions: HashMap<Vec<crate::pg_catalog::value::Key>, Vec<usize>> =
+            HashMap::new();
         let mut keys = Vec::new();
         let mut args = Vec::new();
         for (i, (tuple, aggregates)) in rows.iter().enumerate() {
             self.step()?;
-            let env = Env { aggregates, ..Env::of_tuple(tuple, Some(outer)) };
-            let partition = window.partition.iter().map(|e| self.eval(e, &env).map(|v| key(&v))).collect::<Result<_>>()?;
+            let env = Env {
+                aggregates,
+                ..Env::of_tuple(tuple, Some(outer))
+            };
+            let partition = window
+                .partition
+                .iter()
+                .map(|e| self.eval(e, &env).map(|v| key(&v)))
+                .collect::<Result<_>>()?;
             partitions.entry(partition).or_default().push(i);
-            keys.push(window.order.iter().map(|k| self.eval(&k.expr, &env)).collect::<Result<Vec<_>>>()?);
+            keys.push(
+                window
+                    .order
+                    .iter()
+                    .map(|k| self.eval(&k.expr, &env))
+                    .collect::<Result<Vec<_>>>()?,
+            );
             let kept = match &window.call.filter {
                 Some(filter) => self.holds(filter, &env)?,
                 None => true,
             };
-            args.push((window.call.args.iter().map(|e| self.eval(e, &env)).collect::<Result<Vec<_>>>()?, kept));
+            args.push((
+                window
+                    .call
+                    .args
+                    .iter()
+                    .map(|e| self.eval(e, &env))
+                    .collect::<Result<Vec<_>>>()?,
+                kept,
+            ));
         }
         let mut out = vec![Value::Null; rows.len()];
         for members in partitions.values_mut() {
@@ -160,8 +257,17 @@ impl Cx<'_> {
         Ok(out)
     }
 
-    fn window_partition(&self, window: &Window, members: &[usize], keys: &[Vec<Value>], args: &[(Vec<Value>, bool)], out: &mut [Value]) -> Result<()> {
-        let same = |a: usize, b: usize| compare_sorted(&keys[members[a]], &keys[members[b]], &window.order).is_eq();
+    fn window_partition(
+        &self,
+        window: &Window,
+        members: &[usize],
+        keys: &[Vec<Value>],
+        args: &[(Vec<Value>, bool)],
+        out: &mut [Value],
+    ) -> Result<()> {
+        let same = |a: usize, b: usize| {
+            compare_sorted(&keys[members[a]], &keys[members[b]], &window.order).is_eq()
+        };
         let (mut rank, mut dense) = (0i64, 0i64);
         for n in 0..members.len() {
             self.step()?;
@@ -173,10 +279,19 @@ impl Cx<'_> {
             // The default frame ends with the last peer of the current row.
             let mut end = members.len();
             if !window.whole && !window.order.is_empty() {
-                end = (n + 1..members.len()).find(|m| !same(n, *m)).unwrap_or(members.len());
+                end = (n + 1..members.len())
+                    .find(|m| !same(n, *m))
+                    .unwrap_or(members.len());
             }
-            let argument = |at: Option<usize>, i: usize| at.and_then(|at| members.get(at)).and_then(|m| args[*m].0.get(i)).cloned();
-            let offset = argument(Some(n), 1).and_then(|v| v.as_int()).and_then(|o| usize::try_from(o).ok()).unwrap_or(1);
+            let argument = |at: Option<usize>, i: usize| {
+                at.and_then(|at| members.get(at))
+                    .and_then(|m| args[*m].0.get(i))
+                    .cloned()
+            };
+            let offset = argument(Some(n), 1)
+                .and_then(|v| v.as_int())
+                .and_then(|o| usize::try_from(o).ok())
+                .unwrap_or(1);
             let shifted = |at: Option<usize>| match at.filter(|at| *at < members.len()) {
                 Some(at) => argument(Some(at), 0).unwrap_or(Value::Null),
                 None => argument(Some(n), 2).unwrap_or(Value::Null),
@@ -189,9 +304,15 @@ impl Cx<'_> {
                 "lead" => shifted(n.checked_add(offset)),
                 "first_value" => argument(Some(0), 0).unwrap_or(Value::Null),
                 "last_value" => argument(end.checked_sub(1), 0).unwrap_or(Value::Null),
-                "nth_value" => argument(offset.checked_sub(1).filter(|o| *o < end), 0).unwrap_or(Value::Null),
+                "nth_value" => {
+                    argument(offset.checked_sub(1).filter(|o| *o < end), 0).unwrap_or(Value::Null)
+                }
                 _ => {
-                    let frame: Vec<Vec<Value>> = members[..end].iter().filter(|m| args[**m].1).map(|m| args[*m].0.clone()).collect();
+                    let frame: Vec<Vec<Value>> = members[..end]
+                        .iter()
+                        .filter(|m| args[**m].1)
+                        .map(|m| args[*m].0.clone())
+                        .collect();
                     self.accumulate(&window.call, &frame)?
                 }
             };
@@ -206,9 +327,30 @@ fn sum<'v>(values: impl Iterator<Item = &'v Value>, ty: u32) -> Result<Value> {
     let mut float: Option<f64> = None;
     for value in values {
         match value {
-            Value::Int(i) => total = Some(total.unwrap_or(Numeric::from(0)).add(Numeric::from(*i)).ok_or_else(overflow)?),
-            Value::Numeric(n) => total = Some(total.unwrap_or(Numeric::from(0)).add(*n).ok_or_else(overflow)?),
-            other => float = Some(float.unwrap_or(0.0) + other.as_f64().ok_or_else(|| CatalogError::unsupported("sum of this type"))?),
+            Value::Int(i) => {
+                total = Some(
+                    total
+                        .unwrap_or(Numeric::from(0))
+                        .add(Numeric::from(*i))
+                        .ok_or_else(overflow)?,
+                )
+            }
+            Value::Numeric(n) => {
+                total = Some(
+                    total
+                        .unwrap_or(Numeric::from(0))
+                        .add(*n)
+                        .ok_or_else(overflow)?,
+                )
+            }
+            other => {
+                float = Some(
+                    float.unwrap_or(0.0)
+                        + other
+                            .as_f64()
+                            .ok_or_else(|| CatalogError::unsupported("sum of this type"))?,
+                )
+            }
         }
     }
     Ok(match (total, float, ty) {
@@ -227,8 +369,12 @@ fn average<'v>(values: impl Iterator<Item = &'v Value>, ty: u32) -> Result<Value
     }
     let total = sum(all.into_iter(), oid::NUMERIC)?;
     Ok(match total {
-        Value::Numeric(n) if ty != oid::FLOAT8 => n.divide(Numeric::from(count)).map_or(Value::Null, Value::Numeric),
+        Value::Numeric(n) if ty != oid::FLOAT8 => n
+            .divide(Numeric::from(count))
+            .map_or(Value::Null, Value::Numeric),
         #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
-        other => other.as_f64().map_or(Value::Null, |f| Value::Float(f / count as f64)),
+        other => other
+            .as_f64()
+            .map_or(Value::Null, |f| Value::Float(f / count as f64)),
     })
 }

@@ -15,20 +15,42 @@ pub(crate) fn schemas(cx: &Cx<'_>, implicit: bool) -> Vec<String> {
     if implicit && !cx.session.search_path.iter().any(|s| s == "pg_catalog") {
         out.push("pg_catalog".to_owned());
     }
-    out.extend(cx.session.search_path.iter().filter(|s| cx.model.namespaces.iter().any(|n| n.name == **s)).cloned());
+    out.extend(
+        cx.session
+            .search_path
+            .iter()
+            .filter(|s| cx.model.namespaces.iter().any(|n| n.name == **s))
+            .cloned(),
+    );
     out
 }
 
 /// The current value of a setting.
 pub(crate) fn setting(cx: &Cx<'_>, name: &str) -> Option<String> {
-    current(cx.session, name).or_else(|| cx.model.settings.iter().find(|s| s.name.eq_ignore_ascii_case(name)).map(|s| s.value.clone()))
+    current(cx.session, name).or_else(|| {
+        cx.model
+            .settings
+            .iter()
+            .find(|s| s.name.eq_ignore_ascii_case(name))
+            .map(|s| s.value.clone())
+    })
 }
 
 fn current(session: &SessionInfo, name: &str) -> Option<String> {
     session.settings.get(&name.to_lowercase()).cloned()
 }
 
-const ENCODINGS: &[(i64, &str)] = &[(0, "SQL_ASCII"), (1, "EUC_JP"), (2, "EUC_CN"), (3, "EUC_KR"), (4, "EUC_TW"), (5, "EUC_JIS_2004"), (6, "UTF8"), (7, "MULE_INTERNAL"), (8, "LATIN1")];
+const ENCODINGS: &[(i64, &str)] = &[
+    (0, "SQL_ASCII"),
+    (1, "EUC_JP"),
+    (2, "EUC_CN"),
+    (3, "EUC_KR"),
+    (4, "EUC_TW"),
+    (5, "EUC_JIS_2004"),
+    (6, "UTF8"),
+    (7, "MULE_INTERNAL"),
+    (8, "LATIN1"),
+];
 
 pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Option<Value>> {
     let text = |i: usize| args.get(i).and_then(Value::as_str).unwrap_or_default();
@@ -40,58 +62,136 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         "current_database" => Value::text(&cx.model.database),
         "current_user" | "session_user" => Value::text(&cx.session.user),
         "current_schema" => Value::optional_text(schemas(cx, false).first()),
-        "current_schemas" => Value::array(oid::NAME, schemas(cx, args[0].as_bool() == Some(true)).into_iter().map(Value::text).collect()),
+        "current_schemas" => Value::array(
+            oid::NAME,
+            schemas(cx, args[0].as_bool() == Some(true))
+                .into_iter()
+                .map(Value::text)
+                .collect(),
+        ),
         "current_query" => Value::Null,
         "pg_backend_pid" => Value::Int(i64::from(cx.session.backend_pid)),
         "pg_my_temp_schema" => Value::Int(0),
-        "pg_is_other_temp_schema" | "pg_is_in_recovery" | "pg_is_in_backup" | "pg_is_wal_replay_paused" => Value::Bool(false),
+        "pg_is_other_temp_schema"
+        | "pg_is_in_recovery"
+        | "pg_is_in_backup"
+        | "pg_is_wal_replay_paused" => Value::Bool(false),
         "txid_current" | "txid_snapshot_xmin" | "pg_current_xact_id" => Value::Int(2),
-        "txid_current_if_assigned" | "inet_client_addr" | "inet_client_port" | "inet_server_addr" | "inet_server_port" => Value::Null,
+        "txid_current_if_assigned"
+        | "inet_client_addr"
+        | "inet_client_port"
+        | "inet_server_addr"
+        | "inet_server_port" => Value::Null,
         "pg_client_encoding" | "getdatabaseencoding" => Value::text("UTF8"),
-        "pg_encoding_to_char" => Value::text(args[0].as_int().and_then(|n| ENCODINGS.iter().find(|e| e.0 == n)).map_or("", |e| e.1)),
-        "pg_char_to_encoding" => Value::Int(ENCODINGS.iter().find(|e| e.1.eq_ignore_ascii_case(text(0))).map_or(-1, |e| e.0)),
+        "pg_encoding_to_char" => Value::text(
+            args[0]
+                .as_int()
+                .and_then(|n| ENCODINGS.iter().find(|e| e.0 == n))
+                .map_or("", |e| e.1),
+        ),
+        "pg_char_to_encoding" => Value::Int(
+            ENCODINGS
+                .iter()
+                .find(|e| e.1.eq_ignore_ascii_case(text(0)))
+                .map_or(-1, |e| e.0),
+        ),
         "current_setting" => match setting(cx, text(0)) {
             Some(value) => Value::text(value),
             None if args.get(1).and_then(Value::as_bool) == Some(true) => Value::Null,
-            None => return Err(CatalogError::new("42704", format!("unrecognized configuration parameter \"{}\"", text(0)))),
+            None => {
+                return Err(CatalogError::new(
+                    "42704",
+                    format!("unrecognized configuration parameter \"{}\"", text(0)),
+                ));
+            }
         },
         "set_config" => match &cx.session.set_config {
-            Some(hook) if !args[0].is_null() => Value::text(hook(text(0), text(1), args.get(2).and_then(Value::as_bool) == Some(true))?),
+            Some(hook) if !args[0].is_null() => Value::text(hook(
+                text(0),
+                text(1),
+                args.get(2).and_then(Value::as_bool) == Some(true),
+            )?),
             _ => return Err(CatalogError::unsupported("set_config here")),
         },
         "pg_cancel_backend" | "pg_terminate_backend" => match &cx.session.signal {
-            Some(hook) => Value::Bool(hook(i32::try_from(args[0].as_int().unwrap_or(0)).unwrap_or(0), name == "pg_terminate_backend")),
+            Some(hook) => Value::Bool(hook(
+                i32::try_from(args[0].as_int().unwrap_or(0)).unwrap_or(0),
+                name == "pg_terminate_backend",
+            )),
             None => return Err(CatalogError::unsupported(format!("{name} here"))),
         },
         "pg_advisory_unlock_all" => Value::text(""),
         "format_type" => match args[0].as_oid() {
             None => Value::Null,
-            Some(ty) => Value::text(cx.model.format_type(ty, args[1].as_int().and_then(|m| i32::try_from(m).ok()), &cx.session.search_path)),
+            Some(ty) => Value::text(cx.model.format_type(
+                ty,
+                args[1].as_int().and_then(|m| i32::try_from(m).ok()),
+                &cx.session.search_path,
+            )),
         },
-        "pg_table_is_visible" => relation(0).map_or(Value::Null, |r| Value::Bool(cx.model.is_visible(r, &schemas(cx, true)))),
+        "pg_table_is_visible" => relation(0).map_or(Value::Null, |r| {
+            Value::Bool(cx.model.is_visible(r, &schemas(cx, true)))
+        }),
         "pg_type_is_visible" => match builtin().type_of(number(0)) {
             Some(t) => Value::Bool(t.schema == "pg_catalog"),
-            None => cx.model.row_type(number(0)).map_or(Value::Null, |r| Value::Bool(cx.model.is_visible(r, &cx.session.search_path))),
+            None => cx.model.row_type(number(0)).map_or(Value::Null, |r| {
+                Value::Bool(cx.model.is_visible(r, &cx.session.search_path))
+            }),
         },
-        "pg_function_is_visible" => cx.model.function(number(0)).map_or(Value::Null, |f| Value::Bool(schemas(cx, true).contains(&f.schema))),
-        "pg_operator_is_visible" => Value::Bool(builtin().operators.iter().any(|o| o.oid == number(0))),
-        "pg_collation_is_visible" | "pg_opclass_is_visible" | "pg_opfamily_is_visible" | "pg_conversion_is_visible" | "pg_statistics_obj_is_visible" | "pg_ts_config_is_visible" | "pg_ts_dict_is_visible"
-        | "pg_ts_parser_is_visible" | "pg_ts_template_is_visible" => Value::Bool(true),
+        "pg_function_is_visible" => cx.model.function(number(0)).map_or(Value::Null, |f| {
+            Value::Bool(schemas(cx, true).contains(&f.schema))
+        }),
+        "pg_operator_is_visible" => {
+            Value::Bool(builtin().operators.iter().any(|o| o.oid == number(0)))
+        }
+        "pg_collation_is_visible"
+        | "pg_opclass_is_visible"
+        | "pg_opfamily_is_visible"
+        | "pg_conversion_is_visible"
+        | "pg_statistics_obj_is_visible"
+        | "pg_ts_config_is_visible"
+        | "pg_ts_dict_is_visible"
+        | "pg_ts_parser_is_visible"
+        | "pg_ts_template_is_visible" => Value::Bool(true),
         "obj_description" => description(cx, number(0), args.get(1).and_then(Value::as_str)),
         "col_description" => relation(0)
-            .and_then(|r| args[1].as_int().and_then(|n| usize::try_from(n - 1).ok()).and_then(|n| r.columns.get(n)))
+            .and_then(|r| {
+                args[1]
+                    .as_int()
+                    .and_then(|n| usize::try_from(n - 1).ok())
+                    .and_then(|n| r.columns.get(n))
+            })
             .map_or(Value::Null, |c| Value::optional_text(c.comment.as_ref())),
         "shobj_description" => Value::Null,
-        "pg_get_userbyid" => Value::text(cx.model.roles.iter().find(|r| r.oid == number(0)).map_or_else(|| format!("unknown (OID={})", number(0)), |r| r.name.clone())),
+        "pg_get_userbyid" => Value::text(
+            cx.model
+                .roles
+                .iter()
+                .find(|r| r.oid == number(0))
+                .map_or_else(
+                    || format!("unknown (OID={})", number(0)),
+                    |r| r.name.clone(),
+                ),
+        ),
         "pg_get_viewdef" => {
             let found = match &args[0] {
-                Value::Text(t) => convert::input(cx.model, cx.session, t, oid::REGCLASS)?.as_oid().and_then(|o| cx.model.relation(o)),
+                Value::Text(t) => convert::input(cx.model, cx.session, t, oid::REGCLASS)?
+                    .as_oid()
+                    .and_then(|o| cx.model.relation(o)),
                 _ => relation(0),
             };
-            found.map_or(Value::Null, |r| Value::text(r.definition.clone().unwrap_or_default()))
+            found.map_or(Value::Null, |r| {
+                Value::text(r.definition.clone().unwrap_or_default())
+            })
         }
-        "pg_get_function_result" => cx.model.function(number(0)).map_or(Value::Null, |f| Value::text(result_text(cx, f))),
-        "pg_get_function_arguments" | "pg_get_function_identity_arguments" => cx.model.function(number(0)).map_or(Value::Null, |f| Value::text(arguments_text(cx, f))),
+        "pg_get_function_result" => cx
+            .model
+            .function(number(0))
+            .map_or(Value::Null, |f| Value::text(result_text(cx, f))),
+        "pg_get_function_arguments" | "pg_get_function_identity_arguments" => cx
+            .model
+            .function(number(0))
+            .map_or(Value::Null, |f| Value::text(arguments_text(cx, f))),
         "pg_get_functiondef" => match cx.model.function(number(0)) {
             Some(f) => Value::text(format!(
                 "CREATE OR REPLACE FUNCTION {}.{}({})\n RETURNS {}\n LANGUAGE internal\nAS $function${}$function$\n",
@@ -101,29 +201,70 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 result_text(cx, f),
                 f.name
             )),
-            None => return Err(CatalogError::new("42883", format!("function with OID {} does not exist", number(0)))),
+            None => {
+                return Err(CatalogError::new(
+                    "42883",
+                    format!("function with OID {} does not exist", number(0)),
+                ));
+            }
         },
         // Defaults, constraints, indexes, rules, triggers, partitions and statistics objects do not occur.
-        "pg_get_expr" | "pg_get_constraintdef" | "pg_get_indexdef" | "pg_get_ruledef" | "pg_get_triggerdef" | "pg_get_partkeydef" | "pg_get_partition_constraintdef" | "pg_get_statisticsobjdef"
-        | "pg_get_statisticsobjdef_columns" | "pg_get_serial_sequence" | "pg_get_function_arg_default" | "pg_get_function_sqlbody" | "pg_sequence_last_value" | "pg_partition_root" | "pg_relation_filepath"
-        | "pg_tablespace_location" | "pg_index_column_has_property" | "pg_index_has_property" | "pg_indexam_has_property" | "pg_last_wal_receive_lsn" | "pg_last_wal_replay_lsn"
-        | "pg_last_xact_replay_timestamp" | "pg_current_wal_lsn" | "pg_export_snapshot" | "acldefault" => Value::Null,
+        "pg_get_expr"
+        | "pg_get_constraintdef"
+        | "pg_get_indexdef"
+        | "pg_get_ruledef"
+        | "pg_get_triggerdef"
+        | "pg_get_partkeydef"
+        | "pg_get_partition_constraintdef"
+        | "pg_get_statisticsobjdef"
+        | "pg_get_statisticsobjdef_columns"
+        | "pg_get_serial_sequence"
+        | "pg_get_function_arg_default"
+        | "pg_get_function_sqlbody"
+        | "pg_sequence_last_value"
+        | "pg_partition_root"
+        | "pg_relation_filepath"
+        | "pg_tablespace_location"
+        | "pg_index_column_has_property"
+        | "pg_index_has_property"
+        | "pg_indexam_has_property"
+        | "pg_last_wal_receive_lsn"
+        | "pg_last_wal_replay_lsn"
+        | "pg_last_xact_replay_timestamp"
+        | "pg_current_wal_lsn"
+        | "pg_export_snapshot"
+        | "acldefault" => Value::Null,
         "pg_blocking_pids" => Value::array(oid::INT4, Vec::new()),
         "pg_relation_filenode" => relation(0).map_or(Value::Null, |r| Value::oid(r.oid)),
-        "pg_relation_is_publishable" => relation(0).map_or(Value::Null, |r| Value::Bool(r.kind == 'r' && !r.system)),
+        "pg_relation_is_publishable" => {
+            relation(0).map_or(Value::Null, |r| Value::Bool(r.kind == 'r' && !r.system))
+        }
         "pg_relation_is_updatable" | "pg_stat_get_numscans" => Value::Int(0),
         "pg_column_is_updatable" => Value::Bool(false),
-        "pg_relation_size" | "pg_table_size" | "pg_total_relation_size" => relation(0).map_or(Value::Null, |r| Value::Int(r.bytes.unwrap_or(0))),
+        "pg_relation_size" | "pg_table_size" | "pg_total_relation_size" => {
+            relation(0).map_or(Value::Null, |r| Value::Int(r.bytes.unwrap_or(0)))
+        }
         "pg_indexes_size" | "pg_tablespace_size" => Value::Int(0),
         "pg_database_size" => Value::Int(cx.model.relations.iter().filter_map(|r| r.bytes).sum()),
-        "pg_column_size" => Value::Int(args[0].to_text(oid::TEXT).map_or(0, |t| i64::try_from(t.len()).unwrap_or(0))),
-        "to_regclass" | "to_regtype" | "to_regproc" | "to_regprocedure" | "to_regnamespace" | "to_regrole" | "to_regoper" => match convert::input(cx.model, cx.session, text(0), function.result) {
-            Ok(value) => value,
-            Err(_) => Value::Null,
-        },
+        "pg_column_size" => Value::Int(
+            args[0]
+                .to_text(oid::TEXT)
+                .map_or(0, |t| i64::try_from(t.len()).unwrap_or(0)),
+        ),
+        "to_regclass" | "to_regtype" | "to_regproc" | "to_regprocedure" | "to_regnamespace"
+        | "to_regrole" | "to_regoper" => {
+            match convert::input(cx.model, cx.session, text(0), function.result) {
+                Ok(value) => value,
+                Err(_) => Value::Null,
+            }
+        }
         "pg_has_role" => Value::Bool(true),
         _ if name.starts_with("has_") => privilege(cx, function, args)?,
-        "_pg_truetypid" | "_pg_truetypmod" | "_pg_char_max_length" | "_pg_numeric_precision" | "_pg_numeric_scale" => return Err(super::unsupported(function)),
+        "_pg_truetypid"
+        | "_pg_truetypmod"
+        | "_pg_char_max_length"
+        | "_pg_numeric_precision"
+        | "_pg_numeric_scale" => return Err(super::unsupported(function)),
         _ => return Ok(None),
     }))
 }
@@ -131,13 +272,25 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
 /// Everything visible may be read; nothing may be written through SQL.
 fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> {
     let wanted = args.last().and_then(Value::as_str).unwrap_or_default();
-    let at = function.arguments.len().saturating_sub(if function.name == "has_column_privilege" { 3 } else { 2 });
-    if matches!(function.name.as_str(), "has_table_privilege" | "has_any_column_privilege" | "has_column_privilege") {
+    let at = function
+        .arguments
+        .len()
+        .saturating_sub(if function.name == "has_column_privilege" {
+            3
+        } else {
+            2
+        });
+    if matches!(
+        function.name.as_str(),
+        "has_table_privilege" | "has_any_column_privilege" | "has_column_privilege"
+    ) {
         match &args[at] {
             Value::Text(name) => {
                 convert::input(cx.model, cx.session, name, oid::REGCLASS)?;
             }
-            other if other.as_oid().and_then(|o| cx.model.relation(o)).is_none() => return Ok(Value::Null),
+            other if other.as_oid().and_then(|o| cx.model.relation(o)).is_none() => {
+                return Ok(Value::Null);
+            }
             _ => {}
         }
     }
@@ -152,8 +305,14 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
         let item = item.trim().to_uppercase();
         match item.trim_end_matches(" WITH GRANT OPTION") {
             "SELECT" | "USAGE" | "EXECUTE" | "CONNECT" => any |= !item.ends_with("OPTION"),
-            "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" | "REFERENCES" | "TRIGGER" | "CREATE" | "TEMP" | "TEMPORARY" | "SET" | "ALTER SYSTEM" | "MAINTAIN" => {}
-            _ => return Err(CatalogError::new("22023", format!("unrecognized privilege type: \"{}\"", item.to_lowercase()))),
+            "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" | "REFERENCES" | "TRIGGER" | "CREATE"
+            | "TEMP" | "TEMPORARY" | "SET" | "ALTER SYSTEM" | "MAINTAIN" => {}
+            _ => {
+                return Err(CatalogError::new(
+                    "22023",
+                    format!("unrecognized privilege type: \"{}\"", item.to_lowercase()),
+                ));
+            }
         }
     }
     Ok(Value::Bool(any))
@@ -183,9 +342,20 @@ fn result_text(cx: &Cx<'_>, function: &Function) -> String {
     let name = |ty: u32| cx.model.format_type(ty, None, &cx.session.search_path);
     let outputs = function.outputs();
     if function.set && outputs.len() > 1 && function.modes.contains('t') {
-        return format!("TABLE({})", outputs.iter().map(|(n, t)| format!("{} {}", super::quote(n), name(*t))).collect::<Vec<_>>().join(", "));
+        return format!(
+            "TABLE({})",
+            outputs
+                .iter()
+                .map(|(n, t)| format!("{} {}", super::quote(n), name(*t)))
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
     }
-    format!("{}{}", if function.set { "SETOF " } else { "" }, name(function.result))
+    format!(
+        "{}{}",
+        if function.set { "SETOF " } else { "" },
+        name(function.result)
+    )
 }
 
 fn arguments_text(cx: &Cx<'_>, function: &Function) -> String {
@@ -196,7 +366,11 @@ fn arguments_text(cx: &Cx<'_>, function: &Function) -> String {
         .iter()
         .enumerate()
         .map(|(i, ty)| {
-            let mode = if function.variadic != 0 && i == last { "VARIADIC " } else { "" };
+            let mode = if function.variadic != 0 && i == last {
+                "VARIADIC "
+            } else {
+                ""
+            };
             match function.names.get(i).filter(|n| !n.is_empty()) {
                 Some(argument) => format!("{mode}{} {}", super::quote(argument), name(*ty)),
                 None => format!("{mode}{}", name(*ty)),

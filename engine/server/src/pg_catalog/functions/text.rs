@@ -16,7 +16,13 @@ use crate::pg_types::oid;
 /// Groups of a match as text[]: the whole match when there are no groups.
 pub(super) fn captures(found: &Captures<'_>) -> Value {
     let skip = usize::from(found.len() > 1);
-    text_array(found.iter().skip(skip).map(|m| Value::optional_text(m.map(|m| m.as_str()))).collect())
+    text_array(
+        found
+            .iter()
+            .skip(skip)
+            .map(|m| Value::optional_text(m.map(|m| m.as_str())))
+            .collect(),
+    )
 }
 
 /// `string_to_array` without the NULL text: no separator = every character.
@@ -30,11 +36,29 @@ pub(super) fn split(text: &str, separator: Option<&str>) -> Vec<String> {
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm per function")]
-pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Expr]) -> Result<Option<Value>> {
+pub(super) fn call(
+    cx: &Cx<'_>,
+    function: &Function,
+    args: &[Value],
+    exprs: &[Expr],
+) -> Result<Option<Value>> {
     let text = |i: usize| args.get(i).and_then(Value::as_str).unwrap_or_default();
     let int = |i: usize| args.get(i).and_then(Value::as_int);
-    let shown = |i: usize| output(cx.model, cx.session, &args[i], exprs.get(i).map_or(oid::TEXT, |e| e.ty));
-    let set = |i: usize| -> Vec<char> { if args.len() > i { text(i).chars().collect() } else { vec![' '] } };
+    let shown = |i: usize| {
+        output(
+            cx.model,
+            cx.session,
+            &args[i],
+            exprs.get(i).map_or(oid::TEXT, |e| e.ty),
+        )
+    };
+    let set = |i: usize| -> Vec<char> {
+        if args.len() > i {
+            text(i).chars().collect()
+        } else {
+            vec![' ']
+        }
+    };
     Ok(Some(match function.name.as_str() {
         "upper" => Value::text(text(0).to_uppercase()),
         "lower" => Value::text(text(0).to_lowercase()),
@@ -42,7 +66,11 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Ex
             let mut start = true;
             let mut out = String::new();
             for c in text(0).chars() {
-                if start { out.extend(c.to_uppercase()) } else { out.extend(c.to_lowercase()) }
+                if start {
+                    out.extend(c.to_uppercase())
+                } else {
+                    out.extend(c.to_lowercase())
+                }
                 start = !c.is_alphanumeric();
             }
             Value::text(out)
@@ -58,10 +86,24 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Ex
         "btrim" => Value::text(text(0).trim_matches(set(1).as_slice())),
         "ltrim" => Value::text(text(0).trim_start_matches(set(1).as_slice())),
         "rtrim" => Value::text(text(0).trim_end_matches(set(1).as_slice())),
-        "replace" => Value::text(if text(1).is_empty() { text(0).to_owned() } else { text(0).replace(text(1), text(2)) }),
+        "replace" => Value::text(if text(1).is_empty() {
+            text(0).to_owned()
+        } else {
+            text(0).replace(text(1), text(2))
+        }),
         "translate" => {
-            let (from, to): (Vec<char>, Vec<char>) = (text(1).chars().collect(), text(2).chars().collect());
-            Value::text(text(0).chars().filter_map(|c| from.iter().position(|f| *f == c).map_or(Some(c), |i| to.get(i).copied())).collect::<String>())
+            let (from, to): (Vec<char>, Vec<char>) =
+                (text(1).chars().collect(), text(2).chars().collect());
+            Value::text(
+                text(0)
+                    .chars()
+                    .filter_map(|c| {
+                        from.iter()
+                            .position(|f| *f == c)
+                            .map_or(Some(c), |i| to.get(i).copied())
+                    })
+                    .collect::<String>(),
+            )
         }
         "reverse" => Value::text(text(0).chars().rev().collect::<String>()),
         "repeat" => {
@@ -75,35 +117,73 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Ex
             let chars: Vec<char> = text(0).chars().collect();
             let n = int(1).unwrap_or(0);
             let len = i64::try_from(chars.len()).unwrap_or(i64::MAX);
-            let keep = usize::try_from(if n < 0 { (len + n).max(0) } else { n.min(len) }).unwrap_or(0);
-            Value::text(if function.name == "left" { chars[..keep].iter().collect::<String>() } else { chars[chars.len() - keep..].iter().collect() })
+            let keep =
+                usize::try_from(if n < 0 { (len + n).max(0) } else { n.min(len) }).unwrap_or(0);
+            Value::text(if function.name == "left" {
+                chars[..keep].iter().collect::<String>()
+            } else {
+                chars[chars.len() - keep..].iter().collect()
+            })
         }
         "lpad" | "rpad" => {
             let chars: Vec<char> = text(0).chars().collect();
             let fill: Vec<char> = set(2);
-            let wanted = int(1).and_then(|n| usize::try_from(n).ok()).unwrap_or(0).min(1 << 24);
-            let missing = if fill.is_empty() { 0 } else { wanted.saturating_sub(chars.len()) };
+            let wanted = int(1)
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(0)
+                .min(1 << 24);
+            let missing = if fill.is_empty() {
+                0
+            } else {
+                wanted.saturating_sub(chars.len())
+            };
             let pad: String = fill.iter().cycle().take(missing).collect();
             let kept: String = chars.iter().take(wanted).collect();
-            Value::text(if function.name == "lpad" { format!("{pad}{kept}") } else { format!("{kept}{pad}") })
+            Value::text(if function.name == "lpad" {
+                format!("{pad}{kept}")
+            } else {
+                format!("{kept}{pad}")
+            })
         }
-        "ascii" => Value::Int(text(0).chars().next().map_or(0, |c| i64::from(u32::from(c)))),
-        "chr" => Value::text(int(0).and_then(|n| u32::try_from(n).ok()).and_then(char::from_u32).map(String::from).unwrap_or_default()),
+        "ascii" => Value::Int(
+            text(0)
+                .chars()
+                .next()
+                .map_or(0, |c| i64::from(u32::from(c))),
+        ),
+        "chr" => Value::text(
+            int(0)
+                .and_then(|n| u32::try_from(n).ok())
+                .and_then(char::from_u32)
+                .map(String::from)
+                .unwrap_or_default(),
+        ),
         "to_hex" => Value::text(format!("{:x}", int(0).unwrap_or(0))),
-        "position" | "strpos" => count(text(0).find(text(1)).map_or(0, |at| text(0)[..at].chars().count() + 1)),
+        "position" | "strpos" => count(
+            text(0)
+                .find(text(1))
+                .map_or(0, |at| text(0)[..at].chars().count() + 1),
+        ),
         "starts_with" => Value::Bool(text(0).starts_with(text(1))),
         "substring" | "substr" => match args.get(1) {
             Some(Value::Text(pattern)) => {
                 let pattern = regex(cx, pattern, false)?;
                 match pattern.captures(text(0)) {
-                    Some(found) => Value::optional_text(found.get(usize::from(found.len() > 1)).map(|m| m.as_str())),
+                    Some(found) => Value::optional_text(
+                        found.get(usize::from(found.len() > 1)).map(|m| m.as_str()),
+                    ),
                     None => Value::Null,
                 }
             }
             _ => {
                 let start = int(1).unwrap_or(1);
                 let end = match int(2) {
-                    Some(n) if n < 0 => return Err(CatalogError::new("22011", "negative substring length not allowed")),
+                    Some(n) if n < 0 => {
+                        return Err(CatalogError::new(
+                            "22011",
+                            "negative substring length not allowed",
+                        ));
+                    }
                     Some(n) => start.saturating_add(n),
                     None => i64::MAX,
                 };
@@ -114,17 +194,40 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Ex
         },
         "overlay" => {
             let chars: Vec<char> = text(0).chars().collect();
-            let start = usize::try_from(int(2).unwrap_or(1) - 1).unwrap_or(0).min(chars.len());
-            let len = int(3).and_then(|n| usize::try_from(n).ok()).unwrap_or_else(|| text(1).chars().count());
+            let start = usize::try_from(int(2).unwrap_or(1) - 1)
+                .unwrap_or(0)
+                .min(chars.len());
+            let len = int(3)
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or_else(|| text(1).chars().count());
             let end = (start + len).min(chars.len());
-            Value::text(format!("{}{}{}", chars[..start].iter().collect::<String>(), text(1), chars[end..].iter().collect::<String>()))
+            Value::text(format!(
+                "{}{}{}",
+                chars[..start].iter().collect::<String>(),
+                text(1),
+                chars[end..].iter().collect::<String>()
+            ))
         }
         "split_part" => {
-            let parts: Vec<&str> = if text(1).is_empty() { vec![text(0)] } else { text(0).split(text(1)).collect() };
+            let parts: Vec<&str> = if text(1).is_empty() {
+                vec![text(0)]
+            } else {
+                text(0).split(text(1)).collect()
+            };
             let n = int(2).unwrap_or(1);
-            let at = if n > 0 { usize::try_from(n - 1).ok() } else { usize::try_from(-n).ok().filter(|n| *n > 0).and_then(|n| parts.len().checked_sub(n)) };
+            let at = if n > 0 {
+                usize::try_from(n - 1).ok()
+            } else {
+                usize::try_from(-n)
+                    .ok()
+                    .filter(|n| *n > 0)
+                    .and_then(|n| parts.len().checked_sub(n))
+            };
             if n == 0 {
-                return Err(CatalogError::new("22023", "field position must not be zero"));
+                return Err(CatalogError::new(
+                    "22023",
+                    "field position must not be zero",
+                ));
             }
             Value::text(at.and_then(|i| parts.get(i)).copied().unwrap_or_default())
         }
@@ -134,35 +237,76 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Ex
             }
             let null = args.get(2).and_then(Value::as_str);
             let parts = split(text(0), args.get(1).and_then(Value::as_str));
-            text_array(parts.into_iter().map(|p| if null == Some(p.as_str()) { Value::Null } else { Value::text(p) }).collect())
+            text_array(
+                parts
+                    .into_iter()
+                    .map(|p| {
+                        if null == Some(p.as_str()) {
+                            Value::Null
+                        } else {
+                            Value::text(p)
+                        }
+                    })
+                    .collect(),
+            )
         }
         "regexp_replace" => {
             let flags = args.get(3).and_then(Value::as_str).unwrap_or_default();
             let pattern = regex(cx, text(1), flags.contains('i'))?;
             let limit = usize::from(!flags.contains('g'));
             let replacement = text(2).to_owned();
-            Value::text(pattern.replacen(text(0), limit, |found: &Captures<'_>| expand(&replacement, found)))
+            Value::text(pattern.replacen(text(0), limit, |found: &Captures<'_>| {
+                expand(&replacement, found)
+            }))
         }
         "regexp_match" => {
             let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
-            regex(cx, text(1), flags.contains('i'))?.captures(text(0)).map_or(Value::Null, |found| captures(&found))
+            regex(cx, text(1), flags.contains('i'))?
+                .captures(text(0))
+                .map_or(Value::Null, |found| captures(&found))
         }
-        "regexp_split_to_array" => text_array(regex(cx, text(1), false)?.split(text(0)).map(Value::text).collect()),
+        "regexp_split_to_array" => text_array(
+            regex(cx, text(1), false)?
+                .split(text(0))
+                .map(Value::text)
+                .collect(),
+        ),
         "quote_ident" => Value::text(quote(text(0))),
         "quote_literal" => Value::text(format::quote_literal(&shown(0).unwrap_or_default())),
-        "quote_nullable" => Value::text(shown(0).map_or_else(|| "NULL".to_owned(), |t| format::quote_literal(&t))),
+        "quote_nullable" => {
+            Value::text(shown(0).map_or_else(|| "NULL".to_owned(), |t| format::quote_literal(&t)))
+        }
         "concat" => Value::text((0..args.len()).filter_map(shown).collect::<String>()),
         "concat_ws" => match args[0].as_str() {
-            Some(separator) => Value::text((1..args.len()).filter_map(shown).collect::<Vec<_>>().join(separator)),
+            Some(separator) => Value::text(
+                (1..args.len())
+                    .filter_map(shown)
+                    .collect::<Vec<_>>()
+                    .join(separator),
+            ),
             None => Value::Null,
         },
         "format" => match args[0].as_str() {
-            Some(template) => Value::text(format_text(template, &(1..args.len()).map(shown).collect::<Vec<_>>())?),
+            Some(template) => Value::text(format_text(
+                template,
+                &(1..args.len()).map(shown).collect::<Vec<_>>(),
+            )?),
             None => Value::Null,
         },
-        "md5" | "encode" | "decode" | "to_char" | "to_number" | "width_bucket" => return Err(super::unsupported(function)),
-        "parse_ident" => text_array(convert::identifier_parts(text(0)).into_iter().map(Value::text).collect()),
-        "pg_size_bytes" => Value::Int(size_bytes(text(0)).ok_or_else(|| CatalogError::new("22023", format!("invalid size: \"{}\"", text(0))))?),
+        "md5" | "encode" | "decode" | "to_char" | "to_number" | "width_bucket" => {
+            return Err(super::unsupported(function));
+        }
+        "parse_ident" => text_array(
+            convert::identifier_parts(text(0))
+                .into_iter()
+                .map(Value::text)
+                .collect(),
+        ),
+        "pg_size_bytes" => {
+            Value::Int(size_bytes(text(0)).ok_or_else(|| {
+                CatalogError::new("22023", format!("invalid size: \"{}\"", text(0)))
+            })?)
+        }
         "pg_size_pretty" => match &args[0] {
             Value::Int(i) => Value::text(format::pretty_size(*i)),
             Value::Numeric(n) => Value::text(format::pretty_size(n.to_i64().unwrap_or(i64::MAX))),
@@ -174,7 +318,9 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Ex
 
 fn size_bytes(text: &str) -> Option<i64> {
     let text = text.trim();
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let number: f64 = text[..split].trim().parse().ok()?;
     let factor = match text[split..].to_lowercase().as_str() {
         "" | "bytes" | "b" => 1.0,
@@ -200,7 +346,11 @@ fn expand(replacement: &str, found: &Captures<'_>) -> String {
         }
         match chars.next() {
             Some('&') => out.push_str(found.get(0).map_or("", |m| m.as_str())),
-            Some(d) if d.is_ascii_digit() => out.push_str(d.to_digit(10).and_then(|d| found.get(d as usize)).map_or("", |m| m.as_str())),
+            Some(d) if d.is_ascii_digit() => out.push_str(
+                d.to_digit(10)
+                    .and_then(|d| found.get(d as usize))
+                    .map_or("", |m| m.as_str()),
+            ),
             Some(other) => out.push(other),
             None => out.push('\\'),
         }
@@ -223,7 +373,12 @@ fn format_text(template: &str, args: &[Option<String>]) -> Result<String> {
             match chars.next() {
                 Some(d) if d.is_ascii_digit() || matches!(d, '$' | '-') => spec.push(d),
                 Some(k) => break k,
-                None => return Err(CatalogError::new("22023", "unterminated format() type specifier").hint("For a single \"%\" use \"%%\".")),
+                None => {
+                    return Err(
+                        CatalogError::new("22023", "unterminated format() type specifier")
+                            .hint("For a single \"%\" use \"%%\"."),
+                    );
+                }
             }
         };
         if kind == '%' {
@@ -237,16 +392,34 @@ fn format_text(template: &str, args: &[Option<String>]) -> Result<String> {
             }
             None => spec,
         };
-        let arg = args.get(next).ok_or_else(|| CatalogError::new("22023", "too few arguments for format()"))?;
+        let arg = args
+            .get(next)
+            .ok_or_else(|| CatalogError::new("22023", "too few arguments for format()"))?;
         next += 1;
         let text = match (kind, arg) {
             ('s', arg) => arg.clone().unwrap_or_default(),
             ('I', Some(arg)) => quote(arg),
-            ('I', None) => return Err(CatalogError::new("22004", "null values cannot be formatted as an SQL identifier")),
-            ('L', arg) => arg.as_ref().map_or_else(|| "NULL".to_owned(), |a| format::quote_literal(a)),
-            (other, _) => return Err(CatalogError::new("22023", format!("unrecognized format() type specifier \"{other}\"")).hint("For a single \"%\" use \"%%\".")),
+            ('I', None) => {
+                return Err(CatalogError::new(
+                    "22004",
+                    "null values cannot be formatted as an SQL identifier",
+                ));
+            }
+            ('L', arg) => arg
+                .as_ref()
+                .map_or_else(|| "NULL".to_owned(), |a| format::quote_literal(a)),
+            (other, _) => {
+                return Err(CatalogError::new(
+                    "22023",
+                    format!("unrecognized format() type specifier \"{other}\""),
+                )
+                .hint("For a single \"%\" use \"%%\"."));
+            }
         };
-        let (left, size) = (width.starts_with('-'), width.trim_start_matches('-').parse::<usize>().unwrap_or(0));
+        let (left, size) = (
+            width.starts_with('-'),
+            width.trim_start_matches('-').parse::<usize>().unwrap_or(0),
+        );
         let pad = " ".repeat(size.min(1 << 20).saturating_sub(text.chars().count()));
         if left {
             out.push_str(&text);
