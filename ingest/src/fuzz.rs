@@ -67,6 +67,7 @@ pub fn record(bytes: &[u8]) -> bool {
         source: 0,
         n_samples: 2,
         has_format: true,
+        version: None,
         blocks: vec![BlockPlan {
             block: 0,
             n_samples: 2,

@@ -101,7 +101,7 @@ impl VcfJob {
         let mut opened = self.open_all(&sources, mode.scan).await?;
         let batch = self.reserve().await?;
         let (plan, done, written, unsorted) = loop {
-            let plan = self.plan(&base, &sources, &opened, batch)?;
+            let plan = self.plan(&base, &sources, &opened, batch, mode.keys_are_final())?;
             match self.pass(&plan, &mode, fasta.clone(), chunk_bytes).await? {
                 Ok((done, written)) => break (plan, done, written, mode.sort),
                 Err(Restart::UndeclaredKey) => {
@@ -213,6 +213,7 @@ impl VcfJob {
         sources: &[Arc<Source>],
         opened: &[Opened],
         batch: u32,
+        keys_are_final: bool,
     ) -> Result<Plan> {
         let known = base.dataset(&self.dataset).cloned().unwrap_or_default();
         let mut counts = Counts::default();
@@ -235,6 +236,7 @@ impl VcfJob {
                     source: number,
                     n_samples: count32(header.samples.len())?,
                     has_format: header.has_format,
+                    version: header.version,
                     blocks: blocks.of(&header.samples)?,
                     filters: header.filters.iter().map(|f| f.id.clone()).collect(),
                 }),
@@ -244,7 +246,8 @@ impl VcfJob {
                 header_lines: input.header_lines,
             });
         }
-        let layout = Layout::new(fields.info.clone(), &fields.format, self.strict);
+        let mut layout = Layout::new(fields.info.clone(), &fields.format, self.strict);
+        layout.keys_are_final = keys_are_final;
         let assembly = self.assembly(&known, &contigs)?;
         let reference = self.reference(&known)?;
         let state = DatasetState {
@@ -329,7 +332,7 @@ impl VcfJob {
             chunk_bytes,
             sort: mode.sort,
             hold_back: mode.hold_back,
-            keys_are_final: mode.scan == u64::MAX,
+            keys_are_final: mode.keys_are_final(),
             progress: Arc::clone(&self.progress),
             cancel: self.cancel.clone(),
             handle: tokio::runtime::Handle::current(),
@@ -507,6 +510,11 @@ struct Mode {
 }
 
 impl Mode {
+    /// Whether every input was searched whole for undeclared keys.
+    fn keys_are_final(&self) -> bool {
+        self.scan == u64::MAX
+    }
+
     fn widen(&mut self) {
         self.hold_back = if self.hold_back < 1 << 20 {
             1 << 20

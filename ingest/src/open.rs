@@ -11,7 +11,8 @@ use crate::source::Source;
 /// Text that is searched for undeclared keys before the schema is fixed. Keys that come later make
 /// the job search its inputs whole and begin anew.
 pub(crate) const SCAN_BYTES: u64 = 64 << 20;
-/// Undeclared keys that get columns, per job; the rest of INFO stays text.
+/// Undeclared keys of INFO and of FORMAT that get columns, per input. The rest of INFO stays text;
+/// records with further FORMAT keys are quarantined.
 pub(crate) const UNDECLARED_KEYS_MAX: usize = 1_000;
 
 /// What the first look found.

@@ -22,6 +22,8 @@ pub(crate) struct Layout {
     pub(crate) format: Vec<FieldDef>,
     pub(crate) format_index: HashMap<String, usize>,
     pub(crate) strict: bool,
+    /// The inputs were searched whole: a key that is still unknown gets no column any more.
+    pub(crate) keys_are_final: bool,
     /// Site table without vid and record.
     pub(crate) site: SchemaRef,
     /// Genotype table without vid.
@@ -50,6 +52,7 @@ impl Layout {
             info,
             format,
             strict,
+            keys_are_final: false,
         }
     }
 }
@@ -74,6 +77,8 @@ pub(crate) struct InputPlan {
     pub(crate) source: i32,
     pub(crate) n_samples: u32,
     pub(crate) has_format: bool,
+    /// Version in `##fileformat`; `None` when it is unknown.
+    pub(crate) version: Option<(u32, u32)>,
     pub(crate) blocks: Vec<BlockPlan>,
     /// FILTER names declared.
     pub(crate) filters: Vec<String>,

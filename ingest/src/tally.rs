@@ -15,6 +15,7 @@ pub(crate) mod repair {
     pub(crate) const UNDECLARED_FILTER: &str = "undeclared-filter";
     pub(crate) const CONTIG_UNDECLARED: &str = "contig-undeclared";
     pub(crate) const NO_FINAL_NEWLINE: &str = "no-final-newline";
+    pub(crate) const REF_MISSING: &str = "ref-missing";
     pub(crate) const UNSORTED: &str = "unsorted";
 }
 

@@ -46,6 +46,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) pos: i32,
     /// `None` for `.`.
     pub(crate) id: Option<&'a str>,
+    /// `.` when the record does not say it.
     pub(crate) reference: &'a str,
     /// Without `.`.
     pub(crate) alts: Vec<&'a str>,
@@ -284,7 +285,8 @@ impl RecordParser {
                 kind: VariantType::Ref,
             }];
         }
-        let genome = self.genome.as_ref().filter(|_| fields.pos > 0);
+        let genome = self.genome.as_ref();
+        let genome = genome.filter(|_| fields.pos > 0 && fields.reference != ".");
         let genome = genome.filter(|genome| {
             let rule = match genome.matches(fields.contig, fields.pos, reference) {
                 Some(true) => return true,
@@ -313,7 +315,7 @@ impl RecordParser {
                     svlen,
                     end,
                 ),
-                kind: variant::variant_type(&short.reference, &short.alternate),
+                kind: kind_of(fields.reference, fields.alts[i], &short),
                 reference: short.reference,
                 alternate: Some(short.alternate),
             }
@@ -359,7 +361,37 @@ impl RecordParser {
                 format!("FILTER {filter:?} is not declared"),
             ));
         }
+        if self.genotypes.n_out_of_range > 0 {
+            return Err(Bad::new(
+                "genotype_allele_out_of_range",
+                format!(
+                    "a GT names an allele above the {} of ALT",
+                    fields.alts.len()
+                ),
+            ));
+        }
+        if let Some(rule) = odd_quality(fields.qual) {
+            return Err(Bad::new(rule, "QUAL must be a finite number from 0"));
+        }
         strict_alleles(fields)
+    }
+
+    /// Counts what the fixed columns and GT say against the specification and is kept as it is.
+    fn count_oddities(&mut self, fields: &Fields<'_>) {
+        if fields.reference == "." {
+            self.counts.repair(repair::REF_MISSING, 1);
+        } else if !is_acgtn(fields.reference) {
+            self.counts.issue("REF".to_owned(), "ambiguous_base", 1);
+        }
+        let unknown = fields.alts.iter().filter(|alt| is_unknown_letters(alt));
+        let n_unknown = unknown.count() as u64;
+        self.counts.issue("ALT".to_owned(), "not_bases", n_unknown);
+        if let Some(rule) = odd_quality(fields.qual) {
+            self.counts.issue("QUAL".to_owned(), rule, 1);
+        }
+        let n = self.genotypes.n_out_of_range;
+        self.counts
+            .issue("FORMAT/GT".to_owned(), "genotype_allele_out_of_range", n);
     }
 
     fn count(&mut self, fields: &Fields<'_>, alleles: &[Allele<'_>]) {
@@ -374,9 +406,7 @@ impl RecordParser {
                 1,
             );
         }
-        if !is_acgtn(fields.reference) {
-            self.counts.issue("REF".to_owned(), "ambiguous_base", 1);
-        }
+        self.count_oddities(fields);
         self.counts.repair(repair::EMPTY_INFO, self.info.n_empty);
         self.counts
             .repair(repair::EMPTY_SAMPLE_VALUE, self.genotypes.n_empty);
@@ -414,7 +444,7 @@ fn fields<'a>(columns: &[&'a [u8]; 8], format: Option<&'a str>) -> Result<Fields
         ));
     }
     let reference = utf8(columns[3], "REF")?;
-    if !is_plain_bases(reference.as_bytes()) {
+    if reference != "." && !is_plain_bases(reference.as_bytes()) {
         let message = format!("REF {:?} is not made of bases", shown(reference));
         return Err(Bad::new("bad_ref", message));
     }
@@ -462,7 +492,6 @@ fn alts(text: &str) -> Result<Vec<&str>, Bad> {
     for alt in &alts {
         let is_allele = match AlleleKind::of(alt.as_bytes()) {
             AlleleKind::Missing => false,
-            AlleleKind::Bases => is_plain_bases(alt.as_bytes()),
             AlleleKind::Symbolic => alt.starts_with('<') && alt.ends_with('>'),
             _ => true,
         };
@@ -480,12 +509,34 @@ fn alts(text: &str) -> Result<Vec<&str>, Bad> {
 fn quality(text: &str) -> Result<Option<f32>, Bad> {
     let bad = |what: &str| Bad::new("bad_qual", format!("QUAL {:?} {what}", shown(text)));
     match info::float(text) {
-        Ok(Some(value)) if value < 0.0 => Err(bad("is negative")),
         Ok(Some(value)) if value.is_nan() => Err(bad("is not a number")),
         Ok(value) => Ok(value),
         Err(info::rule::FLOAT_RANGE) => Err(bad("does not fit 32 bits")),
         Err(_) => Err(bad("is not a number")),
     }
+}
+
+/// What is odd about a QUAL that is kept as it is.
+fn odd_quality(qual: Option<f32>) -> Option<&'static str> {
+    match qual {
+        Some(value) if value < 0.0 => Some("negative_qual"),
+        Some(value) if value.is_infinite() => Some("infinite_qual"),
+        _ => None,
+    }
+}
+
+/// Whether ALT is letters that are no IUPAC codes. Such an allele is kept and has no known type.
+fn is_unknown_letters(alt: &str) -> bool {
+    AlleleKind::of(alt.as_bytes()) == AlleleKind::Bases && !is_plain_bases(alt.as_bytes())
+}
+
+/// The type of an allele; one that cannot be compared with REF base by base is symbolic.
+fn kind_of(reference: &str, alt: &str, short: &variant::Normalized<'_>) -> VariantType {
+    let is_bases = AlleleKind::of(alt.as_bytes()) == AlleleKind::Bases;
+    if is_bases && (reference == "." || is_unknown_letters(alt)) {
+        return VariantType::Symbolic;
+    }
+    variant::variant_type(&short.reference, &short.alternate)
 }
 
 fn undeclared_filter<'a>(fields: &Fields<'a>, input: &InputPlan) -> Option<&'a str> {
@@ -501,6 +552,9 @@ fn is_acgtn(bases: &str) -> bool {
 
 /// What only a strict reader minds in the fixed columns.
 fn strict_alleles(fields: &Fields<'_>) -> Result<(), Bad> {
+    if fields.reference == "." {
+        return Err(Bad::new("ref_missing", "REF is \".\"; it must name bases"));
+    }
     if !is_acgtn(fields.reference) {
         return Err(Bad::new(
             "ambiguous_base",

@@ -68,21 +68,6 @@ fn manifest(shared: &Path) -> Vec<Entry> {
 
 /// Files with records that are quarantined: stored and quarantined records, and why.
 const QUARANTINED: &[(&str, u64, u64, &str)] = &[
-    ("bcftools/annotate21.vcf", 0, 3, "GT 0/1 where ALT is \".\""),
-    ("bcftools/annotate29.out", 0, 3, "GT 0/1 where ALT is \".\""),
-    (
-        "bcftools/norm.setref.out",
-        7,
-        1,
-        "GT 1/0 where ALT is \".\"",
-    ),
-    ("bcftools/norm.setref.vcf", 6, 2, "REF is \".\""),
-    (
-        "bcftools/norm.vcf",
-        23,
-        1,
-        "an ALT of characters that are no bases",
-    ),
     ("bcftools/view64bit.3.vcf", 0, 1, "a position beyond 2^31"),
     (
         "bioc-structuralvariantannotation/manta-1.1.1.vcf",
@@ -102,26 +87,6 @@ const QUARANTINED: &[(&str, u64, u64, &str)] = &[
         3,
         "bcftools refuses it: broken genotypes, a cut line",
     ),
-    ("glow/vcf/test_withInfQual.vcf", 8, 4, "QUAL is -Infinity"),
-    ("hail/negative_format_fields.vcf", 0, 10, "QUAL is negative"),
-    (
-        "htslib/test-vcf-hdr-in.vcf",
-        8,
-        2,
-        "GT 0/1 where ALT is \".\"",
-    ),
-    (
-        "truvari/test_files/variants/filter.vcf",
-        3,
-        1,
-        "GT 1|1 where ALT is \".\"",
-    ),
-    (
-        "vcf-validator/v4.4/compressed_files/readable/passed/passed_compressed.vcf.gz",
-        23,
-        1,
-        "GT 0|1 where ALT is \".\"",
-    ),
 ];
 
 /// Files that bcftools refuses as well, and why.
@@ -140,7 +105,6 @@ const STRICT_GAPS: &[&str] = &[
     "failed_body_invalid_format_2.vcf",
     "failed_body_invalid_info_count.vcf",
     "failed_body_invalid_sample_PSO.vcf",
-    "failed_body_no_newline_003.vcf",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,14 +41,6 @@ pub enum Error {
         /// The rule that it breaks.
         reason: &'static str,
     },
-    /// A genotype names an allele that its record does not have.
-    #[error("genotype names allele {allele}, but the record has {n_alts} ALT allele(s)")]
-    AlleleIndex {
-        /// The allele number of the genotype.
-        allele: u16,
-        /// How many ALT alleles the record has.
-        n_alts: u16,
-    },
     /// A sample index outside of the block.
     #[error("sample {sample} is out of order or outside of a block of {n_samples} samples")]
     SampleIndex {

@@ -88,7 +88,8 @@ impl Checker {
         self.description("FILTER", value, false);
         let is_bad = |id: &&str| *id == "0" || id.contains([' ', ';', ',']);
         if let Some(id) = value.get("ID").filter(is_bad) {
-            let message = format!("FILTER ID {id:?} may not be 0 nor hold space, comma or semicolon");
+            let message =
+                format!("FILTER ID {id:?} may not be 0 nor hold space, comma or semicolon");
             self.refuse("filter-name", message);
         }
     }
@@ -108,8 +109,14 @@ impl Checker {
             );
             self.refuse("alt-prefix", message);
         }
-        if let Some(number) = value.get("Number").filter(|number| Number::parse(number).is_none()) {
-            self.refuse("alt-number", format!("ALT {id:?}: VCF has no Number {number:?}"));
+        if let Some(number) = value
+            .get("Number")
+            .filter(|number| Number::parse(number).is_none())
+        {
+            self.refuse(
+                "alt-number",
+                format!("ALT {id:?}: VCF has no Number {number:?}"),
+            );
         }
     }
 

@@ -128,10 +128,12 @@ impl RecordEncoder {
 
     /// Any genotype text. Samples as in [`RecordEncoder::diploid`].
     ///
+    /// An allele number above `n_alts` is kept as it is: it counts as called (AN) and for no ALT,
+    /// so that a record whose GT contradicts its ALT column still reads back.
+    ///
     /// # Errors
-    /// The text is no genotype ([`Error::Genotype`]), names an allele above `n_alts`
-    /// ([`Error::AlleleIndex`]), or the sample does not ascend or is outside of the block
-    /// ([`Error::SampleIndex`]). The call is then not part of the row.
+    /// The text is no genotype ([`Error::Genotype`]), or the sample does not ascend or is outside
+    /// of the block ([`Error::SampleIndex`]). The call is then not part of the row.
     pub fn call(&mut self, sample: u32, text: &[u8]) -> Result<()> {
         if sample < self.next || sample >= self.limit {
             return Err(Error::SampleIndex {
@@ -144,12 +146,6 @@ impl RecordEncoder {
         let mut n = 0;
         let mut scan = Scan::new(text);
         while let Some((separator, allele)) = scan.next()? {
-            if let Some(allele) = allele.filter(|allele| *allele > self.n_alts) {
-                return Err(Error::AlleleIndex {
-                    allele,
-                    n_alts: self.n_alts,
-                });
-            }
             if let Some(slot) = alleles.get_mut(n) {
                 *slot = allele.unwrap_or(MISSING);
             }
@@ -169,6 +165,7 @@ impl RecordEncoder {
 
     /// Appends the blob of ALT `alt_index` to `out` (1-based; 0 for a record whose ALT is `.`).
     pub fn finish(&mut self, alt_index: u16, out: &mut Vec<u8>) -> EncodedRow {
+        debug_assert!(alt_index <= self.n_alts);
         self.split(alt_index);
         let counts = self.counts(alt_index);
         let is_default = self.is_default();
