@@ -5,6 +5,7 @@
 
 pub(crate) mod genotypes;
 pub(crate) mod info;
+mod strict;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -210,7 +211,7 @@ impl RecordParser {
             .parse(fields.info, &layout.info, index, fields.alts.len());
         let n_mismatches = self.counts.issues.len();
         let alleles = self.alleles(&fields);
-        self.strict(&fields, n_mismatches)?;
+        self.strict(&fields, samples, n_mismatches)?;
         self.count(&fields, &alleles);
         out.undeclared |= self.info.n_undeclared + self.genotypes.n_undeclared > 0;
         out.record(&fields, &alleles, &self.info, &self.genotypes, &self.input);
@@ -324,7 +325,12 @@ impl RecordParser {
     }
 
     /// Under `--strict`, the first thing that the default would mend or keep as text refuses.
-    fn strict(&self, fields: &Fields<'_>, n_issues_before: usize) -> Result<(), Bad> {
+    fn strict(
+        &self,
+        fields: &Fields<'_>,
+        samples: Option<&[u8]>,
+        n_issues_before: usize,
+    ) -> Result<(), Bad> {
         if !self.layout.strict {
             return Ok(());
         }
@@ -373,7 +379,8 @@ impl RecordParser {
         if let Some(rule) = odd_quality(fields.qual) {
             return Err(Bad::new(rule, "QUAL must be a finite number from 0"));
         }
-        strict_alleles(fields)
+        strict_alleles(fields)?;
+        strict::check(fields, samples, self.input.version)
     }
 
     /// Counts what the fixed columns and GT say against the specification and is kept as it is.

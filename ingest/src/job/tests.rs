@@ -789,7 +789,11 @@ async fn odd_records_are_kept_as_they_stood_and_counted() {
             out_of_range.1,
             "chr1 5 . A . . . . GT ./2 0/0/3",
         ),
-        ("QUAL", "negative_qual", "chr1 5 . A C -100.5 . . GT 0/0 0/1"),
+        (
+            "QUAL",
+            "negative_qual",
+            "chr1 5 . A C -100.5 . . GT 0/0 0/1",
+        ),
         ("QUAL", "negative_qual", "chr1 5 . A C -inf . . GT 0/0 0/1"),
         ("QUAL", "infinite_qual", "chr1 5 . A C inf . . GT 0/0 0/1"),
         ("ALT", "not_bases", "chr1 5 . C I . . . GT 0/0 0/1"),
