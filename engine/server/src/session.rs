@@ -40,11 +40,7 @@ use plan::{PlanContext, Planned};
 pub const DATABASE: &str = "genokura";
 
 /// What `version()` answers.
-#[must_use]
-pub fn version() -> String {
-    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
-    format!("PostgreSQL {SERVER_VERSION} (genokura {} on {arch}-{os})", env!("CARGO_PKG_VERSION"))
-}
+pub use crate::pg_catalog::VERSION;
 
 /// Facts about a session that planning needs.
 #[derive(Clone, Debug)]
@@ -131,6 +127,7 @@ struct Transaction {
 struct Pinned {
     snapshot: Snapshot,
     context: SessionContext,
+    model: catalog::LazyModel,
 }
 
 /// How a session is made.
@@ -545,7 +542,7 @@ impl Session {
         };
         Ok(PlanContext {
             context,
-            snapshot: pinned.snapshot,
+            model: pinned.model,
             info: Arc::new(info),
             memory_limit: self.options.memory_limit,
         })
@@ -561,7 +558,7 @@ impl Session {
             Some(pinned) => pinned,
             None => {
                 let context = self.backend.context(&snapshot, &self.options.user)?;
-                Pinned { snapshot, context }
+                Pinned { snapshot, context, model: catalog::LazyModel::default() }
             }
         };
         self.pinned = Some(pinned.clone());

@@ -44,6 +44,8 @@ struct Report {
     position: Option<usize>,
     /// Identifier to look for in the statement text when the position is not known yet.
     near: Option<String>,
+    /// Line and column in the statement text when the position is not known yet.
+    line_column: Option<(u64, u64)>,
 }
 
 impl ServerError {
@@ -57,6 +59,7 @@ impl ServerError {
             hint: None,
             position: None,
             near: None,
+            line_column: None,
         }))
     }
 
@@ -124,9 +127,21 @@ impl ServerError {
         self
     }
 
-    /// Fills in the position: the first mention of the identifier the error is about.
+    /// The same error; [`ServerError::locate`] will point at this 1-based line and column.
+    #[must_use]
+    pub fn at(mut self, line: u64, column: u64) -> ServerError {
+        self.0.line_column = Some((line, column));
+        self
+    }
+
+    /// Fills in the position: line and column when known, else the first mention of the identifier the error is about.
     #[must_use]
     pub fn locate(mut self, sql: &str) -> ServerError {
+        if let Some((line, column)) = self.0.line_column.take()
+            && let (Ok(line), Ok(column)) = (usize::try_from(line), usize::try_from(column))
+        {
+            self.0.position = offset_of(sql, line, column);
+        }
         if self.0.position.is_none()
             && let Some(near) = &self.0.near
         {

@@ -1,17 +1,78 @@
 //! Routing to the system catalog: which statements it answers, and its tables for joins with data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, StringArray, StructArray, UInt32Array,
+};
+use arrow::datatypes::{DataType, Field, Fields, Schema};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+};
+use datafusion::datasource::MemTable;
 use datafusion::sql::sqlparser::ast;
+use tokio::sync::OnceCell;
 
 use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
+use super::{DATABASE, SessionInfo, statement};
+use crate::pg_catalog::{
+    self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, Value,
+};
+use crate::pgwire::types::{Column, PgType};
 use crate::sqlstate::ServerError;
+
+/// The DataFusion catalog that holds copies of system relations while a statement joins them.
+pub(super) const SYSTEM: &str = "genokura_system";
+
+/// The catalog of one snapshot, built when the first statement asks for it.
+pub(super) type LazyModel = Arc<OnceCell<Arc<CatalogModel>>>;
 
 /// Whether the catalog evaluator answers the statement: it reads catalog relations only, or no
 /// relation at all and something that only the catalog knows.
-pub(crate) fn answers(relations: &Relations) -> bool {
-    relations.lake == 0 && (!relations.catalog.is_empty() || relations.foreign)
+///
+/// # Errors
+/// None today; building the model may report its own later.
+pub(crate) async fn answers(
+    context: &PlanContext,
+    relations: &Relations,
+    statement: &ast::Statement,
+) -> Result<bool, ServerError> {
+    if relations.lake > 0 || (relations.catalog.is_empty() && !relations.foreign) {
+        return Ok(false);
+    }
+    let model = model(context).await;
+    Ok(pg_catalog::is_catalog_query(statement, &context.info.search_path, &model))
+}
+
+async fn model(context: &PlanContext) -> Arc<CatalogModel> {
+    let build = || async {
+        let own: BTreeSet<String> = genokura_sql_ext::scalar_functions()
+            .iter()
+            .map(|function| function.name().to_owned())
+            .collect();
+        let own = |name: &str| own.contains(name);
+        let mut model = CatalogModel::from_context(&context.context, DATABASE, &own).await;
+        model.add_role(&context.info.user, false, true);
+        for (name, value) in context.info.settings.all() {
+            model.add_setting(name, &value, "");
+        }
+        Arc::new(model)
+    };
+    Arc::clone(context.model.get_or_init(build).await)
+}
+
+/// Sets its flag when the statement that owns it is dropped.
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Runs a catalog statement.
@@ -19,23 +80,178 @@ pub(crate) fn answers(relations: &Relations) -> bool {
 /// # Errors
 /// As the catalog evaluator reports them.
 pub(crate) async fn execute(
-    _context: &PlanContext,
-    _statement: &ast::Statement,
+    context: &PlanContext,
+    statement: &ast::Statement,
 ) -> Result<Planned, ServerError> {
-    Err(ServerError::unsupported("the system catalog is not available"))
+    let result = run(context, statement.clone()).await?;
+    let columns = result.columns.iter().map(column).collect();
+    Ok(Planned::Ready { columns, batch: batch(&result, false)? })
 }
 
-/// Makes catalog relations visible to DataFusion, for statements that join them with data.
+async fn run(
+    context: &PlanContext,
+    statement: ast::Statement,
+) -> Result<CatalogResult, ServerError> {
+    let model = model(context).await;
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let _guard = CancelOnDrop(Arc::clone(&cancelled));
+    let session = session_info(&context.info, cancelled);
+    let work = move || pg_catalog::execute(&model, &session, &statement, &[]);
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(ServerError::from),
+        Err(_) => Err(ServerError::internal("the catalog query ran into a bug of the server")),
+    }
+}
+
+/// Parameter types of a catalog statement.
 ///
 /// # Errors
-/// 0A000 until the catalog is there.
+/// As the catalog evaluator reports them.
+pub(crate) async fn parameter_types(
+    context: &PlanContext,
+    statement: &ast::Statement,
+    declared: &[PgType],
+) -> Result<Vec<PgType>, ServerError> {
+    let model = model(context).await;
+    let session = session_info(&context.info, Arc::default());
+    let declared: Vec<u32> = declared
+        .iter()
+        .map(|declared| if *declared == PgType::UNKNOWN { 0 } else { declared.oid })
+        .collect();
+    let described = pg_catalog::describe(&model, &session, statement, &declared)?;
+    let known = |oid: u32| {
+        let array = PgType { oid, len: -1 };
+        PgType::scalar(oid).or_else(|| array.element().map(|_| array)).unwrap_or(PgType::TEXT)
+    };
+    Ok(described.parameters.into_iter().map(known).collect())
+}
+
+fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::SessionInfo {
+    let settings: BTreeMap<String, String> = info
+        .settings
+        .all()
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect();
+    pg_catalog::SessionInfo {
+        user: info.user.clone(),
+        search_path: info.search_path.clone(),
+        settings,
+        backend_pid: info.pid,
+        server_started: 0,
+        // The session applies constant calls of set_config before the statement runs.
+        set_config: Some(Arc::new(|_, value, _| Ok(value.to_owned()))),
+        cancelled: Some(cancelled),
+        ..pg_catalog::SessionInfo::default()
+    }
+}
+
+impl From<CatalogError> for ServerError {
+    fn from(error: CatalogError) -> ServerError {
+        let mut server = ServerError::new(error.sqlstate, error.message);
+        if let Some(hint) = error.hint {
+            server = server.hint(hint);
+        }
+        match error.position {
+            Some((line, column)) => server.at(line, column),
+            None => server,
+        }
+    }
+}
+
+fn column(column: &CatalogColumn) -> Column {
+    let pg_type = PgType { oid: column.type_oid, len: column.type_len };
+    Column::computed(column.name.clone(), pg_type)
+}
+
+/// The rows as a batch. Plain types become Arrow's; of the others both wire forms are kept, or
+/// their text when `plain` is asked for.
+fn batch(result: &CatalogResult, plain: bool) -> Result<RecordBatch, ServerError> {
+    let arrays: Vec<ArrayRef> =
+        (0..result.columns.len()).map(|at| array(result, at, plain)).collect();
+    let fields: Vec<Field> = result
+        .columns
+        .iter()
+        .zip(&arrays)
+        .map(|(column, array)| Field::new(column.name.clone(), array.data_type().clone(), true))
+        .collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(result.rows.len()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+}
+
+fn array(result: &CatalogResult, at: usize, plain: bool) -> ArrayRef {
+    let oid = result.columns.get(at).map_or(25, |column| column.type_oid);
+    let values = || result.rows.iter().map(move |row| row.get(at).unwrap_or(&Value::Null));
+    let texts = || values().map(|value| value.to_text(oid)).collect::<StringArray>();
+    match oid {
+        16 => Arc::new(values().map(boolean).collect::<BooleanArray>()),
+        21 => Arc::new(values().map(integer::<i16>).collect::<Int16Array>()),
+        23 => Arc::new(values().map(integer::<i32>).collect::<Int32Array>()),
+        20 => Arc::new(values().map(integer::<i64>).collect::<Int64Array>()),
+        26 | 28 => Arc::new(values().map(integer::<u32>).collect::<UInt32Array>()),
+        #[expect(clippy::cast_possible_truncation, reason = "a float4 kept as f64")]
+        700 => Arc::new(values().map(|v| float(v).map(|f| f as f32)).collect::<Float32Array>()),
+        701 => Arc::new(values().map(float).collect::<Float64Array>()),
+        18 | 19 | 25 | 114 | 194 | 1042 | 1043 => Arc::new(texts()),
+        _ if plain => Arc::new(texts()),
+        _ => {
+            let text: ArrayRef = Arc::new(texts());
+            let forms: Vec<Option<Vec<u8>>> = values().map(|v| v.to_binary(oid)).collect();
+            let binary: ArrayRef =
+                Arc::new(forms.iter().map(|form| form.as_deref()).collect::<BinaryArray>());
+            let nulls = text.logical_nulls();
+            let fields = Fields::from(vec![
+                Field::new("text", DataType::Utf8, true),
+                Field::new("binary", DataType::Binary, true),
+            ]);
+            Arc::new(StructArray::new(fields, vec![text, binary], nulls))
+        }
+    }
+}
+
+fn boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(on) => Some(*on),
+        _ => None,
+    }
+}
+
+fn integer<T: TryFrom<i64>>(value: &Value) -> Option<T> {
+    match value {
+        Value::Int(number) => T::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+fn float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Makes copies of catalog relations visible to DataFusion, for statements that join them with
+/// data or call functions the catalog does not have.
+///
+/// # Errors
+/// 42P01 for a relation the catalog does not have.
 pub(crate) async fn materialise(
-    _context: &PlanContext,
+    context: &PlanContext,
     relations: &BTreeSet<String>,
 ) -> Result<(), ServerError> {
-    let names: Vec<&str> = relations.iter().map(String::as_str).collect();
-    Err(ServerError::unsupported(format!(
-        "joining {} with tables of the lake is not supported",
-        names.join(", ")
-    )))
+    let system = MemoryCatalogProvider::new();
+    for name in ["pg_catalog", "information_schema"] {
+        let schema = MemorySchemaProvider::new();
+        for table in relations.iter().filter_map(|r| r.strip_prefix(name)?.strip_prefix('.')) {
+            let sql = format!("SELECT * FROM {name}.\"{}\"", table.replace('"', "\"\""));
+            let Some(parsed) = statement::parse(&sql)?.pop() else { continue };
+            let statement::Statement::Query(query) = parsed.statement else { continue };
+            let rows = batch(&run(context, *query).await?, true)?;
+            let copy = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+            schema.register_table(table.to_owned(), Arc::new(copy))?;
+        }
+        system.register_schema(name, Arc::new(schema))?;
+    }
+    context.context.register_catalog(SYSTEM, Arc::new(system));
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Parameters `$1, $2, …`: their types, and their values as constants in the syntax tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use bytes::{Buf, Bytes};
@@ -34,9 +34,11 @@ fn placeholder(expr: &Expr) -> Option<usize> {
     }
 }
 
-/// Types that the statement itself gives by `$n::type` or `CAST($n AS type)`.
+/// Types that the statement itself gives by `$n::type`, `CAST($n AS type)` and LIMIT or OFFSET.
 pub(crate) fn cast_types(statement: &ast::Statement) -> BTreeMap<usize, PgType> {
-    let mut types = BTreeMap::new();
+    let mut bounds = Bounds(BTreeMap::new());
+    let _: ControlFlow<()> = ast::Visit::visit(statement, &mut bounds);
+    let mut types = bounds.0;
     let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
         if let Expr::Cast { expr, data_type, .. } = expr
             && let Some(number) = placeholder(expr)
@@ -47,6 +49,50 @@ pub(crate) fn cast_types(statement: &ast::Statement) -> BTreeMap<usize, PgType> 
         ControlFlow::Continue(())
     });
     types
+}
+
+/// Collects parameters of LIMIT, OFFSET and FETCH FIRST.
+struct Bounds(BTreeMap<usize, PgType>);
+
+impl ast::Visitor for Bounds {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
+        let mut found = Vec::new();
+        if let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            found.extend(limit.as_ref());
+            found.extend(offset.as_ref().map(|offset| &offset.value));
+        }
+        found.extend(query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()));
+        let numbers = found.into_iter().filter_map(placeholder);
+        self.0.extend(numbers.map(|number| (number, PgType::INT8)));
+        ControlFlow::Continue(())
+    }
+}
+
+/// Turns `x op ANY ($n)` into `x op $n`, so that the planner infers the element type; returns the
+/// numbers it did that for.
+pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> BTreeSet<usize> {
+    let mut arrays = BTreeSet::new();
+    let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        if let Expr::AnyOp { left, compare_op, right, .. }
+        | Expr::AllOp { left, compare_op, right } = expr
+            && let Some(number) = placeholder(unnested(right))
+        {
+            arrays.insert(number);
+            let right = Box::new(unnested(right).clone());
+            *expr = Expr::BinaryOp { left: left.clone(), op: compare_op.clone(), right };
+        }
+        ControlFlow::Continue(())
+    });
+    arrays
+}
+
+fn unnested(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => unnested(inner),
+        other => other,
+    }
 }
 
 /// The PostgreSQL type of a type written in SQL.

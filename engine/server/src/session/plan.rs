@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::TryStreamExt;
 
 use super::rows::Rows;
-use super::{SessionInfo, Snapshot, params, rewrite};
+use super::{SessionInfo, params, rewrite};
 use crate::limits::QueryPool;
 use crate::pgwire::types::{Column, PgType};
 use crate::sqlstate::ServerError;
@@ -24,7 +24,8 @@ use crate::sqlstate::ServerError;
 #[derive(Clone)]
 pub(crate) struct PlanContext {
     pub(crate) context: SessionContext,
-    pub(crate) snapshot: Snapshot,
+    /// The system catalog of the snapshot, built on demand.
+    pub(super) model: super::catalog::LazyModel,
     pub(crate) info: Arc<SessionInfo>,
     /// Bytes that one query may take from the memory pool.
     pub(crate) memory_limit: Option<usize>,
@@ -64,11 +65,12 @@ pub(crate) async fn plan(
     let mut resolved = statement.clone();
     let relations =
         rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
-    if super::catalog::answers(&relations) {
+    if super::catalog::answers(context, &relations, statement).await? {
         return super::catalog::execute(context, statement).await;
     }
     if !relations.catalog.is_empty() {
         super::catalog::materialise(context, &relations.catalog).await?;
+        rewrite::to_system_copies(&mut resolved, super::catalog::SYSTEM);
     }
     rewrite::to_datafusion(&mut resolved, &context.info)?;
     let state = context.context.state();
@@ -136,6 +138,14 @@ pub(crate) async fn parameter_types(
     declared: &[PgType],
 ) -> Result<Vec<PgType>, ServerError> {
     let count = params::count(statement).max(declared.len());
+    if count > 0 {
+        let mut resolved = statement.clone();
+        let relations =
+            rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
+        if super::catalog::answers(context, &relations, statement).await? {
+            return super::catalog::parameter_types(context, statement, declared).await;
+        }
+    }
     let written = params::cast_types(statement);
     let mut types: Vec<Option<PgType>> = (1..=count)
         .map(|number| {
@@ -166,6 +176,7 @@ async fn inferred_types(
     let Ok(()) = params::substitute(&mut partial, &nulls, true) else {
         return std::collections::BTreeMap::new();
     };
+    let arrays = params::any_as_equal(&mut partial);
     // A statement that cannot be planned with its placeholders is planned again with text ones;
     // its errors are reported then.
     let Ok(Planned::Lake { plan, .. }) = plan(context, &partial).await else {
@@ -176,7 +187,8 @@ async fn inferred_types(
         .into_iter()
         .filter_map(|(name, data_type)| {
             let number = name.strip_prefix('$')?.parse().ok()?;
-            Some((number, PgType::of_arrow(&data_type?)))
+            let pg_type = PgType::of_arrow(&data_type?);
+            Some((number, if arrays.contains(&number) { pg_type.array() } else { pg_type }))
         })
         .collect()
 }
@@ -234,7 +246,7 @@ async fn analyzed(
         let kinds = arrow::compute::cast(batch.column(0), &ArrowType::Utf8)?;
         let plans = arrow::compute::cast(batch.column(1), &ArrowType::Utf8)?;
         for (kind, plan) in
-            kinds.as_string::<i32>().iter().zip(plans.as_string::<i32>()).filter(|_| true)
+            kinds.as_string::<i32>().iter().zip(plans.as_string::<i32>())
         {
             if verbose && let Some(kind) = kind {
                 lines.push(format!("{kind}:"));

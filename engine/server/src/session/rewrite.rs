@@ -44,6 +44,24 @@ pub(crate) fn resolve(
     }
 }
 
+/// Points relations of `pg_catalog` and `information_schema` at their copies in the catalog
+/// `system`.
+pub(crate) fn to_system_copies(statement: &mut ast::Statement, system: &str) {
+    let _: ControlFlow<()> = ast::visit_relations_mut(statement, |name| {
+        let parts: Vec<String> = name.0.iter().map(part_text).collect();
+        match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [schema @ ("pg_catalog" | "information_schema"), table] => {
+                *name = object_name(&[system, schema, table]);
+            }
+            [table] if table.starts_with("pg_") => {
+                *name = object_name(&[system, "pg_catalog", table]);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+}
+
 struct Resolver<'a> {
     context: &'a SessionContext,
     search_path: &'a [String],
@@ -427,7 +445,7 @@ fn session_function(
         return Ok(None);
     }
     Ok(Some(match name.as_str() {
-        "version" => text(&super::version()),
+        "version" => text(super::VERSION),
         "current_database" | "current_catalog" => text(DATABASE),
         "current_schema" => info.current_schema().map_or_else(null_text, |schema| text(&schema)),
         "current_schemas" => {

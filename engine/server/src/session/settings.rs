@@ -10,7 +10,7 @@ use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::{ServerError, nearest};
 
 /// The PostgreSQL release whose behaviour clients may expect.
-pub const SERVER_VERSION: &str = "16.0";
+pub const SERVER_VERSION: &str = "16.4";
 
 /// What values a setting takes.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ static KNOWN: &[Known] = &[
     known("search_path", "\"$user\", public", Kind::Text),
     reported("server_encoding", "server_encoding", "UTF8", Kind::Fixed),
     reported("server_version", "server_version", SERVER_VERSION, Kind::Fixed),
-    known("server_version_num", "160000", Kind::Fixed),
+    known("server_version_num", "160004", Kind::Fixed),
     reported("session_authorization", "session_authorization", "", Kind::Text),
     known("ssl", "off", Kind::Fixed),
     reported("standard_conforming_strings", "standard_conforming_strings", "on", Kind::Fixed),

@@ -1,5 +1,5 @@
 //! A server over memory tables: schema `demo` with `t(id, name, score)` and `u`, schema `other`.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -79,7 +79,7 @@ impl Backend for MemoryBackend {
         let (napped, start) = (Arc::clone(&self.napped), self.start);
         let nap = move |args: &[ColumnarValue]| {
             napped.store(i64::try_from(start.elapsed().as_millis()).unwrap(), Ordering::SeqCst);
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(std::time::Duration::from_millis(1));
             let arrays = ColumnarValue::values_to_arrays(args)?;
             let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; arrays[0].len()]));
             Ok(ColumnarValue::Array(zeros))

@@ -30,7 +30,7 @@ impl Cells {
             Kind::TextOf(a, pg_type) => from_text(a.value(row), *pg_type, out)?,
             Kind::LargeUtf8(a) => out.put_slice(a.value(row).as_bytes()),
             Kind::Utf8View(a) => out.put_slice(a.value(row).as_bytes()),
-            Kind::Binary(a) => out.put_slice(a.value(row)),
+            Kind::Binary(a) | Kind::Forms(_, a) => out.put_slice(a.value(row)),
             Kind::LargeBinary(a) => out.put_slice(a.value(row)),
             Kind::BinaryView(a) => out.put_slice(a.value(row)),
             Kind::FixedBinary(a) | Kind::Uuid(a) => out.put_slice(a.value(row)),

@@ -44,6 +44,8 @@ pub(super) enum Kind {
     Utf8View(StringViewArray),
     /// Text that carries a value of another type (catalog results): binary form by that type.
     TextOf(StringArray, PgType),
+    /// Both wire forms, as the system catalog gives them.
+    Forms(StringArray, BinaryArray),
     Binary(BinaryArray),
     LargeBinary(LargeBinaryArray),
     BinaryView(BinaryViewArray),
@@ -169,6 +171,7 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
             let ranges = (0..array.len()).map(|row| (row * size, (row + 1) * size)).collect();
             list_kind(ranges, array.as_fixed_size_list().values(), field)?
         }
+        DataType::Struct(_) if pg_type != PgType::JSON => forms(array)?,
         DataType::Struct(fields) => {
             let cells = fields.iter().zip(array.as_struct().columns()).map(|(field, column)| {
                 Ok((field.name().clone(), Cells::new(column, PgType::of_field(field))?))
@@ -198,6 +201,17 @@ fn list_kind(
     let elements = Cells::new(values, inner)?;
     let element_type = inner.element().unwrap_or(inner);
     Ok(Kind::List(Box::new(ListCells { ranges, elements, element_type })))
+}
+
+/// A struct of `text` and `binary`.
+fn forms(array: &ArrayRef) -> Result<Kind, ServerError> {
+    let form = |name| array.as_struct().column_by_name(name);
+    match (form("text"), form("binary")) {
+        (Some(text), Some(binary)) => {
+            Ok(Kind::Forms(text.as_string().clone(), binary.as_binary().clone()))
+        }
+        _ => Err(ServerError::internal("a catalog value without its wire forms")),
+    }
 }
 
 /// Types whose text and binary forms are both the bytes of the text.

@@ -33,7 +33,7 @@ impl Cells {
             Kind::Float8(a) => float8(a.value(row), out),
             Kind::Numeric128(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
             Kind::Numeric256(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
-            Kind::Utf8(a) | Kind::TextOf(a, _) => out.put_slice(a.value(row).as_bytes()),
+            Kind::Utf8(a) | Kind::TextOf(a, _) | Kind::Forms(a, _) => out.put_slice(a.value(row).as_bytes()),
             Kind::LargeUtf8(a) => out.put_slice(a.value(row).as_bytes()),
             Kind::Utf8View(a) => out.put_slice(a.value(row).as_bytes()),
             Kind::Binary(a) => bytea(a.value(row), style, out),
