@@ -6,7 +6,6 @@
 
 mod backend;
 mod catalog;
-mod engine;
 mod params;
 mod plan;
 mod portal;
@@ -14,6 +13,7 @@ mod rewrite;
 mod rows;
 mod settings;
 pub mod statement;
+mod yielding;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,7 +25,6 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use backend::{Backend, Snapshot};
-pub use engine::EngineBackend;
 pub use portal::{Bound, Description, Portal, Prepared};
 pub use rows::{BatchStream, Rows};
 pub use settings::{SERVER_VERSION, Settings};
@@ -558,6 +557,7 @@ impl Session {
             Some(pinned) => pinned,
             None => {
                 let context = self.backend.context(&snapshot, &self.options.user)?;
+                let context = yielding::yielding(&context);
                 Pinned { snapshot, context, model: catalog::LazyModel::default() }
             }
         };

@@ -224,7 +224,7 @@ async fn explained(
         lines.extend(optimized.display_indent().to_string().lines().map(|l| format!("  {l}")));
         lines.push("Physical plan:".to_owned());
     }
-    let physical = state.create_physical_plan(plan).await?;
+    let physical = super::yielding::shown(state.create_physical_plan(plan).await?)?;
     let text = displayable(physical.as_ref()).indent(verbose).to_string();
     let indent = if verbose { "  " } else { "" };
     lines.extend(text.lines().map(|line| format!("{indent}{line}")));
@@ -251,7 +251,8 @@ async fn analyzed(
             if verbose && let Some(kind) = kind {
                 lines.push(format!("{kind}:"));
             }
-            lines.extend(plan.unwrap_or_default().lines().map(str::to_owned));
+            let shown = plan.unwrap_or_default().lines().filter(|line| !super::yielding::own(line));
+            lines.extend(shown.map(str::to_owned));
         }
     }
     Ok(lines)

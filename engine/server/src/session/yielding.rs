@@ -1,0 +1,193 @@
+//! Plans that can be stopped: every scan and join lets its task go after a slice of time.
+//!
+//! A cancelled query is dropped, and a task is dropped only when it yields. DataFusion yields by
+//! counting batches of leaves: a cross join makes thousands of batches from one of its leaf's,
+//! and a costly function makes any count too long. A time slice bounds both.
+
+use std::any::type_name;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::{
+    RecordBatchStream, SendableRecordBatchStream, SessionStateBuilder, TaskContext,
+};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::Stream;
+
+/// How long a task may go on before it lets others run and can be stopped.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// The same context, whose plans yield. Runs before the last filter pushdown, which must see the
+/// plan as it is executed.
+pub(super) fn yielding(context: &SessionContext) -> SessionContext {
+    let state = context.state();
+    let mut rules = state.physical_optimizers().to_vec();
+    let cooperative = rules.iter().rposition(|rule| rule.name() == "EnsureCooperative");
+    let at = cooperative.map_or(rules.len(), |at| at + 1);
+    rules.insert(at, Arc::new(YieldRule));
+    let builder = SessionStateBuilder::new_from_existing(state);
+    SessionContext::new_with_state(builder.with_physical_optimizer_rules(rules).build())
+}
+
+/// The plan as EXPLAIN shows it: without the nodes of this module.
+pub(super) fn shown(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| match node.downcast_ref::<YieldExec>() {
+        Some(yielding) => Ok(Transformed::yes(Arc::clone(&yielding.input))),
+        None => Ok(Transformed::no(node)),
+    })
+    .data()
+}
+
+/// Whether a line of EXPLAIN ANALYZE is about a node of this module.
+pub(super) fn own(line: &str) -> bool {
+    line.trim_start().starts_with("YieldExec")
+}
+
+/// Wraps scans and joins.
+#[derive(Debug)]
+struct YieldRule;
+
+impl PhysicalOptimizerRule for YieldRule {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            let multiplies = node.name().contains("Join") || node.name().contains("Unnest");
+            if node.children().is_empty() || multiplies {
+                return Ok(Transformed::yes(Arc::new(YieldExec { input: node }) as _));
+            }
+            Ok(Transformed::no(node))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        type_name::<YieldRule>()
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Passes its input on and yields after every [`SLICE`].
+#[derive(Debug)]
+struct YieldExec {
+    input: Arc<dyn ExecutionPlan>,
+}
+
+impl DisplayAs for YieldExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("YieldExec")
+    }
+}
+
+impl ExecutionPlan for YieldExec {
+    fn name(&self) -> &str {
+        "YieldExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.pop() {
+            Some(input) if children.is_empty() => Ok(Arc::new(YieldExec { input })),
+            _ => datafusion::common::internal_err!("YieldExec has one child"),
+        }
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context)?;
+        Ok(Box::pin(YieldStream { input, since: Instant::now() }))
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _phase: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(parent_filters, &self.children())
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        Ok(FilterPushdownPropagation::if_all(result))
+    }
+}
+
+struct YieldStream {
+    input: SendableRecordBatchStream,
+    since: Instant,
+}
+
+impl Stream for YieldStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.since.elapsed() > SLICE {
+            self.since = Instant::now();
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.input.as_mut().poll_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.input.size_hint()
+    }
+}
+
+impl RecordBatchStream for YieldStream {
+    fn schema(&self) -> SchemaRef {
+        self.input.schema()
+    }
+}
