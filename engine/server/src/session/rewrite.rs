@@ -21,9 +21,9 @@ use crate::sqlstate::{ServerError, nearest, undefined_table};
 pub(crate) struct Relations {
     /// Relations of `pg_catalog` and `information_schema`.
     pub(crate) catalog: BTreeSet<String>,
-    /// Tables of the lake, and table functions.
+    /// Tables of the lake.
     pub(crate) lake: usize,
-    /// Scalar functions and casts that DataFusion does not have.
+    /// Functions and casts that DataFusion does not have.
     pub(crate) foreign: bool,
 }
 
@@ -92,9 +92,7 @@ impl VisitorMut for Resolver<'_> {
             TableFactor::Table { name, args: Some(_), .. }
             | TableFactor::Function { name, .. } => {
                 strip_pg_catalog(name);
-                let known = self.context.table_function(&last_part(name)).is_ok();
-                self.found.lake += usize::from(known);
-                self.found.foreign |= !known;
+                self.found.foreign |= self.context.table_function(&last_part(name)).is_err();
                 ControlFlow::Continue(())
             }
             _ => ControlFlow::Continue(()),
