@@ -25,7 +25,7 @@ pub const QUESTIONS: [(&str, &str); 3] = [
          JOIN kb.known_variant k USING (contig, pos, ref, alt)\n\
          JOIN clin.person p USING (sample_id)\n\
          LEFT JOIN clin.condition d ON d.person_id = p.person_id AND d.gene = k.gene\n\
-         WHERE k.significance = 'pathogenic'\n\
+         WHERE k.significance = 'Pathogenic'\n\
          ORDER BY k.gene, k.hgvs_p, c.sample_id LIMIT 10;",
     ),
     (
