@@ -63,14 +63,14 @@ pub fn write_cohort(cohort: &Cohort, dir: &Path) -> io::Result<QuickstartFiles> 
         ),
         (
             "kb.known_variant",
-            table(dir, "known_variant", |out| write_known_variants(out))?,
+            table(dir, "known_variant", write_known_variants)?,
         ),
     ];
     let genes = dir.join("genes.gff3");
-    write_file(&genes, |out| write_genes_gff3(out))?;
+    write_file(&genes, write_genes_gff3)?;
     let pedigree = dir.join("pedigree.ped");
     write_file(&pedigree, |out| cohort.write_pedigree(out))?;
-    let dictionary = table(dir, "dictionary", |out| write_dictionary(out))?;
+    let dictionary = table(dir, "dictionary", write_dictionary)?;
     let de_novo_truth = table(dir, "de_novo_truth", |out| cohort.write_de_novo_truth(out))?;
     Ok(QuickstartFiles {
         vcf,

@@ -23,6 +23,10 @@ impl Random {
     }
 
     /// Uniform in `0..n`; 0 when `n` is 0. The bias of the multiply is below 2^-32 for our sizes.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the high half is below n, a usize"
+    )]
     pub(crate) fn below(&mut self, n: usize) -> usize {
         let wide = u128::from(self.next()) * (n as u128);
         (wide >> 64) as usize

@@ -54,7 +54,11 @@ pub(crate) struct Blobs {
 impl Blobs {
     /// No blobs at all.
     pub(crate) fn none() -> Self {
-        Self { batches: Vec::new(), slots: Vec::new(), starts: Vec::new() }
+        Self {
+            batches: Vec::new(),
+            slots: Vec::new(),
+            starts: Vec::new(),
+        }
     }
 
     /// The blob of the `wanted`th id in a block; `None` when the table has no such row or value.
@@ -62,7 +66,9 @@ impl Blobs {
         let (start, first) = *self.starts.get(wanted)?;
         let (batch, row) = *self.slots.get(start + block.checked_sub(first)?)?;
         let array = self.batches.get(batch as usize)?.get(column)?;
-        array.is_valid(row as usize).then(|| array.value(row as usize))
+        array
+            .is_valid(row as usize)
+            .then(|| array.value(row as usize))
     }
 }
 
@@ -71,7 +77,14 @@ impl BlobReader {
     pub(crate) fn genotypes(view: &Arc<DatasetView>, metrics: &ScanMetrics) -> Option<Self> {
         let table = view.data.genotype.as_ref()?;
         let rows = metrics.genotype_rows.clone();
-        Some(Self::new(view, table, "vid", &["gt".to_owned()], metrics, rows))
+        Some(Self::new(
+            view,
+            table,
+            "vid",
+            &["gt".to_owned()],
+            metrics,
+            rows,
+        ))
     }
 
     /// A reader of some columns of the format table.
@@ -97,7 +110,11 @@ impl BlobReader {
             Field::new(id_column, DataType::Int64, true),
             Field::new("block", DataType::Int32, true),
         ];
-        fields.extend(columns.iter().map(|c| Field::new(c, DataType::Binary, true)));
+        fields.extend(
+            columns
+                .iter()
+                .map(|c| Field::new(c, DataType::Binary, true)),
+        );
         Self {
             view: Arc::clone(view),
             table: Arc::clone(table),
@@ -129,8 +146,9 @@ impl BlobReader {
             if !found.touches(ids, group.int_range("block")) {
                 continue;
             }
-            let pages =
-                reader.pages_where(group.index, self.id_column, |min, max| found.any_id(min, max));
+            let pages = reader.pages_where(group.index, self.id_column, |min, max| {
+                found.any_id(min, max)
+            });
             if pages.selects_any() {
                 groups.push(group.index);
                 selectors.extend(Vec::from(pages));
@@ -177,20 +195,37 @@ impl<'a> Found<'a> {
         let from = wanted.iter().map(|w| w.blocks.start).min();
         let to = wanted.iter().map(|w| w.blocks.end).max();
         let places = from.unwrap_or(0)..to.unwrap_or(0);
-        let mut numbers =
-            places.filter(|&p| blocks.get(p) == Some(&true)).filter_map(number).collect::<Vec<_>>();
+        let mut numbers = places
+            .filter(|&p| blocks.get(p) == Some(&true))
+            .filter_map(number)
+            .collect::<Vec<_>>();
         numbers.sort_unstable();
         let block_range = numbers.first().copied().zip(numbers.last().copied());
-        let blobs = Blobs { batches: Vec::new(), slots: vec![ABSENT; slots], starts };
-        Self { reader, wanted, blocks, block_range, blobs }
+        let blobs = Blobs {
+            batches: Vec::new(),
+            slots: vec![ABSENT; slots],
+            starts,
+        };
+        Self {
+            reader,
+            wanted,
+            blocks,
+            block_range,
+            blobs,
+        }
     }
 
     fn touches_file(&self, file: &DataFile) -> bool {
-        self.touches(file.stats.int_range(self.reader.id_column), file.stats.int_range("block"))
+        self.touches(
+            file.stats.int_range(self.reader.id_column),
+            file.stats.int_range("block"),
+        )
     }
 
     fn touches(&self, ids: Option<(i64, i64)>, blocks: Option<(i64, i64)>) -> bool {
-        let Some((first, last)) = self.block_range else { return false };
+        let Some((first, last)) = self.block_range else {
+            return false;
+        };
         blocks.is_none_or(|(min, max)| min <= last && first <= max)
             && ids.is_none_or(|(min, max)| self.any_id(min, max))
     }
@@ -209,7 +244,9 @@ impl<'a> Found<'a> {
         let mut any = false;
         let mut walk = Walk::default();
         for (row, (&id, &number)) in (0u32..).zip(ids.values().iter().zip(numbers.values())) {
-            let Some(at) = walk.find(self.wanted, id) else { continue };
+            let Some(at) = walk.find(self.wanted, id) else {
+                continue;
+            };
             let Some(block) = walk.block(&self.reader.view, number) else {
                 let what = format!("{} {id} names block {number}", self.reader.id_column);
                 return Err(Error::damaged(self.reader.table.id.to_string(), what));
@@ -259,7 +296,10 @@ impl Walk {
         {
             return Some(place);
         }
-        let place = view.blocks.binary_search_by_key(&number, |b| b.block).ok()?;
+        let place = view
+            .blocks
+            .binary_search_by_key(&number, |b| b.block)
+            .ok()?;
         self.block = Some((number, place));
         Some(place)
     }

@@ -42,7 +42,9 @@ use crate::members::{BlockCalls, MEMBER_COLUMNS, Member, Members};
 use crate::metrics::{ScanMetrics, report_pruned};
 use crate::predicate::{Comparison, Literal, Predicate};
 use crate::pruning::{SiteFilters, bind, plan};
-use crate::scan::{empty_table, output_schema, read_schema, scan_properties, table_name, write_spec};
+use crate::scan::{
+    empty_table, output_schema, read_schema, scan_properties, table_name, write_spec,
+};
 use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
 use crate::spec::{CallKind, ScanKind, ScanSpec};
 use crate::table::{Stages, nullable_where_masked, predicates, projected, pushdown};
@@ -68,7 +70,11 @@ impl CallsTable {
     pub(crate) fn new(view: Arc<DatasetView>, kind: CallKind) -> Self {
         let schema = calls_schema(&view.data.state.format);
         let masked = view.masked(table_name(ScanKind::Calls(kind)));
-        Self { schema: nullable_where_masked(&schema, &masked), view, kind }
+        Self {
+            schema: nullable_where_masked(&schema, &masked),
+            view,
+            kind,
+        }
     }
 
     async fn spec(
@@ -81,7 +87,10 @@ impl CallsTable {
         let filters = predicates(filters, &self.schema)?;
         let kind = ScanKind::Calls(self.kind);
         let stages = Stages::of_calls(&filters, &self.view.masked(table_name(kind)));
-        let judged = SiteFilters { key: &stages.key, row: &[] };
+        let judged = SiteFilters {
+            key: &stages.key,
+            row: &[],
+        };
         let work = plan(&self.view.data, &judged, partitions).await?;
         Ok(ScanSpec {
             version: self.view.data.snapshot.version,
@@ -145,7 +154,13 @@ impl CallScanExec {
         report_pruned(&metrics, &spec.pruned);
         let properties = scan_properties(&spec, &schema);
         let choice = Arc::new(Choice::of(&spec, &view));
-        Ok(Self { spec: Arc::new(spec), view, choice, properties, metrics })
+        Ok(Self {
+            spec: Arc::new(spec),
+            view,
+            choice,
+            properties,
+            metrics,
+        })
     }
 
     /// The scan as plain data; see [`ScanSpec::to_bytes`].
@@ -163,9 +178,19 @@ impl DisplayAs for CallScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_spec(f, "CallScanExec", &self.spec, self.choice.genotypes)?;
         write!(f, ", table={}", table_name(self.spec.kind))?;
-        let chosen = self.choice.masks.iter().flatten().map(SampleMask::count_ones).sum::<u32>();
+        let chosen = self
+            .choice
+            .masks
+            .iter()
+            .flatten()
+            .map(SampleMask::count_ones)
+            .sum::<u32>();
         let blocks = self.choice.masks.iter().flatten().count();
-        write!(f, ", blocks={blocks}/{}, calls_per_variant<={chosen}", self.choice.masks.len())?;
+        write!(
+            f,
+            ", blocks={blocks}/{}, calls_per_variant<={chosen}",
+            self.choice.masks.len()
+        )?;
         if self.choice.carriers {
             write!(f, ", carriers only")?;
         }
@@ -211,7 +236,10 @@ impl ExecutionPlan for CallScanExec {
         let stream = stream::try_unfold(rows, |mut rows| async move {
             Ok(rows.next().await?.map(|batch| (batch, rows)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -224,7 +252,13 @@ impl ExecutionPlan for CallScanExec {
         _args: &StatisticsArgs,
     ) -> DfResult<Arc<Statistics>> {
         let mut statistics = Statistics::new_unknown(&self.schema());
-        let chosen: u32 = self.choice.masks.iter().flatten().map(SampleMask::count_ones).sum();
+        let chosen: u32 = self
+            .choice
+            .masks
+            .iter()
+            .flatten()
+            .map(SampleMask::count_ones)
+            .sum();
         let rows = self.spec.pruned.rows.saturating_mul(u64::from(chosen));
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         statistics.num_rows = Precision::Inexact(self.spec.limit.map_or(rows, |l| l.min(rows)));
@@ -234,7 +268,10 @@ impl ExecutionPlan for CallScanExec {
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
         let mut spec = ScanSpec::clone(&self.spec);
         spec.limit = limit;
-        Some(Arc::new(Self { spec: Arc::new(spec), ..self.clone() }))
+        Some(Arc::new(Self {
+            spec: Arc::new(spec),
+            ..self.clone()
+        }))
     }
 
     fn fetch(&self) -> Option<usize> {
@@ -257,27 +294,40 @@ impl Choice {
     fn of(spec: &ScanSpec, view: &DatasetView) -> Self {
         let masked = view.masked(table_name(spec.kind));
         let open = |column: &str| !masked.contains(column);
-        let names = open("sample_id").then(|| chosen_samples(&spec.filters)).flatten();
+        let names = open("sample_id")
+            .then(|| chosen_samples(&spec.filters))
+            .flatten();
         let carriers = spec.kind == ScanKind::Calls(CallKind::Carriers)
             || (open("dosage") && spec.filters.iter().any(needs_carrier));
         let needed = spec.columns_needed();
         let genotypes = carriers || CALL_COLUMNS.iter().any(|c| needed.contains(c) && open(c));
         let masks = view.blocks.iter().map(|block| {
-            let chosen = (0u32..).zip(block.directory_index.iter()).filter(|(_, sample)| {
-                let name = view.directory.samples.get(**sample as usize);
-                **sample != HIDDEN
-                    && names.as_ref().is_none_or(|n| name.is_some_and(|name| n.contains(name)))
-            });
+            let chosen = (0u32..)
+                .zip(block.directory_index.iter())
+                .filter(|(_, sample)| {
+                    let name = view.directory.samples.get(**sample as usize);
+                    **sample != HIDDEN
+                        && names
+                            .as_ref()
+                            .is_none_or(|n| name.is_some_and(|name| n.contains(name)))
+                });
             let mask = SampleMask::from_indices(block.n_samples, chosen.map(|(i, _)| i));
             (mask.count_ones() > 0).then_some(mask)
         });
-        Self { masks: masks.collect(), carriers, genotypes }
+        Self {
+            masks: masks.collect(),
+            carriers,
+            genotypes,
+        }
     }
 }
 
 /// The names that filters on `sample_id` leave; `None` when they leave all.
 fn chosen_samples(filters: &[Predicate]) -> Option<BTreeSet<String>> {
-    filters.iter().filter_map(samples_of).reduce(|a, b| a.intersection(&b).cloned().collect())
+    filters
+        .iter()
+        .filter_map(samples_of)
+        .reduce(|a, b| a.intersection(&b).cloned().collect())
 }
 
 fn samples_of(filter: &Predicate) -> Option<BTreeSet<String>> {
@@ -286,12 +336,16 @@ fn samples_of(filter: &Predicate) -> Option<BTreeSet<String>> {
         _ => None,
     };
     match filter {
-        Predicate::Compare { column, op: Comparison::Eq, value } if column == "sample_id" => {
-            Some([text(value)?].into())
-        }
-        Predicate::In { column, values, negated: false } if column == "sample_id" => {
-            values.iter().map(text).collect()
-        }
+        Predicate::Compare {
+            column,
+            op: Comparison::Eq,
+            value,
+        } if column == "sample_id" => Some([text(value)?].into()),
+        Predicate::In {
+            column,
+            values,
+            negated: false,
+        } if column == "sample_id" => values.iter().map(text).collect(),
         Predicate::And(parts) => chosen_samples(parts),
         Predicate::Or(parts) => {
             let sets = parts.iter().map(samples_of).collect::<Option<Vec<_>>>()?;
@@ -313,9 +367,13 @@ fn needs_carrier(filter: &Predicate) -> bool {
             (Comparison::GtEq | Comparison::Eq, Some(value)) => value > 0,
             _ => false,
         },
-        Predicate::In { column, values, negated: false } if column == "dosage" => {
-            values.iter().all(|value| int(value).is_some_and(|value| value > 0))
-        }
+        Predicate::In {
+            column,
+            values,
+            negated: false,
+        } if column == "dosage" => values
+            .iter()
+            .all(|value| int(value).is_some_and(|value| value > 0)),
         Predicate::And(parts) => parts.iter().any(needs_carrier),
         Predicate::Or(parts) => !parts.is_empty() && parts.iter().all(needs_carrier),
         _ => false,
@@ -353,8 +411,15 @@ impl CallRows {
         let output = CallColumns::new(scan, &stages.last, masked)?;
         let context = read_context(scan, stages.key, &output, batch_size, metrics)?;
         let blocks: Vec<bool> = scan.choice.masks.iter().map(Option::is_some).collect();
-        let genotypes = scan.choice.genotypes.then(|| BlobReader::genotypes(view, &context.metrics));
-        let physical: Vec<String> = output.formats.iter().map(|f| f.physical().to_owned()).collect();
+        let genotypes = scan
+            .choice
+            .genotypes
+            .then(|| BlobReader::genotypes(view, &context.metrics));
+        let physical: Vec<String> = output
+            .formats
+            .iter()
+            .map(|f| f.physical().to_owned())
+            .collect();
         let format_reader = (!physical.is_empty())
             .then(|| BlobReader::formats(view, &physical, &context.metrics))
             .flatten();
@@ -390,7 +455,10 @@ impl CallRows {
             if let Some(batch) = self.ready.pop_front() {
                 let batch = batch.slice(0, batch.num_rows().min(self.remaining));
                 self.remaining -= batch.num_rows();
-                self.context.metrics.baseline.record_output(batch.num_rows());
+                self.context
+                    .metrics
+                    .baseline
+                    .record_output(batch.num_rows());
                 return Ok(Some(batch));
             }
             match self.open.take() {
@@ -411,7 +479,9 @@ impl CallRows {
             if let Some(rows) = self.pending.pop_front() {
                 return Ok(Some(rows));
             }
-            let Some(mut rows) = self.source.next().await? else { return Ok(None) };
+            let Some(mut rows) = self.source.next().await? else {
+                return Ok(None);
+            };
             if self.choice.carriers {
                 let carried = rows.sums("ac")?.iter().map(|ac| Some(ac? > 0)).collect();
                 rows = rows.filter(&carried)?;
@@ -435,7 +505,13 @@ impl CallRows {
             None => (Vec::new(), Blobs::none()),
         };
         let parts = parts(&rows, &members, &self.blocks);
-        Ok(OpenChunk { identity: rows.identity()?, members, records, formats, parts })
+        Ok(OpenChunk {
+            identity: rows.identity()?,
+            members,
+            records,
+            formats,
+            parts,
+        })
     }
 
     /// Makes the rows of about a batch, filters them and keeps what is left of the chunk.
@@ -448,7 +524,9 @@ impl CallRows {
         {
             self.push(&chunk, &part, &mut rows)?;
         }
-        let batch = self.output.batch(&chunk, rows, &self.names, &self.context.view)?;
+        let batch = self
+            .output
+            .batch(&chunk, rows, &self.names, &self.context.view)?;
         for start in (0..batch.num_rows()).step_by(batch_size) {
             let length = batch_size.min(batch.num_rows() - start);
             self.ready.push_back(batch.slice(start, length));
@@ -462,12 +540,15 @@ impl CallRows {
     /// Makes the rows of one site row in one block.
     fn push(&self, chunk: &OpenChunk, part: &Part, rows: &mut Exploded) -> Result<()> {
         let view = &self.context.view;
-        let (Some(block), Some(Some(mask))) =
-            (view.blocks.get(part.block), self.choice.masks.get(part.block))
-        else {
+        let (Some(block), Some(Some(mask))) = (
+            view.blocks.get(part.block),
+            self.choice.masks.get(part.block),
+        ) else {
             return Ok(());
         };
-        let Some(member) = chunk.members.all().get(part.member) else { return Ok(()) };
+        let Some(member) = chunk.members.all().get(part.member) else {
+            return Ok(());
+        };
         let mut sink = Sink {
             rows,
             part: *part,
@@ -553,13 +634,25 @@ fn read_context(
     if !output.formats.is_empty() {
         extra.push("record");
     }
-    let merge = spec.partitions.iter().flatten().any(|u| u.merge || u.streams.len() > 1);
+    let merge = spec
+        .partitions
+        .iter()
+        .flatten()
+        .any(|u| u.merge || u.streams.len() > 1);
     let site = |c: &&str| ["contig", "pos", "end_pos", "ref", "alt"].contains(c);
     let needed: BTreeSet<&str> = spec.columns_needed().into_iter().filter(site).collect();
     let schema = read_schema(view, &needed, extra, merge)?;
     let table = view.data.site.clone().unwrap_or_else(|| empty_table(view));
     let view = Arc::clone(view);
-    Ok(Arc::new(ReadContext { view, table, schema, key, row: Vec::new(), batch_size, metrics }))
+    Ok(Arc::new(ReadContext {
+        view,
+        table,
+        schema,
+        key,
+        row: Vec::new(),
+        batch_size,
+        metrics,
+    }))
 }
 
 /// A chunk of variants with its blobs, and the parts that are not yet rows.
@@ -586,8 +679,15 @@ fn parts(rows: &SiteRows, members: &Members, blocks: &[bool]) -> VecDeque<Part> 
     for (group, place) in (0u32..).zip(0..rows.len()) {
         let of_group = members.of(place);
         for (i, member) in of_group.iter().enumerate() {
-            let chosen = member.blocks.clone().filter(|&block| blocks.get(block) == Some(&true));
-            parts.extend(chosen.map(|block| Part { group, member: first + i, block }));
+            let chosen = member
+                .blocks
+                .clone()
+                .filter(|&block| blocks.get(block) == Some(&true));
+            parts.extend(chosen.map(|block| Part {
+                group,
+                member: first + i,
+                block,
+            }));
         }
         first += of_group.len();
     }
@@ -598,13 +698,23 @@ fn parts(rows: &SiteRows, members: &Members, blocks: &[bool]) -> VecDeque<Part> 
 fn records(rows: &SiteRows, members: &Members) -> Result<(Vec<Wanted>, Vec<usize>)> {
     let ids = rows.column("record")?.as_primitive::<Int64Type>();
     let id = |member: &Member| ids.value(member.row);
-    let mut wanted: Vec<(i64, Range<usize>)> =
-        members.all().iter().map(|m| (id(m), m.blocks.clone())).collect();
+    let mut wanted: Vec<(i64, Range<usize>)> = members
+        .all()
+        .iter()
+        .map(|m| (id(m), m.blocks.clone()))
+        .collect();
     wanted.sort_unstable_by_key(|(id, _)| *id);
     wanted.dedup_by_key(|(id, _)| *id);
     let place = |member: &Member| wanted.binary_search_by_key(&id(member), |(id, _)| *id);
-    let places = members.all().iter().map(|m| place(m).unwrap_or(usize::MAX)).collect();
-    let wanted = wanted.into_iter().map(|(id, blocks)| Wanted { id, blocks }).collect();
+    let places = members
+        .all()
+        .iter()
+        .map(|m| place(m).unwrap_or(usize::MAX))
+        .collect();
+    let wanted = wanted
+        .into_iter()
+        .map(|(id, blocks)| Wanted { id, blocks })
+        .collect();
     Ok((wanted, places))
 }
 
@@ -651,10 +761,13 @@ impl Sink<'_> {
     fn place(&mut self, sample: u32) {
         let rows = &mut *self.rows;
         rows.group.push(self.part.group);
-        rows.sample.push(self.samples.get(sample as usize).copied().unwrap_or(HIDDEN));
+        rows.sample
+            .push(self.samples.get(sample as usize).copied().unwrap_or(HIDDEN));
         rows.in_block.push(sample);
-        rows.member.push(u32::try_from(self.part.member).unwrap_or(u32::MAX));
-        rows.block.push(u32::try_from(self.part.block).unwrap_or(u32::MAX));
+        rows.member
+            .push(u32::try_from(self.part.member).unwrap_or(u32::MAX));
+        rows.block
+            .push(u32::try_from(self.part.block).unwrap_or(u32::MAX));
     }
 
     fn call(&mut self, sample: u32, call: &CallRef<'_>) {
@@ -664,7 +777,8 @@ impl Sink<'_> {
             rows.dosage.append_option(call.dosage().map(i16::from));
         }
         if self.needs.phased {
-            rows.phased.append_option(call.has_gt().then(|| call.phased()));
+            rows.phased
+                .append_option(call.has_gt().then(|| call.phased()));
         }
         if !self.needs.text {
             return;
@@ -707,12 +821,17 @@ impl CallColumns {
         let needed = spec.columns_needed();
         let formats = format_columns(&view.data.state.format, &full, &needed, &masked)?;
         let is_format = |name: &str| formats.iter().any(|f| f.name() == name);
-        let wanted = full.fields().iter().filter(|f| needed.contains(f.name().as_str()));
+        let wanted = full
+            .fields()
+            .iter()
+            .filter(|f| needed.contains(f.name().as_str()));
         let (late, early): (Vec<_>, Vec<_>) = wanted.cloned().partition(|f| is_format(f.name()));
         let plain = Arc::new(Schema::new(early.clone()));
         let wide = Arc::new(Schema::new([early, late].concat()));
-        let (late, early): (Vec<Predicate>, Vec<Predicate>) =
-            last.iter().cloned().partition(|p| !p.only_columns(|c| !is_format(c)));
+        let (late, early): (Vec<Predicate>, Vec<Predicate>) = last
+            .iter()
+            .cloned()
+            .partition(|p| !p.only_columns(|c| !is_format(c)));
         let needs = |name: &str| needed.contains(name) && !masked.contains(name);
         Ok(Self {
             schema: scan.schema(),
@@ -739,7 +858,11 @@ impl CallColumns {
         view: &DatasetView,
     ) -> Result<RecordBatch> {
         let plain = self.plain_batch(chunk, &mut rows, names)?;
-        let keep = self.plain_filter.as_ref().map(|f| evaluate(f, &plain)).transpose()?;
+        let keep = self
+            .plain_filter
+            .as_ref()
+            .map(|f| evaluate(f, &plain))
+            .transpose()?;
         let places: Vec<usize> = match &keep {
             Some(keep) => (0..rows.len()).filter(|&i| passes(keep, i)).collect(),
             None => (0..rows.len()).collect(),
@@ -778,9 +901,7 @@ impl CallColumns {
         let mut columns = Vec::new();
         for field in self.plain.fields() {
             let array: ArrayRef = match field.name().as_str() {
-                name if self.masked.contains(name) => {
-                    new_null_array(field.data_type(), rows.len())
-                }
+                name if self.masked.contains(name) => new_null_array(field.data_type(), rows.len()),
                 "sample_id" => take(names, &UInt32Array::from(rows.sample.clone()), None)?,
                 "gt" => Arc::new(rows.text.finish()),
                 "dosage" => Arc::new(rows.dosage.finish()),
@@ -799,7 +920,11 @@ fn passes(keep: &BooleanArray, row: usize) -> bool {
 
 fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &options,
+    )?)
 }
 
 /// The columns of the result, in its order.
@@ -826,8 +951,11 @@ fn format_columns(
         .filter(|(_, name)| needed.contains(name.as_str()) && !masked.contains(name))
         .map(|(def, name)| {
             let field = full.field_with_name(&name)?;
-            Ok(FormatColumn::new(name.clone(), def, field.data_type().clone()))
+            Ok(FormatColumn::new(
+                name.clone(),
+                def,
+                field.data_type().clone(),
+            ))
         })
         .collect()
 }
-

@@ -18,7 +18,14 @@ use crate::spec::CallKind;
 use crate::table::VariantsTable;
 
 /// Physical tables of a dataset; SQL shows what is made of them.
-const PHYSICAL: [&str; 6] = ["site", "genotype", "format", "samples", "headers", "quarantine"];
+const PHYSICAL: [&str; 6] = [
+    "site",
+    "genotype",
+    "format",
+    "samples",
+    "headers",
+    "quarantine",
+];
 /// What every dataset shows.
 const SHOWN: [&str; 5] = ["variants", "calls", "carriers", "samples", "headers"];
 /// Refused records; shown when there are any and no sample is hidden, because they hold raw genotypes.
@@ -38,7 +45,12 @@ impl LakeCatalog {
         snapshot: Arc<LakeSnapshot>,
         access: AccessContext,
     ) -> Self {
-        Self { engine, snapshot, access, public: Arc::default() }
+        Self {
+            engine,
+            snapshot,
+            access,
+            public: Arc::default(),
+        }
     }
 
     fn names(&self) -> BTreeSet<&str> {
@@ -99,12 +111,18 @@ impl LakeSchema {
         if !self.plain().any(|name| name == table) {
             return Ok(None);
         }
-        let stored = self.snapshot.table(&TableId::new(&self.name, table)).await?;
+        let stored = self
+            .snapshot
+            .table(&TableId::new(&self.name, table))
+            .await?;
         Ok(stored.map(|stored| Arc::new(PlainTable::new(stored, &self.access)) as _))
     }
 
     async fn of_dataset(&self, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let view = self.engine.view(&self.snapshot, &self.name, &self.access).await?;
+        let view = self
+            .engine
+            .view(&self.snapshot, &self.name, &self.access)
+            .await?;
         let Some(view) = view else { return Ok(None) };
         Ok(Some(match table {
             "variants" => Arc::new(VariantsTable::new(view)),

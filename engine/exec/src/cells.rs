@@ -26,7 +26,13 @@ pub(crate) struct CellBuilder<'a> {
 impl<'a> CellBuilder<'a> {
     pub(crate) fn new(view: &'a DatasetView) -> Self {
         let (cell, blob, text) = Default::default();
-        Self { view, encoder: RecordEncoder::new(), cell, blob, text }
+        Self {
+            view,
+            encoder: RecordEncoder::new(),
+            cell,
+            blob,
+            text,
+        }
     }
 
     /// The cells of some variants; NULL for one without visible samples.
@@ -65,7 +71,9 @@ impl<'a> CellBuilder<'a> {
         self.cell.clear();
         let mut writer = CellWriter::begin(&mut self.cell, self.view.directory.id, n_parts);
         for (ordinal, member, place) in parts {
-            let Some(block) = self.view.blocks.get(place) else { continue };
+            let Some(block) = self.view.blocks.get(place) else {
+                continue;
+            };
             match members.calls(member, place)? {
                 BlockCalls::Default(default) => writer.part_default(ordinal, default),
                 BlockCalls::Row(_, bytes) if block.sees_all() => writer.part_blob(ordinal, bytes),
@@ -105,7 +113,9 @@ fn visible_blob(
         next += 1;
     });
     match failed {
-        Some(error) => Err(Error::Internal(format!("a stored call cannot be encoded: {error}"))),
+        Some(error) => Err(Error::Internal(format!(
+            "a stored call cannot be encoded: {error}"
+        ))),
         None => Ok(!encoder.finish(row.alt_index(), blob).is_default),
     }
 }

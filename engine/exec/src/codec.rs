@@ -18,7 +18,9 @@ pub fn encode_scan(plan: &dyn ExecutionPlan) -> Result<Option<Vec<u8>>> {
     if let Some(scan) = plan.downcast_ref::<VariantScanExec>() {
         return scan.spec().to_bytes().map(Some);
     }
-    plan.downcast_ref::<CallScanExec>().map(|scan| scan.spec().to_bytes()).transpose()
+    plan.downcast_ref::<CallScanExec>()
+        .map(|scan| scan.spec().to_bytes())
+        .transpose()
 }
 
 /// The scan of these bytes, on the lake of `engine`, at the version and with the access it was planned with.

@@ -54,19 +54,32 @@ pub(crate) struct SampleRow {
 
 /// The per-sample counts of the samples table, in its order.
 pub(crate) const SAMPLE_COUNTS: [&str; 8] = [
-    "n_called", "n_hom_ref", "n_het", "n_hom_alt", "n_missing", "n_singleton", "n_ts", "n_tv",
+    "n_called",
+    "n_hom_ref",
+    "n_het",
+    "n_hom_alt",
+    "n_missing",
+    "n_singleton",
+    "n_ts",
+    "n_tv",
 ];
 
 impl Dataset {
     /// Reads what every scan of the dataset needs: table versions and the samples table.
     pub(crate) async fn load(snapshot: &Arc<LakeSnapshot>, name: &str) -> Result<Option<Self>> {
-        let Some(state) = snapshot.dataset(name) else { return Ok(None) };
+        let Some(state) = snapshot.dataset(name) else {
+            return Ok(None);
+        };
         let table = |table: &'static str| {
             let id = TableId::new(name, table);
             async move { snapshot.table(&id).await }
         };
-        let (site, genotype, format, samples) =
-            futures::try_join!(table("site"), table("genotype"), table("format"), table("samples"))?;
+        let (site, genotype, format, samples) = futures::try_join!(
+            table("site"),
+            table("genotype"),
+            table("format"),
+            table("samples")
+        )?;
         let mut names = NameIndex::default();
         let sample_rows = match samples {
             Some(samples) => read_samples(snapshot.lake(), &samples, &mut names).await?,
@@ -85,7 +98,9 @@ impl Dataset {
             names: names.names,
             blocks,
             sample_rows,
-            contig_rank: contigs.map(|(contig, rank)| (contig.name.clone(), rank)).collect(),
+            contig_rank: contigs
+                .map(|(contig, rank)| (contig.name.clone(), rank))
+                .collect(),
         }))
     }
 
@@ -126,8 +141,10 @@ async fn read_samples(
     let mut batches = Vec::new();
     for file in &table.files {
         let reader = FileReader::open(lake, file).await?;
-        let read: Vec<RecordBatch> =
-            reader.read(ReadPlan::of(samples_schema()))?.try_collect().await?;
+        let read: Vec<RecordBatch> = reader
+            .read(ReadPlan::of(samples_schema()))?
+            .try_collect()
+            .await?;
         batches.extend(read);
     }
     let mut rows = Vec::new();
@@ -135,7 +152,14 @@ async fn read_samples(
         sample_rows(&table.id, batch, &mut rows)?;
     }
     rows.sort_by_key(|(_, row)| (row.batch, row.block, row.index_in_block, row.source));
-    rows.into_iter().map(|(name, row)| Ok(SampleRow { name: names.of(&name)?, ..row })).collect()
+    rows.into_iter()
+        .map(|(name, row)| {
+            Ok(SampleRow {
+                name: names.of(&name)?,
+                ..row
+            })
+        })
+        .collect()
 }
 
 fn sample_rows(
@@ -159,7 +183,10 @@ fn sample_rows(
     }
     for row in 0..batch.num_rows() {
         let index_in_block = u32::try_from(indexes.value(row)).map_err(|_| {
-            Error::damaged(id.to_string(), format!("row {row}: index_in_block is negative"))
+            Error::damaged(
+                id.to_string(),
+                format!("row {row}: index_in_block is negative"),
+            )
         })?;
         let mut values = [0; SAMPLE_COUNTS.len()];
         for (value, column) in values.iter_mut().zip(&counts) {
@@ -172,7 +199,9 @@ fn sample_rows(
             block: blocks.value(row),
             index_in_block,
             counts: values,
-            karyotype: karyotype.is_valid(row).then(|| karyotype.value(row).to_owned()),
+            karyotype: karyotype
+                .is_valid(row)
+                .then(|| karyotype.value(row).to_owned()),
         };
         rows.push((ids.value(row).to_owned(), parsed));
     }
@@ -209,14 +238,22 @@ fn blocks_of(
             return Err(Error::damaged(format!("{dataset}/samples"), what));
         }
     }
-    Ok(blocks.into_iter().map(|(block, samples)| (block, samples.into())).collect())
+    Ok(blocks
+        .into_iter()
+        .map(|(block, samples)| (block, samples.into()))
+        .collect())
 }
 
 /// Batches whose inputs do not all have the same blocks.
 fn self_merging(rows: &[SampleRow]) -> BTreeSet<u32> {
     let mut blocks: BTreeMap<i32, BTreeMap<i32, BTreeSet<i32>>> = BTreeMap::new();
     for row in rows {
-        blocks.entry(row.batch).or_default().entry(row.source).or_default().insert(row.block);
+        blocks
+            .entry(row.batch)
+            .or_default()
+            .entry(row.source)
+            .or_default()
+            .insert(row.block);
     }
     blocks
         .into_iter()
@@ -282,7 +319,13 @@ impl DatasetView {
         }
         let sees_all = blocks.iter().all(BlockView::sees_all);
         let directory = SampleDirectory::register(samples, directory);
-        Ok(Self { data, access, directory, blocks, sees_all })
+        Ok(Self {
+            data,
+            access,
+            directory,
+            blocks,
+            sees_all,
+        })
     }
 
     /// The blocks from `from` to `to`, both included.
@@ -294,7 +337,10 @@ impl DatasetView {
 
     /// Columns of a table that read as NULL.
     pub(crate) fn masked(&self, table: &str) -> BTreeSet<String> {
-        self.access.masked(&self.data.name, table).map(str::to_owned).collect()
+        self.access
+            .masked(&self.data.name, table)
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -308,14 +354,27 @@ fn block_view(
         .map_err(|_| Error::Internal(format!("block {block} is too large")))?;
     let place = |name: &u32| place_of.get(*name as usize).copied().unwrap_or(HIDDEN);
     let directory_index: Arc<[u32]> = names.iter().map(place).collect();
-    let seen = (0u32..).zip(directory_index.iter()).filter(|(_, p)| **p != HIDDEN);
+    let seen = (0u32..)
+        .zip(directory_index.iter())
+        .filter(|(_, p)| **p != HIDDEN);
     let visible = SampleMask::from_indices(n_samples, seen.map(|(i, _)| i));
     let ordinal = if visible.count_ones() == 0 {
         None
     } else {
-        let samples = directory_index.iter().copied().filter(|&p| p != HIDDEN).collect();
+        let samples = directory_index
+            .iter()
+            .copied()
+            .filter(|&p| p != HIDDEN)
+            .collect();
         directory.push(DirectoryBlock { block, samples });
         u32::try_from(directory.len() - 1).ok()
     };
-    Ok(BlockView { block, n_samples, visible, ordinal, directory_index, names: Arc::clone(names) })
+    Ok(BlockView {
+        block,
+        n_samples,
+        visible,
+        ordinal,
+        directory_index,
+        names: Arc::clone(names),
+    })
 }

@@ -46,7 +46,12 @@ impl SampleDirectory {
         for (i, name) in (0u32..).zip(&samples) {
             index.entry(name.clone()).or_insert(i);
         }
-        let directory = Arc::new(Self { id, samples, blocks, index });
+        let directory = Arc::new(Self {
+            id,
+            samples,
+            blocks,
+            index,
+        });
         registry.retain(|_, held| held.strong_count() > 0);
         registry.insert(id, Arc::downgrade(&directory));
         directory
@@ -110,7 +115,10 @@ mod tests {
     use super::*;
 
     fn block(number: i32, samples: &[u32]) -> DirectoryBlock {
-        DirectoryBlock { block: number, samples: samples.into() }
+        DirectoryBlock {
+            block: number,
+            samples: samples.into(),
+        }
     }
 
     #[test]

@@ -61,6 +61,9 @@ impl From<arrow::error::ArrowError> for Error {
 impl Error {
     /// A damaged stored value.
     pub(crate) fn damaged(table: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Damaged { table: table.into(), what: what.into() }
+        Self::Damaged {
+            table: table.into(),
+            what: what.into(),
+        }
     }
 }

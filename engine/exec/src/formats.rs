@@ -28,7 +28,11 @@ pub(crate) struct FormatColumn {
 
 impl FormatColumn {
     pub(crate) fn new(name: String, def: &FieldDef, data_type: DataType) -> Self {
-        Self { name, physical: def.column.clone(), data_type }
+        Self {
+            name,
+            physical: def.column.clone(),
+            data_type,
+        }
     }
 
     /// The name in SQL.
@@ -83,7 +87,10 @@ impl FormatColumn {
         let row = ArrayRow::parse(blob).map_err(|e| damaged(e.to_string()))?;
         let samples = view.blocks.get(block).map_or(0, |b| b.n_samples);
         if row.n_samples() != samples {
-            return Err(damaged(format!("{} samples instead of {samples}", row.n_samples())));
+            return Err(damaged(format!(
+                "{} samples instead of {samples}",
+                row.n_samples()
+            )));
         }
         Ok(Some(row))
     }
@@ -200,7 +207,10 @@ fn float_scalar(row: &ArrayRow<'_>, sample: u32) -> Option<f32> {
     }
 }
 
-fn ints(row: &ArrayRow<'_>, sample: u32) -> Option<Vec<Option<<Int32Type as ArrowPrimitiveType>::Native>>> {
+fn ints(
+    row: &ArrayRow<'_>,
+    sample: u32,
+) -> Option<Vec<Option<<Int32Type as ArrowPrimitiveType>::Native>>> {
     match row.values(sample) {
         ArrayValue::Integers(values) => Some(values),
         ArrayValue::Text(text) => parsed(text, parse_integer),
@@ -208,7 +218,10 @@ fn ints(row: &ArrayRow<'_>, sample: u32) -> Option<Vec<Option<<Int32Type as Arro
     }
 }
 
-fn floats(row: &ArrayRow<'_>, sample: u32) -> Option<Vec<Option<<Float32Type as ArrowPrimitiveType>::Native>>> {
+fn floats(
+    row: &ArrayRow<'_>,
+    sample: u32,
+) -> Option<Vec<Option<<Float32Type as ArrowPrimitiveType>::Native>>> {
     match row.values(sample) {
         ArrayValue::Floats(values) => Some(values),
         ArrayValue::Text(text) => parsed(text, parse_float),
@@ -218,7 +231,13 @@ fn floats(row: &ArrayRow<'_>, sample: u32) -> Option<Vec<Option<<Float32Type as 
 
 /// Values of a text that all fit; `None` when one does not.
 fn parsed<T>(text: &[u8], parse: impl Fn(&[u8]) -> Option<T>) -> Option<Vec<Option<T>>> {
-    let item = |text: &[u8]| if text == b"." { Some(None) } else { parse(text).map(Some) };
+    let item = |text: &[u8]| {
+        if text == b"." {
+            Some(None)
+        } else {
+            parse(text).map(Some)
+        }
+    };
     text.split(|&b| b == b',').map(item).collect()
 }
 

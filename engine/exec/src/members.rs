@@ -60,7 +60,10 @@ impl Members {
         }
         let wanted: Vec<Wanted> = order
             .iter()
-            .map(|&i| Wanted { id: members[i].vid, blocks: members[i].blocks.clone() })
+            .map(|&i| Wanted {
+                id: members[i].vid,
+                blocks: members[i].blocks.clone(),
+            })
             .collect();
         for (place, member) in order.into_iter().enumerate() {
             members[member].wanted = place;
@@ -69,7 +72,12 @@ impl Members {
             Some(reader) => reader.read(&wanted, blocks).await?,
             None => Blobs::none(),
         };
-        Ok(Self { view: Arc::clone(view), members, groups, blobs })
+        Ok(Self {
+            view: Arc::clone(view),
+            members,
+            groups,
+            blobs,
+        })
     }
 
     /// The members of one variant, the one that gives its identity first.
@@ -91,7 +99,10 @@ impl Members {
         let n_samples = self.view.blocks.get(block).map_or(0, |b| b.n_samples);
         let row = GenotypeRow::parse(bytes).map_err(|e| self.damaged(member, block, &e))?;
         if row.n_samples() != n_samples {
-            let what = format!("the row has {} samples, its block {n_samples}", row.n_samples());
+            let what = format!(
+                "the row has {} samples, its block {n_samples}",
+                row.n_samples()
+            );
             return Err(self.damaged(member, block, &what));
         }
         Ok(BlockCalls::Row(row, bytes))
@@ -108,7 +119,9 @@ impl Members {
         let mut sum = AlleleCounts::default();
         for member in self.of(group) {
             for block in member.blocks.clone() {
-                let Some(of_block) = self.view.blocks.get(block) else { continue };
+                let Some(of_block) = self.view.blocks.get(block) else {
+                    continue;
+                };
                 if of_block.ordinal.is_some() {
                     sum += counts(&self.calls(member, block)?, of_block);
                 }
@@ -152,7 +165,13 @@ fn members_of(view: &DatasetView, rows: &SiteRows) -> Result<(Vec<Member>, Vec<R
                 last = Some(((from.value(row), to.value(row)), blocks.clone()));
             }
             let default = default_call(view, vid.value(row), default.value(row))?;
-            members.push(Member { row, vid: vid.value(row), default, blocks, wanted: 0 });
+            members.push(Member {
+                row,
+                vid: vid.value(row),
+                default,
+                blocks,
+                wanted: 0,
+            });
         }
         groups.push(start..members.len());
     }
@@ -170,8 +189,11 @@ fn places(view: &DatasetView, (from, to): (i32, i32)) -> Result<Range<usize>> {
 }
 
 fn default_call(view: &DatasetView, vid: i64, number: i8) -> Result<DefaultCall> {
-    u8::try_from(number).ok().and_then(DefaultCall::from_u8).ok_or_else(|| {
-        let what = format!("vid {vid}: gt_default is {number}");
-        Error::damaged(format!("{}/site", view.data.name), what)
-    })
+    u8::try_from(number)
+        .ok()
+        .and_then(DefaultCall::from_u8)
+        .ok_or_else(|| {
+            let what = format!("vid {vid}: gt_default is {number}");
+            Error::damaged(format!("{}/site", view.data.name), what)
+        })
 }

@@ -52,7 +52,10 @@ impl ScanMetrics {
 
     /// The lake's store, counting the bytes read from it.
     pub(crate) fn store(&self, lake: &Lake) -> Arc<dyn ObjectStore> {
-        Arc::new(CountingStore { inner: lake.store(), bytes: self.bytes.clone() })
+        Arc::new(CountingStore {
+            inner: lake.store(),
+            bytes: self.bytes.clone(),
+        })
     }
 }
 
@@ -60,9 +63,15 @@ impl ScanMetrics {
 pub(crate) fn report_pruned(set: &ExecutionPlanMetricsSet, report: &PruneReport) {
     let counters = [
         ("files_total", report.files_total),
-        ("files_pruned", report.files_total.saturating_sub(report.files)),
+        (
+            "files_pruned",
+            report.files_total.saturating_sub(report.files),
+        ),
         ("row_groups_total", report.row_groups_total),
-        ("row_groups_pruned", report.row_groups_total.saturating_sub(report.row_groups)),
+        (
+            "row_groups_pruned",
+            report.row_groups_total.saturating_sub(report.row_groups),
+        ),
     ];
     for (name, value) in counters {
         MetricBuilder::new(set).global_counter(name).add(value);
@@ -105,7 +114,11 @@ impl ObjectStore for CountingStore {
         self.inner.put_multipart_opts(location, opts).await
     }
 
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
         let result = self.inner.get_opts(location, options).await?;
         self.bytes.add(length(&result.range));
         Ok(result)

@@ -39,12 +39,19 @@ pub(crate) struct PlainTable {
 
 impl PlainTable {
     pub(crate) fn new(table: Arc<TableSnapshot>, access: &AccessContext) -> Self {
-        let masked = access.masked(&table.id.schema, &table.id.table).map(str::to_owned).collect();
+        let masked = access
+            .masked(&table.id.schema, &table.id.table)
+            .map(str::to_owned)
+            .collect();
         Self { table, masked }
     }
 
     fn files(&self) -> Vec<PartitionedFile> {
-        self.table.files.iter().map(|file| partitioned(file, &self.table.schema)).collect()
+        self.table
+            .files
+            .iter()
+            .map(|file| partitioned(file, &self.table.schema))
+            .collect()
     }
 
     fn source(
@@ -82,7 +89,11 @@ impl PlainTable {
     /// Puts NULL over the masked columns of a plan.
     fn mask(&self, plan: Arc<dyn ExecutionPlan>) -> DfResult<Arc<dyn ExecutionPlan>> {
         let schema = plan.schema();
-        if !schema.fields().iter().any(|f| self.masked.contains(f.name())) {
+        if !schema
+            .fields()
+            .iter()
+            .any(|f| self.masked.contains(f.name()))
+        {
             return Ok(plan);
         }
         let exprs = schema.fields().iter().enumerate().map(|(i, field)| {
@@ -113,7 +124,10 @@ impl TableProvider for PlainTable {
         &self,
         filters: &[&Expr],
     ) -> DfResult<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()])
+        Ok(vec![
+            TableProviderFilterPushDown::Unsupported;
+            filters.len()
+        ])
     }
 
     async fn scan(
@@ -145,7 +159,11 @@ fn partitioned(file: &DataFile, schema: &Schema) -> PartitionedFile {
 
 fn file_statistics(file: &DataFile, schema: &Schema) -> Statistics {
     let rows = usize::try_from(file.rows).unwrap_or(usize::MAX);
-    let columns = schema.fields().iter().map(|field| column_statistics(file, field)).collect();
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| column_statistics(file, field))
+        .collect();
     Statistics {
         num_rows: Precision::Exact(rows),
         column_statistics: columns,
@@ -156,7 +174,9 @@ fn file_statistics(file: &DataFile, schema: &Schema) -> Statistics {
 /// Bounds of one column; inexact because a text maximum may be longer than any value.
 fn column_statistics(file: &DataFile, field: &Field) -> ColumnStatistics {
     let mut known = ColumnStatistics::new_unknown();
-    let Some(stats) = file.stats.column(field.name()) else { return known };
+    let Some(stats) = file.stats.column(field.name()) else {
+        return known;
+    };
     let bound = |stat: &Option<ScalarStat>| {
         let value = stat.as_ref().and_then(|s| scalar_of(s, field.data_type()));
         value.map_or(Precision::Absent, Precision::Inexact)
@@ -172,7 +192,9 @@ fn column_statistics(file: &DataFile, field: &Field) -> ColumnStatistics {
 /// A bound of the Delta log as a value of the column's type; `None` where the log's form is another.
 pub(crate) fn scalar_of(stat: &ScalarStat, data_type: &DataType) -> Option<ScalarValue> {
     match (stat, data_type) {
-        (ScalarStat::Int(v), DataType::Int8) => Some(ScalarValue::Int8(Some((*v).try_into().ok()?))),
+        (ScalarStat::Int(v), DataType::Int8) => {
+            Some(ScalarValue::Int8(Some((*v).try_into().ok()?)))
+        }
         (ScalarStat::Int(v), DataType::Int16) => {
             Some(ScalarValue::Int16(Some((*v).try_into().ok()?)))
         }
@@ -203,7 +225,10 @@ pub(crate) fn samples_table(view: &DatasetView) -> Result<Arc<dyn TableProvider>
     let rows: Vec<SampleRow> = merged.into_values().collect();
     let batch = samples_batch(view, &rows)?;
     let batch = mask_batch(&batch, &view.masked("samples"))?;
-    Ok(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))
+    Ok(Arc::new(MemTable::try_new(
+        batch.schema(),
+        vec![vec![batch]],
+    )?))
 }
 
 fn visible_rows(view: &DatasetView) -> impl Iterator<Item = &SampleRow> {
@@ -225,11 +250,19 @@ fn add_counts(sum: &mut SampleRow, row: &SampleRow) {
 fn samples_batch(view: &DatasetView, rows: &[SampleRow]) -> Result<RecordBatch> {
     let stored = genokura_core::schema::samples_schema();
     let comment = |name: &str| {
-        stored.field_with_name(name).ok().and_then(|f| f.metadata().get(COMMENT_KEY)).cloned()
+        stored
+            .field_with_name(name)
+            .ok()
+            .and_then(|f| f.metadata().get(COMMENT_KEY))
+            .cloned()
     };
     let name = |row: &SampleRow| view.data.names.get(row.name as usize).map(String::as_str);
     let mut columns: Vec<(&str, ArrayRef, Option<String>)> = vec![
-        ("sample_id", Arc::new(rows.iter().map(name).collect::<StringArray>()), comment("sample_id")),
+        (
+            "sample_id",
+            Arc::new(rows.iter().map(name).collect::<StringArray>()),
+            comment("sample_id"),
+        ),
         ("source", ints(rows, |r| r.source), comment("source")),
         ("batch", ints(rows, |r| r.batch), comment("batch")),
     ];
@@ -241,11 +274,17 @@ fn samples_batch(view: &DatasetView, rows: &[SampleRow]) -> Result<RecordBatch> 
     columns.push(("karyotype", Arc::new(karyotype), comment("ploidy_x")));
     let fields = columns.iter().map(|(name, array, comment)| {
         let nullable = *name == "karyotype";
-        let metadata = comment.iter().map(|c| (COMMENT_KEY.to_owned(), c.clone())).collect();
+        let metadata = comment
+            .iter()
+            .map(|c| (COMMENT_KEY.to_owned(), c.clone()))
+            .collect();
         Field::new(*name, array.data_type().clone(), nullable).with_metadata(metadata)
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    Ok(RecordBatch::try_new(schema, columns.into_iter().map(|(_, array, _)| array).collect())?)
+    Ok(RecordBatch::try_new(
+        schema,
+        columns.into_iter().map(|(_, array, _)| array).collect(),
+    )?)
 }
 
 fn ints(rows: &[SampleRow], value: impl Fn(&SampleRow) -> i32) -> ArrayRef {
@@ -262,13 +301,19 @@ fn mask_batch(batch: &RecordBatch, masked: &BTreeSet<String>) -> Result<RecordBa
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         if masked.contains(field.name()) {
             fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
-            columns.push(arrow::array::new_null_array(field.data_type(), batch.num_rows()));
+            columns.push(arrow::array::new_null_array(
+                field.data_type(),
+                batch.num_rows(),
+            ));
         } else {
             fields.push(Arc::clone(field));
             columns.push(Arc::clone(column));
         }
     }
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
 }
 
 /// `headers`: the stored table; where samples are hidden, without their names and what is said of them.
@@ -283,14 +328,18 @@ pub(crate) async fn headers_table(view: &DatasetView) -> Result<Arc<dyn TablePro
     let mut batches = Vec::new();
     for file in &table.files {
         let reader = FileReader::open(view.data.lake(), file).await?;
-        let read: Vec<RecordBatch> =
-            reader.read(ReadPlan::of(headers_schema()))?.try_collect().await?;
+        let read: Vec<RecordBatch> = reader
+            .read(ReadPlan::of(headers_schema()))?
+            .try_collect()
+            .await?;
         for batch in &read {
             let visible = visible_headers(view, batch)?;
             batches.push(mask_batch(&visible, &view.masked("headers"))?);
         }
     }
-    let schema = batches.first().map_or_else(headers_schema, RecordBatch::schema);
+    let schema = batches
+        .first()
+        .map_or_else(headers_schema, RecordBatch::schema);
     Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
 }
 
@@ -302,14 +351,20 @@ const FIXED_COLUMNS: usize = 9;
 fn visible_headers(view: &DatasetView, batch: &RecordBatch) -> Result<RecordBatch> {
     let schema = batch.schema();
     let place = |name: &str| {
-        schema.index_of(name).map_err(|e| Error::damaged("headers", e.to_string()))
+        schema
+            .index_of(name)
+            .map_err(|e| Error::damaged("headers", e.to_string()))
     };
     let (key, text) = (place("key")?, place("text")?);
     let keys = batch.column(key).as_string::<i32>();
-    let keep = keys.iter().map(|key| Some(key.is_none_or(|key| !SAMPLE_KEYS.contains(&key))));
+    let keep = keys
+        .iter()
+        .map(|key| Some(key.is_none_or(|key| !SAMPLE_KEYS.contains(&key))));
     let texts = batch.column(text).as_string::<i32>();
-    let rewritten: StringArray =
-        texts.iter().map(|line| line.map(|line| visible_line(view, line))).collect();
+    let rewritten: StringArray = texts
+        .iter()
+        .map(|line| line.map(|line| visible_line(view, line)))
+        .collect();
     let mut columns = batch.columns().to_vec();
     if let Some(column) = columns.get_mut(text) {
         *column = Arc::new(rewritten);
@@ -323,8 +378,17 @@ fn visible_line(view: &DatasetView, line: &str) -> String {
         return line.to_owned();
     }
     let seen = |(i, name): &(usize, &str)| {
-        *i < FIXED_COLUMNS || view.directory.index_of(name).is_some_and(|index| index != HIDDEN)
+        *i < FIXED_COLUMNS
+            || view
+                .directory
+                .index_of(name)
+                .is_some_and(|index| index != HIDDEN)
     };
-    let kept: Vec<&str> = line.split('\t').enumerate().filter(seen).map(|(_, name)| name).collect();
+    let kept: Vec<&str> = line
+        .split('\t')
+        .enumerate()
+        .filter(seen)
+        .map(|(_, name)| name)
+        .collect();
     kept.join("\t")
 }

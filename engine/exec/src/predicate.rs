@@ -47,10 +47,25 @@ pub enum Literal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Predicate {
-    Compare { column: String, op: Comparison, value: Literal },
-    In { column: String, values: Vec<Literal>, negated: bool },
-    Like { column: String, pattern: String, negated: bool },
-    IsNull { column: String, negated: bool },
+    Compare {
+        column: String,
+        op: Comparison,
+        value: Literal,
+    },
+    In {
+        column: String,
+        values: Vec<Literal>,
+        negated: bool,
+    },
+    Like {
+        column: String,
+        pattern: String,
+        negated: bool,
+    },
+    IsNull {
+        column: String,
+        negated: bool,
+    },
     And(Vec<Predicate>),
     Or(Vec<Predicate>),
     Not(Box<Predicate>),
@@ -102,18 +117,30 @@ impl Predicate {
                 op.operator(),
                 Box::new(value.to_expr()),
             )),
-            Self::In { column, values, negated } => {
-                ident(column).in_list(values.iter().map(Literal::to_expr).collect(), *negated)
-            }
-            Self::Like { column, pattern, negated } => Expr::Like(Like::new(
+            Self::In {
+                column,
+                values,
+                negated,
+            } => ident(column).in_list(values.iter().map(Literal::to_expr).collect(), *negated),
+            Self::Like {
+                column,
+                pattern,
+                negated,
+            } => Expr::Like(Like::new(
                 *negated,
                 Box::new(ident(column)),
                 Box::new(Literal::Text(pattern.clone()).to_expr()),
                 None,
                 false,
             )),
-            Self::IsNull { column, negated: false } => ident(column).is_null(),
-            Self::IsNull { column, negated: true } => ident(column).is_not_null(),
+            Self::IsNull {
+                column,
+                negated: false,
+            } => ident(column).is_null(),
+            Self::IsNull {
+                column,
+                negated: true,
+            } => ident(column).is_not_null(),
             Self::And(parts) => joined(parts, Expr::and, true),
             Self::Or(parts) => joined(parts, Expr::or, false),
             Self::Not(inner) => Expr::Not(Box::new(inner.to_expr())),
@@ -216,15 +243,23 @@ impl Literal {
 }
 
 fn column_type<'a>(expr: &Expr, schema: &'a Schema) -> Option<(String, &'a DataType)> {
-    let Expr::Column(column) = expr else { return None };
+    let Expr::Column(column) = expr else {
+        return None;
+    };
     let field = schema.field_with_name(&column.name).ok()?;
     Some((column.name.clone(), field.data_type()))
 }
 
 /// A literal of exactly the column's type.
 fn literal_of_type(expr: &Expr, data_type: &DataType) -> Option<Literal> {
-    let Expr::Literal(value, _) = expr else { return None };
-    if &value.data_type() == data_type { Literal::of(value) } else { None }
+    let Expr::Literal(value, _) = expr else {
+        return None;
+    };
+    if &value.data_type() == data_type {
+        Literal::of(value)
+    } else {
+        None
+    }
 }
 
 fn boolean_column(name: &str, schema: &Schema) -> Option<Predicate> {
@@ -254,14 +289,25 @@ fn between_bounds(between: &Between, schema: &Schema) -> Option<Predicate> {
         bound(Comparison::GtEq, &between.low)?,
         bound(Comparison::LtEq, &between.high)?,
     ]);
-    Some(if between.negated { Predicate::Not(Box::new(inside)) } else { inside })
+    Some(if between.negated {
+        Predicate::Not(Box::new(inside))
+    } else {
+        inside
+    })
 }
 
 fn in_list(list: &InList, schema: &Schema) -> Option<Predicate> {
     let (column, data_type) = column_type(&list.expr, schema)?;
-    let values =
-        list.list.iter().map(|e| literal_of_type(e, data_type)).collect::<Option<Vec<_>>>()?;
-    Some(Predicate::In { column, values, negated: list.negated })
+    let values = list
+        .list
+        .iter()
+        .map(|e| literal_of_type(e, data_type))
+        .collect::<Option<Vec<_>>>()?;
+    Some(Predicate::In {
+        column,
+        values,
+        negated: list.negated,
+    })
 }
 
 fn like_pattern(like: &Like, schema: &Schema) -> Option<Predicate> {
@@ -269,17 +315,30 @@ fn like_pattern(like: &Like, schema: &Schema) -> Option<Predicate> {
         return None;
     }
     let (column, data_type) = column_type(&like.expr, schema)?;
-    let Literal::Text(pattern) = literal_of_type(&like.pattern, data_type)? else { return None };
-    is_prefix_pattern(&pattern).then_some(Predicate::Like { column, pattern, negated: like.negated })
+    let Literal::Text(pattern) = literal_of_type(&like.pattern, data_type)? else {
+        return None;
+    };
+    is_prefix_pattern(&pattern).then_some(Predicate::Like {
+        column,
+        pattern,
+        negated: like.negated,
+    })
 }
 
 /// `abc%`: text without wildcard or escape, then one `%`.
 fn is_prefix_pattern(pattern: &str) -> bool {
-    pattern.strip_suffix('%').is_some_and(|prefix| !prefix.contains(['%', '_', '\\']))
+    pattern
+        .strip_suffix('%')
+        .is_some_and(|prefix| !prefix.contains(['%', '_', '\\']))
 }
 
 fn binary_filter(binary: &BinaryExpr, schema: &Schema) -> Option<Predicate> {
-    let both = || Some(vec![Predicate::of(&binary.left, schema)?, Predicate::of(&binary.right, schema)?]);
+    let both = || {
+        Some(vec![
+            Predicate::of(&binary.left, schema)?,
+            Predicate::of(&binary.right, schema)?,
+        ])
+    };
     match binary.op {
         Operator::And => Some(Predicate::And(both()?)),
         Operator::Or => Some(Predicate::Or(both()?)),
@@ -289,10 +348,18 @@ fn binary_filter(binary: &BinaryExpr, schema: &Schema) -> Option<Predicate> {
 
 fn comparison(left: &Expr, op: Comparison, right: &Expr, schema: &Schema) -> Option<Predicate> {
     if let Some((column, data_type)) = column_type(left, schema) {
-        return Some(Predicate::Compare { column, op, value: literal_of_type(right, data_type)? });
+        return Some(Predicate::Compare {
+            column,
+            op,
+            value: literal_of_type(right, data_type)?,
+        });
     }
     let (column, data_type) = column_type(right, schema)?;
-    Some(Predicate::Compare { column, op: op.mirrored(), value: literal_of_type(left, data_type)? })
+    Some(Predicate::Compare {
+        column,
+        op: op.mirrored(),
+        value: literal_of_type(left, data_type)?,
+    })
 }
 
 #[cfg(test)]
@@ -336,7 +403,9 @@ mod tests {
             col("contig").ilike(lit("CHR%")),
             col("pos").eq(lit(ScalarValue::Int32(None))),
             col("pos").eq(col("pos")),
-            col("pos").eq(lit(5i32)).and((lit(1i32) / col("pos")).eq(lit(1i32))),
+            col("pos")
+                .eq(lit(5i32))
+                .and((lit(1i32) / col("pos")).eq(lit(1i32))),
             col("contig"),
         ];
         for expr in refused {
@@ -349,7 +418,11 @@ mod tests {
         let predicate = Predicate::of(&lit(5i32).lt_eq(col("pos")), &schema()).unwrap();
         assert_eq!(
             predicate,
-            Predicate::Compare { column: "pos".into(), op: Comparison::GtEq, value: Literal::Int32(5) }
+            Predicate::Compare {
+                column: "pos".into(),
+                op: Comparison::GtEq,
+                value: Literal::Int32(5)
+            }
         );
     }
 }

@@ -71,8 +71,14 @@ pub(crate) async fn plan(
 ) -> Result<Work> {
     let partitions = partitions.max(1);
     let Some(table) = &data.site else {
-        let report = PruneReport { rows_exact: true, ..PruneReport::default() };
-        return Ok(Work { partitions: vec![Vec::new()], report });
+        let report = PruneReport {
+            rows_exact: true,
+            ..PruneReport::default()
+        };
+        return Ok(Work {
+            partitions: vec![Vec::new()],
+            report,
+        });
     };
     let schema = site_schema(&data.state.info);
     let judge = Judge::new(filters, &schema)?;
@@ -90,8 +96,16 @@ pub(crate) async fn plan(
             straight_units(component, &groups)
         });
     }
-    report.rows = units.iter().flat_map(|u| &u.streams).flatten().map(|p| p.rows() as u64).sum();
-    Ok(Work { partitions: deal(units, partitions), report })
+    report.rows = units
+        .iter()
+        .flat_map(|u| &u.streams)
+        .flatten()
+        .map(|p| p.rows() as u64)
+        .sum();
+    Ok(Work {
+        partitions: deal(units, partitions),
+        report,
+    })
 }
 
 /// Predicates bound to the site schema and ready to judge statistics.
@@ -115,10 +129,18 @@ impl Judge {
     /// file is merged is not known before.
     fn files(&self, table: &TableSnapshot) -> Vec<usize> {
         let all = 0..table.files.len();
-        let Some(predicate) = &self.key else { return all.collect() };
-        let statistics = FilesStatistics { files: &table.files, schema: &self.schema };
+        let Some(predicate) = &self.key else {
+            return all.collect();
+        };
+        let statistics = FilesStatistics {
+            files: &table.files,
+            schema: &self.schema,
+        };
         match predicate.prune(&statistics) {
-            Ok(keep) => all.zip(keep).filter_map(|(file, keep)| keep.then_some(file)).collect(),
+            Ok(keep) => all
+                .zip(keep)
+                .filter_map(|(file, keep)| keep.then_some(file))
+                .collect(),
             Err(_) => all.collect(),
         }
     }
@@ -131,23 +153,39 @@ impl Judge {
         footers: &mut HashMap<usize, FileReader>,
         report: &mut PruneReport,
     ) -> Result<Vec<FileGroups>> {
-        let predicate = if component.merge { &self.key } else { &self.all };
+        let predicate = if component.merge {
+            &self.key
+        } else {
+            &self.all
+        };
         let mut files = Vec::new();
         for &file in &component.files {
-            let Some(reader) = footers.get(&file) else { continue };
+            let Some(reader) = footers.get(&file) else {
+                continue;
+            };
             let groups = reader.metadata().row_groups();
             let keep = match predicate {
                 Some(p) => p
-                    .prune(&GroupStatistics { reader, groups, schema: &self.schema })
+                    .prune(&GroupStatistics {
+                        reader,
+                        groups,
+                        schema: &self.schema,
+                    })
                     .unwrap_or_else(|_| vec![true; groups.len()]),
                 None => vec![true; groups.len()],
             };
             let rows = |i: usize| groups.get(i).map_or(0, rows_of);
-            let kept: Vec<_> =
-                (0..groups.len()).filter(|&i| keep[i]).map(|i| (i, rows(i))).collect();
+            let kept: Vec<_> = (0..groups.len())
+                .filter(|&i| keep[i])
+                .map(|i| (i, rows(i)))
+                .collect();
             report.row_groups_total += groups.len();
             report.row_groups += kept.len();
-            files.push(FileGroups { file, batch: batch_of(table, file), groups: kept });
+            files.push(FileGroups {
+                file,
+                batch: batch_of(table, file),
+                groups: kept,
+            });
         }
         Ok(files)
     }
@@ -169,7 +207,9 @@ fn pruning_predicate(
     predicates: &[Predicate],
     schema: &SchemaRef,
 ) -> Result<Option<PruningPredicate>> {
-    let Some(expr) = bind(predicates, schema)? else { return Ok(None) };
+    let Some(expr) = bind(predicates, schema)? else {
+        return Ok(None);
+    };
     let built = PruningPredicateBuilder::new()
         .with_file_schema(Arc::clone(schema))
         .try_build(expr)?;
@@ -184,7 +224,10 @@ pub(crate) fn bind(
     if predicates.is_empty() {
         return Ok(None);
     }
-    let bound = predicates.iter().map(|p| p.to_physical(schema)).collect::<Result<Vec<_>, _>>()?;
+    let bound = predicates
+        .iter()
+        .map(|p| p.to_physical(schema))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(Some(conjunction(bound)))
 }
 
@@ -196,7 +239,10 @@ fn batch_of(table: &TableSnapshot, file: usize) -> Option<i64> {
 
 fn files_report(table: &TableSnapshot, kept: &[usize]) -> PruneReport {
     let bins = |files: &mut dyn Iterator<Item = &DataFile>| {
-        files.map(|f| f.pos_bin.as_deref()).collect::<BTreeSet<_>>().len()
+        files
+            .map(|f| f.pos_bin.as_deref())
+            .collect::<BTreeSet<_>>()
+            .len()
     };
     PruneReport {
         bins_total: bins(&mut table.files.iter()),
@@ -221,16 +267,26 @@ fn components(data: &Dataset, table: &TableSnapshot, kept: &[usize]) -> Vec<Comp
     let mut bins: BTreeMap<BinKey<'_>, Vec<usize>> = BTreeMap::new();
     for &file in kept {
         if let Some(f) = table.files.get(file) {
-            bins.entry(BinKey::of(data, f.pos_bin.as_deref())).or_default().push(file);
+            bins.entry(BinKey::of(data, f.pos_bin.as_deref()))
+                .or_default()
+                .push(file);
         }
     }
     let mut found = Vec::new();
     for (bin, files) in bins {
-        let sets = if bin.one_contig { overlapping(table, files) } else { vec![files] };
+        let sets = if bin.one_contig {
+            overlapping(table, files)
+        } else {
+            vec![files]
+        };
         for mut files in sets {
             let merge = needs_merge(data, table, &files);
             files.sort_by_key(|&f| table.files.get(f).and_then(|f| f.stats.int_range("vid")));
-            found.push(Component { files, merge, one_contig: bin.one_contig });
+            found.push(Component {
+                files,
+                merge,
+                one_contig: bin.one_contig,
+            });
         }
     }
     found
@@ -247,12 +303,22 @@ struct BinKey<'a> {
 
 impl<'a> BinKey<'a> {
     fn of(data: &Dataset, bin: Option<&'a str>) -> Self {
-        let split = bin.filter(|b| *b != OTHER_BIN).and_then(|b| b.rsplit_once(':'));
+        let split = bin
+            .filter(|b| *b != OTHER_BIN)
+            .and_then(|b| b.rsplit_once(':'));
         match split.and_then(|(contig, number)| Some((contig, number.parse().ok()?))) {
-            Some((contig, number)) => {
-                Self { rank: data.rank_of(contig), number, one_contig: true, name: bin }
-            }
-            None => Self { rank: u32::MAX, number: 0, one_contig: false, name: bin },
+            Some((contig, number)) => Self {
+                rank: data.rank_of(contig),
+                number,
+                one_contig: true,
+                name: bin,
+            },
+            None => Self {
+                rank: u32::MAX,
+                number: 0,
+                one_contig: false,
+                name: bin,
+            },
         }
     }
 }
@@ -261,7 +327,9 @@ impl<'a> BinKey<'a> {
 fn overlapping(table: &TableSnapshot, files: Vec<usize>) -> Vec<Vec<usize>> {
     let range = |file: usize| {
         let stats = table.files.get(file).map(|f| &f.stats);
-        stats.and_then(|s| s.int_range("pos")).unwrap_or((i64::MIN, i64::MAX))
+        stats
+            .and_then(|s| s.int_range("pos"))
+            .unwrap_or((i64::MIN, i64::MAX))
     };
     let mut files: Vec<_> = files.into_iter().map(|f| (range(f), f)).collect();
     files.sort_unstable();
@@ -297,7 +365,10 @@ async fn open_all(
             opening.push(open(data, place, file));
         }
     }
-    stream::iter(opening).buffer_unordered(FOOTERS_AT_ONCE).try_collect().await
+    stream::iter(opening)
+        .buffer_unordered(FOOTERS_AT_ONCE)
+        .try_collect()
+        .await
 }
 
 async fn open(data: &Dataset, place: usize, file: &DataFile) -> Result<(usize, FileReader)> {
@@ -311,8 +382,15 @@ fn straight_units(_component: &Component, files: &[FileGroups]) -> Vec<Unit> {
         for &(group, rows) in &file.groups {
             for start in (0..rows).step_by(UNIT_ROWS) {
                 let end = rows.min(start + UNIT_ROWS);
-                let part = FilePart { file: file.file, row_groups: vec![(group, start, end)] };
-                units.push(Unit { streams: vec![vec![part]], merge: false, positions: None });
+                let part = FilePart {
+                    file: file.file,
+                    row_groups: vec![(group, start, end)],
+                };
+                units.push(Unit {
+                    streams: vec![vec![part]],
+                    merge: false,
+                    positions: None,
+                });
             }
         }
     }
@@ -326,9 +404,16 @@ fn merge_units(
     files: &[FileGroups],
     footers: &HashMap<usize, FileReader>,
 ) -> Vec<Unit> {
-    let spans = component.one_contig.then(|| group_spans(files, footers)).flatten();
+    let spans = component
+        .one_contig
+        .then(|| group_spans(files, footers))
+        .flatten();
     let Some(spans) = spans else {
-        return vec![Unit { streams: streams(files, |_, _| true), merge: true, positions: None }];
+        return vec![Unit {
+            streams: streams(files, |_, _| true),
+            merge: true,
+            positions: None,
+        }];
     };
     let cuts = cuts(&spans);
     let ranges = cuts.windows(2).map(|pair| pair[0]..pair[1]);
@@ -339,7 +424,11 @@ fn merge_units(
                 span.start < range.end && range.start < span.end
             };
             let positions = Some((range.start, range.end));
-            Unit { streams: streams(files, keep), merge: true, positions }
+            Unit {
+                streams: streams(files, keep),
+                merge: true,
+                positions,
+            }
         })
         .filter(|unit| !unit.streams.is_empty() && !table.files.is_empty())
         .collect()
@@ -364,14 +453,19 @@ fn group_spans(files: &[FileGroups], footers: &HashMap<usize, FileReader>) -> Op
 
 /// Positions at which units begin, and the end of the last: some [`MERGE_UNIT_ROWS`] rows apart.
 fn cuts(spans: &Spans) -> Vec<i32> {
-    let mut starts: Vec<(i32, usize)> =
-        spans.values().map(|(span, rows)| (span.start, *rows)).collect();
+    let mut starts: Vec<(i32, usize)> = spans
+        .values()
+        .map(|(span, rows)| (span.start, *rows))
+        .collect();
     starts.sort_unstable();
     let end = spans.values().map(|(span, _)| span.end).max();
     let mut cuts = Vec::new();
     let mut rows_since = 0;
     for (start, rows) in starts {
-        if cuts.last().is_none_or(|&last| rows_since >= MERGE_UNIT_ROWS && start > last) {
+        if cuts
+            .last()
+            .is_none_or(|&last| rows_since >= MERGE_UNIT_ROWS && start > last)
+        {
             cuts.push(start);
             rows_since = 0;
         }
@@ -385,21 +479,33 @@ fn cuts(spans: &Spans) -> Vec<i32> {
 fn streams(files: &[FileGroups], keep: impl Fn(usize, usize) -> bool) -> Vec<Vec<FilePart>> {
     let mut streams: BTreeMap<(Option<i64>, usize), Vec<FilePart>> = BTreeMap::new();
     for file in files {
-        let kept = file.groups.iter().filter(|(group, _)| keep(file.file, *group));
+        let kept = file
+            .groups
+            .iter()
+            .filter(|(group, _)| keep(file.file, *group));
         let row_groups: Vec<_> = kept.map(|&(group, rows)| (group, 0, rows)).collect();
         if row_groups.is_empty() {
             continue;
         }
         // A file of an unknown batch is a stream of its own.
         let key = (file.batch, if file.batch.is_some() { 0 } else { file.file });
-        streams.entry(key).or_default().push(FilePart { file: file.file, row_groups });
+        streams.entry(key).or_default().push(FilePart {
+            file: file.file,
+            row_groups,
+        });
     }
     streams.into_values().collect()
 }
 
 /// Deals units to partitions in consecutive runs of about equal rows and joins neighbours in a file.
 fn deal(units: Vec<Unit>, partitions: usize) -> Vec<Vec<Unit>> {
-    let rows = |unit: &Unit| unit.streams.iter().flatten().map(FilePart::rows).sum::<usize>();
+    let rows = |unit: &Unit| {
+        unit.streams
+            .iter()
+            .flatten()
+            .map(FilePart::rows)
+            .sum::<usize>()
+    };
     let total: usize = units.iter().map(rows).sum();
     let count = partitions.min(units.len()).max(1);
     let mut dealt: Vec<Vec<Unit>> = vec![Vec::new(); count];
@@ -407,7 +513,10 @@ fn deal(units: Vec<Unit>, partitions: usize) -> Vec<Vec<Unit>> {
     for unit in units {
         let rows = rows(&unit);
         // The partition in which the middle of the unit falls.
-        let place = ((before + rows / 2) * count).checked_div(total).unwrap_or(0).min(count - 1);
+        let place = ((before + rows / 2) * count)
+            .checked_div(total)
+            .unwrap_or(0)
+            .min(count - 1);
         before += rows;
         push_unit(&mut dealt[place], unit);
     }
@@ -417,7 +526,8 @@ fn deal(units: Vec<Unit>, partitions: usize) -> Vec<Vec<Unit>> {
 fn push_unit(units: &mut Vec<Unit>, unit: Unit) {
     if let (Some(last), false) = (units.last_mut(), unit.merge)
         && !last.merge
-        && let (Some([left]), Some([right])) = (only_stream(last), unit.streams.first().map(Vec::as_slice))
+        && let (Some([left]), Some([right])) =
+            (only_stream(last), unit.streams.first().map(Vec::as_slice))
         && left.file == right.file
     {
         join(left, right);
@@ -467,13 +577,17 @@ fn bin_bounds(file: &DataFile, column: &str) -> Option<(ScalarStat, ScalarStat)>
     let (contig, number) = file.pos_bin.as_deref()?.rsplit_once(':')?;
     let number: i64 = number.parse().ok()?;
     match column {
-        "contig" => {
-            Some((ScalarStat::Text(contig.to_owned()), ScalarStat::Text(contig.to_owned())))
-        }
+        "contig" => Some((
+            ScalarStat::Text(contig.to_owned()),
+            ScalarStat::Text(contig.to_owned()),
+        )),
         "pos" => {
             let start = number << POS_BIN_SHIFT;
             let end = ((number + 1) << POS_BIN_SHIFT) - 1;
-            Some((ScalarStat::Int(start), ScalarStat::Int(end.min(i64::from(i32::MAX)))))
+            Some((
+                ScalarStat::Int(start),
+                ScalarStat::Int(end.min(i64::from(i32::MAX))),
+            ))
         }
         _ => None,
     }
@@ -499,12 +613,20 @@ impl PruningStatistics for FilesStatistics<'_> {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let nulls = self.files.iter().map(|f| f.stats.column(&column.name)?.null_count);
+        let nulls = self
+            .files
+            .iter()
+            .map(|f| f.stats.column(&column.name)?.null_count);
         Some(Arc::new(nulls.collect::<UInt64Array>()))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        Some(Arc::new(self.files.iter().map(|f| Some(f.rows)).collect::<UInt64Array>()))
+        Some(Arc::new(
+            self.files
+                .iter()
+                .map(|f| Some(f.rows))
+                .collect::<UInt64Array>(),
+        ))
     }
 
     fn contained(
@@ -564,7 +686,10 @@ impl PruningStatistics for GroupStatistics<'_> {
         if self.reader.schema().field_with_name(&column.name).is_err() {
             return self.row_counts();
         }
-        let counts = self.converter(column)?.row_group_null_counts(self.groups).ok()?;
+        let counts = self
+            .converter(column)?
+            .row_group_null_counts(self.groups)
+            .ok()?;
         Some(Arc::new(counts))
     }
 
@@ -581,4 +706,3 @@ impl PruningStatistics for GroupStatistics<'_> {
         None
     }
 }
-

@@ -68,7 +68,12 @@ impl VariantScanExec {
         let metrics = ExecutionPlanMetricsSet::new();
         report_pruned(&metrics, &spec.pruned);
         let properties = scan_properties(&spec, &schema);
-        Ok(Self { spec: Arc::new(spec), view, properties, metrics })
+        Ok(Self {
+            spec: Arc::new(spec),
+            view,
+            properties,
+            metrics,
+        })
     }
 
     /// The scan as plain data; see [`ScanSpec::to_bytes`].
@@ -87,7 +92,8 @@ impl VariantScanExec {
 /// Fields of the named columns.
 pub(crate) fn output_schema(full: &SchemaRef, columns: &[String]) -> Result<SchemaRef> {
     let place = |name: &String| {
-        full.index_of(name).map_err(|_| Error::Plan(format!("column {name} does not exist")))
+        full.index_of(name)
+            .map_err(|_| Error::Plan(format!("column {name} does not exist")))
     };
     let places = columns.iter().map(place).collect::<Result<Vec<_>>>()?;
     Ok(Arc::new(full.project(&places)?))
@@ -99,11 +105,19 @@ pub(crate) fn scan_properties(spec: &ScanSpec, schema: &SchemaRef) -> Arc<PlanPr
     let sort = |name: &str| {
         let place = schema.index_of(name).ok()?;
         let expr: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, place));
-        Some(PhysicalSortExpr { expr, options: SortOptions::default() })
+        Some(PhysicalSortExpr {
+            expr,
+            options: SortOptions::default(),
+        })
     };
-    let masked = spec.access.masked(&spec.dataset, table_name(spec.kind)).collect::<Vec<_>>();
+    let masked = spec
+        .access
+        .masked(&spec.dataset, table_name(spec.kind))
+        .collect::<Vec<_>>();
     let hidden = |name: &str| masked.contains(&name);
-    if one_contig(&spec.filters) && !hidden("pos") && !hidden("contig")
+    if one_contig(&spec.filters)
+        && !hidden("pos")
+        && !hidden("contig")
         && let Some(pos) = sort("pos")
     {
         orderings.push(vec![pos.clone()]);
@@ -131,9 +145,11 @@ pub(crate) fn table_name(kind: ScanKind) -> &'static str {
 
 fn one_contig(filters: &[Predicate]) -> bool {
     filters.iter().any(|filter| match filter {
-        Predicate::Compare { column, op: Comparison::Eq, value: Literal::Text(_) } => {
-            column == "contig"
-        }
+        Predicate::Compare {
+            column,
+            op: Comparison::Eq,
+            value: Literal::Text(_),
+        } => column == "contig",
         Predicate::And(parts) => one_contig(parts),
         _ => false,
     })
@@ -151,10 +167,18 @@ pub(crate) fn write_spec(
     write!(f, "{name}: dataset={}", spec.dataset)?;
     write!(f, ", partitions={}/{}", pruned.bins, pruned.bins_total)?;
     write!(f, ", files={}/{}", pruned.files, pruned.files_total)?;
-    write!(f, ", row_groups={}/{}", pruned.row_groups, pruned.row_groups_total)?;
+    write!(
+        f,
+        ", row_groups={}/{}",
+        pruned.row_groups, pruned.row_groups_total
+    )?;
     write!(f, ", columns=[{}]", spec.columns.join(", "))?;
     write!(f, ", filters=[{}]", filters.join(", "))?;
-    write!(f, ", genotypes={}", if genotypes { "needed" } else { "skipped" })?;
+    write!(
+        f,
+        ", genotypes={}",
+        if genotypes { "needed" } else { "skipped" }
+    )?;
     if spec.partitions.iter().flatten().any(|unit| unit.merge) {
         write!(f, ", merge=batches")?;
     }
@@ -208,7 +232,10 @@ impl ExecutionPlan for VariantScanExec {
         let stream = stream::try_unfold(rows, |mut rows| async move {
             Ok(rows.next().await?.map(|batch| (batch, rows)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -232,7 +259,10 @@ impl ExecutionPlan for VariantScanExec {
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
         let mut spec = ScanSpec::clone(&self.spec);
         spec.limit = limit;
-        Some(Arc::new(Self { spec: Arc::new(spec), ..self.clone() }))
+        Some(Arc::new(Self {
+            spec: Arc::new(spec),
+            ..self.clone()
+        }))
     }
 
     fn fetch(&self) -> Option<usize> {
@@ -244,10 +274,19 @@ impl VariantScanExec {
     /// Rows of a partition or of all; exact without filters, limit and merging.
     fn rows(&self, partition: Option<usize>) -> Precision<usize> {
         let units = match partition {
-            Some(partition) => self.spec.partitions.get(partition).map_or(&[][..], Vec::as_slice),
+            Some(partition) => self
+                .spec
+                .partitions
+                .get(partition)
+                .map_or(&[][..], Vec::as_slice),
             None => &[],
         };
-        let of_units = units.iter().flat_map(|u| &u.streams).flatten().map(|p| p.rows()).sum();
+        let of_units = units
+            .iter()
+            .flat_map(|u| &u.streams)
+            .flatten()
+            .map(|p| p.rows())
+            .sum();
         let rows = match partition {
             Some(_) => of_units,
             None => usize::try_from(self.spec.pruned.rows).unwrap_or(usize::MAX),
@@ -256,7 +295,11 @@ impl VariantScanExec {
         let exact = self.spec.filters.is_empty()
             && self.spec.pruned.rows_exact
             && (self.spec.limit.is_none() || self.spec.partitions.len() == 1);
-        if exact { Precision::Exact(rows) } else { Precision::Inexact(rows) }
+        if exact {
+            Precision::Exact(rows)
+        } else {
+            Precision::Inexact(rows)
+        }
     }
 }
 
@@ -269,12 +312,23 @@ pub(crate) fn read_schema(
 ) -> Result<SchemaRef> {
     let all = site_schema(&view.data.state.info);
     let mut wanted: BTreeSet<&str> = extra.into_iter().collect();
-    wanted.extend(sql_columns.iter().copied().filter(|c| all.index_of(c).is_ok()));
+    wanted.extend(
+        sql_columns
+            .iter()
+            .copied()
+            .filter(|c| all.index_of(c).is_ok()),
+    );
     if merge {
         wanted.extend(MERGE_COLUMNS);
     }
-    let places = all.fields().iter().enumerate().filter(|(_, f)| wanted.contains(f.name().as_str()));
-    Ok(Arc::new(all.project(&places.map(|(i, _)| i).collect::<Vec<_>>())?))
+    let places = all
+        .fields()
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| wanted.contains(f.name().as_str()));
+    Ok(Arc::new(
+        all.project(&places.map(|(i, _)| i).collect::<Vec<_>>())?,
+    ))
 }
 
 /// Batches of one partition.
@@ -324,7 +378,9 @@ impl VariantRows {
         let context = read_context(spec, view, stages, needs, batch_size, metrics)?;
         let blocks = view.blocks.iter().map(|b| b.ordinal.is_some()).collect();
         let reads = needs.cells || (needs.counts && needs.recount);
-        let genotypes = reads.then(|| BlobReader::genotypes(view, &context.metrics)).flatten();
+        let genotypes = reads
+            .then(|| BlobReader::genotypes(view, &context.metrics))
+            .flatten();
         Ok(Self {
             source: SiteSource::new(Arc::clone(&context), units),
             schema: scan.schema(),
@@ -341,7 +397,9 @@ impl VariantRows {
 
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         while self.remaining > 0 {
-            let Some(rows) = self.chunk().await? else { return Ok(None) };
+            let Some(rows) = self.chunk().await? else {
+                return Ok(None);
+            };
             let batch = self.build(rows).await?;
             // A long run of rows that no filter passes must not keep the thread.
             tokio::task::yield_now().await;
@@ -350,7 +408,10 @@ impl VariantRows {
             }
             let batch = batch.slice(0, batch.num_rows().min(self.remaining));
             self.remaining -= batch.num_rows();
-            self.context.metrics.baseline.record_output(batch.num_rows());
+            self.context
+                .metrics
+                .baseline
+                .record_output(batch.num_rows());
             return Ok(Some(batch));
         }
         Ok(None)
@@ -362,17 +423,24 @@ impl VariantRows {
             if let Some(rows) = self.pending.pop_front() {
                 return Ok(Some(rows));
             }
-            let Some(rows) = self.source.next().await? else { return Ok(None) };
+            let Some(rows) = self.source.next().await? else {
+                return Ok(None);
+            };
             let size = self.needs.chunk_rows;
             for start in (0..rows.len()).step_by(size) {
-                self.pending.push_back(rows.slice(start, size.min(rows.len() - start)));
+                self.pending
+                    .push_back(rows.slice(start, size.min(rows.len() - start)));
             }
         }
     }
 
     async fn build(&mut self, rows: SiteRows) -> Result<RecordBatch> {
         let recount = self.needs.counts && self.needs.recount;
-        let members = if recount { Some(self.members(&rows).await?) } else { None };
+        let members = if recount {
+            Some(self.members(&rows).await?)
+        } else {
+            None
+        };
         let timer = self.context.metrics.baseline.elapsed_compute().timer();
         let counts = match &members {
             _ if !self.needs.counts => None,
@@ -408,7 +476,13 @@ impl VariantRows {
     }
 
     async fn members(&mut self, rows: &SiteRows) -> Result<Members> {
-        Members::read(&self.context.view, rows, self.genotypes.as_ref(), &self.blocks).await
+        Members::read(
+            &self.context.view,
+            rows,
+            self.genotypes.as_ref(),
+            &self.blocks,
+        )
+        .await
     }
 
     fn cells(&self, members: &Members, groups: &[usize]) -> Result<ArrayRef> {
@@ -425,7 +499,11 @@ fn read_context(
     batch_size: usize,
     metrics: ScanMetrics,
 ) -> Result<Arc<ReadContext>> {
-    let merge = spec.partitions.iter().flatten().any(|u| u.merge || u.streams.len() > 1);
+    let merge = spec
+        .partitions
+        .iter()
+        .flatten()
+        .any(|u| u.merge || u.streams.len() > 1);
     let mut extra = Vec::new();
     if needs.cells || needs.recount {
         extra.extend(MEMBER_COLUMNS);
@@ -483,7 +561,12 @@ impl Needs {
         } else {
             batch_size
         };
-        Self { counts, cells, recount, chunk_rows: chunk_rows.max(1) }
+        Self {
+            counts,
+            cells,
+            recount,
+            chunk_rows: chunk_rows.max(1),
+        }
     }
 }
 
@@ -497,7 +580,11 @@ fn kept(
         let places = (0..rows.len()).collect();
         return Ok((rows, counts, places));
     };
-    let places = keep.iter().enumerate().filter(|(_, k)| *k == Some(true)).map(|(i, _)| i);
+    let places = keep
+        .iter()
+        .enumerate()
+        .filter(|(_, k)| *k == Some(true))
+        .map(|(i, _)| i);
     let places = places.collect();
     let counts = counts.map(|c| c.filter(&keep)).transpose()?;
     Ok((rows.filter(&keep)?, counts, places))
@@ -528,7 +615,12 @@ impl LastFilter {
         masked: &BTreeSet<String>,
     ) -> Result<BooleanArray> {
         let identity = rows.identity()?;
-        let columns = SqlColumns { identity: &identity, counts, cells: None, masked };
+        let columns = SqlColumns {
+            identity: &identity,
+            counts,
+            cells: None,
+            masked,
+        };
         evaluate(&self.expr, &columns.batch(&self.schema)?)
     }
 }
@@ -556,8 +648,9 @@ impl Counts {
 
     /// Counts over the visible samples, from their genotypes.
     fn visible(members: &Members, groups: usize) -> Result<Self> {
-        let counts: Vec<AlleleCounts> =
-            (0..groups).map(|group| members.visible_counts(group)).collect::<Result<_>>()?;
+        let counts: Vec<AlleleCounts> = (0..groups)
+            .map(|group| members.visible_counts(group))
+            .collect::<Result<_>>()?;
         let column = |value: fn(&AlleleCounts) -> i32| counts.iter().map(value).collect();
         Ok(Self {
             ac: column(|c| c.ac),
@@ -598,7 +691,9 @@ impl Counts {
     /// `ac / an`; NULL when no allele is called.
     fn frequencies(&self) -> Float64Array {
         let pairs = self.ac.values().iter().zip(self.an.values());
-        pairs.map(|(&ac, &an)| (an > 0).then(|| f64::from(ac) / f64::from(an))).collect()
+        pairs
+            .map(|(&ac, &an)| (an > 0).then(|| f64::from(ac) / f64::from(an)))
+            .collect()
     }
 }
 
@@ -612,10 +707,17 @@ struct SqlColumns<'a> {
 
 impl SqlColumns<'_> {
     fn batch(&self, schema: &SchemaRef) -> Result<RecordBatch> {
-        let columns =
-            schema.fields().iter().map(|f| self.column(f)).collect::<Result<Vec<_>>>()?;
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|f| self.column(f))
+            .collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.identity.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(schema),
+            columns,
+            &options,
+        )?)
     }
 
     fn column(&self, field: &Field) -> Result<ArrayRef> {

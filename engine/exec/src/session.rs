@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::catalog::CatalogProvider;
 use datafusion::common::config::Dialect;
+use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{
     FairSpillPool, GreedyMemoryPool, MemoryPool, TrackConsumersPool,
@@ -16,7 +17,6 @@ use datafusion::execution::memory_pool::{
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::SessionState;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use genokura_storage::{Lake, LakeSnapshot};
 use parking_lot::Mutex;
@@ -196,13 +196,18 @@ impl Engine {
         name: &str,
         access: &AccessContext,
     ) -> Result<Option<Arc<DatasetView>>> {
-        let Some(data) = self.dataset(snapshot, name).await? else { return Ok(None) };
+        let Some(data) = self.dataset(snapshot, name).await? else {
+            return Ok(None);
+        };
         let matches = |c: &CachedView| Arc::ptr_eq(&c.data, &data) && c.view.access == *access;
         if let Some(found) = self.views.lock().iter().find(|c| matches(c)) {
             return Ok(Some(Arc::clone(&found.view)));
         }
         let view = Arc::new(DatasetView::new(Arc::clone(&data), access.clone())?);
-        let cached = CachedView { data, view: Arc::clone(&view) };
+        let cached = CachedView {
+            data,
+            view: Arc::clone(&view),
+        };
         push_bounded(&mut self.views.lock(), cached);
         Ok(Some(view))
     }
@@ -216,7 +221,9 @@ impl Engine {
         if let Some(found) = self.datasets.lock().iter().find(|c| matches(c)) {
             return Ok(Some(Arc::clone(&found.data)));
         }
-        let Some(data) = Dataset::load(snapshot, name).await? else { return Ok(None) };
+        let Some(data) = Dataset::load(snapshot, name).await? else {
+            return Ok(None);
+        };
         let data = Arc::new(data);
         let cached = CachedDataset {
             name: name.to_owned(),
@@ -262,12 +269,14 @@ fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>> {
 fn memory_pool(config: &EngineConfig) -> Arc<dyn MemoryPool> {
     let bytes = config.memory_bytes;
     match config.memory_pool {
-        MemoryPoolKind::Greedy => {
-            Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(bytes), CONSUMERS_NAMED))
-        }
-        MemoryPoolKind::Fair => {
-            Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED))
-        }
+        MemoryPoolKind::Greedy => Arc::new(TrackConsumersPool::new(
+            GreedyMemoryPool::new(bytes),
+            CONSUMERS_NAMED,
+        )),
+        MemoryPoolKind::Fair => Arc::new(TrackConsumersPool::new(
+            FairSpillPool::new(bytes),
+            CONSUMERS_NAMED,
+        )),
     }
 }
 

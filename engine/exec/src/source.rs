@@ -41,7 +41,15 @@ use crate::spec::{FilePart, Unit};
 
 /// Columns that merging reads beside those asked for.
 pub(crate) const MERGE_COLUMNS: [&str; 9] = [
-    "vid", "contig", "pos", "end_pos", "ref", "alt", "block_from", "block_to", "source",
+    "vid",
+    "contig",
+    "pos",
+    "end_pos",
+    "ref",
+    "alt",
+    "block_from",
+    "block_to",
+    "source",
 ];
 /// Batches of merged streams are at least this many rows.
 const MERGE_BATCH_ROWS_MIN: usize = 256;
@@ -78,9 +86,9 @@ impl SiteRows {
     pub(crate) fn members(&self, group: usize) -> Range<usize> {
         match &self.groups {
             None => group..group + 1,
-            Some(groups) => {
-                groups.get(group).map_or(0..0, |(start, end)| *start as usize..*end as usize)
-            }
+            Some(groups) => groups
+                .get(group)
+                .map_or(0..0, |(start, end)| *start as usize..*end as usize),
         }
     }
 
@@ -103,7 +111,8 @@ impl SiteRows {
             Some(groups) => {
                 let sum = |(start, end): &(u32, u32)| {
                     let rows = *start as usize..*end as usize;
-                    rows.map(|row| values.value(row)).fold(0i32, i32::saturating_add)
+                    rows.map(|row| values.value(row))
+                        .fold(0i32, i32::saturating_add)
                 };
                 Ok(groups.iter().map(sum).collect::<Vec<_>>().into())
             }
@@ -117,14 +126,20 @@ impl SiteRows {
     /// The variants for which `keep` is true; NULL is false.
     pub(crate) fn filter(self, keep: &BooleanArray) -> Result<Self> {
         match self.groups {
-            None => {
-                Ok(Self { batch: filter_record_batch(&self.batch, keep)?, groups: None })
-            }
+            None => Ok(Self {
+                batch: filter_record_batch(&self.batch, keep)?,
+                groups: None,
+            }),
             Some(groups) => {
                 let kept = groups.into_iter().zip(keep.iter());
-                let groups =
-                    kept.filter(|(_, keep)| *keep == Some(true)).map(|(group, _)| group).collect();
-                Ok(Self { batch: self.batch, groups: Some(groups) })
+                let groups = kept
+                    .filter(|(_, keep)| *keep == Some(true))
+                    .map(|(group, _)| group)
+                    .collect();
+                Ok(Self {
+                    batch: self.batch,
+                    groups: Some(groups),
+                })
             }
         }
     }
@@ -132,10 +147,16 @@ impl SiteRows {
     /// `length` variants from `start` on.
     pub(crate) fn slice(&self, start: usize, length: usize) -> Self {
         match &self.groups {
-            None => Self { batch: self.batch.slice(start, length), groups: None },
+            None => Self {
+                batch: self.batch.slice(start, length),
+                groups: None,
+            },
             Some(groups) => {
                 let groups = groups.iter().skip(start).take(length).copied().collect();
-                Self { batch: self.batch.clone(), groups: Some(groups) }
+                Self {
+                    batch: self.batch.clone(),
+                    groups: Some(groups),
+                }
             }
         }
     }
@@ -172,23 +193,30 @@ enum Current {
 
 impl SiteSource {
     pub(crate) fn new(context: Arc<ReadContext>, units: Vec<Unit>) -> Self {
-        Self { context, units: units.into(), current: None }
+        Self {
+            context,
+            units: units.into(),
+            current: None,
+        }
     }
 
     /// The next rows, at least one; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<SiteRows>> {
         loop {
             let rows = match &mut self.current {
-                Some(Current::Straight(stream)) => {
-                    stream.next().await?.map(|batch| SiteRows { batch, groups: None })
-                }
+                Some(Current::Straight(stream)) => stream.next().await?.map(|batch| SiteRows {
+                    batch,
+                    groups: None,
+                }),
                 Some(Current::Merge(stream)) => stream.next().await?,
                 None => None,
             };
             if rows.is_some() {
                 return Ok(rows);
             }
-            let Some(unit) = self.units.pop_front() else { return Ok(None) };
+            let Some(unit) = self.units.pop_front() else {
+                return Ok(None);
+            };
             self.current = Some(self.start(unit)?);
         }
     }
@@ -199,9 +227,17 @@ impl SiteSource {
             let context = &self.context;
             let filters = context.key.iter().chain(&context.row).cloned().collect();
             let early = Arc::new(Early::new(context, filters)?);
-            return Ok(Current::Straight(PartStream::new(context, early, parts, context.batch_size)));
+            return Ok(Current::Straight(PartStream::new(
+                context,
+                early,
+                parts,
+                context.batch_size,
+            )));
         }
-        Ok(Current::Merge(Box::new(MergeStream::new(&self.context, unit)?)))
+        Ok(Current::Merge(Box::new(MergeStream::new(
+            &self.context,
+            unit,
+        )?)))
     }
 }
 
@@ -218,7 +254,11 @@ impl Early {
         let schema = site_schema(&context.view.data.state.info);
         let pages = bind(&filters, &schema)?
             .map(|expr| PagePruningAccessPlanFilter::new(&expr, Arc::clone(&schema)));
-        Ok(Self { expr: bind(&filters, &context.schema)?, filters, pages })
+        Ok(Self {
+            expr: bind(&filters, &context.schema)?,
+            filters,
+            pages,
+        })
     }
 
     /// The filters as a predicate inside the Parquet reader; `None` when the file lacks a column.
@@ -234,11 +274,15 @@ impl Early {
         if self.filters.is_empty() || !columns.iter().all(typed_alike) {
             return Ok(None);
         }
-        let mut places: Vec<usize> =
-            columns.iter().filter_map(|c| stored.index_of(c).ok()).collect();
+        let mut places: Vec<usize> = columns
+            .iter()
+            .filter_map(|c| stored.index_of(c).ok())
+            .collect();
         places.sort_unstable();
         let schema = Arc::new(stored.project(&places)?);
-        let Some(expr) = bind(&self.filters, &schema)? else { return Ok(None) };
+        let Some(expr) = bind(&self.filters, &schema)? else {
+            return Ok(None);
+        };
         let mask = reader.projection(columns.iter().map(String::as_str));
         let predicate = ArrowPredicateFn::new(mask, move |batch| {
             evaluate(&expr, &batch)
@@ -271,7 +315,13 @@ impl PartStream {
         batch_size: usize,
     ) -> Self {
         let context = Arc::clone(context);
-        Self { context, early, parts: parts.into(), current: None, batch_size }
+        Self {
+            context,
+            early,
+            parts: parts.into(),
+            current: None,
+            batch_size,
+        }
     }
 
     /// The next batch, not empty; `None` at the end.
@@ -290,7 +340,9 @@ impl PartStream {
                     None => self.current = None,
                 }
             }
-            let Some(part) = self.parts.pop_front() else { return Ok(None) };
+            let Some(part) = self.parts.pop_front() else {
+                return Ok(None);
+            };
             self.current = self.open(&part).await?;
         }
     }
@@ -311,12 +363,12 @@ impl PartStream {
     /// Opens a part; `None` when the page index leaves nothing of it.
     async fn open(&mut self, part: &FilePart) -> Result<Option<OpenPart>> {
         let context = &self.context;
-        let file = context
-            .table
-            .files
-            .get(part.file)
-            .ok_or_else(|| Error::Plan(format!("it names file {} of the site table", part.file)))?;
-        let reader = FileReader::open_at(context.metrics.store(context.view.data.lake()), file).await?;
+        let file =
+            context.table.files.get(part.file).ok_or_else(|| {
+                Error::Plan(format!("it names file {} of the site table", part.file))
+            })?;
+        let reader =
+            FileReader::open_at(context.metrics.store(context.view.data.lake()), file).await?;
         let Some((row_groups, selection)) = select(&reader, part, &self.early, &context.metrics)?
         else {
             return Ok(None);
@@ -331,7 +383,10 @@ impl PartStream {
             batch_size: self.batch_size,
             limit: None,
         };
-        Ok(Some(OpenPart { stream: reader.read(plan)?, filter: !applied }))
+        Ok(Some(OpenPart {
+            stream: reader.read(plan)?,
+            filter: !applied,
+        }))
     }
 }
 
@@ -347,7 +402,9 @@ fn select(
     let mut access = ParquetAccessPlan::new_none(groups.len());
     for &(group, start, end) in &part.row_groups {
         let Some(meta) = groups.get(group) else {
-            return Err(Error::Plan(format!("it names row group {group} of a file without it")));
+            return Err(Error::Plan(format!(
+                "it names row group {group} of a file without it"
+            )));
         };
         let rows = usize::try_from(meta.num_rows()).unwrap_or_default();
         access.set(group, part_access(start, end, rows));
@@ -436,7 +493,9 @@ impl MergeStream {
 
     async fn next(&mut self) -> Result<Option<SiteRows>> {
         loop {
-            let Some(ready) = self.cut().await? else { return Ok(None) };
+            let Some(ready) = self.cut().await? else {
+                return Ok(None);
+            };
             let rows = self.grouped(ready)?;
             let rows = match &self.row {
                 Some(expr) => {
@@ -461,7 +520,10 @@ impl MergeStream {
         loop {
             let open = self.inputs.iter().filter(|i| !i.done);
             let horizon = open.filter_map(Input::last_key).min().unwrap_or(u64::MAX);
-            let cut = self.inputs.iter_mut().filter_map(|input| input.before(horizon));
+            let cut = self
+                .inputs
+                .iter_mut()
+                .filter_map(|input| input.before(horizon));
             let cut: Vec<Keyed> = cut.collect();
             if !cut.is_empty() {
                 return Keyed::concat(&self.context.schema, &cut).map(Some);
@@ -487,7 +549,10 @@ impl MergeStream {
             self.split(cluster, &columns, &mut taken, &mut groups);
         }
         let indices: UInt32Array = taken.into();
-        Ok(SiteRows { batch: take_record_batch(&rows.batch, &indices)?, groups: Some(groups) })
+        Ok(SiteRows {
+            batch: take_record_batch(&rows.batch, &indices)?,
+            groups: Some(groups),
+        })
     }
 
     /// Deals the rows of one variant, by rising vid, to groups.
@@ -503,7 +568,8 @@ impl MergeStream {
             let origin = columns.origin(row);
             let home = found.iter_mut().find(|group| {
                 group.iter().all(|&other| {
-                    self.disjoint.may_merge(&self.context.view, columns.origin(other), origin)
+                    self.disjoint
+                        .may_merge(&self.context.view, columns.origin(other), origin)
                 })
             });
             match home {
@@ -585,7 +651,10 @@ impl Keyed {
 
     fn concat(schema: &SchemaRef, parts: &[Self]) -> Result<Self> {
         let batch = concat_batches(schema, parts.iter().map(|p| &p.batch))?;
-        Ok(Self { batch, keys: parts.iter().flat_map(|p| &p.keys).copied().collect() })
+        Ok(Self {
+            batch,
+            keys: parts.iter().flat_map(|p| &p.keys).copied().collect(),
+        })
     }
 
     fn split_at(mut self, at: usize) -> (Option<Self>, Option<Self>) {
@@ -597,7 +666,10 @@ impl Keyed {
         }
         let rest = self.batch.slice(at, self.keys.len() - at);
         let keys = self.keys.split_off(at);
-        let ready = Self { batch: self.batch.slice(0, at), keys: self.keys };
+        let ready = Self {
+            batch: self.batch.slice(0, at),
+            keys: self.keys,
+        };
         (Some(ready), Some(Self { batch: rest, keys }))
     }
 }
@@ -639,7 +711,12 @@ impl<'a> MergeColumns<'a> {
 
     fn variant(&self, row: usize) -> (u64, &str, Option<&str>, i32) {
         let alt = self.alt.is_valid(row).then(|| self.alt.value(row));
-        (self.keys[row], self.reference.value(row), alt, self.end_pos.value(row))
+        (
+            self.keys[row],
+            self.reference.value(row),
+            alt,
+            self.end_pos.value(row),
+        )
     }
 
     fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
@@ -654,7 +731,11 @@ impl<'a> MergeColumns<'a> {
     fn origin(&self, row: usize) -> Origin {
         let blocks = (self.from.is_valid(row) && self.to.is_valid(row))
             .then(|| (self.from.value(row), self.to.value(row)));
-        Origin { batch: self.vid.value(row) >> 40, source: self.source.value(row), blocks }
+        Origin {
+            batch: self.vid.value(row) >> 40,
+            source: self.source.value(row),
+            blocks,
+        }
     }
 }
 
@@ -682,7 +763,9 @@ impl Disjoint {
     fn disjoint(&mut self, view: &DatasetView, a: (i32, i32), b: (i32, i32)) -> bool {
         *self.known.entry((a, b)).or_insert_with(|| {
             let names = |(from, to)| {
-                view.blocks_in(from, to).iter().flat_map(|block| block.names.iter().copied())
+                view.blocks_in(from, to)
+                    .iter()
+                    .flat_map(|block| block.names.iter().copied())
             };
             let of_a: HashSet<u32> = names(a).collect();
             names(b).all(|name| !of_a.contains(&name))

@@ -75,7 +75,10 @@ pub struct FilePart {
 impl FilePart {
     /// Rows to read before anything else is pruned.
     pub fn rows(&self) -> usize {
-        self.row_groups.iter().map(|(_, start, end)| end.saturating_sub(*start)).sum()
+        self.row_groups
+            .iter()
+            .map(|(_, start, end)| end.saturating_sub(*start))
+            .sum()
     }
 }
 
@@ -112,7 +115,10 @@ impl ScanSpec {
     /// # Errors
     /// [`Error::Internal`] when it cannot be written, which does not happen.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let envelope = Envelope { format: FORMAT, spec: self.clone() };
+        let envelope = Envelope {
+            format: FORMAT,
+            spec: self.clone(),
+        };
         serde_json::to_vec(&envelope).map_err(|e| Error::Internal(e.to_string()))
     }
 
@@ -124,7 +130,10 @@ impl ScanSpec {
         let envelope: Envelope =
             serde_json::from_slice(bytes).map_err(|e| Error::Plan(e.to_string()))?;
         if envelope.format != FORMAT {
-            return Err(Error::Plan(format!("its format is {}, not {FORMAT}", envelope.format)));
+            return Err(Error::Plan(format!(
+                "its format is {}, not {FORMAT}",
+                envelope.format
+            )));
         }
         Ok(envelope.spec)
     }
@@ -163,8 +172,11 @@ mod tests {
 
     #[test]
     fn a_spec_survives_its_bytes() {
-        let masked =
-            MaskedColumn { schema: "c".into(), table: "variants".into(), column: "qual".into() };
+        let masked = MaskedColumn {
+            schema: "c".into(),
+            table: "variants".into(),
+            column: "qual".into(),
+        };
         let spec = ScanSpec {
             version: Some(7),
             dataset: "cohort".into(),
@@ -178,17 +190,30 @@ mod tests {
                     op: Comparison::Lt,
                     value: Literal::Float64Bits(0.1f64.to_bits()),
                 },
-                Predicate::Not(Box::new(Predicate::IsNull { column: "alt".into(), negated: true })),
+                Predicate::Not(Box::new(Predicate::IsNull {
+                    column: "alt".into(),
+                    negated: true,
+                })),
             ],
             limit: Some(3),
             partitions: vec![vec![Unit {
-                streams: vec![vec![FilePart { file: 2, row_groups: vec![(0, 0, 9), (3, 4, 5)] }]],
+                streams: vec![vec![FilePart {
+                    file: 2,
+                    row_groups: vec![(0, 0, 9), (3, 4, 5)],
+                }]],
                 merge: true,
                 positions: Some((1, 100)),
             }]],
-            pruned: PruneReport { files_total: 4, files: 1, ..PruneReport::default() },
+            pruned: PruneReport {
+                files_total: 4,
+                files: 1,
+                ..PruneReport::default()
+            },
         };
-        assert_eq!(ScanSpec::from_bytes(&spec.to_bytes().unwrap()).unwrap(), spec);
+        assert_eq!(
+            ScanSpec::from_bytes(&spec.to_bytes().unwrap()).unwrap(),
+            spec
+        );
         assert!(matches!(ScanSpec::from_bytes(b"{}"), Err(Error::Plan(_))));
         let needed: Vec<_> = spec.columns_needed().into_iter().collect();
         assert_eq!(needed, ["af", "alt", "pos", "sample_id"]);

@@ -22,8 +22,7 @@ use crate::spec::{ScanKind, ScanSpec};
 /// Columns in which all rows of one variant agree.
 const KEY_COLUMNS: [&str; 5] = ["contig", "pos", "end_pos", "ref", "alt"];
 /// Columns counted over the visible samples, or made of genotypes.
-const COUNTED_COLUMNS: [&str; 7] =
-    ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing", "gt"];
+const COUNTED_COLUMNS: [&str; 7] = ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing", "gt"];
 
 /// The filters of a scan by when they can be judged.
 #[derive(Clone, Debug, Default)]
@@ -48,11 +47,7 @@ impl Stages {
         Self::sort(filters, masked, |_| false)
     }
 
-    fn sort(
-        filters: &[Predicate],
-        masked: &BTreeSet<String>,
-        row: impl Fn(&str) -> bool,
-    ) -> Self {
+    fn sort(filters: &[Predicate], masked: &BTreeSet<String>, row: impl Fn(&str) -> bool) -> Self {
         let mut stages = Self::default();
         for filter in filters {
             let stage = if filter.only_columns(|c| KEY_COLUMNS.contains(&c) && !masked.contains(c))
@@ -70,12 +65,11 @@ impl Stages {
 }
 
 /// The filters that a scan can apply itself, exactly as DataFusion would.
-pub(crate) fn pushdown(
-    filters: &[&Expr],
-    schema: &Schema,
-) -> Vec<TableProviderFilterPushDown> {
+pub(crate) fn pushdown(filters: &[&Expr], schema: &Schema) -> Vec<TableProviderFilterPushDown> {
     let is_cell = |column: &str| {
-        schema.field_with_name(column).is_ok_and(|f| f.data_type() == &DataType::BinaryView)
+        schema
+            .field_with_name(column)
+            .is_ok_and(|f| f.data_type() == &DataType::BinaryView)
     };
     let answer = |filter: &&Expr| match Predicate::of(filter, schema) {
         // Cells are made last: whether one is NULL is not known below.
@@ -128,7 +122,10 @@ impl VariantsTable {
     ) -> Result<ScanSpec> {
         let filters = predicates(filters, &self.schema)?;
         let stages = Stages::of_variants(&filters, &self.view.masked("variants"));
-        let judged = SiteFilters { key: &stages.key, row: &stages.row };
+        let judged = SiteFilters {
+            key: &stages.key,
+            row: &stages.row,
+        };
         let work = plan(&self.view.data, &judged, partitions).await?;
         Ok(ScanSpec {
             version: self.view.data.snapshot.version,
@@ -185,6 +182,9 @@ impl TableProvider for VariantsTable {
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let partitions = state.config().target_partitions();
         let spec = self.spec(projection, filters, limit, partitions).await?;
-        Ok(Arc::new(VariantScanExec::new(spec, Arc::clone(&self.view))?))
+        Ok(Arc::new(VariantScanExec::new(
+            spec,
+            Arc::clone(&self.view),
+        )?))
     }
 }

@@ -1,5 +1,9 @@
 //! Test support: writes a dataset from genotype texts straight through the storage crate, and says what SQL must show.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_possible_truncation)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +22,8 @@ use genokura_core::schema::{
     genotype_schema, headers_schema, samples_schema, site_schema,
 };
 use genokura_storage::{
-    Batch, Block, CommitOutcome, Contig, InputRecord, Lake, LakeChange, NewFile,
-    PartWriter, TableChange, TableId, WritePolicy,
+    Batch, Block, CommitOutcome, Contig, InputRecord, Lake, LakeChange, NewFile, PartWriter,
+    TableChange, TableId, WritePolicy,
 };
 use serde_json::json;
 
@@ -66,7 +70,10 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(samples: &[&str], records: Vec<Record>) -> Self {
-        Self { samples: samples.iter().map(|s| (*s).to_owned()).collect(), records }
+        Self {
+            samples: samples.iter().map(|s| (*s).to_owned()).collect(),
+            records,
+        }
     }
 }
 
@@ -84,12 +91,22 @@ pub(crate) struct Shape {
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { block_samples: 3, window: 4, site_rows: 8, page_rows: 2, file_rows: 1 << 20 }
+        Self {
+            block_samples: 3,
+            window: 4,
+            site_rows: 8,
+            page_rows: 2,
+            file_rows: 1 << 20,
+        }
     }
 }
 
-pub(crate) const CONTIGS: [(&str, u64); 4] =
-    [("chr2", 242_193_529), ("chr10", 133_797_422), ("chrM", 16_569), ("alt1", 5_000)];
+pub(crate) const CONTIGS: [(&str, u64); 4] = [
+    ("chr2", 242_193_529),
+    ("chr10", 133_797_422),
+    ("chrM", 16_569),
+    ("alt1", 5_000),
+];
 
 /// A lake with one dataset, one batch per call of [`Fixture::ingest`].
 pub(crate) struct Fixture {
@@ -112,12 +129,21 @@ impl SiteRow<'_> {
 
     fn key(&self) -> (usize, i32, &str, Option<&str>, usize) {
         let rank = rank(self.record.contig);
-        (rank, self.record.pos, &self.record.reference, self.alt_text(), self.ordinal)
+        (
+            rank,
+            self.record.pos,
+            &self.record.reference,
+            self.alt_text(),
+            self.ordinal,
+        )
     }
 }
 
 pub(crate) fn rank(contig: &str) -> usize {
-    CONTIGS.iter().position(|(name, _)| *name == contig).unwrap()
+    CONTIGS
+        .iter()
+        .position(|(name, _)| *name == contig)
+        .unwrap()
 }
 
 fn bin(contig: &str, pos: i32) -> String {
@@ -126,20 +152,42 @@ fn bin(contig: &str, pos: i32) -> String {
 }
 
 pub(crate) fn info_fields() -> Vec<FieldDef> {
-    vec![FieldDef::new(INFO_PREFIX, "DP", Number::Count(1), FieldType::Integer, "Depth")]
+    vec![FieldDef::new(
+        INFO_PREFIX,
+        "DP",
+        Number::Count(1),
+        FieldType::Integer,
+        "Depth",
+    )]
 }
 
 pub(crate) fn format_fields() -> Vec<FieldDef> {
     vec![
-        FieldDef::new(FORMAT_PREFIX, "GT", Number::Count(1), FieldType::String, "Genotype"),
-        FieldDef::new(FORMAT_PREFIX, "DP", Number::Count(1), FieldType::Integer, "Depth"),
+        FieldDef::new(
+            FORMAT_PREFIX,
+            "GT",
+            Number::Count(1),
+            FieldType::String,
+            "Genotype",
+        ),
+        FieldDef::new(
+            FORMAT_PREFIX,
+            "DP",
+            Number::Count(1),
+            FieldType::Integer,
+            "Depth",
+        ),
         FieldDef::new(FORMAT_PREFIX, "AD", Number::R, FieldType::Integer, "Depths"),
     ]
 }
 
 impl Fixture {
     pub(crate) fn new(shape: Shape) -> Self {
-        Self { lake: Arc::new(Lake::memory()), batches: Vec::new(), shape }
+        Self {
+            lake: Arc::new(Lake::memory()),
+            batches: Vec::new(),
+            shape,
+        }
     }
 
     /// A dataset of these batches.
@@ -159,7 +207,10 @@ impl Fixture {
         let mut state = snapshot.dataset(DATASET).cloned().unwrap_or_default();
         state.contigs = CONTIGS
             .iter()
-            .map(|(name, length)| Contig { name: (*name).into(), length: Some(*length) })
+            .map(|(name, length)| Contig {
+                name: (*name).into(),
+                length: Some(*length),
+            })
             .collect();
         state.info = info_fields();
         state.format = format_fields();
@@ -173,16 +224,44 @@ impl Fixture {
             inputs: sources
                 .iter()
                 .enumerate()
-                .map(|(i, _)| InputRecord { digest: format!("{batch}/{i}"), ..Default::default() })
+                .map(|(i, _)| InputRecord {
+                    digest: format!("{batch}/{i}"),
+                    ..Default::default()
+                })
                 .collect(),
             rows: plan.rows.len() as u64,
         });
         let tables = vec![
-            self.table("site", site_schema(&state.info), plan.write_site(self).await, true),
-            self.table("genotype", genotype_schema(), plan.write_genotypes(self).await, true),
-            self.table("format", format_schema(&state.format), plan.write_formats(self).await, true),
-            self.table("samples", samples_schema(), plan.write_samples(self).await, false),
-            self.table("headers", headers_schema(), plan.write_headers(self).await, false),
+            self.table(
+                "site",
+                site_schema(&state.info),
+                plan.write_site(self).await,
+                true,
+            ),
+            self.table(
+                "genotype",
+                genotype_schema(),
+                plan.write_genotypes(self).await,
+                true,
+            ),
+            self.table(
+                "format",
+                format_schema(&state.format),
+                plan.write_formats(self).await,
+                true,
+            ),
+            self.table(
+                "samples",
+                samples_schema(),
+                plan.write_samples(self).await,
+                false,
+            ),
+            self.table(
+                "headers",
+                headers_schema(),
+                plan.write_headers(self).await,
+                false,
+            ),
         ];
         let change = LakeChange {
             operation: "ingest vcf".into(),
@@ -191,14 +270,21 @@ impl Fixture {
             details: json!({}),
         };
         let outcome = self.lake.commit(&snapshot, change).await.unwrap();
-        assert!(matches!(outcome, CommitOutcome::Committed(_)), "{outcome:?}");
+        assert!(
+            matches!(outcome, CommitOutcome::Committed(_)),
+            "{outcome:?}"
+        );
         self.batches.push(sources);
     }
 
     fn table(&self, name: &str, schema: SchemaRef, add: Vec<NewFile>, bins: bool) -> TableChange {
         let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
         let partition_columns = if bins {
-            fields.push(Arc::new(Field::new(PARTITION_COLUMN, DataType::Utf8, false)));
+            fields.push(Arc::new(Field::new(
+                PARTITION_COLUMN,
+                DataType::Utf8,
+                false,
+            )));
             vec![PARTITION_COLUMN.to_owned()]
         } else {
             Vec::new()
@@ -236,7 +322,9 @@ impl<'a> BatchPlan<'a> {
     fn new(batch: u32, sources: &'a [Source], shape: Shape) -> Self {
         let mut blocks: Vec<PlannedBlock> = Vec::new();
         for (i, source) in sources.iter().enumerate() {
-            let known = sources[..i].iter().position(|s| s.samples == source.samples);
+            let known = sources[..i]
+                .iter()
+                .position(|s| s.samples == source.samples);
             if let Some(known) = known {
                 for block in blocks.iter_mut().filter(|b| b.sources.contains(&known)) {
                     block.sources.push(i);
@@ -261,11 +349,23 @@ impl<'a> BatchPlan<'a> {
         let mut rows = Vec::new();
         for (ordinal, &(source, record)) in records.iter().enumerate() {
             for alt in 0..record.alts.len().max(1) {
-                rows.push(SiteRow { source, record, ordinal, alt });
+                rows.push(SiteRow {
+                    source,
+                    record,
+                    ordinal,
+                    alt,
+                });
             }
         }
         rows.sort_by(|a, b| a.key().cmp(&b.key()));
-        Self { batch, sources, shape, blocks, rows, records }
+        Self {
+            batch,
+            sources,
+            shape,
+            blocks,
+            rows,
+            records,
+        }
     }
 
     fn vid(&self, row: usize) -> i64 {
@@ -273,7 +373,9 @@ impl<'a> BatchPlan<'a> {
     }
 
     fn blocks_of(&self, source: usize) -> impl Iterator<Item = &PlannedBlock> {
-        self.blocks.iter().filter(move |b| b.sources.contains(&source))
+        self.blocks
+            .iter()
+            .filter(move |b| b.sources.contains(&source))
     }
 
     fn writer(&self, fixture: &Fixture, table: &str, schema: SchemaRef, rows: usize) -> PartWriter {
@@ -309,7 +411,10 @@ impl<'a> BatchPlan<'a> {
                 self.writer(fixture, "site", Arc::clone(&schema), self.shape.site_rows);
             // One row at a time, so that the writer looks at its limits.
             for row in start..end {
-                writer.write(Some(&first), &self.site_batch(&schema, row..row + 1)).await.unwrap();
+                writer
+                    .write(Some(&first), &self.site_batch(&schema, row..row + 1))
+                    .await
+                    .unwrap();
             }
             files.extend(writer.finish().await.unwrap());
             start = end;
@@ -518,7 +623,10 @@ impl<'a> BatchPlan<'a> {
                     binary(&blobs[1]),
                 ];
                 let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
-                writer.write(Some(&bin(record.contig, record.pos)), &batch).await.unwrap();
+                writer
+                    .write(Some(&bin(record.contig, record.pos)), &batch)
+                    .await
+                    .unwrap();
             }
         }
         writer.finish().await.unwrap()
@@ -539,22 +647,18 @@ impl<'a> BatchPlan<'a> {
         }
         let columns = schema.fields().iter().map(|field| -> ArrayRef {
             match field.data_type() {
-                DataType::Utf8 if field.name() == "sample_id" => {
-                    Arc::new(arrow::array::StringArray::from_iter_values(rows.iter().map(|r| r.0)))
-                }
-                DataType::Int32 => {
-                    Arc::new(arrow::array::Int32Array::from_iter_values(rows.iter().map(|r| {
-                        match field.name().as_str() {
-                            "batch" => self.batch as i32,
-                            "source" => r.1,
-                            "block" => r.2,
-                            _ => r.3,
-                        }
-                    })))
-                }
-                DataType::Int64 => {
-                    Arc::new(arrow::array::Int64Array::from(vec![1; rows.len()]))
-                }
+                DataType::Utf8 if field.name() == "sample_id" => Arc::new(
+                    arrow::array::StringArray::from_iter_values(rows.iter().map(|r| r.0)),
+                ),
+                DataType::Int32 => Arc::new(arrow::array::Int32Array::from_iter_values(
+                    rows.iter().map(|r| match field.name().as_str() {
+                        "batch" => self.batch as i32,
+                        "source" => r.1,
+                        "block" => r.2,
+                        _ => r.3,
+                    }),
+                )),
+                DataType::Int64 => Arc::new(arrow::array::Int64Array::from(vec![1; rows.len()])),
                 other => arrow::array::new_null_array(other, rows.len()),
             }
         });
@@ -590,11 +694,19 @@ impl<'a> BatchPlan<'a> {
 }
 
 fn part<'t>(texts: &'t [String], block: &PlannedBlock) -> &'t [String] {
-    if texts.is_empty() { &[] } else { &texts[block.from..block.from + block.samples.len()] }
+    if texts.is_empty() {
+        &[]
+    } else {
+        &texts[block.from..block.from + block.samples.len()]
+    }
 }
 
 fn alt_index(row: &SiteRow<'_>) -> u16 {
-    if row.record.alts.is_empty() { 0 } else { row.alt as u16 + 1 }
+    if row.record.alts.is_empty() {
+        0
+    } else {
+        row.alt as u16 + 1
+    }
 }
 
 /// The commonest call that a default can be.
@@ -609,7 +721,8 @@ fn default_of(record: &Record) -> DefaultCall {
         }
     }
     let best = counts.into_iter().max_by_key(|(_, n)| *n);
-    best.and_then(|(d, _)| DefaultCall::from_u8(d)).unwrap_or(DefaultCall::Unphased)
+    best.and_then(|(d, _)| DefaultCall::from_u8(d))
+        .unwrap_or(DefaultCall::Unphased)
 }
 
 /// Counts by the texts alone.
@@ -692,13 +805,21 @@ pub(crate) fn expected(batches: &[Vec<Source>]) -> Vec<Expected> {
             let (source, record) = (&sources[s], &sources[s].records[r]);
             for alt in 0..record.alts.len().max(1) {
                 let text = |texts: &[String], i: usize| texts.get(i).cloned();
-                let calls = source.samples.iter().enumerate().map(|(i, name)| ExpectedCall {
-                    sample: name.clone(),
-                    gt: text(&record.gts, i),
-                    dp: text(&record.dp, i),
-                    ad: text(&record.ad, i),
-                    alt: if record.alts.is_empty() { 0 } else { alt as u16 + 1 },
-                });
+                let calls = source
+                    .samples
+                    .iter()
+                    .enumerate()
+                    .map(|(i, name)| ExpectedCall {
+                        sample: name.clone(),
+                        gt: text(&record.gts, i),
+                        dp: text(&record.dp, i),
+                        ad: text(&record.ad, i),
+                        alt: if record.alts.is_empty() {
+                            0
+                        } else {
+                            alt as u16 + 1
+                        },
+                    });
                 of_batch.push(Expected {
                     contig: record.contig,
                     pos: record.pos,
@@ -715,7 +836,9 @@ pub(crate) fn expected(batches: &[Vec<Source>]) -> Vec<Expected> {
     }
     let mut merged: Vec<Expected> = Vec::new();
     for row in rows {
-        let home = merged.iter_mut().find(|m| same_variant(m, &row) && joins(m, &row));
+        let home = merged
+            .iter_mut()
+            .find(|m| same_variant(m, &row) && joins(m, &row));
         match home {
             Some(m) => {
                 m.calls.extend(row.calls);
@@ -732,7 +855,14 @@ type SortKey<'a> = (usize, i32, &'a str, Option<&'a str>, usize, usize);
 
 fn sort_key(e: &Expected) -> SortKey<'_> {
     let (batch, _, ordinal) = e.origin[0];
-    (rank(e.contig), e.pos, &e.reference, e.alt.as_deref(), batch, ordinal)
+    (
+        rank(e.contig),
+        e.pos,
+        &e.reference,
+        e.alt.as_deref(),
+        batch,
+        ordinal,
+    )
 }
 
 fn same_variant(a: &Expected, b: &Expected) -> bool {
@@ -741,9 +871,14 @@ fn same_variant(a: &Expected, b: &Expected) -> bool {
 
 fn joins(group: &Expected, row: &Expected) -> bool {
     let (batch, source, _) = row.origin[0];
-    let other_source = group.origin.iter().all(|&(b, s, _)| (b, s) != (batch, source));
-    let disjoint =
-        row.calls.iter().all(|c| group.calls.iter().all(|other| other.sample != c.sample));
+    let other_source = group
+        .origin
+        .iter()
+        .all(|&(b, s, _)| (b, s) != (batch, source));
+    let disjoint = row
+        .calls
+        .iter()
+        .all(|c| group.calls.iter().all(|other| other.sample != c.sample));
     let sites_only = |calls: &[ExpectedCall]| calls.is_empty();
     let own_batch = group.origin.iter().any(|&(b, ..)| b == batch);
     let bare = sites_only(&row.calls) || sites_only(&group.calls);

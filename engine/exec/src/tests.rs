@@ -1,5 +1,9 @@
 //! The tables against a naive reading of the genotype texts they were made of.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_possible_truncation)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,10 +29,16 @@ async fn session(
     batch_size: usize,
     access: AccessContext,
 ) -> SessionContext {
-    let config = EngineConfig { partitions, batch_size, ..EngineConfig::default() };
+    let config = EngineConfig {
+        partitions,
+        batch_size,
+        ..EngineConfig::default()
+    };
     let engine = Engine::new(Arc::clone(&fixture.lake), config).unwrap();
     let snapshot = fixture.lake.snapshot().await.unwrap();
-    engine.session(snapshot, access, &|builder| builder).unwrap()
+    engine
+        .session(snapshot, access, &|builder| builder)
+        .unwrap()
 }
 
 async fn open(fixture: &Fixture) -> SessionContext {
@@ -36,12 +46,22 @@ async fn open(fixture: &Fixture) -> SessionContext {
 }
 
 async fn plan(ctx: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
-    ctx.sql(sql).await.unwrap().create_physical_plan().await.unwrap()
+    ctx.sql(sql)
+        .await
+        .unwrap()
+        .create_physical_plan()
+        .await
+        .unwrap()
 }
 
 /// Batches in the order of partitions.
 async fn run_plan(ctx: &SessionContext, plan: Arc<dyn ExecutionPlan>) -> Vec<RecordBatch> {
-    collect_partitioned(plan, ctx.task_ctx()).await.unwrap().into_iter().flatten().collect()
+    collect_partitioned(plan, ctx.task_ctx())
+        .await
+        .unwrap()
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 async fn run(ctx: &SessionContext, sql: &str) -> Vec<RecordBatch> {
@@ -56,7 +76,14 @@ fn texts(batches: &[RecordBatch]) -> Vec<String> {
                 true => "-".to_owned(),
                 false => array_value_to_string(c, row).unwrap(),
             };
-            rows.push(batch.columns().iter().map(cell).collect::<Vec<_>>().join(" "));
+            rows.push(
+                batch
+                    .columns()
+                    .iter()
+                    .map(cell)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
         }
     }
     rows
@@ -71,12 +98,18 @@ async fn explain(ctx: &SessionContext, sql: &str) -> String {
 }
 
 fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
-    let own = plan.metrics().and_then(|m| m.sum_by_name(name)).map_or(0, |v| v.as_usize());
-    own + plan.children().into_iter().map(|child| metric(child, name)).sum::<usize>()
+    let own = plan
+        .metrics()
+        .and_then(|m| m.sum_by_name(name))
+        .map_or(0, |v| v.as_usize());
+    own + plan
+        .children()
+        .into_iter()
+        .map(|child| metric(child, name))
+        .sum::<usize>()
 }
 
-const VARIANT_COLUMNS: &str =
-    "contig, pos, ref, alt, qual, ac, an, n_het, n_hom_alt, n_missing";
+const VARIANT_COLUMNS: &str = "contig, pos, ref, alt, qual, ac, an, n_het, n_hom_alt, n_missing";
 
 fn dash<T: std::fmt::Display>(value: Option<T>) -> String {
     value.map_or("-".to_owned(), |v| v.to_string())
@@ -84,11 +117,21 @@ fn dash<T: std::fmt::Display>(value: Option<T>) -> String {
 
 fn variant_text(e: &Expected, sees: &dyn Fn(&str) -> bool) -> String {
     let c = e.counts(sees);
-    let qual = e.qual.map(|q| array_value_to_string(&arrow::array::Float32Array::from(vec![q]), 0).unwrap());
+    let qual = e
+        .qual
+        .map(|q| array_value_to_string(&arrow::array::Float32Array::from(vec![q]), 0).unwrap());
     format!(
         "{} {} {} {} {} {} {} {} {} {}",
-        e.contig, e.pos, e.reference, dash(e.alt.as_ref()), dash(qual),
-        c.ac, c.an, c.n_het, c.n_hom_alt, c.n_missing
+        e.contig,
+        e.pos,
+        e.reference,
+        dash(e.alt.as_ref()),
+        dash(qual),
+        c.ac,
+        c.an,
+        c.n_het,
+        c.n_hom_alt,
+        c.n_missing
     )
 }
 
@@ -107,23 +150,43 @@ fn call_rows(all: &[Expected], sees: &dyn Fn(&str) -> bool) -> Vec<CallText> {
     let mut rows = Vec::new();
     for e in all {
         for call in e.calls.iter().filter(|c| sees(&c.sample)) {
-            let genotype = call.gt.as_ref().map(|gt| {
-                genokura_core::genotype::Genotype::parse(gt.as_bytes()).unwrap()
-            });
+            let genotype = call
+                .gt
+                .as_ref()
+                .map(|gt| genokura_core::genotype::Genotype::parse(gt.as_bytes()).unwrap());
             let dosage = genotype.and_then(|g| {
-                g.dosage(if call.alt == 0 { u16::MAX - 1 } else { call.alt })
+                g.dosage(if call.alt == 0 {
+                    u16::MAX - 1
+                } else {
+                    call.alt
+                })
             });
             let dp = call.dp.as_ref().filter(|t| *t != ".");
             let ad = call.ad.as_ref().filter(|t| *t != ".").map(|t| {
-                let items: Vec<_> =
-                    t.split(',').map(|i| if i == "." { String::new() } else { i.to_owned() }).collect();
+                let items: Vec<_> = t
+                    .split(',')
+                    .map(|i| {
+                        if i == "." {
+                            String::new()
+                        } else {
+                            i.to_owned()
+                        }
+                    })
+                    .collect();
                 format!("[{}]", items.join(", "))
             });
             rows.push(CallText {
                 text: format!(
                     "{} {} {} {} {} {} {} {} {}",
-                    e.contig, e.pos, e.reference, dash(e.alt.as_ref()), call.sample,
-                    dash(call.gt.as_ref()), dash(dosage), dash(dp), dash(ad)
+                    e.contig,
+                    e.pos,
+                    e.reference,
+                    dash(e.alt.as_ref()),
+                    call.sample,
+                    dash(call.gt.as_ref()),
+                    dash(dosage),
+                    dash(dp),
+                    dash(ad)
                 ),
                 dosage,
             });
@@ -138,7 +201,11 @@ fn cell_texts(batches: &[RecordBatch]) -> Vec<String> {
     for batch in batches {
         let cells = batch.column(0).as_binary_view();
         for row in 0..batch.num_rows() {
-            let text = if cells.is_null(row) { "-".into() } else { cell_text(cells.value(row)) };
+            let text = if cells.is_null(row) {
+                "-".into()
+            } else {
+                cell_text(cells.value(row))
+            };
             rows.push(text);
         }
     }
@@ -174,7 +241,11 @@ fn expected_cells(all: &[Expected], sees: &dyn Fn(&str) -> bool) -> Vec<String> 
             .filter(|c| sees(&c.sample))
             .map(|c| format!("{}={}", c.sample, c.gt.clone().unwrap_or_default()))
             .collect();
-        if calls.is_empty() { "-".to_owned() } else { calls.join(" ") }
+        if calls.is_empty() {
+            "-".to_owned()
+        } else {
+            calls.join(" ")
+        }
     };
     all.iter().map(cell).collect()
 }
@@ -232,7 +303,11 @@ async fn variants_of_disjoint_batches_are_one_row_and_others_are_not() {
         ]
     );
     let all = expected(&fixture.batches);
-    let rows = query(&ctx, &format!("SELECT {VARIANT_COLUMNS} FROM cohort.variants")).await;
+    let rows = query(
+        &ctx,
+        &format!("SELECT {VARIANT_COLUMNS} FROM cohort.variants"),
+    )
+    .await;
     assert_eq!(rows, variant_texts(&all, &everybody));
     let cells = cell_texts(&run(&ctx, "SELECT gt FROM cohort.variants").await);
     assert_eq!(cells, expected_cells(&all, &everybody));
@@ -250,8 +325,14 @@ async fn calls_show_the_genotypes_as_the_records_had_them() {
     assert_eq!(
         rows,
         [
-            "C S1 1/2 1 false", "C S2 0/2 0 false", "C S3 0/0 0 false", "C S4 0/. 0 false",
-            "G S1 1/2 1 false", "G S2 0/2 1 false", "G S3 0/0 0 false", "G S4 0/. 0 false",
+            "C S1 1/2 1 false",
+            "C S2 0/2 0 false",
+            "C S3 0/0 0 false",
+            "C S4 0/. 0 false",
+            "G S1 1/2 1 false",
+            "G S2 0/2 1 false",
+            "G S3 0/0 0 false",
+            "G S4 0/. 0 false",
         ]
     );
     let rows = query(
@@ -259,7 +340,16 @@ async fn calls_show_the_genotypes_as_the_records_had_them() {
         "SELECT pos, sample_id, gt FROM cohort.carriers WHERE contig = 'chrM' OR sample_id IN ('T1', 'U1')",
     )
     .await;
-    assert_eq!(rows, ["100 T1 0/1", "100 U1 0/1", "250 T1 1/1", "150 T1 0|1", "5 S2 1"]);
+    assert_eq!(
+        rows,
+        [
+            "100 T1 0/1",
+            "100 U1 0/1",
+            "250 T1 1/1",
+            "150 T1 0|1",
+            "5 S2 1"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -271,7 +361,11 @@ async fn restricted_sessions_count_and_show_only_their_samples() {
     let all = expected(&fixture.batches);
     for (partitions, batch_size) in [(1, 3), (3, 8192)] {
         let ctx = session(&fixture, partitions, batch_size, access.clone()).await;
-        let rows = query(&ctx, &format!("SELECT {VARIANT_COLUMNS} FROM cohort.variants")).await;
+        let rows = query(
+            &ctx,
+            &format!("SELECT {VARIANT_COLUMNS} FROM cohort.variants"),
+        )
+        .await;
         assert_eq!(rows, variant_texts(&all, &sees));
         let cells = cell_texts(&run(&ctx, "SELECT gt FROM cohort.variants").await);
         assert_eq!(cells, expected_cells(&all, &sees));
@@ -280,14 +374,29 @@ async fn restricted_sessions_count_and_show_only_their_samples() {
         assert_eq!(calls, naive);
         // Filters on counts see the counts of the session, and a hidden sample has no calls.
         let singletons = query(&ctx, "SELECT pos FROM cohort.variants WHERE ac = 1").await;
-        let naive: Vec<String> =
-            all.iter().filter(|e| e.counts(sees).ac == 1).map(|e| e.pos.to_string()).collect();
+        let naive: Vec<String> = all
+            .iter()
+            .filter(|e| e.counts(sees).ac == 1)
+            .map(|e| e.pos.to_string())
+            .collect();
         assert_eq!(singletons, naive);
         let hidden = query(&ctx, "SELECT * FROM cohort.calls WHERE sample_id = 'S1'").await;
         assert!(hidden.is_empty());
-        assert_eq!(query(&ctx, "SELECT sample_id FROM cohort.samples").await, ["S2", "S4", "T2"]);
-        let chrom = query(&ctx, "SELECT text FROM cohort.headers WHERE key = 'CHROM' ORDER BY batch").await;
-        assert!(chrom.iter().all(|line| !line.contains("S1") && !line.contains("U1")), "{chrom:?}");
+        assert_eq!(
+            query(&ctx, "SELECT sample_id FROM cohort.samples").await,
+            ["S2", "S4", "T2"]
+        );
+        let chrom = query(
+            &ctx,
+            "SELECT text FROM cohort.headers WHERE key = 'CHROM' ORDER BY batch",
+        )
+        .await;
+        assert!(
+            chrom
+                .iter()
+                .all(|line| !line.contains("S1") && !line.contains("U1")),
+            "{chrom:?}"
+        );
         assert!(chrom[0].ends_with("FORMAT\tS2\tS4"), "{chrom:?}");
     }
 }
@@ -303,8 +412,14 @@ async fn a_session_that_sees_nobody_keeps_the_sites() {
     )
     .await;
     assert_eq!(sums, ["10 0 0 0 0 0"]);
-    assert_eq!(query(&ctx, "SELECT count(*) FROM cohort.calls").await, ["0"]);
-    assert_eq!(query(&ctx, "SELECT count(*) FROM cohort.samples").await, ["0"]);
+    assert_eq!(
+        query(&ctx, "SELECT count(*) FROM cohort.calls").await,
+        ["0"]
+    );
+    assert_eq!(
+        query(&ctx, "SELECT count(*) FROM cohort.samples").await,
+        ["0"]
+    );
 }
 
 #[tokio::test]
@@ -323,28 +438,74 @@ async fn masked_columns_read_as_null_before_any_filter() {
         mask("samples", "n_het"),
     ]);
     let ctx = session(&fixture, 2, 8192, access).await;
-    assert_eq!(query(&ctx, "SELECT count(*) FROM cohort.variants WHERE qual >= 0 OR ac >= 0").await, ["0"]);
-    assert_eq!(query(&ctx, "SELECT count(qual), count(ac), count(an) FROM cohort.variants").await, ["0 0 10"]);
-    assert_eq!(query(&ctx, "SELECT count(*) FROM cohort.calls WHERE dosage > 0").await, ["0"]);
     assert_eq!(
-        query(&ctx, "SELECT count(gt), count(dosage), count(*) > 9 FROM cohort.calls").await,
+        query(
+            &ctx,
+            "SELECT count(*) FROM cohort.variants WHERE qual >= 0 OR ac >= 0"
+        )
+        .await,
+        ["0"]
+    );
+    assert_eq!(
+        query(
+            &ctx,
+            "SELECT count(qual), count(ac), count(an) FROM cohort.variants"
+        )
+        .await,
+        ["0 0 10"]
+    );
+    assert_eq!(
+        query(&ctx, "SELECT count(*) FROM cohort.calls WHERE dosage > 0").await,
+        ["0"]
+    );
+    assert_eq!(
+        query(
+            &ctx,
+            "SELECT count(gt), count(dosage), count(*) > 9 FROM cohort.calls"
+        )
+        .await,
         ["0 0 true"]
     );
-    assert_eq!(query(&ctx, "SELECT count(n_het), count(n_hom_ref) FROM cohort.samples").await, ["0 7"]);
+    assert_eq!(
+        query(
+            &ctx,
+            "SELECT count(n_het), count(n_hom_ref) FROM cohort.samples"
+        )
+        .await,
+        ["0 7"]
+    );
 }
 
 /// 64 records on two bins of chr2 and some on chr10, one batch, tiny row groups and pages.
 async fn long_cohort() -> Fixture {
     let mut records = Vec::new();
     for i in 0..48 {
-        records.push(Record::new("chr2", 1_000 + i * 10, &["C"], &["0/1", "0/0", "0/0", "0/0"]));
+        records.push(Record::new(
+            "chr2",
+            1_000 + i * 10,
+            &["C"],
+            &["0/1", "0/0", "0/0", "0/0"],
+        ));
     }
     for i in 0..16 {
-        records.push(Record::new("chr2", 100_000_000 + i, &["C"], &["0/0", "0/0", "0/0", "1/1"]));
+        records.push(Record::new(
+            "chr2",
+            100_000_000 + i,
+            &["C"],
+            &["0/0", "0/0", "0/0", "1/1"],
+        ));
     }
-    records.push(Record::new("chr10", 7, &["C"], &["0/0", "0/0", "1/1", "0/0"]));
+    records.push(Record::new(
+        "chr10",
+        7,
+        &["C"],
+        &["0/0", "0/0", "1/1", "0/0"],
+    ));
     let source = Source::new(&["S1", "S2", "S3", "S4"], records);
-    let shape = Shape { file_rows: 24, ..Shape::default() };
+    let shape = Shape {
+        file_rows: 24,
+        ..Shape::default()
+    };
     Fixture::of(shape, vec![vec![source]]).await
 }
 
@@ -370,7 +531,10 @@ async fn region_filters_prune_files_row_groups_and_pages() {
         text.contains("VariantScanExec: dataset=cohort, partitions=1/3, files=1/4, row_groups=1/3"),
         "{text}"
     );
-    assert!(text.contains("genotypes=skipped") && !text.contains("FilterExec"), "{text}");
+    assert!(
+        text.contains("genotypes=skipped") && !text.contains("FilterExec"),
+        "{text}"
+    );
     // Only the windows of surviving alleles are read from the genotype table.
     let sql = format!("{}, gt", sql.split(" FROM").next().unwrap());
     let sql = format!("{sql} FROM cohort.variants WHERE contig = 'chr2' AND pos = 1040");
@@ -391,12 +555,21 @@ async fn sample_filters_prune_blocks() {
     // Block 0 (S1 to S3) has 49 rows, block 1 (S4) has 16.
     assert_eq!(metric(&physical, "genotype_rows_read"), 16);
     let text = explain(&ctx, sql).await;
-    assert!(text.contains("CallScanExec: dataset=cohort") && text.contains("blocks=1/2"), "{text}");
-    assert!(text.contains("carriers only") && !text.contains("FilterExec"), "{text}");
+    assert!(
+        text.contains("CallScanExec: dataset=cohort") && text.contains("blocks=1/2"),
+        "{text}"
+    );
+    assert!(
+        text.contains("carriers only") && !text.contains("FilterExec"),
+        "{text}"
+    );
     // Who has calls at all needs no genotypes.
     let text = explain(&ctx, "SELECT count(*) FROM cohort.calls").await;
     assert!(text.contains("genotypes=skipped"), "{text}");
-    assert_eq!(query(&ctx, "SELECT count(*) FROM cohort.calls").await, ["260"]);
+    assert_eq!(
+        query(&ctx, "SELECT count(*) FROM cohort.calls").await,
+        ["260"]
+    );
 }
 
 #[tokio::test]
@@ -404,8 +577,14 @@ async fn counting_all_rows_reads_nothing_and_limit_reads_little() {
     let fixture = long_cohort().await;
     let ctx = open(&fixture).await;
     let text = explain(&ctx, "SELECT count(*) FROM cohort.variants").await;
-    assert!(text.contains("PlaceholderRowExec") && !text.contains("VariantScanExec: "), "{text}");
-    assert_eq!(query(&ctx, "SELECT count(*) FROM cohort.variants").await, ["65"]);
+    assert!(
+        text.contains("PlaceholderRowExec") && !text.contains("VariantScanExec: "),
+        "{text}"
+    );
+    assert_eq!(
+        query(&ctx, "SELECT count(*) FROM cohort.variants").await,
+        ["65"]
+    );
     let sql = "SELECT pos, gt FROM cohort.variants WHERE contig = 'chr2' LIMIT 3";
     let physical = plan(&ctx, sql).await;
     assert_eq!(texts(&run_plan(&ctx, Arc::clone(&physical)).await).len(), 3);
@@ -420,7 +599,10 @@ async fn rows_of_one_contig_are_in_order_and_the_plan_says_so() {
     let sql = "SELECT pos FROM cohort.variants WHERE contig = 'chr2' ORDER BY contig, pos";
     let text = explain(&ctx, sql).await;
     assert!(!text.contains("SortExec"), "{text}");
-    assert_eq!(query(&ctx, sql).await, ["100", "100", "200", "200", "250", "300"]);
+    assert_eq!(
+        query(&ctx, sql).await,
+        ["100", "100", "200", "200", "250", "300"]
+    );
     let text = explain(&ctx, "SELECT pos FROM cohort.variants ORDER BY contig, pos").await;
     assert!(text.contains("SortExec"), "{text}");
 }
@@ -429,7 +611,11 @@ async fn rows_of_one_contig_are_in_order_and_the_plan_says_so() {
 async fn a_dropped_stream_stops_reading() {
     let fixture = long_cohort().await;
     let ctx = session(&fixture, 1, 2, AccessContext::default()).await;
-    let physical = plan(&ctx, "SELECT pos, gt, sample FROM (SELECT pos, gt, 1 AS sample FROM cohort.variants)").await;
+    let physical = plan(
+        &ctx,
+        "SELECT pos, gt, sample FROM (SELECT pos, gt, 1 AS sample FROM cohort.variants)",
+    )
+    .await;
     let mut stream = physical.execute(0, ctx.task_ctx()).unwrap();
     assert!(stream.next().await.unwrap().unwrap().num_rows() > 0);
     drop(stream);
@@ -441,17 +627,30 @@ async fn a_dropped_stream_stops_reading() {
 
 #[tokio::test]
 async fn sites_without_samples() {
-    let source = Source::new(&[], vec![
-        Record::new("chr2", 10, &["C"], &[]),
-        Record::new("chr2", 10, &["C"], &[]),
-    ]);
-    let fixture = Fixture::of(Shape::default(), vec![vec![source.clone(), source.clone()], vec![source]]).await;
+    let source = Source::new(
+        &[],
+        vec![
+            Record::new("chr2", 10, &["C"], &[]),
+            Record::new("chr2", 10, &["C"], &[]),
+        ],
+    );
+    let fixture = Fixture::of(
+        Shape::default(),
+        vec![vec![source.clone(), source.clone()], vec![source]],
+    )
+    .await;
     let ctx = open(&fixture).await;
     let rows = query(&ctx, "SELECT pos, ac, an, af, gt FROM cohort.variants").await;
     // Rows of one batch stay apart; each finds one of the other batch.
     assert_eq!(rows, ["10 0 0 - -"; 4]);
-    assert_eq!(query(&ctx, "SELECT count(*) FROM cohort.calls").await, ["0"]);
-    assert_eq!(query(&ctx, "SELECT count(*) FROM cohort.samples").await, ["0"]);
+    assert_eq!(
+        query(&ctx, "SELECT count(*) FROM cohort.calls").await,
+        ["0"]
+    );
+    assert_eq!(
+        query(&ctx, "SELECT count(*) FROM cohort.samples").await,
+        ["0"]
+    );
 }
 
 #[tokio::test]
@@ -496,14 +695,18 @@ fn random_source(rng: &mut StdRng, names: &[String]) -> Source {
     let mut samples = names.to_vec();
     samples.shuffle(rng);
     samples.truncate(rng.random_range(0..=7));
-    let records = (0..rng.random_range(0..30)).map(|_| random_record(rng, samples.len())).collect();
+    let records = (0..rng.random_range(0..30))
+        .map(|_| random_record(rng, samples.len()))
+        .collect();
     Source { samples, records }
 }
 
 fn random_record(rng: &mut StdRng, samples: usize) -> Record {
     let contig = CONTIGS.choose(rng).unwrap().0;
     let far = contig == "chr2" && rng.random_bool(0.3);
-    let alts: &[&str] = [&["C"][..], &["C"], &["C", "G"], &["C", "G", "T"], &[]].choose(rng).unwrap();
+    let alts: &[&str] = [&["C"][..], &["C"], &["C", "G"], &["C", "G", "T"], &[]]
+        .choose(rng)
+        .unwrap();
     let gt = |rng: &mut StdRng| {
         let n = alts.len();
         let allele = |rng: &mut StdRng| match rng.random_range(0..10) {
@@ -520,7 +723,9 @@ fn random_record(rng: &mut StdRng, samples: usize) -> Record {
     };
     let has_gt = rng.random_bool(0.9);
     let dull = rng.random_bool(0.3);
-    let gts = (0..samples).map(|_| if dull { "0/0".to_owned() } else { gt(rng) }).collect();
+    let gts = (0..samples)
+        .map(|_| if dull { "0/0".to_owned() } else { gt(rng) })
+        .collect();
     let number = |rng: &mut StdRng| match rng.random_range(0..4) {
         0 => ".".to_owned(),
         _ => rng.random_range(0..500).to_string(),
@@ -528,7 +733,10 @@ fn random_record(rng: &mut StdRng, samples: usize) -> Record {
     let has_format = rng.random_bool(0.5);
     let list = |rng: &mut StdRng| match rng.random_range(0..4) {
         0 => ".".to_owned(),
-        _ => (0..=alts.len()).map(|_| number(rng)).collect::<Vec<_>>().join(","),
+        _ => (0..=alts.len())
+            .map(|_| number(rng))
+            .collect::<Vec<_>>()
+            .join(","),
     };
     Record {
         contig,
@@ -538,8 +746,16 @@ fn random_record(rng: &mut StdRng, samples: usize) -> Record {
         qual: rng.random_bool(0.8).then(|| rng.random_range(0..50) as f32),
         info_dp: rng.random_bool(0.5).then(|| rng.random_range(0..9)),
         gts: if has_gt { gts } else { Vec::new() },
-        dp: if has_format { (0..samples).map(|_| number(rng)).collect() } else { Vec::new() },
-        ad: if has_format { (0..samples).map(|_| list(rng)).collect() } else { Vec::new() },
+        dp: if has_format {
+            (0..samples).map(|_| number(rng)).collect()
+        } else {
+            Vec::new()
+        },
+        ad: if has_format {
+            (0..samples).map(|_| list(rng)).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -554,10 +770,17 @@ async fn check_seed(seed: u64) {
     };
     let fixture = Fixture::of(shape, random_batches(&mut rng)).await;
     let all = expected(&fixture.batches);
-    let names: BTreeSet<String> =
-        fixture.batches.iter().flatten().flat_map(|s| s.samples.clone()).collect();
-    let visible: BTreeSet<String> =
-        names.iter().filter(|_| rng.random_bool(0.6)).cloned().collect();
+    let names: BTreeSet<String> = fixture
+        .batches
+        .iter()
+        .flatten()
+        .flat_map(|s| s.samples.clone())
+        .collect();
+    let visible: BTreeSet<String> = names
+        .iter()
+        .filter(|_| rng.random_bool(0.6))
+        .cloned()
+        .collect();
     let restricted = AccessContext::only("r", [(DATASET.to_owned(), visible.clone())]);
     for access in [AccessContext::default(), restricted] {
         let sees: Box<dyn Fn(&str) -> bool> = match access.sees_all_samples() {
@@ -575,9 +798,10 @@ async fn check_seed(seed: u64) {
             ] {
                 let batches = run(&ctx, sql).await;
                 assert!(batches.iter().all(|b| b.num_rows() <= batch_size));
-                let Some(first) = batches.first() else { continue };
-                let whole =
-                    arrow::compute::concat_batches(&first.schema(), &batches).unwrap();
+                let Some(first) = batches.first() else {
+                    continue;
+                };
+                let whole = arrow::compute::concat_batches(&first.schema(), &batches).unwrap();
                 let known = bytes.entry(sql).or_insert_with(|| vec![whole.clone()]);
                 assert_eq!(known[0], whole, "{sql}");
             }
@@ -589,17 +813,26 @@ async fn check_queries(ctx: &SessionContext, all: &[Expected], sees: &dyn Fn(&st
     let variants = variant_texts(all, sees);
     let select = format!("SELECT {VARIANT_COLUMNS} FROM cohort.variants");
     assert_eq!(query(ctx, &select).await, variants);
-    assert_eq!(query(ctx, "SELECT count(*) FROM cohort.variants").await, [all.len().to_string()]);
+    assert_eq!(
+        query(ctx, "SELECT count(*) FROM cohort.variants").await,
+        [all.len().to_string()]
+    );
     let cells = cell_texts(&run(ctx, "SELECT gt FROM cohort.variants").await);
     assert_eq!(cells, expected_cells(all, sees));
     type Test = fn(&Expected, &dyn Fn(&str) -> bool) -> bool;
     let filters: [(&str, Test); 6] = [
-        ("contig = 'chr2' AND pos BETWEEN 3 AND 8", |e, _| e.contig == "chr2" && (3..=8).contains(&e.pos)),
-        ("pos > 70000000 OR alt = 'G'", |e, _| e.pos > 70_000_000 || e.alt.as_deref() == Some("G")),
+        ("contig = 'chr2' AND pos BETWEEN 3 AND 8", |e, _| {
+            e.contig == "chr2" && (3..=8).contains(&e.pos)
+        }),
+        ("pos > 70000000 OR alt = 'G'", |e, _| {
+            e.pos > 70_000_000 || e.alt.as_deref() == Some("G")
+        }),
         ("alt IS NULL", |e, _| e.alt.is_none()),
         ("qual >= 25", |e, _| e.qual.is_some_and(|q| q >= 25.0)),
         ("NOT (qual >= 25)", |e, _| e.qual.is_some_and(|q| q < 25.0)),
-        ("ac > 0 AND n_missing < 2", |e, s| e.counts(s).ac > 0 && e.counts(s).n_missing < 2),
+        ("ac > 0 AND n_missing < 2", |e, s| {
+            e.counts(s).ac > 0 && e.counts(s).n_missing < 2
+        }),
     ];
     for (filter, test) in filters {
         let kept: Vec<Expected> = all.iter().filter(|e| test(e, sees)).cloned().collect();
@@ -609,15 +842,33 @@ async fn check_queries(ctx: &SessionContext, all: &[Expected], sees: &dyn Fn(&st
     let calls = call_rows(all, sees);
     let select = |table: &str| format!("SELECT {CALL_COLUMNS} FROM cohort.{table}");
     let texts = |test: &dyn Fn(&CallText) -> bool| -> Vec<String> {
-        calls.iter().filter(|c| test(c)).map(|c| c.text.clone()).collect()
+        calls
+            .iter()
+            .filter(|c| test(c))
+            .map(|c| c.text.clone())
+            .collect()
     };
     assert_eq!(query(ctx, &select("calls")).await, texts(&|_| true));
-    assert_eq!(query(ctx, &select("carriers")).await, texts(&|c| c.dosage > Some(0)));
-    let one = query(ctx, &format!("{} WHERE sample_id IN ('S1', 'S5')", select("calls"))).await;
-    assert_eq!(one, texts(&|c| c.text.contains(" S1 ") || c.text.contains(" S5 ")));
+    assert_eq!(
+        query(ctx, &select("carriers")).await,
+        texts(&|c| c.dosage > Some(0))
+    );
+    let one = query(
+        ctx,
+        &format!("{} WHERE sample_id IN ('S1', 'S5')", select("calls")),
+    )
+    .await;
+    assert_eq!(
+        one,
+        texts(&|c| c.text.contains(" S1 ") || c.text.contains(" S5 "))
+    );
     let none = query(ctx, &format!("{} WHERE dosage IS NULL", select("calls"))).await;
     assert_eq!(none, texts(&|c| c.dosage.is_none()));
-    let deep = query(ctx, &format!("{} WHERE dp >= 100 AND dosage >= 1", select("calls"))).await;
+    let deep = query(
+        ctx,
+        &format!("{} WHERE dp >= 100 AND dosage >= 1", select("calls")),
+    )
+    .await;
     let dp = |c: &CallText| c.text.split(' ').nth(7).and_then(|t| t.parse::<i32>().ok());
     assert_eq!(deep, texts(&|c| c.dosage > Some(0) && dp(c) >= Some(100)));
     let carriers = query(ctx, "SELECT count(*) FROM cohort.carriers").await;

@@ -17,6 +17,12 @@ pub struct EngineBackend {
 }
 
 impl EngineBackend {
+    /// A backend over an engine that is there already.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
     /// An engine over `lake` with the memory and partitions of `settings`.
     ///
     /// # Errors

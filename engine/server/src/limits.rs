@@ -21,7 +21,9 @@ impl ConnectionLimit {
     /// A limit of `max` connections at once.
     #[must_use]
     pub fn new(max: usize) -> ConnectionLimit {
-        ConnectionLimit { permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))) }
+        ConnectionLimit {
+            permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
+        }
     }
 
     /// A permit that frees its place when dropped.
@@ -47,7 +49,11 @@ impl QueryPool {
     /// At most `limit` bytes of `parent`.
     #[must_use]
     pub fn new(parent: Arc<dyn MemoryPool>, limit: usize) -> QueryPool {
-        QueryPool { parent, limit, used: AtomicUsize::new(0) }
+        QueryPool {
+            parent,
+            limit,
+            used: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -81,17 +87,24 @@ impl MemoryPool for QueryPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        let fits = |used: usize| used.checked_add(additional).filter(|sum| *sum <= self.limit);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|used| {
-            DataFusionError::ResourcesExhausted(format!(
-                "{} asked for {additional} bytes; the query holds {used} of {} bytes",
-                reservation.consumer().name(),
-                self.limit
-            ))
-        })?;
-        self.parent.try_grow(reservation, additional).inspect_err(|_| {
-            self.used.fetch_sub(additional, Ordering::Relaxed);
-        })
+        let fits = |used: usize| {
+            used.checked_add(additional)
+                .filter(|sum| *sum <= self.limit)
+        };
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .map_err(|used| {
+                DataFusionError::ResourcesExhausted(format!(
+                    "{} asked for {additional} bytes; the query holds {used} of {} bytes",
+                    reservation.consumer().name(),
+                    self.limit
+                ))
+            })?;
+        self.parent
+            .try_grow(reservation, additional)
+            .inspect_err(|_| {
+                self.used.fetch_sub(additional, Ordering::Relaxed);
+            })
     }
 
     fn reserved(&self) -> usize {

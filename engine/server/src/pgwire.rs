@@ -115,8 +115,11 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServerError> {
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        ServerError::new("58030", format!("cannot listen on {}: {error}", config.listen))
-            .hint("Is another server using the port? Choose one with --listen.")
+        ServerError::new(
+            "58030",
+            format!("cannot listen on {}: {error}", config.listen),
+        )
+        .hint("Is another server using the port? Choose one with --listen.")
     })?;
     serve_on(listener, backend, config, shutdown).await
 }
@@ -191,8 +194,14 @@ fn tune(socket: &TcpStream) -> std::io::Result<()> {
 async fn drain(server: &Server, tasks: &TaskTracker) {
     tasks.close();
     info!(connections = tasks.len(), "draining");
-    if tokio::time::timeout(server.config.drain_timeout, tasks.wait()).await.is_err() {
-        warn!(connections = tasks.len(), "drain timeout: cancelling statements");
+    if tokio::time::timeout(server.config.drain_timeout, tasks.wait())
+        .await
+        .is_err()
+    {
+        warn!(
+            connections = tasks.len(),
+            "drain timeout: cancelling statements"
+        );
         server.force.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
     }
@@ -206,8 +215,7 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancelled = token.clone();
     #[cfg(unix)]
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::spawn(async move {
         #[cfg(unix)]
         tokio::select! {

@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::ast;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use crate::backend::EngineBackend;
 pub use backend::{Backend, Snapshot};
 pub use portal::{Bound, Description, Portal, Prepared};
 pub use rows::{BatchStream, Rows};
@@ -98,7 +99,10 @@ pub enum Outcome {
 
 impl Outcome {
     fn done(tag: &str) -> Outcome {
-        Outcome::Done { tag: tag.to_owned(), warning: None }
+        Outcome::Done {
+            tag: tag.to_owned(),
+            warning: None,
+        }
     }
 }
 
@@ -231,14 +235,21 @@ impl Session {
                 let planned = self.plan(query, arguments).await?;
                 self.rows(planned, "SELECT", true).await
             }
-            Statement::Explain { analyze, verbose, query } => {
+            Statement::Explain {
+                analyze,
+                verbose,
+                query,
+            } => {
                 let planned = self.explain(query, arguments, *analyze, *verbose).await?;
                 self.rows(planned, "EXPLAIN", false).await
             }
             Statement::Copy { query, options } => {
                 let planned = self.plan(query, arguments).await?;
                 let rows = self.start(planned).await?;
-                Ok(Outcome::Copy { rows, options: options.clone() })
+                Ok(Outcome::Copy {
+                    rows,
+                    options: options.clone(),
+                })
             }
             Statement::Show(name) => {
                 let planned = self.show(name)?;
@@ -247,19 +258,28 @@ impl Session {
             Statement::Execute { name, arguments } if depth == 0 => {
                 let prepared = self.prepared_statement(name)?;
                 let arguments = typed(arguments, &prepared.parameters)?;
-                let Some(inner) = &prepared.parsed else { return Ok(Outcome::done("")) };
+                let Some(inner) = &prepared.parsed else {
+                    return Ok(Outcome::done(""));
+                };
                 Box::pin(self.dispatch(&inner.statement, &arguments, 1)).await
             }
             Statement::Execute { .. } => {
                 Err(ServerError::unsupported("EXECUTE of a prepared EXECUTE"))
             }
-            Statement::Prepare { name, types, statement } => {
+            Statement::Prepare {
+                name,
+                types,
+                statement,
+            } => {
                 self.prepare_sql(name, types, statement).await?;
                 Ok(Outcome::done("PREPARE"))
             }
-            Statement::Declare { name, binary, hold, query } => {
-                self.declare(name, *binary, *hold, query, arguments).await
-            }
+            Statement::Declare {
+                name,
+                binary,
+                hold,
+                query,
+            } => self.declare(name, *binary, *hold, query, arguments).await,
             Statement::Fetch { name, count, skip } => self.fetch(name, *count, *skip).await,
             Statement::Refused(error) => Err(error.clone()),
             other => self.command(other),
@@ -276,7 +296,10 @@ impl Session {
                 };
                 if *local && self.transaction.is_none() {
                     let warning = outside_block("SET LOCAL");
-                    return Ok(Outcome::Done { tag: "SET".to_owned(), warning: Some(warning) });
+                    return Ok(Outcome::Done {
+                        tag: "SET".to_owned(),
+                        warning: Some(warning),
+                    });
                 }
                 self.settings.set(name, value, *local)?;
                 Ok(Outcome::done("SET"))
@@ -332,14 +355,21 @@ impl Session {
                 if self.transaction.is_none() {
                     self.begin();
                 }
-                Ok(Outcome::Done { tag: (*tag).to_owned(), warning })
+                Ok(Outcome::Done {
+                    tag: (*tag).to_owned(),
+                    warning,
+                })
             }
             Statement::TransactionModes { .. } => Ok(Outcome::done("SET")),
             Statement::Commit { chain } => {
                 let Some(transaction) = self.transaction.take() else {
                     return Ok(no_transaction("COMMIT"));
                 };
-                let tag = if transaction.failed { "ROLLBACK" } else { "COMMIT" };
+                let tag = if transaction.failed {
+                    "ROLLBACK"
+                } else {
+                    "COMMIT"
+                };
                 self.end(transaction, *chain);
                 Ok(Outcome::done(tag))
             }
@@ -378,7 +408,10 @@ impl Session {
 
     fn begin(&mut self) {
         let settings = self.settings.clone();
-        self.transaction = Some(Transaction { settings, ..Transaction::default() });
+        self.transaction = Some(Transaction {
+            settings,
+            ..Transaction::default()
+        });
     }
 
     fn end(&mut self, transaction: Transaction, chain: bool) {
@@ -394,15 +427,19 @@ impl Session {
 
     fn block(&mut self, what: &str) -> Result<&mut Transaction, ServerError> {
         self.transaction.as_mut().ok_or_else(|| {
-            ServerError::new("25P01", format!("{what} can only be used in transaction blocks"))
+            ServerError::new(
+                "25P01",
+                format!("{what} can only be used in transaction blocks"),
+            )
         })
     }
 
     fn show(&self, name: &str) -> Result<Planned, ServerError> {
         if name == "all" {
-            let rows = self.settings.all().into_iter().map(|(name, value)| {
-                vec![Some(name.to_owned()), Some(value), Some(String::new())]
-            });
+            let rows =
+                self.settings.all().into_iter().map(|(name, value)| {
+                    vec![Some(name.to_owned()), Some(value), Some(String::new())]
+                });
             return plan::text_table(&["name", "setting", "description"], rows.collect());
         }
         let value = self.settings.show(name)?.to_owned();
@@ -424,13 +461,19 @@ impl Session {
             ));
         }
         if self.portals.contains_key(name) {
-            return Err(ServerError::new("42P03", format!("cursor \"{name}\" already exists")));
+            return Err(ServerError::new(
+                "42P03",
+                format!("cursor \"{name}\" already exists"),
+            ));
         }
         let planned = self.plan(query, arguments).await?;
         let width = planned.columns().len();
         let rows = self.start(planned).await?;
         let format = if binary { Format::Binary } else { Format::Text };
-        self.portals.insert(name.to_owned(), Portal::cursor(rows, vec![format; width], hold));
+        self.portals.insert(
+            name.to_owned(),
+            Portal::cursor(rows, vec![format; width], hold),
+        );
         Ok(Outcome::done("DECLARE CURSOR"))
     }
 
@@ -449,7 +492,12 @@ impl Session {
         if skip {
             return Ok(Outcome::Skip(rows));
         }
-        Ok(Outcome::Rows { rows, tag: "FETCH", counted: true, formats: Some(formats) })
+        Ok(Outcome::Rows {
+            rows,
+            tag: "FETCH",
+            counted: true,
+            formats: Some(formats),
+        })
     }
 
     async fn rows(
@@ -459,7 +507,12 @@ impl Session {
         counted: bool,
     ) -> Result<Outcome, ServerError> {
         let rows = self.start(planned).await?;
-        Ok(Outcome::Rows { rows, tag, counted, formats: None })
+        Ok(Outcome::Rows {
+            rows,
+            tag,
+            counted,
+            formats: None,
+        })
     }
 
     /// Plans a query on the query runtime.
@@ -470,7 +523,8 @@ impl Session {
     ) -> Result<Planned, ServerError> {
         let query = self.with_arguments(query, arguments)?;
         let context = self.plan_context().await?;
-        self.spawn(async move { plan::plan(&context, &query).await }).await
+        self.spawn(async move { plan::plan(&context, &query).await })
+            .await
     }
 
     async fn explain(
@@ -482,7 +536,8 @@ impl Session {
     ) -> Result<Planned, ServerError> {
         let query = self.with_arguments(query, arguments)?;
         let context = self.plan_context().await?;
-        self.spawn(async move { plan::explain(&context, &query, analyze, verbose).await }).await
+        self.spawn(async move { plan::explain(&context, &query, analyze, verbose).await })
+            .await
     }
 
     /// The query with its parameters in place; settings that it changes are changed now.
@@ -492,22 +547,31 @@ impl Session {
         arguments: &[ast::Expr],
     ) -> Result<ast::Statement, ServerError> {
         let mut query = query.clone();
-        let values = arguments.iter().cloned().enumerate().map(|(n, value)| (n + 1, value));
+        let values = arguments
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(n, value)| (n + 1, value));
         params::substitute(&mut query, &values.collect(), false)?;
         for change in rewrite::set_configs(&mut query)? {
             let local = change.local && self.transaction.is_some();
-            self.settings.set(&change.name, Some(&change.value), local)?;
+            self.settings
+                .set(&change.name, Some(&change.value), local)?;
         }
         Ok(query)
     }
 
     async fn start(&mut self, planned: Planned) -> Result<Rows, ServerError> {
         let context = self.plan_context().await?;
-        self.spawn(async move { plan::start(&context, planned).await }).await
+        self.spawn(async move { plan::start(&context, planned).await })
+            .await
     }
 
     /// Runs `work` on the query runtime; dropping the returned future aborts it.
-    fn spawn<T, W>(&self, work: W) -> impl Future<Output = Result<T, ServerError>> + Send + use<T, W>
+    fn spawn<T, W>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Result<T, ServerError>> + Send + use<T, W>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, ServerError>> + Send + 'static,
@@ -529,9 +593,15 @@ impl Session {
         let catalog = context.catalog(DATABASE);
         let exists = |name: &String| {
             name == "pg_catalog"
-                || catalog.as_ref().is_some_and(|catalog| catalog.schema(name).is_some())
+                || catalog
+                    .as_ref()
+                    .is_some_and(|catalog| catalog.schema(name).is_some())
         };
-        let schemas = search_path.iter().filter(|name| exists(name)).cloned().collect();
+        let schemas = search_path
+            .iter()
+            .filter(|name| exists(name))
+            .cloned()
+            .collect();
         let info = SessionInfo {
             user: self.options.user.clone(),
             pid: self.options.pid,
@@ -548,17 +618,28 @@ impl Session {
     }
 
     async fn pin(&mut self) -> Result<Pinned, ServerError> {
-        if let Some(Transaction { pinned: Some(pinned), .. }) = &self.transaction {
+        if let Some(Transaction {
+            pinned: Some(pinned),
+            ..
+        }) = &self.transaction
+        {
             return Ok(pinned.clone());
         }
         let snapshot = self.backend.snapshot().await?;
-        let reusable = self.pinned.take().filter(|p| p.snapshot.version == snapshot.version);
+        let reusable = self
+            .pinned
+            .take()
+            .filter(|p| p.snapshot.version == snapshot.version);
         let pinned = match reusable {
             Some(pinned) => pinned,
             None => {
                 let context = self.backend.context(&snapshot, &self.options.user)?;
                 let context = yielding::yielding(&context);
-                Pinned { snapshot, context, model: catalog::LazyModel::default() }
+                Pinned {
+                    snapshot,
+                    context,
+                    model: catalog::LazyModel::default(),
+                }
             }
         };
         self.pinned = Some(pinned.clone());
@@ -614,16 +695,25 @@ fn savepoint(transaction: &Transaction, name: &str) -> Result<usize, ServerError
 fn no_transaction(tag: &str) -> Outcome {
     let warning = ServerError::new("25P01", "there is no transaction in progress")
         .severity(crate::sqlstate::Severity::Warning);
-    Outcome::Done { tag: tag.to_owned(), warning: Some(warning) }
+    Outcome::Done {
+        tag: tag.to_owned(),
+        warning: Some(warning),
+    }
 }
 
 fn outside_block(what: &str) -> ServerError {
-    ServerError::new("25P01", format!("{what} can only be used in transaction blocks"))
-        .severity(crate::sqlstate::Severity::Warning)
+    ServerError::new(
+        "25P01",
+        format!("{what} can only be used in transaction blocks"),
+    )
+    .severity(crate::sqlstate::Severity::Warning)
 }
 
 fn inside_block(what: &str) -> ServerError {
-    ServerError::new("25001", format!("{what} cannot run inside a transaction block"))
+    ServerError::new(
+        "25001",
+        format!("{what} cannot run inside a transaction block"),
+    )
 }
 
 fn no_cursor(name: &str) -> ServerError {
@@ -643,12 +733,15 @@ fn shown_name(name: &str) -> &str {
 /// Arguments of EXECUTE, cast to the types of the parameters.
 fn typed(arguments: &[ast::Expr], types: &[PgType]) -> Result<Vec<ast::Expr>, ServerError> {
     if arguments.len() != types.len() {
-        return Err(ServerError::syntax("wrong number of parameters for prepared statement", None)
-            .detail(format!(
-                "Expected {} parameters but got {}.",
-                types.len(),
-                arguments.len()
-            )));
+        return Err(
+            ServerError::syntax("wrong number of parameters for prepared statement", None).detail(
+                format!(
+                    "Expected {} parameters but got {}.",
+                    types.len(),
+                    arguments.len()
+                ),
+            ),
+        );
     }
     let cast = |(value, pg_type): (&ast::Expr, &PgType)| match *pg_type {
         PgType::INT8 | PgType::TEXT => value.clone(),
@@ -668,7 +761,11 @@ pub async fn query_batches(
 ) -> Result<(Vec<Column>, BatchStream), ServerError> {
     let mut last: (Vec<Column>, BatchStream) = (Vec::new(), Box::pin(futures::stream::empty()));
     for parsed in statement::parse(sql)? {
-        drain(std::mem::replace(&mut last.1, Box::pin(futures::stream::empty()))).await?;
+        drain(std::mem::replace(
+            &mut last.1,
+            Box::pin(futures::stream::empty()),
+        ))
+        .await?;
         let outcome = match session.run(&parsed, &[]).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -706,8 +803,11 @@ impl Session {
                 }
             }
         }));
-        Box::pin(futures::stream::unfold((receiver, task), |(mut receiver, task)| async move {
-            receiver.recv().await.map(|batch| (batch, (receiver, task)))
-        }))
+        Box::pin(futures::stream::unfold(
+            (receiver, task),
+            |(mut receiver, task)| async move {
+                receiver.recv().await.map(|batch| (batch, (receiver, task)))
+            },
+        ))
     }
 }

@@ -13,8 +13,8 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use genokura_exec::{AccessContext, Engine, EngineConfig};
 use genokura_ingest::{CancelFlag, RegionsJob, Silent, TableJob, VcfJob};
+use genokura_server::backend::EngineBackend;
 use genokura_server::pgwire::{ServerConfig, serve_on};
-use genokura_server::session::EngineBackend;
 use genokura_server::sqlstate::ServerError;
 use genokura_storage::{Lake, TableId};
 

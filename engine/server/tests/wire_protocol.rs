@@ -21,9 +21,11 @@ async fn simple_queries_answer_in_text() {
     let rows: Vec<Vec<Option<String>>> = messages
         .iter()
         .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect())
-            }
+            SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|i| row.get(i).map(str::to_owned))
+                    .collect(),
+            ),
             _ => None,
         })
         .collect();
@@ -43,10 +45,16 @@ async fn parameters_take_the_types_of_what_they_meet() {
     let server = TestServer::start().await;
     let client = server.connect().await;
     let row = client
-        .query_one("select id, name from demo.t where id = $1 and name = $2", &[&7_i32, &"name 7"])
+        .query_one(
+            "select id, name from demo.t where id = $1 and name = $2",
+            &[&7_i32, &"name 7"],
+        )
         .await
         .unwrap();
-    assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>("name")), (7, "name 7"));
+    assert_eq!(
+        (row.get::<_, i32>(0), row.get::<_, &str>("name")),
+        (7, "name 7")
+    );
     let row = client
         .query_one(
             "select $1::int8 + 1 as a, $2::text as b, $3::float8 as c, $4::bool as d, $5 as e",
@@ -60,14 +68,28 @@ async fn parameters_take_the_types_of_what_they_meet() {
     assert!(row.get::<_, bool>("d"));
     assert_eq!(row.get::<_, &str>("e"), "untyped");
     let rows = client
-        .query("select id from t where id = any($1) order by id", &[&vec![3_i32, 5, 1_000_000]])
+        .query(
+            "select id from t where id = any($1) order by id",
+            &[&vec![3_i32, 5, 1_000_000]],
+        )
         .await
         .unwrap();
-    assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [3, 5]);
-    let rows = client.query("select id from t order by id limit $1", &[&2_i64]).await.unwrap();
+    assert_eq!(
+        rows.iter()
+            .map(|row| row.get::<_, i32>(0))
+            .collect::<Vec<_>>(),
+        [3, 5]
+    );
+    let rows = client
+        .query("select id from t order by id limit $1", &[&2_i64])
+        .await
+        .unwrap();
     assert_eq!(rows.len(), 2);
     let none: Option<i32> = None;
-    let row = client.query_one("select $1::int4 is null", &[&none]).await.unwrap();
+    let row = client
+        .query_one("select $1::int4 is null", &[&none])
+        .await
+        .unwrap();
     assert!(row.get::<_, bool>(0));
 }
 
@@ -92,7 +114,10 @@ async fn binary_values_read_back() {
     assert!(row.get::<_, bool>("b"));
     assert_eq!(row.get::<_, &str>("t"), "é");
     assert_eq!(row.get::<_, Vec<i64>>("a"), [1, 2]);
-    assert_eq!(row.get::<_, Vec<Option<String>>>("ta"), [Some("x".to_owned()), None]);
+    assert_eq!(
+        row.get::<_, Vec<Option<String>>>("ta"),
+        [Some("x".to_owned()), None]
+    );
     assert_eq!(row.get::<_, Option<i32>>("n"), None);
     assert_eq!(row.get::<_, Vec<u8>>("bytes"), [0, 255]);
 }
@@ -102,7 +127,10 @@ async fn portals_with_a_row_limit_suspend_and_resume() {
     let server = TestServer::start().await;
     let mut client = server.connect().await;
     let transaction = client.transaction().await.unwrap();
-    let portal = transaction.bind("select id from t order by id", &[]).await.unwrap();
+    let portal = transaction
+        .bind("select id from t order by id", &[])
+        .await
+        .unwrap();
     let mut seen = Vec::new();
     loop {
         let rows = transaction.query_portal(&portal, 700).await.unwrap();
@@ -146,7 +174,11 @@ async fn cancel_stops_a_running_statement() {
     });
     let error = client.simple_query(wire_support::SLOW).await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
-    assert!(asked.elapsed() < Duration::from_millis(1_800), "{:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_millis(1_800),
+        "{:?}",
+        asked.elapsed()
+    );
     assert_eq!(wire_support::one(&client, "select 1").await, "1");
 }
 
@@ -154,7 +186,10 @@ async fn cancel_stops_a_running_statement() {
 async fn statement_timeout_stops_a_running_statement() {
     let server = TestServer::start().await;
     let client = server.connect().await;
-    client.batch_execute("set statement_timeout = '300ms'").await.unwrap();
+    client
+        .batch_execute("set statement_timeout = '300ms'")
+        .await
+        .unwrap();
     let asked = Instant::now();
     for extended in [false, true] {
         let error = if extended {
@@ -167,7 +202,10 @@ async fn statement_timeout_stops_a_running_statement() {
         assert_eq!(message, "canceling statement due to statement timeout");
     }
     assert!(asked.elapsed() < Duration::from_secs(3));
-    client.batch_execute("reset statement_timeout").await.unwrap();
+    client
+        .batch_execute("reset statement_timeout")
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,7 +221,10 @@ async fn a_vanished_client_stops_its_query() {
     query.abort();
     let gone = Instant::now();
     while server.backend.running() == 1 {
-        assert!(gone.elapsed() < Duration::from_secs(8), "the query still runs");
+        assert!(
+            gone.elapsed() < Duration::from_secs(8),
+            "the query still runs"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("stopped after {:?}", gone.elapsed());
@@ -198,16 +239,25 @@ async fn transactions_fail_and_savepoints_rescue() {
     assert_eq!(error.code(), Some(&SqlState::UNDEFINED_COLUMN));
     let error = client.simple_query("select 1").await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
-    client.batch_execute("rollback to savepoint s").await.unwrap();
+    client
+        .batch_execute("rollback to savepoint s")
+        .await
+        .unwrap();
     assert_eq!(wire_support::one(&client, "select 1").await, "1");
     client.batch_execute("commit").await.unwrap();
     // A transaction keeps its snapshot.
     client.batch_execute("begin").await.unwrap();
     let before = wire_support::one(&client, "select count(*) from t").await;
     server.backend.commit();
-    assert_eq!(wire_support::one(&client, "select count(*) from t").await, before);
+    assert_eq!(
+        wire_support::one(&client, "select count(*) from t").await,
+        before
+    );
     client.batch_execute("commit").await.unwrap();
-    assert_ne!(wire_support::one(&client, "select count(*) from t").await, before);
+    assert_ne!(
+        wire_support::one(&client, "select count(*) from t").await,
+        before
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,24 +265,54 @@ async fn settings_are_of_the_session() {
     let server = TestServer::start().await;
     let client = server.connect().await;
     assert_eq!(wire_support::one(&client, "show search_path").await, "demo");
-    client.batch_execute("set search_path to other, demo").await.unwrap();
-    assert_eq!(wire_support::one(&client, "select current_schema()").await, "other");
-    assert_eq!(wire_support::one(&client, "select current_setting('search_path')").await, "other, demo");
-    assert_eq!(wire_support::one(&client, "select who from u").await, "other");
-    client.batch_execute("begin; set local search_path to demo; commit").await.unwrap();
-    assert_eq!(wire_support::one(&client, "show search_path").await, "other, demo");
-    client.batch_execute("begin; set search_path to demo; rollback").await.unwrap();
-    assert_eq!(wire_support::one(&client, "show search_path").await, "other, demo");
+    client
+        .batch_execute("set search_path to other, demo")
+        .await
+        .unwrap();
+    assert_eq!(
+        wire_support::one(&client, "select current_schema()").await,
+        "other"
+    );
+    assert_eq!(
+        wire_support::one(&client, "select current_setting('search_path')").await,
+        "other, demo"
+    );
+    assert_eq!(
+        wire_support::one(&client, "select who from u").await,
+        "other"
+    );
+    client
+        .batch_execute("begin; set local search_path to demo; commit")
+        .await
+        .unwrap();
+    assert_eq!(
+        wire_support::one(&client, "show search_path").await,
+        "other, demo"
+    );
+    client
+        .batch_execute("begin; set search_path to demo; rollback")
+        .await
+        .unwrap();
+    assert_eq!(
+        wire_support::one(&client, "show search_path").await,
+        "other, demo"
+    );
     wire_support::one(&client, "select set_config('search_path', 'demo', false)").await;
     assert_eq!(wire_support::one(&client, "show search_path").await, "demo");
-    client.batch_execute("set timezone to 'Asia/Tokyo'").await.unwrap();
+    client
+        .batch_execute("set timezone to 'Asia/Tokyo'")
+        .await
+        .unwrap();
     let shown = wire_support::one(&client, "select timestamptz '2024-01-01T00:00:00Z'").await;
     assert_eq!(shown, "2024-01-01 09:00:00+09");
     client.batch_execute("discard all").await.unwrap();
     assert_eq!(wire_support::one(&client, "show timezone").await, "UTC");
     let version = wire_support::one(&client, "select version()").await;
     assert!(version.starts_with("PostgreSQL 16"), "{version}");
-    assert_eq!(wire_support::one(&client, "select current_database()").await, "genokura");
+    assert_eq!(
+        wire_support::one(&client, "select current_database()").await,
+        "genokura"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,7 +332,10 @@ async fn errors_have_sqlstate_position_and_hint() {
         ("create table x (a int)", "25006"),
         ("copy t to '/tmp/x'", "42501"),
         ("show nope", "42704"),
-        ("set datafusion.execution.batch_size = 1; show datafusion.nope", "42704"),
+        (
+            "set datafusion.execution.batch_size = 1; show datafusion.nope",
+            "42704",
+        ),
         ("execute nope", "26000"),
         ("fetch 1 from nope", "34000"),
         ("select * from other_db.demo.t", "0A000"),
@@ -260,12 +343,22 @@ async fn errors_have_sqlstate_position_and_hint() {
     ];
     for (sql, code) in table {
         let error = client.simple_query(sql).await.unwrap_err();
-        assert_eq!(error.code().map(SqlState::code), Some(code), "{sql}: {error:?}");
+        assert_eq!(
+            error.code().map(SqlState::code),
+            Some(code),
+            "{sql}: {error:?}"
+        );
     }
-    let error = client.simple_query("select 1, nmae from t").await.unwrap_err();
+    let error = client
+        .simple_query("select 1, nmae from t")
+        .await
+        .unwrap_err();
     let error = error.as_db_error().unwrap();
     assert_eq!(error.message(), "column \"nmae\" does not exist");
-    assert_eq!(error.hint(), Some("Perhaps you meant to reference the column \"t.name\"."));
+    assert_eq!(
+        error.hint(),
+        Some("Perhaps you meant to reference the column \"t.name\".")
+    );
     assert_eq!(
         error.position(),
         Some(&tokio_postgres::error::ErrorPosition::Original(11))
@@ -276,18 +369,42 @@ async fn errors_have_sqlstate_position_and_hint() {
 async fn copy_out_in_three_formats() {
     let server = TestServer::start().await;
     let client = server.connect().await;
-    let text = server.copy(&client, "copy (select id, name, score from t order by id limit 2) to stdout").await;
+    let text = server
+        .copy(
+            &client,
+            "copy (select id, name, score from t order by id limit 2) to stdout",
+        )
+        .await;
     assert_eq!(text, b"0\tname 0\t\\N\n1\tname 1\t0.5\n");
     let csv = server.copy(&client, "copy (select id, name, score from t order by id limit 2) to stdout (format csv, header)").await;
     assert_eq!(csv, b"id,name,score\n0,name 0,\n1,name 1,0.5\n");
-    let empty = server.copy(&client, "copy (select id from t where false) to stdout with binary").await;
+    let empty = server
+        .copy(
+            &client,
+            "copy (select id from t where false) to stdout with binary",
+        )
+        .await;
     assert_eq!(empty, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff");
-    let one = server.copy(&client, "copy (select 7 as x) to stdout (format \"binary\")").await;
-    assert_eq!(one, b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04\0\0\0\x07\xff\xff");
+    let one = server
+        .copy(
+            &client,
+            "copy (select 7 as x) to stdout (format \"binary\")",
+        )
+        .await;
+    assert_eq!(
+        one,
+        b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04\0\0\0\x07\xff\xff"
+    );
     let all = server.copy(&client, "copy t (id) to stdout").await;
-    assert_eq!(all.iter().filter(|b| **b == b'\n').count(), usize::try_from(wire_support::ROWS).unwrap());
+    assert_eq!(
+        all.iter().filter(|b| **b == b'\n').count(),
+        usize::try_from(wire_support::ROWS).unwrap()
+    );
     // An error in the middle reaches the client as an error.
-    let stream = client.copy_out("copy (select 1 / (5000 - id) from t order by id) to stdout").await.unwrap();
+    let stream = client
+        .copy_out("copy (select 1 / (5000 - id) from t order by id) to stdout")
+        .await
+        .unwrap();
     let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
     assert_eq!(wire_support::one(&client, "select 1").await, "1");
@@ -297,15 +414,30 @@ async fn copy_out_in_three_formats() {
 async fn cursors_fetch_forward() {
     let server = TestServer::start().await;
     let client = server.connect().await;
-    client.batch_execute("begin; declare c cursor for select id from t order by id").await.unwrap();
-    assert_eq!(wire_support::column(&client, "fetch 2 from c").await, ["0", "1"]);
+    client
+        .batch_execute("begin; declare c cursor for select id from t order by id")
+        .await
+        .unwrap();
+    assert_eq!(
+        wire_support::column(&client, "fetch 2 from c").await,
+        ["0", "1"]
+    );
     client.batch_execute("move 3 in c").await.unwrap();
     assert_eq!(wire_support::column(&client, "fetch next c").await, ["5"]);
     client.batch_execute("close c; commit").await.unwrap();
-    let error = client.batch_execute("declare c cursor for select 1").await.unwrap_err();
+    let error = client
+        .batch_execute("declare c cursor for select 1")
+        .await
+        .unwrap_err();
     assert_eq!(error.code().map(SqlState::code), Some("25P01"));
-    client.batch_execute("prepare p (int) as select $1 + 1 as x").await.unwrap();
-    assert_eq!(wire_support::column(&client, "execute p (41)").await, ["42"]);
+    client
+        .batch_execute("prepare p (int) as select $1 + 1 as x")
+        .await
+        .unwrap();
+    assert_eq!(
+        wire_support::column(&client, "execute p (41)").await,
+        ["42"]
+    );
     client.batch_execute("deallocate p").await.unwrap();
 }
 
@@ -323,15 +455,21 @@ async fn hundred_connections_at_once() {
     }))
     .await;
     for (number, sum) in sums.into_iter().enumerate() {
-        assert_eq!(sum, i64::from(wire_support::ROWS) - i64::try_from(number).unwrap());
+        assert_eq!(
+            sum,
+            i64::from(wire_support::ROWS) - i64::try_from(number).unwrap()
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_too_many_is_told() {
     let config = wire_support::config();
-    let server =
-        TestServer::with(genokura_server::pgwire::ServerConfig { max_connections: 1, ..config }).await;
+    let server = TestServer::with(genokura_server::pgwire::ServerConfig {
+        max_connections: 1,
+        ..config
+    })
+    .await;
     let first = server.connect().await;
     let error = server.try_connect().await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::TOO_MANY_CONNECTIONS));
@@ -362,7 +500,10 @@ async fn explain_is_one_text_column() {
     let server = TestServer::start().await;
     let client = server.connect().await;
     let lines = wire_support::column(&client, "explain select count(*) from t where id > 3").await;
-    assert!(lines.iter().any(|line| line.contains("AggregateExec")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.contains("AggregateExec")),
+        "{lines:?}"
+    );
     let statement = client.prepare("explain analyze select 1").await.unwrap();
     assert_eq!(statement.columns()[0].name(), "QUERY PLAN");
     assert!(!client.query(&statement, &[]).await.unwrap().is_empty());

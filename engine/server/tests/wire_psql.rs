@@ -22,8 +22,15 @@ async fn psql(server: &TestServer, arguments: &[&str], input: &str) -> (String, 
         .stderr(Stdio::piped());
     let input = input.to_owned();
     let output = tokio::task::spawn_blocking(move || {
-        let mut child = command.spawn().expect("psql is installed (postgresql-client)");
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let mut child = command
+            .spawn()
+            .expect("psql is installed (postgresql-client)");
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         child.wait_with_output().unwrap()
     })
     .await
@@ -62,13 +69,32 @@ async fn meta_commands_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_copy_and_cursors() {
     let server = TestServer::start().await;
-    let (out, err) = psql(&server, &["-At", "-c", "select id, name from t order by id limit 2"], "").await;
+    let (out, err) = psql(
+        &server,
+        &["-At", "-c", "select id, name from t order by id limit 2"],
+        "",
+    )
+    .await;
     assert_eq!((out.as_str(), err.as_str()), ("0|name 0\n1|name 1\n", ""));
-    let (out, _) = psql(&server, &["-At"], "\\set FETCH_COUNT 1000\nselect id from t;\n").await;
-    assert_eq!(out.lines().count(), usize::try_from(wire_support::ROWS).unwrap());
-    let (out, _) =
-        psql(&server, &["-c", "\\copy (select id from t where id < 3 order by id) to stdout csv header"], "")
-            .await;
+    let (out, _) = psql(
+        &server,
+        &["-At"],
+        "\\set FETCH_COUNT 1000\nselect id from t;\n",
+    )
+    .await;
+    assert_eq!(
+        out.lines().count(),
+        usize::try_from(wire_support::ROWS).unwrap()
+    );
+    let (out, _) = psql(
+        &server,
+        &[
+            "-c",
+            "\\copy (select id from t where id < 3 order by id) to stdout csv header",
+        ],
+        "",
+    )
+    .await;
     assert_eq!(out, "id\n0\n1\n2\n");
     let (out, _) = psql(&server, &["-At"], "select 1 as x \\gset\n\\echo :x\n").await;
     assert_eq!(out, "1\n");
@@ -78,9 +104,15 @@ async fn queries_copy_and_cursors() {
 async fn errors_point_at_the_place() {
     let server = TestServer::start().await;
     let (_, err) = psql(&server, &["-c", "select id, nmae from t"], "").await;
-    assert!(err.contains("ERROR:  column \"nmae\" does not exist"), "{err}");
+    assert!(
+        err.contains("ERROR:  column \"nmae\" does not exist"),
+        "{err}"
+    );
     assert!(err.contains("LINE 1: select id, nmae from t"), "{err}");
-    assert!(err.contains("HINT:  Perhaps you meant to reference the column \"t.name\"."), "{err}");
+    assert!(
+        err.contains("HINT:  Perhaps you meant to reference the column \"t.name\"."),
+        "{err}"
+    );
     let (_, err) = psql(&server, &["-c", "select * from tt"], "").await;
     assert!(err.contains("relation \"tt\" does not exist"), "{err}");
 }

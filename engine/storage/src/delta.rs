@@ -294,6 +294,7 @@ impl DeltaTable {
 
     fn create(&self, target: &Target) -> Result<Attempt> {
         let engine = self.engine()?;
+        self.make_directory()?;
         let layout = if target.partition_columns.is_empty() {
             DataLayout::None
         } else {
@@ -314,6 +315,19 @@ impl DeltaTable {
         }
         let result = transaction.commit(&engine).map_err(|e| self.error(e))?;
         self.finish(result, &engine)
+    }
+
+    /// The kernel wants the directory of a local table to be there; a table without files has none.
+    fn make_directory(&self) -> Result<()> {
+        match self.url.to_file_path() {
+            Ok(path) if self.url.scheme() == "file" => {
+                std::fs::create_dir_all(&path).map_err(|e| Error::Location {
+                    text: path.display().to_string(),
+                    reason: format!("the directory of table {} cannot be made: {e}", self.id),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn update(&self, target: &Target) -> Result<Attempt> {

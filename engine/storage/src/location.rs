@@ -138,7 +138,8 @@ fn to_url(text: &str) -> Result<Url> {
         return Ok(url);
     }
     let path = std::path::absolute(text).map_err(|e| refuse(text, e))?;
-    Url::from_file_path(without_parents(&path)).map_err(|()| refuse(text, "it is no path of this file system"))
+    Url::from_file_path(without_parents(&path))
+        .map_err(|()| refuse(text, "it is no path of this file system"))
 }
 
 /// The same place without `..`, which object paths cannot hold. What exists is followed through symbolic links,
@@ -203,10 +204,16 @@ mod tests {
 
     #[test]
     fn a_path_may_climb() {
-        let here = Location::parse("src/../Cargo.toml").unwrap().local_path().unwrap();
+        let here = Location::parse("src/../Cargo.toml")
+            .unwrap()
+            .local_path()
+            .unwrap();
         let plain = Location::parse("Cargo.toml").unwrap().local_path().unwrap();
         assert_eq!(here, plain.canonicalize().unwrap());
-        let absent = Location::parse("/no/such/../lake").unwrap().local_path().unwrap();
+        let absent = Location::parse("/no/such/../lake")
+            .unwrap()
+            .local_path()
+            .unwrap();
         assert_eq!(absent, std::path::Path::new("/no/lake"));
     }
 }

@@ -14,6 +14,7 @@ macro_rules! contract {
             use super::*;
             contract!(@tests $store, [
                 an_empty_lake_has_no_version,
+                a_table_without_files_can_be_made,
                 rows_come_back_as_they_were_written,
                 blobs_and_lists_come_back,
                 columns_are_added_and_older_rows_have_null,
@@ -64,6 +65,15 @@ async fn landed(lake: &Lake, change: LakeChange) -> u64 {
 
 fn table() -> TableId {
     TableId::new("demo", "site")
+}
+
+async fn a_table_without_files_can_be_made(kit: &Kit) {
+    let lake = kit.lake().await;
+    let id = TableId::new("cohort", "format");
+    landed(&lake, append(&id, Vec::new())).await;
+    let snapshot = lake.snapshot().await.unwrap();
+    let table = snapshot.table(&id).await.unwrap().unwrap();
+    assert_eq!((table.files.len(), table.rows()), (0, 0));
 }
 
 async fn an_empty_lake_has_no_version(kit: &Kit) {

@@ -580,7 +580,7 @@ async fn a_rerun_is_a_no_op() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("input(s) 1 have landed"), "{error}");
-    let second = setup.run(&[other.clone()]).await.unwrap();
+    let second = setup.run(std::slice::from_ref(&other)).await.unwrap();
     assert_eq!(
         (second.batch.is_some(), second.lake_version),
         (true, Some(1))

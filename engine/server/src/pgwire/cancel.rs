@@ -29,7 +29,11 @@ impl Registry {
     pub(crate) fn register(self: &Registry, pid: i32) -> Arc<Slot> {
         let bytes = *uuid::Uuid::new_v4().as_bytes();
         let secret = i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        let slot = Arc::new(Slot { pid, secret, running: Mutex::new(None) });
+        let slot = Arc::new(Slot {
+            pid,
+            secret,
+            running: Mutex::new(None),
+        });
         self.sessions.lock().insert(pid, Arc::clone(&slot));
         slot
     }
@@ -81,7 +85,13 @@ impl Interrupts {
         hangup: CancellationToken,
         force: CancellationToken,
     ) -> Interrupts {
-        Interrupts { slot, hangup, force, cancel: CancellationToken::new(), deadline: None }
+        Interrupts {
+            slot,
+            hangup,
+            force,
+            cancel: CancellationToken::new(),
+            deadline: None,
+        }
     }
 
     /// A statement begins: earlier cancel requests do not count, its clock starts.
@@ -128,8 +138,11 @@ impl Interrupts {
 
 /// 57P01: the server stops.
 pub(crate) fn shutting_down() -> ServerError {
-    ServerError::new("57P01", "terminating connection due to administrator command")
-        .severity(Severity::Fatal)
+    ServerError::new(
+        "57P01",
+        "terminating connection due to administrator command",
+    )
+    .severity(Severity::Fatal)
 }
 
 /// The client hung up; nobody is left to tell.

@@ -134,11 +134,15 @@ fn decode(
     buffer: &mut BytesMut,
     context: &DecodeContext,
 ) -> Result<Option<PgWireFrontendMessage>, ServerError> {
-    let Some(header) = buffer.get(1..5) else { return Ok(None) };
+    let Some(header) = buffer.get(1..5) else {
+        return Ok(None);
+    };
     let length = usize::try_from((&mut &*header).get_u32()).unwrap_or(usize::MAX);
     if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
-        return Err(ServerError::protocol(format!("invalid message length {length}"))
-            .severity(Severity::Fatal));
+        return Err(
+            ServerError::protocol(format!("invalid message length {length}"))
+                .severity(Severity::Fatal),
+        );
     }
     if buffer.len() < length + 1 {
         buffer.reserve(length + 1 - buffer.len());
@@ -155,9 +159,7 @@ fn decode(
         Ok(Ok(None)) | Err(_) => {
             Err(ServerError::protocol("invalid message format").severity(Severity::Fatal))
         }
-        Ok(Err(error)) => {
-            Err(ServerError::protocol(error.to_string()).severity(Severity::Fatal))
-        }
+        Ok(Err(error)) => Err(ServerError::protocol(error.to_string()).severity(Severity::Fatal)),
     }
 }
 
@@ -256,8 +258,14 @@ impl Connection {
         if error.is_fatal() {
             return Err(error.clone());
         }
-        debug!(connection = self.interrupts.slot.pid(), sqlstate = error.code(), "error");
-        self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(error.to_error_info())))
+        debug!(
+            connection = self.interrupts.slot.pid(),
+            sqlstate = error.code(),
+            "error"
+        );
+        self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(
+            error.to_error_info(),
+        )))
     }
 
     /// The last words of a session that the server ends.
@@ -266,7 +274,9 @@ impl Connection {
             return error;
         }
         let info = error.clone().severity(Severity::Fatal).to_error_info();
-        let sent = self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(info)));
+        let sent = self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(
+            info,
+        )));
         if sent.is_ok() {
             let last = std::time::Duration::from_secs(1);
             let _ = tokio::time::timeout(last, self.flush_unraced()).await;
@@ -277,12 +287,16 @@ impl Connection {
 
     /// Appends a message to the output buffer.
     pub(super) fn put(&mut self, message: PgWireBackendMessage) -> Result<(), ServerError> {
-        message.encode(&mut self.out).map_err(|error| ServerError::internal(error.to_string()))
+        message
+            .encode(&mut self.out)
+            .map_err(|error| ServerError::internal(error.to_string()))
     }
 
     pub(super) fn notice(&mut self, warning: &ServerError) -> Result<(), ServerError> {
         let info = warning.to_error_info();
-        self.put(PgWireBackendMessage::NoticeResponse(NoticeResponse::from(info)))
+        self.put(PgWireBackendMessage::NoticeResponse(NoticeResponse::from(
+            info,
+        )))
     }
 
     pub(super) fn complete(&mut self, tag: &str) -> Result<(), ServerError> {
@@ -291,7 +305,9 @@ impl Connection {
     }
 
     pub(super) fn empty_query(&mut self) -> Result<(), ServerError> {
-        self.put(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()))
+        self.put(PgWireBackendMessage::EmptyQueryResponse(
+            EmptyQueryResponse::new(),
+        ))
     }
 
     /// ReadyForQuery, after telling which reported settings changed.
@@ -311,12 +327,17 @@ impl Connection {
             TransactionStatus::Open => WireStatus::Transaction,
             TransactionStatus::Failed => WireStatus::Error,
         };
-        self.put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(status)))
+        self.put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(
+            status,
+        )))
     }
 
     /// Writes all that is buffered; stops when the client is gone or the server must stop.
     pub(super) async fn flush(&mut self) -> Result<(), ServerError> {
-        let (hangup, force) = (self.interrupts.hangup.clone(), self.interrupts.force.clone());
+        let (hangup, force) = (
+            self.interrupts.hangup.clone(),
+            self.interrupts.force.clone(),
+        );
         tokio::select! {
             biased;
             result = self.flush_unraced() => result,
@@ -337,7 +358,11 @@ impl Connection {
     }
 
     pub(super) async fn flush_when_full(&mut self) -> Result<(), ServerError> {
-        if self.out.len() >= FLUSH_BYTES { self.flush().await } else { Ok(()) }
+        if self.out.len() >= FLUSH_BYTES {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// As [`Connection::flush`], also stopped by what stops the statement.
@@ -358,7 +383,8 @@ impl Connection {
     /// Counts a statement and starts its clock.
     pub(super) fn begin_statement(&mut self) -> u64 {
         self.queries += 1;
-        self.interrupts.begin(self.session.settings().statement_timeout());
+        self.interrupts
+            .begin(self.session.settings().statement_timeout());
         self.queries
     }
 }
@@ -374,8 +400,14 @@ pub(super) fn status_message(
 
 fn idle_timeout(in_transaction: bool) -> ServerError {
     let (code, text) = match in_transaction {
-        true => ("25P03", "terminating connection due to idle-in-transaction timeout"),
-        false => ("57P05", "terminating connection due to idle-session timeout"),
+        true => (
+            "25P03",
+            "terminating connection due to idle-in-transaction timeout",
+        ),
+        false => (
+            "57P05",
+            "terminating connection due to idle-session timeout",
+        ),
     };
     ServerError::new(code, text).severity(Severity::Fatal)
 }

@@ -27,11 +27,15 @@ impl Connection {
             CopyFormat::Text | CopyFormat::Csv => Format::Text,
         };
         let width = rows.columns.len();
-        let count = i16::try_from(width)
-            .map_err(|_| ServerError::internal("more than 32767 columns"))?;
+        let count =
+            i16::try_from(width).map_err(|_| ServerError::internal("more than 32767 columns"))?;
         let code = i8::from(format == Format::Binary);
         let response = CopyOutResponse::new(code, count, vec![format.code(); width]);
-        let names = rows.columns.iter().map(|column| column.name.clone()).collect();
+        let names = rows
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect();
         let framing = CopyRows::new(names, format, options)?;
         self.put(PgWireBackendMessage::CopyOutResponse(response))?;
         let sent = self.send_framed(rows, framing).await?;
@@ -63,8 +67,10 @@ impl CopyRows {
                 return Err(ServerError::new("42703", text).near(name.clone()));
             }
         }
-        let force_quote =
-            names.iter().map(|name| all || options.force_quote.contains(name)).collect();
+        let force_quote = names
+            .iter()
+            .map(|name| all || options.force_quote.contains(name))
+            .collect();
         Ok(CopyRows {
             formats: vec![format; names.len()],
             force_quote,
@@ -198,10 +204,8 @@ fn csv_field(value: &[u8], options: &CopyOptions, forced: bool, out: &mut BytesM
     let special = |byte: &u8| {
         matches!(byte, b'\n' | b'\r') || *byte == options.delimiter || *byte == options.quote
     };
-    let quoted = forced
-        || value == options.null.as_bytes()
-        || value == b"\\."
-        || value.iter().any(special);
+    let quoted =
+        forced || value == options.null.as_bytes() || value == b"\\." || value.iter().any(special);
     if !quoted {
         return out.put_slice(value);
     }
@@ -233,9 +237,13 @@ mod tests {
 
     #[test]
     fn csv_quotes_what_would_be_read_differently() {
-        for (value, written) in
-            [("a", "a"), ("", "\"\""), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("x\ny", "\"x\ny\"")]
-        {
+        for (value, written) in [
+            ("a", "a"),
+            ("", "\"\""),
+            ("a,b", "\"a,b\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("x\ny", "\"x\ny\""),
+        ] {
             let mut out = BytesMut::new();
             csv_field(value.as_bytes(), &options(CopyFormat::Csv), false, &mut out);
             assert_eq!(out, written.as_bytes());

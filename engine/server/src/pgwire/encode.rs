@@ -33,7 +33,9 @@ impl Format {
         match code {
             0 => Ok(Format::Text),
             1 => Ok(Format::Binary),
-            other => Err(ServerError::protocol(format!("unsupported format code: {other}"))),
+            other => Err(ServerError::protocol(format!(
+                "unsupported format code: {other}"
+            ))),
         }
     }
 
@@ -60,11 +62,18 @@ pub struct TextStyle {
 
 impl Default for TextStyle {
     fn default() -> Self {
-        TextStyle { time_zone: utc(), utc: true, bytea_escape: false }
+        TextStyle {
+            time_zone: utc(),
+            utc: true,
+            bytea_escape: false,
+        }
     }
 }
 
-#[expect(clippy::expect_used, reason = "a constant offset that the parser always takes")]
+#[expect(
+    clippy::expect_used,
+    reason = "a constant offset that the parser always takes"
+)]
 fn utc() -> arrow_array::timezone::Tz {
     "+00:00".parse().expect("UTC is a valid offset")
 }
@@ -99,7 +108,10 @@ impl RowEncoder {
             .zip(columns.iter().zip(formats))
             .map(|(array, (column, format))| Ok((Cells::new(array, column.pg_type)?, *format)))
             .collect::<Result<Vec<_>, ServerError>>()?;
-        Ok(RowEncoder { columns, style: style.clone() })
+        Ok(RowEncoder {
+            columns,
+            style: style.clone(),
+        })
     }
 
     /// Number of columns of each row.
@@ -142,7 +154,9 @@ impl RowEncoder {
     /// Whether the value of column `column` in `row` is NULL.
     #[must_use]
     pub fn is_null(&self, column: usize, row: usize) -> bool {
-        self.columns.get(column).is_none_or(|(cells, _)| cells.is_null(row))
+        self.columns
+            .get(column)
+            .is_none_or(|(cells, _)| cells.is_null(row))
     }
 
     /// Appends the text form of one value that is not NULL.
@@ -156,9 +170,8 @@ impl RowEncoder {
 
 /// Writes the number of bytes from `from` to the end of `out` into the four bytes at `at`.
 pub(crate) fn patch_length(out: &mut BytesMut, at: usize, from: usize) -> Result<(), ServerError> {
-    let length = i32::try_from(out.len() - from).map_err(|_| {
-        ServerError::new("54000", "a row or value is larger than 2 GiB")
-    })?;
+    let length = i32::try_from(out.len() - from)
+        .map_err(|_| ServerError::new("54000", "a row or value is larger than 2 GiB"))?;
     if let Some(slot) = out.get_mut(at..at + 4) {
         slot.copy_from_slice(&length.to_be_bytes());
     }

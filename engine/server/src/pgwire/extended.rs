@@ -108,14 +108,24 @@ impl Connection {
 
     async fn execute_portal(&mut self, execute: &Execute) -> Result<u64, ServerError> {
         let name = execute.name.as_deref().unwrap_or_default();
-        let limit = u64::try_from(execute.max_rows).ok().filter(|rows| *rows > 0);
-        let bound = self.interrupts.race(self.session.execute(name, limit)).await?;
+        let limit = u64::try_from(execute.max_rows)
+            .ok()
+            .filter(|rows| *rows > 0);
+        let bound = self
+            .interrupts
+            .race(self.session.execute(name, limit))
+            .await?;
         match bound {
             Bound::Empty => {
                 self.empty_query()?;
                 Ok(0)
             }
-            Bound::Outcome(Outcome::Rows { rows, tag, counted, .. }, formats) => {
+            Bound::Outcome(
+                Outcome::Rows {
+                    rows, tag, counted, ..
+                },
+                formats,
+            ) => {
                 let own = rows.limit;
                 let sent = self.send_rows(rows, formats).await?;
                 if limit.is_some_and(|limit| sent >= limit) && own == limit {

@@ -50,9 +50,13 @@ impl Connection {
 
     async fn send_simple(&mut self, outcome: Outcome) -> Result<u64, ServerError> {
         match outcome {
-            Outcome::Rows { rows, tag, counted, formats } => {
-                let formats =
-                    formats.unwrap_or_else(|| vec![Format::Text; rows.columns.len()]);
+            Outcome::Rows {
+                rows,
+                tag,
+                counted,
+                formats,
+            } => {
+                let formats = formats.unwrap_or_else(|| vec![Format::Text; rows.columns.len()]);
                 let columns = rows.columns.iter().cloned().zip(formats.iter().copied());
                 row_description(columns, &mut self.out)?;
                 let sent = self.send_rows(rows, formats).await?;
@@ -93,6 +97,10 @@ impl Connection {
         counted: bool,
         rows: u64,
     ) -> Result<(), ServerError> {
-        if counted { self.complete(&format!("{tag} {rows}")) } else { self.complete(tag) }
+        if counted {
+            self.complete(&format!("{tag} {rows}"))
+        } else {
+            self.complete(tag)
+        }
     }
 }

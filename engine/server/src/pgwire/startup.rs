@@ -41,7 +41,9 @@ pub(super) async fn negotiate(
 ) -> Result<Option<Start>, ServerError> {
     let mut buffer = BytesMut::with_capacity(1024);
     loop {
-        let Some(mut packet) = read_packet(socket, &mut buffer).await? else { return Ok(None) };
+        let Some(mut packet) = read_packet(socket, &mut buffer).await? else {
+            return Ok(None);
+        };
         let ssl = SslRequest::is_ssl_request_packet(&packet);
         if ssl || GssEncRequest::is_gss_enc_request_packet(&packet) {
             // 'N': no encryption here; the client goes on in clear, on loopback.
@@ -60,7 +62,10 @@ pub(super) async fn negotiate(
         }
         let major = (&packet[4..6]).get_u16();
         if major != 3 {
-            return Err(fatal("0A000", format!("unsupported frontend protocol {major}")));
+            return Err(fatal(
+                "0A000",
+                format!("unsupported frontend protocol {major}"),
+            ));
         }
         let startup = match Startup::decode(&mut packet, &context) {
             Ok(Some(startup)) => startup,
@@ -98,8 +103,11 @@ async fn start(
     rest: BytesMut,
 ) -> Result<Start, ServerError> {
     let mut parameters: BTreeMap<String, String> = startup.parameters;
-    let options: Vec<String> =
-        parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect();
+    let options: Vec<String> = parameters
+        .keys()
+        .filter(|name| name.starts_with("_pq_."))
+        .cloned()
+        .collect();
     if startup.protocol_number_minor > 0 || !options.is_empty() {
         let mut out = BytesMut::new();
         let message = NegotiateProtocolVersion::new(0, options);
@@ -113,13 +121,18 @@ async fn start(
     parameters.retain(|name, _| !name.starts_with("_pq_."));
     let user = parameters.remove("user").filter(|user| !user.is_empty());
     let user = user.ok_or_else(|| {
-        fatal("28000", "no PostgreSQL user name specified in startup packet")
+        fatal(
+            "28000",
+            "no PostgreSQL user name specified in startup packet",
+        )
     })?;
     let database = parameters.remove("database").unwrap_or_default();
     let known = ["", DATABASE, "postgres"].contains(&database.as_str()) || database == user;
     if !known {
-        return Err(fatal("3D000", format!("database \"{database}\" does not exist"))
-            .hint(format!("This server has one database, \"{DATABASE}\".")));
+        return Err(
+            fatal("3D000", format!("database \"{database}\" does not exist"))
+                .hint(format!("This server has one database, \"{DATABASE}\".")),
+        );
     }
     if let Some(replication) = parameters.remove("replication")
         && !matches!(replication.as_str(), "false" | "off" | "no" | "0")
@@ -128,7 +141,11 @@ async fn start(
     }
     let mut settings = command_line(&parameters.remove("options").unwrap_or_default());
     settings.extend(parameters);
-    Ok(Start { user, settings, rest })
+    Ok(Start {
+        user,
+        settings,
+        rest,
+    })
 }
 
 /// `-c name=value` and `--name=value` of the `options` parameter.
@@ -188,16 +205,21 @@ pub(super) fn session(
     pid: i32,
     server: &Arc<Server>,
 ) -> Result<Session, ServerError> {
-    let asked = start.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut settings =
-        Settings::new(asked).map_err(|error| error.severity(Severity::Fatal))?;
+    let asked = start
+        .settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut settings = Settings::new(asked).map_err(|error| error.severity(Severity::Fatal))?;
     if let Some(timeout) = server.config.statement_timeout
         && settings.statement_timeout().is_none()
     {
         settings.force("statement_timeout", &timeout.as_millis().to_string());
     }
     settings.force("session_authorization", &start.user);
-    settings.force("max_connections", &server.config.max_connections.to_string());
+    settings.force(
+        "max_connections",
+        &server.config.max_connections.to_string(),
+    );
     let options = SessionOptions {
         user: start.user.clone(),
         pid,
@@ -214,12 +236,16 @@ pub(super) fn greeting(
     slot: &Slot,
 ) -> Result<(), ServerError> {
     let internal = |error: pgwire::error::PgWireError| ServerError::internal(error.to_string());
-    PgWireBackendMessage::Authentication(Authentication::Ok).encode(out).map_err(internal)?;
+    PgWireBackendMessage::Authentication(Authentication::Ok)
+        .encode(out)
+        .map_err(internal)?;
     for (name, value) in reported {
         status_message(out, ParameterStatus::new((*name).to_owned(), value.clone()))?;
     }
     let key = BackendKeyData::new(slot.pid(), slot.secret());
-    PgWireBackendMessage::BackendKeyData(key).encode(out).map_err(internal)
+    PgWireBackendMessage::BackendKeyData(key)
+        .encode(out)
+        .map_err(internal)
 }
 
 #[cfg(test)]
@@ -229,8 +255,15 @@ mod tests {
     #[test]
     fn options_give_settings() {
         let pairs = command_line("-c search_path=a\\ b --statement-timeout=5s -cx.y=z");
-        let expected = [("search_path", "a b"), ("statement_timeout", "5s"), ("x.y", "z")];
-        let pairs: Vec<_> = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let expected = [
+            ("search_path", "a b"),
+            ("statement_timeout", "5s"),
+            ("x.y", "z"),
+        ];
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
         assert_eq!(pairs, expected);
     }
 }

@@ -82,7 +82,10 @@ impl Connection {
         let work = encode(rows, framing, style, sender);
         let task = AbortOnDropHandle::new(self.session.runtime().spawn(work));
         loop {
-            let received = self.interrupts.race(async { Ok(chunks.recv().await) }).await?;
+            let received = self
+                .interrupts
+                .race(async { Ok(chunks.recv().await) })
+                .await?;
             let Some(chunk) = received else { break };
             self.out.extend_from_slice(&chunk);
             if self.out.len() >= FLUSH_BYTES || chunks.is_empty() {
@@ -91,7 +94,9 @@ impl Connection {
         }
         match self.interrupts.race(async { Ok(task.await) }).await? {
             Ok(result) => result,
-            Err(_) => Err(ServerError::internal("the query ran into a bug of the server")),
+            Err(_) => Err(ServerError::internal(
+                "the query ran into a bug of the server",
+            )),
         }
     }
 
@@ -100,7 +105,9 @@ impl Connection {
         let task = AbortOnDropHandle::new(self.session.runtime().spawn(count(rows)));
         match self.interrupts.race(async { Ok(task.await) }).await? {
             Ok(result) => result,
-            Err(_) => Err(ServerError::internal("the query ran into a bug of the server")),
+            Err(_) => Err(ServerError::internal(
+                "the query ran into a bug of the server",
+            )),
         }
     }
 }
@@ -156,7 +163,9 @@ async fn encode(
 async fn count(rows: Rows) -> Result<u64, ServerError> {
     let (mut counted, mut left) = (0_u64, rows.limit);
     while left != Some(0) {
-        let Some(batch) = rows.next(left).await? else { break };
+        let Some(batch) = rows.next(left).await? else {
+            break;
+        };
         let rows_of_batch = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
         counted += rows_of_batch;
         left = left.map(|left| left.saturating_sub(rows_of_batch));

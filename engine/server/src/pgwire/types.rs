@@ -112,7 +112,10 @@ impl PgType {
     /// Whether binary values of this type are a four-byte object identifier.
     #[must_use]
     pub fn is_oid_like(self) -> bool {
-        matches!(self.oid, 24 | 26 | 28 | 29 | 2202 | 2205 | 2206 | 4089 | 4096)
+        matches!(
+            self.oid,
+            24 | 26 | 28 | 29 | 2202 | 2205 | 2206 | 4089 | 4096
+        )
     }
 
     /// The PostgreSQL type that values of an Arrow type are sent as.
@@ -183,7 +186,12 @@ pub struct Column {
 impl Column {
     /// A computed column: no table, no attribute number.
     pub fn computed(name: impl Into<String>, pg_type: PgType) -> Column {
-        Column { name: name.into(), pg_type, table_oid: 0, attnum: 0 }
+        Column {
+            name: name.into(),
+            pg_type,
+            table_oid: 0,
+            attnum: 0,
+        }
     }
 
     /// One computed column per field of an Arrow schema.
@@ -212,7 +220,10 @@ mod tests {
             (DataType::Utf8View, 25),
             (list(DataType::Int32), 1007),
             (list(list(DataType::Float32)), 1021),
-            (DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)), 25),
+            (
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+                25,
+            ),
         ];
         for (arrow, oid) in table {
             assert_eq!(PgType::of_arrow(&arrow).oid, oid, "{arrow}");

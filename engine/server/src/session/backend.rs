@@ -19,7 +19,9 @@ pub struct Snapshot {
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Snapshot").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("Snapshot")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -31,9 +33,5 @@ pub trait Backend: Send + Sync + 'static {
 
     /// A context over `snapshot` for `principal`: its tables under the catalog
     /// [`DATABASE`](crate::session::DATABASE), a schema each dataset, functions registered.
-    fn context(
-        &self,
-        snapshot: &Snapshot,
-        principal: &str,
-    ) -> Result<SessionContext, ServerError>;
+    fn context(&self, snapshot: &Snapshot, principal: &str) -> Result<SessionContext, ServerError>;
 }

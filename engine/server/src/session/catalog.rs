@@ -20,9 +20,7 @@ use tokio::sync::OnceCell;
 use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
 use super::{DATABASE, SessionInfo, statement};
-use crate::pg_catalog::{
-    self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, Value,
-};
+use crate::pg_catalog::{self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, Value};
 use crate::pgwire::types::{Column, PgType};
 use crate::sqlstate::ServerError;
 
@@ -46,7 +44,11 @@ pub(crate) async fn answers(
         return Ok(false);
     }
     let model = model(context).await;
-    Ok(pg_catalog::is_catalog_query(statement, &context.info.search_path, &model))
+    Ok(pg_catalog::is_catalog_query(
+        statement,
+        &context.info.search_path,
+        &model,
+    ))
 }
 
 async fn model(context: &PlanContext) -> Arc<CatalogModel> {
@@ -85,7 +87,10 @@ pub(crate) async fn execute(
 ) -> Result<Planned, ServerError> {
     let result = run(context, statement.clone()).await?;
     let columns = result.columns.iter().map(column).collect();
-    Ok(Planned::Ready { columns, batch: batch(&result, false)? })
+    Ok(Planned::Ready {
+        columns,
+        batch: batch(&result, false)?,
+    })
 }
 
 async fn run(
@@ -99,7 +104,9 @@ async fn run(
     let work = move || pg_catalog::execute(&model, &session, &statement, &[]);
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(ServerError::from),
-        Err(_) => Err(ServerError::internal("the catalog query ran into a bug of the server")),
+        Err(_) => Err(ServerError::internal(
+            "the catalog query ran into a bug of the server",
+        )),
     }
 }
 
@@ -116,12 +123,20 @@ pub(crate) async fn parameter_types(
     let session = session_info(&context.info, Arc::default());
     let declared: Vec<u32> = declared
         .iter()
-        .map(|declared| if *declared == PgType::UNKNOWN { 0 } else { declared.oid })
+        .map(|declared| {
+            if *declared == PgType::UNKNOWN {
+                0
+            } else {
+                declared.oid
+            }
+        })
         .collect();
     let described = pg_catalog::describe(&model, &session, statement, &declared)?;
     let known = |oid: u32| {
         let array = PgType { oid, len: -1 };
-        PgType::scalar(oid).or_else(|| array.element().map(|_| array)).unwrap_or(PgType::TEXT)
+        PgType::scalar(oid)
+            .or_else(|| array.element().map(|_| array))
+            .unwrap_or(PgType::TEXT)
     };
     Ok(described.parameters.into_iter().map(known).collect())
 }
@@ -160,15 +175,19 @@ impl From<CatalogError> for ServerError {
 }
 
 fn column(column: &CatalogColumn) -> Column {
-    let pg_type = PgType { oid: column.type_oid, len: column.type_len };
+    let pg_type = PgType {
+        oid: column.type_oid,
+        len: column.type_len,
+    };
     Column::computed(column.name.clone(), pg_type)
 }
 
 /// The rows as a batch. Plain types become Arrow's; of the others both wire forms are kept, or
 /// their text when `plain` is asked for.
 fn batch(result: &CatalogResult, plain: bool) -> Result<RecordBatch, ServerError> {
-    let arrays: Vec<ArrayRef> =
-        (0..result.columns.len()).map(|at| array(result, at, plain)).collect();
+    let arrays: Vec<ArrayRef> = (0..result.columns.len())
+        .map(|at| array(result, at, plain))
+        .collect();
     let fields: Vec<Field> = result
         .columns
         .iter()
@@ -176,13 +195,26 @@ fn batch(result: &CatalogResult, plain: bool) -> Result<RecordBatch, ServerError
         .map(|(column, array)| Field::new(column.name.clone(), array.data_type().clone(), true))
         .collect();
     let options = RecordBatchOptions::new().with_row_count(Some(result.rows.len()));
-    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        Arc::new(Schema::new(fields)),
+        arrays,
+        &options,
+    )?)
 }
 
 fn array(result: &CatalogResult, at: usize, plain: bool) -> ArrayRef {
     let oid = result.columns.get(at).map_or(25, |column| column.type_oid);
-    let values = || result.rows.iter().map(move |row| row.get(at).unwrap_or(&Value::Null));
-    let texts = || values().map(|value| value.to_text(oid)).collect::<StringArray>();
+    let values = || {
+        result
+            .rows
+            .iter()
+            .map(move |row| row.get(at).unwrap_or(&Value::Null))
+    };
+    let texts = || {
+        values()
+            .map(|value| value.to_text(oid))
+            .collect::<StringArray>()
+    };
     match oid {
         16 => Arc::new(values().map(boolean).collect::<BooleanArray>()),
         21 => Arc::new(values().map(integer::<i16>).collect::<Int16Array>()),
@@ -190,15 +222,23 @@ fn array(result: &CatalogResult, at: usize, plain: bool) -> ArrayRef {
         20 => Arc::new(values().map(integer::<i64>).collect::<Int64Array>()),
         26 | 28 => Arc::new(values().map(integer::<u32>).collect::<UInt32Array>()),
         #[expect(clippy::cast_possible_truncation, reason = "a float4 kept as f64")]
-        700 => Arc::new(values().map(|v| float(v).map(|f| f as f32)).collect::<Float32Array>()),
+        700 => Arc::new(
+            values()
+                .map(|v| float(v).map(|f| f as f32))
+                .collect::<Float32Array>(),
+        ),
         701 => Arc::new(values().map(float).collect::<Float64Array>()),
         18 | 19 | 25 | 114 | 194 | 1042 | 1043 => Arc::new(texts()),
         _ if plain => Arc::new(texts()),
         _ => {
             let text: ArrayRef = Arc::new(texts());
             let forms: Vec<Option<Vec<u8>>> = values().map(|v| v.to_binary(oid)).collect();
-            let binary: ArrayRef =
-                Arc::new(forms.iter().map(|form| form.as_deref()).collect::<BinaryArray>());
+            let binary: ArrayRef = Arc::new(
+                forms
+                    .iter()
+                    .map(|form| form.as_deref())
+                    .collect::<BinaryArray>(),
+            );
             let nulls = text.logical_nulls();
             let fields = Fields::from(vec![
                 Field::new("text", DataType::Utf8, true),
@@ -242,10 +282,17 @@ pub(crate) async fn materialise(
     let system = MemoryCatalogProvider::new();
     for name in ["pg_catalog", "information_schema"] {
         let schema = MemorySchemaProvider::new();
-        for table in relations.iter().filter_map(|r| r.strip_prefix(name)?.strip_prefix('.')) {
+        for table in relations
+            .iter()
+            .filter_map(|r| r.strip_prefix(name)?.strip_prefix('.'))
+        {
             let sql = format!("SELECT * FROM {name}.\"{}\"", table.replace('"', "\"\""));
-            let Some(parsed) = statement::parse(&sql)?.pop() else { continue };
-            let statement::Statement::Query(query) = parsed.statement else { continue };
+            let Some(parsed) = statement::parse(&sql)?.pop() else {
+                continue;
+            };
+            let statement::Statement::Query(query) = parsed.statement else {
+                continue;
+            };
             let rows = batch(&run(context, *query).await?, true)?;
             let copy = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
             schema.register_table(table.to_owned(), Arc::new(copy))?;

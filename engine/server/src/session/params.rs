@@ -40,7 +40,9 @@ pub(crate) fn cast_types(statement: &ast::Statement) -> BTreeMap<usize, PgType> 
     let _: ControlFlow<()> = ast::Visit::visit(statement, &mut bounds);
     let mut types = bounds.0;
     let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
-        if let Expr::Cast { expr, data_type, .. } = expr
+        if let Expr::Cast {
+            expr, data_type, ..
+        } = expr
             && let Some(number) = placeholder(expr)
             && let Some(pg_type) = type_of_sql(data_type)
         {
@@ -63,7 +65,12 @@ impl ast::Visitor for Bounds {
             found.extend(limit.as_ref());
             found.extend(offset.as_ref().map(|offset| &offset.value));
         }
-        found.extend(query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()));
+        found.extend(
+            query
+                .fetch
+                .as_ref()
+                .and_then(|fetch| fetch.quantity.as_ref()),
+        );
         let numbers = found.into_iter().filter_map(placeholder);
         self.0.extend(numbers.map(|number| (number, PgType::INT8)));
         ControlFlow::Continue(())
@@ -75,13 +82,26 @@ impl ast::Visitor for Bounds {
 pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> BTreeSet<usize> {
     let mut arrays = BTreeSet::new();
     let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
-        if let Expr::AnyOp { left, compare_op, right, .. }
-        | Expr::AllOp { left, compare_op, right } = expr
+        if let Expr::AnyOp {
+            left,
+            compare_op,
+            right,
+            ..
+        }
+        | Expr::AllOp {
+            left,
+            compare_op,
+            right,
+        } = expr
             && let Some(number) = placeholder(unnested(right))
         {
             arrays.insert(number);
             let right = Box::new(unnested(right).clone());
-            *expr = Expr::BinaryOp { left: left.clone(), op: compare_op.clone(), right };
+            *expr = Expr::BinaryOp {
+                left: left.clone(),
+                op: compare_op.clone(),
+                right,
+            };
         }
         ControlFlow::Continue(())
     });
@@ -125,7 +145,9 @@ pub(crate) fn substitute(
     leave_unknown: bool,
 ) -> Result<(), ServerError> {
     let flow = ast::visit_expressions_mut(statement, |expr| {
-        let Some(number) = placeholder(expr) else { return ControlFlow::Continue(()) };
+        let Some(number) = placeholder(expr) else {
+            return ControlFlow::Continue(());
+        };
         match values.get(&number) {
             Some(value) => *expr = value.clone(),
             None if leave_unknown => {}
@@ -161,7 +183,10 @@ pub(crate) fn sql_type(pg_type: PgType) -> DataType {
         PgType::TIME => DataType::Time(None, TimezoneInfo::None),
         PgType::TIMESTAMP => DataType::Timestamp(None, TimezoneInfo::None),
         PgType::TIMESTAMPTZ => DataType::Timestamp(None, TimezoneInfo::Tz),
-        PgType::INTERVAL => DataType::Interval { fields: None, precision: None },
+        PgType::INTERVAL => DataType::Interval {
+            fields: None,
+            precision: None,
+        },
         _ => DataType::Text,
     }
 }
@@ -180,7 +205,9 @@ pub(crate) fn constant(
     format: Format,
     pg_type: PgType,
 ) -> Result<Expr, ServerError> {
-    let Some(value) = value else { return Ok(null_of(pg_type)) };
+    let Some(value) = value else {
+        return Ok(null_of(pg_type));
+    };
     match format {
         Format::Text => {
             let text = std::str::from_utf8(value).map_err(|_| {
@@ -195,11 +222,17 @@ pub(crate) fn constant(
 fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
     let invalid = || {
         let name = pg_type.sql_name();
-        ServerError::new("22P02", format!("invalid input syntax for type {name}: \"{text}\""))
+        ServerError::new(
+            "22P02",
+            format!("invalid input syntax for type {name}: \"{text}\""),
+        )
     };
     if let Some(element) = pg_type.element() {
         if !text.trim().starts_with('{') {
-            return Err(ServerError::new("22P02", format!("malformed array literal: \"{text}\"")));
+            return Err(ServerError::new(
+                "22P02",
+                format!("malformed array literal: \"{text}\""),
+            ));
         }
         let items = split_array(text.trim());
         let items = items.into_iter().map(|item| match item {
@@ -214,8 +247,14 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
             "f" | "false" | "n" | "no" | "off" | "0" => Expr::value(Value::Boolean(false)),
             _ => return Err(invalid()),
         },
-        PgType::INT2 => integer(text.trim().parse::<i16>().map_err(|_| invalid())?.into(), pg_type),
-        PgType::INT4 => integer(text.trim().parse::<i32>().map_err(|_| invalid())?.into(), pg_type),
+        PgType::INT2 => integer(
+            text.trim().parse::<i16>().map_err(|_| invalid())?.into(),
+            pg_type,
+        ),
+        PgType::INT4 => integer(
+            text.trim().parse::<i32>().map_err(|_| invalid())?.into(),
+            pg_type,
+        ),
         PgType::INT8 | PgType::OID => {
             integer(text.trim().parse::<i64>().map_err(|_| invalid())?, pg_type)
         }
@@ -231,7 +270,10 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
             Some(_) => return Err(invalid()),
             None => bytes(text.as_bytes()),
         },
-        PgType::DATE | PgType::TIME | PgType::TIMESTAMP | PgType::TIMESTAMPTZ
+        PgType::DATE
+        | PgType::TIME
+        | PgType::TIMESTAMP
+        | PgType::TIMESTAMPTZ
         | PgType::INTERVAL => cast(string(text), sql_type(pg_type)),
         _ => string(text),
     })
@@ -240,12 +282,21 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
 fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
     let bad = || {
         let name = pg_type.sql_name();
-        ServerError::new("22P03", format!("incorrect binary data format of type {name}"))
+        ServerError::new(
+            "22P03",
+            format!("incorrect binary data format of type {name}"),
+        )
     };
     if let Some(element) = pg_type.element() {
         return binary_array(value, element, pg_type);
     }
-    let want = |length: usize| if value.len() == length { Ok(()) } else { Err(bad()) };
+    let want = |length: usize| {
+        if value.len() == length {
+            Ok(())
+        } else {
+            Err(bad())
+        }
+    };
     Ok(match pg_type {
         PgType::BOOL => {
             want(1)?;
@@ -269,7 +320,10 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
         }
         PgType::FLOAT4 => {
             want(4)?;
-            cast(string(&float_text(value.get_f32().into())), sql_type(pg_type))
+            cast(
+                string(&float_text(value.get_f32().into())),
+                sql_type(pg_type),
+            )
         }
         PgType::FLOAT8 => {
             want(8)?;
@@ -289,17 +343,26 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
         PgType::TIME => {
             want(8)?;
             let time = chrono::DateTime::from_timestamp_micros(value.get_i64()).ok_or_else(bad)?;
-            cast(string(&time.format("%H:%M:%S%.6f").to_string()), sql_type(pg_type))
+            cast(
+                string(&time.format("%H:%M:%S%.6f").to_string()),
+                sql_type(pg_type),
+            )
         }
         PgType::TIMESTAMP | PgType::TIMESTAMPTZ => {
             want(8)?;
-            let micros = value.get_i64().checked_add(946_684_800_000_000).ok_or_else(bad)?;
+            let micros = value
+                .get_i64()
+                .checked_add(946_684_800_000_000)
+                .ok_or_else(bad)?;
             let instant = chrono::DateTime::from_timestamp_micros(micros).ok_or_else(bad)?;
             let pattern = match pg_type {
                 PgType::TIMESTAMPTZ => "%Y-%m-%dT%H:%M:%S%.6fZ",
                 _ => "%Y-%m-%dT%H:%M:%S%.6f",
             };
-            cast(string(&instant.format(pattern).to_string()), sql_type(pg_type))
+            cast(
+                string(&instant.format(pattern).to_string()),
+                sql_type(pg_type),
+            )
         }
         PgType::INTERVAL => {
             want(16)?;
@@ -320,11 +383,7 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
     })
 }
 
-fn binary_array(
-    mut value: Bytes,
-    element: PgType,
-    pg_type: PgType,
-) -> Result<Expr, ServerError> {
+fn binary_array(mut value: Bytes, element: PgType, pg_type: PgType) -> Result<Expr, ServerError> {
     let bad = || ServerError::new("22P03", "incorrect binary data format of an array");
     if value.len() < 12 {
         return Err(bad());
@@ -334,7 +393,9 @@ fn binary_array(
         return array(Vec::new(), pg_type);
     }
     if dimensions != 1 {
-        return Err(ServerError::unsupported("parameters of more than one array dimension"));
+        return Err(ServerError::unsupported(
+            "parameters of more than one array dimension",
+        ));
     }
     if value.len() < 8 {
         return Err(bad());
@@ -347,7 +408,9 @@ fn binary_array(
         }
         match usize::try_from(value.get_i32()) {
             Err(_) => items.push(null_of(element)),
-            Ok(size) if size <= value.len() => items.push(of_binary(value.split_to(size), element)?),
+            Ok(size) if size <= value.len() => {
+                items.push(of_binary(value.split_to(size), element)?)
+            }
             Ok(_) => return Err(bad()),
         }
     }
@@ -355,7 +418,10 @@ fn binary_array(
 }
 
 fn array(elem: Vec<Expr>, pg_type: PgType) -> Result<Expr, ServerError> {
-    Ok(cast(Expr::Array(ast::Array { elem, named: true }), sql_type(pg_type)))
+    Ok(cast(
+        Expr::Array(ast::Array { elem, named: true }),
+        sql_type(pg_type),
+    ))
 }
 
 fn string(text: &str) -> Expr {
@@ -371,7 +437,10 @@ fn bytes(value: &[u8]) -> Expr {
 fn integer(value: i64, pg_type: PgType) -> Expr {
     let digits = Expr::value(Value::Number(value.unsigned_abs().to_string(), false));
     let signed = match value < 0 {
-        true => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(digits) },
+        true => Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: Box::new(digits),
+        },
         false => digits,
     };
     match pg_type {
@@ -392,9 +461,15 @@ fn numeric(text: &str) -> Option<Expr> {
     let plain = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
     if whole.len() + fraction.len() == 0
-        || !(whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()))
+        || !(whole
+            .bytes()
+            .chain(fraction.bytes())
+            .all(|b| b.is_ascii_digit()))
     {
-        return text.parse::<f64>().ok().map(|_| cast(string(text), DataType::DoublePrecision));
+        return text
+            .parse::<f64>()
+            .ok()
+            .map(|_| cast(string(text), DataType::DoublePrecision));
     }
     let scale = fraction.len();
     let precision = (whole.trim_start_matches('0').len() + scale).clamp(1, 76);
@@ -420,7 +495,11 @@ fn numeric_text(mut value: Bytes) -> Option<String> {
     }
     let digits: Vec<i16> = (0..groups).map(|_| value.get_i16()).collect();
     let group = |at: i32| -> i16 {
-        usize::try_from(at).ok().and_then(|at| digits.get(at)).copied().unwrap_or(0)
+        usize::try_from(at)
+            .ok()
+            .and_then(|at| digits.get(at))
+            .copied()
+            .unwrap_or(0)
     };
     let mut text = String::new();
     for at in 0..=weight.max(0) {

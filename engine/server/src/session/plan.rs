@@ -63,8 +63,7 @@ pub(crate) async fn plan(
     statement: &ast::Statement,
 ) -> Result<Planned, ServerError> {
     let mut resolved = statement.clone();
-    let relations =
-        rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
+    let relations = rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
     if super::catalog::answers(context, &relations, statement).await? {
         return super::catalog::execute(context, statement).await;
     }
@@ -74,7 +73,9 @@ pub(crate) async fn plan(
     }
     rewrite::to_datafusion(&mut resolved, &context.info)?;
     let state = context.context.state();
-    let plan = state.statement_to_plan(DfStatement::Statement(Box::new(resolved))).await?;
+    let plan = state
+        .statement_to_plan(DfStatement::Statement(Box::new(resolved)))
+        .await?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -118,7 +119,9 @@ fn task_context(
     state: &SessionState,
 ) -> Result<Arc<TaskContext>, ServerError> {
     let task = TaskContext::from(state);
-    let Some(limit) = context.memory_limit else { return Ok(Arc::new(task)) };
+    let Some(limit) = context.memory_limit else {
+        return Ok(Arc::new(task));
+    };
     let runtime = state.runtime_env();
     let pool = QueryPool::new(Arc::clone(&runtime.memory_pool), limit);
     let limited = RuntimeEnvBuilder::from_runtime_env(runtime)
@@ -150,16 +153,25 @@ pub(crate) async fn parameter_types(
     let mut types: Vec<Option<PgType>> = (1..=count)
         .map(|number| {
             let declared = declared.get(number - 1).copied();
-            declared.filter(|t| *t != PgType::UNKNOWN).or_else(|| written.get(&number).copied())
+            declared
+                .filter(|t| *t != PgType::UNKNOWN)
+                .or_else(|| written.get(&number).copied())
         })
         .collect();
     if types.iter().any(Option::is_none) {
         let inferred = inferred_types(context, statement, &types).await;
-        for (number, slot) in types.iter_mut().enumerate().filter(|(_, slot)| slot.is_none()) {
+        for (number, slot) in types
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, slot)| slot.is_none())
+        {
             *slot = inferred.get(&(number + 1)).copied();
         }
     }
-    Ok(types.into_iter().map(|slot| slot.unwrap_or(PgType::TEXT)).collect())
+    Ok(types
+        .into_iter()
+        .map(|slot| slot.unwrap_or(PgType::TEXT))
+        .collect())
 }
 
 async fn inferred_types(
@@ -188,7 +200,14 @@ async fn inferred_types(
         .filter_map(|(name, data_type)| {
             let number = name.strip_prefix('$')?.parse().ok()?;
             let pg_type = PgType::of_arrow(&data_type?);
-            Some((number, if arrays.contains(&number) { pg_type.array() } else { pg_type }))
+            Some((
+                number,
+                if arrays.contains(&number) {
+                    pg_type.array()
+                } else {
+                    pg_type
+                },
+            ))
         })
         .collect()
 }
@@ -221,7 +240,13 @@ async fn explained(
     if verbose {
         let optimized = state.optimize(plan)?;
         lines.push("Logical plan:".to_owned());
-        lines.extend(optimized.display_indent().to_string().lines().map(|l| format!("  {l}")));
+        lines.extend(
+            optimized
+                .display_indent()
+                .to_string()
+                .lines()
+                .map(|l| format!("  {l}")),
+        );
         lines.push("Physical plan:".to_owned());
     }
     let physical = super::yielding::shown(state.create_physical_plan(plan).await?)?;
@@ -236,7 +261,9 @@ async fn analyzed(
     plan: LogicalPlan,
     verbose: bool,
 ) -> Result<Vec<String>, ServerError> {
-    let plan = LogicalPlanBuilder::from(plan).explain(verbose, true)?.build()?;
+    let plan = LogicalPlanBuilder::from(plan)
+        .explain(verbose, true)?
+        .build()?;
     let state = context.context.state();
     let physical = state.create_physical_plan(&plan).await?;
     let stream = execute_stream(physical, task_context(context, &state)?)?;
@@ -245,13 +272,18 @@ async fn analyzed(
     for batch in &batches {
         let kinds = arrow::compute::cast(batch.column(0), &ArrowType::Utf8)?;
         let plans = arrow::compute::cast(batch.column(1), &ArrowType::Utf8)?;
-        for (kind, plan) in
-            kinds.as_string::<i32>().iter().zip(plans.as_string::<i32>())
+        for (kind, plan) in kinds
+            .as_string::<i32>()
+            .iter()
+            .zip(plans.as_string::<i32>())
         {
             if verbose && let Some(kind) = kind {
                 lines.push(format!("{kind}:"));
             }
-            let shown = plan.unwrap_or_default().lines().filter(|line| !super::yielding::own(line));
+            let shown = plan
+                .unwrap_or_default()
+                .lines()
+                .filter(|line| !super::yielding::own(line));
             lines.extend(shown.map(str::to_owned));
         }
     }
@@ -263,7 +295,10 @@ async fn analyzed(
 /// # Errors
 /// Never for well-formed input; the signature follows Arrow's.
 pub(crate) fn text_column(name: &str, lines: Vec<String>) -> Result<Planned, ServerError> {
-    text_table(&[name], lines.into_iter().map(|line| vec![Some(line)]).collect())
+    text_table(
+        &[name],
+        lines.into_iter().map(|line| vec![Some(line)]).collect(),
+    )
 }
 
 /// A ready result of text columns.
@@ -274,7 +309,10 @@ pub(crate) fn text_table(
     names: &[&str],
     rows: Vec<Vec<Option<String>>>,
 ) -> Result<Planned, ServerError> {
-    let columns = names.iter().map(|name| Column::computed(*name, PgType::TEXT)).collect();
+    let columns = names
+        .iter()
+        .map(|name| Column::computed(*name, PgType::TEXT))
+        .collect();
     typed_table(columns, rows)
 }
 
@@ -286,16 +324,19 @@ pub(crate) fn typed_table(
     columns: Vec<Column>,
     rows: Vec<Vec<Option<String>>>,
 ) -> Result<Planned, ServerError> {
-    let fields: Vec<Field> =
-        columns.iter().map(|c| Field::new(c.name.clone(), ArrowType::Utf8, true)).collect();
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|c| Field::new(c.name.clone(), ArrowType::Utf8, true))
+        .collect();
     let arrays: Vec<ArrayRef> = (0..columns.len())
         .map(|at| -> ArrayRef {
-            let values = rows.iter().map(|row| row.get(at).and_then(|value| value.as_deref()));
+            let values = rows
+                .iter()
+                .map(|row| row.get(at).and_then(|value| value.as_deref()));
             Arc::new(values.collect::<StringArray>())
         })
         .collect();
-    let options =
-        arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows.len()));
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
     Ok(Planned::Ready { columns, batch })

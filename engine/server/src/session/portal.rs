@@ -63,7 +63,11 @@ pub enum Bound {
 
 impl Portal {
     pub(super) fn cursor(rows: Rows, formats: Vec<Format>, hold: bool) -> Portal {
-        Portal { hold, formats, state: PortalState::Running(rows, "FETCH", true) }
+        Portal {
+            hold,
+            formats,
+            state: PortalState::Running(rows, "FETCH", true),
+        }
     }
 
     fn columns(&self) -> Option<&[Column]> {
@@ -78,7 +82,10 @@ impl Portal {
 
 /// One format for all, one per column, or text when none is given.
 fn formats(codes: &[i16], width: usize) -> Result<Vec<Format>, ServerError> {
-    let codes = codes.iter().map(|c| Format::from_code(*c)).collect::<Result<Vec<_>, _>>()?;
+    let codes = codes
+        .iter()
+        .map(|c| Format::from_code(*c))
+        .collect::<Result<Vec<_>, _>>()?;
     match codes.as_slice() {
         [] => Ok(vec![Format::Text; width]),
         [one] => Ok(vec![*one; width]),
@@ -110,10 +117,16 @@ impl Session {
         }
         let declared: Vec<PgType> = declared.iter().map(|oid| declared_type(*oid)).collect();
         let prepared = match statements.pop() {
-            None => Prepared { parsed: None, parameters: declared, columns: None },
+            None => Prepared {
+                parsed: None,
+                parameters: declared,
+                columns: None,
+            },
             Some(parsed) => {
                 let text = Arc::clone(&parsed.text);
-                self.analyse(parsed, &declared).await.map_err(|error| error.locate(&text))?
+                self.analyse(parsed, &declared)
+                    .await
+                    .map_err(|error| error.locate(&text))?
             }
         };
         self.keep(name, prepared)
@@ -130,7 +143,11 @@ impl Session {
             .map(|name| {
                 let element = name.strip_suffix("[]");
                 let found = PgType::named(element.unwrap_or(name).trim());
-                let found = if element.is_some() { found.map(PgType::array) } else { found };
+                let found = if element.is_some() {
+                    found.map(PgType::array)
+                } else {
+                    found
+                };
                 found.ok_or_else(|| {
                     ServerError::new("42704", format!("type \"{name}\" does not exist")).near(name)
                 })
@@ -171,22 +188,33 @@ impl Session {
             }
             Statement::Explain { query, .. } => {
                 let parameters = self.analyse_query(query, declared).await?.0;
-                (parameters, Some(vec![Column::computed("QUERY PLAN", PgType::TEXT)]))
+                (
+                    parameters,
+                    Some(vec![Column::computed("QUERY PLAN", PgType::TEXT)]),
+                )
             }
-            Statement::Show(name) => {
-                (declared.to_vec(), Some(self.show(name)?.columns().to_vec()))
-            }
-            Statement::Fetch { name, skip: false, .. } => {
-                let portal = self.portals.get(name).ok_or_else(|| super::no_cursor(name))?;
+            Statement::Show(name) => (declared.to_vec(), Some(self.show(name)?.columns().to_vec())),
+            Statement::Fetch {
+                name, skip: false, ..
+            } => {
+                let portal = self
+                    .portals
+                    .get(name)
+                    .ok_or_else(|| super::no_cursor(name))?;
                 (declared.to_vec(), portal.columns().map(<[Column]>::to_vec))
             }
-            Statement::Execute { name, .. } => {
-                (declared.to_vec(), self.prepared_statement(name)?.columns.clone())
-            }
+            Statement::Execute { name, .. } => (
+                declared.to_vec(),
+                self.prepared_statement(name)?.columns.clone(),
+            ),
             Statement::Refused(error) => return Err(error.clone()),
             _ => (declared.to_vec(), None),
         };
-        Ok(Prepared { parsed: Some(parsed), parameters, columns })
+        Ok(Prepared {
+            parsed: Some(parsed),
+            parameters,
+            columns,
+        })
     }
 
     async fn analyse_query(
@@ -197,7 +225,7 @@ impl Session {
         let context = self.plan_context().await?;
         let (query, declared) = (query.clone(), declared.to_vec());
         self.spawn(async move {
-            let parameters = plan::parameter_types(&context, &query, &declared).await?;
+            let parameters = Box::pin(plan::parameter_types(&context, &query, &declared)).await?;
             let nulls: BTreeMap<usize, ast::Expr> = parameters
                 .iter()
                 .enumerate()
@@ -229,9 +257,15 @@ impl Session {
     pub fn describe_statement(&self, name: &str) -> Result<Description, ServerError> {
         let prepared = self.prepared_statement(name)?;
         let columns = prepared.columns.as_ref().map(|columns| {
-            columns.iter().map(|column| (column.clone(), Format::Text)).collect()
+            columns
+                .iter()
+                .map(|column| (column.clone(), Format::Text))
+                .collect()
         });
-        Ok(Description { parameters: prepared.parameters.clone(), columns })
+        Ok(Description {
+            parameters: prepared.parameters.clone(),
+            columns,
+        })
     }
 
     /// Describe of a portal.
@@ -241,9 +275,16 @@ impl Session {
     pub fn describe_portal(&self, name: &str) -> Result<Description, ServerError> {
         let portal = self.portal(name)?;
         let columns = portal.columns().map(|columns| {
-            columns.iter().cloned().zip(portal.formats.iter().copied()).collect()
+            columns
+                .iter()
+                .cloned()
+                .zip(portal.formats.iter().copied())
+                .collect()
         });
-        Ok(Description { parameters: Vec::new(), columns })
+        Ok(Description {
+            parameters: Vec::new(),
+            columns,
+        })
     }
 
     fn portal(&self, name: &str) -> Result<&Portal, ServerError> {
@@ -271,7 +312,10 @@ impl Session {
             )));
         }
         if !portal.is_empty() && self.portals.contains_key(portal) {
-            return Err(ServerError::new("42P03", format!("portal \"{portal}\" already exists")));
+            return Err(ServerError::new(
+                "42P03",
+                format!("portal \"{portal}\" already exists"),
+            ));
         }
         let value_formats = formats(value_formats, values.len())?;
         let arguments = values
@@ -293,7 +337,11 @@ impl Session {
     ) -> Result<Portal, ServerError> {
         let Some(parsed) = prepared.parsed.clone().map(Arc::new) else {
             let state = PortalState::Statement(None, arguments, None);
-            return Ok(Portal { hold: false, formats: Vec::new(), state });
+            return Ok(Portal {
+                hold: false,
+                formats: Vec::new(),
+                state,
+            });
         };
         let failed = self.transaction_status() == super::TransactionStatus::Failed;
         if failed && !super::ends_transaction(&parsed.statement) {
@@ -301,11 +349,17 @@ impl Session {
         }
         let text = Arc::clone(&parsed.text);
         if let Statement::Query(query) = &parsed.statement {
-            let planned =
-                self.plan(query, &arguments).await.map_err(|error| error.locate(&text))?;
+            let planned = self
+                .plan(query, &arguments)
+                .await
+                .map_err(|error| error.locate(&text))?;
             let formats = formats(result_formats, planned.columns().len())?;
             let state = PortalState::Planned(planned, parsed, "SELECT", true);
-            return Ok(Portal { hold: false, formats, state });
+            return Ok(Portal {
+                hold: false,
+                formats,
+                state,
+            });
         }
         let columns = prepared.columns.clone();
         let formats = match (&parsed.statement, &columns) {
@@ -320,18 +374,18 @@ impl Session {
             (_, None) => Vec::new(),
         };
         let state = PortalState::Statement(Some(parsed), arguments, columns);
-        Ok(Portal { hold: false, formats, state })
+        Ok(Portal {
+            hold: false,
+            formats,
+            state,
+        })
     }
 
     /// Execute: what to send for at most `limit` rows of the portal.
     ///
     /// # Errors
     /// 34000 without such a portal, 55000 when it has run, and what its statement fails with.
-    pub async fn execute(
-        &mut self,
-        name: &str,
-        limit: Option<u64>,
-    ) -> Result<Bound, ServerError> {
+    pub async fn execute(&mut self, name: &str, limit: Option<u64>) -> Result<Bound, ServerError> {
         let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
         let formats = portal.formats.clone();
         let state = std::mem::replace(&mut portal.state, PortalState::Finished);
@@ -353,9 +407,16 @@ impl Session {
             PortalState::Statement(None, ..) => Ok(Bound::Empty),
             PortalState::Statement(Some(parsed), arguments, _) => {
                 match self.run(&parsed, &arguments).await? {
-                    Outcome::Rows { rows, tag, counted, .. } => {
+                    Outcome::Rows {
+                        rows, tag, counted, ..
+                    } => {
                         let outcome = match limit {
-                            None => Outcome::Rows { rows, tag, counted, formats: None },
+                            None => Outcome::Rows {
+                                rows,
+                                tag,
+                                counted,
+                                formats: None,
+                            },
                             Some(_) => self.continue_portal(name, rows, tag, counted, limit),
                         };
                         Ok(Bound::Outcome(outcome, formats))
@@ -382,7 +443,12 @@ impl Session {
             (Some(own), Some(asked)) => Some(own.min(asked)),
             (own, asked) => own.or(asked),
         };
-        Outcome::Rows { rows: rows.limited(limit), tag, counted, formats: None }
+        Outcome::Rows {
+            rows: rows.limited(limit),
+            tag,
+            counted,
+            formats: None,
+        }
     }
 
     /// The rows of a cursor or portal, started if it was not.
@@ -390,7 +456,9 @@ impl Session {
         &mut self,
         name: &str,
     ) -> Result<(Rows, Vec<Format>), ServerError> {
-        let Some(portal) = self.portals.get_mut(name) else { return Err(super::no_cursor(name)) };
+        let Some(portal) = self.portals.get_mut(name) else {
+            return Err(super::no_cursor(name));
+        };
         let formats = portal.formats.clone();
         match std::mem::replace(&mut portal.state, PortalState::Finished) {
             PortalState::Running(rows, tag, counted) => {
@@ -404,7 +472,10 @@ impl Session {
                 }
                 Ok((rows, formats))
             }
-            _ => Err(ServerError::new("55000", format!("portal \"{name}\" cannot be run"))),
+            _ => Err(ServerError::new(
+                "55000",
+                format!("portal \"{name}\" cannot be run"),
+            )),
         }
     }
 
@@ -417,7 +488,6 @@ impl Session {
     pub fn close_portal(&mut self, name: &str) {
         self.portals.remove(name);
     }
-
 }
 
 /// 0 leaves the type open; a type we do not know arrives as text.
@@ -427,7 +497,11 @@ fn declared_type(oid: u32) -> PgType {
     }
     PgType::scalar(oid).unwrap_or_else(|| {
         let array = PgType { oid, len: -1 };
-        if array.element().is_some() { array } else { PgType::TEXT }
+        if array.element().is_some() {
+            array
+        } else {
+            PgType::TEXT
+        }
     })
 }
 

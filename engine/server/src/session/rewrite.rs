@@ -36,8 +36,12 @@ pub(crate) fn resolve(
     context: &SessionContext,
     search_path: &[String],
 ) -> Result<Relations, ServerError> {
-    let mut resolver =
-        Resolver { context, search_path, ctes: Vec::new(), found: Relations::default() };
+    let mut resolver = Resolver {
+        context,
+        search_path,
+        ctes: Vec::new(),
+        found: Relations::default(),
+    };
     match statement.visit(&mut resolver) {
         ControlFlow::Continue(()) => Ok(resolver.found),
         ControlFlow::Break(error) => Err(error),
@@ -49,7 +53,12 @@ pub(crate) fn resolve(
 pub(crate) fn to_system_copies(statement: &mut ast::Statement, system: &str) {
     let _: ControlFlow<()> = ast::visit_relations_mut(statement, |name| {
         let parts: Vec<String> = name.0.iter().map(part_text).collect();
-        match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        match parts
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
             [schema @ ("pg_catalog" | "information_schema"), table] => {
                 *name = object_name(&[system, schema, table]);
             }
@@ -74,7 +83,8 @@ impl VisitorMut for Resolver<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ServerError> {
         let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.ctes.push(ctes.map(|cte| folded(&cte.alias.name)).collect());
+        self.ctes
+            .push(ctes.map(|cte| folded(&cte.alias.name)).collect());
         ControlFlow::Continue(())
     }
 
@@ -85,11 +95,17 @@ impl VisitorMut for Resolver<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ServerError> {
         match factor {
-            TableFactor::Table { name, args: None, .. } => match self.table(name) {
+            TableFactor::Table {
+                name, args: None, ..
+            } => match self.table(name) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => ControlFlow::Break(error),
             },
-            TableFactor::Table { name, args: Some(_), .. }
+            TableFactor::Table {
+                name,
+                args: Some(_),
+                ..
+            }
             | TableFactor::Function { name, .. } => {
                 strip_pg_catalog(name);
                 self.found.foreign |= self.context.table_function(&last_part(name)).is_err();
@@ -138,7 +154,11 @@ impl Resolver<'_> {
             self.found.catalog.insert(format!("pg_catalog.{table}"));
             return Ok(());
         }
-        match self.search_path.iter().find(|schema| self.exists(schema, table)) {
+        match self
+            .search_path
+            .iter()
+            .find(|schema| self.exists(schema, table))
+        {
             Some(schema) => {
                 *name = object_name(&[schema, table]);
                 self.found.lake += 1;
@@ -176,15 +196,15 @@ impl Resolver<'_> {
     /// 42P01; the hint names a table of the same name in another schema, or one spelled alike.
     fn undefined(&self, shown: &str, table: &str, schema: Option<&str>) -> ServerError {
         let error = undefined_table(shown);
-        let Some(catalog) = self.context.catalog(DATABASE) else { return error };
+        let Some(catalog) = self.context.catalog(DATABASE) else {
+            return error;
+        };
         let schemas = catalog.schema_names();
         if let Some(schema) = schema
             && !schemas.iter().any(|known| known == schema)
         {
             return match nearest(schema, schemas.iter().map(String::as_str)) {
-                Some(known) => {
-                    error.hint(format!("Perhaps you meant the schema \"{known}\"."))
-                }
+                Some(known) => error.hint(format!("Perhaps you meant the schema \"{known}\".")),
                 None => error.detail(format!("There is no schema \"{schema}\".")),
             };
         }
@@ -229,9 +249,9 @@ fn name_parts(name: &ObjectName) -> Result<Vec<String>, ServerError> {
         .iter()
         .map(|part| match part {
             ObjectNamePart::Identifier(ident) => Ok(folded(ident)),
-            ObjectNamePart::Function(_) => {
-                Err(ServerError::unsupported(format!("the name {name} is not supported")))
-            }
+            ObjectNamePart::Function(_) => Err(ServerError::unsupported(format!(
+                "the name {name} is not supported"
+            ))),
         })
         .collect()
 }
@@ -245,11 +265,21 @@ fn last_part(name: &ObjectName) -> String {
 }
 
 fn object_name(parts: &[&str]) -> ObjectName {
-    ObjectName::from(parts.iter().map(|p| Ident::with_quote('"', *p)).collect::<Vec<_>>())
+    ObjectName::from(
+        parts
+            .iter()
+            .map(|p| Ident::with_quote('"', *p))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn strip_pg_catalog(name: &mut ObjectName) {
-    if name.0.len() == 2 && name.0.first().is_some_and(|part| part_text(part) == "pg_catalog") {
+    if name.0.len() == 2
+        && name
+            .0
+            .first()
+            .is_some_and(|part| part_text(part) == "pg_catalog")
+    {
         name.0.remove(0);
     }
 }
@@ -300,7 +330,9 @@ pub(crate) struct SetConfig {
 pub(crate) fn set_configs(statement: &mut ast::Statement) -> Result<Vec<SetConfig>, ServerError> {
     let mut found = Vec::new();
     let flow = ast::visit_expressions_mut(statement, |expr| {
-        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
         if last_part(&function.name) != "set_config" {
             return ControlFlow::Continue(());
         }
@@ -313,9 +345,7 @@ pub(crate) fn set_configs(statement: &mut ast::Statement) -> Result<Vec<SetConfi
                 });
                 ControlFlow::Continue(())
             }
-            _ => ControlFlow::Break(ServerError::unsupported(
-                "set_config takes constants only",
-            )),
+            _ => ControlFlow::Break(ServerError::unsupported("set_config takes constants only")),
         }
     });
     match flow {
@@ -326,7 +356,9 @@ pub(crate) fn set_configs(statement: &mut ast::Statement) -> Result<Vec<SetConfi
 
 /// The constant arguments of a call as text; None for one that is no constant or NULL.
 fn arguments(function: &Function) -> Vec<Option<String>> {
-    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let FunctionArguments::List(list) = &function.args else {
+        return Vec::new();
+    };
     list.args
         .iter()
         .map(|argument| match argument {
@@ -434,10 +466,7 @@ fn plain_type(data_type: &mut DataType) {
     }
 }
 
-fn session_function(
-    function: &Function,
-    info: &SessionInfo,
-) -> Result<Option<Expr>, ServerError> {
+fn session_function(function: &Function, info: &SessionInfo) -> Result<Option<Expr>, ServerError> {
     let name = last_part(&function.name);
     if function.name.0.len() != 1 || !is_session_function(&name) {
         return Ok(None);
@@ -445,7 +474,9 @@ fn session_function(
     Ok(Some(match name.as_str() {
         "version" => text(super::VERSION),
         "current_database" | "current_catalog" => text(DATABASE),
-        "current_schema" => info.current_schema().map_or_else(null_text, |schema| text(&schema)),
+        "current_schema" => info
+            .current_schema()
+            .map_or_else(null_text, |schema| text(&schema)),
         "current_schemas" => {
             let mut schemas = info.schemas.clone();
             if arguments(function).first().cloned().flatten().as_deref() == Some("true") {
@@ -459,7 +490,9 @@ fn session_function(
         "pg_advisory_unlock_all" => null_text(),
         "current_setting" => {
             let arguments = arguments(function);
-            let Some(Some(name)) = arguments.first() else { return Ok(None) };
+            let Some(Some(name)) = arguments.first() else {
+                return Ok(None);
+            };
             match info.settings.get(name) {
                 Some(value) => text(value),
                 None if arguments.get(1) == Some(&Some("true".to_owned())) => null_text(),
@@ -491,7 +524,13 @@ fn null_text() -> Expr {
 }
 
 pub(crate) fn cast(expr: Expr, data_type: DataType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type,
+        array: false,
+        format: None,
+    }
 }
 
 fn text_array(items: &[String]) -> Expr {
@@ -508,14 +547,19 @@ fn name_inner_columns(select: &mut Select) {
         }
     }
     for item in &mut select.projection {
-        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
         if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
             continue;
         }
         let name = column_name(expr);
         if name != "?column?" && taken.get(&name) == Some(&1) {
             let alias = Ident::with_quote('"', name);
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias,
+            };
         }
     }
 }
@@ -544,7 +588,10 @@ fn top_level(body: &mut SetExpr) {
 
 fn small_integer(expr: &mut Expr) {
     let digits = match &*expr {
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => constant_number(expr),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => constant_number(expr),
         other => constant_number(other),
     };
     if digits.is_some_and(|digits| digits.parse::<i32>().is_ok()) {
@@ -576,7 +623,10 @@ fn unique_columns(select: &mut Select) {
         let unique = Ident::with_quote('"', format!("column {}", number + 1));
         match item {
             SelectItem::UnnamedExpr(expr) => {
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: unique };
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias: unique,
+                };
             }
             SelectItem::ExprWithAlias { alias, .. } => *alias = unique,
             _ => {}
@@ -588,16 +638,23 @@ fn unique_columns(select: &mut Select) {
 /// before and after a wildcard; None where the planner's name stands.
 pub(crate) fn output_names(statement: &ast::Statement, width: usize) -> Vec<Option<String>> {
     let mut names = vec![None; width];
-    let ast::Statement::Query(query) = statement else { return names };
+    let ast::Statement::Query(query) = statement else {
+        return names;
+    };
     let Some(select) = first_select(&query.body) else {
         if let SetExpr::Values(_) = query.body.as_ref() {
-            return (1..=width).map(|number| Some(format!("column{number}"))).collect();
+            return (1..=width)
+                .map(|number| Some(format!("column{number}")))
+                .collect();
         }
         return names;
     };
     let items = &select.projection;
     let wild = |item: &SelectItem| {
-        matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
     };
     let front = items.iter().take_while(|item| !wild(item)).count();
     for (name, item) in names.iter_mut().zip(&items[..front]) {
@@ -641,7 +698,9 @@ fn given_name(expr: &Expr) -> Option<String> {
         Expr::Function(function) => last_part(&function.name),
         Expr::Nested(inner) => return given_name(inner),
         Expr::Collate { expr, .. } => return given_name(expr),
-        Expr::Cast { expr, data_type, .. } => {
+        Expr::Cast {
+            expr, data_type, ..
+        } => {
             return given_name(expr).or_else(|| type_name(data_type));
         }
         Expr::TypedString(typed) => return type_name(&typed.data_type),
@@ -718,7 +777,10 @@ mod tests {
     fn unnamed_columns_are_named_as_in_postgresql() {
         let sql = "select 1, count(*), a.b, 'x'::text, pos::int8, case when true then 1 end, \
                    version(), array[1], a + b, true, (select max(x) from t)";
-        let names: Vec<_> = output_names(&query(sql), 11).into_iter().flatten().collect();
+        let names: Vec<_> = output_names(&query(sql), 11)
+            .into_iter()
+            .flatten()
+            .collect();
         assert_eq!(
             names,
             [
@@ -731,6 +793,9 @@ mod tests {
     #[test]
     fn names_around_a_wildcard_count_from_both_ends() {
         let names = output_names(&query("select count(*), t.*, 1 as z from t"), 4);
-        assert_eq!(names, [Some("count".to_owned()), None, None, Some("z".to_owned())]);
+        assert_eq!(
+            names,
+            [Some("count".to_owned()), None, None, Some("z".to_owned())]
+        );
     }
 }

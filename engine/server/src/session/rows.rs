@@ -47,14 +47,24 @@ impl Rows {
     }
 
     fn of_stream(columns: Vec<Column>, stream: BatchStream) -> Rows {
-        let source = Source { stream, pending: None };
-        Rows { columns: columns.into(), limit: None, source: Arc::new(Mutex::new(source)) }
+        let source = Source {
+            stream,
+            pending: None,
+        };
+        Rows {
+            columns: columns.into(),
+            limit: None,
+            source: Arc::new(Mutex::new(source)),
+        }
     }
 
     /// The same rows, of which at most `limit` are read through the new handle.
     #[must_use]
     pub fn limited(&self, limit: Option<u64>) -> Rows {
-        Rows { limit, ..self.clone() }
+        Rows {
+            limit,
+            ..self.clone()
+        }
     }
 
     /// The next batch of at most `most` rows; None at the end.
@@ -74,7 +84,9 @@ impl Rows {
             if batch.num_rows() == 0 {
                 continue;
             }
-            let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+            let most = most
+                .and_then(|most| usize::try_from(most).ok())
+                .unwrap_or(usize::MAX);
             if batch.num_rows() <= most {
                 return Ok(Some(batch));
             }
@@ -86,20 +98,27 @@ impl Rows {
     /// The rest as a stream of batches, the limit of this handle kept.
     pub fn into_stream(self) -> BatchStream {
         let left = self.limit;
-        Box::pin(futures::stream::try_unfold((self, left), |(rows, left)| async move {
-            if left == Some(0) {
-                return Ok(None);
-            }
-            let Some(batch) = rows.next(left).await? else { return Ok(None) };
-            let taken = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
-            let left = left.map(|left| left.saturating_sub(taken));
-            Ok(Some((batch, (rows, left))))
-        }))
+        Box::pin(futures::stream::try_unfold(
+            (self, left),
+            |(rows, left)| async move {
+                if left == Some(0) {
+                    return Ok(None);
+                }
+                let Some(batch) = rows.next(left).await? else {
+                    return Ok(None);
+                };
+                let taken = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+                let left = left.map(|left| left.saturating_sub(taken));
+                Ok(Some((batch, (rows, left))))
+            },
+        ))
     }
 }
 
 impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("columns", &self.columns).finish_non_exhaustive()
+        f.debug_struct("Rows")
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
     }
 }

@@ -37,7 +37,13 @@ struct Known {
 }
 
 const fn known(name: &'static str, default: &'static str, kind: Kind) -> Known {
-    Known { name, display: name, default, kind, report: false }
+    Known {
+        name,
+        display: name,
+        default,
+        kind,
+        report: false,
+    }
 }
 
 const fn reported(
@@ -46,11 +52,21 @@ const fn reported(
     default: &'static str,
     kind: Kind,
 ) -> Known {
-    Known { name, display, default, kind, report: true }
+    Known {
+        name,
+        display,
+        default,
+        kind,
+        report: true,
+    }
 }
 
-const ISOLATION: &[&str] =
-    &["serializable", "repeatable read", "read committed", "read uncommitted"];
+const ISOLATION: &[&str] = &[
+    "serializable",
+    "repeatable read",
+    "read committed",
+    "read uncommitted",
+];
 const MESSAGE_LEVELS: &[&str] = &[
     "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "notice", "warning",
     "error", "fatal", "panic",
@@ -68,18 +84,40 @@ static KNOWN: &[Known] = &[
     reported("datestyle", "DateStyle", "ISO, MDY", Kind::DateStyle),
     known("default_table_access_method", "heap", Kind::Text),
     known("default_tablespace", "", Kind::Text),
-    known("default_text_search_config", "pg_catalog.english", Kind::Text),
+    known(
+        "default_text_search_config",
+        "pg_catalog.english",
+        Kind::Text,
+    ),
     known("default_transaction_deferrable", "off", Kind::Bool),
-    known("default_transaction_isolation", "repeatable read", Kind::OneOf(ISOLATION)),
-    reported("default_transaction_read_only", "default_transaction_read_only", "on", Kind::Bool),
+    known(
+        "default_transaction_isolation",
+        "repeatable read",
+        Kind::OneOf(ISOLATION),
+    ),
+    reported(
+        "default_transaction_read_only",
+        "default_transaction_read_only",
+        "on",
+        Kind::Bool,
+    ),
     known("escape_string_warning", "on", Kind::Bool),
     known("extra_float_digits", "1", Kind::Integer(-15, 3)),
     known("geqo", "on", Kind::Bool),
-    known("idle_in_transaction_session_timeout", "0", Kind::Milliseconds),
+    known(
+        "idle_in_transaction_session_timeout",
+        "0",
+        Kind::Milliseconds,
+    ),
     known("idle_session_timeout", "0", Kind::Milliseconds),
     reported("in_hot_standby", "in_hot_standby", "off", Kind::Fixed),
     reported("integer_datetimes", "integer_datetimes", "on", Kind::Fixed),
-    reported("intervalstyle", "IntervalStyle", "postgres", Kind::OneOf(&["postgres"])),
+    reported(
+        "intervalstyle",
+        "IntervalStyle",
+        "postgres",
+        Kind::OneOf(&["postgres"]),
+    ),
     reported("is_superuser", "is_superuser", "off", Kind::Fixed),
     known("jit", "off", Kind::Bool),
     known("lc_collate", "C", Kind::Fixed),
@@ -92,26 +130,53 @@ static KNOWN: &[Known] = &[
     known("max_connections", "100", Kind::Fixed),
     known("max_identifier_length", "63", Kind::Fixed),
     known("max_index_keys", "32", Kind::Fixed),
-    known("max_parallel_workers_per_gather", "2", Kind::Integer(0, 1024)),
+    known(
+        "max_parallel_workers_per_gather",
+        "2",
+        Kind::Integer(0, 1024),
+    ),
     known("row_security", "on", Kind::Bool),
     known("role", "none", Kind::Text),
     known("search_path", "\"$user\", public", Kind::Text),
     reported("server_encoding", "server_encoding", "UTF8", Kind::Fixed),
-    reported("server_version", "server_version", SERVER_VERSION, Kind::Fixed),
+    reported(
+        "server_version",
+        "server_version",
+        SERVER_VERSION,
+        Kind::Fixed,
+    ),
     known("server_version_num", "160004", Kind::Fixed),
-    reported("session_authorization", "session_authorization", "", Kind::Text),
+    reported(
+        "session_authorization",
+        "session_authorization",
+        "",
+        Kind::Text,
+    ),
     known("ssl", "off", Kind::Fixed),
-    reported("standard_conforming_strings", "standard_conforming_strings", "on", Kind::Fixed),
+    reported(
+        "standard_conforming_strings",
+        "standard_conforming_strings",
+        "on",
+        Kind::Fixed,
+    ),
     known("statement_timeout", "0", Kind::Milliseconds),
     known("synchronize_seqscans", "on", Kind::Bool),
     known("synchronous_commit", "on", Kind::Text),
     reported("timezone", "TimeZone", "UTC", Kind::TimeZone),
     known("transaction_deferrable", "off", Kind::Bool),
-    known("transaction_isolation", "repeatable read", Kind::OneOf(ISOLATION)),
+    known(
+        "transaction_isolation",
+        "repeatable read",
+        Kind::OneOf(ISOLATION),
+    ),
     known("transaction_read_only", "on", Kind::Bool),
     known("vacuum_freeze_table_age", "150000000", Kind::Text),
     known("work_mem", "4MB", Kind::Text),
-    known("xmloption", "content", Kind::OneOf(&["content", "document"])),
+    known(
+        "xmloption",
+        "content",
+        Kind::OneOf(&["content", "document"]),
+    ),
 ];
 
 fn find(name: &str) -> Option<&'static Known> {
@@ -148,7 +213,8 @@ impl Settings {
 
     /// Sets a default without the check that clients are under: for fixed settings.
     pub fn force(&mut self, name: &str, value: &str) {
-        self.session_defaults.insert(name.to_owned(), value.to_owned());
+        self.session_defaults
+            .insert(name.to_owned(), value.to_owned());
     }
 
     /// The value of a setting, None when there is none of that name.
@@ -210,7 +276,12 @@ impl Settings {
         KNOWN
             .iter()
             .filter(|known| known.report)
-            .map(|known| (known.display, self.get(known.name).unwrap_or_default().to_owned()))
+            .map(|known| {
+                (
+                    known.display,
+                    self.get(known.name).unwrap_or_default().to_owned(),
+                )
+            })
             .collect()
     }
 
@@ -219,7 +290,12 @@ impl Settings {
     pub fn all(&self) -> Vec<(&'static str, String)> {
         KNOWN
             .iter()
-            .map(|known| (known.display, self.get(known.name).unwrap_or_default().to_owned()))
+            .map(|known| {
+                (
+                    known.display,
+                    self.get(known.name).unwrap_or_default().to_owned(),
+                )
+            })
             .collect()
     }
 
@@ -240,7 +316,10 @@ impl Settings {
     }
 
     fn milliseconds(&self, name: &str) -> Option<Duration> {
-        self.get(name).and_then(parse_milliseconds).filter(|ms| *ms > 0).map(Duration::from_millis)
+        self.get(name)
+            .and_then(parse_milliseconds)
+            .filter(|ms| *ms > 0)
+            .map(Duration::from_millis)
     }
 
     /// The schemas of `search_path`, in order, `"$user"` replaced.
@@ -249,12 +328,20 @@ impl Settings {
         let path = self.get("search_path").unwrap_or_default();
         path.split(',')
             .map(|item| item.trim())
-            .map(|item| match item.strip_prefix('"').and_then(|i| i.strip_suffix('"')) {
-                Some(quoted) => quoted.replace("\"\"", "\""),
-                None => item.trim_matches('\'').to_ascii_lowercase(),
-            })
+            .map(
+                |item| match item.strip_prefix('"').and_then(|i| i.strip_suffix('"')) {
+                    Some(quoted) => quoted.replace("\"\"", "\""),
+                    None => item.trim_matches('\'').to_ascii_lowercase(),
+                },
+            )
             .filter(|item| !item.is_empty())
-            .map(|item| if item == "$user" { user.to_owned() } else { item })
+            .map(|item| {
+                if item == "$user" {
+                    user.to_owned()
+                } else {
+                    item
+                }
+            })
             .collect()
     }
 
@@ -272,8 +359,10 @@ impl Settings {
             bytea_escape: self.get("bytea_output") == Some("escape"),
             ..TextStyle::default()
         };
-        if !matches!(zone.to_ascii_uppercase().as_str(), "UTC" | "GMT" | "ETC/UTC" | "ZULU")
-            && let Ok(zone) = zone.parse()
+        if !matches!(
+            zone.to_ascii_uppercase().as_str(),
+            "UTC" | "GMT" | "ETC/UTC" | "ZULU"
+        ) && let Ok(zone) = zone.parse()
         {
             style.time_zone = zone;
             style.utc = false;
@@ -283,8 +372,10 @@ impl Settings {
 }
 
 fn unknown(name: &str) -> ServerError {
-    let error =
-        ServerError::new("42704", format!("unrecognized configuration parameter \"{name}\""));
+    let error = ServerError::new(
+        "42704",
+        format!("unrecognized configuration parameter \"{name}\""),
+    );
     match nearest(name, KNOWN.iter().map(|known| known.name)) {
         Some(similar) => error.hint(format!("Perhaps you meant \"{similar}\".")),
         None => error,
@@ -294,31 +385,42 @@ fn unknown(name: &str) -> ServerError {
 /// The value in its canonical form.
 fn checked(name: &str, value: &str) -> Result<String, ServerError> {
     let Some(known) = find(name) else {
-        return if name.contains('.') { Ok(value.to_owned()) } else { Err(unknown(name)) };
+        return if name.contains('.') {
+            Ok(value.to_owned())
+        } else {
+            Err(unknown(name))
+        };
     };
     let invalid = || {
         ServerError::new(
             "22023",
-            format!("invalid value for parameter \"{}\": \"{value}\"", known.display),
+            format!(
+                "invalid value for parameter \"{}\": \"{value}\"",
+                known.display
+            ),
         )
     };
     match known.kind {
         Kind::Text => Ok(value.to_owned()),
-        Kind::Bool => boolean(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(
-            || {
+        Kind::Bool => boolean(value)
+            .map(|on| if on { "on" } else { "off" }.to_owned())
+            .ok_or_else(|| {
                 ServerError::new(
                     "22023",
                     format!("parameter \"{}\" requires a Boolean value", known.display),
                 )
-            },
-        ),
+            }),
         Kind::Integer(low, high) => {
             let number: i64 = value.trim().parse().map_err(|_| invalid())?;
-            if (low..=high).contains(&number) { Ok(number.to_string()) } else { Err(invalid()) }
+            if (low..=high).contains(&number) {
+                Ok(number.to_string())
+            } else {
+                Err(invalid())
+            }
         }
-        Kind::Milliseconds => {
-            parse_milliseconds(value).map(|_| value.trim().to_owned()).ok_or_else(invalid)
-        }
+        Kind::Milliseconds => parse_milliseconds(value)
+            .map(|_| value.trim().to_owned())
+            .ok_or_else(invalid),
         Kind::OneOf(values) => values
             .iter()
             .find(|one| one.eq_ignore_ascii_case(value))
@@ -352,7 +454,9 @@ fn boolean(value: &str) -> Option<bool> {
 /// `250`, `250ms`, `3s`, `5 min`, `1h`, `1d` in milliseconds.
 fn parse_milliseconds(value: &str) -> Option<u64> {
     let value = value.trim();
-    let cut = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    let cut = value
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(value.len());
     let (digits, unit) = value.split_at(cut);
     let number: u64 = digits.parse().ok()?;
     let factor = match unit.trim() {
@@ -363,7 +467,9 @@ fn parse_milliseconds(value: &str) -> Option<u64> {
         "d" => 86_400_000,
         _ => return None,
     };
-    number.checked_mul(factor).filter(|ms| i32::try_from(*ms).is_ok())
+    number
+        .checked_mul(factor)
+        .filter(|ms| i32::try_from(*ms).is_ok())
 }
 
 fn time_zone(value: &str) -> Option<String> {
@@ -377,13 +483,20 @@ fn time_zone(value: &str) -> Option<String> {
     if value.eq_ignore_ascii_case("utc") || value.eq_ignore_ascii_case("gmt") {
         return Some(value.to_ascii_uppercase());
     }
-    value.parse::<arrow_array::timezone::Tz>().ok().map(|_| value.to_owned())
+    value
+        .parse::<arrow_array::timezone::Tz>()
+        .ok()
+        .map(|_| value.to_owned())
 }
 
 /// ISO output only; the order of day and month in input may be chosen.
 fn date_style(value: &str) -> Option<String> {
     let mut order = "MDY";
-    for part in value.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    for part in value
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
         match part.to_ascii_uppercase().as_str() {
             "ISO" | "DEFAULT" => {}
             "MDY" | "US" | "NONEURO" | "NONEUROPEAN" => order = "MDY",
@@ -439,7 +552,9 @@ mod tests {
     fn search_path_names_schemas() {
         let mut settings = Settings::default();
         assert_eq!(settings.search_path("ann"), ["ann", "public"]);
-        settings.set("search_path", Some("Demo, \"B\""), false).unwrap();
+        settings
+            .set("search_path", Some("Demo, \"B\""), false)
+            .unwrap();
         assert_eq!(settings.search_path("ann"), ["demo", "B"]);
     }
 }

@@ -147,7 +147,10 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ServerError> {
         .filter(|tokens| tokens.iter().any(|token| !is_space(&token.token)))
         .map(|tokens| {
             let statement = statement(tokens, sql)?;
-            Ok(Parsed { statement, text: std::sync::Arc::clone(&text) })
+            Ok(Parsed {
+                statement,
+                text: std::sync::Arc::clone(&text),
+            })
         })
         .collect()
 }
@@ -190,7 +193,9 @@ fn query(cursor: &mut TokenCursor<'_>) -> Result<Box<ast::Statement>, ServerErro
 fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
-    let query = parser.parse_query().map_err(|error| from_parser(&error, sql))?;
+    let query = parser
+        .parse_query()
+        .map_err(|error| from_parser(&error, sql))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
         return Err(cursor::near(&next, sql));
@@ -203,8 +208,11 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 
 /// 25006: the lake is read through SQL, never written.
 pub(crate) fn read_only(what: &str) -> ServerError {
-    ServerError::new("25006", format!("cannot execute {what} in a read-only transaction"))
-        .hint("SQL only reads the lake; data comes in with \"genokura ingest\".")
+    ServerError::new(
+        "25006",
+        format!("cannot execute {what} in a read-only transaction"),
+    )
+    .hint("SQL only reads the lake; data comes in with \"genokura ingest\".")
 }
 
 trait Writes {
@@ -240,8 +248,13 @@ mod tests {
 
     #[test]
     fn session_commands_are_read() {
-        assert!(matches!(one("begin isolation level repeatable read, read only"),
-            Statement::Begin { tag: "BEGIN", read_write: false }));
+        assert!(matches!(
+            one("begin isolation level repeatable read, read only"),
+            Statement::Begin {
+                tag: "BEGIN",
+                read_write: false
+            }
+        ));
         assert!(matches!(one("rollback to savepoint s"), Statement::RollbackTo(s) if s == "s"));
         assert!(matches!(one("SET SESSION search_path TO a, \"B\""),
             Statement::Set { name, value: SetValue::Text(v), local: false }
@@ -250,9 +263,22 @@ mod tests {
             Statement::Set { name, value: SetValue::Text(v), .. } if name == "timezone" && v == "Asia/Tokyo"));
         assert!(matches!(one("show transaction isolation level"),
             Statement::Show(name) if name == "transaction_isolation"));
-        assert!(matches!(one("fetch forward 10 from c"),
-            Statement::Fetch { count: FetchCount::Rows(10), skip: false, .. }));
-        assert!(matches!(one("move all in c"), Statement::Fetch { count: FetchCount::All, skip: true, .. }));
+        assert!(matches!(
+            one("fetch forward 10 from c"),
+            Statement::Fetch {
+                count: FetchCount::Rows(10),
+                skip: false,
+                ..
+            }
+        ));
+        assert!(matches!(
+            one("move all in c"),
+            Statement::Fetch {
+                count: FetchCount::All,
+                skip: true,
+                ..
+            }
+        ));
         assert!(matches!(one("discard all"), Statement::Discard(what) if what == "ALL"));
         assert!(matches!(one("prepare p (int, text) as select $1, $2"),
             Statement::Prepare { types, .. } if types == ["int", "text"]));
@@ -266,10 +292,19 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(options("copy t to stdout").format, CopyFormat::Text);
-        assert_eq!(options("copy (select 1) to stdout with binary").format, CopyFormat::Binary);
-        assert_eq!(options("copy t (a, b) to stdout (format \"binary\")").format, CopyFormat::Binary);
+        assert_eq!(
+            options("copy (select 1) to stdout with binary").format,
+            CopyFormat::Binary
+        );
+        assert_eq!(
+            options("copy t (a, b) to stdout (format \"binary\")").format,
+            CopyFormat::Binary
+        );
         let csv = options("copy t to stdout with csv header delimiter ';' null 'NA'");
-        assert_eq!((csv.format, csv.header, csv.delimiter), (CopyFormat::Csv, true, b';'));
+        assert_eq!(
+            (csv.format, csv.header, csv.delimiter),
+            (CopyFormat::Csv, true, b';')
+        );
         assert_eq!(csv.null, "NA");
         assert!(options("copy t to stdout with (format csv, header true)").header);
     }
@@ -278,7 +313,10 @@ mod tests {
     fn writes_and_files_are_refused() {
         for (sql, code) in [
             ("insert into t values (1)", "25006"),
-            ("create external table x stored as csv location '/etc/passwd'", "25006"),
+            (
+                "create external table x stored as csv location '/etc/passwd'",
+                "25006",
+            ),
             ("copy t to '/tmp/x'", "42501"),
             ("copy t from stdin", "25006"),
         ] {
@@ -296,8 +334,10 @@ mod tests {
         assert_eq!(error.code(), "42601");
         assert!(error.position().is_some());
         let error = parse("selec 1").unwrap_err();
-        assert_eq!((error.position(), error.to_string().as_str()),
-            (Some(1), "syntax error at or near \"selec\""));
+        assert_eq!(
+            (error.position(), error.to_string().as_str()),
+            (Some(1), "syntax error at or near \"selec\"")
+        );
         assert_eq!(parse("begin nonsense").unwrap_err().position(), Some(7));
     }
 }

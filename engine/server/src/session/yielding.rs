@@ -36,7 +36,9 @@ const SLICE: Duration = Duration::from_millis(20);
 pub(super) fn yielding(context: &SessionContext) -> SessionContext {
     let state = context.state();
     let mut rules = state.physical_optimizers().to_vec();
-    let cooperative = rules.iter().rposition(|rule| rule.name() == "EnsureCooperative");
+    let cooperative = rules
+        .iter()
+        .rposition(|rule| rule.name() == "EnsureCooperative");
     let at = cooperative.map_or(rules.len(), |at| at + 1);
     rules.insert(at, Arc::new(YieldRule));
     let builder = SessionStateBuilder::new_from_existing(state);
@@ -138,7 +140,10 @@ impl ExecutionPlan for YieldExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
-        Ok(Box::pin(YieldStream { input, since: Instant::now() }))
+        Ok(Box::pin(YieldStream {
+            input,
+            since: Instant::now(),
+        }))
     }
 
     fn supports_limit_pushdown(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What the end-to-end tests share: the binary, a served lake, and commands that must succeed.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

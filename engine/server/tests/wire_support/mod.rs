@@ -4,10 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use arrow::array::{Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+};
 use datafusion::datasource::MemTable;
 use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
@@ -57,10 +61,17 @@ impl MemoryBackend {
 impl Backend for MemoryBackend {
     async fn snapshot(&self) -> Result<Snapshot, ServerError> {
         let version = self.version.load(Ordering::SeqCst);
-        Ok(Snapshot { version: Some(version), state: Arc::new(version) })
+        Ok(Snapshot {
+            version: Some(version),
+            state: Arc::new(version),
+        })
     }
 
-    fn context(&self, snapshot: &Snapshot, _principal: &str) -> Result<SessionContext, ServerError> {
+    fn context(
+        &self,
+        snapshot: &Snapshot,
+        _principal: &str,
+    ) -> Result<SessionContext, ServerError> {
         let extra = i32::try_from(snapshot.version.unwrap_or(1)).unwrap() - 1;
         let config = SessionConfig::new()
             .with_default_catalog_and_schema(DATABASE, "public")
@@ -78,7 +89,10 @@ impl Backend for MemoryBackend {
         context.register_catalog(DATABASE, Arc::new(catalog));
         let (napped, start) = (Arc::clone(&self.napped), self.start);
         let nap = move |args: &[ColumnarValue]| {
-            napped.store(i64::try_from(start.elapsed().as_millis()).unwrap(), Ordering::SeqCst);
+            napped.store(
+                i64::try_from(start.elapsed().as_millis()).unwrap(),
+                Ordering::SeqCst,
+            );
             std::thread::sleep(std::time::Duration::from_millis(1));
             let arrays = ColumnarValue::values_to_arrays(args)?;
             let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; arrays[0].len()]));
@@ -97,13 +111,20 @@ impl Backend for MemoryBackend {
 
 fn table(batch: RecordBatch) -> Arc<MemTable> {
     let half = batch.num_rows() / 2;
-    let parts = vec![vec![batch.slice(0, half)], vec![batch.slice(half, batch.num_rows() - half)]];
+    let parts = vec![
+        vec![batch.slice(0, half)],
+        vec![batch.slice(half, batch.num_rows() - half)],
+    ];
     Arc::new(MemTable::try_new(batch.schema(), parts).unwrap())
 }
 
 fn who_batch(who: &str) -> RecordBatch {
     let schema = Schema::new(vec![Field::new("who", DataType::Utf8, true)]);
-    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(StringArray::from(vec![who]))]).unwrap()
+    RecordBatch::try_new(
+        Arc::new(schema),
+        vec![Arc::new(StringArray::from(vec![who]))],
+    )
+    .unwrap()
 }
 
 fn t_batch(rows: i32) -> RecordBatch {
@@ -126,7 +147,10 @@ fn t_batch(rows: i32) -> RecordBatch {
 }
 
 pub fn config() -> ServerConfig {
-    ServerConfig { query_threads: 2, ..ServerConfig::default() }
+    ServerConfig {
+        query_threads: 2,
+        ..ServerConfig::default()
+    }
 }
 
 pub struct TestServer {
@@ -148,7 +172,12 @@ impl TestServer {
         let stop = CancellationToken::new();
         let served = Arc::clone(&backend) as Arc<dyn Backend>;
         let ended = tokio::spawn(serve_on(listener, served, config, stop.clone()));
-        TestServer { port, backend, stop, ended }
+        TestServer {
+            port,
+            backend,
+            stop,
+            ended,
+        }
     }
 
     fn client_config(&self) -> Config {
@@ -174,7 +203,10 @@ impl TestServer {
 
     pub async fn connect_parts(
         &self,
-    ) -> (Client, Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>) {
+    ) -> (
+        Client,
+        Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>,
+    ) {
         self.client_config().connect(NoTls).await.unwrap()
     }
 

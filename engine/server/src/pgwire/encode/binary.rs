@@ -80,11 +80,17 @@ fn numeric(unscaled: &str, scale: i8, out: &mut BytesMut) -> Result<(), ServerEr
     let groups = groups(whole, fraction);
     let leading = groups.iter().take_while(|g| **g == 0).count();
     let trailing = groups.iter().rev().take_while(|g| **g == 0).count();
-    let kept = groups.get(leading..groups.len().saturating_sub(trailing)).unwrap_or_default();
+    let kept = groups
+        .get(leading..groups.len().saturating_sub(trailing))
+        .unwrap_or_default();
     let weight = count(whole.len().div_ceil(4))? - count(leading)? - 1;
     out.put_i16(count(kept.len())?);
     out.put_i16(if kept.is_empty() { 0 } else { weight });
-    out.put_u16(if negative && !kept.is_empty() { 0x4000 } else { 0 });
+    out.put_u16(if negative && !kept.is_empty() {
+        0x4000
+    } else {
+        0
+    });
     out.put_i16(count(fraction_len)?);
     for group in kept {
         out.put_i16(*group);
@@ -94,11 +100,18 @@ fn numeric(unscaled: &str, scale: i8, out: &mut BytesMut) -> Result<(), ServerEr
 
 fn groups(whole: &str, fraction: &str) -> Vec<i16> {
     let padded_whole = format!("{whole:0>width$}", width = whole.len().div_ceil(4) * 4);
-    let padded_fraction = format!("{fraction:0<width$}", width = fraction.len().div_ceil(4) * 4);
+    let padded_fraction = format!(
+        "{fraction:0<width$}",
+        width = fraction.len().div_ceil(4) * 4
+    );
     [padded_whole, padded_fraction]
         .iter()
         .flat_map(|part| part.as_bytes().chunks(4))
-        .map(|chunk| chunk.iter().fold(0_i16, |value, digit| value * 10 + i16::from(digit - b'0')))
+        .map(|chunk| {
+            chunk
+                .iter()
+                .fold(0_i16, |value, digit| value * 10 + i16::from(digit - b'0'))
+        })
         .collect()
 }
 
@@ -122,7 +135,11 @@ pub(super) fn dimensions(list: &ListCells, row: usize) -> Result<Vec<usize>, Ser
     let mut first: Option<Vec<usize>> = None;
     for element in from..to {
         let null = list.elements.is_null(element);
-        let extent = if null { Vec::new() } else { dimensions(inner, element)? };
+        let extent = if null {
+            Vec::new()
+        } else {
+            dimensions(inner, element)?
+        };
         if extent.is_empty() || first.as_ref().is_some_and(|first| *first != extent) {
             return Err(ragged());
         }
@@ -236,7 +253,10 @@ fn array_from_text(text: &str, element: PgType, out: &mut BytesMut) -> Result<()
 /// Splits `{a,"b c",NULL}` (one dimension) or a space-separated vector into its elements.
 pub(crate) fn split_array(text: &str) -> Vec<Option<String>> {
     let Some(inner) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
-        return text.split_ascii_whitespace().map(|item| Some(item.to_owned())).collect();
+        return text
+            .split_ascii_whitespace()
+            .map(|item| Some(item.to_owned()))
+            .collect();
     };
     let mut items = Vec::new();
     let (mut item, mut quoted, mut was_quoted) = (String::new(), false, false);
@@ -282,7 +302,10 @@ mod tests {
         for (unscaled, scale, expected) in table {
             let mut out = BytesMut::new();
             numeric(unscaled, scale, &mut out).unwrap();
-            let words: Vec<i16> = out.chunks(2).map(|w| i16::from_be_bytes([w[0], w[1]])).collect();
+            let words: Vec<i16> = out
+                .chunks(2)
+                .map(|w| i16::from_be_bytes([w[0], w[1]]))
+                .collect();
             assert_eq!(words, expected, "{unscaled} scale {scale}");
         }
     }
@@ -291,7 +314,12 @@ mod tests {
     fn array_text_splits_into_elements() {
         assert_eq!(
             split_array("{a,\"b c\",NULL,\"NULL\"}"),
-            [Some("a".to_owned()), Some("b c".into()), None, Some("NULL".into())]
+            [
+                Some("a".to_owned()),
+                Some("b c".into()),
+                None,
+                Some("NULL".into())
+            ]
         );
         assert_eq!(split_array("{}"), Vec::<Option<String>>::new());
         assert_eq!(split_array("1 2"), [Some("1".to_owned()), Some("2".into())]);

@@ -81,7 +81,10 @@ pub(super) struct MapCells {
 impl Cells {
     /// Downcasts `array`, which is announced to the client as `pg_type`.
     pub(crate) fn new(array: &ArrayRef, pg_type: PgType) -> Result<Cells, ServerError> {
-        Ok(Cells { nulls: array.logical_nulls(), kind: kind_of(array, pg_type)? })
+        Ok(Cells {
+            nulls: array.logical_nulls(),
+            kind: kind_of(array, pg_type)?,
+        })
     }
 
     /// Whether the value in `row` is NULL.
@@ -95,7 +98,9 @@ impl Cells {
 
 fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
     if pg_type.is_oid_like() && array.data_type().is_integer() {
-        return Ok(Kind::Oid(cast(array, &DataType::UInt32)?.as_primitive().clone()));
+        return Ok(Kind::Oid(
+            cast(array, &DataType::UInt32)?.as_primitive().clone(),
+        ));
     }
     Ok(match array.data_type() {
         DataType::Null => Kind::Null,
@@ -140,7 +145,11 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
         DataType::Timestamp(_, zone) => {
             let target = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
             let cells = cast(array, &target)?.as_primitive().clone();
-            if zone.is_some() { Kind::TimestampTz(cells) } else { Kind::Timestamp(cells) }
+            if zone.is_some() {
+                Kind::TimestampTz(cells)
+            } else {
+                Kind::Timestamp(cells)
+            }
         }
         DataType::Interval(_) => {
             let array = cast(array, &DataType::Interval(IntervalUnit::MonthDayNano))?;
@@ -155,7 +164,10 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
             return kind_of(&cast(array, value.data_type())?, pg_type);
         }
         DataType::ListView(field) | DataType::LargeListView(field) => {
-            return kind_of(&cast(array, &DataType::LargeList(Arc::clone(field)))?, pg_type);
+            return kind_of(
+                &cast(array, &DataType::LargeList(Arc::clone(field)))?,
+                pg_type,
+            );
         }
         DataType::List(field) => {
             let list = array.as_list::<i32>();
@@ -163,26 +175,42 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
         }
         DataType::LargeList(field) => {
             let list = array.as_list::<i64>();
-            let ranges = list.offsets().windows(2).map(|w| (wide(w[0]), wide(w[1]))).collect();
+            let ranges = list
+                .offsets()
+                .windows(2)
+                .map(|w| (wide(w[0]), wide(w[1])))
+                .collect();
             list_kind(ranges, list.values(), field)?
         }
         DataType::FixedSizeList(field, size) => {
             let size = index(*size);
-            let ranges = (0..array.len()).map(|row| (row * size, (row + 1) * size)).collect();
+            let ranges = (0..array.len())
+                .map(|row| (row * size, (row + 1) * size))
+                .collect();
             list_kind(ranges, array.as_fixed_size_list().values(), field)?
         }
         DataType::Struct(_) if pg_type != PgType::JSON => forms(array)?,
         DataType::Struct(fields) => {
-            let cells = fields.iter().zip(array.as_struct().columns()).map(|(field, column)| {
-                Ok((field.name().clone(), Cells::new(column, PgType::of_field(field))?))
-            });
+            let cells = fields
+                .iter()
+                .zip(array.as_struct().columns())
+                .map(|(field, column)| {
+                    Ok((
+                        field.name().clone(),
+                        Cells::new(column, PgType::of_field(field))?,
+                    ))
+                });
             Kind::Struct(cells.collect::<Result<_, ServerError>>()?)
         }
         DataType::Map(..) => {
             let map = array.as_map();
             let of = |a: &ArrayRef| Cells::new(a, PgType::of_arrow(a.data_type()));
             let (keys, values) = (of(map.keys())?, of(map.values())?);
-            Kind::Map(Box::new(MapCells { ranges: ranges(map.offsets()), keys, values }))
+            Kind::Map(Box::new(MapCells {
+                ranges: ranges(map.offsets()),
+                keys,
+                values,
+            }))
         }
         other => {
             return Err(ServerError::unsupported(format!(
@@ -200,27 +228,40 @@ fn list_kind(
     let inner = PgType::of_arrow(field.data_type());
     let elements = Cells::new(values, inner)?;
     let element_type = inner.element().unwrap_or(inner);
-    Ok(Kind::List(Box::new(ListCells { ranges, elements, element_type })))
+    Ok(Kind::List(Box::new(ListCells {
+        ranges,
+        elements,
+        element_type,
+    })))
 }
 
 /// A struct of `text` and `binary`.
 fn forms(array: &ArrayRef) -> Result<Kind, ServerError> {
     let form = |name| array.as_struct().column_by_name(name);
     match (form("text"), form("binary")) {
-        (Some(text), Some(binary)) => {
-            Ok(Kind::Forms(text.as_string().clone(), binary.as_binary().clone()))
-        }
-        _ => Err(ServerError::internal("a catalog value without its wire forms")),
+        (Some(text), Some(binary)) => Ok(Kind::Forms(
+            text.as_string().clone(),
+            binary.as_binary().clone(),
+        )),
+        _ => Err(ServerError::internal(
+            "a catalog value without its wire forms",
+        )),
     }
 }
 
 /// Types whose text and binary forms are both the bytes of the text.
 fn text_like(pg_type: PgType) -> bool {
-    matches!(pg_type.oid, 18 | 19 | 25 | 114 | 142 | 194 | 705 | 1042 | 1043)
+    matches!(
+        pg_type.oid,
+        18 | 19 | 25 | 114 | 142 | 194 | 705 | 1042 | 1043
+    )
 }
 
 fn ranges(offsets: &[i32]) -> Vec<(usize, usize)> {
-    offsets.windows(2).map(|w| (index(w[0]), index(w[1]))).collect()
+    offsets
+        .windows(2)
+        .map(|w| (index(w[0]), index(w[1])))
+        .collect()
 }
 
 fn index(offset: i32) -> usize {

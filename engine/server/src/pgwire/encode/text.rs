@@ -33,7 +33,9 @@ impl Cells {
             Kind::Float8(a) => float8(a.value(row), out),
             Kind::Numeric128(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
             Kind::Numeric256(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
-            Kind::Utf8(a) | Kind::TextOf(a, _) | Kind::Forms(a, _) => out.put_slice(a.value(row).as_bytes()),
+            Kind::Utf8(a) | Kind::TextOf(a, _) | Kind::Forms(a, _) => {
+                out.put_slice(a.value(row).as_bytes())
+            }
             Kind::LargeUtf8(a) => out.put_slice(a.value(row).as_bytes()),
             Kind::Utf8View(a) => out.put_slice(a.value(row).as_bytes()),
             Kind::Binary(a) => bytea(a.value(row), style, out),
@@ -204,7 +206,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
-    let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
+    let month = if month_shifted < 10 {
+        month_shifted + 3
+    } else {
+        month_shifted - 9
+    };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -254,7 +260,11 @@ fn offset(micros: i64, style: &TextStyle) -> i32 {
         return 0;
     }
     chrono::DateTime::from_timestamp_micros(micros).map_or(0, |instant| {
-        style.time_zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
+        style
+            .time_zone
+            .offset_from_utc_datetime(&instant.naive_utc())
+            .fix()
+            .local_minus_utc()
     })
 }
 
@@ -283,7 +293,11 @@ fn interval_parts(months: i32, days: i32, micros: i64, out: &mut BytesMut) {
             continue;
         }
         let space = if out.len() > start { " " } else { "" };
-        let plus = if negative_before && count > 0 { "+" } else { "" };
+        let plus = if negative_before && count > 0 {
+            "+"
+        } else {
+            ""
+        };
         let plural = if count == 1 { "" } else { "s" };
         display(format_args!("{space}{plus}{count} {unit}{plural}"), out);
         negative_before = count < 0;
@@ -296,7 +310,10 @@ fn interval_parts(months: i32, days: i32, micros: i64, out: &mut BytesMut) {
             (false, false) => "",
         };
         display(format_args!("{space}{sign}"), out);
-        time(i64::try_from(micros.unsigned_abs()).unwrap_or(i64::MAX), out);
+        time(
+            i64::try_from(micros.unsigned_abs()).unwrap_or(i64::MAX),
+            out,
+        );
     }
 }
 
@@ -385,7 +402,12 @@ mod tests {
         for (value, text) in table {
             assert_eq!(print(|out| float8(value, out)), text);
         }
-        let table = [(100_000.0_f32, "100000"), (1e6, "1e+06"), (0.1, "0.1"), (33.15, "33.15")];
+        let table = [
+            (100_000.0_f32, "100000"),
+            (1e6, "1e+06"),
+            (0.1, "0.1"),
+            (33.15, "33.15"),
+        ];
         for (value, text) in table {
             assert_eq!(print(|out| float4(value, out)), text);
         }
@@ -393,7 +415,12 @@ mod tests {
 
     #[test]
     fn decimals_keep_their_scale() {
-        let table = [("12345", 2, "123.45"), ("-5", 3, "-0.005"), ("7", -2, "700"), ("0", 2, "0.00")];
+        let table = [
+            ("12345", 2, "123.45"),
+            ("-5", 3, "-0.005"),
+            ("7", -2, "700"),
+            ("0", 2, "0.00"),
+        ];
         for (unscaled, scale, text) in table {
             assert_eq!(print(|out| decimal(unscaled, scale, out)), text);
         }
@@ -404,7 +431,10 @@ mod tests {
         assert_eq!(print(|out| date(0, out)), "1970-01-01");
         assert_eq!(print(|out| date(-719_163, out)), "0001-12-31 BC");
         assert_eq!(print(|out| date(2_932_897, out)), "10000-01-01");
-        assert_eq!(print(|out| timestamp(-1, None, out)), "1969-12-31 23:59:59.999999");
+        assert_eq!(
+            print(|out| timestamp(-1, None, out)),
+            "1969-12-31 23:59:59.999999"
+        );
         assert_eq!(
             print(|out| timestamp(1_500_000, Some(&TextStyle::default()), out)),
             "1970-01-01 00:00:01.5+00"
@@ -426,7 +456,13 @@ mod tests {
 
     #[test]
     fn array_elements_are_quoted_when_ambiguous() {
-        let table = [("a", "a"), ("b c", "\"b c\""), ("", "\"\""), ("null", "\"null\""), ("x\"y", "\"x\\\"y\"")];
+        let table = [
+            ("a", "a"),
+            ("b c", "\"b c\""),
+            ("", "\"\""),
+            ("null", "\"null\""),
+            ("x\"y", "\"x\\\"y\""),
+        ];
         for (text, quoted) in table {
             assert_eq!(print(|out| quoted_element(text.as_bytes(), out)), quoted);
         }

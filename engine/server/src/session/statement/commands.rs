@@ -86,19 +86,30 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         "BEGIN" => {
             transaction_word(cursor);
             let read_write = transaction_modes(cursor)?;
-            Statement::Begin { tag: "BEGIN", read_write }
+            Statement::Begin {
+                tag: "BEGIN",
+                read_write,
+            }
         }
         "START" => {
             cursor.expect_word("TRANSACTION")?;
             let read_write = transaction_modes(cursor)?;
-            Statement::Begin { tag: "START TRANSACTION", read_write }
+            Statement::Begin {
+                tag: "START TRANSACTION",
+                read_write,
+            }
         }
         "COMMIT" | "END" => {
             if cursor.accept("PREPARED") {
-                return refuse(cursor, ServerError::unsupported("two-phase commit is not supported"));
+                return refuse(
+                    cursor,
+                    ServerError::unsupported("two-phase commit is not supported"),
+                );
             }
             transaction_word(cursor);
-            Statement::Commit { chain: chain(cursor)? }
+            Statement::Commit {
+                chain: chain(cursor)?,
+            }
         }
         "ROLLBACK" | "ABORT" => rollback(cursor)?,
         "SAVEPOINT" => Statement::Savepoint(cursor.identifier()?),
@@ -120,7 +131,10 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         "LISTEN" => no_effect(cursor, "LISTEN"),
         "UNLISTEN" => no_effect(cursor, "UNLISTEN"),
         "NOTIFY" => no_effect(cursor, "NOTIFY"),
-        "LOCK" => refuse(cursor, ServerError::unsupported("LOCK TABLE is not supported"))?,
+        "LOCK" => refuse(
+            cursor,
+            ServerError::unsupported("LOCK TABLE is not supported"),
+        )?,
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CREATE" | "DROP" | "ALTER"
         | "GRANT" | "REVOKE" | "COMMENT" | "REINDEX" | "CLUSTER" | "REFRESH" | "REASSIGN"
         | "SECURITY" | "IMPORT" => {
@@ -153,7 +167,9 @@ fn no_effect(cursor: &mut TokenCursor<'_>, tag: &'static str) -> Statement {
 fn table(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     cursor.next();
     let name = object_name(cursor)?;
-    Ok(Statement::Query(parse_text(&format!("SELECT * FROM {name}"))?))
+    Ok(Statement::Query(parse_text(&format!(
+        "SELECT * FROM {name}"
+    ))?))
 }
 
 /// A qualified name, quoted so that it reads back the same.
@@ -207,8 +223,16 @@ fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         verbose = cursor.accept("VERBOSE");
     }
     Ok(match read(cursor)? {
-        Statement::Query(query) => Statement::Explain { analyze, verbose, query },
-        Statement::Declare { query, .. } => Statement::Explain { analyze, verbose, query },
+        Statement::Query(query) => Statement::Explain {
+            analyze,
+            verbose,
+            query,
+        },
+        Statement::Declare { query, .. } => Statement::Explain {
+            analyze,
+            verbose,
+            query,
+        },
         Statement::Refused(error) => Statement::Refused(error),
         _ => return Err(ServerError::syntax("EXPLAIN takes a query", None)),
     })
@@ -222,7 +246,10 @@ fn explain_options_follow(cursor: &mut TokenCursor<'_>) -> bool {
     *cursor = TokenCursor::new(rest, sql);
     let mut look = TokenCursor::new(rest, sql);
     look.next();
-    !matches!(look.peek_word().as_deref(), Some("SELECT" | "WITH" | "VALUES" | "TABLE") | None)
+    !matches!(
+        look.peek_word().as_deref(),
+        Some("SELECT" | "WITH" | "VALUES" | "TABLE") | None
+    )
 }
 
 fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
@@ -231,7 +258,9 @@ fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     if session && cursor.accept("CHARACTERISTICS") {
         cursor.expect_word("AS")?;
         cursor.expect_word("TRANSACTION")?;
-        return Ok(Statement::TransactionModes { read_write: transaction_modes(cursor)? });
+        return Ok(Statement::TransactionModes {
+            read_write: transaction_modes(cursor)?,
+        });
     }
     if session && cursor.accept("AUTHORIZATION") {
         return role(cursor, "session_authorization");
@@ -241,7 +270,9 @@ fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             let error = ServerError::unsupported("exported snapshots are not supported");
             return refuse(cursor, error);
         }
-        return Ok(Statement::TransactionModes { read_write: transaction_modes(cursor)? });
+        return Ok(Statement::TransactionModes {
+            read_write: transaction_modes(cursor)?,
+        });
     }
     if cursor.accept("ROLE") {
         return role(cursor, "role");
@@ -255,22 +286,38 @@ fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             }
             _ => SetValue::Text(set_value(cursor)?),
         };
-        return Ok(Statement::Set { name: "timezone".to_owned(), value, local });
+        return Ok(Statement::Set {
+            name: "timezone".to_owned(),
+            value,
+            local,
+        });
     }
     if cursor.accept("NAMES") {
         let value = SetValue::Text(set_value(cursor)?);
-        return Ok(Statement::Set { name: "client_encoding".to_owned(), value, local });
+        return Ok(Statement::Set {
+            name: "client_encoding".to_owned(),
+            value,
+            local,
+        });
     }
     if cursor.accept("SCHEMA") {
         let value = SetValue::Text(quote_identifier(&cursor.string()?));
-        return Ok(Statement::Set { name: "search_path".to_owned(), value, local });
+        return Ok(Statement::Set {
+            name: "search_path".to_owned(),
+            value,
+            local,
+        });
     }
     let name = dotted_name(cursor)?;
     if !cursor.accept_token(&Token::Eq) {
         cursor.expect_word("TO")?;
     }
     if cursor.accept("DEFAULT") {
-        return Ok(Statement::Set { name, value: SetValue::Default, local });
+        return Ok(Statement::Set {
+            name,
+            value: SetValue::Default,
+            local,
+        });
     }
     let list = name == "search_path";
     let mut text = list_item(cursor, list)?;
@@ -278,14 +325,24 @@ fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         text.push_str(", ");
         text.push_str(&list_item(cursor, list)?);
     }
-    Ok(Statement::Set { name, value: SetValue::Text(text), local })
+    Ok(Statement::Set {
+        name,
+        value: SetValue::Text(text),
+        local,
+    })
 }
 
 fn list_item(cursor: &mut TokenCursor<'_>, identifiers: bool) -> Read<String> {
     let quoted = matches!(cursor.peek(), Some(Token::Word(word)) if word.quote_style.is_some());
     let text = set_value(cursor)?;
-    let plain = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    Ok(if identifiers && quoted && !plain { quote_identifier(&text) } else { text })
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    Ok(if identifiers && quoted && !plain {
+        quote_identifier(&text)
+    } else {
+        text
+    })
 }
 
 fn role(cursor: &mut TokenCursor<'_>, name: &str) -> Read<Statement> {
@@ -296,7 +353,11 @@ fn role(cursor: &mut TokenCursor<'_>, name: &str) -> Read<Statement> {
         }
         _ => SetValue::Text(set_value(cursor)?),
     };
-    Ok(Statement::Set { name: name.to_owned(), value, local: false })
+    Ok(Statement::Set {
+        name: name.to_owned(),
+        value,
+        local: false,
+    })
 }
 
 /// One value of SET: a string, a number or a word.
@@ -308,7 +369,11 @@ fn set_value(cursor: &mut TokenCursor<'_>) -> Read<String> {
         }
         Some(Token::Number(digits, _)) => {
             cursor.next();
-            Ok(if negative { format!("-{digits}") } else { digits.clone() })
+            Ok(if negative {
+                format!("-{digits}")
+            } else {
+                digits.clone()
+            })
         }
         Some(Token::Word(_)) if !negative => cursor.identifier(),
         _ => Err(cursor.syntax_error()),
@@ -366,7 +431,8 @@ fn transaction_modes(cursor: &mut TokenCursor<'_>) -> Read<bool> {
             cursor.expect_word("LEVEL")?;
             let known = cursor.accept("SERIALIZABLE")
                 || (cursor.accept("REPEATABLE") && cursor.accept("READ"))
-                || (cursor.accept("READ") && (cursor.accept("COMMITTED") || cursor.accept("UNCOMMITTED")));
+                || (cursor.accept("READ")
+                    && (cursor.accept("COMMITTED") || cursor.accept("UNCOMMITTED")));
             if !known {
                 return Err(cursor.syntax_error());
             }
@@ -398,16 +464,25 @@ fn rollback(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         cursor.accept("SAVEPOINT");
         return Ok(Statement::RollbackTo(cursor.identifier()?));
     }
-    Ok(Statement::Rollback { chain: chain(cursor)? })
+    Ok(Statement::Rollback {
+        chain: chain(cursor)?,
+    })
 }
 
 fn name_or_all(cursor: &mut TokenCursor<'_>) -> Read<Option<String>> {
-    if cursor.accept("ALL") { Ok(None) } else { cursor.identifier().map(Some) }
+    if cursor.accept("ALL") {
+        Ok(None)
+    } else {
+        cursor.identifier().map(Some)
+    }
 }
 
 fn prepare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     if cursor.accept("TRANSACTION") {
-        return refuse(cursor, ServerError::unsupported("two-phase commit is not supported"));
+        return refuse(
+            cursor,
+            ServerError::unsupported("two-phase commit is not supported"),
+        );
     }
     let name = cursor.identifier()?;
     let mut types = Vec::new();
@@ -421,7 +496,11 @@ fn prepare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     cursor.expect_word("AS")?;
     let statement = read(cursor)?;
     let text = cursor.sql().into();
-    Ok(Statement::Prepare { name, types, statement: Box::new(Parsed { statement, text }) })
+    Ok(Statement::Prepare {
+        name,
+        types,
+        statement: Box::new(Parsed { statement, text }),
+    })
 }
 
 fn execute(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
@@ -456,7 +535,12 @@ fn declare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         cursor.expect_word("HOLD")?;
     }
     cursor.expect_word("FOR")?;
-    Ok(Statement::Declare { name, binary, hold, query: query(cursor)? })
+    Ok(Statement::Declare {
+        name,
+        binary,
+        hold,
+        query: query(cursor)?,
+    })
 }
 
 fn fetch(cursor: &mut TokenCursor<'_>, skip: bool) -> Read<Statement> {
@@ -486,7 +570,11 @@ fn fetch_count(cursor: &mut TokenCursor<'_>) -> Read<Option<FetchCount>> {
         }
         "FORWARD" => {
             cursor.next();
-            if cursor.accept("ALL") { Ok(Some(FetchCount::All)) } else { number(cursor) }
+            if cursor.accept("ALL") {
+                Ok(Some(FetchCount::All))
+            } else {
+                number(cursor)
+            }
         }
         "PRIOR" | "FIRST" | "LAST" => {
             cursor.next();
@@ -534,7 +622,10 @@ fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             .hint("Use COPY … TO STDOUT, or psql's \\copy command.");
         return refuse(cursor, error);
     }
-    Ok(Statement::Copy { query, options: copy_options(cursor)? })
+    Ok(Statement::Copy {
+        query,
+        options: copy_options(cursor)?,
+    })
 }
 
 fn copy_table(cursor: &mut TokenCursor<'_>) -> Read<Box<ast::Statement>> {
@@ -549,7 +640,11 @@ fn copy_table(cursor: &mut TokenCursor<'_>) -> Read<Box<ast::Statement>> {
         }
         cursor.expect(&Token::RParen)?;
     }
-    let list = if columns.is_empty() { "*".to_owned() } else { columns.join(", ") };
+    let list = if columns.is_empty() {
+        "*".to_owned()
+    } else {
+        columns.join(", ")
+    };
     parse_text(&format!("SELECT {list} FROM {name}"))
 }
 
@@ -591,7 +686,11 @@ fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<
         "format" => written.format = Some(copy_format(&option_text(cursor)?)?),
         "header" => {
             let bare = cursor.at_end() || cursor.peek() == Some(&Token::Comma);
-            let value = if bare { "true".to_owned() } else { option_text(cursor)? };
+            let value = if bare {
+                "true".to_owned()
+            } else {
+                option_text(cursor)?
+            };
             written.header = matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "1");
         }
         "delimiter" => written.delimiter = Some(cursor.string()?),
@@ -609,7 +708,9 @@ fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<
 }
 
 fn legacy_copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<()> {
-    let Some(word) = cursor.peek_word() else { return Err(cursor.syntax_error()) };
+    let Some(word) = cursor.peek_word() else {
+        return Err(cursor.syntax_error());
+    };
     let unknown = cursor.syntax_error();
     cursor.next();
     match word.as_str() {
@@ -631,7 +732,11 @@ fn legacy_copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -
             cursor.expect_word("QUOTE")?;
             loop {
                 let all = cursor.accept_token(&Token::Mul);
-                written.force_quote.push(if all { "*".to_owned() } else { cursor.identifier()? });
+                written.force_quote.push(if all {
+                    "*".to_owned()
+                } else {
+                    cursor.identifier()?
+                });
                 if !cursor.accept_token(&Token::Comma) {
                     break;
                 }
@@ -660,10 +765,15 @@ fn option_text(cursor: &mut TokenCursor<'_>) -> Read<String> {
 }
 
 fn encoding(name: &str) -> Read<()> {
-    if matches!(name.to_ascii_lowercase().replace('-', "").as_str(), "utf8" | "unicode") {
+    if matches!(
+        name.to_ascii_lowercase().replace('-', "").as_str(),
+        "utf8" | "unicode"
+    ) {
         return Ok(());
     }
-    Err(ServerError::unsupported(format!("encoding \"{name}\" is not supported; use UTF8")))
+    Err(ServerError::unsupported(format!(
+        "encoding \"{name}\" is not supported; use UTF8"
+    )))
 }
 
 fn copy_format(name: &str) -> Read<CopyFormat> {
@@ -671,7 +781,10 @@ fn copy_format(name: &str) -> Read<CopyFormat> {
         "text" => Ok(CopyFormat::Text),
         "csv" => Ok(CopyFormat::Csv),
         "binary" => Ok(CopyFormat::Binary),
-        other => Err(ServerError::new("22023", format!("COPY format \"{other}\" not recognized"))),
+        other => Err(ServerError::new(
+            "22023",
+            format!("COPY format \"{other}\" not recognized"),
+        )),
     }
 }
 
@@ -687,14 +800,21 @@ impl CopyWritten {
             ));
         }
         if !csv && (self.quote.is_some() || self.escape.is_some() || !self.force_quote.is_empty()) {
-            return Err(ServerError::unsupported("COPY quoting options require CSV mode"));
+            return Err(ServerError::unsupported(
+                "COPY quoting options require CSV mode",
+            ));
         }
         let delimiter = one_byte("delimiter", self.delimiter, if csv { b',' } else { b'\t' })?;
         let quote = one_byte("quote", self.quote, b'"')?;
         let escape = one_byte("escape", self.escape, quote)?;
-        let null = self.null.unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() });
+        let null = self
+            .null
+            .unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() });
         if csv && delimiter == quote {
-            return Err(ServerError::new("22023", "COPY delimiter and quote must be different"));
+            return Err(ServerError::new(
+                "22023",
+                "COPY delimiter and quote must be different",
+            ));
         }
         Ok(CopyOptions {
             format,

@@ -22,7 +22,11 @@ impl<'a> TokenCursor<'a> {
     }
 
     fn skip_space(&mut self) {
-        while self.tokens.get(self.at).is_some_and(|token| is_space(&token.token)) {
+        while self
+            .tokens
+            .get(self.at)
+            .is_some_and(|token| is_space(&token.token))
+        {
             self.at += 1;
         }
     }
@@ -74,7 +78,9 @@ impl<'a> TokenCursor<'a> {
     /// The next token as an unquoted word, upper case.
     pub(super) fn peek_word(&mut self) -> Option<String> {
         match self.peek()? {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+            Token::Word(word) if word.quote_style.is_none() => {
+                Some(word.value.to_ascii_uppercase())
+            }
             _ => None,
         }
     }
@@ -94,11 +100,19 @@ impl<'a> TokenCursor<'a> {
     }
 
     pub(super) fn expect_word(&mut self, word: &str) -> Result<(), ServerError> {
-        if self.accept(word) { Ok(()) } else { Err(self.syntax_error()) }
+        if self.accept(word) {
+            Ok(())
+        } else {
+            Err(self.syntax_error())
+        }
     }
 
     pub(super) fn expect(&mut self, token: &Token) -> Result<(), ServerError> {
-        if self.accept_token(token) { Ok(()) } else { Err(self.syntax_error()) }
+        if self.accept_token(token) {
+            Ok(())
+        } else {
+            Err(self.syntax_error())
+        }
     }
 
     /// Takes an identifier, folded to lower case unless quoted.
@@ -146,5 +160,8 @@ pub(super) fn near(token: &TokenWithSpan, sql: &str) -> ServerError {
         .ok()
         .zip(usize::try_from(start.column).ok())
         .and_then(|(line, column)| offset_of(sql, line, column));
-    ServerError::syntax(format!("syntax error at or near \"{}\"", token.token), position)
+    ServerError::syntax(
+        format!("syntax error at or near \"{}\"", token.token),
+        position,
+    )
 }
