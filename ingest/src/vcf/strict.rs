@@ -60,7 +60,7 @@ fn is_given(values: &[&str], i: usize) -> bool {
 fn groups(fields: &Fields<'_>) -> Result<(), Bad> {
     for (key, size) in GROUPED {
         let n = values(fields, key).len();
-        if n % size != 0 {
+        if !n.is_multiple_of(*size) {
             let message = format!("INFO/{key} has {n} values; they come in groups of {size}");
             return Err(Bad::new("number_mismatch", message));
         }
