@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn syntax_errors_have_a_position() {
-        let error = parse("select 1;\nselect from where").unwrap_err();
+        let error = parse("select 1;\nselect 2 from (select").unwrap_err();
         assert_eq!(error.code(), "42601");
         assert!(error.position().is_some());
         let error = parse("selec 1").unwrap_err();

@@ -1,0 +1,278 @@
+//! Corners of the protocol, byte by byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod wire_support;
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wire_support::TestServer;
+
+/// A client that speaks bytes.
+struct Raw(TcpStream);
+
+impl Raw {
+    /// Connects and reads the greeting; answers its messages.
+    async fn start(server: &TestServer) -> (Raw, Vec<(u8, Vec<u8>)>) {
+        let mut raw = Raw(server.raw().await);
+        raw.0
+            .write_all(&startup(&[("user", "ann"), ("database", "genokura")]))
+            .await
+            .unwrap();
+        let greeting = raw.until_ready().await;
+        (raw, greeting)
+    }
+
+    async fn send(&mut self, messages: &[Vec<u8>]) {
+        self.0.write_all(&messages.concat()).await.unwrap();
+    }
+
+    /// The next message; None at the end of the connection.
+    async fn message(&mut self) -> Option<(u8, Vec<u8>)> {
+        let kind = self.0.read_u8().await.ok()?;
+        let length = self.0.read_u32().await.unwrap() as usize - 4;
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).await.unwrap();
+        Some((kind, body))
+    }
+
+    async fn until_ready(&mut self) -> Vec<(u8, Vec<u8>)> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.message().await {
+            let ready = message.0 == b'Z';
+            messages.push(message);
+            if ready {
+                break;
+            }
+        }
+        messages
+    }
+}
+
+fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = 196_608_u32.to_be_bytes().to_vec();
+    for (name, value) in parameters {
+        body.extend(name.bytes().chain([0]).chain(value.bytes()).chain([0]));
+    }
+    body.push(0);
+    let length = u32::try_from(body.len() + 4).unwrap();
+    [length.to_be_bytes().to_vec(), body].concat()
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap();
+    [&[kind][..], &length.to_be_bytes(), body].concat()
+}
+
+fn query(sql: &str) -> Vec<u8> {
+    message(b'Q', &[sql.as_bytes(), b"\0"].concat())
+}
+
+fn parse(sql: &str) -> Vec<u8> {
+    message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat())
+}
+
+fn bind() -> Vec<u8> {
+    message(b'B', b"\0\0\0\0\0\0\0\0")
+}
+
+fn execute(rows: u32) -> Vec<u8> {
+    message(b'E', &[b"\0", &rows.to_be_bytes()[..]].concat())
+}
+
+fn sync() -> Vec<u8> {
+    message(b'S', b"")
+}
+
+fn kinds(messages: &[(u8, Vec<u8>)]) -> String {
+    messages.iter().map(|(kind, _)| char::from(*kind)).collect()
+}
+
+fn sqlstate(message: &(u8, Vec<u8>)) -> String {
+    let fields = message.1.split(|byte| *byte == 0);
+    let code = fields
+        .filter_map(|field| field.strip_prefix(b"C"))
+        .next()
+        .unwrap();
+    String::from_utf8_lossy(code).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encryption_requests_are_declined_in_any_order() {
+    let server = TestServer::start().await;
+    let mut raw = Raw(server.raw().await);
+    for request in [80_877_103_u32, 80_877_104] {
+        raw.0
+            .write_all(&[&8_u32.to_be_bytes()[..], &request.to_be_bytes()].concat())
+            .await
+            .unwrap();
+        assert_eq!(raw.0.read_u8().await.unwrap(), b'N');
+    }
+    raw.0.write_all(&startup(&[("user", "ann")])).await.unwrap();
+    assert!(kinds(&raw.until_ready().await).starts_with('R'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn greeting_reports_settings_and_a_key() {
+    let server = TestServer::start().await;
+    let (_raw, greeting) = Raw::start(&server).await;
+    let reported: Vec<String> = greeting
+        .iter()
+        .filter(|(kind, _)| *kind == b'S')
+        .map(|(_, body)| {
+            String::from_utf8_lossy(body)
+                .replace('\0', "=")
+                .trim_end_matches('=')
+                .to_owned()
+        })
+        .collect();
+    for expected in [
+        "server_encoding=UTF8",
+        "integer_datetimes=on",
+        "standard_conforming_strings=on",
+    ] {
+        assert!(reported.iter().any(|r| r == expected), "{reported:?}");
+    }
+    assert!(
+        reported.iter().any(|r| r.starts_with("server_version=16")),
+        "{reported:?}"
+    );
+    assert!(kinds(&greeting).ends_with("KZ"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_database_and_version_are_refused() {
+    let server = TestServer::start().await;
+    let mut raw = Raw(server.raw().await);
+    raw.0
+        .write_all(&startup(&[("user", "ann"), ("database", "nope")]))
+        .await
+        .unwrap();
+    assert_eq!(sqlstate(&raw.message().await.unwrap()), "3D000");
+    assert!(raw.message().await.is_none());
+    let mut raw = Raw(server.raw().await);
+    raw.0.write_all(&[0, 0, 0, 9, 0, 2, 0, 0, 0]).await.unwrap();
+    assert_eq!(sqlstate(&raw.message().await.unwrap()), "0A000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_skips_to_sync_after_an_error() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    raw.send(&[
+        parse("select 1"),
+        bind(),
+        execute(0),
+        parse("select nope"),
+        bind(),
+        execute(0),
+    ])
+    .await;
+    raw.send(&[sync(), parse("select 2"), bind(), execute(0), sync()])
+        .await;
+    let first = raw.until_ready().await;
+    assert_eq!(kinds(&first), "12DC1EZ".replace("1E", "E"));
+    assert_eq!(sqlstate(&first[4]), "42703");
+    assert_eq!(kinds(&raw.until_ready().await), "12DCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_limit_suspends_the_portal() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    raw.send(&[query("begin")]).await;
+    raw.until_ready().await;
+    raw.send(&[
+        parse("select id from demo.t order by id limit 3"),
+        bind(),
+        execute(2),
+        sync(),
+    ])
+    .await;
+    assert_eq!(kinds(&raw.until_ready().await), "12DDsZ");
+    // The portal outlives Sync inside a transaction.
+    raw.send(&[execute(2), execute(2), sync()]).await;
+    assert_eq!(kinds(&raw.until_ready().await), "DCCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_queries_and_several_statements() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    raw.send(&[query(" ; ")]).await;
+    assert_eq!(kinds(&raw.until_ready().await), "IZ");
+    raw.send(&[query("select 1; select nope; select 2")]).await;
+    assert_eq!(kinds(&raw.until_ready().await), "TDCEZ");
+    raw.send(&[parse(""), bind(), message(b'D', b"P\0"), execute(0), sync()])
+        .await;
+    assert_eq!(kinds(&raw.until_ready().await), "12nIZ");
+    raw.send(&[query("set application_name = 'x'")]).await;
+    assert_eq!(kinds(&raw.until_ready().await), "CSZ");
+    raw.send(&[query("copy (select 1) to stdout")]).await;
+    assert_eq!(kinds(&raw.until_ready().await), "HdcCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_messages_end_only_their_connection() {
+    let server = TestServer::start().await;
+    let (mut other, _) = Raw::start(&server).await;
+    let broken: [Vec<u8>; 4] = [
+        message(b'B', b"\0\0\0\x01"),
+        vec![b'Q', 0, 0, 0, 1],
+        vec![b'Q', 0x7f, 0xff, 0xff, 0xff],
+        message(b'!', b""),
+    ];
+    for bytes in broken {
+        let (mut raw, _) = Raw::start(&server).await;
+        raw.send(std::slice::from_ref(&bytes)).await;
+        let answer = tokio::time::timeout(Duration::from_secs(5), raw.message())
+            .await
+            .unwrap();
+        assert_eq!(sqlstate(&answer.unwrap()), "08P01", "{bytes:?}");
+        assert!(raw.message().await.is_none());
+    }
+    other.send(&[query("select 1")]).await;
+    assert_eq!(kinds(&other.until_ready().await), "TDCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_start_is_dropped() {
+    let server = TestServer::with(genokura_server::pgwire::ServerConfig {
+        startup_timeout: Duration::from_millis(200),
+        ..wire_support::config()
+    })
+    .await;
+    let mut raw = Raw(server.raw().await);
+    let ended = tokio::time::timeout(Duration::from_secs(5), raw.message())
+        .await
+        .unwrap();
+    assert!(ended.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_print_as_postgresql_prints_them() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let table = [
+        ("1.5::numeric(10,3)", "1.500"),
+        ("(-0.05)::numeric(10,2)", "-0.05"),
+        ("1e20::double precision", "1e+20"),
+        ("0.1::real", "0.1"),
+        ("date '2024-02-29'", "2024-02-29"),
+        (
+            "timestamp '2024-01-01 00:00:00.25'",
+            "2024-01-01 00:00:00.25",
+        ),
+        ("interval '1 month 2 days 3 hours'", "1 mon 2 days 03:00:00"),
+        ("array['a','b c',null]", "{a,\"b c\",NULL}"),
+        ("array[array[1,2],array[3,4]]", "{{1,2},{3,4}}"),
+        ("x'00ff'", "\\x00ff"),
+        ("named_struct('a', 1, 'b', 'x')", "{\"a\":1,\"b\":\"x\"}"),
+        ("true", "t"),
+    ];
+    for (expression, text) in table {
+        let sql = format!("select {expression}");
+        assert_eq!(wire_support::one(&client, &sql).await, text, "{expression}");
+    }
+}
