@@ -1,6 +1,7 @@
 //! Side-by-side benchmarks: the same question to genokura and its peers, answers first, then time.
 //!
-//! `prepare` makes the cohorts (seeded), `run` measures, `report` prints the summary of a run.
+//! `prepare` makes the cohorts (seeded), `run` measures and writes raw.csv, summary.md and
+//! versions.txt, `report` prints the summary of a run.
 
 mod answers;
 mod ingest;
@@ -59,6 +60,9 @@ struct RunArgs {
     /// Peers left out, for example bcftools on the largest cohort
     #[arg(long, value_delimiter = ',')]
     skip: Vec<String>,
+    /// Peers measured in the first repetition only, for example bcftools on the largest cohort
+    #[arg(long, value_delimiter = ',')]
+    once: Vec<String>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -85,6 +89,7 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
         }
         report::write(&args.out, &rows)?;
     }
+    std::fs::write(args.out.join("versions.txt"), measure::versions(args)?)?;
     print!("{}", report::summary(&rows));
     Ok(())
 }

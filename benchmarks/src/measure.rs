@@ -99,6 +99,18 @@ pub(crate) fn output(line: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// What was measured and on what: versions of all programs, cores and memory.
+///
+/// # Errors
+/// When a program is missing.
+pub(crate) fn versions(args: &crate::RunArgs) -> anyhow::Result<String> {
+    output(&format!(
+        "{} --version; bcftools --version | head -2; plink2 --version; bgzip --version | head -1; \
+         echo \"$(nproc) cores, $(awk '/MemTotal/ {{ printf \"%.0f GiB\", $2 / 1048576 }}' /proc/meminfo)\"",
+        args.genokura.display()
+    ))
+}
+
 /// Bytes of a file, or of everything below a directory.
 ///
 /// # Errors

@@ -16,38 +16,23 @@ use arrow::array::{
 };
 use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
-use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Statistics;
-use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::datasource::TableType;
-use datafusion::error::Result as DfResult;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::statistics::StatisticsArgs;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::stream;
+use datafusion::physical_plan::ExecutionPlan as _;
 use genokura_core::codec::{CallRef, GenotypeRow, SampleMask};
-use genokura_core::schema::{FieldDef, calls_columns, calls_schema};
+use genokura_core::schema::{FieldDef, calls_columns};
 
 use crate::blobs::{BlobReader, Blobs, Wanted};
 use crate::dataset::{DatasetView, HIDDEN};
 use crate::error::{Error, Result};
 use crate::formats::FormatColumn;
 use crate::members::{BlockCalls, MEMBER_COLUMNS, Member, Members};
-use crate::metrics::{ScanMetrics, report_pruned};
+use crate::metrics::ScanMetrics;
 use crate::predicate::{Comparison, Literal, Predicate};
-use crate::pruning::{SiteFilters, bind, plan};
-use crate::scan::{
-    empty_table, output_schema, read_schema, scan_properties, table_name, write_spec,
-};
+use crate::pruning::bind;
+use crate::scan::{DatasetScanExec, empty_table, read_schema, table_name};
 use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
 use crate::spec::{CallKind, ScanKind, ScanSpec};
-use crate::table::{Stages, nullable_where_masked, predicates, projected, pushdown};
+use crate::table::{Stages, sql_schema};
 
 /// Columns that are made of genotypes.
 const CALL_COLUMNS: [&str; 3] = ["gt", "dosage", "phased"];
@@ -58,230 +43,9 @@ const FORMAT_VALUE_BYTES: usize = 4;
 /// Up to so many samples of a block are looked up one by one.
 const FEW_SAMPLES: u32 = 8;
 
-/// The table `calls` or `carriers`.
-#[derive(Debug)]
-pub(crate) struct CallsTable {
-    view: Arc<DatasetView>,
-    kind: CallKind,
-    schema: SchemaRef,
-}
-
-impl CallsTable {
-    pub(crate) fn new(view: Arc<DatasetView>, kind: CallKind) -> Self {
-        let schema = calls_schema(&view.data.state.format);
-        let masked = view.masked(table_name(ScanKind::Calls(kind)));
-        Self {
-            schema: nullable_where_masked(&schema, &masked),
-            view,
-            kind,
-        }
-    }
-
-    async fn spec(
-        &self,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-        partitions: usize,
-    ) -> Result<ScanSpec> {
-        let filters = predicates(filters, &self.schema)?;
-        let kind = ScanKind::Calls(self.kind);
-        let stages = Stages::of_calls(&filters, &self.view.masked(table_name(kind)));
-        let judged = SiteFilters {
-            key: &stages.key,
-            row: &[],
-        };
-        let work = plan(&self.view.data, &judged, partitions).await?;
-        Ok(ScanSpec {
-            version: self.view.data.snapshot.version,
-            dataset: self.view.data.name.clone(),
-            kind,
-            access: self.view.access.clone(),
-            columns: projected(&self.schema, projection),
-            filters,
-            limit,
-            partitions: work.partitions,
-            pruned: work.report,
-        })
-    }
-}
-
-#[async_trait]
-impl TableProvider for CallsTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn supports_filters_pushdown(
-        &self,
-        filters: &[&Expr],
-    ) -> DfResult<Vec<TableProviderFilterPushDown>> {
-        Ok(pushdown(filters, &self.schema))
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let partitions = state.config().target_partitions();
-        let spec = self.spec(projection, filters, limit, partitions).await?;
-        Ok(Arc::new(CallScanExec::new(spec, Arc::clone(&self.view))?))
-    }
-}
-
-/// Reads `calls` or `carriers`.
-#[derive(Clone, Debug)]
-pub struct CallScanExec {
-    spec: Arc<ScanSpec>,
-    view: Arc<DatasetView>,
-    choice: Arc<Choice>,
-    properties: Arc<PlanProperties>,
-    metrics: ExecutionPlanMetricsSet,
-}
-
-impl CallScanExec {
-    pub(crate) fn new(spec: ScanSpec, view: Arc<DatasetView>) -> Result<Self> {
-        let full = full_schema(&spec, &view);
-        let schema = output_schema(&full, &spec.columns)?;
-        let metrics = ExecutionPlanMetricsSet::new();
-        report_pruned(&metrics, &spec.pruned);
-        let properties = scan_properties(&spec, &schema);
-        let choice = Arc::new(Choice::of(&spec, &view));
-        Ok(Self {
-            spec: Arc::new(spec),
-            view,
-            choice,
-            properties,
-            metrics,
-        })
-    }
-
-    /// The scan as plain data; see [`ScanSpec::to_bytes`].
-    pub fn spec(&self) -> &ScanSpec {
-        &self.spec
-    }
-}
-
-fn full_schema(spec: &ScanSpec, view: &DatasetView) -> SchemaRef {
-    let full = calls_schema(&view.data.state.format);
-    nullable_where_masked(&full, &view.masked(table_name(spec.kind)))
-}
-
-impl DisplayAs for CallScanExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_spec(f, "CallScanExec", &self.spec, self.choice.genotypes)?;
-        write!(f, ", table={}", table_name(self.spec.kind))?;
-        let chosen = self
-            .choice
-            .masks
-            .iter()
-            .flatten()
-            .map(SampleMask::count_ones)
-            .sum::<u32>();
-        let blocks = self.choice.masks.iter().flatten().count();
-        write!(
-            f,
-            ", blocks={blocks}/{}, calls_per_variant<={chosen}",
-            self.choice.masks.len()
-        )?;
-        if self.choice.carriers {
-            write!(f, ", carriers only")?;
-        }
-        Ok(())
-    }
-}
-
-impl ExecutionPlan for CallScanExec {
-    fn name(&self) -> &'static str {
-        "CallScanExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
-    ) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> DfResult<SendableRecordBatchStream> {
-        let metrics = ScanMetrics::new(&self.metrics, partition);
-        let batch_size = context.session_config().batch_size();
-        let rows = CallRows::new(self, partition, batch_size, metrics)?;
-        let stream = stream::try_unfold(rows, |mut rows| async move {
-            Ok(rows.next().await?.map(|batch| (batch, rows)))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            stream,
-        )))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        _input_stats: &[Arc<Statistics>],
-        _args: &StatisticsArgs,
-    ) -> DfResult<Arc<Statistics>> {
-        let mut statistics = Statistics::new_unknown(&self.schema());
-        let chosen: u32 = self
-            .choice
-            .masks
-            .iter()
-            .flatten()
-            .map(SampleMask::count_ones)
-            .sum();
-        let rows = self.spec.pruned.rows.saturating_mul(u64::from(chosen));
-        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        statistics.num_rows = Precision::Inexact(self.spec.limit.map_or(rows, |l| l.min(rows)));
-        Ok(Arc::new(statistics))
-    }
-
-    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        let mut spec = ScanSpec::clone(&self.spec);
-        spec.limit = limit;
-        Some(Arc::new(Self {
-            spec: Arc::new(spec),
-            ..self.clone()
-        }))
-    }
-
-    fn fetch(&self) -> Option<usize> {
-        self.spec.limit
-    }
-}
-
 /// Which samples and which of their calls a scan makes rows of.
 #[derive(Debug)]
-struct Choice {
+pub(crate) struct Choice {
     /// Per block of the dataset the chosen visible samples; `None` when there are none.
     masks: Vec<Option<SampleMask>>,
     /// Only samples that carry the ALT can satisfy the filters.
@@ -291,7 +55,7 @@ struct Choice {
 }
 
 impl Choice {
-    fn of(spec: &ScanSpec, view: &DatasetView) -> Self {
+    pub(crate) fn of(spec: &ScanSpec, view: &DatasetView) -> Self {
         let masked = view.masked(table_name(spec.kind));
         let open = |column: &str| !masked.contains(column);
         let names = open("sample_id")
@@ -319,6 +83,30 @@ impl Choice {
             carriers,
             genotypes,
         }
+    }
+}
+
+impl Choice {
+    /// Samples of which rows may be made.
+    pub(crate) fn n_samples(&self) -> u64 {
+        let masks = self.masks.iter().flatten();
+        masks.map(|mask| u64::from(mask.count_ones())).sum()
+    }
+
+    pub(crate) fn reads_genotypes(&self) -> bool {
+        self.genotypes
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (chosen, blocks) = (self.masks.iter().flatten().count(), self.masks.len());
+        let samples = self.n_samples();
+        write!(f, "blocks={chosen}/{blocks}, calls_per_variant<={samples}")?;
+        if self.carriers {
+            write!(f, ", carriers only")?;
+        }
+        Ok(())
     }
 }
 
@@ -381,7 +169,7 @@ fn needs_carrier(filter: &Predicate) -> bool {
 }
 
 /// Batches of one partition.
-struct CallRows {
+pub(crate) struct CallRows {
     context: Arc<ReadContext>,
     source: SiteSource,
     choice: Arc<Choice>,
@@ -398,8 +186,9 @@ struct CallRows {
 }
 
 impl CallRows {
-    fn new(
-        scan: &CallScanExec,
+    pub(crate) fn new(
+        scan: &DatasetScanExec,
+        choice: &Arc<Choice>,
         partition: usize,
         batch_size: usize,
         metrics: ScanMetrics,
@@ -407,12 +196,11 @@ impl CallRows {
         let (spec, view) = (&scan.spec, &scan.view);
         let units = spec.partitions.get(partition).cloned().unwrap_or_default();
         let masked = view.masked(table_name(spec.kind));
-        let stages = Stages::of_calls(&spec.filters, &masked);
+        let stages = Stages::of(spec.kind, &spec.filters, &masked);
         let output = CallColumns::new(scan, &stages.last, masked)?;
-        let context = read_context(scan, stages.key, &output, batch_size, metrics)?;
-        let blocks: Vec<bool> = scan.choice.masks.iter().map(Option::is_some).collect();
-        let genotypes = scan
-            .choice
+        let context = read_context(scan, choice, stages.key, &output, batch_size, metrics)?;
+        let blocks: Vec<bool> = choice.masks.iter().map(Option::is_some).collect();
+        let genotypes = choice
             .genotypes
             .then(|| BlobReader::genotypes(view, &context.metrics));
         let physical: Vec<String> = output
@@ -435,7 +223,7 @@ impl CallRows {
         let names: StringArray = view.directory.samples.iter().map(Some).collect();
         Ok(Self {
             source: SiteSource::new(Arc::clone(&context), units),
-            choice: Arc::clone(&scan.choice),
+            choice: Arc::clone(choice),
             blocks,
             genotypes: genotypes.flatten(),
             format_reader,
@@ -450,7 +238,7 @@ impl CallRows {
         })
     }
 
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         while self.remaining > 0 {
             if let Some(batch) = self.ready.pop_front() {
                 let batch = batch.slice(0, batch.num_rows().min(self.remaining));
@@ -620,7 +408,8 @@ fn push_carriers(row: &GenotypeRow<'_>, mask: &SampleMask, sink: &mut Sink<'_>) 
 }
 
 fn read_context(
-    scan: &CallScanExec,
+    scan: &DatasetScanExec,
+    choice: &Choice,
     key: Vec<Predicate>,
     output: &CallColumns,
     batch_size: usize,
@@ -628,7 +417,7 @@ fn read_context(
 ) -> Result<Arc<ReadContext>> {
     let (spec, view) = (&scan.spec, &scan.view);
     let mut extra = MEMBER_COLUMNS.to_vec();
-    if scan.choice.carriers {
+    if choice.carriers {
         extra.push("ac");
     }
     if !output.formats.is_empty() {
@@ -815,9 +604,9 @@ struct CallColumns {
 }
 
 impl CallColumns {
-    fn new(scan: &CallScanExec, last: &[Predicate], masked: BTreeSet<String>) -> Result<Self> {
+    fn new(scan: &DatasetScanExec, last: &[Predicate], masked: BTreeSet<String>) -> Result<Self> {
         let (spec, view) = (&scan.spec, &scan.view);
-        let full = full_schema(spec, view);
+        let full = sql_schema(spec.kind, view);
         let needed = spec.columns_needed();
         let formats = format_columns(&view.data.state.format, &full, &needed, &masked)?;
         let is_format = |name: &str| formats.iter().any(|f| f.name() == name);

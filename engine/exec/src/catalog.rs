@@ -10,12 +10,11 @@ use datafusion::error::Result as DfResult;
 use genokura_storage::{LakeSnapshot, TableId};
 
 use crate::access::AccessContext;
-use crate::calls::CallsTable;
 use crate::error::Result;
 use crate::plain::{PlainTable, headers_table, samples_table};
 use crate::session::{DEFAULT_SCHEMA, Engine};
-use crate::spec::CallKind;
-use crate::table::VariantsTable;
+use crate::spec::{CallKind, ScanKind};
+use crate::table::DatasetTable;
 
 /// Physical tables of a dataset; SQL shows what is made of them.
 const PHYSICAL: [&str; 6] = [
@@ -124,10 +123,11 @@ impl LakeSchema {
             .view(&self.snapshot, &self.name, &self.access)
             .await?;
         let Some(view) = view else { return Ok(None) };
+        let scanned = |kind| Arc::new(DatasetTable::new(Arc::clone(&view), kind));
         Ok(Some(match table {
-            "variants" => Arc::new(VariantsTable::new(view)),
-            "calls" => Arc::new(CallsTable::new(view, CallKind::Calls)),
-            "carriers" => Arc::new(CallsTable::new(view, CallKind::Carriers)),
+            "variants" => scanned(ScanKind::Variants),
+            "calls" => scanned(ScanKind::Calls(CallKind::Calls)),
+            "carriers" => scanned(ScanKind::Calls(CallKind::Carriers)),
             "samples" => samples_table(&view)?,
             "headers" => headers_table(&view).await?,
             _ => return Ok(None),

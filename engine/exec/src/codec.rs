@@ -4,21 +4,17 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::calls::CallScanExec;
 use crate::error::{Error, Result};
-use crate::scan::VariantScanExec;
+use crate::scan::DatasetScanExec;
 use crate::session::Engine;
-use crate::spec::{ScanKind, ScanSpec};
+use crate::spec::ScanSpec;
 
 /// The bytes of a scan of this crate; `None` for any other node.
 ///
 /// # Errors
 /// See [`ScanSpec::to_bytes`].
 pub fn encode_scan(plan: &dyn ExecutionPlan) -> Result<Option<Vec<u8>>> {
-    if let Some(scan) = plan.downcast_ref::<VariantScanExec>() {
-        return scan.spec().to_bytes().map(Some);
-    }
-    plan.downcast_ref::<CallScanExec>()
+    plan.downcast_ref::<DatasetScanExec>()
         .map(|scan| scan.spec().to_bytes())
         .transpose()
 }
@@ -37,8 +33,5 @@ pub async fn decode_scan(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Arc<dyn E
         .view(&snapshot, &spec.dataset, &spec.access)
         .await?
         .ok_or_else(|| Error::Plan(format!("dataset {} does not exist", spec.dataset)))?;
-    Ok(match spec.kind {
-        ScanKind::Variants => Arc::new(VariantScanExec::new(spec, view)?),
-        ScanKind::Calls(_) => Arc::new(CallScanExec::new(spec, view)?),
-    })
+    Ok(Arc::new(DatasetScanExec::new(spec, view)?))
 }

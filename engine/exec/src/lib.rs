@@ -23,13 +23,13 @@ pub mod session;
 mod source;
 pub mod spec;
 mod table;
+mod variants;
 
 pub use access::{AccessContext, MaskedColumn, SampleVisibility};
-pub use calls::CallScanExec;
 pub use codec::{decode_scan, encode_scan};
 pub use directory::{DirectoryBlock, SampleDirectory};
 pub use error::{Error, Result};
-pub use scan::VariantScanExec;
+pub use scan::DatasetScanExec;
 pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineConfig, MemoryPoolKind, engine_of};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `variants`: one row per ALT allele of a dataset.
+//! The tables of a dataset that scans answer: `variants`, `calls` and `carriers`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use datafusion::datasource::TableType;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use genokura_core::schema::variants_schema;
+use genokura_core::schema::{calls_schema, variants_schema};
 
 use crate::dataset::DatasetView;
 use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 use crate::pruning::{SiteFilters, plan};
-use crate::scan::VariantScanExec;
+use crate::scan::{DatasetScanExec, table_name};
 use crate::spec::{ScanKind, ScanSpec};
 
 /// Columns in which all rows of one variant agree.
@@ -36,15 +36,10 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    /// Sorts filters on `variants`.
-    pub(crate) fn of_variants(filters: &[Predicate], masked: &BTreeSet<String>) -> Self {
-        let row = |column: &str| !COUNTED_COLUMNS.contains(&column);
+    /// Sorts the filters of a scan. Of `calls` only the key columns are the site's.
+    pub(crate) fn of(kind: ScanKind, filters: &[Predicate], masked: &BTreeSet<String>) -> Self {
+        let row = |column: &str| kind == ScanKind::Variants && !COUNTED_COLUMNS.contains(&column);
         Self::sort(filters, masked, row)
-    }
-
-    /// Sorts filters on `calls`: only the key columns are the site's.
-    pub(crate) fn of_calls(filters: &[Predicate], masked: &BTreeSet<String>) -> Self {
-        Self::sort(filters, masked, |_| false)
     }
 
     fn sort(filters: &[Predicate], masked: &BTreeSet<String>, row: impl Fn(&str) -> bool) -> Self {
@@ -99,48 +94,6 @@ pub(crate) fn projected(schema: &Schema, projection: Option<&Vec<usize>>) -> Vec
     }
 }
 
-/// The table `variants`.
-#[derive(Debug)]
-pub(crate) struct VariantsTable {
-    view: Arc<DatasetView>,
-    schema: SchemaRef,
-}
-
-impl VariantsTable {
-    pub(crate) fn new(view: Arc<DatasetView>) -> Self {
-        let schema = variants_schema(&view.data.state.info);
-        let schema = nullable_where_masked(&schema, &view.masked("variants"));
-        Self { view, schema }
-    }
-
-    async fn spec(
-        &self,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-        partitions: usize,
-    ) -> Result<ScanSpec> {
-        let filters = predicates(filters, &self.schema)?;
-        let stages = Stages::of_variants(&filters, &self.view.masked("variants"));
-        let judged = SiteFilters {
-            key: &stages.key,
-            row: &stages.row,
-        };
-        let work = plan(&self.view.data, &judged, partitions).await?;
-        Ok(ScanSpec {
-            version: self.view.data.snapshot.version,
-            dataset: self.view.data.name.clone(),
-            kind: ScanKind::Variants,
-            access: self.view.access.clone(),
-            columns: projected(&self.schema, projection),
-            filters,
-            limit,
-            partitions: work.partitions,
-            pruned: work.report,
-        })
-    }
-}
-
 /// The schema with masked columns nullable: they read as NULL.
 pub(crate) fn nullable_where_masked(schema: &SchemaRef, masked: &BTreeSet<String>) -> SchemaRef {
     if masked.is_empty() {
@@ -156,8 +109,60 @@ pub(crate) fn nullable_where_masked(schema: &SchemaRef, masked: &BTreeSet<String
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// The columns of a table of a dataset as a session sees them.
+pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
+    let full = match kind {
+        ScanKind::Variants => variants_schema(&view.data.state.info),
+        ScanKind::Calls(_) => calls_schema(&view.data.state.format),
+    };
+    nullable_where_masked(&full, &view.masked(table_name(kind)))
+}
+
+/// The table `variants`, `calls` or `carriers` of a dataset.
+#[derive(Debug)]
+pub(crate) struct DatasetTable {
+    view: Arc<DatasetView>,
+    kind: ScanKind,
+    schema: SchemaRef,
+}
+
+impl DatasetTable {
+    pub(crate) fn new(view: Arc<DatasetView>, kind: ScanKind) -> Self {
+        let schema = sql_schema(kind, &view);
+        Self { view, kind, schema }
+    }
+
+    async fn spec(
+        &self,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+        partitions: usize,
+    ) -> Result<ScanSpec> {
+        let filters = predicates(filters, &self.schema)?;
+        let masked = self.view.masked(table_name(self.kind));
+        let stages = Stages::of(self.kind, &filters, &masked);
+        let judged = SiteFilters {
+            key: &stages.key,
+            row: &stages.row,
+        };
+        let work = plan(&self.view.data, &judged, partitions).await?;
+        Ok(ScanSpec {
+            version: self.view.data.snapshot.version,
+            dataset: self.view.data.name.clone(),
+            kind: self.kind,
+            access: self.view.access.clone(),
+            columns: projected(&self.schema, projection),
+            filters,
+            limit,
+            partitions: work.partitions,
+            pruned: work.report,
+        })
+    }
+}
+
 #[async_trait]
-impl TableProvider for VariantsTable {
+impl TableProvider for DatasetTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -182,9 +187,7 @@ impl TableProvider for VariantsTable {
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let partitions = state.config().target_partitions();
         let spec = self.spec(projection, filters, limit, partitions).await?;
-        Ok(Arc::new(VariantScanExec::new(
-            spec,
-            Arc::clone(&self.view),
-        )?))
+        let view = Arc::clone(&self.view);
+        Ok(Arc::new(DatasetScanExec::new(spec, view)?))
     }
 }

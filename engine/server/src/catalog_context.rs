@@ -7,7 +7,7 @@ use datafusion::logical_expr::{Signature, TypeSignature};
 use datafusion::prelude::SessionContext;
 
 use crate::pg_catalog::{CatalogModel, Column, Relation};
-use crate::pg_types::{oid, pg_type_of, pg_type_of_field};
+use crate::pg_types::{PgType, oid, type_modifier};
 
 impl CatalogModel {
     /// The catalog of a session: every schema and table of DataFusion's catalog `database`, with comments from the metadata key
@@ -49,15 +49,12 @@ fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {
     let columns = arrow
         .fields()
         .iter()
-        .map(|field| {
-            let ty = pg_type_of_field(field);
-            Column {
-                name: field.name().clone(),
-                ty: ty.oid,
-                typmod: ty.typmod,
-                not_null: !field.is_nullable(),
-                comment: field.metadata().get("comment").cloned(),
-            }
+        .map(|field| Column {
+            name: field.name().clone(),
+            ty: PgType::of_field(field).oid,
+            typmod: type_modifier(field.data_type()),
+            not_null: !field.is_nullable(),
+            comment: field.metadata().get("comment").cloned(),
         })
         .collect();
     let statistics = table.statistics();
@@ -100,7 +97,7 @@ fn arguments(signature: &Signature) -> (Vec<u32>, Option<Vec<DataType>>, bool) {
     };
     match first {
         TypeSignature::Exact(types) => (
-            types.iter().map(|t| pg_type_of(t).oid).collect(),
+            types.iter().map(|t| PgType::of_arrow(t).oid).collect(),
             Some(types.clone()),
             false,
         ),
@@ -108,7 +105,7 @@ fn arguments(signature: &Signature) -> (Vec<u32>, Option<Vec<DataType>>, bool) {
         TypeSignature::Any(n) => (vec![oid::ANY; *n], None, false),
         TypeSignature::Uniform(n, types) => match types.first() {
             Some(t) => (
-                vec![pg_type_of(t).oid; *n],
+                vec![PgType::of_arrow(t).oid; *n],
                 Some(vec![t.clone(); *n]),
                 false,
             ),
@@ -118,23 +115,27 @@ fn arguments(signature: &Signature) -> (Vec<u32>, Option<Vec<DataType>>, bool) {
     }
 }
 
+/// The type of a result, when the signature names the types of the arguments.
+fn result_oid(
+    arguments: Option<Vec<DataType>>,
+    return_type: impl Fn(&[DataType]) -> datafusion::error::Result<DataType>,
+) -> u32 {
+    let found = arguments.and_then(|types| return_type(&types).ok());
+    found.map_or(oid::TEXT, |found| PgType::of_arrow(&found).oid)
+}
+
 fn add_functions(
     model: &mut CatalogModel,
     context: &SessionContext,
     own: &(dyn Fn(&str) -> bool + Sync),
 ) {
     let state = context.state();
-    let mut scalars: Vec<_> = state
-        .scalar_functions()
-        .iter()
-        .filter(|(name, _)| own(name))
-        .collect();
-    scalars.sort_by(|a, b| a.0.cmp(b.0));
+    let mut scalars: Vec<_> = state.scalar_functions().iter().collect();
+    scalars.retain(|(name, _)| own(name));
+    scalars.sort_by_key(|(name, _)| *name);
     for (name, function) in scalars {
         let (types, arrow, variadic) = arguments(function.signature());
-        let result = arrow
-            .and_then(|a| function.return_type(&a).ok())
-            .map_or(oid::TEXT, |t| pg_type_of(&t).oid);
+        let result = result_oid(arrow, |types| function.return_type(types));
         let description = function.documentation().map(|d| d.description.clone());
         model.add_function(
             "public",
@@ -147,17 +148,12 @@ fn add_functions(
             description,
         );
     }
-    let mut aggregates: Vec<_> = state
-        .aggregate_functions()
-        .iter()
-        .filter(|(name, _)| own(name))
-        .collect();
-    aggregates.sort_by(|a, b| a.0.cmp(b.0));
+    let mut aggregates: Vec<_> = state.aggregate_functions().iter().collect();
+    aggregates.retain(|(name, _)| own(name));
+    aggregates.sort_by_key(|(name, _)| *name);
     for (name, function) in aggregates {
         let (types, arrow, variadic) = arguments(function.signature());
-        let result = arrow
-            .and_then(|a| function.return_type(&a).ok())
-            .map_or(oid::TEXT, |t| pg_type_of(&t).oid);
+        let result = result_oid(arrow, |types| function.return_type(types));
         let description = function.documentation().map(|d| d.description.clone());
         model.add_function(
             "public",

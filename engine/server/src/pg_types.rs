@@ -1,4 +1,4 @@
-//! Which PostgreSQL type a column of an Arrow type is shown as: the one mapping RowDescription, COPY and `pg_attribute` share.
+//! PostgreSQL types of Arrow columns: the one mapping that RowDescription, COPY and `pg_attribute` share.
 
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 
@@ -82,170 +82,193 @@ pub mod oid {
     pub const REGCOLLATION: u32 = 4191;
 }
 
-/// How PostgreSQL describes a column: type OID, `typlen` (-1 = variable) and type modifier (-1 = none).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A PostgreSQL type as RowDescription names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PgType {
-    /// OID of the type in `pg_type`.
+    /// `pg_type.oid`.
     pub oid: u32,
-    /// Size in bytes, -1 for variable length: `typlen`.
+    /// `pg_type.typlen`: bytes of a fixed-width type, -1 for a varlena type, -2 for a C string.
     pub len: i16,
-    /// Type modifier, -1 for none: numeric(p,s) is `((p << 16) | s) + 4`, timestamp(n) is n.
-    pub typmod: i32,
+}
+
+macro_rules! pg_types {
+    ($($name:ident = ($oid:literal, $len:literal, $array:literal, $sql:literal)),+ $(,)?) => {
+        impl PgType {
+            $(#[doc = concat!("The type `", $sql, "`.")]
+            pub const $name: PgType = PgType { oid: $oid, len: $len };)+
+
+            /// The scalar type with this OID, `None` for array types and types we do not send.
+            #[must_use]
+            pub fn scalar(oid: u32) -> Option<PgType> {
+                match oid { $($oid => Some(PgType::$name),)+ _ => None }
+            }
+
+            /// The array type over this element type; itself when it already is an array type.
+            #[must_use]
+            pub fn array(self) -> PgType {
+                match self.oid { $($oid => PgType { oid: $array, len: -1 },)+ _ => self }
+            }
+
+            /// The element type of an array type, `None` for a scalar type.
+            #[must_use]
+            pub fn element(self) -> Option<PgType> {
+                match self.oid { $($array => Some(PgType::$name),)+ _ => None }
+            }
+
+            /// The type that SQL calls `name` (lower case, no modifier), `None` when unknown.
+            #[must_use]
+            pub fn named(name: &str) -> Option<PgType> {
+                match name { $($sql => Some(PgType::$name),)+ _ => PgType::alias(name) }
+            }
+
+            /// The name that SQL uses for this type (`format_type` without modifier).
+            #[must_use]
+            pub fn sql_name(self) -> &'static str {
+                match self.oid { $($oid => $sql, $array => concat!($sql, "[]"),)+ _ => "unknown" }
+            }
+        }
+    };
+}
+
+pg_types! {
+    BOOL = (16, 1, 1000, "boolean"),
+    BYTEA = (17, -1, 1001, "bytea"),
+    CHAR = (18, 1, 1002, "\"char\""),
+    NAME = (19, 64, 1003, "name"),
+    INT8 = (20, 8, 1016, "bigint"),
+    INT2 = (21, 2, 1005, "smallint"),
+    INT4 = (23, 4, 1007, "integer"),
+    REGPROC = (24, 4, 1008, "regproc"),
+    TEXT = (25, -1, 1009, "text"),
+    OID = (26, 4, 1028, "oid"),
+    TID = (27, 6, 1010, "tid"),
+    XID = (28, 4, 1011, "xid"),
+    CID = (29, 4, 1012, "cid"),
+    JSON = (114, -1, 199, "json"),
+    XML = (142, -1, 143, "xml"),
+    // No array type: an OID that no type has.
+    PG_NODE_TREE = (194, -1, 4_294_967_294, "pg_node_tree"),
+    FLOAT4 = (700, 4, 1021, "real"),
+    FLOAT8 = (701, 8, 1022, "double precision"),
+    UNKNOWN = (705, -2, 4_294_967_295, "unknown"),
+    ACLITEM = (1033, 16, 1034, "aclitem"),
+    BPCHAR = (1042, -1, 1014, "character"),
+    VARCHAR = (1043, -1, 1015, "character varying"),
+    DATE = (1082, 4, 1182, "date"),
+    TIME = (1083, 8, 1183, "time without time zone"),
+    TIMESTAMP = (1114, 8, 1115, "timestamp without time zone"),
+    TIMESTAMPTZ = (1184, 8, 1185, "timestamp with time zone"),
+    INTERVAL = (1186, 16, 1187, "interval"),
+    NUMERIC = (1700, -1, 1231, "numeric"),
+    REGPROCEDURE = (2202, 4, 2207, "regprocedure"),
+    REGCLASS = (2205, 4, 2210, "regclass"),
+    REGTYPE = (2206, 4, 2211, "regtype"),
+    UUID = (2950, 16, 2951, "uuid"),
+    JSONB = (3802, -1, 3807, "jsonb"),
+    REGNAMESPACE = (4089, 4, 4090, "regnamespace"),
+    REGROLE = (4096, 4, 4097, "regrole"),
 }
 
 impl PgType {
-    const fn new(oid: u32, len: i16) -> Self {
-        Self {
-            oid,
-            len,
-            typmod: -1,
+    fn alias(name: &str) -> Option<PgType> {
+        Some(match name {
+            "bool" => PgType::BOOL,
+            "int2" => PgType::INT2,
+            "int" | "int4" => PgType::INT4,
+            "int8" => PgType::INT8,
+            "float4" => PgType::FLOAT4,
+            "float" | "float8" => PgType::FLOAT8,
+            "decimal" => PgType::NUMERIC,
+            "varchar" => PgType::VARCHAR,
+            "char" | "bpchar" => PgType::BPCHAR,
+            "string" => PgType::TEXT,
+            "time" => PgType::TIME,
+            "timestamp" => PgType::TIMESTAMP,
+            "timestamptz" => PgType::TIMESTAMPTZ,
+            _ => return None,
+        })
+    }
+
+    /// Whether binary values of this type are a four-byte object identifier.
+    #[must_use]
+    pub fn is_oid_like(self) -> bool {
+        matches!(
+            self.oid,
+            24 | 26 | 28 | 29 | 2202 | 2205 | 2206 | 4089 | 4096
+        )
+    }
+
+    /// The PostgreSQL type that values of an Arrow type are sent as.
+    ///
+    /// Unsigned integers take the next wider signed type; nested lists become one
+    /// multi-dimensional array type; a struct is `json`, a map or union `jsonb`.
+    #[must_use]
+    pub fn of_arrow(data_type: &DataType) -> PgType {
+        match data_type {
+            DataType::Boolean => PgType::BOOL,
+            DataType::Int8 | DataType::Int16 | DataType::UInt8 => PgType::INT2,
+            DataType::Int32 | DataType::UInt16 => PgType::INT4,
+            DataType::Int64 | DataType::UInt32 => PgType::INT8,
+            DataType::UInt64
+            | DataType::Decimal32(..)
+            | DataType::Decimal64(..)
+            | DataType::Decimal128(..)
+            | DataType::Decimal256(..) => PgType::NUMERIC,
+            DataType::Float16 | DataType::Float32 => PgType::FLOAT4,
+            DataType::Float64 => PgType::FLOAT8,
+            DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_) => PgType::BYTEA,
+            DataType::Date32 | DataType::Date64 => PgType::DATE,
+            DataType::Time32(_) | DataType::Time64(_) => PgType::TIME,
+            DataType::Timestamp(_, None) => PgType::TIMESTAMP,
+            DataType::Timestamp(_, Some(_)) => PgType::TIMESTAMPTZ,
+            DataType::Interval(_) | DataType::Duration(_) => PgType::INTERVAL,
+            DataType::List(field)
+            | DataType::LargeList(field)
+            | DataType::FixedSizeList(field, _)
+            | DataType::ListView(field)
+            | DataType::LargeListView(field) => PgType::of_arrow(field.data_type()).array(),
+            DataType::Dictionary(_, value) => PgType::of_arrow(value),
+            DataType::RunEndEncoded(_, value) => PgType::of_arrow(value.data_type()),
+            DataType::Struct(_) => PgType::JSON,
+            DataType::Map(..) | DataType::Union(..) => PgType::JSONB,
+            _ => PgType::TEXT,
         }
     }
-}
 
-/// The PostgreSQL type of a field. A field whose metadata holds `pg_type` (a name such as `jsonb`) is shown as that type.
-#[must_use]
-pub fn pg_type_of_field(field: &Field) -> PgType {
-    match field
-        .metadata()
-        .get("pg_type")
-        .and_then(|name| by_name(name))
-    {
-        Some(ty) => ty,
-        None => pg_type_of(field.data_type()),
+    /// The PostgreSQL type of an Arrow field; the field metadata key `pg_type` overrides the
+    /// type that [`PgType::of_arrow`] gives when it names a type of the same text form.
+    #[must_use]
+    pub fn of_field(field: &Field) -> PgType {
+        field
+            .metadata()
+            .get("pg_type")
+            .and_then(|name| PgType::named(name))
+            .unwrap_or_else(|| PgType::of_arrow(field.data_type()))
     }
 }
 
-/// The PostgreSQL type of an Arrow type. Total: what has no counterpart is text.
+/// The type modifier of a column of this Arrow type, -1 for none: numeric(p,s) is `((p << 16) | s) + 4`,
+/// timestamp(n) is n. That of an array is that of its elements.
 #[must_use]
-pub fn pg_type_of(data_type: &DataType) -> PgType {
+pub fn type_modifier(data_type: &DataType) -> i32 {
     match data_type {
-        DataType::Boolean => PgType::new(oid::BOOL, 1),
-        DataType::Int8 | DataType::Int16 | DataType::UInt8 => PgType::new(oid::INT2, 2),
-        DataType::Int32 | DataType::UInt16 => PgType::new(oid::INT4, 4),
-        DataType::Int64 | DataType::UInt32 => PgType::new(oid::INT8, 8),
-        DataType::UInt64 => PgType::new(oid::NUMERIC, -1),
-        DataType::Float16 | DataType::Float32 => PgType::new(oid::FLOAT4, 4),
-        DataType::Float64 => PgType::new(oid::FLOAT8, 8),
-        DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => PgType::new(oid::BYTEA, -1),
-        DataType::Date32 | DataType::Date64 => PgType::new(oid::DATE, 4),
-        DataType::Time32(_) | DataType::Time64(_) => PgType::new(oid::TIME, 8),
-        DataType::Timestamp(unit, zone) => timestamp(*unit, zone.is_some()),
-        DataType::Interval(_) | DataType::Duration(_) => PgType::new(oid::INTERVAL, 16),
+        DataType::Timestamp(TimeUnit::Second, _) => 0,
+        DataType::Timestamp(TimeUnit::Millisecond, _) => 3,
         DataType::Decimal32(p, s)
         | DataType::Decimal64(p, s)
         | DataType::Decimal128(p, s)
-        | DataType::Decimal256(p, s) => numeric(*p, *s),
+        | DataType::Decimal256(p, s) => ((i32::from(*p) << 16) | (i32::from(*s) & 0x7ff)) + 4,
         DataType::List(field)
         | DataType::LargeList(field)
         | DataType::ListView(field)
         | DataType::LargeListView(field)
-        | DataType::FixedSizeList(field, _) => array(field),
-        DataType::Struct(_) | DataType::Map(_, _) | DataType::Union(_, _) => {
-            PgType::new(oid::JSONB, -1)
-        }
-        DataType::Dictionary(_, value) => pg_type_of(value),
-        DataType::RunEndEncoded(_, values) => pg_type_of(values.data_type()),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
-            PgType::new(oid::TEXT, -1)
-        }
+        | DataType::FixedSizeList(field, _) => type_modifier(field.data_type()),
+        DataType::Dictionary(_, value) => type_modifier(value),
+        _ => -1,
     }
-}
-
-fn timestamp(unit: TimeUnit, zoned: bool) -> PgType {
-    let typmod = match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 3,
-        TimeUnit::Microsecond | TimeUnit::Nanosecond => -1,
-    };
-    PgType {
-        oid: if zoned {
-            oid::TIMESTAMPTZ
-        } else {
-            oid::TIMESTAMP
-        },
-        len: 8,
-        typmod,
-    }
-}
-
-fn numeric(precision: u8, scale: i8) -> PgType {
-    let typmod = ((i32::from(precision) << 16) | (i32::from(scale) & 0x7ff)) + 4;
-    PgType {
-        oid: oid::NUMERIC,
-        len: -1,
-        typmod,
-    }
-}
-
-/// Lists of lists are the same array type in PostgreSQL (dimensions are a property of the value).
-fn array(field: &Field) -> PgType {
-    let inner = pg_type_of_field(field);
-    let oid = array_of(inner.oid).unwrap_or(inner.oid);
-    PgType {
-        oid,
-        len: -1,
-        typmod: inner.typmod,
-    }
-}
-
-/// The array type over a type of this module; `None` when it has none (an array itself, for one).
-#[must_use]
-pub fn array_of(element: u32) -> Option<u32> {
-    ARRAYS.iter().find(|(e, _)| *e == element).map(|(_, a)| *a)
-}
-
-/// The element type of an array type of this module.
-#[must_use]
-pub fn element_of(array: u32) -> Option<u32> {
-    ARRAYS.iter().find(|(_, a)| *a == array).map(|(e, _)| *e)
-}
-
-const ARRAYS: &[(u32, u32)] = &[
-    (oid::BOOL, oid::BOOL_ARRAY),
-    (oid::BYTEA, oid::BYTEA_ARRAY),
-    (oid::CHAR, oid::CHAR_ARRAY),
-    (oid::NAME, oid::NAME_ARRAY),
-    (oid::INT2, oid::INT2_ARRAY),
-    (oid::INT4, oid::INT4_ARRAY),
-    (oid::INT8, oid::INT8_ARRAY),
-    (oid::TEXT, oid::TEXT_ARRAY),
-    (oid::OID, oid::OID_ARRAY),
-    (oid::FLOAT4, oid::FLOAT4_ARRAY),
-    (oid::FLOAT8, oid::FLOAT8_ARRAY),
-    (oid::BPCHAR, oid::BPCHAR_ARRAY),
-    (oid::VARCHAR, oid::VARCHAR_ARRAY),
-    (oid::DATE, oid::DATE_ARRAY),
-    (oid::TIME, oid::TIME_ARRAY),
-    (oid::TIMESTAMP, oid::TIMESTAMP_ARRAY),
-    (oid::TIMESTAMPTZ, oid::TIMESTAMPTZ_ARRAY),
-    (oid::INTERVAL, oid::INTERVAL_ARRAY),
-    (oid::NUMERIC, oid::NUMERIC_ARRAY),
-    (oid::JSON, oid::JSON_ARRAY),
-    (oid::JSONB, oid::JSONB_ARRAY),
-];
-
-fn by_name(name: &str) -> Option<PgType> {
-    Some(match name {
-        "bool" | "boolean" => PgType::new(oid::BOOL, 1),
-        "bytea" => PgType::new(oid::BYTEA, -1),
-        "int2" | "smallint" => PgType::new(oid::INT2, 2),
-        "int4" | "integer" => PgType::new(oid::INT4, 4),
-        "int8" | "bigint" => PgType::new(oid::INT8, 8),
-        "float4" | "real" => PgType::new(oid::FLOAT4, 4),
-        "float8" | "double precision" => PgType::new(oid::FLOAT8, 8),
-        "numeric" => PgType::new(oid::NUMERIC, -1),
-        "text" => PgType::new(oid::TEXT, -1),
-        "json" => PgType::new(oid::JSON, -1),
-        "jsonb" => PgType::new(oid::JSONB, -1),
-        "date" => PgType::new(oid::DATE, 4),
-        "timestamp" => PgType::new(oid::TIMESTAMP, 8),
-        "timestamptz" => PgType::new(oid::TIMESTAMPTZ, 8),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -254,29 +277,35 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn lists_become_arrays_of_any_depth() {
-        let inner = DataType::List(Arc::new(Field::new("item", DataType::Int32, true)));
-        assert_eq!(pg_type_of(&inner).oid, oid::INT4_ARRAY);
-        let outer = DataType::List(Arc::new(Field::new("item", inner, true)));
-        assert_eq!(pg_type_of(&outer).oid, oid::INT4_ARRAY);
+    fn arrow_types_have_the_expected_oids() {
+        let list = |t: DataType| DataType::List(Arc::new(Field::new("item", t, true)));
+        let table = [
+            (DataType::Int8, 21),
+            (DataType::UInt32, 20),
+            (DataType::UInt64, 1700),
+            (DataType::Utf8View, 25),
+            (list(DataType::Int32), 1007),
+            (list(list(DataType::Float32)), 1021),
+            (
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+                25,
+            ),
+        ];
+        for (arrow, oid) in table {
+            assert_eq!(PgType::of_arrow(&arrow).oid, oid, "{arrow}");
+        }
     }
 
     #[test]
     fn a_decimal_carries_precision_and_scale() {
-        assert_eq!(
-            pg_type_of(&DataType::Decimal128(10, 2)),
-            PgType {
-                oid: oid::NUMERIC,
-                len: -1,
-                typmod: 655_366
-            }
-        );
+        assert_eq!(type_modifier(&DataType::Decimal128(10, 2)), 655_366);
+        assert_eq!(type_modifier(&DataType::Int32), -1);
     }
 
     #[test]
     fn metadata_names_the_type() {
         let field = Field::new("x", DataType::Utf8, true)
             .with_metadata([("pg_type".to_owned(), "jsonb".to_owned())].into());
-        assert_eq!(pg_type_of_field(&field).oid, oid::JSONB);
+        assert_eq!(PgType::of_field(&field), PgType::JSONB);
     }
 }

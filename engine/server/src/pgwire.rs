@@ -4,6 +4,7 @@
 //! their own, so that CPU work never starves the sockets.
 
 pub(crate) mod cancel;
+pub mod column;
 mod connection;
 mod copy;
 pub mod encode;
@@ -11,7 +12,6 @@ mod extended;
 mod simple;
 mod startup;
 mod stream;
-pub mod types;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

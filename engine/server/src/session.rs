@@ -31,8 +31,9 @@ pub use rows::{BatchStream, Rows};
 pub use settings::{SERVER_VERSION, Settings};
 use statement::{CopyOptions, FetchCount, Parsed, SetValue, Statement};
 
+use crate::pg_types::PgType;
+use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
-use crate::pgwire::types::{Column, PgType};
 use crate::sqlstate::ServerError;
 use plan::{PlanContext, Planned};
 

@@ -18,8 +18,9 @@ use super::table::{Heading, TablePrinter};
 use super::{LakeArg, Outcome};
 use crate::backend::EngineBackend;
 use crate::config::Settings as ServerSettings;
+use crate::pg_types::PgType;
+use crate::pgwire::column::Column;
 use crate::pgwire::encode::{Format as CellFormat, RowEncoder, TextStyle};
-use crate::pgwire::types::{Column, PgType};
 use crate::session::statement::{self, Parsed};
 use crate::session::{
     BatchStream, Outcome as SessionOutcome, Session, SessionOptions, Settings, TransactionStatus,

@@ -15,7 +15,7 @@ use bytes::{BufMut, BytesMut};
 pub(crate) use binary::split_array;
 use cells::Cells;
 
-use super::types::Column;
+use super::column::Column;
 use crate::sqlstate::ServerError;
 
 /// How the values of one column are sent.

@@ -11,9 +11,9 @@ use pgwire::messages::extendedquery::{
 };
 use tracing::info;
 
+use super::column::Column;
 use super::connection::Connection;
 use super::encode::Format;
-use super::types::Column;
 use crate::session::{Bound, Outcome};
 use crate::sqlstate::ServerError;
 

@@ -21,7 +21,8 @@ use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
 use super::{DATABASE, SessionInfo, statement};
 use crate::pg_catalog::{self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, Value};
-use crate::pgwire::types::{Column, PgType};
+use crate::pg_types::PgType;
+use crate::pgwire::column::Column;
 use crate::sqlstate::ServerError;
 
 /// The DataFusion catalog that holds copies of system relations while a statement joins them.

@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::rewrite::cast;
+use crate::pg_types::PgType;
 use crate::pgwire::encode::{Format, split_array};
-use crate::pgwire::types::PgType;
 use crate::sqlstate::ServerError;
 
 /// The number of parameters of a statement: the largest `n` of `$n`.

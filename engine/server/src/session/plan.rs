@@ -17,7 +17,8 @@ use futures::TryStreamExt;
 use super::rows::Rows;
 use super::{SessionInfo, params, rewrite};
 use crate::limits::QueryPool;
-use crate::pgwire::types::{Column, PgType};
+use crate::pg_types::PgType;
+use crate::pgwire::column::Column;
 use crate::sqlstate::ServerError;
 
 /// Everything that planning a query of one session needs: cheap to clone, owned by the task.

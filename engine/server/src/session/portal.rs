@@ -9,8 +9,9 @@ use super::plan::{self, Planned};
 use super::rows::Rows;
 use super::statement::{Parsed, Statement};
 use super::{Outcome, Session, params};
+use crate::pg_types::PgType;
+use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
-use crate::pgwire::types::{Column, PgType};
 use crate::sqlstate::ServerError;
 
 /// A prepared statement.

@@ -8,7 +8,7 @@ use datafusion::error::DataFusionError;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::Mutex;
 
-use crate::pgwire::types::Column;
+use crate::pgwire::column::Column;
 use crate::sqlstate::ServerError;
 
 /// A stream of record batches.

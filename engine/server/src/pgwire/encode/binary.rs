@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::cells::{Cells, Kind, ListCells};
 use super::text::MICROS_PER_DAY;
 use super::{TextStyle, json, patch_length};
-use crate::pgwire::types::PgType;
+use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
 /// Days from 1970-01-01 to 2000-01-01, the zero of PostgreSQL dates.

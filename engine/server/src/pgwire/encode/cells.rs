@@ -15,7 +15,7 @@ use arrow::datatypes::{
     UInt64Type,
 };
 
-use crate::pgwire::types::PgType;
+use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
 /// A column's values with their concrete Arrow array.

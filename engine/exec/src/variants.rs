@@ -1,0 +1,447 @@
+//! Rows of `variants`: site rows, counts over the visible samples, genotype cells.
+//!
+//! Order of work per batch: site rows are read and filtered, counts are made (from the site row when every sample
+//! is visible, else from the genotypes), filters on counts are applied, and only for what survives are genotype
+//! blobs fetched and cells made.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch, RecordBatchOptions,
+    new_null_array,
+};
+use arrow::compute::filter;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan as _;
+use genokura_core::codec::AlleleCounts;
+use genokura_core::schema::variants_schema;
+
+use crate::blobs::BlobReader;
+use crate::cells::CellBuilder;
+use crate::dataset::DatasetView;
+use crate::error::{Error, Result};
+use crate::members::{MEMBER_COLUMNS, Members};
+use crate::metrics::ScanMetrics;
+use crate::predicate::Predicate;
+use crate::pruning::bind;
+use crate::scan::{DatasetScanExec, empty_table, read_schema};
+use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
+use crate::spec::ScanSpec;
+use crate::table::{Stages, nullable_where_masked};
+
+/// The columns that are counted.
+const COUNTS: [&str; 6] = ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing"];
+/// Bytes of decoded genotypes of a batch, at two bits a sample.
+const BATCH_BLOB_BYTES: usize = 32 << 20;
+/// Variants of a batch with genotypes at least.
+const BATCH_ROWS_MIN: usize = 64;
+
+/// True when a scan of `variants` reads genotype blobs.
+pub(crate) fn reads_genotypes(spec: &ScanSpec, view: &DatasetView) -> bool {
+    let needed = spec.columns_needed();
+    let counted = COUNTS.iter().any(|c| needed.contains(c));
+    spec.columns.iter().any(|c| c == "gt") || (counted && !view.sees_all)
+}
+
+/// Batches of one partition.
+pub(crate) struct VariantRows {
+    context: Arc<ReadContext>,
+    source: SiteSource,
+    schema: SchemaRef,
+    last: Option<LastFilter>,
+    masked: BTreeSet<String>,
+    genotypes: Option<BlobReader>,
+    /// Blocks of which genotypes are read.
+    blocks: Vec<bool>,
+    needs: Needs,
+    pending: VecDeque<SiteRows>,
+    remaining: usize,
+}
+
+/// What a batch needs beside columns of the site table.
+#[derive(Clone, Copy)]
+struct Needs {
+    counts: bool,
+    cells: bool,
+    /// Counts are made from genotypes.
+    recount: bool,
+    chunk_rows: usize,
+}
+
+/// Filters that see what the access context leaves.
+struct LastFilter {
+    expr: Arc<dyn PhysicalExpr>,
+    schema: SchemaRef,
+}
+
+impl VariantRows {
+    pub(crate) fn new(
+        scan: &DatasetScanExec,
+        partition: usize,
+        batch_size: usize,
+        metrics: ScanMetrics,
+    ) -> Result<Self> {
+        let (spec, view) = (&scan.spec, &scan.view);
+        let units = spec.partitions.get(partition).cloned().unwrap_or_default();
+        let masked = view.masked("variants");
+        let stages = Stages::of(spec.kind, &spec.filters, &masked);
+        let needs = Needs::of(spec, view, batch_size);
+        let last = LastFilter::new(&stages.last, view, &masked)?;
+        let context = read_context(spec, view, stages, needs, batch_size, metrics)?;
+        let blocks = view.blocks.iter().map(|b| b.ordinal.is_some()).collect();
+        let reads = needs.cells || (needs.counts && needs.recount);
+        let genotypes = reads
+            .then(|| BlobReader::genotypes(view, &context.metrics))
+            .flatten();
+        Ok(Self {
+            source: SiteSource::new(Arc::clone(&context), units),
+            schema: scan.schema(),
+            last,
+            masked,
+            genotypes,
+            blocks,
+            needs,
+            pending: VecDeque::new(),
+            remaining: spec.limit.unwrap_or(usize::MAX),
+            context,
+        })
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        while self.remaining > 0 {
+            let Some(rows) = self.chunk().await? else {
+                return Ok(None);
+            };
+            let batch = self.build(rows).await?;
+            // A long run of rows that no filter passes must not keep the thread.
+            tokio::task::yield_now().await;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let batch = batch.slice(0, batch.num_rows().min(self.remaining));
+            self.remaining -= batch.num_rows();
+            self.context
+                .metrics
+                .baseline
+                .record_output(batch.num_rows());
+            return Ok(Some(batch));
+        }
+        Ok(None)
+    }
+
+    /// The next rows, no more than a batch of them.
+    async fn chunk(&mut self) -> Result<Option<SiteRows>> {
+        loop {
+            if let Some(rows) = self.pending.pop_front() {
+                return Ok(Some(rows));
+            }
+            let Some(rows) = self.source.next().await? else {
+                return Ok(None);
+            };
+            let size = self.needs.chunk_rows;
+            for start in (0..rows.len()).step_by(size) {
+                self.pending
+                    .push_back(rows.slice(start, size.min(rows.len() - start)));
+            }
+        }
+    }
+
+    async fn build(&mut self, rows: SiteRows) -> Result<RecordBatch> {
+        let recount = self.needs.counts && self.needs.recount;
+        let members = if recount {
+            Some(self.members(&rows).await?)
+        } else {
+            None
+        };
+        let timer = self.context.metrics.baseline.elapsed_compute().timer();
+        let counts = match &members {
+            _ if !self.needs.counts => None,
+            Some(members) => Some(Counts::visible(members, rows.len())?),
+            None => Some(Counts::stored(&rows)?),
+        };
+        let keep = match &self.last {
+            Some(last) => Some(last.evaluate(&rows, counts.as_ref(), &self.masked)?),
+            None => None,
+        };
+        let (rows, counts, places) = kept(rows, counts, keep)?;
+        timer.done();
+        if rows.len() == 0 {
+            return Ok(RecordBatch::new_empty(Arc::clone(&self.schema)));
+        }
+        let cells = match (self.needs.cells, members) {
+            (false, _) => None,
+            (true, Some(members)) => Some(self.cells(&members, &places)?),
+            (true, None) => {
+                let members = self.members(&rows).await?;
+                let places: Vec<usize> = (0..rows.len()).collect();
+                Some(self.cells(&members, &places)?)
+            }
+        };
+        let identity = rows.identity()?;
+        let columns = SqlColumns {
+            identity: &identity,
+            counts: counts.as_ref(),
+            cells: cells.as_ref(),
+            masked: &self.masked,
+        };
+        columns.batch(&self.schema)
+    }
+
+    async fn members(&mut self, rows: &SiteRows) -> Result<Members> {
+        Members::read(
+            &self.context.view,
+            rows,
+            self.genotypes.as_ref(),
+            &self.blocks,
+        )
+        .await
+    }
+
+    fn cells(&self, members: &Members, groups: &[usize]) -> Result<ArrayRef> {
+        let _timer = self.context.metrics.baseline.elapsed_compute().timer();
+        CellBuilder::new(&self.context.view).column(members, groups.iter().copied())
+    }
+}
+
+fn read_context(
+    spec: &ScanSpec,
+    view: &Arc<DatasetView>,
+    stages: Stages,
+    needs: Needs,
+    batch_size: usize,
+    metrics: ScanMetrics,
+) -> Result<Arc<ReadContext>> {
+    let merge = spec
+        .partitions
+        .iter()
+        .flatten()
+        .any(|u| u.merge || u.streams.len() > 1);
+    let mut extra = Vec::new();
+    if needs.cells || needs.recount {
+        extra.extend(MEMBER_COLUMNS);
+    }
+    if needs.counts {
+        extra.extend(["ac", "an", "n_het", "n_hom_alt", "n_missing"]);
+    }
+    let schema = read_schema(view, &spec.columns_needed(), extra, merge)?;
+    let table = view.data.site.clone();
+    let table = table.ok_or_else(|| Error::Plan("the dataset has no site table".into()));
+    let unfiltered = stages.row.is_empty() && stages.last.is_empty();
+    // A small LIMIT decodes a small batch.
+    let batch_size = match spec.limit {
+        Some(limit) if unfiltered => batch_size.min(limit.max(1)),
+        _ => batch_size,
+    };
+    let table = if spec.partitions.iter().all(Vec::is_empty) {
+        table.unwrap_or_else(|_| empty_table(view))
+    } else {
+        table?
+    };
+    Ok(Arc::new(ReadContext {
+        view: Arc::clone(view),
+        table,
+        schema,
+        key: stages.key,
+        row: stages.row,
+        batch_size,
+        metrics,
+    }))
+}
+
+impl Needs {
+    fn of(spec: &ScanSpec, view: &DatasetView, batch_size: usize) -> Self {
+        let needed = spec.columns_needed();
+        let counts = COUNTS.iter().any(|c| needed.contains(c));
+        let masked = view.masked("variants");
+        let cells = spec.columns.iter().any(|c| c == "gt") && !masked.contains("gt");
+        let recount = counts && !view.sees_all;
+        let samples: usize = view.blocks.iter().map(|b| b.n_samples as usize).sum();
+        let by_bytes = BATCH_BLOB_BYTES / (samples / 4).max(1);
+        let chunk_rows = if cells || recount {
+            batch_size.min(by_bytes.max(BATCH_ROWS_MIN))
+        } else {
+            batch_size
+        };
+        Self {
+            counts,
+            cells,
+            recount,
+            chunk_rows: chunk_rows.max(1),
+        }
+    }
+}
+
+/// What survives the last filter: rows, their counts, and their places before.
+fn kept(
+    rows: SiteRows,
+    counts: Option<Counts>,
+    keep: Option<BooleanArray>,
+) -> Result<(SiteRows, Option<Counts>, Vec<usize>)> {
+    let Some(keep) = keep else {
+        let places = (0..rows.len()).collect();
+        return Ok((rows, counts, places));
+    };
+    let places = keep
+        .iter()
+        .enumerate()
+        .filter(|(_, k)| *k == Some(true))
+        .map(|(i, _)| i);
+    let places = places.collect();
+    let counts = counts.map(|c| c.filter(&keep)).transpose()?;
+    Ok((rows.filter(&keep)?, counts, places))
+}
+
+impl LastFilter {
+    fn new(
+        filters: &[Predicate],
+        view: &DatasetView,
+        masked: &BTreeSet<String>,
+    ) -> Result<Option<Self>> {
+        let mut names = BTreeSet::new();
+        for filter in filters {
+            filter.for_each_column(&mut |column| {
+                names.insert(column.to_owned());
+            });
+        }
+        let full = nullable_where_masked(&variants_schema(&view.data.state.info), masked);
+        let fields = full.fields().iter().filter(|f| names.contains(f.name()));
+        let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+        Ok(bind(filters, &schema)?.map(|expr| Self { expr, schema }))
+    }
+
+    fn evaluate(
+        &self,
+        rows: &SiteRows,
+        counts: Option<&Counts>,
+        masked: &BTreeSet<String>,
+    ) -> Result<BooleanArray> {
+        let identity = rows.identity()?;
+        let columns = SqlColumns {
+            identity: &identity,
+            counts,
+            cells: None,
+            masked,
+        };
+        evaluate(&self.expr, &columns.batch(&self.schema)?)
+    }
+}
+
+/// The counted columns of a batch.
+struct Counts {
+    ac: Int32Array,
+    an: Int32Array,
+    n_het: Int32Array,
+    n_hom_alt: Int32Array,
+    n_missing: Int32Array,
+}
+
+impl Counts {
+    /// Counts over all samples, as the site rows hold them.
+    fn stored(rows: &SiteRows) -> Result<Self> {
+        Ok(Self {
+            ac: rows.sums("ac")?,
+            an: rows.sums("an")?,
+            n_het: rows.sums("n_het")?,
+            n_hom_alt: rows.sums("n_hom_alt")?,
+            n_missing: rows.sums("n_missing")?,
+        })
+    }
+
+    /// Counts over the visible samples, from their genotypes.
+    fn visible(members: &Members, groups: usize) -> Result<Self> {
+        let counts: Vec<AlleleCounts> = (0..groups)
+            .map(|group| members.visible_counts(group))
+            .collect::<Result<_>>()?;
+        let column = |value: fn(&AlleleCounts) -> i32| counts.iter().map(value).collect();
+        Ok(Self {
+            ac: column(|c| c.ac),
+            an: column(|c| c.an),
+            n_het: column(|c| c.n_het),
+            n_hom_alt: column(|c| c.n_hom_alt),
+            n_missing: column(|c| c.n_missing),
+        })
+    }
+
+    fn filter(&self, keep: &BooleanArray) -> Result<Self> {
+        let kept = |array: &Int32Array| -> Result<Int32Array> {
+            Ok(arrow::array::AsArray::as_primitive(&filter(array, keep)?).clone())
+        };
+        Ok(Self {
+            ac: kept(&self.ac)?,
+            an: kept(&self.an)?,
+            n_het: kept(&self.n_het)?,
+            n_hom_alt: kept(&self.n_hom_alt)?,
+            n_missing: kept(&self.n_missing)?,
+        })
+    }
+
+    /// The column of this name; `None` for one that is not counted.
+    fn column(&self, name: &str) -> Option<ArrayRef> {
+        let ints = |array: &Int32Array| Some(Arc::new(array.clone()) as ArrayRef);
+        match name {
+            "ac" => ints(&self.ac),
+            "an" => ints(&self.an),
+            "n_het" => ints(&self.n_het),
+            "n_hom_alt" => ints(&self.n_hom_alt),
+            "n_missing" => ints(&self.n_missing),
+            "af" => Some(Arc::new(self.frequencies())),
+            _ => None,
+        }
+    }
+
+    /// `ac / an`; NULL when no allele is called.
+    fn frequencies(&self) -> Float64Array {
+        let pairs = self.ac.values().iter().zip(self.an.values());
+        pairs
+            .map(|(&ac, &an)| (an > 0).then(|| f64::from(ac) / f64::from(an)))
+            .collect()
+    }
+}
+
+/// SQL columns of some variants.
+struct SqlColumns<'a> {
+    identity: &'a RecordBatch,
+    counts: Option<&'a Counts>,
+    cells: Option<&'a ArrayRef>,
+    masked: &'a BTreeSet<String>,
+}
+
+impl SqlColumns<'_> {
+    fn batch(&self, schema: &SchemaRef) -> Result<RecordBatch> {
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|f| self.column(f))
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.identity.num_rows()));
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(schema),
+            columns,
+            &options,
+        )?)
+    }
+
+    fn column(&self, field: &Field) -> Result<ArrayRef> {
+        let name = field.name();
+        if self.masked.contains(name) {
+            return Ok(new_null_array(field.data_type(), self.identity.num_rows()));
+        }
+        if name == "gt" {
+            return self
+                .cells
+                .cloned()
+                .ok_or_else(|| Error::Internal("genotype cells were not made".into()));
+        }
+        if let Some(counted) = self.counts.and_then(|counts| counts.column(name)) {
+            return Ok(counted);
+        }
+        let stored = column(self.identity, name)?.slice(0, self.identity.num_rows());
+        if stored.data_type() == field.data_type() {
+            return Ok(stored);
+        }
+        debug_assert!(!matches!(field.data_type(), DataType::Null));
+        Ok(arrow::compute::cast(&stored, field.data_type())?)
+    }
+}
