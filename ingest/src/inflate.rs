@@ -23,6 +23,8 @@ pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 pub(crate) const LINE_BYTES_MAX: usize = 1 << 29;
 /// An empty block: what a complete BGZF file ends with.
 const BGZF_HEADER_BYTES: usize = 18;
+/// Text of one block at most.
+const BGZF_TEXT_MAX: usize = 1 << 16;
 
 /// A stretch of one input.
 #[derive(Debug, Default)]
@@ -182,6 +184,9 @@ impl ChunkReader {
                 return Err(corrupt("a BGZF block is cut off"));
             }
             self.last_block_bytes = inflated_size(&out[start..]);
+            if self.last_block_bytes > BGZF_TEXT_MAX {
+                return Err(corrupt("a BGZF block claims more than 64 KiB of text"));
+            }
             text_bytes += self.last_block_bytes;
         }
         Ok(text_bytes)
@@ -203,10 +208,16 @@ fn inflated_size(block: &[u8]) -> usize {
         .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
 }
 
+/// Bytes that libdeflate wants to see beyond a block, and to have room for beyond its text: without
+/// them it goes on byte by byte, and a block of genotypes (some 300:1) is all end.
+const SLACK_BYTES: usize = 512;
+
 /// Inflates chunks into a buffer that is reused.
 pub(crate) struct Inflater {
     decompressor: Decompressor,
     text: Vec<u8>,
+    /// The last blocks of a chunk with slack behind them.
+    padded: Vec<u8>,
 }
 
 impl Inflater {
@@ -214,6 +225,7 @@ impl Inflater {
         Self {
             decompressor: Decompressor::new(),
             text: Vec::new(),
+            padded: Vec::new(),
         }
     }
 
@@ -222,8 +234,9 @@ impl Inflater {
         if !chunk.is_bgzf {
             return Ok(&chunk.bytes);
         }
-        if self.text.len() < chunk.text_bytes {
-            self.text.resize(chunk.text_bytes, 0);
+        let room = chunk.text_bytes + SLACK_BYTES;
+        if self.text.len() < room {
+            self.text.resize(room, 0);
         }
         let (mut from, mut to) = (0, 0);
         while from < chunk.bytes.len() {
@@ -237,21 +250,52 @@ impl Inflater {
                 .checked_add(size)
                 .and_then(|end| chunk.bytes.get(from..end))
                 .ok_or_else(|| corrupt("a BGZF block is cut off"))?;
-            let expected = inflated_size(block);
-            let out = self.text.get_mut(to..to + expected);
-            let out = out.ok_or_else(|| corrupt("a BGZF block has a wrong size"))?;
-            let got = self
-                .decompressor
-                .gzip_decompress(block, out)
-                .map_err(|_| corrupt("a BGZF block is damaged (data or CRC)"))?;
-            if got != expected {
+            let (data_at, footer) = parts(block)
+                .ok_or_else(|| corrupt("the header of a BGZF block is longer than the block"))?;
+            if to + footer.text_bytes > chunk.text_bytes {
                 return Err(corrupt("a BGZF block has a wrong size"));
             }
+            let data = if from + size + SLACK_BYTES <= chunk.bytes.len() {
+                &chunk.bytes[from + data_at..]
+            } else {
+                self.padded.clear();
+                self.padded.extend_from_slice(&block[data_at..]);
+                self.padded.resize(block.len() + SLACK_BYTES, 0);
+                &self.padded
+            };
+            let got = self
+                .decompressor
+                .deflate_decompress(data, &mut self.text[to..])
+                .map_err(|_| corrupt("a BGZF block is damaged (data)"))?;
+            if got != footer.text_bytes {
+                return Err(corrupt("a BGZF block has a wrong size"));
+            }
+            if libdeflater::crc32(&self.text[to..to + got]) != footer.crc {
+                return Err(corrupt("a BGZF block is damaged (CRC)"));
+            }
             from += size;
-            to += expected;
+            to += got;
         }
         Ok(&self.text[..to])
     }
+}
+
+/// The last eight bytes of a block.
+struct Footer {
+    crc: u32,
+    text_bytes: usize,
+}
+
+/// Where the data of a whole block begin, and its footer.
+fn parts(block: &[u8]) -> Option<(usize, Footer)> {
+    let data_at = 12 + usize::from(u16::from_le_bytes([*block.get(10)?, *block.get(11)?]));
+    let (rest, footer) = block.split_last_chunk::<8>()?;
+    let [a, b, c, d, e, f, g, h] = *footer;
+    let footer = Footer {
+        crc: u32::from_le_bytes([a, b, c, d]),
+        text_bytes: u32::from_le_bytes([e, f, g, h]) as usize,
+    };
+    (data_at <= rest.len()).then_some((data_at, footer))
 }
 
 /// Hands the partial line at the end of each chunk to the worker of the next one.

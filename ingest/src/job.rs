@@ -722,7 +722,7 @@ fn samples_rows(plan: &Plan, done: &PassDone) -> Result<RecordBatch> {
             continue;
         };
         match by_block.get(&first.block) {
-            Some(list) => lists[*list].1.add(&result.samples),
+            Some(list) => lists[*list].1.add(result.samples.clone()),
             None => {
                 by_block.insert(first.block, lists.len());
                 lists.push((input, result.samples.clone()));

@@ -367,7 +367,7 @@ fn run_input(
         };
         for worker in workers {
             let (counts, samples) = worker.join().map_err(|_| panicked("worker"))?;
-            outcome.samples.add(&samples);
+            outcome.samples.add(samples);
             outcome.counts.add(counts);
         }
         outcome.n_blank = outcome

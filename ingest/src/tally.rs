@@ -118,10 +118,24 @@ pub(crate) struct Noted {
 pub(crate) struct SampleCounts {
     /// Records by the class of their default call.
     base: [i64; 4],
-    /// Corrections by sample and class, sample-major.
-    classes: Vec<[i64; 4]>,
-    rest: Vec<[i64; 3]>,
+    recent: Vec<Recent>,
+    /// Records in `recent`.
+    n_recent: u32,
+    totals: Vec<[i64; COUNTERS]>,
 }
+
+/// Counters of a sample: calls by class beyond the defaults, then these.
+const COUNTERS: usize = 7;
+const SINGLETON: usize = 4;
+const TRANSITION: usize = 5;
+const TRANSVERSION: usize = 6;
+/// Records until narrow counters are added to the wide ones: a record adds at most two to each.
+const RECENT_MAX: u32 = 1 << 29;
+
+/// Narrow counters of one sample, half a cache line.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(32))]
+struct Recent([i32; COUNTERS]);
 
 /// The counts of one sample.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -140,71 +154,85 @@ impl SampleCounts {
         let n = n_samples as usize;
         Self {
             base: [0; 4],
-            classes: vec![[0; 4]; n],
-            rest: vec![[0; 3]; n],
+            recent: vec![Recent::default(); n],
+            n_recent: 0,
+            totals: vec![[0; COUNTERS]; n],
         }
     }
 
-    /// Adds one record. `alts[k]`: allele count and kind of substitution of ALT k + 1.
+    /// Adds one record. `alts[k]`: allele count and kind of substitution of ALT k + 1; an ALT
+    /// beyond them is no substitution.
     pub(crate) fn record(
         &mut self,
         default: DefaultCall,
         calls: &[Noted],
-        alts: impl Fn(u16) -> (i32, Substitution),
+        alts: &[(i32, Substitution)],
     ) {
         let Some(base) = CallClass::of_default(default) else {
             return;
         };
         self.base[base as usize] += 1;
         for call in calls {
-            let sample = call.sample as usize;
+            let Some(Recent(counters)) = self.recent.get_mut(call.sample as usize) else {
+                continue;
+            };
             if let Some(class) = call.class {
-                self.classes[sample][base as usize] -= 1;
-                self.classes[sample][class as usize] += 1;
+                counters[base as usize] -= 1;
+                counters[class as usize] += 1;
             }
             let b = if call.b == call.a { MISSING } else { call.b };
             for allele in [call.a, b] {
-                if allele != 0 && allele != MISSING {
-                    let (ac, substitution) = alts(allele);
-                    self.rest[sample][0] += i64::from(ac == 1);
-                    match substitution {
-                        Substitution::Transition => self.rest[sample][1] += 1,
-                        Substitution::Transversion => self.rest[sample][2] += 1,
-                        Substitution::Other => {}
-                    }
+                if allele == 0 || allele == MISSING {
+                    continue;
                 }
+                let Some((ac, substitution)) = alts.get(usize::from(allele - 1)) else {
+                    continue;
+                };
+                counters[SINGLETON] += i32::from(*ac == 1);
+                counters[TRANSITION] += i32::from(*substitution == Substitution::Transition);
+                counters[TRANSVERSION] += i32::from(*substitution == Substitution::Transversion);
+            }
+        }
+        self.n_recent += 1;
+        if self.n_recent == RECENT_MAX {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        self.n_recent = 0;
+        for (to, from) in self.totals.iter_mut().zip(&mut self.recent) {
+            for (to, from) in to.iter_mut().zip(std::mem::take(from).0) {
+                *to += i64::from(from);
             }
         }
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
+    /// Adds the counts of the same samples in other records.
+    pub(crate) fn add(&mut self, mut other: Self) {
+        other.settle();
         for (to, from) in self.base.iter_mut().zip(other.base) {
             *to += from;
         }
-        for (to, from) in self.classes.iter_mut().zip(&other.classes) {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to += from;
-            }
-        }
-        for (to, from) in self.rest.iter_mut().zip(&other.rest) {
+        for (to, from) in self.totals.iter_mut().zip(&other.totals) {
             for (to, from) in to.iter_mut().zip(from) {
                 *to += from;
             }
         }
     }
 
+    /// The counts of a sample; those of records that were [added](Self::add).
     pub(crate) fn totals(&self, sample: usize) -> SampleTotals {
-        let classes = self.classes.get(sample).copied().unwrap_or_default();
-        let rest = self.rest.get(sample).copied().unwrap_or_default();
-        let total = |class: CallClass| self.base[class as usize] + classes[class as usize];
+        let counters = self.totals.get(sample).copied().unwrap_or_default();
+        let total = |class: CallClass| self.base[class as usize] + counters[class as usize];
         SampleTotals {
             n_hom_ref: total(CallClass::HomRef),
             n_het: total(CallClass::Het),
             n_hom_alt: total(CallClass::HomAlt),
             n_missing: total(CallClass::Missing),
-            n_singleton: rest[0],
-            n_ts: rest[1],
-            n_tv: rest[2],
+            n_singleton: counters[SINGLETON],
+            n_ts: counters[TRANSITION],
+            n_tv: counters[TRANSVERSION],
         }
     }
 }

@@ -77,6 +77,8 @@ pub(crate) struct RecordParser {
     genotypes: Genotypes,
     pub(crate) counts: Counts,
     pub(crate) samples: SampleCounts,
+    /// Scratch: count and kind of each ALT of a record.
+    alts: Vec<(i32, Substitution)>,
 }
 
 /// The columns of a line, cut but not checked.
@@ -118,6 +120,7 @@ impl RecordParser {
             genotypes: Genotypes::default(),
             counts: Counts::default(),
             samples,
+            alts: Vec::new(),
         }
     }
 
@@ -425,12 +428,12 @@ impl RecordParser {
             None => Substitution::Other,
         };
         let genotypes = &self.genotypes;
+        self.alts.clear();
+        let counted = alleles.iter().zip(&genotypes.counts);
+        self.alts
+            .extend(counted.map(|(allele, counts)| (counts.ac, substitution(allele))));
         self.samples
-            .record(genotypes.default, &genotypes.noted, |allele| {
-                let i = usize::from(allele - 1);
-                let ac = genotypes.counts.get(i).map_or(0, |counts| counts.ac);
-                (ac, alleles.get(i).map_or(Substitution::Other, substitution))
-            });
+            .record(genotypes.default, &genotypes.noted, &self.alts);
     }
 }
 

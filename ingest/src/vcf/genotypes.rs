@@ -18,6 +18,16 @@ use crate::tally::{CallClass, Noted};
 /// Calls that are looked at to choose the record's default.
 const PROBES: usize = 15;
 
+/// The bits of two calls in which `0` and `1` differ.
+const ALLELE_BITS: u64 = 0x0001_0001_0001_0001;
+
+/// The [`ALLELE_BITS`] of a word side by side: alleles a and b of the first call, then of the second.
+#[inline]
+fn gather(word: u64) -> u32 {
+    const SHIFTS: u64 = 1 << 48 | 1 << 33 | 1 << 18 | 1 << 3;
+    ((word & ALLELE_BITS).wrapping_mul(SHIFTS) >> 48) as u32 & 0xf
+}
+
 /// A blob of one ALT in one block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GenotypeCell {
@@ -192,17 +202,22 @@ impl Genotypes {
             [a, s, b] => [a, s, b, b'\t'],
             _ => [0; 4],
         };
-        let pattern = u64::from_ne_bytes([
+        let pattern = u64::from_le_bytes([
             lane[0], lane[1], lane[2], lane[3], lane[0], lane[1], lane[2], lane[3],
         ]);
+        let is_ref = lane[0] == b'0' && lane[2] == b'0' && n_alts > 0;
         let mut sample = 0;
         let (wide, rest) = bytes.as_chunks::<64>();
         for chunk in wide {
             let words = chunk.as_chunks::<8>().0;
             let diff = words
                 .iter()
-                .fold(0, |d, w| d | (u64::from_ne_bytes(*w) ^ pattern));
-            if diff != 0 {
+                .fold(0, |d, w| d | (u64::from_le_bytes(*w) ^ pattern));
+            if diff == 0 {
+                // All of them have the default call.
+            } else if diff & !ALLELE_BITS == 0 && is_ref {
+                self.alt_1_calls(sample, first, words, pattern);
+            } else {
                 for (i, call) in (sample..).zip(chunk.as_chunks::<4>().0) {
                     if *call != lane && !self.fixed_call(i, first, *call, n_alts) {
                         return false;
@@ -225,6 +240,35 @@ impl Genotypes {
                 call == lane || self.fixed_call(sample, first, call, n_alts)
             }
             _ => false,
+        }
+    }
+
+    /// Sixteen calls of which each allele is 0 or 1 and the separator that of the default.
+    #[inline]
+    fn alt_1_calls(&mut self, sample: u32, first: u32, words: &[[u8; 8]], pattern: u64) {
+        let mut haps = 0_u32;
+        for (i, word) in words.iter().enumerate() {
+            haps |= gather(u64::from_le_bytes(*word) ^ pattern) << (4 * i);
+        }
+        while haps != 0 {
+            let place = haps.trailing_zeros() & !1;
+            let alleles = haps >> place & 3;
+            haps &= !(3 << place);
+            let sample = sample + place / 2;
+            let (a, b) = (alleles as u16 & 1, alleles as u16 >> 1);
+            self.encoder
+                .diploid(sample, a, b, self.default == DefaultCall::Phased);
+            let class = if alleles == 3 {
+                CallClass::HomAlt
+            } else {
+                CallClass::Het
+            };
+            self.noted.push(Noted {
+                sample: first + sample,
+                class: Some(class),
+                a,
+                b,
+            });
         }
     }
 
