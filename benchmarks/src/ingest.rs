@@ -12,6 +12,7 @@ use crate::measure::{self, Row};
 /// When a command fails or an answer differs.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Vec<Row>> {
     let workload = format!("ingest {}", answers::cohort_name(&args.cohort));
+    let simulated = answers::simulated_counts(args)?;
     let mut rows = Vec::new();
     for repetition in 1..=args.repeat {
         for (peer, line, result) in commands(args) {
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Vec<Row>> {
             row.bytes = result_size(&result)?;
             rows.push(row);
         }
-        answers::compare_counts(args)?;
+        answers::compare_counts(args, &simulated)?;
     }
     Ok(rows)
 }

@@ -1,4 +1,4 @@
-//! Workload `query`: 100 kb regions from a warm server beside `bcftools view -r`.
+//! Workload `query`: 100 kb regions from a warm server beside `bcftools view -r`; `tabix` tells the answers.
 
 use std::time::Instant;
 
@@ -54,14 +54,17 @@ async fn measure_regions(args: &RunArgs, port: u16) -> anyhow::Result<Vec<Row>> 
         rows.push(row(&workload, "genokura (warm)", i, wall_s));
         let region = format!("{contig}:{start}-{end}");
         let cohort = args.cohort.display();
-        let line = format!("bcftools view -H -r {region} {cohort}");
-        rows.push(measure::shell(&workload, "bcftools view -r", i, &line)?);
+        // bcftools parses every call of a record, which takes half a minute in the largest cohort.
+        if i < args.repeat {
+            let line = format!("bcftools view -H -r {region} {cohort}");
+            rows.push(measure::shell(&workload, "bcftools view -r", i, &line)?);
+        }
         let expected = measure::output(&format!(
-            "bcftools query -r {region} -f '%ALT\\n' {cohort} | tr ',' '\\n' | wc -l"
+            "tabix {cohort} {region} | cut -f 5 | tr ',' '\\n' | wc -l"
         ))?;
         anyhow::ensure!(
             expected.trim().parse::<usize>()? == found,
-            "{region}: genokura {found} alleles, bcftools {expected}"
+            "{region}: genokura {found} alleles, tabix {expected}"
         );
     }
     drop(client);

@@ -108,8 +108,25 @@ pub(crate) struct Noted {
     pub(crate) sample: u32,
     /// `None` in the further entries of a call of more than two alleles.
     pub(crate) class: Option<CallClass>,
-    pub(crate) a: u16,
-    pub(crate) b: u16,
+    /// ALT numbers that the call carries, each once; [`MISSING`] where there is none.
+    pub(crate) alts: [u16; 2],
+}
+
+impl Noted {
+    /// A call of two alleles; a haploid one has its allele twice.
+    #[inline]
+    pub(crate) fn of_pair(sample: u32, a: u16, b: u16) -> Self {
+        let alt = |allele: u16| if allele == 0 { MISSING } else { allele };
+        Self {
+            sample,
+            class: Some(CallClass::of_pair(a, b)),
+            alts: match (alt(a), alt(b)) {
+                (MISSING, b) => [b, MISSING],
+                (a, b) if a == b => [a, MISSING],
+                (a, b) => [a, b],
+            },
+        }
+    }
 }
 
 /// Per-sample counts of one input. Only calls that differ from their record's default are touched
@@ -180,12 +197,11 @@ impl SampleCounts {
                 counters[base as usize] -= 1;
                 counters[class as usize] += 1;
             }
-            let b = if call.b == call.a { MISSING } else { call.b };
-            for allele in [call.a, b] {
-                if allele == 0 || allele == MISSING {
-                    continue;
+            for alt in call.alts {
+                if alt == MISSING {
+                    break;
                 }
-                let Some((ac, substitution)) = alts.get(usize::from(allele - 1)) else {
+                let Some((ac, substitution)) = alts.get(usize::from(alt - 1)) else {
                     continue;
                 };
                 counters[SINGLETON] += i32::from(*ac == 1);

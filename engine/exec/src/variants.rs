@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch, RecordBatchOptions,
-    new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, RecordBatch,
+    RecordBatchOptions, new_null_array,
 };
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -33,6 +33,8 @@ use crate::table::{Stages, nullable_where_masked};
 
 /// The columns that are counted.
 const COUNTS: [&str; 6] = ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing"];
+/// Those of them that site rows hold; `af` is made of the first two.
+const STORED_COUNTS: [&str; 5] = ["ac", "an", "n_het", "n_hom_alt", "n_missing"];
 /// Bytes of decoded genotypes of a batch, at two bits a sample.
 const BATCH_BLOB_BYTES: usize = 32 << 20;
 /// Variants of a batch with genotypes at least.
@@ -63,7 +65,8 @@ pub(crate) struct VariantRows {
 /// What a batch needs beside columns of the site table.
 #[derive(Clone, Copy)]
 struct Needs {
-    counts: bool,
+    /// Which of the [`STORED_COUNTS`].
+    counts: [bool; 5],
     cells: bool,
     /// Counts are made from genotypes.
     recount: bool,
@@ -91,7 +94,7 @@ impl VariantRows {
         let last = LastFilter::new(&stages.last, view, &masked)?;
         let context = read_context(spec, view, stages, needs, batch_size, metrics)?;
         let blocks = view.blocks.iter().map(|b| b.ordinal.is_some()).collect();
-        let reads = needs.cells || (needs.counts && needs.recount);
+        let reads = needs.cells || needs.recount;
         let genotypes = reads
             .then(|| BlobReader::genotypes(view, &context.metrics))
             .flatten();
@@ -149,17 +152,16 @@ impl VariantRows {
     }
 
     async fn build(&mut self, rows: SiteRows) -> Result<RecordBatch> {
-        let recount = self.needs.counts && self.needs.recount;
-        let members = if recount {
+        let members = if self.needs.recount {
             Some(self.members(&rows).await?)
         } else {
             None
         };
         let timer = self.context.metrics.baseline.elapsed_compute().timer();
         let counts = match &members {
-            _ if !self.needs.counts => None,
+            _ if self.needs.counts == [false; 5] => None,
             Some(members) => Some(Counts::visible(members, rows.len())?),
-            None => Some(Counts::stored(&rows)?),
+            None => Some(Counts::stored(&rows, self.needs.counts)?),
         };
         let keep = match &self.last {
             Some(last) => Some(last.evaluate(&rows, counts.as_ref(), &self.masked)?),
@@ -222,8 +224,9 @@ fn read_context(
     if needs.cells || needs.recount {
         extra.extend(MEMBER_COLUMNS);
     }
-    if needs.counts {
-        extra.extend(["ac", "an", "n_het", "n_hom_alt", "n_missing"]);
+    if !needs.recount {
+        let stored = STORED_COUNTS.into_iter().zip(needs.counts);
+        extra.extend(stored.filter_map(|(name, needed)| needed.then_some(name)));
     }
     let schema = read_schema(view, &spec.columns_needed(), extra, merge)?;
     let table = view.data.site.clone();
@@ -253,10 +256,12 @@ fn read_context(
 impl Needs {
     fn of(spec: &ScanSpec, view: &DatasetView, batch_size: usize) -> Self {
         let needed = spec.columns_needed();
-        let counts = COUNTS.iter().any(|c| needed.contains(c));
+        let of_af = needed.contains("af");
+        let counts = STORED_COUNTS
+            .map(|name| needed.contains(name) || (of_af && matches!(name, "ac" | "an")));
         let masked = view.masked("variants");
         let cells = spec.columns.iter().any(|c| c == "gt") && !masked.contains("gt");
-        let recount = counts && !view.sees_all;
+        let recount = counts != [false; 5] && !view.sees_all;
         let samples: usize = view.blocks.iter().map(|b| b.n_samples as usize).sum();
         let by_bytes = BATCH_BLOB_BYTES / (samples / 4).max(1);
         let chunk_rows = if cells || recount {
@@ -328,25 +333,19 @@ impl LastFilter {
     }
 }
 
-/// The counted columns of a batch.
-struct Counts {
-    ac: Int32Array,
-    an: Int32Array,
-    n_het: Int32Array,
-    n_hom_alt: Int32Array,
-    n_missing: Int32Array,
-}
+/// The counted columns of a batch, those that are needed, in the order of [`STORED_COUNTS`].
+struct Counts([Option<Int32Array>; 5]);
 
 impl Counts {
     /// Counts over all samples, as the site rows hold them.
-    fn stored(rows: &SiteRows) -> Result<Self> {
-        Ok(Self {
-            ac: rows.sums("ac")?,
-            an: rows.sums("an")?,
-            n_het: rows.sums("n_het")?,
-            n_hom_alt: rows.sums("n_hom_alt")?,
-            n_missing: rows.sums("n_missing")?,
-        })
+    fn stored(rows: &SiteRows, needed: [bool; 5]) -> Result<Self> {
+        let mut columns = [const { None }; 5];
+        for ((column, name), needed) in columns.iter_mut().zip(STORED_COUNTS).zip(needed) {
+            if needed {
+                *column = Some(rows.sums(name)?);
+            }
+        }
+        Ok(Self(columns))
     }
 
     /// Counts over the visible samples, from their genotypes.
@@ -354,49 +353,44 @@ impl Counts {
         let counts: Vec<AlleleCounts> = (0..groups)
             .map(|group| members.visible_counts(group))
             .collect::<Result<_>>()?;
-        let column = |value: fn(&AlleleCounts) -> i32| counts.iter().map(value).collect();
-        Ok(Self {
-            ac: column(|c| c.ac),
-            an: column(|c| c.an),
-            n_het: column(|c| c.n_het),
-            n_hom_alt: column(|c| c.n_hom_alt),
-            n_missing: column(|c| c.n_missing),
-        })
+        let column = |value: fn(&AlleleCounts) -> i32| Some(counts.iter().map(value).collect());
+        Ok(Self([
+            column(|c| c.ac),
+            column(|c| c.an),
+            column(|c| c.n_het),
+            column(|c| c.n_hom_alt),
+            column(|c| c.n_missing),
+        ]))
     }
 
     fn filter(&self, keep: &BooleanArray) -> Result<Self> {
-        let kept = |array: &Int32Array| -> Result<Int32Array> {
-            Ok(arrow::array::AsArray::as_primitive(&filter(array, keep)?).clone())
-        };
-        Ok(Self {
-            ac: kept(&self.ac)?,
-            an: kept(&self.an)?,
-            n_het: kept(&self.n_het)?,
-            n_hom_alt: kept(&self.n_hom_alt)?,
-            n_missing: kept(&self.n_missing)?,
-        })
+        let mut kept = [const { None }; 5];
+        for (to, from) in kept.iter_mut().zip(&self.0) {
+            if let Some(array) = from {
+                *to = Some(filter(array, keep)?.as_primitive().clone());
+            }
+        }
+        Ok(Self(kept))
     }
 
     /// The column of this name; `None` for one that is not counted.
     fn column(&self, name: &str) -> Option<ArrayRef> {
-        let ints = |array: &Int32Array| Some(Arc::new(array.clone()) as ArrayRef);
-        match name {
-            "ac" => ints(&self.ac),
-            "an" => ints(&self.an),
-            "n_het" => ints(&self.n_het),
-            "n_hom_alt" => ints(&self.n_hom_alt),
-            "n_missing" => ints(&self.n_missing),
-            "af" => Some(Arc::new(self.frequencies())),
-            _ => None,
+        if name == "af" {
+            return Some(Arc::new(self.frequencies()?));
         }
+        let place = STORED_COUNTS.iter().position(|stored| *stored == name)?;
+        let counted = self.0[place].clone()?;
+        Some(Arc::new(counted))
     }
 
     /// `ac / an`; NULL when no allele is called.
-    fn frequencies(&self) -> Float64Array {
-        let pairs = self.ac.values().iter().zip(self.an.values());
-        pairs
-            .map(|(&ac, &an)| (an > 0).then(|| f64::from(ac) / f64::from(an)))
-            .collect()
+    fn frequencies(&self) -> Option<Float64Array> {
+        let [Some(ac), Some(an), ..] = &self.0 else {
+            return None;
+        };
+        let pairs = ac.values().iter().zip(an.values());
+        let frequency = |(&ac, &an): (&i32, &i32)| (an > 0).then(|| f64::from(ac) / f64::from(an));
+        Some(pairs.map(frequency).collect())
     }
 }
 

@@ -250,24 +250,20 @@ impl Genotypes {
         for (i, word) in words.iter().enumerate() {
             haps |= gather(u64::from_le_bytes(*word) ^ pattern) << (4 * i);
         }
-        while haps != 0 {
-            let place = haps.trailing_zeros() & !1;
-            let alleles = haps >> place & 3;
-            haps &= !(3 << place);
-            let sample = sample + place / 2;
-            let (a, b) = (alleles as u16 & 1, alleles as u16 >> 1);
-            self.encoder
-                .diploid(sample, a, b, self.default == DefaultCall::Phased);
-            let class = if alleles == 3 {
+        self.encoder.carriers_of_alt_1(sample, haps);
+        let mut carriers = (haps | haps >> 1) & 0x5555_5555;
+        while carriers != 0 {
+            let place = carriers.trailing_zeros();
+            carriers &= carriers - 1;
+            let class = if haps >> place & 3 == 3 {
                 CallClass::HomAlt
             } else {
                 CallClass::Het
             };
             self.noted.push(Noted {
-                sample: first + sample,
+                sample: first + sample + place / 2,
                 class: Some(class),
-                a,
-                b,
+                alts: [1, MISSING],
             });
         }
     }
@@ -283,13 +279,7 @@ impl Genotypes {
             return false;
         }
         self.encoder.diploid(sample, a, b, separator == b'|');
-        let class = Some(CallClass::of_pair(a, b));
-        self.noted.push(Noted {
-            sample: first + sample,
-            class,
-            a,
-            b,
-        });
+        self.noted.push(Noted::of_pair(first + sample, a, b));
         true
     }
 
@@ -395,13 +385,7 @@ impl Genotypes {
                     Some(phased) => self.encoder.diploid(sample, a, b, phased),
                     None => self.encoder.haploid(sample, a),
                 }
-                let class = Some(CallClass::of_pair(a, b));
-                self.noted.push(Noted {
-                    sample: sample_number,
-                    class,
-                    a,
-                    b,
-                });
+                self.noted.push(Noted::of_pair(sample_number, a, b));
                 Ok(())
             }
             _ => self.long_call(sample, sample_number, text, n_alts),
@@ -454,15 +438,13 @@ impl Genotypes {
         self.noted.push(Noted {
             sample,
             class: Some(class),
-            a: at(pair, 0),
-            b: at(pair, 1),
+            alts: [at(pair, 0), at(pair, 1)],
         });
         for pair in pairs {
             self.noted.push(Noted {
                 sample,
                 class: None,
-                a: at(pair, 0),
-                b: at(pair, 1),
+                alts: [at(pair, 0), at(pair, 1)],
             });
         }
     }
@@ -758,7 +740,7 @@ mod tests {
         let noted: Vec<_> = g
             .noted
             .iter()
-            .map(|n| (n.sample, n.class, n.a, n.b))
+            .map(|n| (n.sample, n.class, n.alts))
             .collect();
         format!("{:?} {:?} {cells:?} {noted:?}", g.default, g.counts)
     }

@@ -108,6 +108,28 @@ impl RecordEncoder {
         }
     }
 
+    /// Up to sixteen diploid calls of the default's phasing from `sample` on: bit `2 * i + h` of
+    /// `haps` tells that allele `h` of sample `sample + i` is ALT 1; a sample without bits has the
+    /// default call. Only under a diploid default that is called; samples as in
+    /// [`RecordEncoder::diploid`].
+    #[inline]
+    pub fn carriers_of_alt_1(&mut self, sample: u32, mut haps: u32) {
+        debug_assert!(
+            self.plain.contains(&true),
+            "the default is called and diploid"
+        );
+        let last = sample + (31 - haps.leading_zeros().min(31)) / 2;
+        if haps == 0 || !self.accept(sample) || last >= self.limit {
+            return;
+        }
+        self.next = last + 1;
+        while haps != 0 {
+            let hap = 2 * sample + haps.trailing_zeros();
+            haps &= haps - 1;
+            self.alts.push(u64::from(hap) << 16 | 1);
+        }
+    }
+
     /// A haploid call without prefix; [`MISSING`] is `.`. Samples as in
     /// [`RecordEncoder::diploid`].
     #[inline]

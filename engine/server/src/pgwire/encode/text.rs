@@ -79,11 +79,14 @@ fn display(value: impl std::fmt::Display, out: &mut BytesMut) {
     let _ = write!(out, "{value}");
 }
 
+/// Digits of the shortest form, zeros at its end included.
+const DIGITS_MAX: usize = 32;
+
 /// Shortest digits that read back the same, exponent form from 1e15 and below 1e-4.
 pub(super) fn float8(value: f64, out: &mut BytesMut) {
     match special(value) {
         Some(text) => out.put_slice(text),
-        None => shortest(&format!("{value:e}"), 15, out),
+        None => shortest(ryu::Buffer::new().format_finite(value), 15, out),
     }
 }
 
@@ -91,7 +94,7 @@ pub(super) fn float8(value: f64, out: &mut BytesMut) {
 pub(super) fn float4(value: f32, out: &mut BytesMut) {
     match special(f64::from(value)) {
         Some(text) => out.put_slice(text),
-        None => shortest(&format!("{value:e}"), 6, out),
+        None => shortest(ryu::Buffer::new().format_finite(value), 6, out),
     }
 }
 
@@ -107,33 +110,55 @@ fn special(value: f64) -> Option<&'static [u8]> {
     }
 }
 
-/// Lays out `d.ddde<exp>` (Rust's shortest scientific form) the way PostgreSQL prints it.
-fn shortest(scientific: &str, exponent_limit: i32, out: &mut BytesMut) {
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+/// Lays out the shortest decimal form of a number (`12.5`, `1.25e-7`) the way PostgreSQL prints it.
+fn shortest(text: &str, exponent_limit: i32, out: &mut BytesMut) {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (sign, mantissa) = match mantissa.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", mantissa),
+    let mut digits = [0_u8; DIGITS_MAX];
+    let (mut n, mut point, mut past_point) = (0, 0_i32, false);
+    for byte in mantissa.bytes() {
+        match byte {
+            b'-' => out.put_u8(b'-'),
+            b'.' => past_point = true,
+            // Zeros in front only move the point.
+            b'0' if n == 0 => point -= i32::from(past_point),
+            digit => {
+                if let Some(slot) = digits.get_mut(n) {
+                    *slot = digit;
+                    n += 1;
+                }
+                point += i32::from(!past_point);
+            }
+        }
+    }
+    let kept = digits[..n].iter().rposition(|d| *d != b'0');
+    let Some(last) = kept else {
+        return out.put_u8(b'0');
     };
-    out.put_slice(sign.as_bytes());
+    let digits = &digits[..=last];
+    let point = point + exponent;
+    let exponent = point - 1;
     if exponent < -4 || exponent >= exponent_limit {
-        out.put_slice(mantissa.as_bytes());
+        out.put_slice(&digits[..1]);
+        if digits.len() > 1 {
+            out.put_u8(b'.');
+            out.put_slice(&digits[1..]);
+        }
         let mark = if exponent < 0 { '-' } else { '+' };
         return display(format_args!("e{mark}{:02}", exponent.unsigned_abs()), out);
     }
-    let digits: Vec<u8> = mantissa.bytes().filter(|b| *b != b'.').collect();
-    let point = usize::try_from(exponent + 1).unwrap_or(0);
-    if point == 0 {
+    let whole = usize::try_from(point).unwrap_or(0);
+    if whole == 0 {
         out.put_slice(b"0.");
-        out.put_bytes(b'0', usize::try_from(-exponent - 1).unwrap_or(0));
-        out.put_slice(&digits);
-    } else if digits.len() <= point {
-        out.put_slice(&digits);
-        out.put_bytes(b'0', point - digits.len());
+        out.put_bytes(b'0', usize::try_from(-point).unwrap_or(0));
+        out.put_slice(digits);
+    } else if digits.len() <= whole {
+        out.put_slice(digits);
+        out.put_bytes(b'0', whole - digits.len());
     } else {
-        out.put_slice(&digits[..point]);
+        out.put_slice(&digits[..whole]);
         out.put_u8(b'.');
-        out.put_slice(&digits[point..]);
+        out.put_slice(&digits[whole..]);
     }
 }
 
@@ -410,6 +435,27 @@ mod tests {
         ];
         for (value, text) in table {
             assert_eq!(print(|out| float4(value, out)), text);
+        }
+    }
+
+    #[test]
+    fn any_float_reads_back_and_no_form_is_shorter() {
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..20_000 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            for value in [f64::from_bits(bits), (bits >> 40) as f64 / 62_156.0] {
+                if !value.is_finite() {
+                    continue;
+                }
+                let text = print(|out| float8(value, out));
+                assert_eq!(text.parse::<f64>(), Ok(value));
+                let digits = |text: &str| {
+                    let mantissa = text.split('e').next().unwrap_or_default();
+                    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+                    digits.trim_matches('0').to_owned()
+                };
+                assert_eq!(digits(&text), digits(&format!("{value:e}")), "{text}");
+            }
         }
     }
 
