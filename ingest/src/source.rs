@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
+use genokura_storage::digest::ContentDigest;
 use genokura_storage::location::Location;
 use object_store::ObjectStoreExt as _;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -258,7 +258,7 @@ impl RawInput {
             filled: 0,
             offset: 0,
             eof: false,
-            digester: Digester::Whole(Sha256::new()),
+            digester: Digester::Whole(ContentDigest::new()),
         };
         input.refill(64)?;
         if input.available().is_empty() {
@@ -271,13 +271,13 @@ impl RawInput {
         let head = input.available().to_vec();
         if input.container() == Container::Plain {
             input.digester = Digester::Checksums {
-                list: Sha256::new(),
+                list: ContentDigest::new(),
                 open: crc32fast::Hasher::new(),
                 len: 0,
             };
             input.digester.update(&head);
         } else {
-            input.digester = Digester::Whole(Sha256::new());
+            input.digester = Digester::Whole(ContentDigest::new());
             input.digester.update(&head);
         }
         Ok(input)
@@ -391,9 +391,9 @@ impl Read for RawInput {
 /// times as long: SHA-256 over the CRC-32 of every 64 KiB, since SHA-256 itself (0.4 GB/s without
 /// its instructions) would cost more than parsing; it guards against mistakes, not against forgery.
 enum Digester {
-    Whole(Sha256),
+    Whole(ContentDigest),
     Checksums {
-        list: Sha256,
+        list: ContentDigest,
         open: crc32fast::Hasher,
         len: usize,
     },
@@ -410,7 +410,7 @@ impl Digester {
                     *len += step;
                     bytes = &bytes[step..];
                     if *len == CHECKSUM_BYTES {
-                        list.update(std::mem::take(open).finalize().to_le_bytes());
+                        list.update(&std::mem::take(open).finalize().to_le_bytes());
                         *len = 0;
                     }
                 }
@@ -419,23 +419,18 @@ impl Digester {
     }
 
     fn finish(self) -> String {
-        let (scheme, digest) = match self {
-            Self::Whole(digest) => ("sha256", digest.finalize()),
+        match self {
+            Self::Whole(digest) => digest.finish(),
             Self::Checksums {
                 mut list,
                 open,
                 len,
             } => {
-                list.update(open.finalize().to_le_bytes());
-                list.update((len as u64).to_le_bytes());
-                ("sha256-crc32", list.finalize())
+                list.update(&open.finalize().to_le_bytes());
+                list.update(&(len as u64).to_le_bytes());
+                list.finish().replacen("sha256", "sha256-crc32", 1)
             }
-        };
-        let mut text = format!("{scheme}:");
-        for byte in digest {
-            text.push_str(&format!("{byte:02x}"));
         }
-        text
     }
 }
 

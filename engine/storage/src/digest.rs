@@ -1,19 +1,36 @@
 //! Content digests: SHA-256 of a stream of bytes, as text `sha256:<hex>`.
 
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 /// Digest of a stream of bytes, fed piece by piece; how the pieces are cut does not matter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct ContentDigest {
-    hasher: Sha256,
+    hasher: Context,
     bytes: u64,
+}
+
+impl Default for ContentDigest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for ContentDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ContentDigest")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ContentDigest {
     /// A digest of nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            hasher: Context::new(&SHA256),
+            bytes: 0,
+        }
     }
 
     /// Adds the next bytes.
@@ -34,7 +51,7 @@ impl ContentDigest {
         use std::fmt::Write as _;
         let mut text = String::with_capacity(71);
         text.push_str("sha256:");
-        for byte in self.hasher.finalize() {
+        for byte in self.hasher.finish().as_ref() {
             // Writing to a String cannot fail.
             let _ = write!(text, "{byte:02x}");
         }
