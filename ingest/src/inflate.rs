@@ -253,7 +253,7 @@ impl Inflater {
             let (data_at, footer) = parts(block)
                 .ok_or_else(|| corrupt("the header of a BGZF block is longer than the block"))?;
             if to + footer.text_bytes > chunk.text_bytes {
-                return Err(corrupt("a BGZF block has a wrong size"));
+                return Err(corrupt("a BGZF block is damaged (size)"));
             }
             let data = if from + size + SLACK_BYTES <= chunk.bytes.len() {
                 &chunk.bytes[from + data_at..]
@@ -268,7 +268,7 @@ impl Inflater {
                 .deflate_decompress(data, &mut self.text[to..])
                 .map_err(|_| corrupt("a BGZF block is damaged (data)"))?;
             if got != footer.text_bytes {
-                return Err(corrupt("a BGZF block has a wrong size"));
+                return Err(corrupt("a BGZF block is damaged (size)"));
             }
             if libdeflater::crc32(&self.text[to..to + got]) != footer.crc {
                 return Err(corrupt("a BGZF block is damaged (CRC)"));
