@@ -203,13 +203,9 @@ impl CallRows {
         let genotypes = choice
             .genotypes
             .then(|| BlobReader::genotypes(view, &context.metrics));
-        let physical: Vec<String> = output
-            .formats
-            .iter()
-            .map(|f| f.physical().to_owned())
-            .collect();
+        let physical = &output.physical;
         let format_reader = (!physical.is_empty())
-            .then(|| BlobReader::formats(view, &physical, &context.metrics))
+            .then(|| BlobReader::formats(view, physical, &context.metrics))
             .flatten();
         let samples: usize = view
             .blocks
@@ -596,6 +592,8 @@ struct CallColumns {
     plain_filter: Option<Arc<dyn PhysicalExpr>>,
     /// FORMAT columns of the result and of filters.
     formats: Vec<FormatColumn>,
+    /// Columns of the format table that they are read from.
+    physical: Vec<String>,
     /// Plain columns, then FORMAT columns.
     wide: SchemaRef,
     wide_filter: Option<Arc<dyn PhysicalExpr>>,
@@ -633,6 +631,7 @@ impl CallColumns {
             },
             plain,
             wide,
+            physical: FormatColumn::all_physical(&formats),
             formats,
             masked,
         })
@@ -664,13 +663,13 @@ impl CallColumns {
             return project(&plain, &self.schema);
         }
         let mut columns = plain.columns().to_vec();
-        for (column, format) in self.formats.iter().enumerate() {
+        for format in &self.formats {
             let cells = places.iter().map(|&row| {
                 let member = rows.member[row] as usize;
                 let record = chunk.records.get(member).copied().unwrap_or(usize::MAX);
                 (record, rows.block[row] as usize, rows.in_block[row])
             });
-            columns.push(format.build(cells, &chunk.formats, column, view)?);
+            columns.push(format.build(cells, &chunk.formats, &self.physical, view)?);
         }
         let wide = batch_of(&self.wide, columns, plain.num_rows())?;
         let wide = match &self.wide_filter {
@@ -743,6 +742,7 @@ fn format_columns(
             Ok(FormatColumn::new(
                 name.clone(),
                 def,
+                fields,
                 field.data_type().clone(),
             ))
         })

@@ -11,7 +11,7 @@ use arrow::array::{
     StringBuilder,
 };
 use arrow::datatypes::{DataType, FieldRef, Float32Type, Int32Type};
-use genokura_core::codec::array::{ArrayRow, ArrayValue, parse_float, parse_integer};
+use genokura_core::codec::array::{ArrayRow, ArrayValue, base_of, parse_float, parse_integer};
 use genokura_core::schema::FieldDef;
 
 use crate::blobs::Blobs;
@@ -23,16 +23,37 @@ use crate::error::{Error, Result};
 pub(crate) struct FormatColumn {
     name: String,
     physical: String,
+    /// Column of the key that blobs may be relative to, if the dataset has it.
+    base: Option<String>,
     data_type: DataType,
 }
 
 impl FormatColumn {
-    pub(crate) fn new(name: String, def: &FieldDef, data_type: DataType) -> Self {
+    /// Column `name` of the key `def`, one of `fields`.
+    pub(crate) fn new(
+        name: String,
+        def: &FieldDef,
+        fields: &[FieldDef],
+        data_type: DataType,
+    ) -> Self {
+        let base = base_of(&def.key).and_then(|(key, _)| fields.iter().find(|f| f.key == key));
         Self {
             name,
             physical: def.column.clone(),
+            base: base.map(|field| field.column.clone()),
             data_type,
         }
+    }
+
+    /// Columns of the format table that the blobs of some keys need: their own and their bases', each once.
+    pub(crate) fn all_physical(columns: &[Self]) -> Vec<String> {
+        let mut names: Vec<String> = columns.iter().map(|c| c.physical.clone()).collect();
+        for base in columns.iter().filter_map(|c| c.base.as_ref()) {
+            if !names.contains(base) {
+                names.push(base.clone());
+            }
+        }
+        names
     }
 
     /// The name in SQL.
@@ -40,26 +61,27 @@ impl FormatColumn {
         &self.name
     }
 
-    /// The column of the format table.
-    pub(crate) fn physical(&self) -> &str {
-        &self.physical
-    }
-
     /// The values of cells (record, block, sample in the block), each blob parsed once per run of cells.
+    /// `read` names the columns of `blobs`, as [`FormatColumn::all_physical`] gives them.
     pub(crate) fn build(
         &self,
         cells: impl Iterator<Item = (usize, usize, u32)>,
         blobs: &Blobs,
-        column: usize,
+        read: &[String],
         view: &DatasetView,
     ) -> Result<ArrayRef> {
+        let place = |name: &String| read.iter().position(|r| r == name);
+        let column = place(&self.physical)
+            .ok_or_else(|| Error::Internal(format!("column {} was not read", self.physical)))?;
+        let base = self.base.as_ref().and_then(place);
         let mut values = Values::of(&self.data_type)?;
         let mut open: Option<((usize, usize), Option<ArrayRow<'_>>)> = None;
         for (record, block, sample) in cells {
             let row = match &open {
                 Some((place, row)) if *place == (record, block) => *row,
                 _ => {
-                    let row = self.parse(blobs.get(record, block, column), block, view)?;
+                    let base = base.and_then(|base| blobs.get(record, block, base));
+                    let row = self.parse(blobs.get(record, block, column), base, block, view)?;
                     open = Some(((record, block), row));
                     row
                 }
@@ -75,6 +97,7 @@ impl FormatColumn {
     fn parse<'b>(
         &self,
         blob: Option<&'b [u8]>,
+        base: Option<&'b [u8]>,
         block: usize,
         view: &DatasetView,
     ) -> Result<Option<ArrayRow<'b>>> {
@@ -84,7 +107,7 @@ impl FormatColumn {
             let what = format!("column {}, block {number}: {what}", self.physical);
             Error::damaged(format!("{}/format", view.data.name), what)
         };
-        let row = ArrayRow::parse(blob).map_err(|e| damaged(e.to_string()))?;
+        let row = ArrayRow::parse_given(blob, base).map_err(|e| damaged(e.to_string()))?;
         let samples = view.blocks.get(block).map_or(0, |b| b.n_samples);
         if row.n_samples() != samples {
             return Err(damaged(format!(

@@ -13,7 +13,7 @@ use arrow::array::{
     ListBuilder, RecordBatch, StringBuilder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use genokura_core::codec::array::{ArrayEncoder, ArrayKind};
+use genokura_core::codec::array::{ArrayEncoder, ArrayKind, ArrayRow, Relation};
 use genokura_core::codec::{DefaultCall, RecordEncoder};
 use genokura_core::contig::pos_bin;
 use genokura_core::genotype::Genotype;
@@ -594,42 +594,75 @@ impl<'a> BatchPlan<'a> {
     async fn write_formats(&self, fixture: &Fixture) -> Vec<NewFile> {
         let schema = format_schema(&format_fields());
         let mut writer = self.writer(fixture, "format", Arc::clone(&schema), 1 << 20);
-        let mut encoder = ArrayEncoder::new();
-        for (ordinal, (source, record)) in self.records.iter().enumerate() {
+        let mut windows: Vec<(String, Vec<usize>)> = Vec::new();
+        for (ordinal, (_, record)) in self.records.iter().enumerate() {
             if record.dp.is_empty() && record.ad.is_empty() {
                 continue;
             }
-            for block in self.blocks_of(*source) {
-                let mut blobs = Vec::new();
-                for texts in [&record.dp, &record.ad] {
-                    encoder.begin(ArrayKind::Integer, block.samples.len() as u32);
-                    for (s, text) in part(texts, block).iter().enumerate() {
-                        encoder.push_text(s as u32, text.as_bytes());
-                    }
-                    let mut blob = Vec::new();
-                    blobs.push(encoder.finish(&mut blob).then_some(blob));
+            let bin = bin(record.contig, record.pos);
+            match windows.last_mut() {
+                Some((b, records))
+                    if *b == bin
+                        && records[0] / self.shape.window == ordinal / self.shape.window =>
+                {
+                    records.push(ordinal);
                 }
-                let binary = |blob: &Option<Vec<u8>>| {
-                    let mut b = BinaryBuilder::new();
-                    b.append_option(blob.as_deref());
-                    Arc::new(b.finish()) as ArrayRef
-                };
-                let columns: Vec<ArrayRef> = vec![
-                    Arc::new(arrow::array::Int64Array::from(vec![self.vid(ordinal)])),
-                    Arc::new(arrow::array::Int32Array::from(vec![block.number])),
-                    Arc::new(arrow::array::StringArray::from(vec![record.contig])),
-                    Arc::new(arrow::array::Int32Array::from(vec![record.pos])),
-                    binary(&blobs[0]),
-                    binary(&blobs[1]),
-                ];
-                let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
-                writer
-                    .write(Some(&bin(record.contig, record.pos)), &batch)
-                    .await
-                    .unwrap();
+                _ => windows.push((bin, vec![ordinal])),
+            }
+        }
+        for (bin, records) in &windows {
+            for block in &self.blocks {
+                for &ordinal in records {
+                    if block.sources.contains(&self.records[ordinal].0) {
+                        let batch = self.format_batch(&schema, ordinal, block);
+                        writer.write(Some(bin), &batch).await.unwrap();
+                    }
+                }
+                writer.end_row_group().await.unwrap();
             }
         }
         writer.finish().await.unwrap()
+    }
+
+    fn format_batch(
+        &self,
+        schema: &SchemaRef,
+        ordinal: usize,
+        block: &PlannedBlock,
+    ) -> RecordBatch {
+        let record = self.records[ordinal].1;
+        let mut encoder = ArrayEncoder::new();
+        let mut blobs: Vec<Option<Vec<u8>>> = Vec::new();
+        for texts in [&record.dp, &record.ad] {
+            encoder.begin(ArrayKind::Integer, block.samples.len() as u32);
+            for (s, text) in part(texts, block).iter().enumerate() {
+                encoder.push_text(s as u32, text.as_bytes());
+            }
+            let mut blob = Vec::new();
+            // AD is relative to DP, as the ingest writes it.
+            let is_written = match blobs.first() {
+                Some(Some(dp)) => {
+                    let dp = ArrayRow::parse(dp).unwrap();
+                    encoder.finish_given(Relation::RestOfBase, &dp, &mut blob)
+                }
+                _ => encoder.finish(&mut blob),
+            };
+            blobs.push(is_written.then_some(blob));
+        }
+        let binary = |blob: &Option<Vec<u8>>| {
+            let mut b = BinaryBuilder::new();
+            b.append_option(blob.as_deref());
+            Arc::new(b.finish()) as ArrayRef
+        };
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(arrow::array::Int64Array::from(vec![self.vid(ordinal)])),
+            Arc::new(arrow::array::Int32Array::from(vec![block.number])),
+            Arc::new(arrow::array::StringArray::from(vec![record.contig])),
+            Arc::new(arrow::array::Int32Array::from(vec![record.pos])),
+            binary(&blobs[0]),
+            binary(&blobs[1]),
+        ];
+        RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
     }
 
     async fn write_samples(&self, fixture: &Fixture) -> Vec<NewFile> {

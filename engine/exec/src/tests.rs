@@ -572,6 +572,35 @@ async fn sample_filters_prune_blocks() {
     );
 }
 
+/// FORMAT values of one sample come from its block alone, those of a region from few pages, and AD,
+/// which is stored relative to DP, is read with it.
+#[tokio::test]
+async fn format_values_are_read_by_block_and_position() {
+    let record = |i: i32| Record {
+        dp: ["30", "31", ".", "8"].map(str::to_owned).to_vec(),
+        ad: ["30,0", "10,20", ".", "3,4"].map(str::to_owned).to_vec(),
+        ..Record::new("chr2", 1_000 + i, &["C"], &["0/1", "0/0", "0/0", "0/1"])
+    };
+    let source = Source::new(&["S1", "S2", "S3", "S4"], (0..64).map(record).collect());
+    let fixture = Fixture::of(Shape::default(), vec![vec![source]]).await;
+    let ctx = open(&fixture).await;
+    // Blocks of three samples: S4 is alone in the second.
+    let sql = "SELECT DISTINCT ad FROM cohort.calls WHERE sample_id = 'S4'";
+    let physical = plan(&ctx, sql).await;
+    assert_eq!(
+        texts(&run_plan(&ctx, Arc::clone(&physical)).await),
+        ["[3, 4]"]
+    );
+    assert_eq!(metric(&physical, "format_rows_read"), 64);
+    let sql =
+        "SELECT sample_id, dp, ad FROM cohort.calls WHERE sample_id IN ('S2', 'S3') AND pos = 1020";
+    let physical = plan(&ctx, sql).await;
+    let rows = texts(&run_plan(&ctx, Arc::clone(&physical)).await);
+    assert_eq!(rows, ["S2 31 [10, 20]", "S3 - -"]);
+    let read = metric(&physical, "format_rows_read");
+    assert!((1..=4).contains(&read), "a page of some rows, not {read}");
+}
+
 #[tokio::test]
 async fn counting_all_rows_reads_nothing_and_limit_reads_little() {
     let fixture = long_cohort().await;

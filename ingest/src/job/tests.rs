@@ -9,7 +9,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use bytes::Bytes;
-use genokura_core::codec::array::ArrayRow;
+use genokura_core::codec::array::{ArrayRow, base_of};
 use genokura_core::codec::{DefaultCall, GenotypeRow};
 use genokura_storage::TableId;
 use object_store::ObjectStoreExt as _;
@@ -256,20 +256,18 @@ fn line(
         })
     };
     let gt = blob(genotypes, "vid", vid, "gt");
-    let arrays: Vec<Option<Vec<u8>>> = keys
+    let array = |key: &str| {
+        let column = format!("fmt_{}", key.to_ascii_lowercase());
+        blob(formats, "record", record, &column)
+    };
+    type Arrays = Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>;
+    let arrays: Arrays = keys
         .split(':')
-        .map(|key| {
-            blob(
-                formats,
-                "record",
-                record,
-                &format!("fmt_{}", key.to_ascii_lowercase()),
-            )
-        })
+        .map(|key| (array(key), base_of(key).and_then(|(base, _)| array(base))))
         .collect();
     for sample in 0..N_SAMPLES.with(std::cell::Cell::get) {
         let mut values = Vec::new();
-        for (key, array) in keys.split(':').zip(&arrays) {
+        for (key, (array, base)) in keys.split(':').zip(&arrays) {
             let mut out = Vec::new();
             match (key, array) {
                 ("GT", _) => match &gt {
@@ -280,7 +278,9 @@ fn line(
                         .write_to(&mut out),
                     None => out.extend_from_slice(default.text().as_bytes()),
                 },
-                (_, Some(array)) => ArrayRow::parse(array).unwrap().write_text(sample, &mut out),
+                (_, Some(array)) => ArrayRow::parse_given(array, base.as_deref())
+                    .unwrap()
+                    .write_text(sample, &mut out),
                 (_, None) => out.push(b'.'),
             }
             values.push(String::from_utf8(out).unwrap());

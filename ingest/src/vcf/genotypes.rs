@@ -4,7 +4,7 @@
 //! wide (`0|1` and a tab) is compared 64 bytes at a time with the record's default call, so that
 //! only calls that differ cost anything; every other line is cut into columns and subfields.
 
-use genokura_core::codec::array::{ArrayEncoder, ArrayKind};
+use genokura_core::codec::array::{ArrayEncoder, ArrayKind, ArrayRow, Relation, base_of};
 use genokura_core::codec::{AlleleCounts, DefaultCall, MISSING, RecordEncoder};
 use genokura_core::genotype::Genotype;
 use genokura_core::schema::{FieldDef, FieldType, Number};
@@ -534,23 +534,40 @@ impl Genotypes {
                 return Err(Bad::new("too_many_format_values", message));
             }
         }
-        for (key, column) in rows.keys.columns.iter().enumerate() {
-            let Some(column) = *column else { continue };
-            if as_text[key] {
-                self.push_as_text(rows, key, samples.clone());
-            }
-            let from = self.format_bytes.len();
-            if self.arrays[key].finish(&mut self.format_bytes) {
-                let to = self.format_bytes.len();
-                self.format_cells.push(FormatCell {
-                    block,
-                    column,
-                    from,
-                    to,
+        for (key, _) in as_text.iter().enumerate().filter(|(_, as_text)| **as_text) {
+            self.push_as_text(rows, key, samples.clone());
+        }
+        self.finish_arrays(rows.keys, block, layout);
+        Ok(())
+    }
+
+    /// Blobs of all keys: first of those that stand alone, since others may be relative to them.
+    fn finish_arrays(&mut self, keys: &Keys, block: usize, layout: &Layout) {
+        let first = self.format_cells.len();
+        for relative in [false, true] {
+            for (encoder, column) in self.arrays.iter_mut().zip(&keys.columns) {
+                let Some(column) = *column else { continue };
+                let base = base_of(&layout.format[column].key);
+                if base.is_some() != relative {
+                    continue;
+                }
+                let base = base.and_then(|(key, relation)| {
+                    let place = *layout.format_index.get(key)?;
+                    let cells = self.format_cells[first..].iter();
+                    let cell = cells.clone().find(|cell| cell.column == place)?;
+                    Some((relation, *cell))
                 });
+                let from = self.format_bytes.len();
+                if finish_array(encoder, base, &mut self.format_bytes) {
+                    self.format_cells.push(FormatCell {
+                        block,
+                        column,
+                        from,
+                        to: self.format_bytes.len(),
+                    });
+                }
             }
         }
-        Ok(())
     }
 
     /// Encodes a key again as raw text: some of its values contradict their declaration.
@@ -567,6 +584,25 @@ impl Genotypes {
             }
         }
     }
+}
+
+/// Appends a blob, relative to the one of its base key where there is one; false when all is absent.
+fn finish_array(
+    encoder: &mut ArrayEncoder,
+    base: Option<(Relation, FormatCell)>,
+    bytes: &mut Vec<u8>,
+) -> bool {
+    let Some((relation, cell)) = base else {
+        return encoder.finish(bytes);
+    };
+    // The base lies in the bytes that grow: the blob is made behind them and joined.
+    let mut own = Vec::new();
+    let is_written = match ArrayRow::parse(&bytes[cell.from..cell.to]) {
+        Ok(row) => encoder.finish_given(relation, &row, &mut own),
+        Err(_) => encoder.finish(&mut own),
+    };
+    bytes.append(&mut own);
+    is_written
 }
 
 /// The sample columns of one record, cut.
