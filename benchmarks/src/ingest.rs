@@ -16,8 +16,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for repetition in 1..=args.repeat {
         for (peer, line, result) in commands(args) {
-            let named = |names: &[String]| names.iter().any(|n| peer.starts_with(n.as_str()));
-            if named(&args.skip) || (repetition > 1 && named(&args.once)) {
+            if args.skips(peer) || repetition > args.repetitions(peer) {
                 continue;
             }
             measure::output(&format!("rm -rf {}", result.display()))?;

@@ -4,11 +4,16 @@
 //! versions.txt, `report` prints the summary of a run.
 
 mod answers;
+mod export;
+mod formats;
 mod ingest;
 mod measure;
+mod peers;
 mod prepare;
 mod query;
+mod questions;
 mod report;
+mod sizes;
 mod startup;
 
 use std::path::PathBuf;
@@ -37,7 +42,7 @@ enum Command {
 }
 
 /// Arguments of `run`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct RunArgs {
     /// The genokura binary, built with --release
     #[arg(long)]
@@ -54,7 +59,13 @@ struct RunArgs {
     /// Repetitions of each command; medians are reported
     #[arg(long, default_value_t = 3)]
     repeat: usize,
-    /// Workloads: ingest, query, startup
+    /// A Python with msprime, numpy, pyarrow and duckdb
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// The vcf2zarr command of bio2zarr
+    #[arg(long, default_value = "vcf2zarr")]
+    vcf2zarr: PathBuf,
+    /// Workloads: ingest, query, startup, sizes, questions, formats, export
     #[arg(long, value_delimiter = ',', default_value = "ingest,query,startup")]
     workloads: Vec<String>,
     /// Peers left out, for example bcftools on the largest cohort
@@ -76,6 +87,19 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
+impl RunArgs {
+    /// Whether a peer was left out by its name's beginning.
+    pub(crate) fn skips(&self, peer: &str) -> bool {
+        self.skip.iter().any(|name| peer.starts_with(name.as_str()))
+    }
+
+    /// How often a peer is measured.
+    pub(crate) fn repetitions(&self, peer: &str) -> usize {
+        let once = self.once.iter().any(|name| peer.starts_with(name.as_str()));
+        if once { 1 } else { self.repeat }
+    }
+}
+
 fn run(args: &RunArgs) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.scratch)?;
     std::fs::create_dir_all(&args.out)?;
@@ -85,7 +109,14 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
             "ingest" => rows.extend(ingest::run(args)?),
             "query" => rows.extend(query::run(args)?),
             "startup" => rows.extend(startup::run(args)?),
-            other => anyhow::bail!("no workload \"{other}\": choose ingest, query, startup"),
+            "sizes" => rows.extend(sizes::run(args)?),
+            "questions" => rows.extend(questions::run(args)?),
+            "formats" => rows.extend(formats::run(args)?),
+            "export" => rows.extend(export::run(args)?),
+            other => anyhow::bail!(
+                "no workload \"{other}\": choose ingest, query, startup, sizes, questions, formats, \
+                 export"
+            ),
         }
         report::write(&args.out, &rows)?;
     }

@@ -25,6 +25,27 @@ pub(crate) struct Row {
     pub bytes: u64,
 }
 
+impl Row {
+    /// A time taken inside a warm process, of which neither CPU nor memory is known.
+    pub(crate) fn warm(workload: &str, peer: &str, repetition: usize, wall_s: f64) -> Self {
+        Self {
+            workload: workload.to_owned(),
+            peer: peer.to_owned(),
+            repetition,
+            wall_s,
+            cpu_s: 0.0,
+            peak_mib: 0.0,
+            bytes: 0,
+        }
+    }
+
+    /// A size on disk.
+    pub(crate) fn size(workload: &str, peer: &str, bytes: u64) -> Self {
+        let row = Self::warm(workload, peer, 1, 0.0);
+        Self { bytes, ..row }
+    }
+}
+
 /// Runs a shell command under `time`, output thrown away.
 ///
 /// # Errors
@@ -106,8 +127,14 @@ pub(crate) fn output(line: &str) -> anyhow::Result<String> {
 pub(crate) fn versions(args: &crate::RunArgs) -> anyhow::Result<String> {
     output(&format!(
         "{} --version; bcftools --version | head -2; plink2 --version; bgzip --version | head -1; \
+         psql --version; {} -c 'import duckdb, pyarrow; print(\"duckdb\", duckdb.__version__); \
+         print(\"pyarrow\", pyarrow.__version__)'; echo \"datafusion {}\"; \
+         if command -v {3} >/dev/null; then {3} --version; fi; \
          echo \"$(nproc) cores, $(awk '/MemTotal/ {{ printf \"%.0f GiB\", $2 / 1048576 }}' /proc/meminfo)\"",
-        args.genokura.display()
+        args.genokura.display(),
+        args.python.display(),
+        datafusion::DATAFUSION_VERSION,
+        args.vcf2zarr.display(),
     ))
 }
 
@@ -123,6 +150,12 @@ pub(crate) fn size(path: &Path) -> anyhow::Result<u64> {
     std::fs::read_dir(path)?
         .map(|entry| size(&entry?.path()))
         .sum()
+}
+
+/// A count as a float.
+#[expect(clippy::cast_precision_loss, reason = "counts of people are small")]
+pub(crate) fn float(count: usize) -> f64 {
+    count as f64
 }
 
 /// The median of measured values.

@@ -17,6 +17,9 @@ pub(crate) struct PrepareArgs {
     /// Length of the simulated region in base pairs
     #[arg(long)]
     length_bp: u64,
+    /// `gt`: phased genotypes alone; `full`: unphased GT, AD, DP, GQ and PL of simulated reads
+    #[arg(long, default_value = "gt")]
+    format: String,
     /// Output, ending in .vcf.gz
     out: PathBuf,
 }
@@ -32,6 +35,7 @@ pub(crate) fn run(args: &PrepareArgs) -> anyhow::Result<()> {
         .arg(&args.out)
         .args(["--samples", &args.samples.to_string()])
         .args(["--length", &args.length_bp.to_string()])
+        .args(["--format", &args.format])
         .status()
         .with_context(|| format!("cannot run {}", args.python.display()))?;
     anyhow::ensure!(status.success(), "the simulation failed: {status}");

@@ -51,11 +51,11 @@ async fn measure_regions(args: &RunArgs, port: u16) -> anyhow::Result<Vec<Row>> 
         let started = Instant::now();
         let found = client.query(&sql, &[]).await?.len();
         let wall_s = started.elapsed().as_secs_f64();
-        rows.push(row(&workload, "genokura (warm)", i, wall_s));
+        rows.push(Row::warm(&workload, "genokura (warm)", i, wall_s));
         let region = format!("{contig}:{start}-{end}");
         let cohort = args.cohort.display();
         // bcftools parses every call of a record, which takes half a minute in the largest cohort.
-        if i < args.repeat {
+        if i < args.repetitions("bcftools view -r") && !args.skips("bcftools view -r") {
             let line = format!("bcftools view -H -r {region} {cohort}");
             rows.push(measure::shell(&workload, "bcftools view -r", i, &line)?);
         }
@@ -81,16 +81,4 @@ async fn regions(client: &tokio_postgres::Client) -> anyhow::Result<Vec<(String,
     Ok((0..REGIONS)
         .map(|i| (contig.clone(), i64::from(first) + i * step))
         .collect())
-}
-
-fn row(workload: &str, peer: &str, repetition: usize, wall_s: f64) -> Row {
-    Row {
-        workload: workload.to_owned(),
-        peer: peer.to_owned(),
-        repetition,
-        wall_s,
-        cpu_s: 0.0,
-        peak_mib: 0.0,
-        bytes: 0,
-    }
 }

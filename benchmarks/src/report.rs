@@ -1,6 +1,5 @@
 //! Raw rows to and from csv, and the summary: medians and ratios to genokura.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -17,9 +16,16 @@ const HEADER: &str = "workload,peer,repetition,wall_s,cpu_s,peak_mib,bytes";
 pub(crate) fn write(out: &Path, rows: &[Row]) -> anyhow::Result<()> {
     let mut raw = format!("{HEADER}\n");
     for r in rows {
+        let has_comma = r.workload.contains(',') || r.peer.contains(',');
+        anyhow::ensure!(
+            !has_comma,
+            "a name with a comma: {}, {}",
+            r.workload,
+            r.peer
+        );
         writeln!(
             raw,
-            "{},{},{},{:.4},{:.4},{:.1},{}",
+            "{},{},{},{:.5},{:.4},{:.1},{}",
             r.workload, r.peer, r.repetition, r.wall_s, r.cpu_s, r.peak_mib, r.bytes
         )?;
     }
@@ -56,37 +62,66 @@ fn parse(line: &str) -> anyhow::Result<Row> {
     })
 }
 
-/// One table: medians of every peer, and each peer's wall time over genokura's.
+/// Two tables: medians of times with each peer's wall time over genokura's, and sizes of what was not
+/// timed with each peer's bytes over genokura's.
 pub(crate) fn summary(rows: &[Row]) -> String {
-    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for row in rows {
-        let peers = groups.entry(&row.workload).or_default();
-        if !peers.contains(&row.peer.as_str()) {
-            peers.push(&row.peer);
+    let (timed, sized): (Vec<Row>, Vec<Row>) = rows.iter().cloned().partition(|r| r.wall_s > 0.0);
+    let mut text = String::new();
+    if !timed.is_empty() {
+        text.push_str(
+            "| workload | who | wall s | CPU s | peak MiB | MB on disk | wall / genokura |\n\
+             |---|---|---|---|---|---|---|\n",
+        );
+    }
+    for (workload, peers) in groups(&timed) {
+        let ours = first(&timed, workload, &peers, |r| r.wall_s);
+        for peer in peers {
+            let wall = of(&timed, workload, peer, |r| r.wall_s);
+            text.push_str(&format!(
+                "| {workload} | {peer} | {wall:.4} | {:.2} | {:.0} | {:.1} | {:.2} |\n",
+                of(&timed, workload, peer, |r| r.cpu_s),
+                of(&timed, workload, peer, |r| r.peak_mib),
+                of(&timed, workload, peer, |r| megabytes(r.bytes)),
+                wall / ours,
+            ));
         }
     }
-    let mut text = String::from(
-        "| workload | who | wall s | CPU s | peak MiB | MB on disk | wall / genokura |\n\
-         |---|---|---|---|---|---|---|\n",
-    );
-    for (workload, peers) in groups {
-        let ours = peers
-            .iter()
-            .find(|p| p.starts_with("genokura"))
-            .map_or(f64::NAN, |p| of(rows, workload, p, |r| r.wall_s));
+    if !sized.is_empty() {
+        text.push_str("\n| what | who | MB | genokura / this |\n|---|---|---|---|\n");
+    }
+    for (workload, peers) in groups(&sized) {
+        let ours = first(&sized, workload, &peers, |r| megabytes(r.bytes));
         for peer in peers {
-            let wall = of(rows, workload, peer, |r| r.wall_s);
-            let line = format!(
-                "| {workload} | {peer} | {wall:.3} | {:.2} | {:.0} | {:.1} | {:.2} |\n",
-                of(rows, workload, peer, |r| r.cpu_s),
-                of(rows, workload, peer, |r| r.peak_mib),
-                of(rows, workload, peer, |r| megabytes(r.bytes)),
-                wall / ours,
-            );
-            text.push_str(&line);
+            let size = of(&sized, workload, peer, |r| megabytes(r.bytes));
+            let ratio = ours / size;
+            text.push_str(&format!(
+                "| {workload} | {peer} | {size:.2} | {ratio:.3} |\n"
+            ));
         }
     }
     text
+}
+
+/// Workloads and their peers, as they come.
+fn groups(rows: &[Row]) -> Vec<(&str, Vec<&str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in rows {
+        let at = groups.iter().position(|(name, _)| *name == row.workload);
+        let at = at.unwrap_or_else(|| {
+            groups.push((&row.workload, Vec::new()));
+            groups.len() - 1
+        });
+        if !groups[at].1.contains(&row.peer.as_str()) {
+            groups[at].1.push(&row.peer);
+        }
+    }
+    groups
+}
+
+/// The value of genokura that comes first.
+fn first(rows: &[Row], workload: &str, peers: &[&str], value: fn(&Row) -> f64) -> f64 {
+    let ours = peers.iter().find(|peer| peer.starts_with("genokura"));
+    ours.map_or(f64::NAN, |peer| of(rows, workload, peer, value))
 }
 
 fn of(rows: &[Row], workload: &str, peer: &str, value: impl Fn(&Row) -> f64) -> f64 {
@@ -118,11 +153,21 @@ mod tests {
             peak_mib: 2.0,
             bytes: 3_000_000,
         };
-        let rows = vec![row("genokura", 2.0), row("plink2", 6.0)];
+        let rows = vec![
+            row("genokura", 2.0),
+            row("plink2", 6.0),
+            Row::size("stored", "genokura genotypes", 2_000_000),
+            Row::size("stored", "plink2 .pgen", 8_000_000),
+        ];
         let dir = tempfile::tempdir()?;
         write(dir.path(), &rows)?;
         assert_eq!(read(&dir.path().join("raw.csv"))?, rows);
-        assert!(summary(&rows).contains("| plink2 | 6.000 | 1.00 | 2 | 3.0 | 3.00 |"));
+        let text = summary(&rows);
+        assert!(
+            text.contains("| plink2 | 6.0000 | 1.00 | 2 | 3.0 | 3.00 |"),
+            "{text}"
+        );
+        assert!(text.contains("| plink2 .pgen | 8.00 | 0.250 |"), "{text}");
         Ok(())
     }
 }

@@ -38,15 +38,7 @@ fn serve(args: &RunArgs, repetition: usize) -> anyhow::Result<Row> {
     let mut server = Server::start(args)?;
     let wall_s = started.elapsed().as_secs_f64();
     server.stop()?;
-    Ok(Row {
-        workload: "startup serve".to_owned(),
-        peer: "genokura".to_owned(),
-        repetition,
-        wall_s,
-        cpu_s: 0.0,
-        peak_mib: 0.0,
-        bytes: 0,
-    })
+    Ok(Row::warm("startup serve", "genokura", repetition, wall_s))
 }
 
 /// A running `genokura serve` on a free loopback port.

@@ -136,28 +136,31 @@ impl RecordRows {
     }
 }
 
-/// Order of site rows.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
-struct SiteKey {
+/// A site row that waits for its turn. Rows are ordered by contig, pos, ref, alt (none first), record
+/// and number of the ALT; nothing of them is copied.
+#[derive(Debug, Clone)]
+struct Waiting {
     rank: u32,
     pos: i32,
-    reference: Box<[u8]>,
-    alternate: Option<Box<[u8]>>,
     record: i64,
     alt_index: usize,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    key: SiteKey,
     rows: Arc<Rows>,
     site: usize,
     genotypes: std::ops::Range<usize>,
 }
 
+impl Waiting {
+    fn alleles(&self) -> (&str, Option<&str>) {
+        let order = &self.rows.order;
+        let alternate = order.alternate.is_valid(self.site);
+        let alternate = alternate.then(|| order.alternate.value(self.site));
+        (order.reference.value(self.site), alternate)
+    }
+}
+
 impl PartialEq for Waiting {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.cmp(other).is_eq()
     }
 }
 impl Eq for Waiting {}
@@ -168,7 +171,10 @@ impl PartialOrd for Waiting {
 }
 impl Ord for Waiting {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key.cmp(&other.key)
+        (self.rank, self.pos)
+            .cmp(&(other.rank, other.pos))
+            .then_with(|| self.alleles().cmp(&other.alleles()))
+            .then_with(|| (self.record, self.alt_index).cmp(&(other.record, other.alt_index)))
     }
 }
 
@@ -182,7 +188,8 @@ pub(crate) struct Assembler<'a> {
     hold_back: i32,
     waiting: BinaryHeap<Reverse<Waiting>>,
     last: (u32, i32),
-    last_key: Option<SiteKey>,
+    /// The row that was released last.
+    last_row: Option<Waiting>,
     bins: Bins,
     sites: Gather,
     genotypes: Window,
@@ -210,7 +217,7 @@ impl<'a> Assembler<'a> {
             hold_back,
             waiting: BinaryHeap::new(),
             last: (0, i32::MIN),
-            last_key: None,
+            last_row: None,
             bins: Bins::default(),
             sites: Gather::new(Table::Site, site_schema(&layout.info)),
             genotypes: Window::new(Table::Genotype, genotype_schema(), WINDOW_ALLELES),
@@ -246,9 +253,10 @@ impl<'a> Assembler<'a> {
         self.release_before((record.rank, record.vcf_pos.saturating_sub(self.hold_back)))?;
         self.queue(record, id)?;
         self.formats(record, id)?;
-        let overtaken = self.waiting.peek().is_some_and(|Reverse(first)| {
-            self.last_key.as_ref().is_some_and(|last| first.key < *last)
-        });
+        let overtaken = self
+            .waiting
+            .peek()
+            .is_some_and(|Reverse(first)| self.last_row.as_ref().is_some_and(|last| first < last));
         Ok(overtaken.then_some(Restart::HoldBack))
     }
 
@@ -261,33 +269,29 @@ impl<'a> Assembler<'a> {
     }
 
     fn queue(&mut self, record: &RecordRows, id: i64) -> Result<()> {
-        let sites = &record.rows.sites;
-        let pos = column(sites, "pos")?.as_primitive::<Int32Type>().clone();
-        let reference = column(sites, "ref")?.as_string::<i32>().clone();
-        let alternate = column(sites, "alt")?.as_string::<i32>().clone();
-        let mut cells = record.genotypes.clone();
-        let blob_alts = alt_of_cells(record)?;
+        let alts = record.rows.genotype_alts.get(record.genotypes.clone());
+        let alts = alts.ok_or_else(|| Error::Internal("genotype rows without ALT".to_owned()))?;
+        let mut cells = record.genotypes.start;
         for (i, site) in record.sites.clone().enumerate() {
-            let n_cells = blob_alts.iter().filter(|alt| **alt == i).count();
-            let genotypes = cells.start..cells.start + n_cells;
-            cells.start += n_cells;
-            let key = SiteKey {
+            // Cells come ALT by ALT, and within one ALT the block rises.
+            let own = alts[cells - record.genotypes.start..].iter();
+            let n_cells = own
+                .take_while(|alt| usize::from((**alt).max(1)) == i + 1)
+                .count();
+            let genotypes = cells..cells + n_cells;
+            cells += n_cells;
+            self.waiting.push(Reverse(Waiting {
                 rank: record.rank,
-                pos: pos.value(site),
-                reference: reference.value(site).as_bytes().into(),
-                alternate: alternate
-                    .is_valid(site)
-                    .then(|| alternate.value(site).as_bytes().into()),
+                pos: record.rows.order.pos.value(site),
                 record: id,
                 alt_index: i,
-            };
-            let rows = Arc::clone(&record.rows);
-            self.waiting.push(Reverse(Waiting {
-                key,
-                rows,
+                rows: Arc::clone(&record.rows),
                 site,
                 genotypes,
             }));
+        }
+        if cells != record.genotypes.end {
+            return Err(Error::Internal("genotype rows of no ALT".to_owned()));
         }
         Ok(())
     }
@@ -296,7 +300,7 @@ impl<'a> Assembler<'a> {
         while self
             .waiting
             .peek()
-            .is_some_and(|Reverse(w)| (w.key.rank, w.key.pos) < bound)
+            .is_some_and(|Reverse(w)| (w.rank, w.pos) < bound)
         {
             let Some(Reverse(next)) = self.waiting.pop() else {
                 break;
@@ -309,14 +313,10 @@ impl<'a> Assembler<'a> {
     fn release(&mut self, next: Waiting) -> Result<()> {
         let vid = self.first_id + self.n_rows;
         self.n_rows += 1;
-        let bin = self.bins.of(&self.contigs, next.key.rank, next.key.pos);
+        let bin = self.bins.of(&self.contigs, next.rank, next.pos);
         self.sites.turn(&bin, &mut self.emit)?;
-        self.sites.push(
-            &next.rows,
-            &next.rows.sites,
-            next.site,
-            &[vid, next.key.record],
-        );
+        self.sites
+            .push(&next.rows, &next.rows.sites, next.site, &[vid, next.record]);
         if self.sites.len() >= SITE_ROWS || self.sites.batches.len() >= SITE_CHUNKS {
             self.sites.flush(&mut self.emit)?;
         }
@@ -326,7 +326,7 @@ impl<'a> Assembler<'a> {
         for cell in next.genotypes.clone() {
             self.genotypes.push(&next.rows, blobs, cell, vid)?;
         }
-        self.last_key = Some(next.key);
+        self.last_row = Some(next);
         self.genotypes
             .flush_if_full(self.window_bytes, &mut self.emit)
     }
@@ -351,17 +351,6 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
     batch
         .column_by_name(name)
         .ok_or_else(|| Error::Internal(format!("column {name} is missing")))
-}
-
-/// Which ALT of its record (0-based) each genotype cell belongs to: cells come ALT by ALT, and
-/// within one ALT the block rises.
-fn alt_of_cells(record: &RecordRows) -> Result<Vec<usize>> {
-    let alts = record.rows.genotype_alts.get(record.genotypes.clone());
-    let alts = alts.ok_or_else(|| Error::Internal("genotype rows without ALT".to_owned()))?;
-    Ok(alts
-        .iter()
-        .map(|alt| usize::from((*alt).max(1)) - 1)
-        .collect())
 }
 
 /// The partition of a position; asked for every row, changes rarely.

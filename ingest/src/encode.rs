@@ -11,10 +11,12 @@ use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Float32Builder, Int8Builder, Int16Builder, Int32Builder,
     ListBuilder, StringBuilder,
 };
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use genokura_core::schema::{FieldDef, FieldType, Number};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{InputPlan, Layout};
 use crate::quarantine::Refusal;
 use crate::vcf::genotypes::{FormatCell, Genotypes};
@@ -43,12 +45,44 @@ pub(crate) struct Rows {
     /// ALT number (0: none) of each row of `genotypes`.
     pub(crate) genotype_alts: Vec<u16>,
     pub(crate) formats: RecordBatch,
+    /// What rows of `sites` are ordered by.
+    pub(crate) order: SiteOrder,
+}
+
+/// Columns of site rows that are looked at one by one.
+#[derive(Debug)]
+pub(crate) struct SiteOrder {
+    pub(crate) pos: Int32Array,
+    pub(crate) reference: StringArray,
+    pub(crate) alternate: StringArray,
 }
 
 impl Rows {
-    pub(crate) fn new_id() -> u64 {
+    pub(crate) fn new(
+        sites: RecordBatch,
+        genotypes: RecordBatch,
+        genotype_alts: Vec<u16>,
+        formats: RecordBatch,
+    ) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed)
+        let column = |name: &str| {
+            sites
+                .column_by_name(name)
+                .ok_or_else(|| Error::Internal(format!("column {name} is missing")))
+        };
+        let order = SiteOrder {
+            pos: column("pos")?.as_primitive::<Int32Type>().clone(),
+            reference: column("ref")?.as_string::<i32>().clone(),
+            alternate: column("alt")?.as_string::<i32>().clone(),
+        };
+        Ok(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            sites,
+            genotypes,
+            genotype_alts,
+            formats,
+            order,
+        })
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -137,19 +171,16 @@ impl ChunkBuilder {
 
     /// The rows since the last call.
     pub(crate) fn finish(&mut self, n_lines: u64) -> Result<ParsedChunk> {
-        let rows = Rows {
-            id: Rows::new_id(),
-            sites: RecordBatch::try_new(Arc::clone(&self.layout.site), self.sites.finish())?,
-            genotype_alts: std::mem::take(&mut self.genotypes.alts),
-            genotypes: RecordBatch::try_new(
-                Arc::clone(&self.layout.genotype),
-                self.genotypes.finish(),
-            )?,
-            formats: RecordBatch::try_new(
+        let genotypes = self.genotypes.finish();
+        let rows = Rows::new(
+            RecordBatch::try_new(Arc::clone(&self.layout.site), self.sites.finish())?,
+            RecordBatch::try_new(Arc::clone(&self.layout.genotype), genotypes)?,
+            std::mem::take(&mut self.genotypes.alts),
+            RecordBatch::try_new(
                 Arc::clone(&self.layout.format_schema),
                 self.formats.finish(),
             )?,
-        };
+        )?;
         Ok(ParsedChunk {
             n_lines,
             contigs: std::mem::take(&mut self.contigs),

@@ -9,8 +9,9 @@ use crate::progress::CancelFlag;
 use crate::source::Source;
 
 /// Text that is searched for undeclared keys before the schema is fixed. Keys that come later make
-/// the job search its inputs whole and begin anew.
-pub(crate) const SCAN_BYTES: u64 = 64 << 20;
+/// the job search its inputs whole and begin anew. One thread searches while the others have nothing to
+/// do yet, so it is little.
+pub(crate) const SCAN_BYTES: u64 = 16 << 20;
 /// Undeclared keys of INFO and of FORMAT that get columns, per input. The rest of INFO stays text;
 /// records with further FORMAT keys are quarantined.
 pub(crate) const UNDECLARED_KEYS_MAX: usize = 1_000;
@@ -164,8 +165,10 @@ fn scan_records(
     loop {
         cancel.check()?;
         let whole = memchr::memrchr(b'\n', &text).map_or(0, |i| i + 1);
-        for line in text[..whole].split(|b| *b == b'\n') {
-            scan.line(line);
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', &text[..whole]) {
+            scan.line(&text[start..end]);
+            start = end + 1;
         }
         text.drain(..whole);
         left = left.saturating_sub(whole as u64);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! reader ──chunks──> worker 1..n ──parsed chunks──> assembler ──batches──> writer (async)
-//!   └── waits for credit: at most CHUNKS_PER_WORKER x n chunks between it and the assembler
+//!   └── waits for credit: a bounded number of chunks between it and the assembler
 //! ```
 //! Everything that comes out (rows, ids, line numbers, which error is told) follows the order of
 //! chunks, so it does not depend on threads or on where chunks are cut.
@@ -30,6 +30,9 @@ use crate::vcf::RecordParser;
 
 /// Chunks under way per worker.
 const CHUNKS_PER_WORKER: usize = 4;
+/// Chunks under way at least. The assembler stops for some ten milliseconds where a window of blobs is
+/// put together or the writer compresses a row group; two workers parse a dozen chunks meanwhile.
+const CHUNKS_MIN: usize = 48;
 
 /// Everything a pass needs.
 pub(crate) struct PassPlan {
@@ -336,7 +339,7 @@ fn run_input(
     let shared = Shared {
         plan,
         input,
-        credits: Credits::new(threads * CHUNKS_PER_WORKER),
+        credits: Credits::new((threads * CHUNKS_PER_WORKER).max(CHUNKS_MIN)),
         tails: TailChain::default(),
         chunks: Mutex::new(chunks),
         buffers: Mutex::default(),

@@ -178,15 +178,14 @@ impl Picks {
     fn rows(&self) -> Result<Rows> {
         let pick = |table: fn(&Rows) -> &RecordBatch, picks: &[(usize, usize)]| {
             let batches: Vec<&RecordBatch> = self.chunks.iter().map(|rows| table(rows)).collect();
-            interleave_record_batch(&batches, picks)
+            interleave_record_batch(&batches, picks).map_err(Error::from)
         };
-        Ok(Rows {
-            id: Rows::new_id(),
-            sites: pick(|rows| &rows.sites, &self.sites)?,
-            genotypes: pick(|rows| &rows.genotypes, &self.genotypes)?,
-            genotype_alts: self.alts.clone(),
-            formats: pick(|rows| &rows.formats, &self.formats)?,
-        })
+        Rows::new(
+            pick(|rows| &rows.sites, &self.sites)?,
+            pick(|rows| &rows.genotypes, &self.genotypes)?,
+            self.alts.clone(),
+            pick(|rows| &rows.formats, &self.formats)?,
+        )
     }
 
     fn end(&self, vcf_pos: i32) -> RecordEnd {
@@ -289,13 +288,7 @@ impl Run {
             .as_primitive::<UInt16Type>()
             .values()
             .to_vec();
-        let rows = Arc::new(Rows {
-            id: Rows::new_id(),
-            sites,
-            genotypes,
-            genotype_alts,
-            formats,
-        });
+        let rows = Arc::new(Rows::new(sites, genotypes, genotype_alts, formats)?);
         let u32s = |i: usize| records.column(i).as_primitive::<UInt32Type>();
         let (ranks, ordinals) = (u32s(0), records.column(1).as_primitive::<UInt64Type>());
         let vcf_pos = records.column(2).as_primitive::<Int32Type>();

@@ -1,0 +1,2 @@
+-- Non-reference calls of everybody.
+SELECT sample, count(*) FROM carriers GROUP BY 1;
