@@ -15,6 +15,7 @@ pub mod job;
 mod normalise;
 mod open;
 mod pass;
+pub mod pedigree;
 mod plan;
 pub mod progress;
 pub mod quarantine;
@@ -29,6 +30,7 @@ mod write;
 
 pub use error::{Error, Result};
 pub use job::VcfJob;
+pub use pedigree::PedigreeJob;
 pub use progress::{CancelFlag, Progress, Silent};
 pub use quarantine::Refusal;
 pub use regions::RegionsJob;

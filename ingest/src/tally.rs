@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+pub(crate) use genokura_core::allele::Substitution;
 use genokura_core::codec::{DefaultCall, MISSING};
 
 /// Names of the rules by which a record is mended, as reports show them.
@@ -77,27 +78,6 @@ impl CallClass {
             DefaultCall::Missing | DefaultCall::MissingPhased | DefaultCall::MissingHaploid => {
                 Some(Self::Missing)
             }
-        }
-    }
-}
-
-/// What an ALT allele adds to the transition and transversion counts of a carrier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Substitution {
-    Transition,
-    Transversion,
-    Other,
-}
-
-impl Substitution {
-    pub(crate) fn of(reference: &[u8], alternate: &[u8]) -> Self {
-        let ([r], [a]) = (reference, alternate) else {
-            return Self::Other;
-        };
-        match (r.to_ascii_uppercase(), a.to_ascii_uppercase()) {
-            (b'A', b'G') | (b'G', b'A') | (b'C', b'T') | (b'T', b'C') => Self::Transition,
-            (b'A' | b'G', b'C' | b'T') | (b'C' | b'T', b'A' | b'G') => Self::Transversion,
-            _ => Self::Other,
         }
     }
 }

@@ -7,10 +7,14 @@ use datafusion::logical_expr::{DocSection, Documentation};
 pub enum Chapter {
     /// Regions and spans.
     Regions,
+    /// Alleles.
+    Alleles,
     /// The call of one sample.
     OneSample,
     /// Counts over a cohort.
     Cohort,
+    /// Quality of whole samples.
+    Samples,
     /// Families.
     Family,
 }
@@ -20,8 +24,10 @@ impl Chapter {
     pub fn title(self) -> &'static str {
         match self {
             Self::Regions => "Regions",
+            Self::Alleles => "Alleles",
             Self::OneSample => "The genotype of one sample",
             Self::Cohort => "Counts over a cohort",
+            Self::Samples => "Quality of samples",
             Self::Family => "Families",
         }
     }
@@ -111,14 +117,48 @@ pub(crate) const fn argument(
     }
 }
 
+/// An argument that may be left out.
+pub(crate) const fn optional(
+    name: &'static str,
+    sql_type: &'static str,
+    description: &'static str,
+) -> Argument {
+    Argument {
+        optional: true,
+        ..argument(name, sql_type, description)
+    }
+}
+
+pub(crate) const CHILD: Argument = argument("child", "text", "Sample of the child.");
+pub(crate) const FATHER: Argument = argument("father", "text", "Sample of the father.");
+pub(crate) const MOTHER: Argument = argument("mother", "text", "Sample of the mother.");
+pub(crate) const TRIO_CONTIG: Argument = optional(
+    "contig",
+    "text",
+    "Contig of the row; this and the next three are given together or not at all.",
+);
+pub(crate) const TRIO_POS: Argument = optional("pos", "integer", "Position of the row, 1-based.");
+pub(crate) const SEX: Argument = optional(
+    "sex",
+    "text",
+    "Sex of the child: `male`, `m`, `1`, `XY`; `female`, `f`, `2`, `XX`; anything else, NULL too, is unknown.",
+);
+pub(crate) const ASSEMBLY: Argument = optional(
+    "assembly",
+    "text",
+    "`GRCh37`, `GRCh38` or `T2T-CHM13`: where the pseudoautosomal regions lie.",
+);
+pub(crate) const REF: Argument = argument("ref", "text", "The normalised REF, column `ref`.");
+pub(crate) const ALT: Argument = argument("alt", "text", "The normalised ALT, column `alt`.");
 pub(crate) const GT: Argument = argument("gt", "gt", "Column `gt` of a dataset's `variants`.");
 pub(crate) const SAMPLE: Argument = argument("sample", "text", "Name of a sample of the dataset.");
 pub(crate) const COHORT: Argument = Argument {
     name: "cohort",
     sql_type: "text[]",
     optional: true,
-    description: "Sample names, taken as a set (NULL elements are skipped); all samples of the \
-                  dataset when left out.",
+    description: "Sample names, taken as a set (NULL elements are skipped): a `text[]`, or a \
+                  subquery such as `ARRAY(SELECT sample_id FROM clin.person WHERE …)`, which is run \
+                  once; all samples of the dataset when left out.",
 };
 
 pub(crate) const PER_SAMPLE_RULE: &str = "A sample of the dataset that the row has no data for \

@@ -15,6 +15,39 @@ pub enum Error {
         /// The most similar visible name.
         nearest: Option<String>,
     },
+    /// A dataset that the lake does not hold.
+    #[error("dataset \"{name}\" does not exist")]
+    UnknownDataset {
+        /// The name as written in the statement.
+        name: String,
+        /// The most similar dataset.
+        nearest: Option<String>,
+    },
+    /// A contig that the dataset does not have.
+    #[error("contig \"{name}\" is not in this dataset")]
+    UnknownContig {
+        /// The name as written in the statement.
+        name: String,
+        /// The most similar contig of the dataset.
+        nearest: Option<String>,
+    },
+    /// A table of genes that is not there.
+    #[error("table of genes \"{0}\" does not exist")]
+    NoGenes(String),
+    /// A table that lacks a column a function reads.
+    #[error("table {table} has no column \"{column}\"")]
+    NoColumn {
+        /// The table as schema.table.
+        table: String,
+        /// The column.
+        column: &'static str,
+    },
+    /// No pedigree to take trios from.
+    #[error("there is no pedigree")]
+    NoPedigree,
+    /// A name that stands for no assembly.
+    #[error("assembly \"{0}\" is not known")]
+    UnknownAssembly(String),
     /// A region text that does not parse.
     #[error("{0}")]
     Region(genokura_core::Error),
@@ -34,6 +67,9 @@ pub enum Error {
     /// A packed genotype whose samples nobody holds any more.
     #[error("the samples of a packed genotype are no longer known (directory {0:016x})")]
     DirectoryGone(u64),
+    /// `ARRAY(SELECT a, b …)`.
+    #[error("subquery must return only one column")]
+    ArraySubquery,
     /// A packed genotype that contradicts its directory: our bug.
     #[error("internal error: {0}. Please report it.")]
     Internal(&'static str),
@@ -46,8 +82,16 @@ impl Error {
     /// The PostgreSQL code of the error.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::UnknownSample { .. } | Self::Region(_) => "22023",
+            Self::UnknownSample { .. }
+            | Self::UnknownContig { .. }
+            | Self::UnknownAssembly(_)
+            | Self::Region(_) => "22023",
+            Self::UnknownDataset { .. } => "3F000",
+            Self::NoGenes(_) => "42P01",
+            Self::NoColumn { .. } => "42703",
+            Self::NoPedigree => "55000",
             Self::Argument { .. } => "42883",
+            Self::ArraySubquery => "42601",
             Self::Genotype(_) => "22P03",
             Self::DirectoryGone(_) => "55000",
             Self::Internal(_) => "XX000",
@@ -57,12 +101,32 @@ impl Error {
     /// What to do about it, when there is more to say than the message.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownSample {
-                nearest: Some(name),
-                ..
-            } => Some(format!("Did you mean \"{name}\"?")),
-            Self::UnknownSample { nearest: None, .. } => {
+            Self::UnknownSample { nearest, .. }
+            | Self::UnknownDataset { nearest, .. }
+            | Self::UnknownContig { nearest, .. }
+                if nearest.is_some() =>
+            {
+                nearest
+                    .as_ref()
+                    .map(|name| format!("Did you mean \"{name}\"?"))
+            }
+            Self::UnknownDataset { .. } => Some("A dataset is a schema with a table variants.".to_owned()),
+            Self::UnknownContig { .. } => {
+                Some("SELECT DISTINCT contig FROM variants of the dataset lists them.".to_owned())
+            }
+            Self::NoGenes(_) => Some(
+                "Load one with genokura ingest regions, or name another as the last argument.".to_owned(),
+            ),
+            Self::NoPedigree => Some(
+                "Load a PED file with genokura ingest pedigree, or clin.person with sample_id, father_id \
+                 and mother_id, or name child, father and mother."
+                    .to_owned(),
+            ),
+            Self::UnknownSample { .. } => {
                 Some("The table samples of the dataset lists the names.".to_owned())
+            }
+            Self::UnknownAssembly(_) => {
+                Some("Known are GRCh37, GRCh38 and T2T-CHM13v2.0, also as hg19, hg38 and hs1.".to_owned())
             }
             Self::Region(_) => Some(
                 "A region is 'chr22', 'chr22:100', 'chr22:100-200' or 'chr22:100-': 1-based, both \
@@ -75,7 +139,10 @@ impl Error {
             Self::DirectoryGone(_) => {
                 Some("Use gt in the statement that reads it from variants.".to_owned())
             }
-            Self::Argument { .. } | Self::Internal(_) => None,
+            Self::Argument { .. }
+            | Self::NoColumn { .. }
+            | Self::ArraySubquery
+            | Self::Internal(_) => None,
         }
     }
 }

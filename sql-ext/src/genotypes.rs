@@ -2,19 +2,22 @@
 //!
 //! A `gt` cell names its sample directory by id and its blocks by their place there. Names are resolved once
 //! per batch and directory, not per row: all rows of one dataset share the directory, so [`Directory`] keeps the
-//! last one and what was resolved against it.
+//! last one and what was resolved against it. A cohort that is a constant of the statement is resolved once for
+//! all of its batches.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, ListArray, StringArray};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use genokura_core::codec::cell::{Cell, Part};
 use genokura_core::codec::{AlleleCounts, CallRef, DefaultCall, GenotypeRow, SampleMask};
+use genokura_core::genotype::CallClass;
 use genokura_exec::directory::{self, SampleDirectory};
 
 use crate::error::{Error, Result};
+use crate::nearest::nearest;
 
 /// A text argument: one value for the batch, or one for each row.
 pub(crate) enum Text<'a> {
@@ -52,10 +55,15 @@ pub(crate) fn gt_argument(args: &ScalarFunctionArgs) -> DfResult<BinaryViewArray
 
 /// Where a sample stands in one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    ordinal: u32,
-    position: u32,
+pub(crate) struct Place {
+    pub(crate) ordinal: u32,
+    pub(crate) position: u32,
+    /// The batch of the block.
+    pub(crate) batch: u32,
 }
+
+/// Bits of a block number below the number of its batch.
+const BLOCK_BITS: u32 = 12;
 
 /// The directory of the last cell, and the names resolved against it.
 #[derive(Default)]
@@ -86,26 +94,50 @@ impl Directory {
         cell: &Cell<'a>,
         sample: &str,
     ) -> Result<Option<CallRef<'a>>> {
+        Ok(self.placed_call(cell, sample)?.map(|(call, _)| call))
+    }
+
+    /// The same with the number of the batch the call was ingested in: calls of one batch are of one record.
+    pub(crate) fn placed_call<'a>(
+        &mut self,
+        cell: &Cell<'a>,
+        sample: &str,
+    ) -> Result<Option<(CallRef<'a>, u32)>> {
         let (directory, _) = self.of(cell)?;
         if !self.places.contains_key(sample) {
             self.places
                 .insert(sample.to_owned(), places(&directory, sample)?);
         }
-        let Some(places) = self.places.get(sample) else {
-            return Ok(None);
-        };
-        for (ordinal, part) in cell.parts() {
-            if let Some(place) = places.iter().find(|place| place.ordinal == ordinal) {
-                let row = row_of(&directory, ordinal, part)?;
-                return Ok(row.call(place.position).filter(CallRef::has_gt));
-            }
+        match self.places.get(sample) {
+            Some(places) => call_at(&directory, cell, places),
+            None => Ok(None),
         }
-        Ok(None)
     }
 }
 
+/// The call at the first of these places that the row has data for.
+pub(crate) fn call_at<'a>(
+    directory: &SampleDirectory,
+    cell: &Cell<'a>,
+    places: &[Place],
+) -> Result<Option<(CallRef<'a>, u32)>> {
+    let place_in = |ordinal| places.iter().find(|place| place.ordinal == ordinal);
+    let found = cell
+        .find(|ordinal| place_in(ordinal).is_some())
+        .map_err(Error::Genotype)?;
+    let Some((ordinal, part)) = found else {
+        return Ok(None);
+    };
+    let Some(place) = place_in(ordinal) else {
+        return Ok(None);
+    };
+    let row = row_of(directory, ordinal, part)?;
+    let call = row.call(place.position).filter(CallRef::has_gt);
+    Ok(call.map(|call| (call, place.batch)))
+}
+
 /// Every block position of a sample.
-fn places(directory: &SampleDirectory, name: &str) -> Result<Vec<Place>> {
+pub(crate) fn places(directory: &SampleDirectory, name: &str) -> Result<Vec<Place>> {
     let wanted = directory
         .index_of(name)
         .ok_or_else(|| unknown(directory, name))?;
@@ -114,29 +146,24 @@ fn places(directory: &SampleDirectory, name: &str) -> Result<Vec<Place>> {
         let hits = (0u32..)
             .zip(block.samples.iter())
             .filter(|(_, sample)| **sample == wanted);
-        places.extend(hits.map(|(position, _)| Place { ordinal, position }));
+        let batch = block.block.cast_unsigned() >> BLOCK_BITS;
+        places.extend(hits.map(|(position, _)| Place {
+            ordinal,
+            position,
+            batch,
+        }));
     }
     Ok(places)
 }
 
-fn unknown(directory: &SampleDirectory, name: &str) -> Error {
-    let distance = |other: &str| strsim::osa_distance(name, other);
-    let limit = 1 + name.chars().count() / 4;
-    let best = directory
-        .samples
-        .iter()
-        .map(|other| (distance(other), other))
-        .min();
-    let nearest = best
-        .filter(|(distance, _)| *distance <= limit)
-        .map(|(_, other)| other.clone());
+pub(crate) fn unknown(directory: &SampleDirectory, name: &str) -> Error {
     Error::UnknownSample {
         name: name.to_owned(),
-        nearest,
+        nearest: nearest(name, directory.samples.iter().map(String::as_str)),
     }
 }
 
-fn row_of<'a>(
+pub(crate) fn row_of<'a>(
     directory: &SampleDirectory,
     ordinal: u32,
     part: Part<'a>,
@@ -169,7 +196,7 @@ pub(crate) fn per_sample<T>(
         values.push(match given {
             None => None,
             Some(sample) => {
-                let cell = Cell::parse(gt.value(row)).map_err(Error::Genotype)?;
+                let cell = Cell::open(gt.value(row)).map_err(Error::Genotype)?;
                 directory.call(&cell, sample)?.and_then(&value)
             }
         });
@@ -207,6 +234,21 @@ impl<'a> CohortRow<'a, '_> {
         counts
     }
 
+    /// Genotypes that are wholly the reference allele.
+    pub(crate) fn hom_ref(&self) -> i32 {
+        let of_block = |(_, row, mask): &(u32, GenotypeRow<'_>, Option<&SampleMask>)| {
+            let mut n_hom_ref = by_default(row, *mask, CallClass::HomRef);
+            row.for_each_unlike(|sample, class, _| {
+                let member = mask.is_none_or(|mask| mask.contains(sample));
+                let was = row.default_call().class() == Some(CallClass::HomRef);
+                let is = class == CallClass::HomRef;
+                n_hom_ref += i32::from(member) * (i32::from(is) - i32::from(was));
+            });
+            n_hom_ref
+        };
+        self.blocks.iter().map(of_block).sum()
+    }
+
     /// Block ordinal, row and members of each block.
     pub(crate) fn blocks(
         &self,
@@ -217,11 +259,93 @@ impl<'a> CohortRow<'a, '_> {
     }
 }
 
-/// The cohort argument resolved against a directory: the members in each block, None where there is none.
+/// Members of a block that are of this class as long as the row does not name them.
+fn by_default(row: &GenotypeRow<'_>, mask: Option<&SampleMask>, class: CallClass) -> i32 {
+    if row.default_call().class() != Some(class) {
+        return 0;
+    }
+    let n = mask.map_or(row.n_samples(), SampleMask::count_ones);
+    i32::try_from(n).unwrap_or(i32::MAX)
+}
+
+/// The members of a cohort in each block of a directory, None where there is none.
+type Masks = Arc<Vec<Option<SampleMask>>>;
+
+/// The cohort argument resolved against a directory.
 struct Members {
     generation: usize,
     names: ArrayRef,
-    masks: Vec<Option<SampleMask>>,
+    masks: Masks,
+}
+
+/// The cohort argument of a batch.
+enum Cohort {
+    /// Left out: all samples.
+    All,
+    /// A literal or a subquery that was run once: the names, None for NULL.
+    Constant(Option<ArrayRef>),
+    /// A list in each row.
+    Column(ListArray),
+}
+
+impl Cohort {
+    fn of(args: &ScalarFunctionArgs) -> DfResult<Self> {
+        Ok(match args.args.get(1) {
+            None => Self::All,
+            Some(ColumnarValue::Scalar(ScalarValue::List(list))) => {
+                Self::Constant(list.is_valid(0).then(|| list.value(0)))
+            }
+            Some(ColumnarValue::Scalar(value)) if value.is_null() => Self::Constant(None),
+            Some(other) => Self::Column(other.to_array(args.number_rows)?.as_list().clone()),
+        })
+    }
+
+    /// None for NULL; Some(None) for all samples.
+    fn names(&self, row: usize) -> Option<Option<ArrayRef>> {
+        match self {
+            Self::All => Some(None),
+            Self::Constant(names) => names.clone().map(Some),
+            Self::Column(list) => list.is_valid(row).then(|| Some(list.value(row))),
+        }
+    }
+}
+
+/// Cohorts that were constants of a statement, resolved: the batches of a statement, on whatever thread, share one.
+static RESOLVED: LazyLock<Mutex<VecDeque<Resolved>>> = LazyLock::new(Mutex::default);
+/// Cohorts that are kept resolved.
+const RESOLVED_MAX: usize = 32;
+
+struct Resolved {
+    directory: Weak<SampleDirectory>,
+    names: ArrayRef,
+    masks: Masks,
+}
+
+/// The masks of a constant cohort: those of the same list in the same directory, or resolved anew.
+fn shared_masks(directory: &Arc<SampleDirectory>, names: &ArrayRef) -> Result<Masks> {
+    let same = |held: &Resolved| {
+        Weak::ptr_eq(&held.directory, &Arc::downgrade(directory)) && same_names(&held.names, names)
+    };
+    let held = || RESOLVED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = held().iter().find(|held| same(held)) {
+        return Ok(Arc::clone(&found.masks));
+    }
+    let masks: Masks = Arc::new(masks(directory, names.as_string::<i32>())?);
+    let mut held = held();
+    held.retain(|held| held.directory.strong_count() > 0);
+    if held.len() >= RESOLVED_MAX {
+        held.pop_front();
+    }
+    held.push_back(Resolved {
+        directory: Arc::downgrade(directory),
+        names: ArrayRef::clone(names),
+        masks: Arc::clone(&masks),
+    });
+    Ok(masks)
+}
+
+fn same_names(a: &ArrayRef, b: &ArrayRef) -> bool {
+    a.len() == b.len() && (a.to_data().ptr_eq(&b.to_data()) || **a == **b)
 }
 
 /// Evaluates `value` on each row over the cohort (argument 1, when given): None for a NULL argument.
@@ -230,24 +354,20 @@ pub(crate) fn per_cohort<T>(
     value: impl Fn(&CohortRow<'_, '_>) -> Option<T>,
 ) -> DfResult<Vec<Option<T>>> {
     let gt = gt_argument(args)?;
-    let cohorts = args
-        .args
-        .get(1)
-        .map(|cohort| cohort.to_array(one_or_all(cohort, args)));
-    let cohorts: Option<ListArray> = cohorts.transpose()?.map(|array| array.as_list().clone());
+    let cohort = Cohort::of(args)?;
     let mut directory = Directory::default();
     let mut members: Option<Members> = None;
     let mut values = Vec::with_capacity(gt.len());
     for row in 0..gt.len() {
-        let cohort = cohorts.as_ref().map(|list| cohort_of(list, row));
-        if gt.is_null(row) || matches!(cohort, Some(None)) {
+        let Some(names) = cohort.names(row).filter(|_| gt.is_valid(row)) else {
             values.push(None);
             continue;
-        }
+        };
         let cell = Cell::parse(gt.value(row)).map_err(Error::Genotype)?;
         let (current, generation) = directory.of(&cell)?;
-        if let Some(names) = cohort.flatten() {
-            resolve(&mut members, &current, generation, names)?;
+        if let Some(names) = names {
+            let constant = matches!(cohort, Cohort::Constant(_));
+            resolve(&mut members, &current, generation, names, constant)?;
         }
         let blocks = blocks_of(&cell, &current, members.as_ref())?;
         values.push(value(&CohortRow {
@@ -258,33 +378,23 @@ pub(crate) fn per_cohort<T>(
     Ok(values)
 }
 
-/// A constant cohort stays one row, so that it is resolved once.
-fn one_or_all(cohort: &ColumnarValue, args: &ScalarFunctionArgs) -> usize {
-    if matches!(cohort, ColumnarValue::Scalar(_)) {
-        1
-    } else {
-        args.number_rows
-    }
-}
-
-fn cohort_of(list: &ListArray, row: usize) -> Option<ArrayRef> {
-    let row = if list.len() == 1 { 0 } else { row };
-    list.is_valid(row).then(|| list.value(row))
-}
-
 /// Keeps the members resolved last when directory and names are the same.
 fn resolve(
     members: &mut Option<Members>,
-    directory: &SampleDirectory,
+    directory: &Arc<SampleDirectory>,
     generation: usize,
     names: ArrayRef,
+    constant: bool,
 ) -> Result<()> {
     let same = |held: &Members| {
-        held.generation == generation
-            && (held.names.to_data().ptr_eq(&names.to_data()) || *held.names == *names)
+        held.generation == generation && (constant || same_names(&held.names, &names))
     };
     if !members.as_ref().is_some_and(same) {
-        let masks = masks(directory, names.as_string::<i32>())?;
+        let masks = if constant {
+            shared_masks(directory, &names)?
+        } else {
+            Arc::new(masks(directory, names.as_string::<i32>())?)
+        };
         *members = Some(Members {
             generation,
             names,

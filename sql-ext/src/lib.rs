@@ -5,14 +5,21 @@
 //! under `scalar/`. Coordinates are 1-based and closed; a NULL argument gives NULL unless a page says
 //! otherwise; an unknown sample name is an error, never an empty answer.
 
+mod contigs;
 pub mod doc;
 mod error;
 mod genotypes;
+mod nearest;
 pub mod reference;
 mod scalar;
+mod substitution;
+pub mod syntax;
+mod table;
+mod trio;
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableFunction;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ScalarUDF;
 
@@ -21,14 +28,26 @@ pub use error::{Error, Result};
 
 /// Adds every function of this crate to a session, beside the functions it has already.
 pub fn register_all(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    let helper = Arc::new(ScalarUDF::from(syntax::ArrayOrEmpty::new()));
     builder
         .scalar_functions()
         .get_or_insert_default()
-        .extend(scalar_functions());
+        .extend(scalar_functions().into_iter().chain([helper]));
+    let tables = builder.table_functions();
+    tables.get_or_insert_default().extend(table_functions());
     builder
 }
 
-/// The functions as DataFusion takes them.
+/// The table functions by name, as DataFusion takes them.
+fn table_functions() -> impl Iterator<Item = (String, Arc<TableFunction>)> {
+    table::DEFINITIONS.iter().map(|definition| {
+        let name = definition.doc.name.to_owned();
+        let function = TableFunction::new(name.clone(), Arc::new(table::Function(definition)));
+        (name, Arc::new(function))
+    })
+}
+
+/// The scalar functions as DataFusion takes them.
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     scalar::all()
         .into_iter()
@@ -38,8 +57,9 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 
 /// The documentation of every function, in the order of the reference: what `\df` and the manual show.
 pub fn functions() -> Vec<&'static FunctionDoc> {
-    scalar::all()
-        .into_iter()
-        .map(|function| function.doc())
-        .collect()
+    let scalars = scalar::all().into_iter().map(|function| function.doc());
+    let tables = table::DEFINITIONS.iter().map(|table| &table.doc);
+    let mut all: Vec<&'static FunctionDoc> = scalars.chain(tables).collect();
+    all.sort_by_key(|doc| doc.chapter);
+    all
 }

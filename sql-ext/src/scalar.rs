@@ -6,17 +6,26 @@ mod gt_allele_number;
 mod gt_call_rate;
 mod gt_carriers;
 mod gt_dosage;
+mod gt_het_count;
+mod gt_hom_alt_count;
+mod gt_hom_ref_count;
 mod gt_hwe_p;
+mod gt_inbreeding;
 mod gt_is_de_novo;
 mod gt_is_het;
 mod gt_is_hom_alt;
 mod gt_is_hom_ref;
+mod gt_is_mendel_error;
 mod gt_is_missing;
 mod gt_is_phased;
+mod gt_missing_count;
+mod gt_missing_rate;
 mod gt_ploidy;
 mod gt_text;
 mod in_region;
 mod interval_overlaps;
+mod is_transition;
+mod is_transversion;
 mod types;
 
 use std::hash::{Hash, Hasher};
@@ -38,9 +47,11 @@ pub(crate) fn all() -> Vec<Function> {
     DEFINITIONS.iter().map(Function::new).collect()
 }
 
-static DEFINITIONS: [Definition; 17] = [
+static DEFINITIONS: [Definition; 26] = [
     in_region::DEFINITION,
     interval_overlaps::DEFINITION,
+    is_transition::DEFINITION,
+    is_transversion::DEFINITION,
     gt_text::DEFINITION,
     gt_dosage::DEFINITION,
     gt_is_het::DEFINITION,
@@ -53,9 +64,16 @@ static DEFINITIONS: [Definition; 17] = [
     gt_allele_count::DEFINITION,
     gt_allele_number::DEFINITION,
     gt_allele_frequency::DEFINITION,
+    gt_het_count::DEFINITION,
+    gt_hom_alt_count::DEFINITION,
+    gt_hom_ref_count::DEFINITION,
+    gt_missing_count::DEFINITION,
+    gt_missing_rate::DEFINITION,
     gt_call_rate::DEFINITION,
     gt_hwe_p::DEFINITION,
+    gt_inbreeding::DEFINITION,
     gt_is_de_novo::DEFINITION,
+    gt_is_mendel_error::DEFINITION,
 ];
 
 /// What a file of this module defines.

@@ -36,6 +36,32 @@ impl AlleleKind {
     }
 }
 
+/// What a change of one base is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Substitution {
+    /// A purine for a purine or a pyrimidine for a pyrimidine: `A`-`G`, `C`-`T`.
+    Transition,
+    /// A purine for a pyrimidine or the other way round.
+    Transversion,
+    /// Not a change of one base `ACGT` to another.
+    Other,
+}
+
+impl Substitution {
+    /// The kind of `reference` to `alternate`, in any case.
+    #[must_use]
+    pub fn of(reference: &[u8], alternate: &[u8]) -> Self {
+        let ([r], [a]) = (reference, alternate) else {
+            return Self::Other;
+        };
+        match (r.to_ascii_uppercase(), a.to_ascii_uppercase()) {
+            (b'A', b'G') | (b'G', b'A') | (b'C', b'T') | (b'T', b'C') => Self::Transition,
+            (b'A' | b'G', b'C' | b'T') | (b'C' | b'T', b'A' | b'G') => Self::Transversion,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// True for letters of the IUPAC nucleotide code in either case.
 #[must_use]
 pub fn is_plain_bases(allele: &[u8]) -> bool {

@@ -73,7 +73,7 @@ pub use row::{CallRef, GenotypeRow};
 
 use crate::codec::set::Form;
 use crate::codec::varint::Reader;
-use crate::genotype::Tally;
+use crate::genotype::{CallClass, Tally};
 
 /// Most samples of one block; a blob that claims more is refused.
 pub const BLOCK_SAMPLES_MAX: u32 = 1 << 20;
@@ -143,6 +143,16 @@ impl DefaultCall {
             Self::Missing => "./.",
             Self::MissingPhased => ".|.",
             Self::MissingHaploid => ".",
+        }
+    }
+
+    /// The class of the call; `None` for [`DefaultCall::None`].
+    #[must_use]
+    pub fn class(self) -> Option<CallClass> {
+        match self {
+            Self::None => None,
+            call if call.is_missing() => Some(CallClass::Missing),
+            _ => Some(CallClass::HomRef),
         }
     }
 

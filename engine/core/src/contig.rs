@@ -89,10 +89,11 @@ impl Assembly {
     }
 
     /// The pseudoautosomal regions of X or Y (any alias): 1-based, both ends included. Empty for
-    /// other contigs and where they are not known here (CHM13).
+    /// other contigs.
     ///
     /// # Source
-    /// Genome Reference Consortium, human assembly pages.
+    /// GRCh37, GRCh38: Genome Reference Consortium, human assembly pages. CHM13: `chm13v2.0_PAR.bed`
+    /// of the T2T consortium (0-based there); its Y is that of HG002, so X and Y differ in length.
     #[must_use]
     pub fn pseudoautosomal(self, name: &str) -> &'static [(u32, u32)] {
         match (self, canonical_key(name)) {
@@ -100,6 +101,8 @@ impl Assembly {
             (Self::GRCh37, Some("Y")) => &[(10_001, 2_649_520), (59_034_050, 59_363_566)],
             (Self::GRCh38, Some("X")) => &[(10_001, 2_781_479), (155_701_383, 156_030_895)],
             (Self::GRCh38, Some("Y")) => &[(10_001, 2_781_479), (56_887_903, 57_217_415)],
+            (Self::Chm13, Some("X")) => &[(1, 2_394_410), (153_925_835, 154_259_566)],
+            (Self::Chm13, Some("Y")) => &[(1, 2_458_320), (62_122_810, 62_460_029)],
             _ => &[],
         }
     }

@@ -161,6 +161,39 @@ impl Tally {
     }
 }
 
+/// What a genotype is, whichever ALT is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallClass {
+    /// Every allele is REF; haploid `0` included.
+    HomRef = 0,
+    /// Every allele is called and they are not all the same: `0/1`, `1/2`.
+    Het = 1,
+    /// Every allele is the same ALT; haploid `1` included.
+    HomAlt = 2,
+    /// Any allele is missing.
+    Missing = 3,
+}
+
+impl CallClass {
+    /// The class of a call of these alleles; `None` without any.
+    #[must_use]
+    pub fn of(alleles: impl IntoIterator<Item = Option<u16>>) -> Option<Self> {
+        let mut alleles = alleles.into_iter();
+        let first = alleles.next()?;
+        let (mut same, mut called) = (true, first.is_some());
+        for allele in alleles {
+            same &= allele == first;
+            called &= allele.is_some();
+        }
+        Some(match (called, same, first) {
+            (false, ..) => Self::Missing,
+            (true, false, _) => Self::Het,
+            (true, true, Some(0)) => Self::HomRef,
+            (true, true, _) => Self::HomAlt,
+        })
+    }
+}
+
 /// Reads the alleles of a genotype text one by one, without allocating.
 pub(crate) struct Scan<'a> {
     text: &'a [u8],

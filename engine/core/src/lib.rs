@@ -8,10 +8,12 @@ pub mod codec;
 pub mod contig;
 pub mod error;
 pub mod genotype;
+pub mod inheritance;
 pub mod interval;
 pub mod position;
 pub mod region;
 pub mod schema;
+pub mod sex;
 pub mod variant;
 
 pub use error::{Error, Located, Result};

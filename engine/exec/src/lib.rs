@@ -31,6 +31,7 @@ pub use directory::{DirectoryBlock, SampleDirectory};
 pub use error::{Error, Result};
 pub use scan::DatasetScanExec;
 pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineConfig, MemoryPoolKind, engine_of};
+pub use table::{DatasetInfo, dataset_info};
 
 #[cfg(test)]
 mod testing;

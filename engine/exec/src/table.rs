@@ -1,5 +1,6 @@
 //! The tables of a dataset that scans answer: `variants`, `calls` and `carriers`.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -10,9 +11,11 @@ use datafusion::datasource::TableType;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
+use genokura_core::contig::Assembly;
 use genokura_core::schema::{calls_schema, variants_schema};
 
 use crate::dataset::DatasetView;
+use crate::directory::SampleDirectory;
 use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 use crate::pruning::{SiteFilters, plan};
@@ -159,6 +162,31 @@ impl DatasetTable {
             pruned: work.report,
         })
     }
+}
+
+/// What is known of a dataset beside its rows.
+#[derive(Clone, Debug)]
+pub struct DatasetInfo {
+    /// The assembly: the one given at ingest or said by the header, else the one whose lengths the contigs have.
+    pub assembly: Option<Assembly>,
+    /// Contig names in the order of the rows.
+    pub contigs: Vec<String>,
+    /// The samples that the session sees; what the cells of `gt` refer to. Keep it while cells are read.
+    pub directory: Arc<SampleDirectory>,
+}
+
+/// The dataset behind a table `variants`, `calls` or `carriers`; `None` for any other table.
+pub fn dataset_info(table: &dyn TableProvider) -> Option<DatasetInfo> {
+    let table: &dyn Any = table;
+    let view = &table.downcast_ref::<DatasetTable>()?.view;
+    let state = &view.data.state;
+    let named = state.assembly.as_deref().and_then(Assembly::from_name);
+    let lengths = state.contigs.iter().map(|c| (c.name.as_str(), c.length));
+    Some(DatasetInfo {
+        assembly: named.or_else(|| Assembly::detect(lengths)),
+        contigs: state.contigs.iter().map(|c| c.name.clone()).collect(),
+        directory: Arc::clone(&view.directory),
+    })
 }
 
 #[async_trait]

@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::sql::parser::Statement as DfStatement;
 use genokura_exec::{AccessContext, Engine, EngineConfig};
-use genokura_ingest::{CancelFlag, RegionsJob, Silent, TableJob, VcfJob};
+use genokura_ingest::{CancelFlag, PedigreeJob, RegionsJob, Silent, TableJob, VcfJob};
 use genokura_server::backend::EngineBackend;
 use genokura_server::pgwire::{ServerConfig, serve_on};
 use genokura_server::sqlstate::ServerError;
@@ -46,7 +47,7 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// The small lake under the files: dataset `demo` in two batches, `clin` and `kb` tables.
+/// The small lake under the files: datasets `demo` in two batches and `quartet`, `clin` and `kb` tables.
 async fn lake() -> Arc<Lake> {
     let lake = Arc::new(Lake::memory());
     for vcf in ["family.vcf", "second.vcf"] {
@@ -58,6 +59,12 @@ async fn lake() -> Arc<Lake> {
         job.dictionary = Some(input("dictionary.csv"));
         job.run().await.unwrap();
     }
+    ingest(&lake, "quartet", input("quartet.vcf")).await;
+    let pedigree = TableId::new("clin", "pedigree");
+    PedigreeJob::new(Arc::clone(&lake), pedigree, input("families.ped"))
+        .run()
+        .await
+        .unwrap();
     let genes = TableId::new("kb", "genes");
     RegionsJob::new(Arc::clone(&lake), genes, input("genes.gff3"))
         .run()
@@ -154,13 +161,34 @@ impl AsyncDB for Client {
 }
 
 async fn run_embedded(context: &SessionContext, sql: &str) -> Result<Vec<Vec<String>>, Failure> {
-    let frame = context.sql(sql).await.map_err(ServerError::from)?;
+    let frame = embedded_frame(context, sql)
+        .await
+        .map_err(ServerError::from)?;
     let batches = frame.collect().await.map_err(ServerError::from)?;
     let rows: Vec<Vec<String>> = batches.iter().flat_map(rows_of).collect();
     let explains = batches
         .first()
         .is_some_and(|b| b.schema().field(0).name() == "plan_type");
     Ok(if explains { physical_plan(&rows) } else { rows })
+}
+
+/// Plans as a program does that embeds the engine.
+async fn embedded_frame(
+    context: &SessionContext,
+    sql: &str,
+) -> datafusion::error::Result<DataFrame> {
+    let state = context.state();
+    let dialect = datafusion::common::config::Dialect::PostgreSQL;
+    let mut statement = state.sql_to_statement(sql, &dialect)?;
+    let mut plain = &mut statement;
+    while let DfStatement::Explain(explain) = plain {
+        plain = &mut explain.statement;
+    }
+    if let DfStatement::Statement(plain) = plain {
+        genokura_sql_ext::syntax::array_subqueries(plain)?;
+    }
+    let plan = state.statement_to_plan(statement).await?;
+    context.execute_logical_plan(plan).await
 }
 
 /// EXPLAIN as PostgreSQL shows it: one column, a line of the plan in each row.
@@ -440,6 +468,8 @@ fn laws(cohort: &[String]) -> Vec<(String, String)> {
             ),
         ),
     ];
+    laws.extend(class_laws(&list));
+    laws.push(sample_law());
     laws.extend(cohort.iter().map(|name| {
         (
             format!("SELECT {key}, gt, dosage, phased FROM d.calls WHERE sample_id = '{name}' ORDER BY {key}"),
@@ -450,6 +480,114 @@ fn laws(cohort: &[String]) -> Vec<(String, String)> {
         )
     }));
     laws
+}
+
+/// Counts of genotypes by class, from their texts: an allele is one character here.
+fn class_laws(list: &str) -> Vec<(String, String)> {
+    let key = "contig, pos, ref, alt";
+    let calls = format!(
+        "(SELECT {key}, dosage, sample_id IN ({list}) AS member, \
+         replace(replace(gt, '/', ''), '|', '') AS alleles FROM d.calls)"
+    );
+    let whole = "member AND alleles NOT LIKE '%.%'";
+    let (none, het, hom) = (
+        "dosage = 0",
+        "dosage > 0 AND dosage < length(alleles)",
+        "dosage = length(alleles)",
+    );
+    let n = |class: &str| format!("count(*) FILTER (WHERE {whole} AND {class})");
+    let two = |class: &str| n(&format!("length(alleles) = 2 AND {class}"));
+    let alt = format!("(2 * {} + {})", two(hom), two(het));
+    let other = format!("(2 * {} + {})", two(none), two(het));
+    let expected = format!(
+        "({alt}::float8 * {other}::float8 / (2.0 * {}::float8))",
+        two("true")
+    );
+    let inbreeding = format!(
+        "CASE WHEN {alt} > 0 AND {other} > 0 THEN 1.0 - {}::float8 / {expected} END",
+        two(het)
+    );
+    let missing = "count(*) FILTER (WHERE member AND alleles LIKE '%.%')";
+    let members = "count(*) FILTER (WHERE member)";
+    let rate = format!("CASE WHEN {members} > 0 THEN {missing}::float8 / {members}::float8 END");
+    let cohort = format!("ARRAY(SELECT sample_id FROM d.samples WHERE sample_id IN ({list}))");
+    let same = [
+        ("gt_hom_ref_count", n("ltrim(alleles, '0') = ''")),
+        ("gt_het_count", n(het)),
+        ("gt_hom_alt_count", n(hom)),
+        ("gt_missing_count", missing.to_owned()),
+        ("gt_missing_rate", rate),
+        ("gt_inbreeding", inbreeding),
+    ];
+    let law = |(function, plain): (&str, String)| {
+        (
+            format!("SELECT {key}, {plain} FROM {calls} GROUP BY {key} ORDER BY {key}"),
+            format!("SELECT {key}, {function}(gt, {cohort}) FROM d.variants ORDER BY {key}"),
+        )
+    };
+    same.into_iter().map(law).collect()
+}
+
+/// Counts of every sample: records through the row of ALT C, which every record has first; A to G is the transition.
+fn sample_law() -> (String, String) {
+    let whole = "alt = 'C' AND alleles NOT LIKE '%.%'";
+    let uniform = "ltrim(alleles, substr(alleles, 1, 1)) = ''";
+    let n = |what: &str| format!("count(*) FILTER (WHERE {what})");
+    let plain = format!(
+        "WITH c AS (SELECT sample_id, alt, dosage, replace(replace(gt, '/', ''), '|', '') AS alleles, \
+         sum(dosage) OVER (PARTITION BY contig, pos, ref, alt) AS ac FROM d.calls) \
+         SELECT sample_id, {}, {}, {}, {}, {}, {}, {} FROM c GROUP BY sample_id ORDER BY sample_id",
+        n(&format!("{whole} AND ltrim(alleles, '0') = ''")),
+        n(&format!("{whole} AND NOT {uniform}")),
+        n(&format!("{whole} AND {uniform} AND alleles NOT LIKE '0%'")),
+        n("alt = 'C' AND alleles LIKE '%.%'"),
+        n("alt = 'G' AND dosage > 0"),
+        n("alt = 'C' AND dosage > 0"),
+        n("ac = 1 AND dosage = 1"),
+    );
+    let packed = "SELECT sample_id, n_hom_ref, n_het, n_hom_alt, n_missing, n_ts, n_tv, n_singleton \
+                  FROM sample_qc('d') ORDER BY sample_id";
+    (plain, packed.to_owned())
+}
+
+/// Mendelian errors of a trio of one file, from the texts of three calls.
+fn mendel_law([child, father, mother]: [&str; 3]) -> (String, String) {
+    let key = "contig, pos, ref, alt";
+    let of = |who: &str, name: &str| {
+        format!(
+            "{who} AS (SELECT {key}, replace(replace(gt, '/', ''), '|', '') AS g FROM d.calls \
+             WHERE sample_id = '{name}')"
+        )
+    };
+    let has = |who: &str, allele: &str| format!("strpos({who}.g, {allele}) > 0");
+    let (a, b) = ("substr(child.g, 1, 1)", "substr(child.g, 2, 1)");
+    let possible = format!(
+        "({} AND {} OR {} AND {})",
+        has("father", a),
+        has("mother", b),
+        has("father", b),
+        has("mother", a)
+    );
+    let own = "child.contig, child.pos, child.ref, child.alt";
+    let join = |who: &str| {
+        let same = ["contig", "pos", "ref", "alt"].map(|c| format!("{who}.{c} = child.{c}"));
+        format!("JOIN {who} ON {}", same.join(" AND "))
+    };
+    let plain = format!(
+        "WITH {}, {}, {} SELECT {own}, CASE WHEN length(child.g) = 2 AND length(father.g) <= 2 \
+         AND length(mother.g) <= 2 AND child.g || father.g || mother.g NOT LIKE '%.%' \
+         THEN NOT {possible} END FROM child {} {} ORDER BY {own}",
+        of("child", child),
+        of("father", father),
+        of("mother", mother),
+        join("father"),
+        join("mother"),
+    );
+    let packed = format!(
+        "SELECT {key}, gt_is_mendel_error(gt, '{child}', '{father}', '{mother}') FROM d.variants \
+         WHERE gt_text(gt, '{child}') IS NOT NULL ORDER BY {key}"
+    );
+    (plain, packed)
 }
 
 /// Rows with equal alleles of one file are kept apart by `variants` and put together by GROUP BY: one position once.
@@ -471,7 +609,13 @@ async fn plain_equals_packed(first: Records, second: Records) {
     }
     let cohort: Vec<String> = samples.iter().step_by(2).cloned().collect();
     let context = embedded(&lake, 2).await;
-    for (plain, packed) in laws(&cohort) {
+    let of_first: Vec<&str> = samples
+        .iter()
+        .map(String::as_str)
+        .filter(|s| s.starts_with('A'))
+        .collect();
+    let trio = of_first.first_chunk::<3>().map(|trio| mendel_law(*trio));
+    for (plain, packed) in laws(&cohort).into_iter().chain(trio) {
         let of_calls = run_embedded(&context, &plain).await.unwrap();
         let of_packed = run_embedded(&context, &packed).await.unwrap();
         assert_eq!(of_calls, of_packed, "{plain}\n{packed}");

@@ -41,27 +41,36 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
     Ok(Arc::new(Float64Array::from(per_cohort(args, |row| {
-        diploids(row).p_value()
+        Diploids::of(row).p_value()
     })?)))
 }
 
 /// Diploid, wholly called genotypes by their copies of the ALT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Diploids {
+pub(super) struct Diploids {
     none: u32,
     het: u32,
     hom: u32,
 }
 
-fn diploids(row: &CohortRow<'_, '_>) -> Diploids {
-    let mut total = Diploids::default();
-    for (_, calls, members) in row.blocks() {
-        total.add(calls, members);
-    }
-    total
-}
-
 impl Diploids {
+    pub(super) fn of(row: &CohortRow<'_, '_>) -> Self {
+        let mut total = Self::default();
+        for (_, calls, members) in row.blocks() {
+            total.add(calls, members);
+        }
+        total
+    }
+
+    /// 1 - observed / expected heterozygotes; None when none are expected.
+    pub(super) fn inbreeding(self) -> Option<f64> {
+        let genotypes = f64::from(self.none + self.het + self.hom);
+        let alt = f64::from(2 * self.hom + self.het);
+        let other = f64::from(2 * self.none + self.het);
+        let expected = alt * other / (2.0 * genotypes);
+        (expected > 0.0).then(|| 1.0 - f64::from(self.het) / expected)
+    }
+
     fn add(&mut self, calls: &GenotypeRow<'_>, members: Option<&SampleMask>) {
         calls.for_each_call(members, |_, call| {
             let tally = call.tally();
@@ -197,6 +206,27 @@ mod tests {
             assert!((value - p).abs() < 1e-5, "{none}/{het}/{hom}: {value}");
         }
         assert_eq!(Diploids::default().p_value(), None);
+    }
+
+    #[test]
+    fn inbreeding_is_what_heterozygotes_lack() {
+        // none, het, hom, F
+        for (none, het, hom, f) in [
+            (1, 2, 1, Some(0.0)),
+            (2, 0, 2, Some(1.0)),
+            (0, 4, 0, Some(-1.0)),
+            (298, 489, 213, Some(1.0 - 489.0 * 2000.0 / (1085.0 * 915.0))),
+            (5, 0, 0, None),
+            (0, 0, 5, None),
+            (0, 0, 0, None),
+        ] {
+            let got = Diploids { none, het, hom }.inbreeding();
+            let close = got.zip(f).is_none_or(|(a, b)| (a - b).abs() < 1e-12);
+            assert!(
+                close && got.is_some() == f.is_some(),
+                "{none}/{het}/{hom}: {got:?}"
+            );
+        }
     }
 
     #[test]

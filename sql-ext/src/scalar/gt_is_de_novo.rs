@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray};
+use datafusion::arrow::array::{ArrayRef, BooleanArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result as DfResult;
 use datafusion::logical_expr::ScalarFunctionArgs;
-use genokura_core::codec::CallRef;
-use genokura_core::codec::cell::Cell;
+use genokura_core::inheritance::de_novo;
 
-use super::in_region::all_of;
 use super::{Definition, types};
-use crate::doc::{Chapter, FunctionDoc, GT, argument};
-use crate::error::{Error, Result};
-use crate::genotypes::{Directory, gt_argument, text_argument};
+use crate::doc::{
+    ASSEMBLY, CHILD, Chapter, FATHER, FunctionDoc, GT, MOTHER, SEX, TRIO_CONTIG, TRIO_POS,
+};
+use crate::trio::per_trio;
 
 pub(super) const DEFINITION: Definition = Definition {
     doc: FunctionDoc {
@@ -21,9 +20,13 @@ pub(super) const DEFINITION: Definition = Definition {
         chapter: Chapter::Family,
         arguments: &[
             GT,
-            argument("child", "text", "Sample of the child."),
-            argument("father", "text", "Sample of the father."),
-            argument("mother", "text", "Sample of the mother."),
+            CHILD,
+            FATHER,
+            MOTHER,
+            TRIO_CONTIG,
+            TRIO_POS,
+            SEX,
+            ASSEMBLY,
         ],
         returns: "boolean",
         summary: "Whether a child carries the row's ALT allele and neither parent does.",
@@ -32,8 +35,10 @@ pub(super) const DEFINITION: Definition = Definition {
             "The child carries the ALT with one called copy (`./1` is enough). A parent does not \
              carry it when every allele is called and none is the ALT. NULL when a missing call \
              leaves it open; false as soon as one of the three says no.",
-            "Ploidy is the call's own. A son's X comes from his mother alone, yet an ALT that his \
-             father carries is reported as not de novo.",
+            "With four arguments both parents are asked everywhere. With all eight only those who hand \
+             down the place: the mother alone for a son's X outside of its pseudoautosomal regions and \
+             for the mitochondrial genome, the father alone for Y. Without a known sex, a haploid call on \
+             X is a son's. NULL on X and Y when the assembly is not known.",
             "A sample that the row has no data for, or a record without GT, is a missing call.",
         ],
         example: "SELECT v.contig, v.pos, v.ref, v.alt, c.sample_id\n\
@@ -48,43 +53,9 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
-    let gt = gt_argument(args)?;
-    let (child, father) = (text_argument(args, 1)?, text_argument(args, 2)?);
-    let mother = text_argument(args, 3)?;
-    let mut directory = Directory::default();
-    let mut values = Vec::with_capacity(gt.len());
-    for row in 0..gt.len() {
-        let trio = [child.get(row), father.get(row), mother.get(row)];
-        let given = gt.is_valid(row) && trio.iter().all(Option::is_some);
-        values.push(match given {
-            true => de_novo(
-                gt.value(row),
-                trio.map(Option::unwrap_or_default),
-                &mut directory,
-            )?,
-            false => None,
-        });
-    }
+    let values = per_trio(args, |zone, sex, calls| {
+        let [child, father, mother] = calls.map(|call| call.map(|(call, _)| call));
+        de_novo(zone, sex, child, father, mother)
+    })?;
     Ok(Arc::new(BooleanArray::from(values)))
-}
-
-fn de_novo(cell: &[u8], trio: [&str; 3], directory: &mut Directory) -> Result<Option<bool>> {
-    let cell = Cell::parse(cell).map_err(Error::Genotype)?;
-    let child = directory.call(&cell, trio[0])?.and_then(carries);
-    let father = directory.call(&cell, trio[1])?.and_then(carries);
-    let mother = directory.call(&cell, trio[2])?.and_then(carries);
-    Ok(all_of(&[
-        child,
-        father.map(|carries| !carries),
-        mother.map(|carries| !carries),
-    ]))
-}
-
-/// Whether the ALT is among the called alleles; None when a missing allele leaves it open.
-fn carries(call: CallRef<'_>) -> Option<bool> {
-    let tally = call.tally();
-    if tally.copies > 0 {
-        return Some(true);
-    }
-    (!tally.is_missing()).then_some(false)
 }

@@ -15,10 +15,10 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, ScalarFunctionArgs, lit};
-use genokura_core::contig::canonical_key;
 use genokura_core::region::Region;
 
 use super::{Definition, types};
+use crate::contigs::names;
 use crate::doc::{Chapter, FunctionDoc, argument};
 use crate::error::{Error, Result};
 use crate::genotypes::text_argument;
@@ -88,7 +88,7 @@ impl Wanted {
 }
 
 /// SQL's AND: false wins over NULL, NULL over true.
-pub(super) fn all_of(parts: &[Option<bool>]) -> Option<bool> {
+fn all_of(parts: &[Option<bool>]) -> Option<bool> {
     if parts.contains(&Some(false)) {
         return Some(false);
     }
@@ -97,22 +97,6 @@ pub(super) fn all_of(parts: &[Option<bool>]) -> Option<bool> {
     } else {
         Some(true)
     }
-}
-
-/// The name as given first, then the other usual names of the same human primary.
-fn names(contig: String) -> Vec<String> {
-    let aliases = match canonical_key(&contig) {
-        Some("MT") => ["chrM", "M", "MT"].map(str::to_owned).to_vec(),
-        Some(key) => vec![format!("chr{key}"), key.to_owned()],
-        None => Vec::new(),
-    };
-    let mut names = vec![contig];
-    for alias in aliases {
-        if !names.contains(&alias) {
-            names.push(alias);
-        }
-    }
-    names
 }
 
 fn simplify(args: Vec<Expr>, info: &SimplifyContext) -> DfResult<ExprSimplifyResult> {

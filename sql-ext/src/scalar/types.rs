@@ -43,24 +43,36 @@ pub(super) fn gt_and_cohort(function: &'static str, types: &[DataType]) -> Resul
     }
 }
 
-/// `(gt, text, text, text)`
+/// `(gt, text, text, text [, text, integer, text, text])`
 pub(super) fn gt_and_trio(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    use DataType::{BinaryView, Utf8};
     match types {
-        [gt, child, father, mother]
-            if is_packed(gt) && [child, father, mother].into_iter().all(is_text) =>
+        [gt, trio @ ..] if trio.len() == 3 && is_packed(gt) && trio.iter().all(is_text) => {
+            Ok(vec![BinaryView, Utf8, Utf8, Utf8])
+        }
+        [gt, child, father, mother, contig, pos, sex, assembly]
+            if is_packed(gt)
+                && [child, father, mother, contig, sex, assembly]
+                    .into_iter()
+                    .all(is_text)
+                && is_integer(pos) =>
         {
-            Ok(vec![
-                DataType::BinaryView,
-                DataType::Utf8,
-                DataType::Utf8,
-                DataType::Utf8,
-            ])
+            let trio = [BinaryView, Utf8, Utf8, Utf8];
+            Ok([trio, [Utf8, widest(&[pos]), Utf8, Utf8]].concat())
         }
         _ => {
-            let expected =
-                "takes (gt, child, father, mother): column gt of variants and three texts";
+            let expected = "takes (gt, child, father, mother [, contig, pos, sex, assembly]): column gt \
+                            of variants, three texts, and all four of text, integer, text, text";
             Err(wrong(function, expected, types))
         }
+    }
+}
+
+/// `(text, text)`
+pub(super) fn two_alleles(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [r, a] if is_text(r) && is_text(a) => Ok(vec![DataType::Utf8, DataType::Utf8]),
+        _ => Err(wrong(function, "takes (ref, alt): two texts", types)),
     }
 }
 

@@ -79,6 +79,7 @@ pub struct Cell<'a> {
     directory_id: u64,
     n_parts: u32,
     parts: Reader<'a>,
+    checked: bool,
 }
 
 impl<'a> Cell<'a> {
@@ -88,15 +89,10 @@ impl<'a> Cell<'a> {
     /// [`Error::Corrupt`] when the bytes are not a cell of this version, or hold a blob that is not.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let corrupt = |reason| move || Error::corrupt("genotype cell", reason);
-        let mut reader = Reader::new(bytes);
-        if reader.byte() != Some(VERSION) {
-            return Err(corrupt("unknown version")());
-        }
-        let directory_id = reader.u64_le().ok_or_else(corrupt("directory id"))?;
-        let n_parts = reader.varint().ok_or_else(corrupt("number of parts"))?;
-        let parts = reader;
+        let cell = Self::open(bytes)?;
+        let mut reader = cell.parts;
         let mut next = 0;
-        for _ in 0..n_parts {
+        for _ in 0..cell.n_parts {
             let (ordinal, _) = part(&mut reader, true)?;
             if ordinal < next {
                 return Err(corrupt("blocks do not ascend")());
@@ -109,10 +105,68 @@ impl<'a> Cell<'a> {
             return Err(corrupt("bytes after the end")());
         }
         Ok(Self {
+            checked: true,
+            ..cell
+        })
+    }
+
+    /// Reads the head of a cell only; [`Cell::find`] reads and checks the part it is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the bytes do not begin as a cell of this version.
+    pub fn open(bytes: &'a [u8]) -> Result<Self> {
+        let corrupt = |reason| move || Error::corrupt("genotype cell", reason);
+        let mut parts = Reader::new(bytes);
+        if parts.byte() != Some(VERSION) {
+            return Err(corrupt("unknown version")());
+        }
+        let directory_id = parts.u64_le().ok_or_else(corrupt("directory id"))?;
+        let n_parts = parts.varint().ok_or_else(corrupt("number of parts"))?;
+        Ok(Self {
             directory_id,
             n_parts,
             parts,
+            checked: false,
         })
+    }
+
+    /// The parts whose block ordinal is `wanted`, with the ordinal, checked as they are read; the others are
+    /// skipped unread.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when a wanted part, or what has to be skipped before it, is damaged; nothing comes after.
+    pub fn parts_where(
+        &self,
+        wanted: impl Fn(u32) -> bool,
+    ) -> impl Iterator<Item = Result<(u32, Part<'a>)>> {
+        let (mut reader, check) = (self.parts, !self.checked);
+        let mut left = self.n_parts;
+        std::iter::from_fn(move || {
+            while left > 0 {
+                left -= 1;
+                match skip_unless(&mut reader, &wanted) {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        let found = part(&mut reader, check);
+                        left = if found.is_err() { 0 } else { left };
+                        return Some(found);
+                    }
+                    Err(error) => {
+                        left = 0;
+                        return Some(Err(error));
+                    }
+                }
+            }
+            None
+        })
+    }
+
+    /// The first part whose block ordinal is `wanted`, as [`Cell::parts_where`] reads it.
+    ///
+    /// # Errors
+    /// As [`Cell::parts_where`].
+    pub fn find(&self, wanted: impl Fn(u32) -> bool) -> Result<Option<(u32, Part<'a>)>> {
+        self.parts_where(wanted).next().transpose()
     }
 
     /// Id of the sample directory that names the samples of the blocks.
@@ -127,11 +181,30 @@ impl<'a> Cell<'a> {
         self.n_parts
     }
 
-    /// Block ordinal in the directory and content of each part, ordinals ascending.
+    /// Block ordinal in the directory and content of each part, ordinals ascending. A damaged part of a cell that
+    /// was only [opened](Cell::open) ends them.
     pub fn parts(&self) -> impl Iterator<Item = (u32, Part<'a>)> + use<'a> {
-        let mut reader = self.parts;
-        (0..self.n_parts).map_while(move |_| part(&mut reader, false).ok())
+        let (mut reader, check) = (self.parts, !self.checked);
+        (0..self.n_parts).map_while(move |_| part(&mut reader, check).ok())
     }
+}
+
+/// Skips a part, unless it is wanted: then the reader stays before it and the answer is true.
+fn skip_unless(reader: &mut Reader<'_>, wanted: impl Fn(u32) -> bool) -> Result<bool> {
+    let corrupt = |reason| move || Error::corrupt("genotype cell", reason);
+    let mut ahead = *reader;
+    let ordinal = ahead.varint().ok_or_else(corrupt("block ordinal"))?;
+    if wanted(ordinal) {
+        return Ok(true);
+    }
+    let end = match ahead.byte() {
+        Some(KIND_DEFAULT) => ahead.byte().map(|_| ()),
+        Some(KIND_BLOB) => ahead.prefixed().map(|_| ()),
+        _ => None,
+    };
+    end.ok_or_else(corrupt("kind of a part"))?;
+    *reader = ahead;
+    Ok(false)
 }
 
 fn part<'a>(reader: &mut Reader<'a>, check: bool) -> Result<(u32, Part<'a>)> {
@@ -156,6 +229,13 @@ fn part<'a>(reader: &mut Reader<'a>, check: bool) -> Result<(u32, Part<'a>)> {
 /// whether the bytes parsed.
 #[doc(hidden)]
 pub fn drive_cell(bytes: &[u8]) -> bool {
+    if let Ok(cell) = Cell::open(bytes) {
+        for ordinal in [0, 1, 200] {
+            if let Ok(Some((_, Part::Row(row)))) = cell.find(|at| at == ordinal) {
+                let _ = (row.counts(), row.genotype(0));
+            }
+        }
+    }
     let Ok(cell) = Cell::parse(bytes) else {
         return false;
     };
@@ -211,6 +291,14 @@ mod tests {
         assert!(matches!(&parts[1], (1, Part::Row(row)) if row.dosage(7) == Some(1)));
         assert!(matches!(parts[2], (200, Part::Default(DefaultCall::None))));
         assert_eq!(parts.len(), 3);
+        let found = Cell::open(&bytes).unwrap().find(|at| at == 200).unwrap();
+        assert!(matches!(
+            found,
+            Some((200, Part::Default(DefaultCall::None)))
+        ));
+        let found = cell.find(|at| at > 0).unwrap();
+        assert!(matches!(found, Some((1, Part::Row(row))) if row.dosage(7) == Some(1)));
+        assert!(cell.find(|at| at == 2).unwrap().is_none());
     }
 
     proptest! {

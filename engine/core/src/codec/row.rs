@@ -8,7 +8,7 @@ use crate::codec::set::{HapSet, SampleSet};
 use crate::codec::varint::Reader;
 use crate::codec::{AlleleCounts, BLOCK_SAMPLES_MAX, DefaultCall, Head, MISSING};
 use crate::error::{Error, Result};
-use crate::genotype::{Genotype, separator, write_allele};
+use crate::genotype::{CallClass, Genotype, Scan, separator, write_allele};
 
 /// Borrowed view of one blob, or of the row that is absent because it is all default.
 #[derive(Debug, Clone, Copy)]
@@ -185,7 +185,17 @@ impl<'a> GenotypeRow<'a> {
     }
 
     /// Calls `f` with every sample (of `mask`) and its call, samples ascending.
-    pub fn for_each_call(&self, mask: Option<&SampleMask>, mut f: impl FnMut(u32, CallRef<'a>)) {
+    pub fn for_each_call(&self, mask: Option<&SampleMask>, f: impl FnMut(u32, CallRef<'a>)) {
+        let wanted = |frame: &Frame| mask.map_or(u64::MAX, |mask| mask.word(frame.index));
+        self.for_each_call_where(wanted, f);
+    }
+
+    /// Calls `f` with the samples whose bits `wanted` sets.
+    fn for_each_call_where(
+        &self,
+        wanted: impl Fn(&Frame) -> u64,
+        mut f: impl FnMut(u32, CallRef<'a>),
+    ) {
         let mut frames = Frames::new(self);
         let mut others = self.other.alleles();
         let mut exceptional = self.exceptions.iter();
@@ -200,8 +210,8 @@ impl<'a> GenotypeRow<'a> {
                     slot[1] = others.next();
                 }
             });
-            let wanted = mask.map_or(u64::MAX, |mask| mask.word(frame.index));
-            kernels::for_each_bit(frame.valid, 0, |bit| {
+            let wanted = wanted(&frame);
+            kernels::for_each_bit(frame.valid & (wanted | frame.exceptional), 0, |bit| {
                 let sample = frame.index * 64 + bit;
                 let is_exception = frame.exceptional >> bit & 1 == 1;
                 let text = if is_exception {
@@ -225,6 +235,53 @@ impl<'a> GenotypeRow<'a> {
                 );
             });
         }
+    }
+
+    /// Calls `f` with every sample whose class may differ from the default call's: its class and its dosage of
+    /// the row's ALT. Each sample comes once, in any order. Does nothing without GT.
+    ///
+    /// # Missing calls
+    /// A half call is [`CallClass::Missing`] and may have a dosage.
+    ///
+    /// # Cost
+    /// That of the lists; of 64 samples at a time for bit planes and for rows with other ALT alleles, ploidies or
+    /// exceptions.
+    pub fn for_each_unlike(&self, mut f: impl FnMut(u32, CallClass, u8)) {
+        let plain = self.other.haps.is_empty()
+            && self.exceptions.is_empty()
+            && self.ploidy.is_empty()
+            && !self.default.is_missing();
+        if self.default == DefaultCall::None {
+            return;
+        }
+        if plain {
+            let whole = if self.default.is_haploid() { 1 } else { 2 };
+            self.carriers.for_each_sample(|sample, dosage| {
+                let class = if dosage == whole {
+                    CallClass::HomAlt
+                } else {
+                    CallClass::Het
+                };
+                f(sample, class, dosage);
+            });
+            return self
+                .missing
+                .for_each(|sample| f(sample, CallClass::Missing, 0));
+        }
+        self.for_each_call_where(
+            |frame| {
+                let missing = frame.missing ^ all_if(self.default.is_missing());
+                let haploid = frame.haploid ^ all_if(self.default.is_haploid());
+                let carried = frame.carriers.0 | frame.carriers.1;
+                let other = frame.other.0 | frame.other.1;
+                carried | other | missing | haploid | frame.exceptional
+            },
+            |sample, call| {
+                if let Some(class) = CallClass::of(call.alleles()) {
+                    f(sample, class, call.tally().copies);
+                }
+            },
+        );
     }
 
     fn regular(&self, sample: Sample, carried: [bool; 2], other: [u16; 2]) -> CallRef<'a> {
@@ -307,6 +364,10 @@ impl<'a> GenotypeRow<'a> {
         }
         counts
     }
+}
+
+fn all_if(is: bool) -> u64 {
+    if is { u64::MAX } else { 0 }
 }
 
 /// What the sets say of one regular sample.
@@ -393,7 +454,6 @@ impl<'a> Frames<'a> {
         let first = index.checked_mul(64)?;
         let left = self.n_samples.checked_sub(first).filter(|n| *n > 0)?;
         self.index += 1;
-        let all_if = |is: bool| if is { u64::MAX } else { 0 };
         let mut exceptional = 0;
         while let Some((sample, _)) = self.exceptions.next_if(|(s, _)| s / 64 <= index) {
             exceptional |= 1 << (sample % 64);
@@ -482,6 +542,31 @@ impl<'a> CallRef<'a> {
             Shape::Diploid => self.phased,
             Shape::Exception => exceptions::is_phased(self.text),
         }
+    }
+
+    /// The alleles in their written order, by their number in the record; `None` is a missing one. Nothing
+    /// without GT.
+    pub fn alleles(&self) -> impl Iterator<Item = Option<u16>> + use<'a> {
+        let ploidy = match self.shape {
+            Shape::NoGt | Shape::Exception => 0,
+            Shape::Haploid => 1,
+            Shape::Diploid => 2,
+        };
+        let mut scan = (self.shape == Shape::Exception).then(|| Scan::new(self.text));
+        let written = std::iter::from_fn(move || {
+            let (_, allele) = scan.as_mut()?.next().ok()??;
+            Some(allele)
+        });
+        let regular = self.alleles.into_iter().take(ploidy);
+        regular
+            .map(|allele| (allele != MISSING).then_some(allele))
+            .chain(written)
+    }
+
+    /// Which ALT of the record the row is about; 0 for ALT `.` and for default rows.
+    #[must_use]
+    pub fn alt_index(&self) -> u16 {
+        self.alt_index
     }
 
     /// What the call adds to the counts of the ALT; nothing without GT.

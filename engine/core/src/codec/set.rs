@@ -101,6 +101,19 @@ impl<'a> SampleSet<'a> {
         }
     }
 
+    /// Calls `f` with each sample of the set, ascending.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(u32)) {
+        match *self {
+            Self::Empty => {}
+            Self::List(list) => list.iter().for_each(f),
+            Self::Bits(plane) => {
+                for (base, word) in (0u32..).step_by(64).zip(kernels::words(plane)) {
+                    kernels::for_each_bit(word, base, &mut f);
+                }
+            }
+        }
+    }
+
     pub(crate) fn words(&self) -> SampleWords<'a> {
         match *self {
             Self::Empty => SampleWords::Empty,

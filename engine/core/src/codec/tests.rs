@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Error;
-use crate::genotype::Genotype;
+use crate::genotype::{CallClass, Genotype};
 
 /// One record of one block: a text for each sample.
 #[derive(Debug, Clone)]
@@ -75,11 +75,32 @@ fn check(record: &Record, alt: u16, mask: &SampleMask) {
     check_single(record, alt, &row);
 }
 
+/// The classes of the samples, those that a row names and the default's of all others.
+fn check_classes(record: &Record, alt: u16, row: &GenotypeRow<'_>) {
+    let mut named = vec![None; record.calls.len()];
+    row.for_each_unlike(|sample, class, dosage| {
+        let before = named[sample as usize].replace((class, dosage));
+        assert_eq!(before, None, "sample {sample} came twice");
+    });
+    let class_of = |text: &str| {
+        let gt = Genotype::parse(text.as_bytes()).unwrap();
+        let dosage = gt.tally(alt).copies;
+        (CallClass::of(gt.alleles).unwrap(), dosage)
+    };
+    for (text, named) in record.calls.iter().zip(named) {
+        let default = record.default.text();
+        let got = named.unwrap_or_else(|| class_of(default));
+        assert_eq!(got, class_of(text), "{text} of default {default}");
+    }
+}
+
 fn check_calls(record: &Record, alt: u16, row: &GenotypeRow<'_>, mask: &SampleMask) {
+    check_classes(record, alt, row);
     let mut texts = Vec::new();
     row.for_each_call(None, |sample, call| {
         let text = text_of(&call);
         let gt = Genotype::parse(text.as_bytes()).unwrap();
+        assert_eq!(call.alleles().collect::<Vec<_>>(), gt.alleles, "{text}");
         assert_eq!(call.dosage(), gt.dosage(alt), "{text}");
         assert_eq!(call.phased(), gt.is_phased(), "{text}");
         assert_eq!(call.is_missing(), gt.is_missing(), "{text}");

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use genokura_ingest::{CancelFlag, Error, IngestReport, RegionsJob, TableJob, VcfJob};
+use genokura_ingest::{CancelFlag, Error, IngestReport, PedigreeJob, RegionsJob, TableJob, VcfJob};
 use genokura_storage::TableId;
 
 use super::{LakeArg, Outcome, progress};
@@ -24,6 +24,10 @@ pub(super) enum IngestCommand {
         genokura ingest table --lake lake --table clin.person --dictionary dictionary.csv \
         person.csv")]
     Table(TableArgs),
+    /// Load a PED or FAM file: who is whose parent
+    #[command(after_help = "Example:\n  \
+        genokura ingest pedigree --lake lake families.ped")]
+    Pedigree(PedigreeArgs),
     /// Load genes, targets or other spans from GFF3, GTF or BED
     #[command(after_help = "Example:\n  \
         genokura ingest regions --lake lake --table kb.genes gencode.gff3.gz")]
@@ -80,6 +84,25 @@ pub(super) struct TableArgs {
     input: String,
 }
 
+/// Arguments of `ingest pedigree`.
+#[derive(Debug, Args)]
+pub(super) struct PedigreeArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The table as schema.table; the functions on families read clin.pedigree
+    #[arg(long, value_name = "SCHEMA.TABLE", default_value = "clin.pedigree")]
+    table: String,
+    /// Put this pedigree in the place of the one that is there
+    #[arg(long)]
+    replace: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// A PED or FAM file (path, object URL, or '-'), gzip accepted
+    #[arg(value_name = "INPUT")]
+    input: String,
+}
+
 /// Arguments of `ingest regions`.
 #[derive(Debug, Args)]
 pub(super) struct RegionsArgs {
@@ -104,6 +127,7 @@ pub(super) async fn run(command: IngestCommand) -> anyhow::Result<Outcome> {
     match command {
         IngestCommand::Vcf(args) => vcf(args).await,
         IngestCommand::Table(args) => table(args).await,
+        IngestCommand::Pedigree(args) => pedigree(args).await,
         IngestCommand::Regions(args) => regions(args).await,
     }
 }
@@ -133,6 +157,17 @@ async fn table(args: TableArgs) -> anyhow::Result<Outcome> {
         progress: progress::reporter(&format!("ingest {}", args.table)),
         cancel: cancel_on_ctrl_c(),
         ..TableJob::new(lake, table_id(&args.table)?, args.input)
+    };
+    finish(job.run().await, args.json)
+}
+
+async fn pedigree(args: PedigreeArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = PedigreeJob {
+        replace: args.replace,
+        progress: progress::reporter(&format!("ingest {}", args.table)),
+        cancel: cancel_on_ctrl_c(),
+        ..PedigreeJob::new(lake, table_id(&args.table)?, args.input)
     };
     finish(job.run().await, args.json)
 }

@@ -54,9 +54,9 @@ pub(crate) async fn answers(
 
 async fn model(context: &PlanContext) -> Arc<CatalogModel> {
     let build = || async {
-        let own: BTreeSet<String> = genokura_sql_ext::scalar_functions()
+        let own: BTreeSet<&str> = genokura_sql_ext::functions()
             .iter()
-            .map(|function| function.name().to_owned())
+            .map(|doc| doc.name)
             .collect();
         let own = |name: &str| own.contains(name);
         let mut model = CatalogModel::from_context(&context.context, DATABASE, &own).await;

@@ -27,15 +27,18 @@ pub(crate) struct Relations {
     pub(crate) foreign: bool,
 }
 
-/// Resolves every table name of `statement` in place: afterwards it is schema-qualified.
+/// Resolves every table name of `statement` in place: afterwards it is schema-qualified. `ARRAY(SELECT …)` becomes
+/// what the planner takes.
 ///
 /// # Errors
-/// 42P01 with the nearest name as a hint.
+/// 42P01 with the nearest name as a hint; 42601 for an array subquery of several columns.
 pub(crate) fn resolve(
     statement: &mut ast::Statement,
     context: &SessionContext,
     search_path: &[String],
 ) -> Result<Relations, ServerError> {
+    genokura_sql_ext::syntax::array_subqueries(statement)
+        .map_err(|error| ServerError::new(error.sqlstate(), error.to_string()))?;
     let mut resolver = Resolver {
         context,
         search_path,
@@ -613,7 +616,7 @@ fn unique_columns(select: &mut Select) {
     let mut seen = BTreeSet::new();
     for (number, item) in select.projection.iter_mut().enumerate() {
         let key = match &*item {
-            SelectItem::UnnamedExpr(expr) => expr.to_string().to_ascii_lowercase(),
+            SelectItem::UnnamedExpr(expr) => planner_name(expr),
             SelectItem::ExprWithAlias { alias, .. } => folded(alias),
             _ => continue,
         };
@@ -632,6 +635,18 @@ fn unique_columns(select: &mut Select) {
             _ => {}
         }
     }
+}
+
+/// What the planner tells an unnamed expression by; it calls every scalar subquery the same.
+fn planner_name(expr: &Expr) -> String {
+    let mut named = expr.clone();
+    let _: ControlFlow<()> = ast::visit_expressions_mut(&mut named, |part| {
+        if matches!(part, Expr::Subquery(_)) {
+            *part = Expr::Identifier(Ident::new("subquery"));
+        }
+        ControlFlow::Continue(())
+    });
+    named.to_string().to_ascii_lowercase()
 }
 
 /// The column names of the result as PostgreSQL would name them, for the columns that come

@@ -117,6 +117,11 @@ impl ExecutionPlan for YieldExec {
         vec![&self.input]
     }
 
+    /// It only passes rows on: a scan below it must not be dealt out again because of it.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
     fn apply_expressions(
         &self,
         _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,

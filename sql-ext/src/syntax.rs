@@ -1,0 +1,308 @@
+//! Syntax of PostgreSQL that DataFusion's planner does not take: `ARRAY(SELECT …)`.
+//!
+//! ```text
+//! before  ARRAY(SELECT sample_id FROM clin.person ORDER BY age)
+//! after   (SELECT array_or_empty(array_agg(q.v ORDER BY q.k1))
+//!          FROM (SELECT sample_id, age AS k1 FROM clin.person) AS q(v, k1))
+//! ```
+//! A scalar subquery without references to the outer query is run once, before the first row; its value reaches
+//! the functions as one constant, so that a cohort's names are resolved once.
+
+use std::ops::ControlFlow;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, Scalar, new_empty_array};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::compute::{is_not_null, kernels::zip::zip};
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::{Result as DfResult, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    Ident, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use crate::error::{Error, Result};
+
+/// Name of the function that makes an empty array of no array; not meant for users.
+pub(crate) const ARRAY_OR_EMPTY: &str = "array_or_empty";
+
+/// Rewrites every `ARRAY(SELECT …)` to a scalar subquery. Rows keep the order of the subquery's ORDER BY; no row
+/// gives an empty array.
+///
+/// # Errors
+/// [`Error::ArraySubquery`] for a subquery of several columns.
+pub fn array_subqueries(statement: &mut ast::Statement) -> Result<()> {
+    let flow = ast::visit_expressions_mut(statement, |expr| {
+        let Some(query) = array_subquery(expr) else {
+            return ControlFlow::Continue(());
+        };
+        match aggregated(query) {
+            Ok(rewritten) => {
+                *expr = rewritten;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    });
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+fn array_subquery(expr: &Expr) -> Option<Query> {
+    let Expr::Function(Function { name, args, .. }) = expr else {
+        return None;
+    };
+    let FunctionArguments::Subquery(query) = args else {
+        return None;
+    };
+    let is_array = name.0.len() == 1
+        && name.0[0]
+            .as_ident()
+            .is_some_and(|ident| ident.value.eq_ignore_ascii_case("array"));
+    is_array.then(|| query.as_ref().clone())
+}
+
+/// How one key of the ORDER BY is reached from outside of the subquery.
+struct Keys {
+    /// Keys that became columns of their own.
+    added: usize,
+    order: Vec<OrderByExpr>,
+}
+
+fn aggregated(mut query: Query) -> Result<Expr> {
+    let keys = keys(&mut query)?;
+    let names: Vec<String> = (1..=keys.added).map(|k| format!(", k{k}")).collect();
+    let template = format!(
+        "(SELECT {ARRAY_OR_EMPTY}(array_agg(q.v ORDER BY 1)) FROM (SELECT 1) AS q(v{}))",
+        names.concat()
+    );
+    let mut made = Parser::new(&PostgreSqlDialect {})
+        .try_with_sql(&template)
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|_| Error::Internal("the form of an array subquery does not parse"))?;
+    fill(&mut made, query, keys.order)
+        .ok_or(Error::Internal("the form of an array subquery has changed"))?;
+    Ok(made)
+}
+
+/// Puts the subquery and its order into the template.
+fn fill(made: &mut Expr, query: Query, order: Vec<OrderByExpr>) -> Option<()> {
+    let Expr::Subquery(outer) = made else {
+        return None;
+    };
+    let SetExpr::Select(select) = outer.body.as_mut() else {
+        return None;
+    };
+    let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else {
+        return None;
+    };
+    **subquery = query;
+    let SelectItem::UnnamedExpr(Expr::Function(outer)) = select.projection.first_mut()? else {
+        return None;
+    };
+    let FunctionArguments::List(list) = &mut outer.args else {
+        return None;
+    };
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(aggregate))) =
+        list.args.first_mut()?
+    else {
+        return None;
+    };
+    let FunctionArguments::List(list) = &mut aggregate.args else {
+        return None;
+    };
+    list.clauses.clear();
+    if !order.is_empty() {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+    Some(())
+}
+
+/// Takes the ORDER BY apart: keys that are not the value itself become columns behind it. The subquery keeps its
+/// own ORDER BY only where LIMIT needs it.
+fn keys(query: &mut Query) -> Result<Keys> {
+    let order = match &query.order_by {
+        Some(order) => match &order.kind {
+            OrderByKind::Expressions(order) => order.clone(),
+            OrderByKind::All(options) => vec![OrderByExpr {
+                expr: Expr::value(Value::Number("1".to_owned(), false)),
+                options: *options,
+                with_fill: None,
+            }],
+        },
+        None => Vec::new(),
+    };
+    let mut made = Keys {
+        added: 0,
+        order: Vec::new(),
+    };
+    let distinct = matches!(query.body.as_ref(), SetExpr::Select(s) if s.distinct.is_some());
+    let mut columns = Vec::new();
+    if let SetExpr::Select(select) = query.body.as_ref()
+        && select.projection.len() != 1
+    {
+        return Err(Error::ArraySubquery);
+    }
+    for key in order {
+        let outside = if is_value(&key.expr, &query.body) || distinct {
+            "v".to_owned()
+        } else if let SetExpr::Select(_) = query.body.as_ref() {
+            made.added += 1;
+            columns.push(key.expr.clone());
+            format!("k{}", made.added)
+        } else {
+            "v".to_owned()
+        };
+        made.order.push(OrderByExpr {
+            expr: Expr::CompoundIdentifier(vec![Ident::new("q"), Ident::new(outside)]),
+            ..key
+        });
+    }
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        for (number, expr) in columns.into_iter().enumerate() {
+            let alias = Ident::new(format!("k{}", number + 1));
+            select
+                .projection
+                .push(SelectItem::ExprWithAlias { expr, alias });
+        }
+    }
+    if query.limit_clause.is_none() && query.fetch.is_none() {
+        query.order_by = None;
+    }
+    Ok(made)
+}
+
+/// Whether a key of the ORDER BY is the value that is selected: its number, its alias or the expression itself.
+fn is_value(key: &Expr, body: &SetExpr) -> bool {
+    let is_first = matches!(key, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if n == "1"));
+    let SetExpr::Select(select) = body else {
+        return true;
+    };
+    is_first
+        || match select.projection.first() {
+            Some(SelectItem::UnnamedExpr(expr)) => expr == key,
+            Some(SelectItem::ExprWithAlias { expr, alias }) => {
+                expr == key || matches!(key, Expr::Identifier(name) if name.value == alias.value)
+            }
+            _ => false,
+        }
+}
+
+/// `array_or_empty(array)`: the array, or an empty one of its type for NULL.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ArrayOrEmpty {
+    signature: Signature,
+}
+
+impl ArrayOrEmpty {
+    pub(crate) fn new() -> Self {
+        Self {
+            signature: Signature::any(1, Volatility::Immutable),
+        }
+    }
+}
+
+impl ScalarUDFImpl for ArrayOrEmpty {
+    fn name(&self) -> &str {
+        ARRAY_OR_EMPTY
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> DfResult<DataType> {
+        Ok(arg_types.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        let Some(value) = args.args.into_iter().next() else {
+            return Err(Error::Internal("array_or_empty without an array").into());
+        };
+        match value {
+            ColumnarValue::Scalar(ScalarValue::List(list)) if list.is_null(0) => {
+                let empty = match list.data_type() {
+                    DataType::List(field) => empty(field).into(),
+                    _ => list,
+                };
+                Ok(ColumnarValue::Scalar(ScalarValue::List(empty)))
+            }
+            ColumnarValue::Array(array) if array.null_count() > 0 => {
+                Ok(ColumnarValue::Array(without_nulls(&array)?))
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+/// One empty list.
+fn empty(field: &FieldRef) -> ListArray {
+    let values = new_empty_array(field.data_type());
+    ListArray::new(
+        FieldRef::clone(field),
+        OffsetBuffer::new_zeroed(1),
+        values,
+        None,
+    )
+}
+
+fn without_nulls(array: &ArrayRef) -> DfResult<ArrayRef> {
+    let Some(lists) = array.as_list_opt::<i32>() else {
+        return Ok(ArrayRef::clone(array));
+    };
+    let DataType::List(field) = lists.data_type() else {
+        return Ok(ArrayRef::clone(array));
+    };
+    Ok(zip(
+        &is_not_null(lists)?,
+        lists,
+        &Scalar::new(empty(field)),
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn rewritten(sql: &str) -> Result<String> {
+        let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
+        array_subqueries(&mut statements[0])?;
+        Ok(statements[0].to_string())
+    }
+
+    #[test]
+    fn array_subqueries_become_aggregates() {
+        for (from, to) in [
+            ("SELECT x FROM t", "q.v)) FROM (SELECT x FROM t) AS q (v))"),
+            (
+                "SELECT x FROM t ORDER BY x DESC",
+                "q.v ORDER BY q.v DESC)) FROM (SELECT x FROM t) AS q (v))",
+            ),
+            (
+                "SELECT x AS y FROM t ORDER BY y, 1",
+                "q.v ORDER BY q.v, q.v)) FROM (SELECT x AS y FROM t) AS q (v))",
+            ),
+            (
+                "SELECT x FROM t ORDER BY z LIMIT 2",
+                "q.v ORDER BY q.k1)) FROM (SELECT x, z AS k1 FROM t ORDER BY z LIMIT 2) AS q (v, k1))",
+            ),
+            (
+                "SELECT x FROM t UNION SELECT y FROM u ORDER BY 1",
+                "q.v ORDER BY q.v)) FROM (SELECT x FROM t UNION SELECT y FROM u) AS q (v))",
+            ),
+        ] {
+            let got = rewritten(&format!("SELECT ARRAY({from})")).unwrap();
+            let expected = format!("SELECT (SELECT array_or_empty(array_agg({to}");
+            assert_eq!(got, expected);
+        }
+        assert_eq!(rewritten("SELECT ARRAY[1]").unwrap(), "SELECT ARRAY[1]");
+        assert!(rewritten("SELECT ARRAY(SELECT a, b FROM t)").is_err());
+    }
+}

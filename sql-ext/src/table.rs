@@ -1,0 +1,184 @@
+//! The table functions, one in each file: what a dataset's packed genotypes say of samples and families.
+//!
+//! Each reads `variants` through the session's own catalog, so that whatever hides samples or masks columns there
+//! holds here, and folds or maps the batches as they stream by; a row per call is never made.
+
+mod arguments;
+mod autosomal_recessive;
+mod compound_het;
+mod de_novo;
+mod family;
+mod fold;
+mod genes;
+mod map;
+mod mendel_errors;
+mod pedigree;
+mod sample_qc;
+mod source;
+mod x_linked;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::{DataFusionError, Result as DfResult};
+use datafusion::datasource::TableType;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
+use futures::future::BoxFuture;
+
+use crate::doc::FunctionDoc;
+use crate::error::Error;
+use arguments::Arguments;
+
+/// Key of a field's comment, as the tables of the lake have it.
+const COMMENT: &str = "comment";
+
+/// Every table function, in the order of the reference.
+pub(crate) static DEFINITIONS: [TableDefinition; 6] = [
+    sample_qc::DEFINITION,
+    mendel_errors::DEFINITION,
+    de_novo::DEFINITION,
+    autosomal_recessive::DEFINITION,
+    x_linked::DEFINITION,
+    compound_het::DEFINITION,
+];
+
+/// What a file of this module defines.
+pub(crate) struct TableDefinition {
+    pub(crate) doc: FunctionDoc,
+    pub(crate) columns: &'static [ResultColumn],
+    /// How the arguments are read.
+    pub(crate) arguments: fn(&'static str, &[Expr]) -> crate::error::Result<Arguments>,
+    /// The plan that makes the rows.
+    pub(crate) plan: for<'a> fn(&'a Call, &'a SessionState) -> Planned<'a>,
+}
+
+/// A plan in the making.
+pub(crate) type Planned<'a> = BoxFuture<'a, DfResult<Arc<dyn ExecutionPlan>>>;
+
+/// A column of the result.
+pub(crate) struct ResultColumn {
+    name: &'static str,
+    data_type: DataType,
+    nullable: bool,
+    comment: &'static str,
+}
+
+/// A column that is never NULL.
+const fn column(name: &'static str, data_type: DataType, comment: &'static str) -> ResultColumn {
+    ResultColumn {
+        name,
+        data_type,
+        nullable: false,
+        comment,
+    }
+}
+
+/// A column that may be NULL.
+const fn nullable(name: &'static str, data_type: DataType, comment: &'static str) -> ResultColumn {
+    ResultColumn {
+        name,
+        data_type,
+        nullable: true,
+        comment,
+    }
+}
+
+impl TableDefinition {
+    fn schema(&self) -> SchemaRef {
+        let field = |column: &ResultColumn| {
+            let comment = (COMMENT.to_owned(), column.comment.to_owned());
+            Field::new(column.name, column.data_type.clone(), column.nullable)
+                .with_metadata([comment].into())
+        };
+        Arc::new(Schema::new(
+            self.columns.iter().map(field).collect::<Vec<_>>(),
+        ))
+    }
+}
+
+/// A definition in DataFusion's form.
+pub(crate) struct Function(pub(crate) &'static TableDefinition);
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Function").field(&self.0.doc.name).finish()
+    }
+}
+
+impl TableFunctionImpl for Function {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> DfResult<Arc<dyn TableProvider>> {
+        let definition = self.0;
+        let arguments = (definition.arguments)(definition.doc.name, args.exprs())?;
+        source::dataset_schema(&args.session().catalog_list(), &arguments.dataset)?;
+        Ok(Arc::new(Call {
+            definition,
+            arguments,
+            schema: definition.schema(),
+        }))
+    }
+}
+
+/// A table function with its arguments: a table.
+pub(crate) struct Call {
+    definition: &'static TableDefinition,
+    pub(crate) arguments: Arguments,
+    pub(crate) schema: SchemaRef,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Call")
+            .field(&self.definition.doc.name)
+            .finish()
+    }
+}
+
+#[async_trait]
+impl TableProvider for Call {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
+            return Err(Error::Internal("a table function in a session of another kind").into());
+        };
+        let plan = (self.definition.plan)(self, state).await?;
+        match projection {
+            Some(places) => projected(plan, places),
+            None => Ok(plan),
+        }
+    }
+}
+
+/// Some columns of a plan.
+fn projected(plan: Arc<dyn ExecutionPlan>, places: &[usize]) -> DfResult<Arc<dyn ExecutionPlan>> {
+    let schema = plan.schema();
+    let column = |&place: &usize| {
+        let name = schema.fields().get(place).map(|field| field.name().clone());
+        let name = name
+            .ok_or_else(|| DataFusionError::from(Error::Internal("a column beyond the result")))?;
+        let expr: Arc<dyn PhysicalExpr> = Arc::new(Column::new(&name, place));
+        Ok((expr, name))
+    };
+    let columns = places.iter().map(column).collect::<DfResult<Vec<_>>>()?;
+    Ok(Arc::new(ProjectionExec::try_new(columns, plan)?))
+}
