@@ -1,7 +1,8 @@
 //! Workload `formats`: bytes of each FORMAT key beside the same key in BCF; no times.
 //!
-//! A key's bytes in BCF are those of a file with GT and that key less those of a file with GT alone.
-//! In the lake they are the compressed bytes of its column.
+//! A key's bytes in BCF are those of a file with GT and that key less those of a file with GT alone, and
+//! so for several keys: together they take more than one by one, since they stand side by side in a
+//! record. In the lake they are the compressed bytes of the columns.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,8 +14,15 @@ use crate::answers;
 use crate::measure::{self, Row};
 use crate::peers::{bcftools, genokura};
 
-/// The keys that `prepare --format full` writes besides GT.
-const KEYS: [&str; 4] = ["AD", "DP", "GQ", "PL"];
+/// Keys that `prepare --format full` writes besides GT, one by one and together.
+const KEYS: [&[&str]; 6] = [
+    &["AD"],
+    &["DP"],
+    &["GQ"],
+    &["PL"],
+    &["AD", "DP", "GQ"],
+    &["AD", "DP", "GQ", "PL"],
+];
 
 /// Makes what is not there yet and reads the sizes.
 ///
@@ -23,26 +31,23 @@ const KEYS: [&str; 4] = ["AD", "DP", "GQ", "PL"];
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Vec<Row>> {
     let name = answers::cohort_name(&args.cohort);
     genokura::lake(args)?;
-    let ours = columns(args)?;
+    let columns = columns(args)?;
     let bcf = bcftools::bcf(args)?;
-    let gt_alone = kept(args, &bcf, "FORMAT/GT", "gt")?;
+    let gt_alone = kept(args, &bcf, &[])?;
     let mut rows = Vec::new();
-    let (mut all_ours, mut all_bcf) = (0, 0);
-    for key in KEYS {
-        let column = format!("fmt_{}", key.to_lowercase());
-        let ours = ours
-            .get(&column)
-            .with_context(|| format!("the lake has no column {column}"))?;
-        let theirs = kept(args, &bcf, &format!("FORMAT/GT,FORMAT/{key}"), key)? - gt_alone;
-        let workload = format!("FORMAT {key} {name}");
-        rows.push(Row::size(&workload, "genokura", *ours));
+    for keys in KEYS {
+        let mut ours = 0;
+        for key in keys {
+            let column = format!("fmt_{}", key.to_lowercase());
+            ours += columns
+                .get(&column)
+                .with_context(|| format!("the lake has no column {column}"))?;
+        }
+        let theirs = kept(args, &bcf, keys)? - gt_alone;
+        let workload = format!("FORMAT {} of {name}", keys.join(" "));
+        rows.push(Row::size(&workload, "genokura", ours));
         rows.push(Row::size(&workload, "BCF", theirs));
-        all_ours += ours;
-        all_bcf += theirs;
     }
-    let workload = format!("FORMAT {} {name}", KEYS.join(" "));
-    rows.push(Row::size(&workload, "genokura", all_ours));
-    rows.push(Row::size(&workload, "BCF", all_bcf));
     Ok(rows)
 }
 
@@ -60,14 +65,24 @@ fn columns(args: &RunArgs) -> anyhow::Result<BTreeMap<String, u64>> {
     text.lines().map(line).collect()
 }
 
-/// Bytes of the BCF with some fields of it.
-fn kept(args: &RunArgs, bcf: &Path, fields: &str, name: &str) -> anyhow::Result<u64> {
-    let path = args.scratch.join(format!("{name}.bcf"));
+/// Bytes of the BCF with GT and some keys; with all keys it is the file itself, which bcftools refuses
+/// to take nothing out of.
+fn kept(args: &RunArgs, bcf: &Path, keys: &[&str]) -> anyhow::Result<u64> {
+    if KEYS.last() == Some(&keys) {
+        return measure::size(bcf);
+    }
+    let name = ["GT"].iter().chain(keys).copied();
+    let path = args.scratch.join(format!(
+        "{}.bcf",
+        name.clone().collect::<Vec<_>>().join("-")
+    ));
     if !path.exists() {
+        let fields: Vec<String> = name.map(|key| format!("FORMAT/{key}")).collect();
         measure::output(&format!(
-            "bcftools annotate -x ^{fields} -Ob -o {0}.part {1} && mv {0}.part {0}",
+            "bcftools annotate -x ^{2} -Ob -o {0}.part {1} && mv {0}.part {0}",
             path.display(),
-            bcf.display()
+            bcf.display(),
+            fields.join(",")
         ))?;
     }
     measure::size(&path)

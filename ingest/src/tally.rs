@@ -34,9 +34,9 @@ impl Counts {
         }
     }
 
-    pub(crate) fn issue(&mut self, key: String, rule: &'static str, n: u64) {
+    pub(crate) fn issue(&mut self, key: &str, rule: &'static str, n: u64) {
         if n > 0 {
-            *self.issues.entry((key, rule)).or_default() += n;
+            *self.issues.entry((key.to_owned(), rule)).or_default() += n;
         }
     }
 

@@ -297,7 +297,7 @@ impl RecordParser {
                 Some(false) => "ref_mismatch",
                 None => "contig_not_in_reference",
             };
-            self.counts.issue("REF".to_owned(), rule, 1);
+            self.counts.issue("REF", rule, 1);
             false
         });
         let shape = |(i, alt): (usize, &&'a str)| {
@@ -391,27 +391,27 @@ impl RecordParser {
         if fields.reference == "." {
             self.counts.repair(repair::REF_MISSING, 1);
         } else if !is_acgtn(fields.reference) {
-            self.counts.issue("REF".to_owned(), "ambiguous_base", 1);
+            self.counts.issue("REF", "ambiguous_base", 1);
         }
         let unknown = fields.alts.iter().filter(|alt| is_unknown_letters(alt));
         let n_unknown = unknown.count() as u64;
-        self.counts.issue("ALT".to_owned(), "not_bases", n_unknown);
+        self.counts.issue("ALT", "not_bases", n_unknown);
         if let Some(rule) = odd_quality(fields.qual) {
-            self.counts.issue("QUAL".to_owned(), rule, 1);
+            self.counts.issue("QUAL", rule, 1);
         }
         let n = self.genotypes.n_out_of_range;
         self.counts
-            .issue("FORMAT/GT".to_owned(), "genotype_allele_out_of_range", n);
+            .issue("FORMAT/GT", "genotype_allele_out_of_range", n);
     }
 
     fn count(&mut self, fields: &Fields<'_>, alleles: &[Allele<'_>]) {
         for (field, rule) in &self.info.issues {
             self.counts
-                .issue(format!("INFO/{}", self.layout.info[*field].key), rule, 1);
+                .issue(&format!("INFO/{}", self.layout.info[*field].key), rule, 1);
         }
         for (field, rule) in &self.genotypes.issues {
             self.counts.issue(
-                format!("FORMAT/{}", self.layout.format[*field].key),
+                &format!("FORMAT/{}", self.layout.format[*field].key),
                 rule,
                 1,
             );

@@ -90,7 +90,7 @@ pub(crate) fn new_in_first(text: &str) -> anyhow::Result<Vec<String>> {
         let (site, genotypes) = cut(line, 3)?;
         for (number, alternate) in (1..).zip(site[2].split(',')) {
             let carries = |gt: &&str| dosage(gt, number) > 0;
-            if carries(&genotypes[0]) && !genotypes[1..].iter().any(|gt| carries(gt)) {
+            if carries(&genotypes[0]) && !genotypes[1..].iter().any(carries) {
                 lines.push(format!("{}\t{}\t{alternate}", site[0], site[1]));
             }
         }
