@@ -441,3 +441,41 @@ fn blocks_of<'a, 'c>(
     }
     Ok(blocks)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use genokura_exec::directory::DirectoryBlock;
+
+    fn directory(names: [&str; 3]) -> Arc<SampleDirectory> {
+        let block = DirectoryBlock {
+            block: 0,
+            samples: [0, 1, 2].into(),
+        };
+        SampleDirectory::register(names.map(str::to_owned).to_vec(), vec![block])
+    }
+
+    #[test]
+    fn a_constant_cohort_is_resolved_once_for_each_directory() {
+        let (first, second) = (directory(["A", "B", "C"]), directory(["C", "B", "A"]));
+        let names = || Arc::new(StringArray::from(vec![Some("C"), None, Some("C")])) as ArrayRef;
+        let once = shared_masks(&first, &names()).unwrap();
+        assert!(Arc::ptr_eq(&once, &shared_masks(&first, &names()).unwrap()));
+        assert!(
+            once[0]
+                .as_ref()
+                .is_some_and(|mask| mask.contains(2) && mask.count_ones() == 1)
+        );
+        let other = shared_masks(&second, &names()).unwrap();
+        assert!(
+            other[0]
+                .as_ref()
+                .is_some_and(|mask| mask.contains(0) && mask.count_ones() == 1)
+        );
+        let unknown: ArrayRef = Arc::new(StringArray::from(vec!["D"]));
+        for _ in 0..2 {
+            assert!(shared_masks(&first, &unknown).is_err());
+        }
+    }
+}

@@ -170,6 +170,27 @@ impl DefaultCall {
     }
 }
 
+/// Appends the blob of a row in which every sample has the default call. Tables leave such rows out; a cell holds one
+/// where readers must learn which ALT of its record the row is of. Nothing for [`DefaultCall::None`].
+pub fn write_default(n_samples: u32, default: DefaultCall, alt_index: u16, out: &mut Vec<u8>) {
+    if default == DefaultCall::None {
+        return;
+    }
+    let head = Head {
+        default,
+        carriers: Form::Empty,
+        missing: Form::Empty,
+        phase: Form::Empty,
+        ploidy: Form::Empty,
+        other: Form::Empty,
+        other_is_uniform: false,
+        has_exceptions: false,
+    };
+    out.extend_from_slice(&head.to_bytes());
+    varint::write(n_samples, out);
+    varint::write(u32::from(alt_index), out);
+}
+
 /// Counts over samples of one ALT allele.
 #[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AlleleCounts {

@@ -76,7 +76,7 @@ impl WholeCall {
 /// Whether a child's genotype cannot come from its parents; `None` where that cannot be told.
 ///
 /// # Rules
-/// - Autosomal: one allele from each parent. All three must be called, the child diploid.
+/// - Autosomal: one allele from each parent, of a diploid child.
 /// - X: a son has his mother's allele; his father is not asked. A daughter has one from each. Sons, and fathers of
 ///   daughters, must be hemizygous: haploid, or two copies of one allele; a heterozygous one is no call to judge by.
 ///   Without a sex, a haploid child is a son, and a diploid one is not judged.
@@ -84,7 +84,8 @@ impl WholeCall {
 /// - Mitochondrial: every allele is one of the mother's.
 ///
 /// # Missing calls
-/// A missing or half missing call of anybody who is asked gives `None`.
+/// A (half) missing call can be anything: a child's gives `None`; with a parent's it is an error when the other parent
+/// alone rules the child out (`1/1` of a `0/0`), as bcftools and PLINK have it, else `None`.
 #[must_use]
 pub fn mendel_error(
     zone: Zone,
@@ -96,7 +97,7 @@ pub fn mendel_error(
     let child = child?;
     match zone {
         Zone::Autosomal => (!child.is_haploid)
-            .then(|| from_both(&child, &father?, &mother?))
+            .then(|| from_both(&child, father, mother))
             .flatten(),
         Zone::X if is_son(sex, &child) => child
             .is_uniform()
@@ -106,7 +107,7 @@ pub fn mendel_error(
             let father = father.filter(WholeCall::is_uniform);
             let is_daughter = sex == Sex::Female && !child.is_haploid;
             is_daughter
-                .then(|| from_both(&child, &father?, &mother?))
+                .then(|| from_both(&child, father, mother))
                 .flatten()
         }
         Zone::Y => {
@@ -126,10 +127,19 @@ fn is_son(sex: Sex, child: &WholeCall) -> bool {
     sex == Sex::Male || (sex == Sex::Unknown && child.is_haploid)
 }
 
-fn from_both(child: &WholeCall, father: &WholeCall, mother: &WholeCall) -> Option<bool> {
+fn from_both(
+    child: &WholeCall,
+    father: Option<WholeCall>,
+    mother: Option<WholeCall>,
+) -> Option<bool> {
     let [a, b] = child.alleles;
-    let possible = (father.has(a) && mother.has(b)) || (father.has(b) && mother.has(a));
-    Some(!possible)
+    let may_give = |parent: &Option<WholeCall>, allele| parent.is_none_or(|p| p.has(allele));
+    let possible = (may_give(&father, a) && may_give(&mother, b))
+        || (may_give(&father, b) && may_give(&mother, a));
+    if !possible {
+        return Some(true);
+    }
+    (father.is_some() && mother.is_some()).then_some(false)
 }
 
 /// Whether a child carries the row's ALT and nobody handed it down; `None` where a missing call leaves it open.
@@ -234,6 +244,12 @@ mod tests {
             (["1/2", "1/2", "0/0"], Some(true)),
             (["2/3", "2/2", "3/3"], Some(false)),
             (["2/3", "2/2", "2/2"], Some(true)),
+            // A missing parent can be anything: what the other one alone rules out is an error.
+            (["1/1", "./.", "0/0"], Some(true)),
+            (["0/0", "1/1", "0/."], Some(true)),
+            (["1/1", "./.", "0/1"], None),
+            (["1/2", "./.", "0/0"], Some(true)),
+            (["0/1", "./.", "./."], None),
             // Missing and half missing calls, other ploidies: no verdict.
             (["0/1", "./.", "0/0"], None),
             (["0/1", "0/.", "0/0"], None),

@@ -2,12 +2,15 @@
 //!
 //! Where a block has hidden samples its row is encoded anew from the visible ones, so that the bytes of a cell hold
 //! nothing about anybody else.
+//!
+//! A block without a row is one byte, the default call, and readers take the row's `alt_index`. Where a variant is of
+//! several records, another one's ALT may have another number there: such a block says so in a row of its own.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryViewBuilder};
 use genokura_core::codec::cell::CellWriter;
-use genokura_core::codec::{DefaultCall, GenotypeRow, RecordEncoder};
+use genokura_core::codec::{DefaultCall, GenotypeRow, RecordEncoder, write_default};
 use genokura_core::genotype::ALLELE_MAX;
 
 use crate::dataset::{BlockView, DatasetView};
@@ -68,6 +71,7 @@ impl<'a> CellBuilder<'a> {
         parts.sort_unstable_by_key(|(ordinal, ..)| *ordinal);
         let n_parts = u32::try_from(parts.len())
             .map_err(|_| Error::Internal("a variant with too many blocks".into()))?;
+        let several = members.of(group).len() > 1;
         self.cell.clear();
         let mut writer = CellWriter::begin(&mut self.cell, self.view.directory.id, n_parts);
         for (ordinal, member, place) in parts {
@@ -75,7 +79,18 @@ impl<'a> CellBuilder<'a> {
                 continue;
             };
             match members.calls(member, place)? {
-                BlockCalls::Default(default) => writer.part_default(ordinal, default),
+                BlockCalls::Default(default) => {
+                    self.blob.clear();
+                    if several && member.alt_index > 1 {
+                        let n_samples = block.visible.count_ones();
+                        write_default(n_samples, default, member.alt_index, &mut self.blob);
+                    }
+                    if self.blob.is_empty() {
+                        writer.part_default(ordinal, default);
+                    } else {
+                        writer.part_blob(ordinal, &self.blob);
+                    }
+                }
                 BlockCalls::Row(_, bytes) if block.sees_all() => writer.part_blob(ordinal, bytes),
                 BlockCalls::Row(row, _) => {
                     self.blob.clear();

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Int8Type, Int32Type, Int64Type};
+use arrow::datatypes::{Int8Type, Int16Type, Int32Type, Int64Type};
 use genokura_core::codec::{AlleleCounts, DefaultCall, GenotypeRow};
 
 use crate::blobs::{BlobReader, Blobs, Wanted};
@@ -15,6 +15,9 @@ use crate::source::SiteRows;
 /// Columns that members are read from.
 pub(crate) const MEMBER_COLUMNS: [&str; 4] = ["vid", "block_from", "block_to", "gt_default"];
 
+/// Read as well where rows of several records may be one variant.
+pub(crate) const ALT_INDEX: &str = "alt_index";
+
 /// One site row of a variant.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
@@ -22,6 +25,8 @@ pub(crate) struct Member {
     pub(crate) row: usize,
     pub(crate) vid: i64,
     pub(crate) default: DefaultCall,
+    /// Which ALT of its record it is; 0 where [`ALT_INDEX`] was not read.
+    pub(crate) alt_index: u16,
     /// Its sample blocks as places in [`DatasetView::blocks`]; empty without samples.
     pub(crate) blocks: Range<usize>,
     /// Place of its vid among those asked for.
@@ -146,6 +151,8 @@ fn members_of(view: &DatasetView, rows: &SiteRows) -> Result<(Vec<Member>, Vec<R
     let from = rows.column("block_from")?.as_primitive::<Int32Type>();
     let to = rows.column("block_to")?.as_primitive::<Int32Type>();
     let default = rows.column("gt_default")?.as_primitive::<Int8Type>();
+    let alt_index = rows.batch.column_by_name(ALT_INDEX);
+    let alt_index = alt_index.map(|column| column.as_primitive::<Int16Type>());
     let mut members = Vec::with_capacity(rows.len());
     let mut groups = Vec::with_capacity(rows.len());
     let mut last: Option<((i32, i32), Range<usize>)> = None;
@@ -169,6 +176,7 @@ fn members_of(view: &DatasetView, rows: &SiteRows) -> Result<(Vec<Member>, Vec<R
                 row,
                 vid: vid.value(row),
                 default,
+                alt_index: alt_index.map_or(0, |alt| alt.value(row).try_into().unwrap_or(0)),
                 blocks,
                 wanted: 0,
             });

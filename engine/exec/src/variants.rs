@@ -22,7 +22,7 @@ use crate::blobs::BlobReader;
 use crate::cells::CellBuilder;
 use crate::dataset::DatasetView;
 use crate::error::{Error, Result};
-use crate::members::{MEMBER_COLUMNS, Members};
+use crate::members::{ALT_INDEX, MEMBER_COLUMNS, Members};
 use crate::metrics::ScanMetrics;
 use crate::predicate::Predicate;
 use crate::pruning::bind;
@@ -223,6 +223,9 @@ fn read_context(
     let mut extra = Vec::new();
     if needs.cells || needs.recount {
         extra.extend(MEMBER_COLUMNS);
+    }
+    if needs.cells && merge {
+        extra.push(ALT_INDEX);
     }
     if !needs.recount {
         let stored = STORED_COUNTS.into_iter().zip(needs.counts);

@@ -173,15 +173,22 @@ fn add_functions(
         .collect();
     tables.sort();
     for name in tables {
+        let doc = genokura_sql_ext::functions()
+            .into_iter()
+            .find(|doc| doc.name == name);
+        let (types, variadic) = match doc {
+            Some(doc) => (vec![oid::TEXT; doc.arguments.len()], false),
+            None => (vec![oid::ANY], true),
+        };
         model.add_function(
             "public",
             name,
             'f',
-            vec![oid::ANY],
-            true,
+            types,
+            variadic,
             oid::RECORD,
             true,
-            None,
+            doc.map(|doc| doc.summary.to_owned()),
         );
     }
 }

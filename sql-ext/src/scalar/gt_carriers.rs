@@ -1,4 +1,4 @@
-//! `gt_carriers(gt)`: the names of the samples that carry the row's ALT.
+//! `gt_carriers(gt [, cohort])`: the names of the samples that carry the row's ALT.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use datafusion::common::Result as DfResult;
 use datafusion::logical_expr::ScalarFunctionArgs;
 
 use super::{Definition, types};
-use crate::doc::{Chapter, FunctionDoc, GT};
+use crate::doc::{COHORT, COHORT_RULE, Chapter, FunctionDoc, GT};
 use crate::genotypes::{CohortRow, per_cohort};
 
 pub(super) const DEFINITION: Definition = Definition {
     doc: FunctionDoc {
         name: "gt_carriers",
         chapter: Chapter::Cohort,
-        arguments: &[GT],
+        arguments: &[GT, COHORT],
         returns: "text[]",
         summary: "Names of the samples that carry at least one copy of the row's ALT allele.",
         details: &[
@@ -23,10 +23,11 @@ pub(super) const DEFINITION: Definition = Definition {
              Empty when nobody carries it.",
             "The allele `*` (the base is deleted) is an allele of its own row and makes nobody a \
              carrier in another one.",
+            COHORT_RULE,
         ],
         example: "SELECT contig, pos, ref, alt, gt_carriers(gt) FROM cohort.variants WHERE ac = 1 LIMIT 5;",
     },
-    coerce: types::gt_alone,
+    coerce: types::gt_and_cohort,
     returns: types::text_list,
     invoke,
     simplify: None,
@@ -52,11 +53,14 @@ fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
 
 fn carriers(row: &CohortRow<'_, '_>) -> Vec<String> {
     let mut indices = Vec::new();
-    for (ordinal, calls, _) in row.blocks() {
+    for (ordinal, calls, members) in row.blocks() {
         let Some(block) = row.directory.blocks.get(ordinal as usize) else {
             continue;
         };
         calls.for_each_carrier(|position, _| {
+            if members.is_some_and(|members| !members.contains(position)) {
+                return;
+            }
             indices.extend(block.samples.get(position as usize).copied());
         });
     }

@@ -33,8 +33,10 @@ pub(super) const DEFINITION: Definition = Definition {
         details: &[
             "The whole genotypes of the record are compared, not only this row's ALT: the child needs one \
              allele of each parent. So both rows of a record with two ALT alleles say the same.",
-            "A missing or half missing call of anybody who is asked gives NULL, never an error; so does a \
-             call of a ploidy that does not fit (a haploid child on an autosome).",
+            "A missing or half missing call can be anything. A child's gives NULL. With a parent's it is an \
+             error when the other parent alone rules the child out (`1/1` of a `0/0`), as bcftools and PLINK \
+             have it, else NULL. A call of a ploidy that does not fit (a haploid child on an autosome) is \
+             taken as missing.",
             "With four arguments the autosomal rule holds everywhere. With all eight, outside of the \
              pseudoautosomal regions: on X a son needs his mother's allele and a daughter one of each \
              parent, a male call being haploid or twice the same allele (a heterozygous one gives NULL); on \

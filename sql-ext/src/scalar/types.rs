@@ -20,14 +20,6 @@ pub(super) fn gt_and_sample(function: &'static str, types: &[DataType]) -> Resul
     }
 }
 
-/// `(gt)`
-pub(super) fn gt_alone(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
-    match types {
-        [gt] if is_packed(gt) => Ok(vec![DataType::BinaryView]),
-        _ => Err(wrong(function, "takes (gt): column gt of variants", types)),
-    }
-}
-
 /// `(gt [, text[]])`
 pub(super) fn gt_and_cohort(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
     match types {

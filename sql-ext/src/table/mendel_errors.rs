@@ -31,10 +31,10 @@ pub(super) const DEFINITION: TableDefinition = TableDefinition {
             "The rule of `gt_is_mendel_error` with the place, the child's sex and the assembly of the dataset. Each \
              record of the source counts once, through the row of its first ALT, with its whole genotypes; a condition that \
              drops that row drops the record.",
-            "`n_skipped`: a (half) missing call, no data, a ploidy that does not fit, a place nobody is asked about. \
-             `error_rate` = n_errors / (n_ok + n_errors), NULL without any.",
-            "Equal to `bcftools +mendelian -c` (nOK, nBad, nSkipped) on autosomes. Trios are named or taken from the \
-             pedigree, as in `de_novo`.",
+            "`n_skipped`: no verdict because of a (half) missing call, no data, a ploidy that does not fit, or a place \
+             nobody is asked about. `error_rate` = n_errors / (n_ok + n_errors), NULL without any.",
+            "On autosomes `n_errors` equals nBad of `bcftools +mendelian -m c`; nOK there counts as well what fits \
+             beside a missing parent, which is skipped here. Trios are named or taken from the pedigree, as in `de_novo`.",
         ],
         example: "SELECT child, n_errors, error_rate FROM mendel_errors('cohort') ORDER BY error_rate DESC;",
     },

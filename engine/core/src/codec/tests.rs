@@ -75,6 +75,21 @@ fn check(record: &Record, alt: u16, mask: &SampleMask) {
     check_single(record, alt, &row);
 }
 
+#[test]
+fn a_default_row_may_be_written() {
+    for number in 1..=6 {
+        let default = DefaultCall::from_u8(number).unwrap();
+        let mut blob = Vec::new();
+        write_default(70, default, 3, &mut blob);
+        let row = GenotypeRow::parse(&blob).unwrap();
+        assert_eq!((row.alt_index(), row.default_call()), (3, default));
+        assert_eq!(row.counts(), GenotypeRow::of_default(70, default).counts());
+    }
+    let mut blob = Vec::new();
+    write_default(70, DefaultCall::None, 1, &mut blob);
+    assert!(blob.is_empty());
+}
+
 /// The classes of the samples, those that a row names and the default's of all others.
 fn check_classes(record: &Record, alt: u16, row: &GenotypeRow<'_>) {
     let mut named = vec![None; record.calls.len()];
