@@ -53,54 +53,45 @@ pub(crate) fn per_trio(
     Ok(values)
 }
 
-/// The optional arguments contig, pos, sex and assembly.
-enum Places<'a> {
-    /// Left out: the autosomal rules everywhere.
-    Autosomal,
-    Given {
-        contig: Text<'a>,
-        pos: ArrayRef,
-        sex: Text<'a>,
-        assembly: Text<'a>,
-        /// The assembly read last.
-        last: Option<(String, Assembly)>,
-    },
+/// The optional arguments contig, pos, sex and assembly; None: the autosomal rules everywhere.
+struct Places<'a>(Option<Given<'a>>);
+
+struct Given<'a> {
+    contig: Text<'a>,
+    pos: ArrayRef,
+    sex: Text<'a>,
+    assembly: Text<'a>,
+    /// The assembly read last.
+    last: Option<(String, Assembly)>,
 }
 
 impl<'a> Places<'a> {
     fn of(args: &'a ScalarFunctionArgs) -> DfResult<Self> {
         if args.args.len() <= 4 {
-            return Ok(Self::Autosomal);
+            return Ok(Self(None));
         }
-        Ok(Self::Given {
+        Ok(Self(Some(Given {
             contig: text_argument(args, 4)?,
             pos: cast(&args.args[5].to_array(args.number_rows)?, &DataType::Int64)?,
             sex: text_argument(args, 6)?,
             assembly: text_argument(args, 7)?,
             last: None,
-        })
+        })))
     }
 
     fn get(&mut self, row: usize) -> Result<Option<(Zone, Sex)>> {
-        let Self::Given {
-            contig,
-            pos,
-            sex,
-            assembly,
-            last,
-        } = self
-        else {
+        let Some(given) = &mut self.0 else {
             return Ok(Some((Zone::Autosomal, Sex::Unknown)));
         };
-        let assembly = match assembly.get(row) {
-            Some(name) => Some(assembly_of(name, last)?),
+        let assembly = match given.assembly.get(row) {
+            Some(name) => Some(assembly_of(name, &mut given.last)?),
             None => None,
         };
-        let pos = pos.as_primitive::<Int64Type>();
-        let Some(contig) = contig.get(row).filter(|_| pos.is_valid(row)) else {
+        let pos = given.pos.as_primitive::<Int64Type>();
+        let Some(contig) = given.contig.get(row).filter(|_| pos.is_valid(row)) else {
             return Ok(None);
         };
-        let sex = sex.get(row).map_or(Sex::Unknown, Sex::of_text);
+        let sex = given.sex.get(row).map_or(Sex::Unknown, Sex::of_text);
         let pos = u32::try_from(pos.value(row)).unwrap_or(0);
         Ok(Zone::of(assembly, contig, pos).map(|zone| (zone, sex)))
     }

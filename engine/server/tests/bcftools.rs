@@ -230,6 +230,31 @@ fn mendelian_errors_equal_bcftools() {
     assert!(mendel_agrees(&simulated, &pedigree) > 10);
 }
 
+/// The planted de novo variants of the quickstart cohort are found, and nothing else.
+#[test]
+fn de_novo_finds_what_was_planted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, pedigree) = quickstart(dir.path());
+    let lake = dir.path().join("lake");
+    ingest(&lake, &[&source]);
+    stdout_of(
+        genokura()
+            .args(["ingest", "pedigree", "--lake"])
+            .args([&lake, &pedigree]),
+    );
+    let truth = std::fs::read_to_string(dir.path().join("source/de_novo_truth.csv")).unwrap();
+    let place = |line: &str| line.split(',').take(5).collect::<Vec<_>>().join(",");
+    let mut planted: Vec<String> = truth.lines().skip(1).map(place).collect();
+    planted.sort();
+    let mut found = select(
+        &lake,
+        "SELECT child, contig, pos, ref, alt FROM de_novo('cohort', 'ac = 1')",
+    );
+    found.sort();
+    assert!(!planted.is_empty());
+    assert_eq!(found, planted);
+}
+
 /// Files of other projects, beside the checkout when they are there: an Ashkenazi trio and Hail's list of errors.
 #[test]
 fn mendelian_errors_of_public_trios_equal_bcftools() {
