@@ -13,7 +13,7 @@
 //! spends bits on matches by chance, and a page of 256 kB takes no more than one of 1 MB. Blob tables
 //! are written a few rows at a time: the Parquet writer looks at the size of a page only between
 //! batches, and 1,024 blobs of 8 kB would make a page of 8 MB. Integers that rise along a file are
-//! delta-packed; counts of a block, which jump, are plain (half of what they take delta-packed).
+//! delta-packed; counts of a block, which jump, are split by bytes (0.4 of what they take delta-packed).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ pub struct WritePolicy {
     pub file_bytes_max: u64,
     /// Integer columns that rise along a file; stored as packed differences.
     pub rising: &'static [&'static str],
-    /// Integer columns that jump from row to row; stored as they are, without a dictionary.
+    /// Integer columns that jump from row to row; stored split by bytes, without a dictionary.
     pub jumping: &'static [&'static str],
     /// Columns whose statistics go to the Delta log; empty: the first 32.
     pub stats: &'static [&'static str],
@@ -172,9 +172,9 @@ impl WritePolicy {
                 _ if self.rising.contains(&field.name().as_str()) => builder
                     .set_column_dictionary_enabled(column.clone(), false)
                     .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
-                _ if self.jumping.contains(&field.name().as_str()) => {
-                    builder.set_column_dictionary_enabled(column, false)
-                }
+                _ if self.jumping.contains(&field.name().as_str()) => builder
+                    .set_column_dictionary_enabled(column.clone(), false)
+                    .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT),
                 _ => builder,
             };
         }
