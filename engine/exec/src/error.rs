@@ -20,6 +20,12 @@ pub enum Error {
         /// Row, block and rule.
         what: String,
     },
+    /// What a record is known by is hidden from the session.
+    #[error("column {column} is hidden from this session, and a record cannot be told without it")]
+    Masked {
+        /// The column as SQL names it.
+        column: &'static str,
+    },
     /// A plan that was made by another build or for another lake.
     #[error("the plan cannot be read: {0}. Plan the statement again on this server.")]
     Plan(String),

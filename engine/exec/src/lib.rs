@@ -18,6 +18,7 @@ mod metrics;
 mod plain;
 pub mod predicate;
 mod pruning;
+pub mod records;
 mod scan;
 pub mod session;
 mod source;

@@ -325,6 +325,19 @@ pub(crate) async fn headers_table(view: &DatasetView) -> Result<Arc<dyn TablePro
     if view.sees_all {
         return Ok(Arc::new(PlainTable::new(table, &view.access)));
     }
+    let batches = header_batches(view).await?;
+    let schema = batches
+        .first()
+        .map_or_else(headers_schema, RecordBatch::schema);
+    Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
+}
+
+/// The rows of `headers` as a session sees them.
+pub(crate) async fn header_batches(view: &DatasetView) -> Result<Vec<RecordBatch>> {
+    let id = TableId::new(&view.data.name, "headers");
+    let Some(table) = view.data.snapshot.table(&id).await? else {
+        return Ok(Vec::new());
+    };
     let mut batches = Vec::new();
     for file in &table.files {
         let reader = FileReader::open(view.data.lake(), file).await?;
@@ -332,15 +345,15 @@ pub(crate) async fn headers_table(view: &DatasetView) -> Result<Arc<dyn TablePro
             .read(ReadPlan::of(headers_schema()))?
             .try_collect()
             .await?;
-        for batch in &read {
-            let visible = visible_headers(view, batch)?;
+        for batch in read {
+            let visible = match view.sees_all {
+                true => batch,
+                false => visible_headers(view, &batch)?,
+            };
             batches.push(mask_batch(&visible, &view.masked("headers"))?);
         }
     }
-    let schema = batches
-        .first()
-        .map_or_else(headers_schema, RecordBatch::schema);
-    Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
+    Ok(batches)
 }
 
 /// Keys of header lines that tell of samples or families.

@@ -56,7 +56,7 @@ impl DatasetScanExec {
         let metrics = ExecutionPlanMetricsSet::new();
         report_pruned(&metrics, &spec.pruned);
         let maker = match spec.kind {
-            ScanKind::Variants => Maker::Variants,
+            ScanKind::Variants | ScanKind::Records => Maker::Variants,
             ScanKind::Calls(_) => Maker::Calls(Arc::new(Choice::of(&spec, &view))),
         };
         Ok(Self {
@@ -265,7 +265,7 @@ fn scan_properties(spec: &ScanSpec, schema: &SchemaRef) -> Arc<PlanProperties> {
 /// The name under which SQL knows the table of a scan.
 pub(crate) fn table_name(kind: ScanKind) -> &'static str {
     match kind {
-        ScanKind::Variants => "variants",
+        ScanKind::Variants | ScanKind::Records => "variants",
         ScanKind::Calls(crate::spec::CallKind::Calls) => "calls",
         ScanKind::Calls(crate::spec::CallKind::Carriers) => "carriers",
     }

@@ -688,10 +688,10 @@ struct MergeColumns<'a> {
 
 /// Where a row comes from: batch, input of the batch, sample blocks.
 #[derive(Clone, Copy)]
-struct Origin {
-    batch: i64,
-    source: i32,
-    blocks: Option<(i32, i32)>,
+pub(crate) struct Origin {
+    pub(crate) batch: i64,
+    pub(crate) source: i32,
+    pub(crate) blocks: Option<(i32, i32)>,
 }
 
 impl<'a> MergeColumns<'a> {
@@ -744,12 +744,12 @@ type RangePair = ((i32, i32), (i32, i32));
 
 /// Which ranges of blocks have no sample in common; each pair is compared once.
 #[derive(Default)]
-struct Disjoint {
+pub(crate) struct Disjoint {
     known: HashMap<RangePair, bool>,
 }
 
 impl Disjoint {
-    fn may_merge(&mut self, view: &DatasetView, a: Origin, b: Origin) -> bool {
+    pub(crate) fn may_merge(&mut self, view: &DatasetView, a: Origin, b: Origin) -> bool {
         if a.batch == b.batch && a.source == b.source {
             return false;
         }

@@ -25,6 +25,8 @@ pub enum CallKind {
 pub enum ScanKind {
     /// `variants`
     Variants,
+    /// `variants` with one more column, `records`: see [`crate::records`]
+    Records,
     /// `calls` or `carriers`
     Calls(CallKind),
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
@@ -12,7 +12,7 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use genokura_core::contig::Assembly;
-use genokura_core::schema::{calls_schema, variants_schema};
+use genokura_core::schema::{FieldDef, calls_schema, list_of, variants_schema};
 
 use crate::dataset::DatasetView;
 use crate::directory::SampleDirectory;
@@ -25,7 +25,19 @@ use crate::spec::{ScanKind, ScanSpec};
 /// Columns in which all rows of one variant agree.
 const KEY_COLUMNS: [&str; 5] = ["contig", "pos", "end_pos", "ref", "alt"];
 /// Columns counted over the visible samples, or made of genotypes.
-const COUNTED_COLUMNS: [&str; 7] = ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing", "gt"];
+const COUNTED_COLUMNS: [&str; 8] = [
+    "ac",
+    "an",
+    "af",
+    "n_het",
+    "n_hom_alt",
+    "n_missing",
+    "gt",
+    RECORDS_COLUMN,
+];
+/// Column of [`ScanKind::Records`]: the records that the rows of a variant stand in. No name of the
+/// site table or of an INFO column is like it.
+pub(crate) const RECORDS_COLUMN: &str = "record_ids";
 
 /// The filters of a scan by when they can be judged.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +53,8 @@ pub(crate) struct Stages {
 impl Stages {
     /// Sorts the filters of a scan. Of `calls` only the key columns are the site's.
     pub(crate) fn of(kind: ScanKind, filters: &[Predicate], masked: &BTreeSet<String>) -> Self {
-        let row = |column: &str| kind == ScanKind::Variants && !COUNTED_COLUMNS.contains(&column);
+        let of_site = matches!(kind, ScanKind::Variants | ScanKind::Records);
+        let row = |column: &str| of_site && !COUNTED_COLUMNS.contains(&column);
         Self::sort(filters, masked, row)
     }
 
@@ -65,9 +78,8 @@ impl Stages {
 /// The filters that a scan can apply itself, exactly as DataFusion would.
 pub(crate) fn pushdown(filters: &[&Expr], schema: &Schema) -> Vec<TableProviderFilterPushDown> {
     let is_cell = |column: &str| {
-        schema
-            .field_with_name(column)
-            .is_ok_and(|f| f.data_type() == &DataType::BinaryView)
+        let made_last = |f: &Field| f.data_type() == &DataType::BinaryView;
+        column == RECORDS_COLUMN || schema.field_with_name(column).is_ok_and(made_last)
     };
     let answer = |filter: &&Expr| match Predicate::of(filter, schema) {
         // Cells are made last: whether one is NULL is not known below.
@@ -112,10 +124,20 @@ pub(crate) fn nullable_where_masked(schema: &SchemaRef, masked: &BTreeSet<String
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// `variants` and the column [`RECORDS_COLUMN`].
+fn records_schema(info: &[FieldDef]) -> SchemaRef {
+    let variants = variants_schema(info);
+    let mut fields: Vec<_> = variants.fields().iter().cloned().collect();
+    let records = Field::new(RECORDS_COLUMN, list_of(DataType::Int64), true);
+    fields.push(Arc::new(records));
+    Arc::new(Schema::new(fields))
+}
+
 /// The columns of a table of a dataset as a session sees them.
 pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
     let full = match kind {
         ScanKind::Variants => variants_schema(&view.data.state.info),
+        ScanKind::Records => records_schema(&view.data.state.info),
         ScanKind::Calls(_) => calls_schema(&view.data.state.format),
     };
     nullable_where_masked(&full, &view.masked(table_name(kind)))

@@ -8,11 +8,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, RecordBatch,
-    RecordBatchOptions, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, Int64Builder, ListBuilder,
+    RecordBatch, RecordBatchOptions, new_null_array,
 };
 use arrow::compute::filter;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan as _;
 use genokura_core::codec::AlleleCounts;
@@ -29,7 +29,7 @@ use crate::pruning::bind;
 use crate::scan::{DatasetScanExec, empty_table, read_schema};
 use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
 use crate::spec::ScanSpec;
-use crate::table::{Stages, nullable_where_masked};
+use crate::table::{RECORDS_COLUMN, Stages, nullable_where_masked};
 
 /// The columns that are counted.
 const COUNTS: [&str; 6] = ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing"];
@@ -68,6 +68,8 @@ struct Needs {
     /// Which of the [`STORED_COUNTS`].
     counts: [bool; 5],
     cells: bool,
+    /// The ids of the records of each variant.
+    records: bool,
     /// Counts are made from genotypes.
     recount: bool,
     chunk_rows: usize,
@@ -182,10 +184,15 @@ impl VariantRows {
             }
         };
         let identity = rows.identity()?;
+        let records = match self.needs.records {
+            true => Some(record_ids(&rows)?),
+            false => None,
+        };
         let columns = SqlColumns {
             identity: &identity,
             counts: counts.as_ref(),
             cells: cells.as_ref(),
+            records: records.as_ref(),
             masked: &self.masked,
         };
         columns.batch(&self.schema)
@@ -226,6 +233,9 @@ fn read_context(
     }
     if needs.cells && merge {
         extra.push(ALT_INDEX);
+    }
+    if needs.records {
+        extra.push("record");
     }
     if !needs.recount {
         let stored = STORED_COUNTS.into_iter().zip(needs.counts);
@@ -275,6 +285,7 @@ impl Needs {
         Self {
             counts,
             cells,
+            records: needed.contains(RECORDS_COLUMN),
             recount,
             chunk_rows: chunk_rows.max(1),
         }
@@ -330,6 +341,7 @@ impl LastFilter {
             identity: &identity,
             counts,
             cells: None,
+            records: None,
             masked,
         };
         evaluate(&self.expr, &columns.batch(&self.schema)?)
@@ -397,11 +409,23 @@ impl Counts {
     }
 }
 
+/// The records that the rows of each variant stand in.
+fn record_ids(rows: &SiteRows) -> Result<ArrayRef> {
+    let ids = rows.column("record")?.as_primitive::<Int64Type>();
+    let mut lists = ListBuilder::new(Int64Builder::new());
+    for group in 0..rows.len() {
+        let members = rows.members(group).map(|row| Some(ids.value(row)));
+        lists.append_value(members);
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
 /// SQL columns of some variants.
 struct SqlColumns<'a> {
     identity: &'a RecordBatch,
     counts: Option<&'a Counts>,
     cells: Option<&'a ArrayRef>,
+    records: Option<&'a ArrayRef>,
     masked: &'a BTreeSet<String>,
 }
 
@@ -430,6 +454,12 @@ impl SqlColumns<'_> {
                 .cells
                 .cloned()
                 .ok_or_else(|| Error::Internal("genotype cells were not made".into()));
+        }
+        if name == RECORDS_COLUMN {
+            return self
+                .records
+                .cloned()
+                .ok_or_else(|| Error::Internal("record ids were not made".into()));
         }
         if let Some(counted) = self.counts.and_then(|counts| counts.column(name)) {
             return Ok(counted);

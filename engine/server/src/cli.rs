@@ -4,6 +4,7 @@
 //! records were quarantined; 4 another writer landed first and the changes collide, run it again;
 //! 130 interrupted, the lake is as it was.
 
+mod export;
 mod ingest;
 mod lake;
 mod progress;
@@ -62,6 +63,9 @@ enum Command {
     /// Load variants, tables or regions into a lake
     #[command(subcommand)]
     Ingest(ingest::IngestCommand),
+    /// Write a dataset, or a part of it, as a file that other programs read
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Serve a lake to every PostgreSQL client
     Serve(serve::ServeArgs),
     /// Ask a lake in SQL without a server
@@ -114,6 +118,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Quickstart(args) => quickstart::run(args).await,
         Command::Ingest(command) => ingest::run(command).await,
+        Command::Export(command) => export::run(command).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Sql(args) => sql::run(args).await,
         Command::Lake(command) => lake::run(command).await,

@@ -18,6 +18,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("genokura-ingest", &["genokura-core", "genokura-storage"]),
     (
+        "genokura-export",
+        &["genokura-core", "genokura-storage", "genokura-exec"],
+    ),
+    (
         "genokura-server",
         &[
             "genokura-core",
@@ -25,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "genokura-exec",
             "genokura-sql-ext",
             "genokura-ingest",
+            "genokura-export",
             "genokura-testdata",
         ],
     ),

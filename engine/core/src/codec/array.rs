@@ -202,7 +202,8 @@ pub fn write_float(value: f32, out: &mut Vec<u8>) {
     debug_assert!(result.is_ok(), "a Vec takes all bytes");
 }
 
-fn write_integer(value: i32, out: &mut Vec<u8>) {
+/// Appends a whole number as decimal text.
+pub fn write_integer(value: i32, out: &mut Vec<u8>) {
     let mut digits = [0u8; 11];
     let mut at = digits.len();
     let mut rest = value.unsigned_abs();

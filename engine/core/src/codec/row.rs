@@ -190,6 +190,25 @@ impl<'a> GenotypeRow<'a> {
         self.for_each_call_where(wanted, f);
     }
 
+    /// Calls `f` with each sample whose call is not the default one, samples ascending: what a
+    /// writer has to put over a row of default calls.
+    ///
+    /// # Cost
+    /// One pass over the words of the sets; only the calls that differ are decoded.
+    pub fn for_each_difference(&self, f: impl FnMut(u32, CallRef<'a>)) {
+        let all_if = |is: bool| if is { u64::MAX } else { 0 };
+        let default = self.default;
+        let differs = |frame: &Frame| {
+            (frame.missing ^ all_if(default.is_missing()))
+                | (frame.haploid ^ all_if(default.is_haploid()))
+                | (frame.phased ^ all_if(default.is_phased()))
+                | (frame.carriers.0 | frame.carriers.1)
+                | (frame.other.0 | frame.other.1)
+                | frame.exceptional
+        };
+        self.for_each_call_where(differs, f);
+    }
+
     /// Calls `f` with the samples whose bits `wanted` sets.
     fn for_each_call_where(
         &self,

@@ -130,6 +130,11 @@ fn check_calls(record: &Record, alt: u16, row: &GenotypeRow<'_>, mask: &SampleMa
     });
     let expected = mask.iter().map(|s| (s, record.calls[s as usize].clone()));
     assert_eq!(masked, expected.collect::<Vec<_>>());
+    let mut differing = Vec::new();
+    row.for_each_difference(|sample, call| differing.push((sample, text_of(&call))));
+    let unlike = (0u32..).zip(record.calls.iter().cloned());
+    let unlike = unlike.filter(|(_, text)| text != record.default.text());
+    assert_eq!(differing, unlike.collect::<Vec<_>>());
     let mut carriers = Vec::new();
     row.for_each_carrier(|sample, dosage| carriers.push((sample, dosage)));
     let dosages = (0u32..).zip(&record.calls).map(|(sample, text)| {

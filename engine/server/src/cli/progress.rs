@@ -20,6 +20,53 @@ pub(super) fn reporter(title: &str) -> Arc<dyn Progress> {
     }
 }
 
+/// Chooses the form that fits standard error, for work that is counted in records.
+pub(super) fn counter(title: &str) -> Arc<dyn genokura_export::Progress> {
+    if std::io::stderr().is_terminal() {
+        Arc::new(RecordBar(Bar::with_template(
+            title,
+            "{msg:24!} {bar:30} {human_pos:>11} of {human_len:11} records {per_sec:>13} {eta}",
+        )))
+    } else {
+        Arc::new(RecordLines(JsonLines::new(title)))
+    }
+}
+
+/// A bar with records, rate and time left.
+struct RecordBar(Bar);
+
+impl genokura_export::Progress for RecordBar {
+    fn records(&self, done: u64, total: Option<u64>) {
+        Progress::bytes(&self.0, done, total);
+    }
+
+    fn message(&self, text: &str) {
+        self.0.message(text);
+    }
+}
+
+/// One JSON object a line, with records and no bytes.
+struct RecordLines(JsonLines);
+
+impl genokura_export::Progress for RecordLines {
+    fn records(&self, done: u64, total: Option<u64>) {
+        let mut state = self.0.state.lock();
+        if state.last.elapsed() < JSON_INTERVAL {
+            return;
+        }
+        state.last = Instant::now();
+        let title = &self.0.title;
+        let line = serde_json::json!({
+            "progress": title, "records": done, "records_total": total,
+        });
+        eprintln!("{line}");
+    }
+
+    fn message(&self, text: &str) {
+        self.0.message(text);
+    }
+}
+
 /// A bar with bytes, rate and time left.
 struct Bar {
     bar: ProgressBar,
@@ -27,9 +74,13 @@ struct Bar {
 
 impl Bar {
     fn new(title: &str) -> Self {
-        let bar = ProgressBar::new_spinner();
         let template =
             "{msg:24!} {bar:30} {bytes:>11} of {total_bytes:11} {bytes_per_sec:>13} {eta}";
+        Self::with_template(title, template)
+    }
+
+    fn with_template(title: &str, template: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

@@ -1,0 +1,471 @@
+//! Exports against their sources: every valid VCF and BCF of the shared data and property-made files
+//! come back as `bcftools view` sees them; parts of a dataset are those that `bcftools view` selects.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod export_support;
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use export_support::made::{self, Shape};
+use export_support::{Exported, bcftools, header_of, lines_of, manifest, shared, sorted};
+use futures::StreamExt as _;
+use genokura_exec::AccessContext;
+use genokura_exec::records::Records;
+use genokura_storage::Lake;
+
+/// Files that are checked at once.
+const JOBS: usize = 3;
+
+/// Files of which `bcftools view` shows something else after the round trip, and why.
+const DIFFERENT: &[(&str, &str)] = &[
+    (
+        "vcf-validator/v4.4/compressed_files/readable/passed/passed_compressed.vcf.gz",
+        UNDECLARED,
+    ),
+    (
+        "vcf-validator/v4.4/passed/passed_body_chrom.vcf",
+        UNDECLARED,
+    ),
+    ("vcf-validator/v4.4/passed/passed_body_info.vcf", UNDECLARED),
+    ("vcf-validator/v4.4/passed/passed_body_pos.vcf", UNDECLARED),
+    ("vcf-validator/v4.4/passed/passed_body_ref.vcf", UNDECLARED),
+    (
+        "vcf-validator/v4.4/passed/passed_symbolic_duplicates.vcf",
+        UNDECLARED,
+    ),
+];
+const UNDECLARED: &str =
+    "GL is not declared: bcftools keeps its text, the lake the numbers, and -0.00 comes back as -0";
+
+/// Files that no VCF reader takes.
+const REFUSED: &[(&str, &str)] = &[("pyvcf/example-4.1-bnd.vcf", "spaces in the #CHROM line")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_valid_file_of_the_shared_data_comes_back() {
+    let Some(shared) = shared() else { return };
+    let files = manifest(&shared);
+    assert!(files.len() >= 600, "{} files", files.len());
+    let checked: Vec<(String, Result<(), String>)> = futures::stream::iter(files)
+        .map(|file| {
+            let path = shared.join(&file);
+            async move {
+                let task = tokio::spawn(async move { round_trip(&path, 1).await });
+                let outcome = task.await.unwrap_or_else(|e| Err(format!("panicked: {e}")));
+                (file, outcome)
+            }
+        })
+        .buffer_unordered(JOBS)
+        .collect()
+        .await;
+    let count = checked.len();
+    let mut wrong = Vec::new();
+    for (file, outcome) in checked {
+        let known = DIFFERENT
+            .iter()
+            .chain(REFUSED)
+            .find(|(path, _)| *path == file);
+        match (outcome, known) {
+            (Ok(()), None) | (Err(_), Some(_)) => {}
+            (Ok(()), Some((_, why))) => wrong.push(format!("{file}: is no exception: {why}")),
+            (Err(what), None) => wrong.push(format!("{file}: {what}")),
+        }
+    }
+    wrong.sort();
+    let shown = wrong.join("\n");
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} files:\n{shown}",
+        wrong.len()
+    );
+}
+
+/// What differs between a file and its export, if anything. The indexes are asked for some contigs.
+async fn round_trip(source: &Path, contigs_asked: usize) -> Result<(), String> {
+    let exported = Exported::of(&[source]).await?;
+    let text = exported.write("all.vcf.gz").await?;
+    let Some(lines) = lines_of(source) else {
+        return own_reading(source, &exported, &text).await;
+    };
+    let records = &exported.records;
+    let kept = lines
+        .into_iter()
+        .filter(|line| position(line) <= i64::from(i32::MAX));
+    let expected = sorted(kept.collect(), &contigs(records));
+    let ours = lines_of(&text).ok_or("bcftools refuses the export")?;
+    same_lines(&expected, &ours)?;
+    same_lines(&header_of(source), &header_of(&text)).map_err(|e| format!("header: {e}"))?;
+    check_index(&text, &ours, contigs_asked)?;
+    let bcf = exported.write("all.bcf").await?;
+    let ours = lines_of(&bcf).ok_or("bcftools refuses the BCF")?;
+    same_lines(&expected, &ours).map_err(|e| format!("BCF: {e}"))?;
+    declares_as_much(&header_of(source), &header_of(&bcf))?;
+    check_index(&bcf, &ours, contigs_asked - 1)
+}
+
+/// The header of a BCF has every line of its source, and declares what the source only uses.
+fn declares_as_much(source: &[String], ours: &[String]) -> Result<(), String> {
+    let missing = source.iter().find(|line| !ours.contains(line));
+    if let Some(line) = missing {
+        return Err(format!("BCF header: it lacks {line}"));
+    }
+    let is_added = |line: &&String| {
+        line.contains("Description=\"Dummy\"") || line.starts_with("##contig=<ID=")
+    };
+    let more = ours
+        .iter()
+        .filter(|line| !source.contains(line))
+        .find(|line| !is_added(line));
+    more.map_or(Ok(()), |line| {
+        Err(format!("BCF header: it has {line} as well"))
+    })
+}
+
+fn position(line: &str) -> i64 {
+    line.split('\t')
+        .nth(1)
+        .and_then(|pos| pos.parse().ok())
+        .unwrap_or(0)
+}
+
+fn contigs(records: &Records) -> BTreeMap<String, usize> {
+    let contigs = records.state().contigs.iter().enumerate();
+    contigs
+        .map(|(rank, contig)| (contig.name.clone(), rank))
+        .collect()
+}
+
+fn same_lines(expected: &[String], ours: &[String]) -> Result<(), String> {
+    for (number, (expected, ours)) in expected.iter().zip(ours).enumerate() {
+        if expected != ours {
+            let cut = |line: &str| line.chars().take(300).collect::<String>();
+            return Err(format!(
+                "line {}\n    source {}\n    export {}",
+                number + 1,
+                cut(expected),
+                cut(ours)
+            ));
+        }
+    }
+    match expected.len() == ours.len() {
+        true => Ok(()),
+        false => Err(format!(
+            "{} lines, the source has {}",
+            ours.len(),
+            expected.len()
+        )),
+    }
+}
+
+/// A source that bcftools refuses is compared by its own text, column by column.
+async fn own_reading(source: &Path, exported: &Exported, text: &Path) -> Result<(), String> {
+    let refused = exported.quarantined_lines().await?;
+    let body = export_support::text_of(source)?;
+    let lines = body.lines().enumerate();
+    let lines = lines.filter(|(number, line)| {
+        !line.starts_with('#') && !line.is_empty() && !refused.contains(&(number + 1))
+    });
+    let lines = lines.map(|(_, line)| line.to_owned()).collect();
+    let expected = sorted(lines, &contigs(&exported.records));
+    let body = export_support::text_of(text)?;
+    let ours: Vec<&str> = body.lines().filter(|line| !line.starts_with('#')).collect();
+    if expected.len() != ours.len() {
+        return Err(format!(
+            "{} lines, the source has {}",
+            ours.len(),
+            expected.len()
+        ));
+    }
+    for (expected, ours) in expected.iter().zip(ours) {
+        if !export_support::reads_alike(expected, ours) {
+            return Err(format!("\n    source {expected}\n    export {ours}"));
+        }
+    }
+    Ok(())
+}
+
+/// The index leads bcftools to every record of each contig.
+fn check_index(text: &Path, ours: &[String], contigs: usize) -> Result<(), String> {
+    let mut of_contig: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    // A region begins at 1: none finds a record at the telomere, POS 0.
+    for line in ours.iter().filter(|line| position(line) > 0) {
+        let contig = line.split('\t').next().unwrap_or("");
+        of_contig.entry(contig).or_default().push(line.clone());
+    }
+    let odd = |contig: &str| contig.contains([':', ',', '-', '{', '*']);
+    for (contig, expected) in of_contig
+        .iter()
+        .filter(|(contig, _)| !odd(contig))
+        .take(contigs)
+    {
+        let found = bcftools(&["view", "--no-version", "-H", "-r", contig], text)
+            .ok_or("bcftools does not take the index")?;
+        same_lines(expected, &found).map_err(|e| format!("index, contig {contig}: {e}"))?;
+        let middle = position(&expected[expected.len() / 2]);
+        let region = format!("{contig}:{middle}-{middle}");
+        let found = bcftools(&["view", "--no-version", "-H", "-r", &region], text)
+            .ok_or("bcftools does not take the index")?;
+        let there = |line: &&String| position(line) == middle;
+        let expected: Vec<String> = expected.iter().filter(there).cloned().collect();
+        let found: Vec<String> = found.iter().filter(there).cloned().collect();
+        same_lines(&expected, &found).map_err(|e| format!("index, region {region}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Writes a made file, compressed and indexed by bgzip and tabix.
+fn indexed(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let plain = folder.join(name);
+    std::fs::write(&plain, text).unwrap();
+    support::stdout_of(Command::new("bgzip").arg("-f").arg(&plain));
+    let path = folder.join(format!("{name}.gz"));
+    support::stdout_of(Command::new("tabix").args(["-f", "-p", "vcf"]).arg(&path));
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_files_come_back() {
+    for (seed, samples) in [(1, 0), (2, 1), (3, 7), (4, 70), (5, 13), (6, 3)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made.vcf");
+        std::fs::write(&path, made::vcf(seed, samples, 60, Shape::Any)).unwrap();
+        let outcome = round_trip(&path, 3).await;
+        assert_eq!(outcome, Ok(()), "seed {seed}");
+    }
+}
+
+/// Some samples, regions and a predicate, against `bcftools view -s -r -i`.
+#[test]
+fn parts_are_those_that_bcftools_selects() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = indexed(
+        folder.path(),
+        "made.vcf",
+        &made::vcf(11, 9, 300, Shape::Tame),
+    );
+    let lake = folder.path().join("lake");
+    support::ingest(&lake, &[&source]);
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["--samples", "S3,S1,S8,S1"], &["-s", "S3,S1,S8"]),
+        (&["--region", "2:100-900"], &["-r", "2:100-900"]),
+        (
+            &[
+                "--region",
+                "1:500-520",
+                "--region",
+                "1:510-",
+                "--region",
+                "3",
+            ],
+            &["-r", "1:500-520,1:510-,3"],
+        ),
+        (&["--where", "qual > 30"], &["-i", "QUAL>30"]),
+        (
+            &["--where", "array_has(filters, 'PASS') AND vcf_pos < 700"],
+            &["-i", "FILTER=\"PASS\" && POS<700"],
+        ),
+        (&["--drop-genotypes"], &["-G"]),
+        (
+            &[
+                "--samples",
+                "S7",
+                "--region",
+                "1:200-2,000",
+                "--where",
+                "qual >= 10",
+            ],
+            &["-s", "S7", "-r", "1:200-2000", "-i", "QUAL>=10"],
+        ),
+    ];
+    for (ours, theirs) in cases {
+        for name in ["part.vcf.gz", "part.bcf"] {
+            let kind = if name.ends_with("bcf") { "bcf" } else { "vcf" };
+            let output = folder.path().join(name);
+            let mut command = support::genokura();
+            command.args(["export", kind, "--dataset", "cohort", "--force", "--lake"]);
+            command.arg(&lake).args(ours).arg("-o").arg(&output);
+            support::stdout_of(&mut command);
+            let arguments = [&["view", "--no-version", "-H"], theirs].concat();
+            let expected = bcftools(&arguments, &source).expect("bcftools selects");
+            assert!(!expected.is_empty(), "{theirs:?}");
+            let found = lines_of(&output).expect("bcftools reads the export");
+            assert_eq!(same_lines(&expected, &found), Ok(()), "{ours:?} as {name}");
+        }
+    }
+}
+
+/// A query chooses samples; what does not exist is told with what was meant; nothing is overwritten.
+#[test]
+fn what_is_asked_for_is_told_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = indexed(
+        folder.path(),
+        "made.vcf",
+        &made::vcf(12, 4, 20, Shape::Tame),
+    );
+    let lake = folder.path().join("lake");
+    support::ingest(&lake, &[&source]);
+    let output = folder.path().join("out.vcf");
+    let export = |more: &[&str]| {
+        let mut command = support::genokura();
+        command
+            .args(["export", "vcf", "--lake"])
+            .arg(&lake)
+            .args(more);
+        support::run(command.arg("-o").arg(&output))
+    };
+    let said = |more: &[&str]| {
+        let done = export(more);
+        assert!(!done.status.success(), "{more:?}");
+        assert!(!output.exists(), "{more:?}");
+        String::from_utf8(done.stderr).unwrap()
+    };
+    let text = said(&["--dataset", "cohrt"]);
+    assert!(text.contains("did you mean \"cohort\"?"), "{text}");
+    let text = said(&["--dataset", "cohort", "--samples", "S1,S22"]);
+    assert!(
+        text.contains("there is no sample \"S22\"; did you mean \"S2\"?"),
+        "{text}"
+    );
+    let text = said(&["--dataset", "cohort", "--region", "chr1:5"]);
+    assert!(text.contains("did you mean \"1\"?"), "{text}");
+    let text = said(&["--dataset", "cohort", "--region", "1:9-5"]);
+    assert!(text.contains("ends before it starts"), "{text}");
+    let text = said(&["--dataset", "cohort", "--where", "qul > 3"]);
+    assert!(text.contains("qul"), "{text}");
+    let query = "SELECT sample_id FROM cohort.samples WHERE sample_id > 'S1' ORDER BY 1 DESC";
+    let done = export(&["--dataset", "cohort", "--samples-sql", query]);
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let text = std::fs::read_to_string(&output).unwrap();
+    let columns = text
+        .lines()
+        .find(|line| line.starts_with("#CHROM"))
+        .unwrap();
+    assert!(columns.ends_with("\tFORMAT\tS3\tS2"), "{columns}");
+    let again = export(&["--dataset", "cohort"]);
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(
+        said.contains("is there already") && said.contains("--force"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), text);
+    let left = std::fs::read_dir(folder.path()).unwrap();
+    let left = left.filter(|e| {
+        e.as_ref()
+            .unwrap()
+            .path()
+            .extension()
+            .is_some_and(|x| x == "part")
+    });
+    assert_eq!(left.count(), 0);
+}
+
+const TWO_BATCHES: [&str; 2] = [
+    "##fileformat=VCFv4.2\n##contig=<ID=1,length=1000>\n\
+     ##INFO=<ID=DP,Number=1,Type=Integer,Description=\"d\">\n\
+     ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"g\">\n\
+     #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tA\tB\n\
+     1\t5\tx\tA\tC\t9\tPASS\tDP=3\tGT\t0/1\t0\n\
+     1\t7\t.\tACCCCCCCCC\tACCCCCCCCG\t.\t.\t.\tGT\t0/0\t1/1\n\
+     1\t9\t.\tC\tT\t.\t.\t.\tGT\t0/1\t0/0\n",
+    "##fileformat=VCFv4.3\n##contig=<ID=1,length=1000>\n##contig=<ID=2,length=10>\n\
+     ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"d\">\n\
+     ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"g\">\n\
+     #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tC\n\
+     1\t5\ty\tA\tC\t1\tLOW\tDP=8\tDP:GT\t7:1|1\n\
+     1\t8\t.\tC\tT\t.\t.\t.\tGT\t./.\n\
+     2\t1\t.\tG\tA\t.\t.\t.\tGT\t0/1\n",
+];
+
+/// Records of two batches with different samples are one record; the order is that of POS, though the
+/// allele of one record lies to the right of the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_are_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Arc::new(Lake::memory());
+    for (i, text) in TWO_BATCHES.iter().enumerate() {
+        let path = folder.path().join(format!("{i}.vcf"));
+        std::fs::write(&path, text).unwrap();
+        export_support::load(&lake, &[&path]).await.unwrap();
+    }
+    let all = Exported::open(Arc::clone(&lake), AccessContext::default())
+        .await
+        .unwrap();
+    let text = std::fs::read_to_string(all.write("all.vcf").await.unwrap()).unwrap();
+    let expected = "##fileformat=VCFv4.3\n##contig=<ID=1,length=1000>\n##contig=<ID=2,length=10>\n\
+        ##INFO=<ID=DP,Number=1,Type=Integer,Description=\"d\">\n\
+        ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"g\">\n\
+        ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"d\">\n\
+        #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tA\tB\tC\n\
+        1\t5\tx\tA\tC\t9\tPASS\tDP=3\tGT:DP\t0/1:.\t0:.\t1|1:7\n\
+        1\t7\t.\tACCCCCCCCC\tACCCCCCCCG\t.\t.\t.\tGT\t0/0\t1/1\t./.\n\
+        1\t8\t.\tC\tT\t.\t.\t.\tGT\t./.\t./.\t./.\n\
+        1\t9\t.\tC\tT\t.\t.\t.\tGT\t0/1\t0/0\t./.\n\
+        2\t1\t.\tG\tA\t.\t.\t.\tGT\t./.\t./.\t0/1\n";
+    assert_eq!(text, expected);
+    // Somebody who may see B and C only gets no number of A.
+    let visible = [("ds".to_owned(), ["B".to_owned(), "C".to_owned()].into())];
+    let some = Exported::open(lake, AccessContext::only("reader", visible))
+        .await
+        .unwrap();
+    let columns = some.records.select(0..2);
+    let text = some.part("some.vcf", None, columns, true).await.unwrap();
+    let text = std::fs::read_to_string(text).unwrap();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("##"))
+        .collect();
+    assert!(lines[0].ends_with("FORMAT\tB\tC"), "{}", lines[0]);
+    let first = "1\t5\tx\tA\tC\t9\tPASS\tDP=3;AC=2;AN=3\tGT:DP\t0:.\t1|1:7";
+    assert_eq!(lines[1], first);
+    assert_eq!(lines[4], "1\t9\t.\tC\tT\t.\t.\tAC=0;AN=2\tGT\t0/0\t./.");
+}
+
+/// The genotypes of a PLINK 1 file set are those of the VCF, ALT by ALT.
+#[test]
+fn a_bed_holds_the_copies_of_each_alt() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "##fileformat=VCFv4.2\n##contig=<ID=1,length=1000>\n\
+        ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"g\">\n\
+        #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tA\tB\tC\tD\tE\n\
+        1\t5\trs5\tA\tC\t.\t.\t.\tGT\t0/1\t0|0\t1/1\t./1\t1\n\
+        1\t6\trs6\tA\tC,G\t.\t.\t.\tGT\t0/2\t1|2\t2/2\t0/1/1\t0\n";
+    let source = indexed(folder.path(), "made.vcf", text);
+    let lake = folder.path().join("lake");
+    support::ingest(&lake, &[&source]);
+    let prefix = folder.path().join("set");
+    let mut command = support::genokura();
+    command
+        .args(["export", "bed", "--dataset", "cohort", "--lake"])
+        .arg(&lake);
+    let done = support::run(command.arg("-o").arg(&prefix));
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{said}");
+    assert!(said.contains("1 calls"), "{said}");
+    // Two bits a sample, the first in the lowest: 00 two copies, 10 one, 11 none, 01 missing.
+    let expected = [
+        0x6c,
+        0x1b,
+        0x01, // magic, variant after variant
+        0b01_00_11_10,
+        0b00, // C of rs5
+        0b01_11_10_11,
+        0b11, // C of rs6
+        0b01_00_10_10,
+        0b11, // G of rs6
+    ];
+    let read = |end: &str| std::fs::read(folder.path().join(format!("set.{end}"))).unwrap();
+    assert_eq!(read("bed"), expected);
+    let bim = "1\trs5\t0\t5\tC\tA\n1\t1:6:A:C\t0\t6\tC\tA\n1\t1:6:A:G\t0\t6\tG\tA\n";
+    assert_eq!(String::from_utf8(read("bim")).unwrap(), bim);
+    let fam = String::from_utf8(read("fam")).unwrap();
+    assert_eq!(fam.lines().nth(1), Some("0\tB\t0\t0\t0\t-9"));
+}
