@@ -59,6 +59,7 @@ pub mod array;
 pub mod cell;
 mod encode;
 mod exceptions;
+mod histogram;
 mod kernels;
 mod mask;
 mod other;
@@ -68,8 +69,9 @@ mod sparse;
 mod varint;
 
 pub use encode::{EncodedRow, RecordEncoder};
+pub use histogram::{DosageCounts, SampleCounts};
 pub use mask::SampleMask;
-pub use row::{CallRef, GenotypeRow};
+pub use row::{CallRef, CallsOf, GenotypeRow};
 
 use crate::codec::set::Form;
 use crate::codec::varint::Reader;

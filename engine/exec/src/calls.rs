@@ -1,172 +1,44 @@
 //! `calls` and `carriers`: one row per variant and sample, made of packed genotypes as they are asked for.
 //!
-//! Filters on `sample_id` choose blocks and samples before a blob is fetched; a filter that only a carrier can
-//! satisfy (`dosage > 0`, and every row of `carriers`) skips variants that nobody carries and samples that do not
-//! carry; all other filters are applied to batches of finished rows, FORMAT columns last and only for rows that
-//! passed the others.
+//! Filters on `sample_id` and on `dosage` are judged before a blob is fetched (see [`Choice`]); where they leave only
+//! carriers (and always in `carriers`) variants that nobody carries are skipped, and samples that do not carry are
+//! not looked at. Where the default call of a record is not kept, only samples that differ from it are. All other
+//! filters are applied to batches of finished rows, FORMAT columns last and only for rows that passed the others.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int16Builder, RecordBatch,
-    RecordBatchOptions, StringArray, StringBuilder, UInt32Array, new_null_array,
+    ArrayRef, AsArray, BooleanBuilder, Int16Builder, RecordBatch, RecordBatchOptions, StringArray,
+    StringBuilder, UInt32Array, new_null_array,
 };
 use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan as _;
-use genokura_core::codec::{CallRef, GenotypeRow, SampleMask};
+use genokura_core::codec::{CallRef, CallsOf, DefaultCall, GenotypeRow, SampleMask};
 use genokura_core::schema::{FieldDef, calls_columns};
 
 use crate::blobs::{BlobReader, Blobs, Wanted};
+use crate::choice::{Choice, Keep, passes};
 use crate::dataset::{DatasetView, HIDDEN};
 use crate::error::{Error, Result};
 use crate::formats::FormatColumn;
 use crate::members::{BlockCalls, MEMBER_COLUMNS, Member, Members};
 use crate::metrics::ScanMetrics;
-use crate::predicate::{Comparison, Literal, Predicate};
+use crate::predicate::Predicate;
 use crate::pruning::bind;
 use crate::scan::{DatasetScanExec, empty_table, read_schema, table_name};
 use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
-use crate::spec::{CallKind, ScanKind, ScanSpec};
 use crate::table::{Stages, sql_schema};
 
-/// Columns that are made of genotypes.
-const CALL_COLUMNS: [&str; 3] = ["gt", "dosage", "phased"];
 /// Bytes of decoded blobs of a batch of variants.
 const BATCH_BLOB_BYTES: usize = 32 << 20;
 /// Bytes of FORMAT values per sample and key, as a guess.
 const FORMAT_VALUE_BYTES: usize = 4;
 /// Up to so many samples of a block are looked up one by one.
 const FEW_SAMPLES: u32 = 8;
-
-/// Which samples and which of their calls a scan makes rows of.
-#[derive(Debug)]
-pub(crate) struct Choice {
-    /// Per block of the dataset the chosen visible samples; `None` when there are none.
-    masks: Vec<Option<SampleMask>>,
-    /// Only samples that carry the ALT can satisfy the filters.
-    carriers: bool,
-    /// Genotypes are read at all.
-    genotypes: bool,
-}
-
-impl Choice {
-    pub(crate) fn of(spec: &ScanSpec, view: &DatasetView) -> Self {
-        let masked = view.masked(table_name(spec.kind));
-        let open = |column: &str| !masked.contains(column);
-        let names = open("sample_id")
-            .then(|| chosen_samples(&spec.filters))
-            .flatten();
-        let carriers = spec.kind == ScanKind::Calls(CallKind::Carriers)
-            || (open("dosage") && spec.filters.iter().any(needs_carrier));
-        let needed = spec.columns_needed();
-        let genotypes = carriers || CALL_COLUMNS.iter().any(|c| needed.contains(c) && open(c));
-        let masks = view.blocks.iter().map(|block| {
-            let chosen = (0u32..)
-                .zip(block.directory_index.iter())
-                .filter(|(_, sample)| {
-                    let name = view.directory.samples.get(**sample as usize);
-                    **sample != HIDDEN
-                        && names
-                            .as_ref()
-                            .is_none_or(|n| name.is_some_and(|name| n.contains(name)))
-                });
-            let mask = SampleMask::from_indices(block.n_samples, chosen.map(|(i, _)| i));
-            (mask.count_ones() > 0).then_some(mask)
-        });
-        Self {
-            masks: masks.collect(),
-            carriers,
-            genotypes,
-        }
-    }
-}
-
-impl Choice {
-    /// Samples of which rows may be made.
-    pub(crate) fn n_samples(&self) -> u64 {
-        let masks = self.masks.iter().flatten();
-        masks.map(|mask| u64::from(mask.count_ones())).sum()
-    }
-
-    pub(crate) fn reads_genotypes(&self) -> bool {
-        self.genotypes
-    }
-}
-
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (chosen, blocks) = (self.masks.iter().flatten().count(), self.masks.len());
-        let samples = self.n_samples();
-        write!(f, "blocks={chosen}/{blocks}, calls_per_variant<={samples}")?;
-        if self.carriers {
-            write!(f, ", carriers only")?;
-        }
-        Ok(())
-    }
-}
-
-/// The names that filters on `sample_id` leave; `None` when they leave all.
-fn chosen_samples(filters: &[Predicate]) -> Option<BTreeSet<String>> {
-    filters
-        .iter()
-        .filter_map(samples_of)
-        .reduce(|a, b| a.intersection(&b).cloned().collect())
-}
-
-fn samples_of(filter: &Predicate) -> Option<BTreeSet<String>> {
-    let text = |value: &Literal| match value {
-        Literal::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    match filter {
-        Predicate::Compare {
-            column,
-            op: Comparison::Eq,
-            value,
-        } if column == "sample_id" => Some([text(value)?].into()),
-        Predicate::In {
-            column,
-            values,
-            negated: false,
-        } if column == "sample_id" => values.iter().map(text).collect(),
-        Predicate::And(parts) => chosen_samples(parts),
-        Predicate::Or(parts) => {
-            let sets = parts.iter().map(samples_of).collect::<Option<Vec<_>>>()?;
-            Some(sets.into_iter().flatten().collect())
-        }
-        _ => None,
-    }
-}
-
-/// True when only a sample with at least one copy of the ALT satisfies the filter.
-fn needs_carrier(filter: &Predicate) -> bool {
-    let int = |value: &Literal| match value {
-        Literal::Int16(value) => Some(*value),
-        _ => None,
-    };
-    match filter {
-        Predicate::Compare { column, op, value } if column == "dosage" => match (op, int(value)) {
-            (Comparison::Gt, Some(value)) => value >= 0,
-            (Comparison::GtEq | Comparison::Eq, Some(value)) => value > 0,
-            _ => false,
-        },
-        Predicate::In {
-            column,
-            values,
-            negated: false,
-        } if column == "dosage" => values
-            .iter()
-            .all(|value| int(value).is_some_and(|value| value > 0)),
-        Predicate::And(parts) => parts.iter().any(needs_carrier),
-        Predicate::Or(parts) => !parts.is_empty() && parts.iter().all(needs_carrier),
-        _ => false,
-    }
-}
 
 /// Batches of one partition.
 pub(crate) struct CallRows {
@@ -197,11 +69,18 @@ impl CallRows {
         let units = spec.partitions.get(partition).cloned().unwrap_or_default();
         let masked = view.masked(table_name(spec.kind));
         let stages = Stages::of(spec.kind, &spec.filters, &masked);
-        let output = CallColumns::new(scan, &stages.last, masked)?;
-        let context = read_context(scan, choice, stages.key, &output, batch_size, metrics)?;
-        let blocks: Vec<bool> = choice.masks.iter().map(Option::is_some).collect();
+        let output = CallColumns::new(scan, choice, masked)?;
+        let mut extra = Vec::new();
+        if choice.carriers() {
+            extra.push("ac");
+        }
+        if !output.formats.is_empty() {
+            extra.push("record");
+        }
+        let context = read_context(scan, stages.key, extra, batch_size, metrics)?;
+        let blocks = choice.blocks();
         let genotypes = choice
-            .genotypes
+            .reads_genotypes()
             .then(|| BlobReader::genotypes(view, &context.metrics));
         let physical = &output.physical;
         let format_reader = (!physical.is_empty())
@@ -266,9 +145,8 @@ impl CallRows {
             let Some(mut rows) = self.source.next().await? else {
                 return Ok(None);
             };
-            if self.choice.carriers {
-                let carried = rows.sums("ac")?.iter().map(|ac| Some(ac? > 0)).collect();
-                rows = rows.filter(&carried)?;
+            if self.choice.carriers() {
+                rows = carried(rows)?;
             }
             for start in (0..rows.len()).step_by(self.chunk_rows) {
                 let length = self.chunk_rows.min(rows.len() - start);
@@ -324,10 +202,8 @@ impl CallRows {
     /// Makes the rows of one site row in one block.
     fn push(&self, chunk: &OpenChunk, part: &Part, rows: &mut Exploded) -> Result<()> {
         let view = &self.context.view;
-        let (Some(block), Some(Some(mask))) = (
-            view.blocks.get(part.block),
-            self.choice.masks.get(part.block),
-        ) else {
+        let (Some(block), Some(mask)) = (view.blocks.get(part.block), self.choice.mask(part.block))
+        else {
             return Ok(());
         };
         let Some(member) = chunk.members.all().get(part.member) else {
@@ -340,19 +216,18 @@ impl CallRows {
             needs: self.output.needs,
             failed: None,
         };
-        if !self.choice.genotypes {
+        if !self.choice.reads_genotypes() {
             mask.iter().for_each(|sample| sink.place(sample));
             return Ok(());
         }
+        let keep = self.choice.keep();
         match chunk.members.calls(member, part.block)? {
-            // Nobody carries the ALT by default.
-            BlockCalls::Default(_) if self.choice.carriers => {}
+            BlockCalls::Default(default) if !keep.keeps(dosage_of(default)) => {}
             BlockCalls::Default(default) => {
                 let row = GenotypeRow::of_default(block.n_samples, default);
-                push_calls(&row, mask, &mut sink);
+                push_calls(&row, mask, keep, &mut sink);
             }
-            BlockCalls::Row(row, _) if self.choice.carriers => push_carriers(&row, mask, &mut sink),
-            BlockCalls::Row(row, _) => push_calls(&row, mask, &mut sink),
+            BlockCalls::Row(row, _) => push_calls(&row, mask, keep, &mut sink),
         }
         sink.failed.map_or(Ok(()), |what| {
             let vid = member.vid;
@@ -364,36 +239,22 @@ impl CallRows {
     }
 }
 
-fn push_calls(row: &GenotypeRow<'_>, mask: &SampleMask, sink: &mut Sink<'_>) {
-    if mask.count_ones() > FEW_SAMPLES {
-        row.for_each_call(Some(mask), |sample, call| sink.call(sample, &call));
-        return;
-    }
-    for sample in mask.iter() {
-        if let Some(call) = row.call(sample) {
-            sink.call(sample, &call);
-        }
-    }
+/// Dosage of a default call.
+fn dosage_of(default: DefaultCall) -> Option<u8> {
+    GenotypeRow::of_default(1, default).dosage(0)
 }
 
-fn push_carriers(row: &GenotypeRow<'_>, mask: &SampleMask, sink: &mut Sink<'_>) {
-    if mask.count_ones() <= FEW_SAMPLES {
-        for sample in mask.iter() {
-            if let Some(call) = row.call(sample)
-                && call.dosage().is_some_and(|dosage| dosage > 0)
-            {
-                sink.call(sample, &call);
-            }
-        }
-    } else if sink.needs.text || sink.needs.phased {
-        row.for_each_call(Some(mask), |sample, call| {
-            if call.dosage().is_some_and(|dosage| dosage > 0) {
-                sink.call(sample, &call);
-            }
-        });
-    } else {
-        row.for_each_carrier(|sample, dosage| {
-            if mask.contains(sample) {
+fn push_calls(row: &GenotypeRow<'_>, mask: &SampleMask, keep: &Keep, sink: &mut Sink<'_>) {
+    let whose = match keep {
+        keep if keep.is_of_carriers() => CallsOf::Carriers,
+        keep if !keep.keeps(dosage_of(row.default_call())) => CallsOf::Unlike,
+        _ => CallsOf::All,
+    };
+    let few = mask.count_ones() <= FEW_SAMPLES;
+    let by_dosage = whose == CallsOf::Carriers && !sink.needs.text && !sink.needs.phased;
+    if by_dosage && !few {
+        return row.for_each_carrier(|sample, dosage| {
+            if mask.contains(sample) && keep.keeps(Some(dosage)) {
                 sink.place(sample);
                 if sink.needs.dosage {
                     sink.rows.dosage.append_value(i16::from(dosage));
@@ -401,24 +262,37 @@ fn push_carriers(row: &GenotypeRow<'_>, mask: &SampleMask, sink: &mut Sink<'_>) 
             }
         });
     }
+    let mut push = |sample: u32, call: CallRef<'_>| {
+        if keep.keeps(call.dosage()) {
+            sink.call(sample, &call);
+        }
+    };
+    if few {
+        let calls = mask
+            .iter()
+            .filter_map(|sample| Some((sample, row.call(sample)?)));
+        calls.for_each(|(sample, call)| push(sample, call));
+    } else {
+        row.for_each_call_of(whose, Some(mask), push);
+    }
 }
 
-fn read_context(
+/// The variants that somebody carries.
+pub(crate) fn carried(rows: SiteRows) -> Result<SiteRows> {
+    let carried = rows.sums("ac")?.iter().map(|ac| Some(ac? > 0)).collect();
+    rows.filter(&carried)
+}
+
+/// What the readers of a scan of calls share; `extra` are physical columns that are read beside those asked for.
+pub(crate) fn read_context(
     scan: &DatasetScanExec,
-    choice: &Choice,
     key: Vec<Predicate>,
-    output: &CallColumns,
+    mut extra: Vec<&'static str>,
     batch_size: usize,
     metrics: ScanMetrics,
 ) -> Result<Arc<ReadContext>> {
     let (spec, view) = (&scan.spec, &scan.view);
-    let mut extra = MEMBER_COLUMNS.to_vec();
-    if choice.carriers {
-        extra.push("ac");
-    }
-    if !output.formats.is_empty() {
-        extra.push("record");
-    }
+    extra.extend(MEMBER_COLUMNS);
     let merge = spec
         .partitions
         .iter()
@@ -602,10 +476,10 @@ struct CallColumns {
 }
 
 impl CallColumns {
-    fn new(scan: &DatasetScanExec, last: &[Predicate], masked: BTreeSet<String>) -> Result<Self> {
+    fn new(scan: &DatasetScanExec, choice: &Choice, masked: BTreeSet<String>) -> Result<Self> {
         let (spec, view) = (&scan.spec, &scan.view);
         let full = sql_schema(spec.kind, view);
-        let needed = spec.columns_needed();
+        let needed = choice.columns_needed(spec);
         let formats = format_columns(&view.data.state.format, &full, &needed, &masked)?;
         let is_format = |name: &str| formats.iter().any(|f| f.name() == name);
         let wanted = full
@@ -615,7 +489,8 @@ impl CallColumns {
         let (late, early): (Vec<_>, Vec<_>) = wanted.cloned().partition(|f| is_format(f.name()));
         let plain = Arc::new(Schema::new(early.clone()));
         let wide = Arc::new(Schema::new([early, late].concat()));
-        let (late, early): (Vec<Predicate>, Vec<Predicate>) = last
+        let (late, early): (Vec<Predicate>, Vec<Predicate>) = choice
+            .rest()
             .iter()
             .cloned()
             .partition(|p| !p.only_columns(|c| !is_format(c)));
@@ -700,10 +575,6 @@ impl CallColumns {
         }
         batch_of(&self.plain, columns, rows.len())
     }
-}
-
-fn passes(keep: &BooleanArray, row: usize) -> bool {
-    keep.is_valid(row) && keep.value(row)
 }
 
 fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {

@@ -8,7 +8,9 @@ mod blobs;
 mod calls;
 mod catalog;
 mod cells;
+mod choice;
 mod codec;
+mod counting;
 mod dataset;
 pub mod directory;
 pub mod error;
@@ -28,6 +30,7 @@ mod variants;
 
 pub use access::{AccessContext, MaskedColumn, SampleVisibility};
 pub use codec::{decode_scan, encode_scan};
+pub use counting::{CallCountExec, count_on_packed};
 pub use directory::{DirectoryBlock, SampleDirectory};
 pub use error::{Error, Result};
 pub use scan::DatasetScanExec;

@@ -4,6 +4,7 @@
 //! and AND, OR, NOT of those. Nothing here can divide, cast or call a function, so no error and no side effect can
 //! tell a caller about a row that the scan hides afterwards. Everything else stays above the scan.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -99,6 +100,22 @@ impl Predicate {
                 parts.iter().for_each(|p| p.for_each_column(f));
             }
             Self::Not(inner) => inner.for_each_column(f),
+        }
+    }
+
+    /// Adds every column named.
+    pub(crate) fn collect_columns<'a>(&'a self, into: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::Compare { column, .. }
+            | Self::In { column, .. }
+            | Self::Like { column, .. }
+            | Self::IsNull { column, .. } => {
+                into.insert(column);
+            }
+            Self::And(parts) | Self::Or(parts) => {
+                parts.iter().for_each(|p| p.collect_columns(into));
+            }
+            Self::Not(inner) => inner.collect_columns(into),
         }
     }
 

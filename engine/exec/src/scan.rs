@@ -23,7 +23,8 @@ use datafusion::physical_plan::{
 use futures::stream;
 use genokura_core::schema::site_schema;
 
-use crate::calls::{CallRows, Choice};
+use crate::calls::CallRows;
+use crate::choice::Choice;
 use crate::dataset::DatasetView;
 use crate::error::{Error, Result};
 use crate::metrics::{ScanMetrics, report_pruned};
@@ -57,7 +58,7 @@ impl DatasetScanExec {
         report_pruned(&metrics, &spec.pruned);
         let maker = match spec.kind {
             ScanKind::Variants | ScanKind::Records => Maker::Variants,
-            ScanKind::Calls(_) => Maker::Calls(Arc::new(Choice::of(&spec, &view))),
+            ScanKind::Calls(_) => Maker::Calls(Arc::new(Choice::of(&spec, &view)?)),
         };
         Ok(Self {
             properties: scan_properties(&spec, &schema),
@@ -71,6 +72,24 @@ impl DatasetScanExec {
     /// The scan as plain data; see [`ScanSpec::to_bytes`].
     pub fn spec(&self) -> &ScanSpec {
         &self.spec
+    }
+
+    /// Which calls rows are made of; `None` for a scan of variants.
+    pub(crate) fn choice(&self) -> Option<&Arc<Choice>> {
+        match &self.maker {
+            Maker::Variants => None,
+            Maker::Calls(choice) => Some(choice),
+        }
+    }
+
+    /// What EXPLAIN tells of a node `name` that reads as this scan does.
+    pub(crate) fn write_spec(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        name: &str,
+        genotypes: bool,
+    ) -> fmt::Result {
+        write_spec(f, name, &self.spec, genotypes)
     }
 
     /// Rows of a partition or of all; exact without filters, limit and merging.
@@ -125,7 +144,7 @@ impl DisplayAs for DatasetScanExec {
             Maker::Variants => reads_genotypes(&self.spec, &self.view),
             Maker::Calls(choice) => choice.reads_genotypes(),
         };
-        write_spec(f, self.name(), &self.spec, genotypes)?;
+        self.write_spec(f, self.name(), genotypes)?;
         match &self.maker {
             Maker::Variants => Ok(()),
             Maker::Calls(choice) => write!(f, ", table={}, {choice}", table_name(self.spec.kind)),

@@ -144,24 +144,9 @@ impl ScanSpec {
     pub(crate) fn columns_needed(&self) -> BTreeSet<&str> {
         let mut needed: BTreeSet<&str> = self.columns.iter().map(String::as_str).collect();
         for filter in &self.filters {
-            collect_columns(filter, &mut needed);
+            filter.collect_columns(&mut needed);
         }
         needed
-    }
-}
-
-fn collect_columns<'a>(predicate: &'a Predicate, into: &mut BTreeSet<&'a str>) {
-    match predicate {
-        Predicate::Compare { column, .. }
-        | Predicate::In { column, .. }
-        | Predicate::Like { column, .. }
-        | Predicate::IsNull { column, .. } => {
-            into.insert(column);
-        }
-        Predicate::And(parts) | Predicate::Or(parts) => {
-            parts.iter().for_each(|part| collect_columns(part, into));
-        }
-        Predicate::Not(inner) => collect_columns(inner, into),
     }
 }
 

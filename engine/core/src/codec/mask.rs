@@ -58,7 +58,17 @@ impl SampleMask {
 
     /// The samples of the set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.n_samples).filter(|sample| self.contains(*sample))
+        (0u32..)
+            .step_by(64)
+            .zip(&self.words)
+            .flat_map(|(base, word)| {
+                let mut left = *word;
+                std::iter::from_fn(move || {
+                    let bit = (left != 0).then(|| left.trailing_zeros())?;
+                    left &= left - 1;
+                    Some(base + bit)
+                })
+            })
     }
 
     /// The samples as bits, sample 0 in the lowest bit of the first word.

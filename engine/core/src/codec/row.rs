@@ -114,6 +114,18 @@ impl<'a> GenotypeRow<'a> {
         self.default
     }
 
+    pub(super) fn carriers(&self) -> HapSet<'a> {
+        self.carriers
+    }
+
+    pub(super) fn missing(&self) -> SampleSet<'a> {
+        self.missing
+    }
+
+    pub(super) fn exceptions(&self) -> Exceptions<'a> {
+        self.exceptions
+    }
+
     /// Counts over all samples. No call is decoded.
     #[must_use]
     pub fn counts(&self) -> AlleleCounts {
@@ -196,17 +208,38 @@ impl<'a> GenotypeRow<'a> {
     /// # Cost
     /// One pass over the words of the sets; only the calls that differ are decoded.
     pub fn for_each_difference(&self, f: impl FnMut(u32, CallRef<'a>)) {
-        let all_if = |is: bool| if is { u64::MAX } else { 0 };
-        let default = self.default;
-        let differs = |frame: &Frame| {
-            (frame.missing ^ all_if(default.is_missing()))
-                | (frame.haploid ^ all_if(default.is_haploid()))
-                | (frame.phased ^ all_if(default.is_phased()))
-                | (frame.carriers.0 | frame.carriers.1)
-                | (frame.other.0 | frame.other.1)
-                | frame.exceptional
+        self.for_each_call_of(CallsOf::Unlike, None, f);
+    }
+
+    /// Calls `f` with the samples of one kind (and of `mask`) and their calls, samples ascending.
+    ///
+    /// # Cost
+    /// A call that is not of the kind costs a bit of a word.
+    pub fn for_each_call_of(
+        &self,
+        whose: CallsOf,
+        mask: Option<&SampleMask>,
+        mut f: impl FnMut(u32, CallRef<'a>),
+    ) {
+        if whose == CallsOf::Carriers && self.carriers.is_short_list() {
+            return self.for_each_carrier(|sample, _| {
+                if mask.is_none_or(|mask| mask.contains(sample))
+                    && let Some(call) = self.call(sample)
+                {
+                    f(sample, call);
+                }
+            });
+        }
+        let wanted = |frame: &Frame| {
+            let masked = mask.map_or(u64::MAX, |mask| mask.word(frame.index));
+            masked & frame.of(whose)
         };
-        self.for_each_call_where(differs, f);
+        self.for_each_call_where(wanted, |sample, call| {
+            // Whether an exception carries the ALT is in its text.
+            if whose != CallsOf::Carriers || call.dosage().is_some_and(|copies| copies > 0) {
+                f(sample, call);
+            }
+        });
     }
 
     /// Calls `f` with the samples whose bits `wanted` sets.
@@ -241,17 +274,13 @@ impl<'a> GenotypeRow<'a> {
                 if wanted >> bit & 1 == 0 {
                     return;
                 }
-                f(
-                    sample,
-                    match text {
-                        Some((_, text)) => CallRef::exception(text, self.alt_index),
-                        None => self.regular(
-                            frame.sample(bit),
-                            frame.carried(bit),
-                            alleles[bit as usize],
-                        ),
-                    },
-                );
+                let call = match text {
+                    Some((_, text)) => CallRef::exception(text, self.alt_index),
+                    None => {
+                        self.regular(frame.sample(bit), frame.carried(bit), alleles[bit as usize])
+                    }
+                };
+                f(sample, call);
             });
         }
     }
@@ -396,11 +425,24 @@ struct Sample {
     phased: bool,
 }
 
+/// Which calls of a row are visited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallsOf {
+    /// Every sample.
+    All,
+    /// Samples whose call is not the default call, and perhaps some whose call is.
+    Unlike,
+    /// Samples that carry the ALT.
+    Carriers,
+}
+
 /// All sets of a row for 64 samples.
 struct Frame {
     index: u32,
     valid: u64,
     exceptional: u64,
+    /// Samples in any section.
+    named: u64,
     missing: u64,
     haploid: u64,
     phased: u64,
@@ -409,6 +451,14 @@ struct Frame {
 }
 
 impl Frame {
+    fn of(&self, whose: CallsOf) -> u64 {
+        match whose {
+            CallsOf::All => u64::MAX,
+            CallsOf::Unlike => self.named,
+            CallsOf::Carriers => self.carriers.0 | self.carriers.1 | self.exceptional,
+        }
+    }
+
     fn sample(&self, bit: u32) -> Sample {
         Sample {
             missing: self.missing >> bit & 1 == 1,
@@ -477,15 +527,20 @@ impl<'a> Frames<'a> {
         while let Some((sample, _)) = self.exceptions.next_if(|(s, _)| s / 64 <= index) {
             exceptional |= 1 << (sample % 64);
         }
+        let (missing, phase) = (self.missing.word(index), self.phase.word(index));
+        let ploidy = self.ploidy.word(index);
+        let (carriers, other) = (self.carriers.words(index), self.other.words(index));
+        let haps = carriers.0 | carriers.1 | other.0 | other.1;
         Some(Frame {
             index,
             valid: low_bits(left),
             exceptional,
-            missing: self.missing.word(index) ^ all_if(self.default.is_missing()),
-            haploid: self.ploidy.word(index) ^ all_if(self.default.is_haploid()),
-            phased: self.phase.word(index) ^ all_if(self.default.is_phased()),
-            carriers: self.carriers.words(index),
-            other: self.other.words(index),
+            named: exceptional | missing | phase | ploidy | haps,
+            missing: missing ^ all_if(self.default.is_missing()),
+            haploid: ploidy ^ all_if(self.default.is_haploid()),
+            phased: phase ^ all_if(self.default.is_phased()),
+            carriers,
+            other,
         })
     }
 }

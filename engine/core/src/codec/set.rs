@@ -8,6 +8,9 @@ use crate::codec::mask::SampleMask;
 use crate::codec::sparse::{self, Iter, List};
 use crate::codec::varint::{self, Reader};
 
+/// Up to so many bytes a list is short.
+const SHORT_LIST_BYTES: usize = 32;
+
 /// How a set is stored; two bits of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -201,6 +204,15 @@ impl<'a> HapSet<'a> {
 
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
+    }
+
+    /// True for a list so short that looking for each of its samples costs less than reading planes.
+    pub(crate) fn is_short_list(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::List(list) => list.bytes_len() <= SHORT_LIST_BYTES,
+            Self::Bits(..) => false,
+        }
     }
 
     /// Haplotypes of the set (copies) and samples with both of theirs in it (pairs).

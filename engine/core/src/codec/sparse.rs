@@ -40,6 +40,10 @@ impl<'a> List<'a> {
         Some(next - 1)
     }
 
+    pub(crate) fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// How many numbers there are: each has one byte without the high bit.
     pub(crate) fn len(&self) -> u32 {
         let ends = self.bytes.iter().map(|byte| u64::from(byte >> 7 ^ 1));

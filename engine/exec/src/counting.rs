@@ -1,0 +1,317 @@
+//! Counts of calls that are made on packed genotypes: the first phase of an aggregation over `calls` or `carriers`.
+//!
+//! `SELECT sample_id, count(*) FROM carriers GROUP BY sample_id` needs no row of `carriers`: carriers are bits and
+//! lists, and adding those up is counting. [`count_on_packed`] takes an aggregation that only counts calls and adds
+//! up dosages, and puts a node in its place that gives the same partial states:
+//! ```text
+//! before   AggregateExec: mode=Final                after   AggregateExec: mode=Final
+//!            AggregateExec: mode=Partial                      CallCountExec
+//!              CallScanExec
+//! ```
+//! Groups may be all calls together, samples, or variants (by any of `contig, pos, end_pos, ref, alt`). Everything
+//! else stays with DataFusion, and so do scans with filters that only finished rows can be judged by.
+
+mod recognise;
+mod rows;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::BooleanArray;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::Result as DfResult;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
+use futures::stream;
+use serde::{Deserialize, Serialize};
+
+use crate::choice::{Choice, Keep, Kept};
+use crate::error::{Error, Result};
+use crate::metrics::ScanMetrics;
+use crate::scan::{DatasetScanExec, table_name};
+use crate::table::sql_schema;
+
+pub use recognise::count_on_packed;
+
+/// What calls are grouped by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Groups {
+    /// All calls are one group.
+    All,
+    /// Each sample is a group: column `sample_id`, as often as it is asked for.
+    Samples(usize),
+    /// Each variant is a group: these of its columns.
+    Variants(Vec<String>),
+}
+
+/// What is counted in each group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Count {
+    /// `count(*)`
+    Calls,
+    /// `count(dosage)`
+    WithDosage,
+    /// `sum(dosage)`
+    Copies,
+    /// `avg(dosage)`
+    MeanCopies,
+}
+
+/// One aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Measure {
+    pub(crate) count: Count,
+    /// What `FILTER (WHERE …)` leaves of the calls.
+    pub(crate) filter: Option<Dosages>,
+}
+
+/// The dosages that a filter leaves, as plain data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dosages {
+    null: bool,
+    copies: Vec<u8>,
+}
+
+impl Dosages {
+    pub(crate) fn of(keep: &Keep) -> Self {
+        Self {
+            null: keep.keeps(None),
+            copies: (0..=u8::MAX).filter(|d| keep.keeps(Some(*d))).collect(),
+        }
+    }
+
+    fn keep(&self) -> Keep {
+        let judged = [Some(self.null)]
+            .into_iter()
+            .chain((0..=u8::MAX).map(|dosage| Some(self.copies.contains(&dosage))));
+        Keep::from_judged(&judged.collect::<BooleanArray>())
+    }
+}
+
+/// Groups, counts and the names of the columns of the partial state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counting {
+    pub(crate) groups: Groups,
+    pub(crate) measures: Vec<Measure>,
+    pub(crate) names: Vec<String>,
+}
+
+impl Count {
+    fn state_types(self) -> &'static [(DataType, bool)] {
+        match self {
+            Self::Calls | Self::WithDosage => &[(DataType::Int64, false)],
+            Self::Copies => &[(DataType::Int64, true)],
+            Self::MeanCopies => &[(DataType::UInt64, true), (DataType::Float64, true)],
+        }
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Calls => "count(*)",
+            Self::WithDosage => "count(dosage)",
+            Self::Copies => "sum(dosage)",
+            Self::MeanCopies => "avg(dosage)",
+        }
+    }
+}
+
+impl Counting {
+    /// The columns that calls are grouped by.
+    fn group_columns(&self) -> Vec<&str> {
+        match &self.groups {
+            Groups::All => Vec::new(),
+            Groups::Samples(n) => vec!["sample_id"; *n],
+            Groups::Variants(columns) => columns.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Columns of the partial state: groups, then the state of each aggregate.
+    fn schema(&self, table: &Schema) -> Result<SchemaRef> {
+        let mut fields = Vec::new();
+        let mut names = self.names.iter();
+        let mut name = || {
+            names
+                .next()
+                .ok_or_else(|| Error::Plan("it counts more than it names".into()))
+        };
+        for column in self.group_columns() {
+            let field = table.field_with_name(column)?.clone();
+            fields.push(field.with_name(name()?));
+        }
+        for measure in &self.measures {
+            for (data_type, nullable) in measure.count.state_types() {
+                fields.push(Field::new(name()?, data_type.clone(), *nullable));
+            }
+        }
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// True when genotypes or the site's counts are needed, not only the number of samples.
+    fn reads_dosage(&self) -> bool {
+        let plain = |m: &Measure| m.count == Count::Calls && m.filter.is_none();
+        !self.measures.iter().all(plain)
+    }
+}
+
+/// Counts calls of a dataset on packed genotypes; gives the partial states of an aggregation.
+#[derive(Clone, Debug)]
+pub struct CallCountExec {
+    pub(crate) scan: DatasetScanExec,
+    pub(crate) choice: Arc<Choice>,
+    pub(crate) counting: Arc<Counting>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl CallCountExec {
+    pub(crate) fn new(scan: &DatasetScanExec, counting: Counting) -> Result<Self> {
+        let choice = scan
+            .choice()
+            .ok_or_else(|| Error::Plan("only calls are counted".into()))?;
+        let schema = counting.schema(&sql_schema(scan.spec.kind, &scan.view))?;
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(scan.spec.partitions.len().max(1)),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Ok(Self {
+            choice: Arc::clone(choice),
+            scan: scan.clone(),
+            counting: Arc::new(counting),
+            properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+
+    /// How much of the counting the site table answers.
+    fn source(&self) -> Source {
+        let filtered = self.counting.measures.iter().any(|m| m.filter.is_some());
+        let samples = matches!(self.counting.groups, Groups::Samples(_));
+        if self.choice.keep().is_all() && !self.counting.reads_dosage() {
+            Source::Samples
+        } else if self.choice.keep().is_carriers()
+            && self.choice.is_every_sample()
+            && !samples
+            && !filtered
+        {
+            Source::Sites
+        } else {
+            Source::Genotypes
+        }
+    }
+}
+
+/// What a count is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The number of samples of each variant's blocks.
+    Samples,
+    /// The counts of the site table; genotypes only where calls are missing.
+    Sites,
+    /// The packed genotypes.
+    Genotypes,
+}
+
+impl DisplayAs for CallCountExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.scan
+            .write_spec(f, self.name(), self.source() != Source::Samples)?;
+        write!(
+            f,
+            ", table={}, {}",
+            table_name(self.scan.spec.kind),
+            self.choice
+        )?;
+        let by = self.counting.group_columns().join(", ");
+        let counts: Vec<String> = self
+            .counting
+            .measures
+            .iter()
+            .map(Measure::to_string)
+            .collect();
+        write!(f, ", by=[{by}], counts=[{}]", counts.join(", "))?;
+        f.write_str(match self.source() {
+            Source::Samples => ", counted=samples of blocks",
+            Source::Sites => ", counted=counts of sites",
+            Source::Genotypes => ", counted=packed genotypes",
+        })
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.count.sql())?;
+        match &self.filter {
+            None => Ok(()),
+            Some(_) => f.write_str(" of some dosages"),
+        }
+    }
+}
+
+impl ExecutionPlan for CallCountExec {
+    fn name(&self) -> &'static str {
+        "CallCountExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+    ) -> DfResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DfResult<SendableRecordBatchStream> {
+        let metrics = ScanMetrics::new(&self.metrics, partition);
+        let batch_size = context.session_config().batch_size();
+        let rows = rows::CountRows::new(self, partition, batch_size, metrics)?;
+        let stream = stream::try_unfold(rows, |mut rows| async move {
+            Ok(rows.next().await?.map(|batch| (batch, rows)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// What a measure counts among the calls that the scan keeps.
+fn kept_by(measure: &Measure, base: &Keep) -> Keep {
+    match &measure.filter {
+        None => base.clone(),
+        Some(filter) => base.and(&filter.keep()),
+    }
+}
+
+/// The counts of one group, one for each measure.
+type GroupCounts = Vec<Kept>;

@@ -1,0 +1,371 @@
+//! The states of one partition: site rows are read as a scan reads them, genotypes only where they are counted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+    UInt32Array, UInt64Array,
+};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+use datafusion::physical_plan::ExecutionPlan as _;
+use genokura_core::codec::{DosageCounts, GenotypeRow, SampleCounts};
+
+use super::{CallCountExec, Count, Counting, GroupCounts, Groups, Source, kept_by};
+use crate::blobs::BlobReader;
+use crate::calls::{carried, read_context};
+use crate::choice::{Choice, Keep, Kept};
+use crate::dataset::HIDDEN;
+use crate::error::{Error, Result};
+use crate::members::{BlockCalls, Members};
+use crate::metrics::ScanMetrics;
+use crate::scan::table_name;
+use crate::source::{ReadContext, SiteRows, SiteSource, column};
+use crate::table::Stages;
+
+/// Bytes of decoded genotypes of a chunk of variants, at two bits a sample.
+const CHUNK_BLOB_BYTES: usize = 32 << 20;
+/// Counts of the site table that a count of carriers is made of.
+const SITE_COUNTS: [&str; 4] = ["ac", "n_het", "n_hom_alt", "n_missing"];
+
+/// Batches of partial states.
+pub(super) struct CountRows {
+    context: Arc<ReadContext>,
+    source: SiteSource,
+    choice: Arc<Choice>,
+    counting: Arc<Counting>,
+    made_of: Source,
+    /// What the scan keeps, then what each measure counts.
+    base: Keep,
+    keeps: Vec<Keep>,
+    genotypes: Option<BlobReader>,
+    blocks: Vec<bool>,
+    chunk_rows: usize,
+    batch_size: usize,
+    schema: SchemaRef,
+    pending: VecDeque<SiteRows>,
+    ready: VecDeque<RecordBatch>,
+    /// Of all calls together.
+    total: Group,
+    /// Per block of the dataset.
+    samples: Vec<Option<SampleCounts>>,
+    done: bool,
+}
+
+/// The counts of a group: what the scan keeps, and what each measure counts.
+#[derive(Clone, Default)]
+struct Group {
+    base: Kept,
+    measures: GroupCounts,
+}
+
+impl CountRows {
+    pub(super) fn new(
+        node: &CallCountExec,
+        partition: usize,
+        batch_size: usize,
+        metrics: ScanMetrics,
+    ) -> Result<Self> {
+        let (spec, view) = (&node.scan.spec, &node.scan.view);
+        let units = spec.partitions.get(partition).cloned().unwrap_or_default();
+        let masked = view.masked(table_name(spec.kind));
+        let stages = Stages::of(spec.kind, &spec.filters, &masked);
+        let made_of = node.source();
+        let mut extra = Vec::new();
+        if made_of == Source::Sites {
+            extra.extend(SITE_COUNTS);
+        } else if node.choice.carriers() {
+            extra.push("ac");
+        }
+        let context = read_context(&node.scan, stages.key, extra, batch_size, metrics)?;
+        let genotypes = (made_of != Source::Samples)
+            .then(|| BlobReader::genotypes(view, &context.metrics))
+            .flatten();
+        let base = node.choice.keep().clone();
+        let measures = &node.counting.measures;
+        let samples: usize = view.blocks.iter().map(|b| b.n_samples as usize).sum();
+        let chunk_rows = CHUNK_BLOB_BYTES / (samples / 4).max(1);
+        Ok(Self {
+            source: SiteSource::new(Arc::clone(&context), units),
+            choice: Arc::clone(&node.choice),
+            counting: Arc::clone(&node.counting),
+            made_of,
+            keeps: measures.iter().map(|m| kept_by(m, &base)).collect(),
+            base,
+            genotypes,
+            blocks: node.choice.blocks(),
+            chunk_rows: chunk_rows.clamp(1, batch_size.max(1)),
+            batch_size: batch_size.max(1),
+            schema: node.schema(),
+            pending: VecDeque::new(),
+            ready: VecDeque::new(),
+            total: Group {
+                base: Kept::default(),
+                measures: vec![Kept::default(); measures.len()],
+            },
+            samples: view.blocks.iter().map(|_| None).collect(),
+            done: false,
+            context,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                self.context
+                    .metrics
+                    .baseline
+                    .record_output(batch.num_rows());
+                return Ok(Some(batch));
+            }
+            if self.done {
+                return Ok(None);
+            }
+            match self.chunk().await? {
+                Some(rows) => self.count(rows).await?,
+                None => {
+                    self.done = true;
+                    self.finish()?;
+                }
+            }
+            // Counting a long stretch must not keep the thread.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn chunk(&mut self) -> Result<Option<SiteRows>> {
+        loop {
+            if let Some(rows) = self.pending.pop_front() {
+                return Ok(Some(rows));
+            }
+            let Some(mut rows) = self.source.next().await? else {
+                return Ok(None);
+            };
+            if self.choice.carriers() {
+                rows = carried(rows)?;
+            }
+            for start in (0..rows.len()).step_by(self.chunk_rows) {
+                let length = self.chunk_rows.min(rows.len() - start);
+                self.pending.push_back(rows.slice(start, length));
+            }
+        }
+    }
+
+    async fn count(&mut self, rows: SiteRows) -> Result<()> {
+        if self.made_of != Source::Sites {
+            return self.count_members(rows).await;
+        }
+        let complete = rows.sums("n_missing")?;
+        let complete: BooleanArray = complete.iter().map(|n| Some(n? == 0)).collect();
+        let incomplete: BooleanArray = complete.iter().map(|c| Some(!c?)).collect();
+        if incomplete.true_count() > 0 {
+            // A half call carries the ALT and is missing: only its genotype tells.
+            self.count_members(rows.slice(0, rows.len()).filter(&incomplete)?)
+                .await?;
+        }
+        self.count_sites(&rows.filter(&complete)?)
+    }
+
+    /// Adds variants whose calls are all complete, by the counts of the site table.
+    fn count_sites(&mut self, rows: &SiteRows) -> Result<()> {
+        let context = Arc::clone(&self.context);
+        let _timer = context.metrics.baseline.elapsed_compute().timer();
+        let [ac, het, hom_alt] = ["ac", "n_het", "n_hom_alt"].map(|name| rows.sums(name));
+        let (ac, het, hom_alt) = (ac?, het?, hom_alt?);
+        let number = |n: i32| u64::try_from(n).unwrap_or(0);
+        let groups = (0..rows.len()).map(|row| {
+            let calls = number(het.value(row)) + number(hom_alt.value(row));
+            let kept = Kept {
+                calls,
+                with_dosage: calls,
+                copies: number(ac.value(row)),
+            };
+            Group {
+                base: kept,
+                measures: vec![kept; self.keeps.len()],
+            }
+        });
+        let groups: Vec<Group> = groups.collect();
+        self.take_groups(rows, groups)
+    }
+
+    /// Adds variants by their genotypes, or by the number of their samples.
+    async fn count_members(&mut self, rows: SiteRows) -> Result<()> {
+        let view = Arc::clone(&self.context.view);
+        let members = Members::read(&view, &rows, self.genotypes.as_ref(), &self.blocks).await?;
+        let context = Arc::clone(&self.context);
+        let _timer = context.metrics.baseline.elapsed_compute().timer();
+        if matches!(self.counting.groups, Groups::Samples(_)) {
+            return self.count_samples(&members);
+        }
+        let mut groups = Vec::with_capacity(rows.len());
+        for group in 0..rows.len() {
+            groups.push(self.group(&self.dosages(&members, group)?));
+        }
+        self.take_groups(&rows, groups)
+    }
+
+    fn dosages(&self, members: &Members, group: usize) -> Result<DosageCounts> {
+        let mut counts = DosageCounts::default();
+        for member in members.of(group) {
+            for block in member.blocks.clone() {
+                let Some(mask) = self.choice.mask(block) else {
+                    continue;
+                };
+                let some = (!mask.is_all()).then_some(mask);
+                counts.merge(&match members.calls(member, block)? {
+                    BlockCalls::Default(default) => {
+                        GenotypeRow::of_default(mask.n_samples(), default).dosage_counts(some)
+                    }
+                    BlockCalls::Row(row, _) => row.dosage_counts(some),
+                });
+            }
+        }
+        Ok(counts)
+    }
+
+    fn group(&self, counts: &DosageCounts) -> Group {
+        Group {
+            base: self.base.count(counts),
+            measures: self.keeps.iter().map(|keep| keep.count(counts)).collect(),
+        }
+    }
+
+    fn count_samples(&mut self, members: &Members) -> Result<()> {
+        for member in members.all() {
+            for block in member.blocks.clone() {
+                let Some(mask) = self.choice.mask(block) else {
+                    continue;
+                };
+                let Some(counts) = self.samples.get_mut(block) else {
+                    continue;
+                };
+                let counts = counts.get_or_insert_with(|| SampleCounts::new(mask.n_samples()));
+                match members.calls(member, block)? {
+                    BlockCalls::Default(default) => counts.add_default(default, 1),
+                    BlockCalls::Row(row, _) => counts.add(&row),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the groups of variants to the total, or makes a batch of them.
+    fn take_groups(&mut self, rows: &SiteRows, groups: Vec<Group>) -> Result<()> {
+        let Groups::Variants(columns) = &self.counting.groups else {
+            groups.iter().for_each(|group| self.total.add(group));
+            return Ok(());
+        };
+        let kept = (0u32..).zip(&groups).filter(|(_, g)| g.base.calls > 0);
+        let places: UInt32Array = kept.map(|(place, _)| place).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let identity = rows.identity()?;
+        let keys = columns
+            .iter()
+            .map(|name| Ok(take(column(&identity, name)?, &places, None)?))
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        let groups: Vec<Group> = groups.into_iter().filter(|g| g.base.calls > 0).collect();
+        self.push(keys, &groups)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        match self.counting.groups {
+            Groups::All => {
+                let total = std::mem::take(&mut self.total);
+                self.push(Vec::new(), &[total])
+            }
+            Groups::Samples(columns) => self.finish_samples(columns),
+            Groups::Variants(_) => Ok(()),
+        }
+    }
+
+    /// A group for each sample that has a call.
+    fn finish_samples(&mut self, columns: usize) -> Result<()> {
+        let view = Arc::clone(&self.context.view);
+        let names = &view.directory.samples;
+        let mut counts: Vec<DosageCounts> = vec![DosageCounts::default(); names.len()];
+        for (place, block) in view.blocks.iter().enumerate() {
+            let of_block = self.samples.get(place).and_then(Option::as_ref);
+            let (Some(of_block), Some(mask)) = (of_block, self.choice.mask(place)) else {
+                continue;
+            };
+            for sample in mask.iter() {
+                let index = block.directory_index.get(sample as usize).copied();
+                if let Some(sum) = counts.get_mut(index.unwrap_or(HIDDEN) as usize) {
+                    sum.merge(&of_block.of(sample));
+                }
+            }
+        }
+        let (mut kept, mut groups) = (Vec::new(), Vec::new());
+        for (name, counts) in names.iter().zip(&counts) {
+            let group = self.group(counts);
+            if group.base.calls > 0 {
+                kept.push(name.as_str());
+                groups.push(group);
+            }
+        }
+        for (names, groups) in kept
+            .chunks(self.batch_size)
+            .zip(groups.chunks(self.batch_size))
+        {
+            let names: ArrayRef = Arc::new(StringArray::from_iter_values(names));
+            self.push(vec![names; columns], groups)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a batch of groups.
+    fn push(&mut self, mut columns: Vec<ArrayRef>, groups: &[Group]) -> Result<()> {
+        for (place, measure) in self.counting.measures.iter().enumerate() {
+            let kept: Vec<Kept> = groups
+                .iter()
+                .map(|group| group.measures.get(place).copied().unwrap_or_default())
+                .collect();
+            columns.extend(states(measure.count, &kept)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(groups.len()));
+        let schema = Arc::clone(&self.schema);
+        self.ready.push_back(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?);
+        Ok(())
+    }
+}
+
+impl Group {
+    fn add(&mut self, other: &Self) {
+        self.base.add(other.base);
+        for (sum, kept) in self.measures.iter_mut().zip(&other.measures) {
+            sum.add(*kept);
+        }
+    }
+}
+
+/// The columns of the state of one aggregate, as DataFusion's own would be.
+fn states(count: Count, kept: &[Kept]) -> Result<Vec<ArrayRef>> {
+    let number =
+        |n: u64| i64::try_from(n).map_err(|_| Error::Internal("a count beyond 64 bits".into()));
+    let whole = |value: fn(&Kept) -> u64| -> Result<ArrayRef> {
+        let values = kept.iter().map(|k| number(value(k)));
+        Ok(Arc::new(values.collect::<Result<Int64Array>>()?))
+    };
+    Ok(match count {
+        Count::Calls => vec![whole(|k| k.calls)?],
+        Count::WithDosage => vec![whole(|k| k.with_dosage)?],
+        Count::Copies => {
+            let sum = |k: &Kept| (k.with_dosage > 0).then(|| number(k.copies)).transpose();
+            let sums: Int64Array = kept.iter().map(sum).collect::<Result<Vec<_>>>()?.into();
+            vec![Arc::new(sums)]
+        }
+        Count::MeanCopies => {
+            #[expect(clippy::cast_precision_loss, reason = "avg adds up doubles as well")]
+            let sum = |k: &Kept| (k.with_dosage > 0).then_some(k.copies as f64);
+            let counts: UInt64Array = kept.iter().map(|k| Some(k.with_dosage)).collect();
+            let sums: Float64Array = kept.iter().map(sum).collect();
+            vec![Arc::new(counts), Arc::new(sums)]
+        }
+    })
+}
