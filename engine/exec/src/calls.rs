@@ -23,6 +23,7 @@ use genokura_core::schema::{FieldDef, calls_columns};
 use crate::blobs::{BlobReader, Blobs, Wanted};
 use crate::choice::{Choice, Keep, passes};
 use crate::dataset::{DatasetView, HIDDEN};
+use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
 use crate::formats::FormatColumn;
 use crate::members::{BlockCalls, MEMBER_COLUMNS, Member, Members};
@@ -55,6 +56,9 @@ pub(crate) struct CallRows {
     ready: VecDeque<RecordBatch>,
     remaining: usize,
     names: ArrayRef,
+    dynamic: DynamicFilters,
+    /// Dynamic filters on samples have been looked at.
+    narrowed: bool,
 }
 
 impl CallRows {
@@ -109,11 +113,30 @@ impl CallRows {
             ready: VecDeque::new(),
             remaining: spec.limit.unwrap_or(usize::MAX),
             names: Arc::new(names),
+            dynamic: scan.dynamic.clone(),
+            narrowed: false,
             context,
         })
     }
 
+    /// Leaves out the samples that no row of a join above can match: known when the first row is asked for.
+    fn narrow(&mut self) -> Result<()> {
+        let view = &self.context.view;
+        if let Some(left) = self.dynamic.samples(&view.directory.samples)? {
+            self.choice = Arc::new(self.choice.among(&left, view));
+            self.blocks = self.choice.blocks();
+            if self.choice.n_samples() == 0 {
+                self.remaining = 0;
+            }
+        }
+        self.narrowed = true;
+        Ok(())
+    }
+
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if !self.narrowed {
+            self.narrow()?;
+        }
         while self.remaining > 0 {
             if let Some(batch) = self.ready.pop_front() {
                 let batch = batch.slice(0, batch.num_rows().min(self.remaining));
@@ -148,6 +171,7 @@ impl CallRows {
             if self.choice.carriers() {
                 rows = carried(rows)?;
             }
+            rows = self.dynamic.rows(rows)?;
             for start in (0..rows.len()).step_by(self.chunk_rows) {
                 let length = self.chunk_rows.min(rows.len() - start);
                 self.pending.push_back(rows.slice(start, length));

@@ -20,6 +20,8 @@ use crate::members::{BlockCalls, Member, Members};
 /// Makes cells; keeps its buffers from one to the next.
 pub(crate) struct CellBuilder<'a> {
     view: &'a DatasetView,
+    /// Which blocks of the view the cells tell of.
+    blocks: &'a [bool],
     encoder: RecordEncoder,
     cell: Vec<u8>,
     blob: Vec<u8>,
@@ -27,10 +29,11 @@ pub(crate) struct CellBuilder<'a> {
 }
 
 impl<'a> CellBuilder<'a> {
-    pub(crate) fn new(view: &'a DatasetView) -> Self {
+    pub(crate) fn new(view: &'a DatasetView, blocks: &'a [bool]) -> Self {
         let (cell, blob, text) = Default::default();
         Self {
             view,
+            blocks,
             encoder: RecordEncoder::new(),
             cell,
             blob,
@@ -58,14 +61,19 @@ impl<'a> CellBuilder<'a> {
     /// Writes one cell; false when no sample of the variant is visible.
     fn cell(&mut self, members: &Members, group: usize) -> Result<bool> {
         let mut parts: Vec<(u32, &Member, usize)> = Vec::new();
+        let mut visible = false;
         for member in members.of(group) {
             for place in member.blocks.clone() {
-                if let Some(ordinal) = self.view.blocks.get(place).and_then(|b| b.ordinal) {
+                let Some(ordinal) = self.view.blocks.get(place).and_then(|b| b.ordinal) else {
+                    continue;
+                };
+                visible = true;
+                if self.blocks.get(place) == Some(&true) {
                     parts.push((ordinal, member, place));
                 }
             }
         }
-        if parts.is_empty() {
+        if !visible {
             return Ok(false);
         }
         parts.sort_unstable_by_key(|(ordinal, ..)| *ordinal);

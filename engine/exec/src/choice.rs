@@ -69,6 +69,25 @@ impl Choice {
         })
     }
 
+    /// The same choice among fewer samples: those that are true in `left`, by index in the directory.
+    pub(crate) fn among(&self, left: &[bool], view: &DatasetView) -> Self {
+        let narrowed = self.masks.iter().zip(&view.blocks).map(|(mask, block)| {
+            let mask = mask.as_ref()?;
+            let is_left = |sample: &u32| {
+                let index = block.directory_index.get(*sample as usize).copied();
+                left.get(index.unwrap_or(HIDDEN) as usize) == Some(&true)
+            };
+            let mask = SampleMask::from_indices(block.n_samples, mask.iter().filter(is_left));
+            (mask.count_ones() > 0).then_some(mask)
+        });
+        Self {
+            masks: narrowed.collect(),
+            keep: self.keep.clone(),
+            rest: self.rest.clone(),
+            genotypes: self.genotypes,
+        }
+    }
+
     /// Samples of which rows may be made.
     pub(crate) fn n_samples(&self) -> u64 {
         let masks = self.masks.iter().flatten();

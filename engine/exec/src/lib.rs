@@ -13,6 +13,7 @@ mod codec;
 mod counting;
 mod dataset;
 pub mod directory;
+mod dynamic;
 pub mod error;
 mod formats;
 mod members;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result as DfResult;
@@ -14,6 +15,9 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -26,13 +30,14 @@ use genokura_core::schema::site_schema;
 use crate::calls::CallRows;
 use crate::choice::Choice;
 use crate::dataset::DatasetView;
+use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
 use crate::metrics::{ScanMetrics, report_pruned};
 use crate::predicate::{Comparison, Literal, Predicate};
 use crate::source::MERGE_COLUMNS;
 use crate::spec::{ScanKind, ScanSpec};
 use crate::table::sql_schema;
-use crate::variants::{VariantRows, reads_genotypes};
+use crate::variants::{VariantRows, gt_blocks, reads_genotypes};
 
 /// Reads a table of a dataset.
 #[derive(Clone, Debug)]
@@ -40,6 +45,7 @@ pub struct DatasetScanExec {
     pub(crate) spec: Arc<ScanSpec>,
     pub(crate) view: Arc<DatasetView>,
     maker: Maker,
+    pub(crate) dynamic: DynamicFilters,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -65,6 +71,7 @@ impl DatasetScanExec {
             spec: Arc::new(spec),
             view,
             maker,
+            dynamic: DynamicFilters::default(),
             metrics,
         })
     }
@@ -72,6 +79,32 @@ impl DatasetScanExec {
     /// The scan as plain data; see [`ScanSpec::to_bytes`].
     pub fn spec(&self) -> &ScanSpec {
         &self.spec
+    }
+
+    /// The same scan with a column `gt` that need not tell of anybody but `samples`; `None` when a sample is not
+    /// known, or when nothing would be left out.
+    ///
+    /// Functions of genotypes that name samples give the same answers on it.
+    #[must_use]
+    pub fn with_gt_of(&self, samples: &BTreeSet<String>) -> Option<Self> {
+        let view = &self.view;
+        let known = |name: &String| view.directory.index_of(name).is_some();
+        let spec = &self.spec;
+        let counts = VariantRows::recounts(spec, view);
+        let usable = matches!(self.maker, Maker::Variants)
+            && spec.gt_samples.is_none()
+            && !counts
+            && samples.iter().all(known);
+        if !usable {
+            return None;
+        }
+        let mut spec = ScanSpec::clone(spec);
+        spec.gt_samples = Some(samples.iter().cloned().collect());
+        let narrowed = gt_blocks(&spec, view).iter().any(|wanted| !wanted);
+        narrowed.then(|| Self {
+            spec: Arc::new(spec),
+            ..self.clone()
+        })
     }
 
     /// Which calls rows are made of; `None` for a scan of variants.
@@ -145,7 +178,15 @@ impl DisplayAs for DatasetScanExec {
             Maker::Calls(choice) => choice.reads_genotypes(),
         };
         self.write_spec(f, self.name(), genotypes)?;
+        if !self.dynamic.is_empty() {
+            write!(f, ", dynamic filters")?;
+        }
         match &self.maker {
+            Maker::Variants if self.spec.gt_samples.is_some() => {
+                let blocks = gt_blocks(&self.spec, &self.view);
+                let wanted = blocks.iter().filter(|wanted| **wanted).count();
+                write!(f, ", gt_blocks={wanted}/{}", blocks.len())
+            }
             Maker::Variants => Ok(()),
             Maker::Calls(choice) => write!(f, ", table={}, {choice}", table_name(self.spec.kind)),
         }
@@ -220,6 +261,29 @@ impl ExecutionPlan for DatasetScanExec {
         let mut statistics = Statistics::new_unknown(&self.schema());
         statistics.num_rows = self.rows(args.partition());
         Ok(Arc::new(statistics))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let mut dynamic = self.dynamic.clone();
+        let masked = self.view.masked(table_name(self.spec.kind));
+        let mut taken = false;
+        for filter in &result.parent_filters {
+            taken |= dynamic.take(&filter.filter, self.spec.kind, |name| masked.contains(name));
+        }
+        // Hints only: whoever made a filter judges every row all the same.
+        let answer = FilterPushdownPropagation::all_unsupported(result);
+        Ok(match taken {
+            true => answer.with_updated_node(Arc::new(Self {
+                dynamic,
+                ..self.clone()
+            })),
+            false => answer,
+        })
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {

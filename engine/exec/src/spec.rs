@@ -44,6 +44,9 @@ pub struct ScanSpec {
     pub access: AccessContext,
     /// Columns of the result in order, as SQL names them.
     pub columns: Vec<String>,
+    /// Samples of which column `gt` must tell; it may leave out others. `None`: of all.
+    #[serde(default)]
+    pub gt_samples: Option<Vec<String>>,
     /// Filters, all of which a row of the result satisfies.
     pub filters: Vec<Predicate>,
     /// Rows of the result at most, of each partition and of all together.
@@ -171,6 +174,7 @@ mod tests {
             access: AccessContext::only("r", [("cohort".into(), ["S1".into()].into())])
                 .with_masked([masked]),
             columns: vec!["pos".into(), "sample_id".into()],
+            gt_samples: Some(vec!["S1".into()]),
             filters: vec![
                 Predicate::Compare {
                     column: "af".into(),

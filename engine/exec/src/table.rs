@@ -23,7 +23,7 @@ use crate::scan::{DatasetScanExec, table_name};
 use crate::spec::{ScanKind, ScanSpec};
 
 /// Columns in which all rows of one variant agree.
-const KEY_COLUMNS: [&str; 5] = ["contig", "pos", "end_pos", "ref", "alt"];
+pub(crate) const KEY_COLUMNS: [&str; 5] = ["contig", "pos", "end_pos", "ref", "alt"];
 /// Columns counted over the visible samples, or made of genotypes.
 const COUNTED_COLUMNS: [&str; 8] = [
     "ac",
@@ -178,6 +178,7 @@ impl DatasetTable {
             kind: self.kind,
             access: self.view.access.clone(),
             columns: projected(&self.schema, projection),
+            gt_samples: None,
             filters,
             limit,
             partitions: work.partitions,

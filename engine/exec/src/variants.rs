@@ -20,7 +20,8 @@ use genokura_core::schema::variants_schema;
 
 use crate::blobs::BlobReader;
 use crate::cells::CellBuilder;
-use crate::dataset::DatasetView;
+use crate::dataset::{BlockView, DatasetView};
+use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
 use crate::members::{ALT_INDEX, MEMBER_COLUMNS, Members};
 use crate::metrics::ScanMetrics;
@@ -47,6 +48,23 @@ pub(crate) fn reads_genotypes(spec: &ScanSpec, view: &DatasetView) -> bool {
     spec.columns.iter().any(|c| c == "gt") || (counted && !view.sees_all)
 }
 
+/// Per block of the dataset whether genotypes of it are read for column `gt`.
+pub(crate) fn gt_blocks(spec: &ScanSpec, view: &DatasetView) -> Vec<bool> {
+    let samples = spec.gt_samples.as_ref();
+    let samples: Option<BTreeSet<u32>> = samples.map(|names| {
+        let index = |name: &String| view.directory.index_of(name);
+        names.iter().filter_map(index).collect()
+    });
+    let wanted = |block: &BlockView| {
+        block.ordinal.is_some()
+            && samples.as_ref().is_none_or(|samples| {
+                let mut places = block.directory_index.iter();
+                places.any(|sample| samples.contains(sample))
+            })
+    };
+    view.blocks.iter().map(wanted).collect()
+}
+
 /// Batches of one partition.
 pub(crate) struct VariantRows {
     context: Arc<ReadContext>,
@@ -60,6 +78,7 @@ pub(crate) struct VariantRows {
     needs: Needs,
     pending: VecDeque<SiteRows>,
     remaining: usize,
+    dynamic: DynamicFilters,
 }
 
 /// What a batch needs beside columns of the site table.
@@ -95,7 +114,7 @@ impl VariantRows {
         let needs = Needs::of(spec, view, batch_size);
         let last = LastFilter::new(&stages.last, view, &masked)?;
         let context = read_context(spec, view, stages, needs, batch_size, metrics)?;
-        let blocks = view.blocks.iter().map(|b| b.ordinal.is_some()).collect();
+        let blocks = gt_blocks(spec, view);
         let reads = needs.cells || needs.recount;
         let genotypes = reads
             .then(|| BlobReader::genotypes(view, &context.metrics))
@@ -110,8 +129,14 @@ impl VariantRows {
             needs,
             pending: VecDeque::new(),
             remaining: spec.limit.unwrap_or(usize::MAX),
+            dynamic: scan.dynamic.clone(),
             context,
         })
+    }
+
+    /// True when a scan makes its counts of genotypes, because not every sample is visible.
+    pub(crate) fn recounts(spec: &ScanSpec, view: &DatasetView) -> bool {
+        Needs::of(spec, view, 1).recount
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
@@ -145,6 +170,7 @@ impl VariantRows {
             let Some(rows) = self.source.next().await? else {
                 return Ok(None);
             };
+            let rows = self.dynamic.rows(rows)?;
             let size = self.needs.chunk_rows;
             for start in (0..rows.len()).step_by(size) {
                 self.pending
@@ -210,7 +236,7 @@ impl VariantRows {
 
     fn cells(&self, members: &Members, groups: &[usize]) -> Result<ArrayRef> {
         let _timer = self.context.metrics.baseline.elapsed_compute().timer();
-        CellBuilder::new(&self.context.view).column(members, groups.iter().copied())
+        CellBuilder::new(&self.context.view, &self.blocks).column(members, groups.iter().copied())
     }
 }
 

@@ -93,7 +93,8 @@ fn same_columns(ours: &Schema, theirs: &Schema) -> bool {
 fn first_phase(aggregate: &AggregateExec, names: Vec<String>) -> Option<CallCountExec> {
     let (scan, columns) = scan_below(aggregate.input())?;
     let choice = scan.choice()?;
-    let takes_all = choice.rest().is_empty() && scan.spec.limit.is_none();
+    let takes_all =
+        choice.rest().is_empty() && scan.spec.limit.is_none() && scan.dynamic.is_empty();
     if !takes_all || aggregate.group_expr().has_grouping_set() {
         return None;
     }
