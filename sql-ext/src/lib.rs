@@ -1,8 +1,8 @@
 //! Genomic SQL functions.
 //!
-//! [`register_all`] adds them and the optimiser rules of `rules/` to a session; [`functions`] lists their documentation, from which
-//! `docs/sql-reference.md` is generated ([`reference::markdown`]). Every function lies in a file of its own
-//! under `scalar/`. Coordinates are 1-based and closed; a NULL argument gives NULL unless a page says
+//! [`register_all`] adds them to a session, and the optimiser rules of `rules/` with them; [`functions`] lists
+//! their documentation, from which `docs/sql-reference.md` is generated ([`reference::markdown`]). Every function
+//! lies in a file of its own under `scalar/`. Coordinates are 1-based and closed; a NULL argument gives NULL unless a page says
 //! otherwise; an unknown sample name is an error, never an empty answer.
 
 mod contigs;
@@ -33,17 +33,10 @@ pub fn register_all(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder
         .scalar_functions()
         .get_or_insert_default()
-<<<<<<< HEAD
         .extend(scalar_functions().into_iter().chain([helper]));
     let tables = builder.table_functions();
     tables.get_or_insert_default().extend(table_functions());
-    builder
-=======
-        .extend(scalar_functions());
-    rules::physical()
-        .into_iter()
-        .fold(builder, SessionStateBuilder::with_physical_optimizer_rule)
->>>>>>> de173ce (Counts of calls on packed genotypes: count, sum and avg of dosage by sample, variant or in all, without a row of carriers)
+    rules::register(builder)
 }
 
 /// The table functions by name, as DataFusion takes them.
