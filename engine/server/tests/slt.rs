@@ -730,10 +730,23 @@ async fn plain_equals_packed(first: Records, second: Records) {
         .collect();
     let trio = of_first.first_chunk::<3>().map(|trio| mendel_law(*trio));
     for (plain, packed) in laws(&cohort).into_iter().chain(trio) {
-        let of_calls = run_embedded(&context, &plain).await.unwrap();
-        let of_packed = run_embedded(&context, &packed).await.unwrap();
-        assert_eq!(of_calls, of_packed, "{plain}\n{packed}");
+        same_answers(&context, &plain, &packed).await;
     }
+    let list = cohort.join("', '");
+    for (plain, packed) in counting_laws(&format!("'{list}'")) {
+        for (query, counts) in [(&plain, false), (&packed, true)] {
+            let plan = run_embedded(&context, &format!("EXPLAIN {query}"))
+                .await
+                .unwrap();
+            let counted = plan.concat().concat().contains("CallCountExec");
+            assert_eq!(counted, counts, "{query}\n{plan:?}");
+        }
+        same_answers(&context, &plain, &packed).await;
+    }
+    // Genotypes of the blocks that hold the named samples, of two batches.
+    let named = "EXPLAIN SELECT pos FROM d.variants WHERE gt_is_het(gt, 'B0')";
+    let plan = run_embedded(&context, named).await.unwrap();
+    assert!(plan.concat().concat().contains("gt_blocks=1/2"), "{plan:?}");
 }
 
 proptest! {

@@ -173,7 +173,8 @@ impl SampleCounts {
         }
         self.add_carriers(row);
         let step = if default.is_missing() { -1 } else { 1 };
-        row.missing().for_each(|sample| self.shift_null(sample, step));
+        row.missing()
+            .for_each(|sample| self.shift_null(sample, step));
         for (sample, text) in row.exceptions().iter() {
             if default.is_missing() {
                 self.shift_null(sample, -1);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int16Array, RecordBatch, new_null_array};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::Result as DfResult;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
@@ -90,6 +90,13 @@ fn same_columns(ours: &Schema, theirs: &Schema) -> bool {
             .all(|(a, b)| same(a, b))
 }
 
+fn plain(name: &String) -> Given {
+    Given {
+        name: name.clone(),
+        widened: false,
+    }
+}
+
 fn first_phase(aggregate: &AggregateExec, names: Vec<String>) -> Option<CallCountExec> {
     let (scan, columns) = scan_below(aggregate.input())?;
     let choice = scan.choice()?;
@@ -113,11 +120,37 @@ fn first_phase(aggregate: &AggregateExec, names: Vec<String>) -> Option<CallCoun
     CallCountExec::new(scan, counting).ok()
 }
 
-/// The scan of calls that gives the rows of a plan as they are, and the names of its columns.
-fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&DatasetScanExec, Vec<String>)> {
+/// A column of the rows that an aggregation takes.
+#[derive(Clone)]
+struct Given {
+    /// The scan's name of it.
+    name: String,
+    /// Cast to a wider number on the way.
+    widened: bool,
+}
+
+/// The column of an expression over `columns`: one of them as it is, or widened.
+fn given(expr: &Arc<dyn PhysicalExpr>, columns: &[Given]) -> Option<Given> {
+    if let Some(column) = expr.downcast_ref::<Column>() {
+        return columns.get(column.index()).cloned();
+    }
+    let cast = expr.downcast_ref::<CastExpr>()?;
+    let inner = given(cast.expr(), columns)?;
+    let wider = matches!(
+        cast.cast_type(),
+        DataType::Int32 | DataType::Int64 | DataType::Float64
+    );
+    (wider && inner.name == "dosage").then_some(Given {
+        widened: true,
+        ..inner
+    })
+}
+
+/// The scan of calls that gives the rows of a plan as they are, and its columns.
+fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&DatasetScanExec, Vec<Given>)> {
     if let Some(scan) = plan.downcast_ref::<DatasetScanExec>() {
         return matches!(scan.spec.kind, ScanKind::Calls(_))
-            .then(|| (scan, scan.spec.columns.clone()));
+            .then(|| (scan, scan.spec.columns.iter().map(plain).collect()));
     }
     if let Some(cooperative) = plan.downcast_ref::<CooperativeExec>() {
         return scan_below(cooperative.input());
@@ -134,14 +167,9 @@ fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&DatasetScanExec, Vec<St
     }
     let projection = plan.downcast_ref::<ProjectionExec>()?;
     let (scan, below) = scan_below(projection.input())?;
-    let name = |expr: &Arc<dyn PhysicalExpr>| {
-        let column = expr.downcast_ref::<Column>()?;
-        below.get(column.index()).cloned()
-    };
-    let columns = projection
-        .expr()
-        .iter()
-        .map(|e| name(&e.expr))
+    let columns = projection.expr().iter();
+    let columns = columns
+        .map(|expr| given(&expr.expr, &below))
         .collect::<Option<_>>()?;
     Some((scan, columns))
 }
@@ -149,23 +177,28 @@ fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&DatasetScanExec, Vec<St
 /// The rows that an aggregation takes.
 struct Input<'a> {
     scan: &'a DatasetScanExec,
-    /// The scan's name of each column.
-    columns: Vec<String>,
+    columns: Vec<Given>,
 }
 
 impl Input<'_> {
-    /// The column behind an expression; `None` for a masked one.
-    fn column(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<&str> {
-        let column = expr.downcast_ref::<Column>()?;
-        let name = self.columns.get(column.index())?;
+    /// The column that an expression is, widened or not; `None` for a masked one.
+    fn any_column(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<Given> {
+        let given = given(expr, &self.columns)?;
         let spec = &self.scan.spec;
         let mut masked = spec.access.masked(&spec.dataset, table_name(spec.kind));
-        (!masked.any(|masked| masked == name)).then_some(name)
+        (!masked.any(|masked| masked == given.name)).then_some(given)
+    }
+
+    /// The column that an expression is, as the scan gives it.
+    fn column(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<String> {
+        self.any_column(expr)
+            .filter(|given| !given.widened)
+            .map(|given| given.name)
     }
 
     fn groups(&self, aggregate: &AggregateExec) -> Option<Groups> {
         let exprs = aggregate.group_expr().expr();
-        let columns: Vec<&str> = exprs
+        let columns: Vec<String> = exprs
             .iter()
             .map(|(expr, _)| self.column(expr))
             .collect::<Option<_>>()?;
@@ -175,8 +208,10 @@ impl Input<'_> {
         if columns.iter().all(|c| *c == "sample_id") {
             return Some(Groups::Samples(columns.len()));
         }
-        let of_variant = columns.iter().all(|c| VARIANT_COLUMNS.contains(c));
-        of_variant.then(|| Groups::Variants(columns.into_iter().map(str::to_owned).collect()))
+        let of_variant = columns
+            .iter()
+            .all(|c| VARIANT_COLUMNS.contains(&c.as_str()));
+        of_variant.then_some(Groups::Variants(columns))
     }
 
     fn measure(
@@ -208,23 +243,19 @@ impl Input<'_> {
         if let Some(literal) = argument.downcast_ref::<Literal>() {
             return (!literal.value().is_null()).then_some(Count::Calls);
         }
-        let name = self.column(argument)?;
+        let name = self.any_column(argument)?.name;
         if name == "dosage" {
             return Some(Count::WithDosage);
         }
         let schema = self.scan.schema();
-        let field = schema.field_with_name(name).ok()?;
+        let field = schema.field_with_name(&name).ok()?;
         (!field.is_nullable()).then_some(Count::Calls)
     }
 
     /// Column `dosage`, widened or not.
     fn is_dosage(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
-        let inner = match expr.downcast_ref::<CastExpr>() {
-            Some(cast) if cast.cast_type().is_numeric() => cast.expr(),
-            Some(_) => return false,
-            None => expr,
-        };
-        self.column(inner) == Some("dosage")
+        self.any_column(expr)
+            .is_some_and(|given| given.name == "dosage")
     }
 
     /// Judges a filter that looks at `dosage` alone by every dosage there is.

@@ -363,7 +363,9 @@ fn states(count: Count, kept: &[Kept]) -> Result<Vec<ArrayRef>> {
         Count::MeanCopies => {
             #[expect(clippy::cast_precision_loss, reason = "avg adds up doubles as well")]
             let sum = |k: &Kept| (k.with_dosage > 0).then_some(k.copies as f64);
-            let counts: UInt64Array = kept.iter().map(|k| Some(k.with_dosage)).collect();
+            // NULL, not 0, is how avg says that it has seen nothing.
+            let count = |k: &Kept| (k.with_dosage > 0).then_some(k.with_dosage);
+            let counts: UInt64Array = kept.iter().map(count).collect();
             let sums: Float64Array = kept.iter().map(sum).collect();
             vec![Arc::new(counts), Arc::new(sums)]
         }
