@@ -1,19 +1,23 @@
-//! Scans on their way to another process: a plan node to bytes and back.
+//! Scans, and nodes that count instead, on their way to another process: a plan node to bytes and back.
 
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
 
+use crate::counting::CallCountExec;
 use crate::error::{Error, Result};
 use crate::scan::DatasetScanExec;
 use crate::session::Engine;
 use crate::spec::ScanSpec;
 
-/// The bytes of a scan of this crate; `None` for any other node.
+/// The bytes of a scan or a counting node of this crate; `None` for any other node.
 ///
 /// # Errors
 /// See [`ScanSpec::to_bytes`].
 pub fn encode_scan(plan: &dyn ExecutionPlan) -> Result<Option<Vec<u8>>> {
+    if let Some(count) = plan.downcast_ref::<CallCountExec>() {
+        return count.to_bytes().map(Some);
+    }
     plan.downcast_ref::<DatasetScanExec>()
         .map(|scan| scan.spec().to_bytes())
         .transpose()
@@ -24,7 +28,7 @@ pub fn encode_scan(plan: &dyn ExecutionPlan) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// [`Error::Plan`] for bytes of another build, and for a version or dataset that the lake does not have.
 pub async fn decode_scan(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Arc<dyn ExecutionPlan>> {
-    let spec = ScanSpec::from_bytes(bytes)?;
+    let (spec, counting) = ScanSpec::from_bytes_with(bytes)?;
     let version = spec
         .version
         .ok_or_else(|| Error::Plan("it reads a lake without commits".into()))?;
@@ -33,5 +37,9 @@ pub async fn decode_scan(engine: &Arc<Engine>, bytes: &[u8]) -> Result<Arc<dyn E
         .view(&snapshot, &spec.dataset, &spec.access)
         .await?
         .ok_or_else(|| Error::Plan(format!("dataset {} does not exist", spec.dataset)))?;
-    Ok(Arc::new(DatasetScanExec::new(spec, view)?))
+    let scan = DatasetScanExec::new(spec, view)?;
+    Ok(match counting {
+        Some(counting) => Arc::new(CallCountExec::new(&scan, counting)?),
+        None => Arc::new(scan),
+    })
 }

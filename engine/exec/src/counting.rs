@@ -191,6 +191,11 @@ impl CallCountExec {
         })
     }
 
+    /// The node as plain data; see [`crate::decode_scan`].
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.scan.spec.to_bytes_with(Some(&self.counting))
+    }
+
     /// How much of the counting the site table answers.
     fn source(&self) -> Source {
         let filtered = self.counting.measures.iter().any(|m| m.filter.is_some());

@@ -52,6 +52,10 @@ impl DynamicFilters {
         keys
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        self.samples.iter().chain(&self.keys)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.samples.is_empty() && self.keys.is_empty()
     }

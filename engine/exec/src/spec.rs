@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessContext;
+use crate::counting::Counting;
 use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 
 /// Version of the byte form; a reader refuses every other.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Which rows a scan of calls makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +113,8 @@ pub struct PruneReport {
 struct Envelope {
     format: u32,
     spec: ScanSpec,
+    /// What is counted, by a node that counts instead of making rows.
+    counting: Option<Counting>,
 }
 
 impl ScanSpec {
@@ -120,9 +123,15 @@ impl ScanSpec {
     /// # Errors
     /// [`Error::Internal`] when it cannot be written, which does not happen.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.to_bytes_with(None)
+    }
+
+    /// The byte form of a node that counts what the scan would give.
+    pub(crate) fn to_bytes_with(&self, counting: Option<&Counting>) -> Result<Vec<u8>> {
         let envelope = Envelope {
             format: FORMAT,
             spec: self.clone(),
+            counting: counting.cloned(),
         };
         serde_json::to_vec(&envelope).map_err(|e| Error::Internal(e.to_string()))
     }
@@ -132,6 +141,11 @@ impl ScanSpec {
     /// # Errors
     /// [`Error::Plan`] for bytes of another version or of something else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_with(bytes).map(|(spec, _)| spec)
+    }
+
+    /// Reads the byte form of a scan or of a node that counts.
+    pub(crate) fn from_bytes_with(bytes: &[u8]) -> Result<(Self, Option<Counting>)> {
         let envelope: Envelope =
             serde_json::from_slice(bytes).map_err(|e| Error::Plan(e.to_string()))?;
         if envelope.format != FORMAT {
@@ -140,7 +154,7 @@ impl ScanSpec {
                 envelope.format
             )));
         }
-        Ok(envelope.spec)
+        Ok((envelope.spec, envelope.counting))
     }
 
     /// Every column that the result or a filter names.

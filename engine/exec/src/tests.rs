@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::array_value_to_string;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
@@ -572,6 +574,37 @@ async fn sample_filters_prune_blocks() {
     );
 }
 
+/// A join tells the scan below which samples and which variants it matches, before genotypes are read.
+#[tokio::test]
+async fn joins_read_the_genotypes_that_they_match() {
+    let fixture = long_cohort().await;
+    let ctx = open(&fixture).await;
+    for (people, key, rows, genotype_rows) in [
+        ("(VALUES ('S4')) AS k (sample_id)", "sample_id", 16, 16),
+        ("(VALUES ('nobody')) AS k (sample_id)", "sample_id", 0, 0),
+        (
+            "(VALUES ('chr2', 1040::int)) AS k (contig, pos)",
+            "contig, pos",
+            1,
+            2,
+        ),
+    ] {
+        let sql = format!(
+            "SELECT c.pos, c.sample_id FROM {people} JOIN cohort.carriers c USING ({key}) \
+             WHERE c.gt <> ''"
+        );
+        let physical = plan(&ctx, &sql).await;
+        let found = texts(&run_plan(&ctx, Arc::clone(&physical)).await);
+        assert_eq!(found.len(), rows, "{sql}: {found:?}");
+        let read = metric(&physical, "genotype_rows_read");
+        assert!(read <= genotype_rows, "{sql}: {read} rows of genotypes");
+        assert!(
+            explain(&ctx, &sql).await.contains("dynamic filters"),
+            "{sql}"
+        );
+    }
+}
+
 /// FORMAT values of one sample come from its block alone, those of a region from few pages, and AD,
 /// which is stored relative to DP, is read with it.
 #[tokio::test]
@@ -706,6 +739,26 @@ async fn plans_travel_as_bytes() {
         assert_eq!(texts(&run_plan(&ctx, again).await), direct);
         assert!(!direct.is_empty());
     }
+    let sql =
+        "SELECT sample_id, count(*) FILTER (WHERE dosage = 1) FROM cohort.carriers GROUP BY 1";
+    let physical = plan(&ctx, sql).await;
+    let mut count = None;
+    physical
+        .apply(|node| {
+            if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+                count = crate::count_on_packed(aggregate)?.or(count.take());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .unwrap();
+    let count = count.unwrap();
+    let bytes = crate::encode_scan(count.as_ref()).unwrap().unwrap();
+    let engine = crate::engine_of(&ctx.state()).unwrap();
+    let again = crate::decode_scan(&engine, &bytes).await.unwrap();
+    assert_eq!(again.schema(), count.schema());
+    let direct = texts(&run_plan(&ctx, count).await);
+    assert_eq!(texts(&run_plan(&ctx, again).await), direct);
+    assert!(!direct.is_empty());
 }
 
 /// A cohort by seed: some batches, inputs, overlapping positions and samples, odd genotypes.
