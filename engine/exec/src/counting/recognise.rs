@@ -90,9 +90,9 @@ fn same_columns(ours: &Schema, theirs: &Schema) -> bool {
             .all(|(a, b)| same(a, b))
 }
 
-fn plain(name: &String) -> Given {
+fn plain(name: &str) -> Given {
     Given {
-        name: name.clone(),
+        name: name.to_owned(),
         widened: false,
     }
 }
@@ -149,8 +149,12 @@ fn given(expr: &Arc<dyn PhysicalExpr>, columns: &[Given]) -> Option<Given> {
 /// The scan of calls that gives the rows of a plan as they are, and its columns.
 fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&DatasetScanExec, Vec<Given>)> {
     if let Some(scan) = plan.downcast_ref::<DatasetScanExec>() {
-        return matches!(scan.spec.kind, ScanKind::Calls(_))
-            .then(|| (scan, scan.spec.columns.iter().map(plain).collect()));
+        return matches!(scan.spec.kind, ScanKind::Calls(_)).then(|| {
+            (
+                scan,
+                scan.spec.columns.iter().map(|name| plain(name)).collect(),
+            )
+        });
     }
     if let Some(cooperative) = plan.downcast_ref::<CooperativeExec>() {
         return scan_below(cooperative.input());
