@@ -80,9 +80,10 @@ fn part(args: &RunArgs) -> anyhow::Result<RunArgs> {
 }
 
 fn write_part(cohort: &Path, part: &Path) -> anyhow::Result<()> {
-    // awk ends early, and bgzip before it then has nowhere to write.
+    // awk ends early, and bgzip before it then has nowhere to write: it may die of that (128 + SIGPIPE), of
+    // nothing else.
     measure::output(&format!(
-        "(bgzip -dc {0} || true) | awk '/^#/ {{ print; next }} ++n > {PART_RECORDS} {{ exit }} {{ print }}' \
+        "set -o pipefail; (bgzip -dc {0} || [ $? -eq 141 ]) | awk '/^#/ {{ print; next }} ++n > {PART_RECORDS} {{ exit }} {{ print }}' \
          | bgzip > {1}.part && mv {1}.part {1} && bcftools index -t {1}",
         cohort.display(),
         part.display()

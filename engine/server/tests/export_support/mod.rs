@@ -1,6 +1,6 @@
 //! What the tests of exports share: the catalogue, an ingested and exported file, bcftools.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod made;
 
