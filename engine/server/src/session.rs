@@ -13,6 +13,7 @@ mod rewrite;
 mod rows;
 mod settings;
 pub mod statement;
+mod template;
 mod yielding;
 
 use std::collections::BTreeMap;
@@ -259,10 +260,14 @@ impl Session {
             Statement::Execute { name, arguments } if depth == 0 => {
                 let prepared = self.prepared_statement(name)?;
                 let arguments = typed(arguments, &prepared.parameters)?;
-                let Some(inner) = &prepared.parsed else {
-                    return Ok(Outcome::done(""));
-                };
-                Box::pin(self.dispatch(&inner.statement, &arguments, 1)).await
+                match prepared.parsed.as_deref().map(|inner| &inner.statement) {
+                    None => Ok(Outcome::done("")),
+                    Some(Statement::Query(query)) => {
+                        let planned = self.plan_prepared(&prepared, query, &arguments).await?;
+                        self.rows(planned, "SELECT", true).await
+                    }
+                    Some(inner) => Box::pin(self.dispatch(inner, &arguments, 1)).await,
+                }
             }
             Statement::Execute { .. } => {
                 Err(ServerError::unsupported("EXECUTE of a prepared EXECUTE"))
@@ -563,9 +568,7 @@ impl Session {
     }
 
     async fn start(&mut self, planned: Planned) -> Result<Rows, ServerError> {
-        let context = self.plan_context().await?;
-        self.spawn(async move { plan::start(&context, planned).await })
-            .await
+        self.spawn(plan::start(planned)).await
     }
 
     /// Runs `work` on the query runtime; dropping the returned future aborts it.

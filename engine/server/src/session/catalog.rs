@@ -111,15 +111,15 @@ async fn run(
     }
 }
 
-/// Parameter types of a catalog statement.
+/// Parameter types and columns of a catalog statement, without running it.
 ///
 /// # Errors
 /// As the catalog evaluator reports them.
-pub(crate) async fn parameter_types(
+pub(crate) async fn describe(
     context: &PlanContext,
     statement: &ast::Statement,
     declared: &[PgType],
-) -> Result<Vec<PgType>, ServerError> {
+) -> Result<(Vec<PgType>, Vec<Column>), ServerError> {
     let model = model(context).await;
     let session = session_info(&context.info, Arc::default());
     let declared: Vec<u32> = declared
@@ -139,7 +139,8 @@ pub(crate) async fn parameter_types(
             .or_else(|| array.element().map(|_| array))
             .unwrap_or(PgType::TEXT)
     };
-    Ok(described.parameters.into_iter().map(known).collect())
+    let parameters = described.parameters.into_iter().map(known).collect();
+    Ok((parameters, described.columns.iter().map(column).collect()))
 }
 
 fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::SessionInfo {

@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Statement as DfLogical};
 use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
@@ -35,10 +35,12 @@ pub(crate) struct PlanContext {
 /// A query that is planned and not started.
 #[derive(Clone)]
 pub(crate) enum Planned {
-    /// For DataFusion.
+    /// For DataFusion, in the context that it was planned in: one snapshot serves a statement from its plan to its
+    /// last row.
     Lake {
-        plan: LogicalPlan,
+        plan: Arc<LogicalPlan>,
         columns: Vec<Column>,
+        context: PlanContext,
     },
     /// Answered already: catalog queries, SHOW, EXPLAIN.
     Ready {
@@ -72,21 +74,50 @@ pub(crate) async fn plan(
         super::catalog::materialise(context, &relations.catalog).await?;
         rewrite::to_system_copies(&mut resolved, super::catalog::SYSTEM);
     }
+    let plan = logical(context, resolved, &[]).await?;
+    Ok(Planned::Lake {
+        columns: columns(&plan, statement),
+        plan: Arc::new(plan),
+        context: context.clone(),
+    })
+}
+
+/// DataFusion's plan of a statement whose names are resolved; `$n` in it are parameters of these types.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) async fn logical(
+    context: &PlanContext,
+    mut resolved: ast::Statement,
+    parameters: &[PgType],
+) -> Result<LogicalPlan, ServerError> {
     rewrite::to_datafusion(&mut resolved, &context.info)?;
+    if !parameters.is_empty() {
+        resolved = ast::Statement::Prepare {
+            name: ast::Ident::new("parameters"),
+            data_types: parameters.iter().map(|t| params::sql_type(*t)).collect(),
+            statement: Box::new(resolved),
+        };
+    }
     let state = context.context.state();
     let plan = state
         .statement_to_plan(DfStatement::Statement(Box::new(resolved)))
         .await?;
+    let plan = match plan {
+        LogicalPlan::Statement(DfLogical::Prepare(prepare)) if !parameters.is_empty() => {
+            Arc::unwrap_or_clone(prepare.input)
+        }
+        plan => plan,
+    };
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&plan)?;
-    let columns = columns(&plan, statement);
-    Ok(Planned::Lake { plan, columns })
+    Ok(plan)
 }
 
-fn columns(plan: &LogicalPlan, statement: &ast::Statement) -> Vec<Column> {
+pub(super) fn columns(plan: &LogicalPlan, statement: &ast::Statement) -> Vec<Column> {
     let fields = plan.schema().fields();
     let names = rewrite::output_names(statement, fields.len());
     fields
@@ -103,13 +134,17 @@ fn columns(plan: &LogicalPlan, statement: &ast::Statement) -> Vec<Column> {
 ///
 /// # Errors
 /// What physical planning fails with; errors of the execution come out of the rows.
-pub(crate) async fn start(context: &PlanContext, planned: Planned) -> Result<Rows, ServerError> {
+pub(crate) async fn start(planned: Planned) -> Result<Rows, ServerError> {
     match planned {
         Planned::Ready { columns, batch } => Ok(Rows::of_batches(columns, vec![batch])),
-        Planned::Lake { plan, columns } => {
+        Planned::Lake {
+            plan,
+            columns,
+            context,
+        } => {
             let state = context.context.state();
             let physical = state.create_physical_plan(&plan).await?;
-            let stream = execute_stream(physical, task_context(context, &state)?)?;
+            let stream = execute_stream(physical, task_context(&context, &state)?)?;
             Ok(Rows::new(columns, stream))
         }
     }
@@ -131,88 +166,6 @@ fn task_context(
     Ok(Arc::new(task.with_runtime(limited)))
 }
 
-/// The types of the parameters of a statement: the client's, then those written as casts, then
-/// those the planner infers, then text.
-///
-/// # Errors
-/// As [`plan`].
-pub(crate) async fn parameter_types(
-    context: &PlanContext,
-    statement: &ast::Statement,
-    declared: &[PgType],
-) -> Result<Vec<PgType>, ServerError> {
-    let count = params::count(statement).max(declared.len());
-    if count > 0 {
-        let mut resolved = statement.clone();
-        let relations =
-            rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
-        if super::catalog::answers(context, &relations, statement).await? {
-            return super::catalog::parameter_types(context, statement, declared).await;
-        }
-    }
-    let written = params::cast_types(statement);
-    let mut types: Vec<Option<PgType>> = (1..=count)
-        .map(|number| {
-            let declared = declared.get(number - 1).copied();
-            declared
-                .filter(|t| *t != PgType::UNKNOWN)
-                .or_else(|| written.get(&number).copied())
-        })
-        .collect();
-    if types.iter().any(Option::is_none) {
-        let inferred = inferred_types(context, statement, &types).await;
-        for (number, slot) in types
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, slot)| slot.is_none())
-        {
-            *slot = inferred.get(&(number + 1)).copied();
-        }
-    }
-    Ok(types
-        .into_iter()
-        .map(|slot| slot.unwrap_or(PgType::TEXT))
-        .collect())
-}
-
-async fn inferred_types(
-    context: &PlanContext,
-    statement: &ast::Statement,
-    known: &[Option<PgType>],
-) -> std::collections::BTreeMap<usize, PgType> {
-    let mut partial = statement.clone();
-    let nulls = known
-        .iter()
-        .enumerate()
-        .filter_map(|(number, slot)| slot.map(|t| (number + 1, params::null_of(t))))
-        .collect();
-    let Ok(()) = params::substitute(&mut partial, &nulls, true) else {
-        return std::collections::BTreeMap::new();
-    };
-    let arrays = params::any_as_equal(&mut partial);
-    // A statement that cannot be planned with its placeholders is planned again with text ones;
-    // its errors are reported then.
-    let Ok(Planned::Lake { plan, .. }) = plan(context, &partial).await else {
-        return std::collections::BTreeMap::new();
-    };
-    let inferred = plan.get_parameter_types().unwrap_or_default();
-    inferred
-        .into_iter()
-        .filter_map(|(name, data_type)| {
-            let number = name.strip_prefix('$')?.parse().ok()?;
-            let pg_type = PgType::of_arrow(&data_type?);
-            Some((
-                number,
-                if arrays.contains(&number) {
-                    pg_type.array()
-                } else {
-                    pg_type
-                },
-            ))
-        })
-        .collect()
-}
-
 /// EXPLAIN: the plan as lines of one text column.
 ///
 /// # Errors
@@ -225,7 +178,9 @@ pub(crate) async fn explain(
 ) -> Result<Planned, ServerError> {
     let lines = match plan(context, statement).await? {
         Planned::Ready { .. } => vec!["Catalog Scan".to_owned()],
-        Planned::Lake { plan, .. } if analyze => analyzed(context, plan, verbose).await?,
+        Planned::Lake { plan, .. } if analyze => {
+            analyzed(context, Arc::unwrap_or_clone(plan), verbose).await?
+        }
         Planned::Lake { plan, .. } => explained(context, &plan, verbose).await?,
     };
     text_column("QUERY PLAN", lines)

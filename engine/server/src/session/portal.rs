@@ -1,13 +1,14 @@
 //! Prepared statements and portals, shared by the extended protocol and SQL's own commands.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
+use parking_lot::Mutex;
 
-use super::plan::{self, Planned};
+use super::plan::Planned;
 use super::rows::Rows;
 use super::statement::{Parsed, Statement};
+use super::template::{self, Analysis, Template};
 use super::{Outcome, Session, params};
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -18,11 +19,13 @@ use crate::sqlstate::ServerError;
 #[derive(Debug)]
 pub struct Prepared {
     /// The statement; None for an empty query string.
-    pub parsed: Option<Parsed>,
+    pub parsed: Option<Arc<Parsed>>,
     /// Parameter types in order.
     pub parameters: Vec<PgType>,
     /// Columns of its result; None when it returns no rows.
     pub columns: Option<Vec<Column>>,
+    /// Its plan, where one plan serves all values of the parameters.
+    pub(super) template: Mutex<Option<Arc<Template>>>,
 }
 
 /// What Describe answers.
@@ -43,8 +46,8 @@ pub struct Portal {
 }
 
 enum PortalState {
-    /// A query that is planned; the tag of its completion.
-    Planned(Planned, Arc<Parsed>, &'static str, bool),
+    /// A query, or the query of a COPY, that is planned.
+    Planned(Box<Planned>, Arc<Parsed>),
     /// Another statement with its arguments.
     Statement(Option<Arc<Parsed>>, Vec<ast::Expr>, Option<Vec<Column>>),
     /// Rows that are being read.
@@ -73,7 +76,10 @@ impl Portal {
 
     fn columns(&self) -> Option<&[Column]> {
         match &self.state {
-            PortalState::Planned(planned, ..) => Some(planned.columns()),
+            PortalState::Planned(planned, parsed) => {
+                // COPY is described as a statement without rows.
+                matches!(parsed.statement, Statement::Query(_)).then(|| planned.columns())
+            }
             PortalState::Statement(_, _, columns) => columns.as_deref(),
             PortalState::Running(rows, ..) => Some(&rows.columns),
             PortalState::Finished => None,
@@ -122,6 +128,7 @@ impl Session {
                 parsed: None,
                 parameters: declared,
                 columns: None,
+                template: Mutex::default(),
             },
             Some(parsed) => {
                 let text = Arc::clone(&parsed.text);
@@ -179,22 +186,26 @@ impl Session {
         if failed && !super::ends_transaction(&parsed.statement) {
             return Err(ServerError::aborted());
         }
-        let (parameters, columns) = match &parsed.statement {
-            Statement::Query(query) => {
-                let (parameters, columns) = self.analyse_query(query, declared).await?;
-                (parameters, Some(columns))
+        let plain = |columns| Analysis::without_plan(declared.to_vec(), columns);
+        let analysis = match &parsed.statement {
+            Statement::Query(query) => self.analyse_query(query, declared).await?,
+            Statement::Copy { query, .. } => {
+                let analysis = self.analyse_query(query, declared).await?;
+                Analysis {
+                    columns: None,
+                    ..analysis
+                }
             }
-            Statement::Copy { query, .. } | Statement::Declare { query, .. } => {
-                (self.analyse_query(query, declared).await?.0, None)
+            Statement::Declare { query, .. } => {
+                let parameters = self.analyse_query(query, declared).await?.parameters;
+                Analysis::without_plan(parameters, None)
             }
             Statement::Explain { query, .. } => {
-                let parameters = self.analyse_query(query, declared).await?.0;
-                (
-                    parameters,
-                    Some(vec![Column::computed("QUERY PLAN", PgType::TEXT)]),
-                )
+                let parameters = self.analyse_query(query, declared).await?.parameters;
+                let lines = vec![Column::computed("QUERY PLAN", PgType::TEXT)];
+                Analysis::without_plan(parameters, Some(lines))
             }
-            Statement::Show(name) => (declared.to_vec(), Some(self.show(name)?.columns().to_vec())),
+            Statement::Show(name) => plain(Some(self.show(name)?.columns().to_vec())),
             Statement::Fetch {
                 name, skip: false, ..
             } => {
@@ -202,19 +213,19 @@ impl Session {
                     .portals
                     .get(name)
                     .ok_or_else(|| super::no_cursor(name))?;
-                (declared.to_vec(), portal.columns().map(<[Column]>::to_vec))
+                plain(portal.columns().map(<[Column]>::to_vec))
             }
-            Statement::Execute { name, .. } => (
-                declared.to_vec(),
-                self.prepared_statement(name)?.columns.clone(),
-            ),
+            Statement::Execute { name, .. } => {
+                plain(self.prepared_statement(name)?.columns.clone())
+            }
             Statement::Refused(error) => return Err(error.clone()),
-            _ => (declared.to_vec(), None),
+            _ => plain(None),
         };
         Ok(Prepared {
-            parsed: Some(parsed),
-            parameters,
-            columns,
+            parsed: Some(Arc::new(parsed)),
+            parameters: analysis.parameters,
+            columns: analysis.columns,
+            template: Mutex::new(analysis.template.map(Arc::new)),
         })
     }
 
@@ -222,22 +233,48 @@ impl Session {
         &mut self,
         query: &ast::Statement,
         declared: &[PgType],
-    ) -> Result<(Vec<PgType>, Vec<Column>), ServerError> {
+    ) -> Result<Analysis, ServerError> {
         let context = self.plan_context().await?;
         let (query, declared) = (query.clone(), declared.to_vec());
-        self.spawn(async move {
-            let parameters = Box::pin(plan::parameter_types(&context, &query, &declared)).await?;
-            let nulls: BTreeMap<usize, ast::Expr> = parameters
-                .iter()
-                .enumerate()
-                .map(|(number, pg_type)| (number + 1, params::null_of(*pg_type)))
-                .collect();
-            let mut typed = query;
-            params::substitute(&mut typed, &nulls, false)?;
-            let planned = plan::plan(&context, &typed).await?;
-            Ok((parameters, planned.columns().to_vec()))
-        })
-        .await
+        self.spawn(async move { Box::pin(template::analyse(&context, &query, &declared)).await })
+            .await
+    }
+
+    /// The plan of a prepared query for these values: that of Parse where it still holds, else a new one.
+    ///
+    /// # Errors
+    /// 0A000 when the result has other columns than Parse told the client of.
+    pub(super) async fn plan_prepared(
+        &mut self,
+        prepared: &Prepared,
+        query: &ast::Statement,
+        arguments: &[ast::Expr],
+    ) -> Result<Planned, ServerError> {
+        let known = prepared.template.lock().clone();
+        let Some(known) = known else {
+            return self.plan(query, arguments).await;
+        };
+        let context = self.plan_context().await?;
+        let template = if known.holds_in(&context) {
+            known
+        } else {
+            let (again, parameters) = (query.clone(), prepared.parameters.clone());
+            let planning = context.clone();
+            let made = self
+                .spawn(async move { template::renew(&planning, &again, &parameters).await })
+                .await?;
+            let Some(made) = made.map(Arc::new) else {
+                *prepared.template.lock() = None;
+                return self.plan(query, arguments).await;
+            };
+            made.same_columns(&known)?;
+            *prepared.template.lock() = Some(Arc::clone(&made));
+            made
+        };
+        match template.with_values(&context, arguments)? {
+            Some(planned) => Ok(planned),
+            None => self.plan(query, arguments).await,
+        }
     }
 
     pub(super) fn prepared_statement(&self, name: &str) -> Result<Arc<Prepared>, ServerError> {
@@ -336,7 +373,7 @@ impl Session {
         arguments: Vec<ast::Expr>,
         result_formats: &[i16],
     ) -> Result<Portal, ServerError> {
-        let Some(parsed) = prepared.parsed.clone().map(Arc::new) else {
+        let Some(parsed) = prepared.parsed.clone() else {
             let state = PortalState::Statement(None, arguments, None);
             return Ok(Portal {
                 hold: false,
@@ -349,13 +386,17 @@ impl Session {
             return Err(ServerError::aborted());
         }
         let text = Arc::clone(&parsed.text);
-        if let Statement::Query(query) = &parsed.statement {
+        if let Statement::Query(query) | Statement::Copy { query, .. } = &parsed.statement {
             let planned = self
-                .plan(query, &arguments)
+                .plan_prepared(prepared, query, &arguments)
                 .await
                 .map_err(|error| error.locate(&text))?;
-            let formats = formats(result_formats, planned.columns().len())?;
-            let state = PortalState::Planned(planned, parsed, "SELECT", true);
+            let formats = match &parsed.statement {
+                Statement::Query(_) => formats(result_formats, planned.columns().len())?,
+                // COPY says itself how it writes rows.
+                _ => Vec::new(),
+            };
+            let state = PortalState::Planned(Box::new(planned), parsed);
             return Ok(Portal {
                 hold: false,
                 formats,
@@ -399,10 +440,16 @@ impl Session {
                 let outcome = self.continue_portal(name, rows, tag, counted, limit);
                 Ok(Bound::Outcome(outcome, formats))
             }
-            PortalState::Planned(planned, parsed, tag, counted) => {
-                let rows = self.start(planned).await;
+            PortalState::Planned(planned, parsed) => {
+                let rows = self.start(*planned).await;
                 let rows = rows.map_err(|error| error.locate(&parsed.text))?;
-                let outcome = self.continue_portal(name, rows, tag, counted, limit);
+                let outcome = match &parsed.statement {
+                    Statement::Copy { options, .. } => Outcome::Copy {
+                        rows,
+                        options: options.clone(),
+                    },
+                    _ => self.continue_portal(name, rows, "SELECT", true, limit),
+                };
                 Ok(Bound::Outcome(outcome, formats))
             }
             PortalState::Statement(None, ..) => Ok(Bound::Empty),
@@ -466,10 +513,12 @@ impl Session {
                 portal.state = PortalState::Running(rows.clone(), tag, counted);
                 Ok((rows, formats))
             }
-            PortalState::Planned(planned, _, tag, counted) => {
-                let rows = self.start(planned).await?;
+            PortalState::Planned(planned, parsed)
+                if matches!(parsed.statement, Statement::Query(_)) =>
+            {
+                let rows = self.start(*planned).await?;
                 if let Some(portal) = self.portals.get_mut(name) {
-                    portal.state = PortalState::Running(rows.clone(), tag, counted);
+                    portal.state = PortalState::Running(rows.clone(), "SELECT", true);
                 }
                 Ok((rows, formats))
             }

@@ -326,6 +326,11 @@ pub(crate) struct SetConfig {
     pub(crate) local: bool,
 }
 
+/// Whether this is a call of `set_config`.
+pub(crate) fn is_set_config(function: &Function) -> bool {
+    last_part(&function.name) == "set_config"
+}
+
 /// The calls of `set_config` in a statement, with constant arguments.
 ///
 /// # Errors
@@ -336,7 +341,7 @@ pub(crate) fn set_configs(statement: &mut ast::Statement) -> Result<Vec<SetConfi
         let Expr::Function(function) = expr else {
             return ControlFlow::Continue(());
         };
-        if last_part(&function.name) != "set_config" {
+        if !is_set_config(function) {
             return ControlFlow::Continue(());
         }
         match arguments(function).as_slice() {

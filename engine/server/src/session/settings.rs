@@ -184,7 +184,7 @@ fn find(name: &str) -> Option<&'static Known> {
 }
 
 /// The settings of one session.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Values that differ from the built-in default, by lower-case name.
     values: BTreeMap<String, String>,

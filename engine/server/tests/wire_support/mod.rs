@@ -1,4 +1,5 @@
-//! A server over memory tables: schema `demo` with `t(id, name, score)` and `u`, schema `other`.
+//! A server over memory tables: schema `demo` with `t(id, name, score)` and `u`, schemas `other` and `wide`
+//! with another `u` each.
 #![allow(dead_code, unreachable_pub)]
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use datafusion::datasource::MemTable;
 use datafusion::execution::context::{SessionConfig, SessionContext};
@@ -31,6 +32,8 @@ pub const SLOW: &str = "select sum(a.id * b.id + nap(c.id)) from t a, t b, t c";
 
 pub struct MemoryBackend {
     version: AtomicU64,
+    /// How often a planner asked for a table of `demo`.
+    asked: Arc<AtomicU64>,
     /// When the last nap was taken, in milliseconds since the start.
     napped: Arc<AtomicI64>,
     start: std::time::Instant,
@@ -40,6 +43,7 @@ impl MemoryBackend {
     fn new() -> MemoryBackend {
         MemoryBackend {
             version: AtomicU64::new(1),
+            asked: Arc::default(),
             napped: Arc::new(AtomicI64::new(i64::MIN)),
             start: std::time::Instant::now(),
         }
@@ -48,6 +52,11 @@ impl MemoryBackend {
     /// A new snapshot, with one row more in `demo.t`.
     pub fn commit(&self) {
         self.version.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often a statement that names one table of `demo` was planned since the last call.
+    pub fn planned(&self) -> u64 {
+        self.asked.swap(0, Ordering::SeqCst)
     }
 
     /// 1 when a slow statement did work in the last 200 ms.
@@ -78,13 +87,25 @@ impl Backend for MemoryBackend {
             .with_target_partitions(2);
         let context = SessionContext::new_with_config(config);
         let catalog = MemoryCatalogProvider::new();
-        for (name, who) in [("demo", "demo"), ("other", "other")] {
+        for (name, who) in [("demo", "demo"), ("other", "other"), ("wide", "wide")] {
             let schema = MemorySchemaProvider::new();
-            schema.register_table("u".into(), table(who_batch(who)))?;
+            let u = match name {
+                "wide" => t_batch(2),
+                _ => who_batch(who),
+            };
+            schema.register_table("u".into(), table(u))?;
             if name == "demo" {
                 schema.register_table("t".into(), table(t_batch(ROWS + extra)))?;
             }
-            catalog.register_schema(name, Arc::new(schema))?;
+            if name == "demo" {
+                let counting = Counting {
+                    schema,
+                    asked: Arc::clone(&self.asked),
+                };
+                catalog.register_schema(name, Arc::new(counting))?;
+            } else {
+                catalog.register_schema(name, Arc::new(schema))?;
+            }
         }
         context.register_catalog(DATABASE, Arc::new(catalog));
         let (napped, start) = (Arc::clone(&self.napped), self.start);
@@ -106,6 +127,29 @@ impl Backend for MemoryBackend {
             Arc::new(nap),
         ));
         Ok(context)
+    }
+}
+
+/// A schema that counts how often it is asked for a table: once per planning.
+#[derive(Debug)]
+struct Counting {
+    schema: MemorySchemaProvider,
+    asked: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl SchemaProvider for Counting {
+    fn table_names(&self) -> Vec<String> {
+        self.schema.table_names()
+    }
+
+    async fn table(&self, name: &str) -> datafusion::error::Result<Option<Arc<dyn TableProvider>>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.schema.table(name).await
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.schema.table_exist(name)
     }
 }
 

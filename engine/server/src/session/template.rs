@@ -1,0 +1,312 @@
+//! What Parse finds out about a query, and its plan, kept so that Bind need not plan again.
+//!
+//! ```text
+//! Parse: names, parameter types, columns, logical plan with $n in it      a Template
+//! Bind:  same snapshot, settings and user? the values go into the plan    else planned again
+//! ```
+//! A template holds for one pinned snapshot with one set of settings. A query is planned with its values as text
+//! instead where its plan depends on them: numeric parameters (whose type has the digits of the value), arguments
+//! that the planner wants as constants, copies of system relations, `set_config`.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::common::{DFSchema, ParamValues, ScalarValue};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::sqlparser::ast;
+
+use super::catalog::{self, LazyModel};
+use super::params;
+use super::plan::{self, PlanContext, Planned};
+use super::rewrite::{self, Relations};
+use crate::pg_types::PgType;
+use crate::pgwire::column::Column;
+use crate::sqlstate::ServerError;
+
+/// What is known of a statement before its parameters have values.
+pub(super) struct Analysis {
+    pub(super) parameters: Vec<PgType>,
+    /// None for a statement without rows.
+    pub(super) columns: Option<Vec<Column>>,
+    pub(super) template: Option<Template>,
+}
+
+impl Analysis {
+    pub(super) fn without_plan(parameters: Vec<PgType>, columns: Option<Vec<Column>>) -> Self {
+        Analysis {
+            parameters,
+            columns,
+            template: None,
+        }
+    }
+}
+
+/// A logical plan that waits for the values of its parameters.
+pub(super) struct Template {
+    plan: Arc<LogicalPlan>,
+    columns: Vec<Column>,
+    /// The output names as the statement gives them.
+    statement: ast::Statement,
+    parameters: usize,
+    /// Where it was planned: the catalog of a pinned snapshot is one object as long as the snapshot is.
+    context: PlanContext,
+}
+
+impl std::fmt::Debug for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Template")
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Template {
+    /// Whether a statement of `context` may run this plan.
+    pub(super) fn holds_in(&self, context: &PlanContext) -> bool {
+        let same = |a: &LazyModel, b: &LazyModel| Arc::ptr_eq(a, b);
+        same(&self.context.model, &context.model)
+            && self.context.info.user == context.info.user
+            && self.context.info.settings == context.info.settings
+    }
+
+    /// The columns that a client was told of must stay: it reads rows by them.
+    ///
+    /// # Errors
+    /// 0A000 in PostgreSQL's words, which drivers know as the sign to prepare again.
+    pub(super) fn same_columns(&self, told: &Template) -> Result<(), ServerError> {
+        let shape = |columns: &[Column]| -> Vec<(String, PgType)> {
+            let shape = columns.iter().map(|c| (c.name.clone(), c.pg_type));
+            shape.collect()
+        };
+        if shape(&self.columns) == shape(&told.columns) {
+            return Ok(());
+        }
+        Err(ServerError::new(
+            "0A000",
+            "cached plan must not change result type",
+        ))
+    }
+
+    /// The plan with these values in it, to run in `context`; None when a value is no constant.
+    ///
+    /// # Errors
+    /// What the values fail with when they are cast to their types.
+    pub(super) fn with_values(
+        &self,
+        context: &PlanContext,
+        arguments: &[ast::Expr],
+    ) -> Result<Option<Planned>, ServerError> {
+        let context = context.clone();
+        if self.parameters == 0 {
+            return Ok(Some(Planned::Lake {
+                plan: Arc::clone(&self.plan),
+                columns: self.columns.clone(),
+                context,
+            }));
+        }
+        let mut values = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            match value(&context, argument)? {
+                Some(value) => values.push(value),
+                None => return Ok(None),
+            }
+        }
+        let values = ParamValues::from(values);
+        let plan = LogicalPlan::clone(&self.plan).replace_params_with_values(&values)?;
+        Ok(Some(Planned::Lake {
+            columns: plan::columns(&plan, &self.statement),
+            plan: Arc::new(plan),
+            context,
+        }))
+    }
+}
+
+/// The value of a constant expression.
+fn value(context: &PlanContext, constant: &ast::Expr) -> Result<Option<ScalarValue>, ServerError> {
+    let state = context.context.state();
+    let constant = ast::ExprWithAlias {
+        expr: constant.clone(),
+        alias: None,
+    };
+    let schema = DFSchema::empty();
+    let expr = state.create_logical_expr_from_sql_expr(constant, &schema)?;
+    let info = SimplifyContext::builder()
+        .with_config_options(Arc::clone(state.config().options()))
+        .with_schema(Arc::new(schema))
+        .build();
+    Ok(match ExprSimplifier::new(info).simplify(expr)? {
+        Expr::Literal(value, _) => Some(value),
+        _ => None,
+    })
+}
+
+/// Analyses a query: parameter types (the client's, then those written as casts, then those the planner infers,
+/// then text), columns, and a plan to keep.
+///
+/// # Errors
+/// As [`plan::plan`].
+pub(super) async fn analyse(
+    context: &PlanContext,
+    query: &ast::Statement,
+    declared: &[PgType],
+) -> Result<Analysis, ServerError> {
+    let mut resolved = query.clone();
+    let relations = rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
+    if catalog::answers(context, &relations, query).await? {
+        let (parameters, columns) = catalog::describe(context, query, declared).await?;
+        return Ok(Analysis::without_plan(parameters, Some(columns)));
+    }
+    let count = params::count(query).max(declared.len());
+    let known = known_types(query, declared, count);
+    let inferred = if known.iter().any(Option::is_none) {
+        Box::pin(inferred_types(context, query, &known)).await
+    } else {
+        Inferred::default()
+    };
+    let parameters: Vec<PgType> = (1..)
+        .zip(&known)
+        .map(|(number, known)| known.or(inferred.types.get(&number).copied()))
+        .map(|found| found.unwrap_or(PgType::TEXT))
+        .collect();
+    let keeps = keeps(query, &relations, &parameters);
+    if let Some(plan) = inferred.plan
+        && keeps
+    {
+        let template = template(context, query, plan, parameters.len());
+        return Ok(Analysis {
+            columns: Some(template.columns.clone()),
+            parameters,
+            template: Some(template),
+        });
+    }
+    if keeps && let Ok(plan) = plan::logical(context, resolved, &parameters).await {
+        let template = template(context, query, Arc::new(plan), parameters.len());
+        return Ok(Analysis {
+            columns: Some(template.columns.clone()),
+            parameters,
+            template: Some(template),
+        });
+    }
+    // The planner wants constants, or the query has an error: NULLs of the right types show which.
+    let nulls: BTreeMap<usize, ast::Expr> = (1..)
+        .zip(&parameters)
+        .map(|(number, pg_type)| (number, params::null_of(*pg_type)))
+        .collect();
+    let mut typed = query.clone();
+    params::substitute(&mut typed, &nulls, false)?;
+    let planned = plan::plan(context, &typed).await?;
+    let columns = planned.columns().to_vec();
+    Ok(Analysis::without_plan(parameters, Some(columns)))
+}
+
+/// A template anew, for another snapshot or other settings; None when the query has to be planned with its values.
+///
+/// # Errors
+/// As [`plan::plan`].
+pub(super) async fn renew(
+    context: &PlanContext,
+    query: &ast::Statement,
+    parameters: &[PgType],
+) -> Result<Option<Template>, ServerError> {
+    let mut resolved = query.clone();
+    let relations = rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
+    if !keeps(query, &relations, parameters) || catalog::answers(context, &relations, query).await?
+    {
+        return Ok(None);
+    }
+    let plan = plan::logical(context, resolved, parameters).await;
+    Ok(plan
+        .ok()
+        .map(|plan| template(context, query, Arc::new(plan), parameters.len())))
+}
+
+fn template(
+    context: &PlanContext,
+    query: &ast::Statement,
+    plan: Arc<LogicalPlan>,
+    parameters: usize,
+) -> Template {
+    Template {
+        columns: plan::columns(&plan, query),
+        plan,
+        statement: query.clone(),
+        parameters,
+        context: context.clone(),
+    }
+}
+
+/// Whether one plan serves all values of the parameters.
+fn keeps(query: &ast::Statement, relations: &Relations, parameters: &[PgType]) -> bool {
+    let numeric = |pg_type: &PgType| {
+        *pg_type == PgType::NUMERIC || pg_type.element() == Some(PgType::NUMERIC)
+    };
+    relations.catalog.is_empty() && !parameters.iter().any(numeric) && !calls_set_config(query)
+}
+
+fn calls_set_config(query: &ast::Statement) -> bool {
+    let flow = ast::visit_expressions(query, |expr| match expr {
+        ast::Expr::Function(function) if rewrite::is_set_config(function) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    flow.is_break()
+}
+
+/// Types from the client and from casts in the statement.
+fn known_types(query: &ast::Statement, declared: &[PgType], count: usize) -> Vec<Option<PgType>> {
+    let written = params::cast_types(query);
+    (1..=count)
+        .map(|number| {
+            let declared = declared.get(number - 1).copied();
+            declared
+                .filter(|declared| *declared != PgType::UNKNOWN)
+                .or_else(|| written.get(&number).copied())
+        })
+        .collect()
+}
+
+/// What the planner makes of parameters without a type.
+#[derive(Default)]
+struct Inferred {
+    types: BTreeMap<usize, PgType>,
+    /// The plan, when every `$n` of the query stands in it with a type.
+    plan: Option<Arc<LogicalPlan>>,
+}
+
+async fn inferred_types(
+    context: &PlanContext,
+    query: &ast::Statement,
+    known: &[Option<PgType>],
+) -> Inferred {
+    let mut partial = query.clone();
+    let nulls: BTreeMap<usize, ast::Expr> = (1..)
+        .zip(known)
+        .filter_map(|(number, slot)| slot.map(|known| (number, params::null_of(known))))
+        .collect();
+    let Ok(()) = params::substitute(&mut partial, &nulls, true) else {
+        return Inferred::default();
+    };
+    let arrays = params::any_as_equal(&mut partial);
+    // A statement that cannot be planned with its placeholders is planned again with text ones;
+    // its errors are reported then.
+    let Ok(Planned::Lake { plan, .. }) = plan::plan(context, &partial).await else {
+        return Inferred::default();
+    };
+    let found = plan.get_parameter_types().unwrap_or_default();
+    let types: BTreeMap<usize, PgType> = found
+        .into_iter()
+        .filter_map(|(name, data_type)| {
+            let number = name.strip_prefix('$')?.parse().ok()?;
+            let pg_type = PgType::of_arrow(&data_type?);
+            let array = arrays.contains(&number);
+            Some((number, if array { pg_type.array() } else { pg_type }))
+        })
+        .collect();
+    let whole = nulls.is_empty() && arrays.is_empty() && types.len() == known.len();
+    Inferred {
+        types,
+        plan: whole.then_some(plan),
+    }
+}
