@@ -12,7 +12,8 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, ListAr
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use genokura_core::codec::cell::{Cell, Part};
-use genokura_core::codec::{AlleleCounts, CallRef, DefaultCall, GenotypeRow, SampleMask};
+use genokura_core::codec::counted::{self, CohortCounts, CohortId};
+use genokura_core::codec::{CallRef, GenotypeRow, SampleMask};
 use genokura_core::genotype::CallClass;
 use genokura_exec::directory::{self, SampleDirectory};
 
@@ -184,15 +185,24 @@ pub(crate) fn row_of<'a>(
 }
 
 /// Evaluates `value` on the call of the sample of each row: None for a NULL argument or no data.
-pub(crate) fn per_sample<T>(
+pub(crate) fn per_sample<T: Clone>(
     args: &ScalarFunctionArgs,
     value: impl Fn(CallRef<'_>) -> Option<T>,
 ) -> DfResult<Vec<Option<T>>> {
     let (gt, sample) = (gt_argument(args)?, text_argument(args, 1)?);
     let mut directory = Directory::default();
-    let mut values = Vec::with_capacity(gt.len());
+    let constant = matches!(sample, Text::Constant(_));
+    let mut last = None;
+    let mut values: Vec<Option<T>> = Vec::with_capacity(gt.len());
     for row in 0..gt.len() {
-        let given = gt.is_valid(row).then(|| sample.get(row)).flatten();
+        let view = gt.is_valid(row).then(|| gt.views()[row]);
+        // Many rows share one cell: everybody has the default call there.
+        if constant && row > 0 && last == view {
+            values.push(values[row - 1].clone());
+            continue;
+        }
+        last = view;
+        let given = view.and_then(|_| sample.get(row));
         values.push(match given {
             None => None,
             Some(sample) => {
@@ -210,26 +220,11 @@ pub(crate) struct CohortRow<'a, 'c> {
     blocks: Vec<(u32, GenotypeRow<'a>, Option<&'c SampleMask>)>,
 }
 
-/// Counts of one row over a cohort.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) alleles: AlleleCounts,
-    /// Samples that have a genotype, called or missing.
-    pub(crate) genotypes: i32,
-}
-
 impl<'a> CohortRow<'a, '_> {
-    pub(crate) fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
+    fn counts(&self) -> CohortCounts {
+        let mut counts = CohortCounts::default();
         for (_, row, mask) in &self.blocks {
-            let of_block = match mask {
-                None => row.counts(),
-                Some(mask) => row.counts_in(mask),
-            };
-            counts.alleles += of_block;
-            if row.default_call() != DefaultCall::None {
-                counts.genotypes += of_block.n_samples;
-            }
+            counts += CohortCounts::of(row, *mask);
         }
         counts
     }
@@ -346,6 +341,43 @@ fn shared_masks(directory: &Arc<SampleDirectory>, names: &ArrayRef) -> Result<Ma
 
 fn same_names(a: &ArrayRef, b: &ArrayRef) -> bool {
     a.len() == b.len() && (a.to_data().ptr_eq(&b.to_data()) || **a == **b)
+}
+
+/// The functions that [`per_counts`] evaluates: they need no more of a row than counts.
+pub(crate) const COUNTING: [&str; 8] = [
+    "gt_allele_count",
+    "gt_allele_number",
+    "gt_allele_frequency",
+    "gt_call_rate",
+    "gt_het_count",
+    "gt_hom_alt_count",
+    "gt_missing_count",
+    "gt_missing_rate",
+];
+
+/// Evaluates `value` on the counts of each row over the cohort (argument 1, when given): None for a NULL argument.
+///
+/// Rows may hold counts of the cohort instead of genotypes, as the rule `genotype_counts` has it.
+pub(crate) fn per_counts<T>(
+    args: &ScalarFunctionArgs,
+    value: impl Fn(CohortCounts) -> Option<T>,
+) -> DfResult<Vec<Option<T>>> {
+    let gt = gt_argument(args)?;
+    let counted = gt.iter().flatten().next().is_some_and(counted::is_counted);
+    if !counted {
+        return per_cohort(args, |row| value(row.counts()));
+    }
+    let id = match Cohort::of(args)? {
+        Cohort::All => CohortId::ALL,
+        Cohort::Constant(Some(names)) => CohortId::of(names.as_string::<i32>().iter().flatten()),
+        _ => return Err(Error::Internal("a counted genotype without a constant cohort").into()),
+    };
+    let of_row = |cell: Option<&[u8]>| match cell {
+        None => Ok(None),
+        Some(cell) => counted::counts_of(cell, id).map(&value),
+    };
+    let values = gt.iter().map(of_row).collect::<Result<_, _>>();
+    Ok(values.map_err(Error::Genotype)?)
 }
 
 /// Evaluates `value` on each row over the cohort (argument 1, when given): None for a NULL argument.

@@ -9,6 +9,7 @@ mod contigs;
 pub mod doc;
 mod error;
 mod genotypes;
+mod literals;
 mod nearest;
 pub mod reference;
 mod rules;
@@ -36,6 +37,8 @@ pub fn register_all(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .extend(scalar_functions().into_iter().chain([helper]));
     let tables = builder.table_functions();
     tables.get_or_insert_default().extend(table_functions());
+    let planners = builder.expr_planners().get_or_insert_default();
+    planners.insert(0, Arc::new(literals::TextArrays));
     rules::register(builder)
 }
 

@@ -1,7 +1,9 @@
 //! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes.
 
 mod count_calls;
+mod genotype_counts;
 mod genotype_samples;
+mod gt_uses;
 
 use std::sync::Arc;
 
@@ -14,8 +16,9 @@ const WRAPS: &str = "EnsureCooperative";
 /// Adds the rules to those of a session: where the plan has its final shape and before its nodes are wrapped to
 /// yield.
 pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder {
-    let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] = [
+    let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] = [
         Arc::new(count_calls::CountCalls),
+        Arc::new(genotype_counts::GenotypeCounts),
         Arc::new(genotype_samples::GenotypeSamples),
     ];
     let optimizer = builder.physical_optimizers().get_or_insert_default();

@@ -57,6 +57,7 @@
 
 pub mod array;
 pub mod cell;
+pub mod counted;
 mod encode;
 mod exceptions;
 mod histogram;
@@ -105,19 +106,27 @@ pub enum DefaultCall {
 }
 
 impl DefaultCall {
+    /// Every class, each at the place of its number.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Unphased,
+        Self::Phased,
+        Self::Haploid,
+        Self::Missing,
+        Self::MissingPhased,
+        Self::MissingHaploid,
+    ];
+
+    /// Its number in column `gt_default`, which is its place in [`DefaultCall::ALL`].
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
     /// The class of a number of column `gt_default`; `None` for any other number.
     #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
-        Some(match number {
-            0 => Self::None,
-            1 => Self::Unphased,
-            2 => Self::Phased,
-            3 => Self::Haploid,
-            4 => Self::Missing,
-            5 => Self::MissingPhased,
-            6 => Self::MissingHaploid,
-            _ => return None,
-        })
+        Self::ALL.get(usize::from(number)).copied()
     }
 
     /// The class whose text is `gt`, if any; what a record's commonest call may become.
@@ -248,6 +257,22 @@ impl std::ops::Add for AlleleCounts {
     }
 }
 
+/// What is left of counts without counts that are part of them.
+impl std::ops::Sub for AlleleCounts {
+    type Output = Self;
+
+    fn sub(self, part: Self) -> Self {
+        Self {
+            ac: self.ac.saturating_sub(part.ac),
+            an: self.an.saturating_sub(part.an),
+            n_het: self.n_het.saturating_sub(part.n_het),
+            n_hom_alt: self.n_hom_alt.saturating_sub(part.n_hom_alt),
+            n_missing: self.n_missing.saturating_sub(part.n_missing),
+            n_samples: self.n_samples.saturating_sub(part.n_samples),
+        }
+    }
+}
+
 impl std::ops::AddAssign for AlleleCounts {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
@@ -279,6 +304,12 @@ impl Head {
             | u8::from(self.other_is_uniform) << 5
             | u8::from(self.has_exceptions) << 6;
         [Self::VERSION, forms, class]
+    }
+
+    fn has_carriers_only(&self) -> bool {
+        let forms = [self.missing, self.phase, self.ploidy, self.other];
+        let empty = forms.iter().all(|form| *form == Form::Empty);
+        empty && !self.other_is_uniform && !self.has_exceptions
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {

@@ -1,26 +1,36 @@
 //! Blobs by id and block: the rows of the genotype or format table that surviving site rows ask for.
 //!
-//! Ids are asked for in rising order, so files, row groups and pages without any of them are never read.
+//! Ids are asked for in rising order, so files, row groups and pages without any of them are never read. A row group
+//! that is wanted for the most part is decoded as a whole and kept while the ids that are asked for next may be in it:
+//! a window of variants has one row group for each sample block, and is usually asked for in several chunks.
 
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, AsArray, BinaryViewArray, RecordBatch};
+use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::physical_plan::metrics::Count;
 use futures::StreamExt as _;
-use genokura_storage::{DataFile, FileReader, ReadPlan, TableSnapshot};
+use genokura_storage::{DataFile, FileReader, ReadPlan, RowGroup, TableSnapshot};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use crate::dataset::DatasetView;
 use crate::error::{Error, Result};
 use crate::metrics::ScanMetrics;
-use crate::source::column;
+use crate::source::{SiteRows, column};
 
-/// Rows of a batch of blobs.
+/// Rows of a batch of blobs when pages are picked.
 const BATCH_ROWS: usize = 4_096;
+/// Rows of a batch when whole row groups are read: more than a row group has.
+const GROUP_ROWS: usize = 65_536;
+/// Row groups that decode to no more than this are read as a whole and kept.
+const KEPT_BYTES: u64 = 32 << 20;
+/// Bytes of decoded blobs that a chunk of site rows should not go beyond.
+const CHUNK_BYTES: u64 = 32 << 20;
 /// A blob that the table does not have.
-const ABSENT: (u32, u32) = (u32::MAX, 0);
+const ABSENT: u32 = u32::MAX;
 
 /// One id and the blocks it is wanted in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +49,39 @@ pub(crate) struct BlobReader {
     schema: SchemaRef,
     metrics: ScanMetrics,
     rows_read: Count,
+    /// Decoded row groups that reach beyond the ids asked for last.
+    kept: Vec<KeptGroup>,
+}
+
+/// A row group that is decoded as a whole.
+struct KeptGroup {
+    /// Place of the file in the table, and number of the row group in it.
+    place: (usize, usize),
+    last_id: i64,
+    batches: Vec<RecordBatch>,
 }
 
 /// What was found. Blobs are views into decoded pages, which live as long as this.
 pub(crate) struct Blobs {
     /// Blob columns of each batch.
     batches: Vec<Vec<BinaryViewArray>>,
-    /// Batch and row per wanted id and block.
-    slots: Vec<(u32, u32)>,
+    /// What was found, in the order of the table.
+    hits: Vec<Hit>,
     /// First slot of each wanted id, and where its blocks begin.
     starts: Vec<(usize, usize)>,
+    /// Number of slots: one for each wanted id and block.
+    n_slots: usize,
+    /// The hit of each slot; made when somebody asks by id and block.
+    slots: OnceLock<Vec<u32>>,
+}
+
+/// A row of the table that was wanted.
+#[derive(Clone, Copy, Debug)]
+struct Hit {
+    wanted: u32,
+    block: u32,
+    batch: u32,
+    row: u32,
 }
 
 impl Blobs {
@@ -56,19 +89,46 @@ impl Blobs {
     pub(crate) fn none() -> Self {
         Self {
             batches: Vec::new(),
-            slots: Vec::new(),
+            hits: Vec::new(),
             starts: Vec::new(),
+            n_slots: 0,
+            slots: OnceLock::new(),
         }
     }
 
     /// The blob of the `wanted`th id in a block; `None` when the table has no such row or value.
     pub(crate) fn get(&self, wanted: usize, block: usize, column: usize) -> Option<&[u8]> {
         let (start, first) = *self.starts.get(wanted)?;
-        let (batch, row) = *self.slots.get(start + block.checked_sub(first)?)?;
-        let array = self.batches.get(batch as usize)?.get(column)?;
-        array
-            .is_valid(row as usize)
-            .then(|| array.value(row as usize))
+        let slots = self.slots.get_or_init(|| self.index());
+        let hit = *slots.get(start + block.checked_sub(first)?)?;
+        self.value(self.hits.get(hit as usize)?, column)
+    }
+
+    /// Every row that was found, in the order of the table (block after block, ids rising in each): the place of its
+    /// id among the wanted, and its block.
+    pub(crate) fn hits(&self) -> impl Iterator<Item = (usize, usize)> {
+        let hits = self.hits.iter();
+        hits.map(|hit| (hit.wanted as usize, hit.block as usize))
+    }
+
+    /// The blob of the `number`th of [`Blobs::hits`]; `None` without a value.
+    pub(crate) fn of_hit(&self, number: usize, column: usize) -> Option<&[u8]> {
+        self.value(self.hits.get(number)?, column)
+    }
+
+    fn value(&self, hit: &Hit, column: usize) -> Option<&[u8]> {
+        let array = self.batches.get(hit.batch as usize)?.get(column)?;
+        let row = hit.row as usize;
+        array.is_valid(row).then(|| array.value(row))
+    }
+
+    fn index(&self) -> Vec<u32> {
+        let mut slots = vec![ABSENT; self.n_slots];
+        for (number, hit) in (0u32..).zip(&self.hits) {
+            let (start, first) = self.starts[hit.wanted as usize];
+            slots[start + hit.block as usize - first] = number;
+        }
+        slots
     }
 }
 
@@ -122,43 +182,83 @@ impl BlobReader {
             schema: Arc::new(Schema::new(fields)),
             metrics: metrics.clone(),
             rows_read,
+            kept: Vec::new(),
         }
     }
 
     /// The blobs of ids in rising order, each in its blocks as far as `blocks` says true of them.
-    pub(crate) async fn read(&self, wanted: &[Wanted], blocks: &[bool]) -> Result<Blobs> {
+    pub(crate) async fn read(&mut self, wanted: &[Wanted], blocks: &[bool]) -> Result<Blobs> {
+        let first = wanted.first().map_or(i64::MAX, |w| w.id);
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.retain(|group| group.last_id >= first);
         let mut found = Found::new(self, wanted, blocks);
-        for file in &self.table.files {
+        for (place, file) in self.table.files.iter().enumerate() {
             if found.touches_file(file) {
-                self.read_file(file, &mut found).await?;
+                self.read_file((place, file), &mut found, &mut kept).await?;
             }
         }
-        Ok(found.blobs)
+        let blobs = found.blobs;
+        self.kept = kept;
+        Ok(blobs)
     }
 
-    async fn read_file(&self, file: &DataFile, found: &mut Found<'_>) -> Result<()> {
+    async fn read_file(
+        &self,
+        (place, file): (usize, &DataFile),
+        found: &mut Found<'_>,
+        kept: &mut Vec<KeptGroup>,
+    ) -> Result<()> {
         let store = self.metrics.store(self.view.data.lake());
         let reader = FileReader::open_at(store, file).await?;
-        let mut groups = Vec::new();
+        let touched: Vec<RowGroup<'_>> = reader
+            .row_groups()
+            .filter(|group| found.touches_group(group))
+            .collect();
+        let bytes: u64 = touched.iter().map(|group| self.bytes(group)).sum();
+        let last_id = found.wanted.last().map_or(i64::MIN, |w| w.id);
+        let (mut whole, mut picked) = (Vec::new(), Vec::new());
         let mut selectors: Vec<RowSelector> = Vec::new();
-        for group in reader.row_groups() {
-            let ids = group.int_range(self.id_column);
-            if !found.touches(ids, group.int_range("block")) {
+        for group in touched {
+            if let Some(kept) = kept.iter().find(|k| k.place == (place, group.index)) {
+                for batch in &kept.batches {
+                    found.take(batch)?;
+                }
                 continue;
             }
             let pages = reader.pages_where(group.index, self.id_column, |min, max| {
                 found.any_id(min, max)
             });
-            if pages.selects_any() {
-                groups.push(group.index);
+            let selected = u64::try_from(pages.row_count()).unwrap_or(u64::MAX);
+            if selected == 0 {
+                continue;
+            }
+            if bytes <= KEPT_BYTES && selected * 2 > group.rows() {
+                let ids = group.int_range(self.id_column);
+                whole.push((group.index, group.rows(), ids.map_or(i64::MIN, |ids| ids.1)));
+            } else {
+                picked.push(group.index);
                 selectors.extend(Vec::from(pages));
             }
         }
-        if groups.is_empty() {
+        self.read_whole(&reader, whole, |group, last, batches| {
+            for batch in &batches {
+                found.take(batch)?;
+            }
+            if last > last_id {
+                kept.push(KeptGroup {
+                    place: (place, group),
+                    last_id: last,
+                    batches,
+                });
+            }
+            Ok(())
+        })
+        .await?;
+        if picked.is_empty() {
             return Ok(());
         }
         let plan = ReadPlan {
-            row_groups: Some(groups),
+            row_groups: Some(picked),
             selection: Some(RowSelection::from(selectors)),
             batch_size: BATCH_ROWS,
             ..ReadPlan::of(Arc::clone(&self.schema))
@@ -171,6 +271,105 @@ impl BlobReader {
         }
         Ok(())
     }
+
+    /// Reads row groups, of which number, rows and last id are given, and tells of each when it is there.
+    async fn read_whole(
+        &self,
+        reader: &FileReader,
+        groups: Vec<(usize, u64, i64)>,
+        mut tell: impl FnMut(usize, i64, Vec<RecordBatch>) -> Result<()>,
+    ) -> Result<()> {
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let plan = ReadPlan {
+            row_groups: Some(groups.iter().map(|(group, ..)| *group).collect()),
+            batch_size: GROUP_ROWS,
+            ..ReadPlan::of(Arc::clone(&self.schema))
+        };
+        let mut stream = reader.read(plan)?;
+        for (group, rows, last) in groups {
+            let (mut batches, mut got) = (Vec::new(), 0);
+            // A batch is of one row group.
+            while got < rows
+                && let Some(batch) = stream.next().await
+            {
+                let batch = batch?;
+                got += batch.num_rows() as u64;
+                batches.push(batch);
+            }
+            if got != rows {
+                let what = format!("row group {group} has {got} rows, its footer says {rows}");
+                return Err(Error::damaged(self.table.id.to_string(), what));
+            }
+            self.rows_read
+                .add(usize::try_from(rows).unwrap_or_default());
+            tell(group, last, batches)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of a row group when decoded.
+    fn bytes(&self, group: &RowGroup<'_>) -> u64 {
+        let names = self.schema.fields().iter().skip(2);
+        names.map(|f| group.decoded_bytes(f.name())).sum()
+    }
+
+    /// How many of these site rows have about as many bytes of blobs as a chunk may.
+    async fn rows_at_once(&self, rows: &SiteRows, blocks: &[bool]) -> Result<usize> {
+        let ids = rows.column(self.id_column)?.as_primitive::<Int64Type>();
+        let (Some(first), Some(last)) = (min(ids), max(ids)) else {
+            return Ok(rows.len());
+        };
+        let rows = rows.len();
+        let wanted = [first, last].map(|id| Wanted {
+            id,
+            blocks: 0..self.view.blocks.len(),
+        });
+        let found = Found::new(self, &wanted, blocks);
+        let mut bytes = 0u128;
+        for file in &self.table.files {
+            let overlaps =
+                |ids: Option<(i64, i64)>| ids.is_none_or(|(min, max)| min <= last && first <= max);
+            if !overlaps(file.stats.int_range(self.id_column)) {
+                continue;
+            }
+            let store = self.metrics.store(self.view.data.lake());
+            let reader = FileReader::open_at(store, file).await?;
+            for group in reader.row_groups() {
+                let ids = group.int_range(self.id_column);
+                if !overlaps(ids) || !found.touches_blocks(group.int_range("block")) {
+                    continue;
+                }
+                let of_group = u128::from(self.bytes(&group));
+                bytes += ids.map_or(of_group, |(min, max)| {
+                    let common = max.min(last).abs_diff(min.max(first)) + 1;
+                    of_group * u128::from(common) / u128::from(max.abs_diff(min) + 1)
+                });
+            }
+        }
+        let fit = (rows as u128 * u128::from(CHUNK_BYTES)).checked_div(bytes);
+        Ok(fit.map_or(rows, |fit| {
+            usize::try_from(fit).unwrap_or(rows).clamp(1, rows.max(1))
+        }))
+    }
+}
+
+/// Cuts site rows into chunks of at most `size` variants, whose blobs fit into memory.
+pub(crate) async fn chunks(
+    rows: SiteRows,
+    readers: [Option<&BlobReader>; 2],
+    blocks: &[bool],
+    size: usize,
+) -> Result<VecDeque<SiteRows>> {
+    let mut size = size.max(1);
+    for reader in readers.into_iter().flatten() {
+        size = size.min(reader.rows_at_once(&rows, blocks).await?.max(1));
+    }
+    let starts = (0..rows.len()).step_by(size);
+    Ok(starts
+        .map(|start| rows.slice(start, size.min(rows.len() - start)))
+        .collect())
 }
 
 /// Matches rows with what is wanted.
@@ -202,9 +401,9 @@ impl<'a> Found<'a> {
         numbers.sort_unstable();
         let block_range = numbers.first().copied().zip(numbers.last().copied());
         let blobs = Blobs {
-            batches: Vec::new(),
-            slots: vec![ABSENT; slots],
             starts,
+            n_slots: slots,
+            ..Blobs::none()
         };
         Self {
             reader,
@@ -222,12 +421,21 @@ impl<'a> Found<'a> {
         )
     }
 
+    fn touches_group(&self, group: &RowGroup<'_>) -> bool {
+        self.touches(
+            group.int_range(self.reader.id_column),
+            group.int_range("block"),
+        )
+    }
+
     fn touches(&self, ids: Option<(i64, i64)>, blocks: Option<(i64, i64)>) -> bool {
-        let Some((first, last)) = self.block_range else {
-            return false;
-        };
-        blocks.is_none_or(|(min, max)| min <= last && first <= max)
-            && ids.is_none_or(|(min, max)| self.any_id(min, max))
+        self.touches_blocks(blocks) && ids.is_none_or(|(min, max)| self.any_id(min, max))
+    }
+
+    fn touches_blocks(&self, blocks: Option<(i64, i64)>) -> bool {
+        self.block_range.is_some_and(|(first, last)| {
+            blocks.is_none_or(|(min, max)| min <= last && first <= max)
+        })
     }
 
     fn any_id(&self, min: i64, max: i64) -> bool {
@@ -239,25 +447,27 @@ impl<'a> Found<'a> {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         let ids = column(batch, self.reader.id_column)?.as_primitive::<Int64Type>();
         let numbers = column(batch, "block")?.as_primitive::<Int32Type>();
-        let place = u32::try_from(self.blobs.batches.len())
-            .map_err(|_| Error::Internal("too many batches of blobs".into()))?;
-        let mut any = false;
+        let place = count_u32(self.blobs.batches.len())?;
+        let before = self.blobs.hits.len();
         let mut walk = Walk::default();
         for (row, (&id, &number)) in (0u32..).zip(ids.values().iter().zip(numbers.values())) {
             let Some(at) = walk.find(self.wanted, id) else {
                 continue;
             };
-            let Some(block) = walk.block(&self.reader.view, number) else {
+            let Some((block, chosen)) = walk.block(&self.reader.view, self.blocks, number) else {
                 let what = format!("{} {id} names block {number}", self.reader.id_column);
                 return Err(Error::damaged(self.reader.table.id.to_string(), what));
             };
-            if self.blocks.get(block) == Some(&true) && self.wanted[at].blocks.contains(&block) {
-                let (start, first) = self.blobs.starts[at];
-                self.blobs.slots[start + block - first] = (place, row);
-                any = true;
+            if chosen && self.wanted[at].blocks.contains(&block) {
+                self.blobs.hits.push(Hit {
+                    wanted: count_u32(at)?,
+                    block: count_u32(block)?,
+                    batch: place,
+                    row,
+                });
             }
         }
-        if any {
+        if self.blobs.hits.len() > before {
             let columns = batch.columns().iter().skip(2);
             let columns = columns.map(|c| c.as_binary_view().clone()).collect();
             self.blobs.batches.push(columns);
@@ -266,41 +476,82 @@ impl<'a> Found<'a> {
     }
 }
 
+/// A number of things in memory.
+fn count_u32(n: usize) -> Result<u32> {
+    u32::try_from(n).map_err(|_| Error::Internal("too many blobs at once".into()))
+}
+
 /// Remembers the last place, since ids rise and blocks repeat.
 #[derive(Default)]
 struct Walk {
     at: usize,
     last: Option<i64>,
-    block: Option<(i32, usize)>,
+    block: Option<(i32, usize, bool)>,
 }
 
 impl Walk {
+    #[inline]
     fn find(&mut self, wanted: &[Wanted], id: i64) -> Option<usize> {
-        if self.last.is_none_or(|last| id < last) {
-            self.at = wanted.partition_point(|w| w.id < id);
-        } else {
-            let rest = wanted.get(self.at..).unwrap_or_default();
-            // Rows that are next to each other are usually both wanted.
-            self.at += match rest.iter().take(8).position(|w| w.id >= id) {
-                Some(near) => near,
-                None => rest.partition_point(|w| w.id < id),
-            };
+        match wanted.get(self.at) {
+            Some(near) if self.last.is_some_and(|last| last <= id) && near.id <= id => {
+                // Ids are different and rise: this far from the last place at most, and exactly so in a run of ids.
+                let far = usize::try_from(id - near.id).unwrap_or(usize::MAX);
+                let far = self.at.saturating_add(far);
+                self.at = match wanted.get(far) {
+                    Some(there) if there.id == id => far,
+                    _ => {
+                        let rest = wanted.get(self.at..=far).or(wanted.get(self.at..));
+                        self.at + rest.unwrap_or_default().partition_point(|w| w.id < id)
+                    }
+                };
+            }
+            Some(_) if self.last.is_some_and(|last| last <= id) => {}
+            _ => self.at = wanted.partition_point(|w| w.id < id),
         }
         self.last = Some(id);
         wanted.get(self.at).filter(|w| w.id == id).map(|_| self.at)
     }
 
-    fn block(&mut self, view: &DatasetView, number: i32) -> Option<usize> {
-        if let Some((last, place)) = self.block
+    /// The place of a block, and whether it is chosen.
+    #[inline]
+    fn block(&mut self, view: &DatasetView, chosen: &[bool], number: i32) -> Option<(usize, bool)> {
+        if let Some((last, place, chosen)) = self.block
             && last == number
         {
-            return Some(place);
+            return Some((place, chosen));
         }
         let place = view
             .blocks
             .binary_search_by_key(&number, |b| b.block)
             .ok()?;
-        self.block = Some((number, place));
-        Some(place)
+        let chosen = chosen.get(place) == Some(&true);
+        self.block = Some((number, place, chosen));
+        Some((place, chosen))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_are_found_where_they_stand(
+            wanted in prop::collection::btree_set(0i64..60, 0..40),
+            asked in prop::collection::vec(0i64..70, 0..60),
+            ascending in any::<bool>(),
+        ) {
+            let ids: Vec<i64> = wanted.into_iter().collect();
+            let wanted: Vec<Wanted> = ids.iter().map(|&id| Wanted { id, blocks: 0..1 }).collect();
+            let mut asked = asked;
+            if ascending {
+                asked.sort_unstable();
+            }
+            let mut walk = Walk::default();
+            for id in asked {
+                prop_assert_eq!(walk.find(&wanted, id), ids.binary_search(&id).ok(), "{}", id);
+            }
+        }
     }
 }

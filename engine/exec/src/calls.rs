@@ -10,9 +10,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanBuilder, Int16Builder, RecordBatch, RecordBatchOptions, StringArray,
-    StringBuilder, UInt32Array, new_null_array,
+    ArrayRef, AsArray, BooleanBuilder, Int16Builder, Int32Array, RecordBatch, RecordBatchOptions,
+    StringArray, StringBuilder, UInt32Array, new_null_array,
 };
+use arrow::compute::kernels::cmp::gt;
 use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
@@ -20,13 +21,13 @@ use datafusion::physical_plan::ExecutionPlan as _;
 use genokura_core::codec::{CallRef, CallsOf, DefaultCall, GenotypeRow, SampleMask};
 use genokura_core::schema::{FieldDef, calls_columns};
 
-use crate::blobs::{BlobReader, Blobs, Wanted};
+use crate::blobs::{BlobReader, Blobs, Wanted, chunks};
 use crate::choice::{Choice, Keep, passes};
 use crate::dataset::{DatasetView, HIDDEN};
 use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
 use crate::formats::FormatColumn;
-use crate::members::{BlockCalls, MEMBER_COLUMNS, Member, Members};
+use crate::members::{MEMBER_COLUMNS, Member, Members};
 use crate::metrics::ScanMetrics;
 use crate::predicate::Predicate;
 use crate::pruning::bind;
@@ -34,10 +35,6 @@ use crate::scan::{DatasetScanExec, empty_table, read_schema, table_name};
 use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
 use crate::table::{Stages, sql_schema};
 
-/// Bytes of decoded blobs of a batch of variants.
-const BATCH_BLOB_BYTES: usize = 32 << 20;
-/// Bytes of FORMAT values per sample and key, as a guess.
-const FORMAT_VALUE_BYTES: usize = 4;
 /// Up to so many samples of a block are looked up one by one.
 const FEW_SAMPLES: u32 = 8;
 
@@ -50,7 +47,6 @@ pub(crate) struct CallRows {
     genotypes: Option<BlobReader>,
     format_reader: Option<BlobReader>,
     output: CallColumns,
-    chunk_rows: usize,
     pending: VecDeque<SiteRows>,
     open: Option<OpenChunk>,
     ready: VecDeque<RecordBatch>,
@@ -90,15 +86,6 @@ impl CallRows {
         let format_reader = (!physical.is_empty())
             .then(|| BlobReader::formats(view, physical, &context.metrics))
             .flatten();
-        let samples: usize = view
-            .blocks
-            .iter()
-            .zip(&blocks)
-            .filter(|(_, chosen)| **chosen)
-            .map(|(block, _)| block.n_samples as usize)
-            .sum();
-        let row_bytes = samples / 4 + samples * FORMAT_VALUE_BYTES * physical.len();
-        let chunk_rows = batch_size.min(BATCH_BLOB_BYTES / row_bytes.max(1)).max(1);
         let names: StringArray = view.directory.samples.iter().map(Some).collect();
         Ok(Self {
             source: SiteSource::new(Arc::clone(&context), units),
@@ -107,7 +94,6 @@ impl CallRows {
             genotypes: genotypes.flatten(),
             format_reader,
             output,
-            chunk_rows,
             pending: VecDeque::new(),
             open: None,
             ready: VecDeque::new(),
@@ -172,25 +158,24 @@ impl CallRows {
                 rows = carried(rows)?;
             }
             rows = self.dynamic.rows(rows)?;
-            for start in (0..rows.len()).step_by(self.chunk_rows) {
-                let length = self.chunk_rows.min(rows.len() - start);
-                self.pending.push_back(rows.slice(start, length));
-            }
+            let readers = [self.genotypes.as_ref(), self.format_reader.as_ref()];
+            let size = self.context.batch_size;
+            self.pending = chunks(rows, readers, &self.blocks, size).await?;
         }
     }
 
     /// Reads the blobs of a chunk.
     async fn begin(&mut self, rows: SiteRows) -> Result<OpenChunk> {
         let view = &self.context.view;
-        let members = Members::read(view, &rows, self.genotypes.as_ref(), &self.blocks).await?;
-        let (records, formats) = match &self.format_reader {
+        let members = Members::read(view, &rows, self.genotypes.as_mut(), &self.blocks).await?;
+        let (records, formats) = match &mut self.format_reader {
             Some(reader) => {
                 let (wanted, records) = records(&rows, &members)?;
                 (records, reader.read(&wanted, &self.blocks).await?)
             }
             None => (Vec::new(), Blobs::none()),
         };
-        let parts = parts(&rows, &members, &self.blocks);
+        let parts = parts(&members, &self.blocks, &self.choice);
         Ok(OpenChunk {
             identity: rows.identity()?,
             members,
@@ -245,14 +230,12 @@ impl CallRows {
             return Ok(());
         }
         let keep = self.choice.keep();
-        match chunk.members.calls(member, part.block)? {
-            BlockCalls::Default(default) if !keep.keeps(dosage_of(default)) => {}
-            BlockCalls::Default(default) => {
-                let row = GenotypeRow::of_default(block.n_samples, default);
-                push_calls(&row, mask, keep, &mut sink);
-            }
-            BlockCalls::Row(row, _) => push_calls(&row, mask, keep, &mut sink),
-        }
+        let stored = match part.stored {
+            Some(number) => chunk.members.stored_row(number, member, part.block)?,
+            None => None,
+        };
+        let default = || GenotypeRow::of_default(block.n_samples, member.default);
+        push_calls(&stored.unwrap_or_else(default), mask, keep, &mut sink);
         sink.failed.map_or(Ok(()), |what| {
             let vid = member.vid;
             Err(Error::damaged(
@@ -303,7 +286,7 @@ fn push_calls(row: &GenotypeRow<'_>, mask: &SampleMask, keep: &Keep, sink: &mut 
 
 /// The variants that somebody carries.
 pub(crate) fn carried(rows: SiteRows) -> Result<SiteRows> {
-    let carried = rows.sums("ac")?.iter().map(|ac| Some(ac? > 0)).collect();
+    let carried = gt(&rows.sums("ac")?, &Int32Array::new_scalar(0))?;
     rows.filter(&carried)
 }
 
@@ -354,27 +337,54 @@ struct Part {
     group: u32,
     member: usize,
     block: usize,
+    /// The number of its stored row; without one everybody has the default call.
+    stored: Option<usize>,
 }
 
-fn parts(rows: &SiteRows, members: &Members, blocks: &[bool]) -> VecDeque<Part> {
-    let mut parts = VecDeque::new();
-    let mut first = 0;
-    for (group, place) in (0u32..).zip(0..rows.len()) {
-        let of_group = members.of(place);
-        for (i, member) in of_group.iter().enumerate() {
-            let chosen = member
-                .blocks
-                .clone()
-                .filter(|&block| blocks.get(block) == Some(&true));
-            parts.extend(chosen.map(|block| Part {
-                group,
-                member: first + i,
-                block,
-            }));
-        }
-        first += of_group.len();
+/// The parts in the order of the variants, their members and their blocks; those without a stored row only where the
+/// default call is kept.
+fn parts(members: &Members, blocks: &[bool], choice: &Choice) -> VecDeque<Part> {
+    let group = |member: &Member| u32::try_from(member.group).unwrap_or(u32::MAX);
+    let all = members.all();
+    let mut parts: Vec<Part> = Vec::new();
+    let is_chosen = |block: usize| blocks.get(block) == Some(&true);
+    let mut kept = DefaultCall::ALL.map(|default| choice.keep().keeps(dosage_of(default)));
+    if !choice.reads_genotypes() {
+        kept.fill(true);
     }
-    parts
+    if kept.contains(&true) {
+        for (place, member) in all.iter().enumerate() {
+            if kept[usize::from(member.default.number())] {
+                let chosen = member.blocks.clone().filter(|&block| is_chosen(block));
+                parts.extend(chosen.map(|block| Part {
+                    group: group(member),
+                    member: place,
+                    block,
+                    stored: None,
+                }));
+            }
+        }
+    }
+    let of_defaults = parts.len();
+    for (number, (place, block)) in members.stored_places().enumerate() {
+        if let Some(member) = all.get(place).filter(|_| is_chosen(block)) {
+            parts.push(Part {
+                group: group(member),
+                member: place,
+                block,
+                stored: Some(number),
+            });
+        }
+    }
+    // Of a part that is there twice the one with a stored row comes first and stays.
+    let key = |part: &Part| (part.member, part.block, part.stored.is_none());
+    if !parts.is_sorted_by_key(key) {
+        parts.sort_unstable_by_key(key);
+    }
+    if of_defaults > 0 {
+        parts.dedup_by_key(|part| (part.member, part.block));
+    }
+    parts.into()
 }
 
 /// The records of all members in rising order, and the place of each member's.

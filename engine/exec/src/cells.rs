@@ -3,12 +3,18 @@
 //! Where a block has hidden samples its row is encoded anew from the visible ones, so that the bytes of a cell hold
 //! nothing about anybody else.
 //!
+//! Variants of one record each in which everybody has the same default call, and only such, share one cell in a batch:
+//! most variants of a cohort are such in the blocks of a few samples. Where a statement needs only some samples, a row
+//! that does not name them counts as none.
+//!
 //! A block without a row is one byte, the default call, and readers take the row's `alt_index`. Where a variant is of
 //! several records, another one's ALT may have another number there: such a block says so in a row of its own.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryViewBuilder};
+use arrow::buffer::Buffer;
 use genokura_core::codec::cell::CellWriter;
 use genokura_core::codec::{DefaultCall, GenotypeRow, RecordEncoder, write_default};
 use genokura_core::genotype::ALLELE_MAX;
@@ -22,6 +28,10 @@ pub(crate) struct CellBuilder<'a> {
     view: &'a DatasetView,
     /// Which blocks of the view the cells tell of.
     blocks: &'a [bool],
+    /// Per block the samples whose calls are needed; `None`: all.
+    samples: Option<&'a [Vec<u32>]>,
+    /// Cells of variants without a row: default call and blocks, and where the view's bytes are.
+    shared: Vec<((DefaultCall, Range<usize>), (u32, u32, u32))>,
     encoder: RecordEncoder,
     cell: Vec<u8>,
     blob: Vec<u8>,
@@ -29,11 +39,17 @@ pub(crate) struct CellBuilder<'a> {
 }
 
 impl<'a> CellBuilder<'a> {
-    pub(crate) fn new(view: &'a DatasetView, blocks: &'a [bool]) -> Self {
-        let (cell, blob, text) = Default::default();
+    pub(crate) fn new(
+        view: &'a DatasetView,
+        blocks: &'a [bool],
+        samples: Option<&'a [Vec<u32>]>,
+    ) -> Self {
+        let (cell, blob, text, shared) = Default::default();
         Self {
             view,
             blocks,
+            samples,
+            shared,
             encoder: RecordEncoder::new(),
             cell,
             blob,
@@ -48,18 +64,65 @@ impl<'a> CellBuilder<'a> {
         groups: impl Iterator<Item = usize>,
     ) -> Result<ArrayRef> {
         let mut cells = BinaryViewBuilder::new();
+        let told = self.told(members)?;
         for group in groups {
-            if self.cell(members, group)? {
-                cells.try_append_value(&self.cell)?;
-            } else {
+            let plain = match members.of(group) {
+                [member] if told.get(group) == Some(&false) => Some(member),
+                _ => None,
+            };
+            let shared = plain.and_then(|member| {
+                let mut shared = self.shared.iter();
+                shared.find(|((default, blocks), _)| {
+                    *default == member.default && *blocks == member.blocks
+                })
+            });
+            if let Some((_, (block, offset, length))) = shared {
+                cells.try_append_view(*block, *offset, *length)?;
+                continue;
+            }
+            if !self.cell(members, group, told.get(group) != Some(&false))? {
                 cells.append_null();
+                continue;
+            }
+            match plain {
+                None => cells.try_append_value(&self.cell)?,
+                Some(member) => {
+                    let length = u32::try_from(self.cell.len())
+                        .map_err(|_| Error::Internal("a genotype cell of 4 GiB".into()))?;
+                    let block = cells.append_block(Buffer::from(self.cell.as_slice()));
+                    cells.try_append_view(block, 0, length)?;
+                    let key = (member.default, member.blocks.clone());
+                    self.shared.push((key, (block, 0, length)));
+                }
             }
         }
+        self.shared.clear();
         Ok(Arc::new(cells.finish()))
     }
 
-    /// Writes one cell; false when no sample of the variant is visible.
-    fn cell(&mut self, members: &Members, group: usize) -> Result<bool> {
+    /// Of each variant whether a stored row tells of a sample that is needed.
+    fn told(&self, members: &Members) -> Result<Vec<bool>> {
+        let mut told = vec![false; members.len()];
+        for (number, (member, block)) in members.stored_places().enumerate() {
+            let Some(member) = members.all().get(member) else {
+                continue;
+            };
+            if self.blocks.get(block) != Some(&true) || told.get(member.group) != Some(&false) {
+                continue;
+            }
+            told[member.group] = match self.samples.and_then(|samples| samples.get(block)) {
+                None => true,
+                Some(samples) => {
+                    let row = members.stored_row(number, member, block)?;
+                    row.is_some_and(|row| samples.iter().any(|sample| row.names(*sample)))
+                }
+            };
+        }
+        Ok(told)
+    }
+
+    /// Writes one cell, of stored rows or as if there were none; false when no sample of the variant is visible.
+    fn cell(&mut self, members: &Members, group: usize, stored: bool) -> Result<bool> {
         let mut parts: Vec<(u32, &Member, usize)> = Vec::new();
         let mut visible = false;
         for member in members.of(group) {
@@ -86,7 +149,11 @@ impl<'a> CellBuilder<'a> {
             let Some(block) = self.view.blocks.get(place) else {
                 continue;
             };
-            match members.calls(member, place)? {
+            let calls = match stored {
+                true => members.calls(member, place)?,
+                false => BlockCalls::Default(member.default),
+            };
+            match calls {
                 BlockCalls::Default(default) => {
                     self.blob.clear();
                     if several && member.alt_index > 1 {

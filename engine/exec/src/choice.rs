@@ -187,9 +187,17 @@ pub(crate) fn passes(keep: &BooleanArray, row: usize) -> bool {
 }
 
 fn masks(view: &DatasetView, chosen: Option<&BooleanArray>) -> Vec<Option<SampleMask>> {
-    let is_chosen = |sample: u32| {
-        sample != HIDDEN && chosen.is_none_or(|chosen| passes(chosen, sample as usize))
-    };
+    masks_of(view, |sample| {
+        chosen.is_none_or(|chosen| passes(chosen, sample as usize))
+    })
+}
+
+/// The visible samples of each block that are chosen by their place in the directory; `None` where there is none.
+pub(crate) fn masks_of(
+    view: &DatasetView,
+    chosen: impl Fn(u32) -> bool,
+) -> Vec<Option<SampleMask>> {
+    let is_chosen = |sample: u32| sample != HIDDEN && chosen(sample);
     let mask = |block: &crate::dataset::BlockView| {
         let places = (0u32..).zip(block.directory_index.iter());
         let places = places.filter(|(_, sample)| is_chosen(**sample));

@@ -1,6 +1,6 @@
 //! The member rows of variants with their genotypes: what counts, cells and calls are made of.
 
-use std::ops::Range;
+use std::ops::{AddAssign, Range, Sub};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
@@ -8,7 +8,7 @@ use arrow::datatypes::{Int8Type, Int16Type, Int32Type, Int64Type};
 use genokura_core::codec::{AlleleCounts, DefaultCall, GenotypeRow};
 
 use crate::blobs::{BlobReader, Blobs, Wanted};
-use crate::dataset::{BlockView, DatasetView};
+use crate::dataset::DatasetView;
 use crate::error::{Error, Result};
 use crate::source::SiteRows;
 
@@ -29,6 +29,8 @@ pub(crate) struct Member {
     pub(crate) alt_index: u16,
     /// Its sample blocks as places in [`DatasetView::blocks`]; empty without samples.
     pub(crate) blocks: Range<usize>,
+    /// Place of the variant among those that were read.
+    pub(crate) group: usize,
     /// Place of its vid among those asked for.
     wanted: usize,
 }
@@ -38,7 +40,17 @@ pub(crate) struct Members {
     view: Arc<DatasetView>,
     members: Vec<Member>,
     groups: Vec<Range<usize>>,
+    /// Members in the order of the vids asked for.
+    order: Vec<usize>,
     blobs: Blobs,
+}
+
+/// A row of the genotype table.
+pub(crate) struct StoredRow<'a> {
+    pub(crate) member: &'a Member,
+    /// Place in [`DatasetView::blocks`].
+    pub(crate) block: usize,
+    pub(crate) row: GenotypeRow<'a>,
 }
 
 /// The genotypes of one member in one block.
@@ -55,7 +67,7 @@ impl Members {
     pub(crate) async fn read(
         view: &Arc<DatasetView>,
         rows: &SiteRows,
-        reader: Option<&BlobReader>,
+        reader: Option<&mut BlobReader>,
         blocks: &[bool],
     ) -> Result<Self> {
         let (mut members, groups) = members_of(view, rows)?;
@@ -70,7 +82,7 @@ impl Members {
                 blocks: members[i].blocks.clone(),
             })
             .collect();
-        for (place, member) in order.into_iter().enumerate() {
+        for (place, &member) in order.iter().enumerate() {
             members[member].wanted = place;
         }
         let blobs = match reader {
@@ -81,14 +93,52 @@ impl Members {
             view: Arc::clone(view),
             members,
             groups,
+            order,
             blobs,
         })
+    }
+
+    /// Every row of the genotype table that was read, in its order: block after block, vids rising in each.
+    ///
+    /// What a member has no row for, all samples of the block have its default call.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = Result<StoredRow<'_>>> {
+        let rows = self.stored_places().enumerate();
+        rows.filter_map(|(number, (member, block))| {
+            let member = self.members.get(member)?;
+            let row = self.stored_row(number, member, block).transpose()?;
+            Some(row.map(|row| StoredRow { member, block, row }))
+        })
+    }
+
+    /// Of every row of [`Members::stored`] the place of its member among [`Members::all`], and its block.
+    pub(crate) fn stored_places(&self) -> impl Iterator<Item = (usize, usize)> {
+        let place = |wanted: usize| self.order.get(wanted).copied().unwrap_or(usize::MAX);
+        let hits = self.blobs.hits();
+        hits.map(move |(wanted, block)| (place(wanted), block))
+    }
+
+    /// The `number`th stored row, which is of this member in this block.
+    pub(crate) fn stored_row(
+        &self,
+        number: usize,
+        member: &Member,
+        block: usize,
+    ) -> Result<Option<GenotypeRow<'_>>> {
+        let bytes = self.blobs.of_hit(number, 0);
+        bytes
+            .map(|bytes| self.parse(member, block, bytes))
+            .transpose()
     }
 
     /// The members of one variant, the one that gives its identity first.
     pub(crate) fn of(&self, group: usize) -> &[Member] {
         let range = self.groups.get(group).cloned().unwrap_or_default();
         self.members.get(range).unwrap_or_default()
+    }
+
+    /// Number of variants.
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
     }
 
     /// Every member of every variant.
@@ -101,6 +151,12 @@ impl Members {
         let Some(bytes) = self.blobs.get(member.wanted, block, 0) else {
             return Ok(BlockCalls::Default(member.default));
         };
+        let row = self.parse(member, block, bytes)?;
+        Ok(BlockCalls::Row(row, bytes))
+    }
+
+    #[inline]
+    fn parse<'a>(&self, member: &Member, block: usize, bytes: &'a [u8]) -> Result<GenotypeRow<'a>> {
         let n_samples = self.view.blocks.get(block).map_or(0, |b| b.n_samples);
         let row = GenotypeRow::parse(bytes).map_err(|e| self.damaged(member, block, &e))?;
         if row.n_samples() != n_samples {
@@ -110,7 +166,7 @@ impl Members {
             );
             return Err(self.damaged(member, block, &what));
         }
-        Ok(BlockCalls::Row(row, bytes))
+        Ok(row)
     }
 
     fn damaged(&self, member: &Member, block: usize, what: &dyn std::fmt::Display) -> Error {
@@ -119,30 +175,116 @@ impl Members {
         Error::damaged(format!("{}/genotype", self.view.data.name), what)
     }
 
-    /// Counts over the visible samples of a variant.
-    pub(crate) fn visible_counts(&self, group: usize) -> Result<AlleleCounts> {
-        let mut sum = AlleleCounts::default();
-        for member in self.of(group) {
-            for block in member.blocks.clone() {
-                let Some(of_block) = self.view.blocks.get(block) else {
-                    continue;
-                };
-                if of_block.ordinal.is_some() {
-                    sum += counts(&self.calls(member, block)?, of_block);
-                }
+    /// Of each variant the sum over its members and their blocks: what `of_default` says of the default call in a
+    /// block, or `of_row` of a row that stands there.
+    ///
+    /// # Cost
+    /// Sums of default calls are made once for each default and block; the rest grows with the rows.
+    pub(crate) fn sums<T>(
+        &self,
+        of_default: impl Fn(DefaultCall, usize) -> T,
+        of_row: impl Fn(&GenotypeRow<'_>, usize) -> T,
+    ) -> Result<Vec<T>>
+    where
+        T: Clone + Default + AddAssign + Sub<Output = T>,
+    {
+        let (mut sums, defaults) = self.with_defaults(of_default);
+        for stored in self.stored() {
+            let StoredRow { member, block, row } = stored?;
+            let defaults = defaults.get(usize::from(member.default.number()));
+            if let Some(default) = defaults.and_then(|d| d.as_ref()?.blocks.get(block)) {
+                let sum = &mut sums[member.group];
+                *sum = std::mem::take(sum) - default.clone();
+                *sum += of_row(&row, block);
             }
         }
-        Ok(sum)
+        Ok(sums)
+    }
+
+    /// [`Members::sums`] as if no row was stored.
+    pub(crate) fn default_sums<T>(&self, of_default: impl Fn(DefaultCall, usize) -> T) -> Vec<T>
+    where
+        T: Clone + Default + AddAssign + Sub<Output = T>,
+    {
+        self.with_defaults(of_default).0
+    }
+
+    fn with_defaults<T>(
+        &self,
+        of_default: impl Fn(DefaultCall, usize) -> T,
+    ) -> (Vec<T>, [Option<DefaultSums<T>>; DefaultCall::ALL.len()])
+    where
+        T: Clone + Default + AddAssign + Sub<Output = T>,
+    {
+        let blocks = self.view.blocks.len();
+        let mut defaults = [const { None }; DefaultCall::ALL.len()];
+        let mut sums = vec![T::default(); self.groups.len()];
+        for member in &self.members {
+            let Some(defaults) = defaults.get_mut(usize::from(member.default.number())) else {
+                continue;
+            };
+            let defaults = defaults.get_or_insert_with(|| {
+                DefaultSums::of(blocks, |block| of_default(member.default, block))
+            });
+            sums[member.group] += defaults.over(&member.blocks);
+        }
+        (sums, defaults)
+    }
+
+    /// True when the session sees a sample of the variant.
+    pub(crate) fn is_visible(&self, group: usize) -> bool {
+        let visible = |block: usize| {
+            let block = self.view.blocks.get(block);
+            block.is_some_and(|block| block.ordinal.is_some())
+        };
+        let mut members = self.of(group).iter();
+        members.any(|member| member.blocks.clone().any(visible))
+    }
+
+    /// Counts of each variant over the visible samples.
+    pub(crate) fn visible_counts(&self) -> Result<Vec<AlleleCounts>> {
+        let visible = |place: usize| {
+            let block = self.view.blocks.get(place);
+            block.filter(|block| block.ordinal.is_some())
+        };
+        self.sums(
+            |default, place| {
+                let n = visible(place).map_or(0, |block| block.visible.count_ones());
+                GenotypeRow::of_default(n, default).counts()
+            },
+            |row, place| match visible(place) {
+                None => AlleleCounts::default(),
+                Some(block) if block.sees_all() => row.counts(),
+                Some(block) => row.counts_in(&block.visible),
+            },
+        )
     }
 }
 
-fn counts(calls: &BlockCalls<'_>, block: &BlockView) -> AlleleCounts {
-    match calls {
-        BlockCalls::Default(default) => {
-            GenotypeRow::of_default(block.visible.count_ones(), *default).counts()
+/// What a default call adds to a sum, in each block and up to each block.
+struct DefaultSums<T> {
+    blocks: Vec<T>,
+    /// Entry b: the sum over all blocks before b.
+    before: Vec<T>,
+}
+
+impl<T: Clone + Default + AddAssign + Sub<Output = T>> DefaultSums<T> {
+    fn of(n_blocks: usize, of_block: impl Fn(usize) -> T) -> Self {
+        let blocks: Vec<T> = (0..n_blocks).map(of_block).collect();
+        let mut sum = T::default();
+        let mut before = vec![sum.clone()];
+        for block in &blocks {
+            sum += block.clone();
+            before.push(sum.clone());
         }
-        BlockCalls::Row(row, _) if block.sees_all() => row.counts(),
-        BlockCalls::Row(row, _) => row.counts_in(&block.visible),
+        Self { blocks, before }
+    }
+
+    fn over(&self, blocks: &Range<usize>) -> T {
+        match (self.before.get(blocks.start), self.before.get(blocks.end)) {
+            (Some(start), Some(end)) => end.clone() - start.clone(),
+            _ => T::default(),
+        }
     }
 }
 
@@ -178,6 +320,7 @@ fn members_of(view: &DatasetView, rows: &SiteRows) -> Result<(Vec<Member>, Vec<R
                 default,
                 alt_index: alt_index.map_or(0, |alt| alt.value(row).try_into().unwrap_or(0)),
                 blocks,
+                group,
                 wanted: 0,
             });
         }

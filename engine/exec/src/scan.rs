@@ -25,6 +25,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
 use futures::stream;
+use genokura_core::codec::counted::COHORTS_MAX;
 use genokura_core::schema::site_schema;
 
 use crate::calls::CallRows;
@@ -35,7 +36,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{ScanMetrics, report_pruned};
 use crate::predicate::{Comparison, Literal, Predicate};
 use crate::source::MERGE_COLUMNS;
-use crate::spec::{ScanKind, ScanSpec};
+use crate::spec::{GtOf, ScanKind, ScanSpec};
 use crate::table::sql_schema;
 use crate::variants::{VariantRows, gt_blocks, reads_genotypes};
 
@@ -92,18 +93,44 @@ impl DatasetScanExec {
         let spec = &self.spec;
         let counts = VariantRows::recounts(spec, view);
         let usable = matches!(self.maker, Maker::Variants)
-            && spec.gt_samples.is_none()
+            && spec.gt == GtOf::All
             && !counts
             && samples.iter().all(known);
         if !usable {
             return None;
         }
         let mut spec = ScanSpec::clone(spec);
-        spec.gt_samples = Some(samples.iter().cloned().collect());
+        spec.gt = GtOf::Samples(samples.iter().cloned().collect());
         let narrowed = gt_blocks(&spec, view).iter().any(|wanted| !wanted);
         narrowed.then(|| Self {
             spec: Arc::new(spec),
             ..self.clone()
+        })
+    }
+
+    /// The same scan with a column `gt` that holds counts over these cohorts, each a set of names or everybody, and
+    /// no genotypes; `None` when a sample is not known.
+    ///
+    /// Only functions that ask for [`genokura_core::codec::counted`] cells of these cohorts may read it.
+    #[must_use]
+    pub fn with_counts_of(&self, cohorts: &BTreeSet<Option<BTreeSet<String>>>) -> Option<Self> {
+        let view = &self.view;
+        let known = |name: &String| view.directory.index_of(name).is_some();
+        let usable = matches!(self.maker, Maker::Variants)
+            && self.spec.gt == GtOf::All
+            && (1..=COHORTS_MAX).contains(&cohorts.len())
+            && cohorts.iter().flatten().flatten().all(known);
+        usable.then(|| {
+            let names = |cohort: &Option<BTreeSet<String>>| {
+                let cohort = cohort.as_ref();
+                cohort.map(|names| names.iter().cloned().collect())
+            };
+            let mut spec = ScanSpec::clone(&self.spec);
+            spec.gt = GtOf::Counts(cohorts.iter().map(names).collect());
+            Self {
+                spec: Arc::new(spec),
+                ..self.clone()
+            }
         })
     }
 
@@ -182,7 +209,11 @@ impl DisplayAs for DatasetScanExec {
             write!(f, ", dynamic filters")?;
         }
         match &self.maker {
-            Maker::Variants if self.spec.gt_samples.is_some() => {
+            Maker::Variants if self.spec.gt != GtOf::All => {
+                if let GtOf::Counts(cohorts) = &self.spec.gt {
+                    let plural = if cohorts.len() == 1 { "" } else { "s" };
+                    write!(f, ", gt=counts of {} cohort{plural}", cohorts.len())?;
+                }
                 let blocks = gt_blocks(&self.spec, &self.view);
                 let wanted = blocks.iter().filter(|wanted| **wanted).count();
                 write!(f, ", gt_blocks={wanted}/{}", blocks.len())

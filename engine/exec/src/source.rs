@@ -125,6 +125,9 @@ impl SiteRows {
 
     /// The variants for which `keep` is true; NULL is false.
     pub(crate) fn filter(self, keep: &BooleanArray) -> Result<Self> {
+        if keep.true_count() == keep.len() {
+            return Ok(self);
+        }
         match self.groups {
             None => Ok(Self {
                 batch: filter_record_batch(&self.batch, keep)?,

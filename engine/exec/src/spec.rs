@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 
 /// Version of the byte form; a reader refuses every other.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Which rows a scan of calls makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,19 @@ pub enum ScanKind {
     Calls(CallKind),
 }
 
+/// What column `gt` of a scan tells of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GtOf {
+    /// The calls of all samples.
+    #[default]
+    All,
+    /// The calls of these samples, and perhaps of others.
+    Samples(Vec<String>),
+    /// Counts over some cohorts, each a list of names or, without one, everybody: see
+    /// [`genokura_core::codec::counted`].
+    Counts(Vec<Option<Vec<String>>>),
+}
+
 /// Everything that defines a scan. Two processes with the same spec give the same rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanSpec {
@@ -45,9 +58,8 @@ pub struct ScanSpec {
     pub access: AccessContext,
     /// Columns of the result in order, as SQL names them.
     pub columns: Vec<String>,
-    /// Samples of which column `gt` must tell; it may leave out others. `None`: of all.
-    #[serde(default)]
-    pub gt_samples: Option<Vec<String>>,
+    /// What column `gt` tells of.
+    pub gt: GtOf,
     /// Filters, all of which a row of the result satisfies.
     pub filters: Vec<Predicate>,
     /// Rows of the result at most, of each partition and of all together.
@@ -188,7 +200,7 @@ mod tests {
             access: AccessContext::only("r", [("cohort".into(), ["S1".into()].into())])
                 .with_masked([masked]),
             columns: vec!["pos".into(), "sample_id".into()],
-            gt_samples: Some(vec!["S1".into()]),
+            gt: GtOf::Counts(vec![None, Some(vec!["S1".into()])]),
             filters: vec![
                 Predicate::Compare {
                     column: "af".into(),

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 use crate::pruning::{SiteFilters, plan};
 use crate::scan::{DatasetScanExec, table_name};
-use crate::spec::{ScanKind, ScanSpec};
+use crate::spec::{GtOf, ScanKind, ScanSpec};
 
 /// Columns in which all rows of one variant agree.
 pub(crate) const KEY_COLUMNS: [&str; 5] = ["contig", "pos", "end_pos", "ref", "alt"];
@@ -178,7 +178,7 @@ impl DatasetTable {
             kind: self.kind,
             access: self.view.access.clone(),
             columns: projected(&self.schema, projection),
-            gt_samples: None,
+            gt: GtOf::All,
             filters,
             limit,
             partitions: work.partitions,

@@ -18,8 +18,9 @@ use datafusion::physical_plan::ExecutionPlan as _;
 use genokura_core::codec::AlleleCounts;
 use genokura_core::schema::variants_schema;
 
-use crate::blobs::BlobReader;
+use crate::blobs::{BlobReader, chunks};
 use crate::cells::CellBuilder;
+use crate::counted::CountedCells;
 use crate::dataset::{BlockView, DatasetView};
 use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
@@ -29,32 +30,37 @@ use crate::predicate::Predicate;
 use crate::pruning::bind;
 use crate::scan::{DatasetScanExec, empty_table, read_schema};
 use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
-use crate::spec::ScanSpec;
+use crate::spec::{GtOf, ScanSpec};
 use crate::table::{RECORDS_COLUMN, Stages, nullable_where_masked};
 
 /// The columns that are counted.
 const COUNTS: [&str; 6] = ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing"];
 /// Those of them that site rows hold; `af` is made of the first two.
-const STORED_COUNTS: [&str; 5] = ["ac", "an", "n_het", "n_hom_alt", "n_missing"];
-/// Bytes of decoded genotypes of a batch, at two bits a sample.
-const BATCH_BLOB_BYTES: usize = 32 << 20;
-/// Variants of a batch with genotypes at least.
-const BATCH_ROWS_MIN: usize = 64;
+pub(crate) const STORED_COUNTS: [&str; 5] = ["ac", "an", "n_het", "n_hom_alt", "n_missing"];
 
 /// True when a scan of `variants` reads genotype blobs.
 pub(crate) fn reads_genotypes(spec: &ScanSpec, view: &DatasetView) -> bool {
     let needed = spec.columns_needed();
     let counted = COUNTS.iter().any(|c| needed.contains(c));
-    spec.columns.iter().any(|c| c == "gt") || (counted && !view.sees_all)
+    let told = spec.columns.iter().any(|c| c == "gt");
+    let of_gt = told
+        && match &spec.gt {
+            GtOf::Counts(cohorts) => CountedCells::new(cohorts, view).reads_genotypes(),
+            GtOf::All | GtOf::Samples(_) => true,
+        };
+    of_gt || (counted && !view.sees_all)
 }
 
 /// Per block of the dataset whether genotypes of it are read for column `gt`.
 pub(crate) fn gt_blocks(spec: &ScanSpec, view: &DatasetView) -> Vec<bool> {
-    let samples = spec.gt_samples.as_ref();
-    let samples: Option<BTreeSet<u32>> = samples.map(|names| {
-        let index = |name: &String| view.directory.index_of(name);
-        names.iter().filter_map(index).collect()
-    });
+    let samples: Option<BTreeSet<u32>> = match &spec.gt {
+        GtOf::All => None,
+        GtOf::Samples(names) => {
+            let index = |name: &String| view.directory.index_of(name);
+            Some(names.iter().filter_map(index).collect())
+        }
+        GtOf::Counts(cohorts) => return CountedCells::new(cohorts, view).blocks(view),
+    };
     let wanted = |block: &BlockView| {
         block.ordinal.is_some()
             && samples.as_ref().is_none_or(|samples| {
@@ -63,6 +69,21 @@ pub(crate) fn gt_blocks(spec: &ScanSpec, view: &DatasetView) -> Vec<bool> {
             })
     };
     view.blocks.iter().map(wanted).collect()
+}
+
+/// Per block of the dataset the samples of which column `gt` must tell; `None`: all.
+fn gt_samples(spec: &ScanSpec, view: &DatasetView) -> Option<Vec<Vec<u32>>> {
+    let GtOf::Samples(names) = &spec.gt else {
+        return None;
+    };
+    let index = |name: &String| view.directory.index_of(name);
+    let wanted: BTreeSet<u32> = names.iter().filter_map(index).collect();
+    let of_block = |block: &BlockView| {
+        let places = (0u32..).zip(block.directory_index.iter());
+        let places = places.filter(|(_, sample)| wanted.contains(*sample));
+        places.map(|(place, _)| place).collect()
+    };
+    Some(view.blocks.iter().map(of_block).collect())
 }
 
 /// Batches of one partition.
@@ -75,6 +96,10 @@ pub(crate) struct VariantRows {
     genotypes: Option<BlobReader>,
     /// Blocks of which genotypes are read.
     blocks: Vec<bool>,
+    /// Per block the samples of which column `gt` must tell; `None`: all.
+    samples: Option<Vec<Vec<u32>>>,
+    /// Makes column `gt` where it tells of counts.
+    counted: Option<CountedCells>,
     needs: Needs,
     pending: VecDeque<SiteRows>,
     remaining: usize,
@@ -91,7 +116,8 @@ struct Needs {
     records: bool,
     /// Counts are made from genotypes.
     recount: bool,
-    chunk_rows: usize,
+    /// All of the [`STORED_COUNTS`] are read as they are.
+    sums: bool,
 }
 
 /// Filters that see what the access context leaves.
@@ -111,11 +137,20 @@ impl VariantRows {
         let units = spec.partitions.get(partition).cloned().unwrap_or_default();
         let masked = view.masked("variants");
         let stages = Stages::of(spec.kind, &spec.filters, &masked);
-        let needs = Needs::of(spec, view, batch_size);
+        let mut needs = Needs::of(spec, view);
+        let counted = match &spec.gt {
+            GtOf::Counts(cohorts) if needs.cells => Some(CountedCells::new(cohorts, view)),
+            _ => None,
+        };
+        needs.sums |= counted.as_ref().is_some_and(CountedCells::reads_sites);
         let last = LastFilter::new(&stages.last, view, &masked)?;
         let context = read_context(spec, view, stages, needs, batch_size, metrics)?;
-        let blocks = gt_blocks(spec, view);
-        let reads = needs.cells || needs.recount;
+        let blocks = match needs.recount {
+            true => view.blocks.iter().map(|b| b.ordinal.is_some()).collect(),
+            false => gt_blocks(spec, view),
+        };
+        let of_counts = counted.as_ref().map(CountedCells::reads_genotypes);
+        let reads = needs.recount || (needs.cells && of_counts.unwrap_or(true));
         let genotypes = reads
             .then(|| BlobReader::genotypes(view, &context.metrics))
             .flatten();
@@ -126,6 +161,8 @@ impl VariantRows {
             masked,
             genotypes,
             blocks,
+            samples: gt_samples(spec, view),
+            counted,
             needs,
             pending: VecDeque::new(),
             remaining: spec.limit.unwrap_or(usize::MAX),
@@ -136,7 +173,7 @@ impl VariantRows {
 
     /// True when a scan makes its counts of genotypes, because not every sample is visible.
     pub(crate) fn recounts(spec: &ScanSpec, view: &DatasetView) -> bool {
-        Needs::of(spec, view, 1).recount
+        Needs::of(spec, view).recount
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
@@ -171,11 +208,9 @@ impl VariantRows {
                 return Ok(None);
             };
             let rows = self.dynamic.rows(rows)?;
-            let size = self.needs.chunk_rows;
-            for start in (0..rows.len()).step_by(size) {
-                self.pending
-                    .push_back(rows.slice(start, size.min(rows.len() - start)));
-            }
+            let size = self.context.batch_size;
+            let readers = [self.genotypes.as_ref(), None];
+            self.pending = chunks(rows, readers, &self.blocks, size).await?;
         }
     }
 
@@ -188,7 +223,7 @@ impl VariantRows {
         let timer = self.context.metrics.baseline.elapsed_compute().timer();
         let counts = match &members {
             _ if self.needs.counts == [false; 5] => None,
-            Some(members) => Some(Counts::visible(members, rows.len())?),
+            Some(members) => Some(Counts::visible(members)?),
             None => Some(Counts::stored(&rows, self.needs.counts)?),
         };
         let keep = match &self.last {
@@ -202,11 +237,11 @@ impl VariantRows {
         }
         let cells = match (self.needs.cells, members) {
             (false, _) => None,
-            (true, Some(members)) => Some(self.cells(&members, &places)?),
+            (true, Some(members)) => Some(self.cells(&members, &places, &rows)?),
             (true, None) => {
                 let members = self.members(&rows).await?;
                 let places: Vec<usize> = (0..rows.len()).collect();
-                Some(self.cells(&members, &places)?)
+                Some(self.cells(&members, &places, &rows)?)
             }
         };
         let identity = rows.identity()?;
@@ -228,15 +263,23 @@ impl VariantRows {
         Members::read(
             &self.context.view,
             rows,
-            self.genotypes.as_ref(),
+            self.genotypes.as_mut(),
             &self.blocks,
         )
         .await
     }
 
-    fn cells(&self, members: &Members, groups: &[usize]) -> Result<ArrayRef> {
+    /// Column `gt` of `rows`, which are the variants at `places` among `members`.
+    fn cells(&self, members: &Members, places: &[usize], rows: &SiteRows) -> Result<ArrayRef> {
         let _timer = self.context.metrics.baseline.elapsed_compute().timer();
-        CellBuilder::new(&self.context.view, &self.blocks).column(members, groups.iter().copied())
+        let view = &self.context.view;
+        match &self.counted {
+            Some(counted) => counted.column(view, members, places, rows),
+            None => {
+                let mut cells = CellBuilder::new(view, &self.blocks, self.samples.as_deref());
+                cells.column(members, places.iter().copied())
+            }
+        }
     }
 }
 
@@ -263,10 +306,9 @@ fn read_context(
     if needs.records {
         extra.push("record");
     }
-    if !needs.recount {
-        let stored = STORED_COUNTS.into_iter().zip(needs.counts);
-        extra.extend(stored.filter_map(|(name, needed)| needed.then_some(name)));
-    }
+    let stored = STORED_COUNTS.into_iter().zip(needs.counts);
+    let stored = stored.filter(|(_, needed)| needs.sums || (*needed && !needs.recount));
+    extra.extend(stored.map(|(name, _)| name));
     let schema = read_schema(view, &spec.columns_needed(), extra, merge)?;
     let table = view.data.site.clone();
     let table = table.ok_or_else(|| Error::Plan("the dataset has no site table".into()));
@@ -293,7 +335,7 @@ fn read_context(
 }
 
 impl Needs {
-    fn of(spec: &ScanSpec, view: &DatasetView, batch_size: usize) -> Self {
+    fn of(spec: &ScanSpec, view: &DatasetView) -> Self {
         let needed = spec.columns_needed();
         let of_af = needed.contains("af");
         let counts = STORED_COUNTS
@@ -301,19 +343,12 @@ impl Needs {
         let masked = view.masked("variants");
         let cells = spec.columns.iter().any(|c| c == "gt") && !masked.contains("gt");
         let recount = counts != [false; 5] && !view.sees_all;
-        let samples: usize = view.blocks.iter().map(|b| b.n_samples as usize).sum();
-        let by_bytes = BATCH_BLOB_BYTES / (samples / 4).max(1);
-        let chunk_rows = if cells || recount {
-            batch_size.min(by_bytes.max(BATCH_ROWS_MIN))
-        } else {
-            batch_size
-        };
         Self {
             counts,
             cells,
             records: needed.contains(RECORDS_COLUMN),
             recount,
-            chunk_rows: chunk_rows.max(1),
+            sums: false,
         }
     }
 }
@@ -390,10 +425,8 @@ impl Counts {
     }
 
     /// Counts over the visible samples, from their genotypes.
-    fn visible(members: &Members, groups: usize) -> Result<Self> {
-        let counts: Vec<AlleleCounts> = (0..groups)
-            .map(|group| members.visible_counts(group))
-            .collect::<Result<_>>()?;
+    fn visible(members: &Members) -> Result<Self> {
+        let counts = members.visible_counts()?;
         let column = |value: fn(&AlleleCounts) -> i32| Some(counts.iter().map(value).collect());
         Ok(Self([
             column(|c| c.ac),

@@ -632,6 +632,27 @@ fn class_laws(list: &str) -> Vec<(String, String)> {
     same.into_iter().map(law).collect()
 }
 
+/// Every function that needs counts only, over a cohort and over everybody: on counts that the scan makes, and on
+/// genotypes, which a function that needs them keeps in the plan.
+fn counts_law(list: &str) -> (String, String) {
+    let key = "contig, pos, ref, alt";
+    let functions = [
+        "allele_count",
+        "allele_number",
+        "allele_frequency",
+        "call_rate",
+        "het_count",
+        "hom_alt_count",
+        "missing_count",
+        "missing_rate",
+    ];
+    let values = functions.map(|name| format!("gt_{name}(gt), gt_{name}(gt, ARRAY[{list}])"));
+    let counted = format!("SELECT {key}, {} FROM d.variants", values.join(", "));
+    let on_genotypes =
+        format!("{counted} WHERE coalesce(gt_hom_ref_count(gt), 0) >= 0 ORDER BY {key}");
+    (on_genotypes, format!("{counted} ORDER BY {key}"))
+}
+
 /// Counts of every sample: records through the row of ALT C, which every record has first; A to G is the transition.
 fn sample_law() -> (String, String) {
     let whole = "alt = 'C' AND alleles NOT LIKE '%.%'";
@@ -742,6 +763,30 @@ async fn plain_equals_packed(first: Records, second: Records) {
             assert_eq!(counted, counts, "{query}\n{plan:?}");
         }
         same_answers(&context, &plain, &packed).await;
+    }
+    let (on_genotypes, counted) = counts_law(&format!("'{list}'"));
+    for (query, counts) in [(&on_genotypes, false), (&counted, true)] {
+        let plan = run_embedded(&context, &format!("EXPLAIN {query}"))
+            .await
+            .unwrap();
+        let by_scan = plan.concat().concat().contains("gt=counts of 2 cohorts");
+        assert_eq!(by_scan, counts, "{query}\n{plan:?}");
+    }
+    same_answers(&context, &on_genotypes, &counted).await;
+    // Counts of everybody stand in the site table.
+    let everybody = "EXPLAIN SELECT pos, gt_call_rate(gt) FROM d.variants";
+    let plan = run_embedded(&context, everybody).await.unwrap();
+    let plan = plan.concat().concat();
+    assert!(plan.contains("genotypes=skipped, "), "{plan}");
+    assert!(plan.contains("gt=counts of 1 cohort,"), "{plan}");
+    // Some samples are hidden: counts are over the others, whoever makes them.
+    let visible = samples.iter().skip(1).cloned().collect();
+    let access = AccessContext::only("reader", [("d".to_owned(), visible)]);
+    let reader = embedded_as(&lake, 2, access).await;
+    let seen: Vec<&str> = cohort.iter().skip(1).map(String::as_str).collect();
+    if !seen.is_empty() {
+        let (on_genotypes, counted) = counts_law(&format!("'{}'", seen.join("', '")));
+        same_answers(&reader, &on_genotypes, &counted).await;
     }
     // Genotypes of the blocks that hold the named samples, of two batches.
     let named = "EXPLAIN SELECT pos FROM d.variants WHERE gt_is_het(gt, 'B0')";

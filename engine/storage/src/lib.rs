@@ -23,7 +23,7 @@ pub use error::{Error, Result};
 pub use lake::Lake;
 pub use location::Location;
 pub use manifest::{DataFile, FileStats, NewFile, ScalarStat, TableId};
-pub use reader::{FileReader, ReadPlan};
+pub use reader::{FileReader, ReadPlan, RowGroup};
 pub use snapshot::{LakeSnapshot, TableSnapshot};
 pub use state::{Batch, Block, Contig, DatasetState, InputRecord, LakeState};
 pub use verify::VerifyReport;

@@ -302,6 +302,14 @@ impl<'a> RowGroup<'a> {
         u64::try_from(self.meta.compressed_size()).unwrap_or_default()
     }
 
+    /// Size in bytes of a column before compression; 0 when the file lacks it.
+    #[must_use]
+    pub fn decoded_bytes(&self, column: &str) -> u64 {
+        let chunk = leaf_of(self.meta, column).map(|leaf| self.meta.column(leaf));
+        let bytes = chunk.map_or(0, |chunk| chunk.uncompressed_size());
+        u64::try_from(bytes).unwrap_or_default()
+    }
+
     /// Smallest and largest value of an integer column; `None` when not known or all NULL.
     #[must_use]
     pub fn int_range(&self, column: &str) -> Option<(i64, i64)> {

@@ -9,7 +9,7 @@ use datafusion::logical_expr::ScalarFunctionArgs;
 
 use super::{Definition, types};
 use crate::doc::{COHORT, COHORT_RULE, Chapter, FunctionDoc, GT};
-use crate::genotypes::per_cohort;
+use crate::genotypes::per_counts;
 
 pub(super) const DEFINITION: Definition = Definition {
     doc: FunctionDoc {
@@ -32,7 +32,7 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
-    Ok(Arc::new(Int32Array::from(per_cohort(args, |row| {
-        Some(row.counts().alleles.ac)
+    Ok(Arc::new(Int32Array::from(per_counts(args, |counts| {
+        Some(counts.alleles.ac)
     })?)))
 }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::ScalarFunctionArgs;
 
 use super::{Definition, types};
 use crate::doc::{COHORT, COHORT_RULE, Chapter, FunctionDoc, GT};
-use crate::genotypes::per_cohort;
+use crate::genotypes::per_counts;
 
 pub(super) const DEFINITION: Definition = Definition {
     doc: FunctionDoc {
@@ -31,8 +31,8 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
-    let frequencies = per_cohort(args, |row| {
-        let alleles = row.counts().alleles;
+    let frequencies = per_counts(args, |counts| {
+        let alleles = counts.alleles;
         (alleles.an > 0).then(|| f64::from(alleles.ac) / f64::from(alleles.an))
     })?;
     Ok(Arc::new(Float64Array::from(frequencies)))

@@ -9,7 +9,7 @@ use datafusion::logical_expr::ScalarFunctionArgs;
 
 use super::{Definition, types};
 use crate::doc::{COHORT, COHORT_RULE, Chapter, FunctionDoc, GT};
-use crate::genotypes::per_cohort;
+use crate::genotypes::per_counts;
 
 pub(super) const DEFINITION: Definition = Definition {
     doc: FunctionDoc {
@@ -31,8 +31,7 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
-    let rates = per_cohort(args, |row| {
-        let counts = row.counts();
+    let rates = per_counts(args, |counts| {
         let called = f64::from(counts.genotypes - counts.alleles.n_missing);
         (counts.genotypes > 0).then(|| called / f64::from(counts.genotypes))
     })?;

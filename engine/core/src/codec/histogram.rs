@@ -12,6 +12,7 @@
 //! After 255 planes the eight words are added to plain counters, long before they could overflow.
 
 use std::collections::BTreeMap;
+use std::ops::{AddAssign, Sub};
 
 use crate::codec::set::HapSet;
 use crate::codec::{DefaultCall, GenotypeRow, SampleMask, exceptions, kernels};
@@ -68,6 +69,31 @@ impl DosageCounts {
         ];
         let more = self.more.iter().map(|(&dosage, &n)| (Some(dosage), n));
         regular.into_iter().chain(more).filter(|(_, n)| *n > 0)
+    }
+}
+
+impl AddAssign for DosageCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.merge(&other);
+    }
+}
+
+/// What is left of counts without counts that are part of them.
+impl Sub for DosageCounts {
+    type Output = Self;
+
+    fn sub(mut self, part: Self) -> Self {
+        self.null = self.null.saturating_sub(part.null);
+        self.zero = self.zero.saturating_sub(part.zero);
+        self.one = self.one.saturating_sub(part.one);
+        self.two = self.two.saturating_sub(part.two);
+        for (dosage, n) in part.more {
+            if let Some(left) = self.more.get_mut(&dosage) {
+                *left = left.saturating_sub(n);
+            }
+        }
+        self.more.retain(|_, n| *n > 0);
+        self
     }
 }
 
@@ -172,6 +198,9 @@ impl SampleCounts {
             return;
         }
         self.add_carriers(row);
+        if row.names_carriers_only() {
+            return;
+        }
         let step = if default.is_missing() { -1 } else { 1 };
         row.missing()
             .for_each(|sample| self.shift_null(sample, step));
@@ -196,10 +225,20 @@ impl SampleCounts {
                 self.one.add_plane(words().map(|(a, b)| a ^ b));
                 self.two.add_plane(words().map(|(a, b)| a & b));
             }
-            list => list.for_each_sample(|sample, copies| match copies {
-                1 => self.one.add_one(sample),
-                _ => self.two.add_one(sample),
-            }),
+            HapSet::Empty => {}
+            HapSet::List(list) => {
+                let mut previous = u32::MAX;
+                list.for_each(|hap| {
+                    let sample = hap >> 1;
+                    if hap & 1 == 1 && previous == hap - 1 {
+                        self.one.take_one(sample);
+                        self.two.add_one(sample);
+                    } else {
+                        self.one.add_one(sample);
+                    }
+                    previous = hap;
+                });
+            }
         }
     }
 
@@ -258,6 +297,14 @@ impl PlaneCounter {
     fn add_one(&mut self, sample: u32) {
         if let Some(total) = self.totals.get_mut(sample as usize) {
             *total += 1;
+        }
+    }
+
+    /// Takes back what was added just before.
+    #[inline]
+    fn take_one(&mut self, sample: u32) {
+        if let Some(total) = self.totals.get_mut(sample as usize) {
+            *total -= 1;
         }
     }
 
@@ -406,7 +453,8 @@ mod tests {
             counts.add(dosage);
         }
         let mut twice = counts.clone();
-        twice.merge(&counts);
+        twice += counts.clone();
+        assert_eq!(twice.clone() - counts.clone(), counts);
         let seen: Vec<_> = twice.iter().collect();
         assert_eq!(
             seen,

@@ -61,6 +61,10 @@ impl<'a> Other<'a> {
         Some(Self { haps, alleles })
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.haps.is_empty()
+    }
+
     /// Alleles of haplotypes 0 and 1 of a sample, 0 where they are not in this section.
     pub(crate) fn of_sample(&self, sample: u32) -> (u16, u16) {
         if self.haps.is_empty() {

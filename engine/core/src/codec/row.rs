@@ -51,6 +51,16 @@ impl<'a> GenotypeRow<'a> {
             .filter(|alt| *alt != MISSING)
             .ok_or_else(corrupt("ALT number"))?;
         let carriers = HapSet::read(r, head.carriers, n, check).ok_or_else(corrupt("carriers"))?;
+        if head.has_carriers_only() {
+            if !reader.is_empty() {
+                return Err(corrupt("bytes after the end")());
+            }
+            return Ok(Self {
+                alt_index,
+                carriers,
+                ..Self::of_default(n, head.default)
+            });
+        }
         let mut set =
             |form, what| SampleSet::read(&mut *r, form, n, check).ok_or_else(corrupt(what));
         let missing = set(head.missing, "missing samples")?;
@@ -114,6 +124,15 @@ impl<'a> GenotypeRow<'a> {
         self.default
     }
 
+    /// True when no section but that of carriers is there.
+    pub(super) fn names_carriers_only(&self) -> bool {
+        self.missing.is_empty()
+            && self.phase.is_empty()
+            && self.ploidy.is_empty()
+            && self.other.is_empty()
+            && self.exceptions.is_empty()
+    }
+
     pub(super) fn carriers(&self) -> HapSet<'a> {
         self.carriers
     }
@@ -175,6 +194,19 @@ impl<'a> GenotypeRow<'a> {
             [carried.0, carried.1],
             self.other.of_sample(sample).into(),
         ))
+    }
+
+    /// True when a section of the row tells of a sample: its call may be another than the default call.
+    #[must_use]
+    pub fn names(&self, sample: u32) -> bool {
+        let (first, second) = self.carriers.of_sample(sample);
+        first
+            || second
+            || self.missing.contains(sample)
+            || self.phase.contains(sample)
+            || self.ploidy.contains(sample)
+            || self.other.of_sample(sample) != (0, 0)
+            || self.exceptions.find(sample).is_some()
     }
 
     /// Calls `f` with each sample that carries the ALT and its dosage, samples ascending.

@@ -95,20 +95,22 @@ impl<'a> SampleSet<'a> {
         match (self, mask) {
             (Self::Empty, _) => 0,
             (Self::List(list), None) => list.len(),
-            (Self::List(list), Some(mask)) => list
-                .iter()
-                .map(|sample| u32::from(mask.contains(sample)))
-                .sum(),
+            (Self::List(list), Some(mask)) => {
+                let mut n = 0;
+                list.for_each(|sample| n += u32::from(mask.contains(sample)));
+                n
+            }
             (Self::Bits(plane), None) => kernels::count(plane),
             (Self::Bits(plane), Some(mask)) => kernels::count_in(plane, mask.words()),
         }
     }
 
     /// Calls `f` with each sample of the set, ascending.
+    #[inline]
     pub(crate) fn for_each(&self, mut f: impl FnMut(u32)) {
         match *self {
             Self::Empty => {}
-            Self::List(list) => list.iter().for_each(f),
+            Self::List(list) => list.for_each(f),
             Self::Bits(plane) => {
                 for (base, word) in (0u32..).step_by(64).zip(kernels::words(plane)) {
                     kernels::for_each_bit(word, base, &mut f);
@@ -219,8 +221,8 @@ impl<'a> HapSet<'a> {
     pub(crate) fn count(&self, mask: Option<&SampleMask>) -> (u32, u32) {
         match (self, mask) {
             (Self::Empty, _) => (0, 0),
-            (Self::List(list), None) => count_list(list.iter(), |_| true),
-            (Self::List(list), Some(mask)) => count_list(list.iter(), |s| mask.contains(s)),
+            (Self::List(list), None) => count_list(list, |_| true),
+            (Self::List(list), Some(mask)) => count_list(list, |s| mask.contains(s)),
             (Self::Bits(a, b), None) => kernels::count_pair(a, b),
             (Self::Bits(a, b), Some(mask)) => kernels::count_pair_in(a, b, mask.words()),
         }
@@ -265,9 +267,14 @@ impl<'a> HapSet<'a> {
         match self {
             Self::Empty => {}
             Self::List(list) => {
-                let mut haps = list.iter().peekable();
-                while let Some(hap) = haps.next() {
-                    let both = haps.next_if_eq(&(hap | 1)).is_some() && hap & 1 == 0;
+                let mut haps = list.iter();
+                let mut ahead = haps.next();
+                while let Some(hap) = ahead {
+                    ahead = haps.next();
+                    let both = hap & 1 == 0 && ahead == Some(hap + 1);
+                    if both {
+                        ahead = haps.next();
+                    }
                     f(hap >> 1, 1 + u8::from(both));
                 }
             }
@@ -294,15 +301,15 @@ impl<'a> HapSet<'a> {
 }
 
 #[inline]
-fn count_list(haps: Iter<'_>, keep: impl Fn(u32) -> bool) -> (u32, u32) {
+fn count_list(haps: &List<'_>, keep: impl Fn(u32) -> bool) -> (u32, u32) {
     let (mut copies, mut pairs) = (0, 0);
     let mut previous = u32::MAX;
-    for hap in haps {
+    haps.for_each(|hap| {
         let kept = u32::from(keep(hap >> 1));
         copies += kept;
         pairs += kept & hap & u32::from(previous == hap.wrapping_sub(1));
         previous = hap;
-    }
+    });
     (copies, pairs)
 }
 

@@ -10,22 +10,20 @@ use arrow::array::{
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan as _;
-use genokura_core::codec::{DosageCounts, GenotypeRow, SampleCounts};
+use genokura_core::codec::{DefaultCall, DosageCounts, GenotypeRow, SampleCounts, SampleMask};
 
 use super::{CallCountExec, Count, Counting, GroupCounts, Groups, Source, kept_by};
-use crate::blobs::BlobReader;
+use crate::blobs::{BlobReader, chunks};
 use crate::calls::{carried, read_context};
 use crate::choice::{Choice, Keep, Kept};
 use crate::dataset::HIDDEN;
 use crate::error::{Error, Result};
-use crate::members::{BlockCalls, Members};
+use crate::members::{Members, StoredRow};
 use crate::metrics::ScanMetrics;
 use crate::scan::table_name;
 use crate::source::{ReadContext, SiteRows, SiteSource, column};
 use crate::table::Stages;
 
-/// Bytes of decoded genotypes of a chunk of variants, at two bits a sample.
-const CHUNK_BLOB_BYTES: usize = 32 << 20;
 /// Counts of the site table that a count of carriers is made of.
 const SITE_COUNTS: [&str; 4] = ["ac", "n_het", "n_hom_alt", "n_missing"];
 
@@ -41,7 +39,6 @@ pub(super) struct CountRows {
     keeps: Vec<Keep>,
     genotypes: Option<BlobReader>,
     blocks: Vec<bool>,
-    chunk_rows: usize,
     batch_size: usize,
     schema: SchemaRef,
     pending: VecDeque<SiteRows>,
@@ -84,8 +81,6 @@ impl CountRows {
             .flatten();
         let base = node.choice.keep().clone();
         let measures = &node.counting.measures;
-        let samples: usize = view.blocks.iter().map(|b| b.n_samples as usize).sum();
-        let chunk_rows = CHUNK_BLOB_BYTES / (samples / 4).max(1);
         Ok(Self {
             source: SiteSource::new(Arc::clone(&context), units),
             choice: Arc::clone(&node.choice),
@@ -95,7 +90,6 @@ impl CountRows {
             base,
             genotypes,
             blocks: node.choice.blocks(),
-            chunk_rows: chunk_rows.clamp(1, batch_size.max(1)),
             batch_size: batch_size.max(1),
             schema: node.schema(),
             pending: VecDeque::new(),
@@ -145,10 +139,8 @@ impl CountRows {
             if self.choice.carriers() {
                 rows = carried(rows)?;
             }
-            for start in (0..rows.len()).step_by(self.chunk_rows) {
-                let length = self.chunk_rows.min(rows.len() - start);
-                self.pending.push_back(rows.slice(start, length));
-            }
+            let readers = [self.genotypes.as_ref(), None];
+            self.pending = chunks(rows, readers, &self.blocks, self.batch_size).await?;
         }
     }
 
@@ -193,36 +185,32 @@ impl CountRows {
     /// Adds variants by their genotypes, or by the number of their samples.
     async fn count_members(&mut self, rows: SiteRows) -> Result<()> {
         let view = Arc::clone(&self.context.view);
-        let members = Members::read(&view, &rows, self.genotypes.as_ref(), &self.blocks).await?;
+        let members = Members::read(&view, &rows, self.genotypes.as_mut(), &self.blocks).await?;
         let context = Arc::clone(&self.context);
         let _timer = context.metrics.baseline.elapsed_compute().timer();
         if matches!(self.counting.groups, Groups::Samples(_)) {
             return self.count_samples(&members);
         }
-        let mut groups = Vec::with_capacity(rows.len());
-        for group in 0..rows.len() {
-            groups.push(self.group(&self.dosages(&members, group)?));
-        }
+        let groups = self.dosages(&members)?;
+        let groups = groups.iter().map(|counts| self.group(counts)).collect();
         self.take_groups(&rows, groups)
     }
 
-    fn dosages(&self, members: &Members, group: usize) -> Result<DosageCounts> {
-        let mut counts = DosageCounts::default();
-        for member in members.of(group) {
-            for block in member.blocks.clone() {
-                let Some(mask) = self.choice.mask(block) else {
-                    continue;
-                };
-                let some = (!mask.is_all()).then_some(mask);
-                counts.merge(&match members.calls(member, block)? {
-                    BlockCalls::Default(default) => {
-                        GenotypeRow::of_default(mask.n_samples(), default).dosage_counts(some)
-                    }
-                    BlockCalls::Row(row, _) => row.dosage_counts(some),
-                });
-            }
-        }
-        Ok(counts)
+    /// Of each variant how many of the chosen calls have which dosage.
+    fn dosages(&self, members: &Members) -> Result<Vec<DosageCounts>> {
+        let count = |row: &GenotypeRow<'_>, block: usize| {
+            let mask = self.choice.mask(block);
+            mask.map_or_else(DosageCounts::default, |mask| {
+                row.dosage_counts((!mask.is_all()).then_some(mask))
+            })
+        };
+        members.sums(
+            |default, block| {
+                let n = self.choice.mask(block).map_or(0, SampleMask::n_samples);
+                count(&GenotypeRow::of_default(n, default), block)
+            },
+            count,
+        )
     }
 
     fn group(&self, counts: &DosageCounts) -> Group {
@@ -233,22 +221,44 @@ impl CountRows {
     }
 
     fn count_samples(&mut self, members: &Members) -> Result<()> {
+        // Per default call and block: members less their stored rows.
+        let blocks = self.samples.len();
+        let mut rows = DefaultCall::ALL.map(|_| vec![0i64; blocks + 1]);
+        let of = |default: DefaultCall| usize::from(default.number());
         for member in members.all() {
-            for block in member.blocks.clone() {
-                let Some(mask) = self.choice.mask(block) else {
-                    continue;
-                };
-                let Some(counts) = self.samples.get_mut(block) else {
-                    continue;
-                };
-                let counts = counts.get_or_insert_with(|| SampleCounts::new(mask.n_samples()));
-                match members.calls(member, block)? {
-                    BlockCalls::Default(default) => counts.add_default(default, 1),
-                    BlockCalls::Row(row, _) => counts.add(&row),
+            let rows = &mut rows[of(member.default)];
+            rows[member.blocks.start] += 1;
+            rows[member.blocks.end] -= 1;
+        }
+        for rows in &mut rows {
+            let mut open = 0;
+            for rows in rows {
+                open += *rows;
+                *rows = open;
+            }
+        }
+        for stored in members.stored() {
+            let StoredRow { member, block, row } = stored?;
+            if let Some(counts) = self.samples_of(block) {
+                counts.add(&row);
+                rows[of(member.default)][block] -= 1;
+            }
+        }
+        for (default, rows) in DefaultCall::ALL.into_iter().zip(rows) {
+            for (block, rows) in rows.into_iter().enumerate() {
+                if let Some(counts) = self.samples_of(block) {
+                    counts.add_default(default, u64::try_from(rows).unwrap_or(0));
                 }
             }
         }
         Ok(())
+    }
+
+    /// The counts of the samples of a block; `None` when none of them is chosen.
+    fn samples_of(&mut self, block: usize) -> Option<&mut SampleCounts> {
+        let mask = self.choice.mask(block)?;
+        let counts = self.samples.get_mut(block)?;
+        Some(counts.get_or_insert_with(|| SampleCounts::new(mask.n_samples())))
     }
 
     /// Adds the groups of variants to the total, or makes a batch of them.

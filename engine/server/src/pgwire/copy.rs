@@ -180,23 +180,35 @@ impl Framing for CopyRows {
 
 /// Backslash escapes of the text format.
 fn text_field(value: &[u8], delimiter: u8, out: &mut BytesMut) {
-    for byte in value {
-        let escaped = match byte {
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0b => b'v',
-            0x0c => b'f',
-            other if *other == delimiter => *other,
-            other => {
-                out.put_u8(*other);
-                continue;
-            }
-        };
-        out.put_u8(b'\\');
-        out.put_u8(escaped);
+    let mut rest = value;
+    // Whole runs at once: most values need no escape.
+    while let Some(at) = rest
+        .iter()
+        .position(|byte| escape(*byte, delimiter).is_some())
+    {
+        let (run, found) = rest.split_at(at);
+        out.put_slice(run);
+        if let [byte, after @ ..] = found {
+            out.put_u8(b'\\');
+            out.put_u8(escape(*byte, delimiter).unwrap_or(*byte));
+            rest = after;
+        }
+    }
+    out.put_slice(rest);
+}
+
+/// What stands after the backslash for a byte that is escaped.
+#[inline]
+fn escape(byte: u8, delimiter: u8) -> Option<u8> {
+    match byte {
+        b'\\' => Some(b'\\'),
+        b'\n' => Some(b'n'),
+        b'\r' => Some(b'r'),
+        b'\t' => Some(b't'),
+        0x08 => Some(b'b'),
+        0x0b => Some(b'v'),
+        0x0c => Some(b'f'),
+        other => (other == delimiter).then_some(other),
     }
 }
 
@@ -255,6 +267,9 @@ mod tests {
         let mut out = BytesMut::new();
         text_field(b"a\tb\\c\n", b'\t', &mut out);
         assert_eq!(out, &b"a\\tb\\\\c\\n"[..]);
+        out.clear();
+        text_field(b"\x08plain|\x0b\x0c\r", b'|', &mut out);
+        assert_eq!(out, &b"\\bplain\\|\\v\\f\\r"[..]);
     }
 
     #[test]
