@@ -306,12 +306,14 @@ impl Head {
         [Self::VERSION, forms, class]
     }
 
+    #[inline]
     fn has_carriers_only(&self) -> bool {
         let forms = [self.missing, self.phase, self.ploidy, self.other];
         let empty = forms.iter().all(|form| *form == Form::Empty);
         empty && !self.other_is_uniform && !self.has_exceptions
     }
 
+    #[inline]
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         if reader.byte()? != Self::VERSION {
             return None;

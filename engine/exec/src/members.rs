@@ -45,14 +45,6 @@ pub(crate) struct Members {
     blobs: Blobs,
 }
 
-/// A row of the genotype table.
-pub(crate) struct StoredRow<'a> {
-    pub(crate) member: &'a Member,
-    /// Place in [`DatasetView::blocks`].
-    pub(crate) block: usize,
-    pub(crate) row: GenotypeRow<'a>,
-}
-
 /// The genotypes of one member in one block.
 #[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(crate) enum BlockCalls<'a> {
@@ -98,19 +90,28 @@ impl Members {
         })
     }
 
-    /// Every row of the genotype table that was read, in its order: block after block, vids rising in each.
+    /// Calls `f` with every row of the genotype table that was read, in its order (block after block, vids rising in
+    /// each), its member and its block.
     ///
     /// What a member has no row for, all samples of the block have its default call.
-    pub(crate) fn stored(&self) -> impl Iterator<Item = Result<StoredRow<'_>>> {
-        let rows = self.stored_places().enumerate();
-        rows.filter_map(|(number, (member, block))| {
-            let member = self.members.get(member)?;
-            let row = self.stored_row(number, member, block).transpose()?;
-            Some(row.map(|row| StoredRow { member, block, row }))
-        })
+    #[inline]
+    pub(crate) fn for_each_stored(
+        &self,
+        mut f: impl FnMut(&Member, usize, &GenotypeRow<'_>),
+    ) -> Result<()> {
+        for (number, (place, block)) in self.stored_places().enumerate() {
+            let bytes = self.blobs.of_hit(number, 0);
+            let (Some(member), Some(bytes)) = (self.members.get(place), bytes) else {
+                continue;
+            };
+            let row = GenotypeRow::parse(bytes).map_err(|e| self.damaged(member, block, &e))?;
+            self.check_size(&row, member, block)?;
+            f(member, block, &row);
+        }
+        Ok(())
     }
 
-    /// Of every row of [`Members::stored`] the place of its member among [`Members::all`], and its block.
+    /// Of every stored row the place of its member among [`Members::all`], and its block.
     pub(crate) fn stored_places(&self) -> impl Iterator<Item = (usize, usize)> {
         let place = |wanted: usize| self.order.get(wanted).copied().unwrap_or(usize::MAX);
         let hits = self.blobs.hits();
@@ -157,16 +158,21 @@ impl Members {
 
     #[inline]
     fn parse<'a>(&self, member: &Member, block: usize, bytes: &'a [u8]) -> Result<GenotypeRow<'a>> {
-        let n_samples = self.view.blocks.get(block).map_or(0, |b| b.n_samples);
         let row = GenotypeRow::parse(bytes).map_err(|e| self.damaged(member, block, &e))?;
-        if row.n_samples() != n_samples {
-            let what = format!(
-                "the row has {} samples, its block {n_samples}",
-                row.n_samples()
-            );
-            return Err(self.damaged(member, block, &what));
-        }
+        self.check_size(&row, member, block)?;
         Ok(row)
+    }
+
+    #[inline]
+    fn check_size(&self, row: &GenotypeRow<'_>, member: &Member, block: usize) -> Result<()> {
+        let (n, wanted) = (row.n_samples(), self.view.blocks.get(block));
+        match wanted.map_or(0, |block| block.n_samples) {
+            wanted if wanted == n => Ok(()),
+            wanted => {
+                let what = format!("the row has {n} samples, its block {wanted}");
+                Err(self.damaged(member, block, &what))
+            }
+        }
     }
 
     fn damaged(&self, member: &Member, block: usize, what: &dyn std::fmt::Display) -> Error {
@@ -189,15 +195,14 @@ impl Members {
         T: Clone + Default + AddAssign + Sub<Output = T>,
     {
         let (mut sums, defaults) = self.with_defaults(of_default);
-        for stored in self.stored() {
-            let StoredRow { member, block, row } = stored?;
+        self.for_each_stored(|member, block, row| {
             let defaults = defaults.get(usize::from(member.default.number()));
             if let Some(default) = defaults.and_then(|d| d.as_ref()?.blocks.get(block)) {
                 let sum = &mut sums[member.group];
                 *sum = std::mem::take(sum) - default.clone();
-                *sum += of_row(&row, block);
+                *sum += of_row(row, block);
             }
-        }
+        })?;
         Ok(sums)
     }
 

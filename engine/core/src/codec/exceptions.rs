@@ -34,6 +34,7 @@ impl<'a> Exceptions<'a> {
         Self { bytes }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

@@ -49,6 +49,7 @@ impl DosageCounts {
     }
 
     /// Adds other counts to these.
+    #[inline]
     pub fn merge(&mut self, other: &Self) {
         self.null += other.null;
         self.zero += other.zero;
@@ -191,6 +192,7 @@ impl SampleCounts {
     }
 
     /// Counts a row, whose block has the size given to [`SampleCounts::new`] (what is beyond is left out).
+    #[inline]
     pub fn add(&mut self, row: &GenotypeRow<'_>) {
         let default = row.default_call();
         self.add_default(default, 1);
@@ -218,6 +220,7 @@ impl SampleCounts {
         }
     }
 
+    #[inline]
     fn add_carriers(&mut self, row: &GenotypeRow<'_>) {
         match row.carriers() {
             HapSet::Bits(a, b) => {

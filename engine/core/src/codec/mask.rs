@@ -39,18 +39,21 @@ impl SampleMask {
     }
 
     /// How many samples are in the set.
+    #[inline]
     #[must_use]
     pub fn count_ones(&self) -> u32 {
         self.ones
     }
 
     /// True when every sample of the block is in the set.
+    #[inline]
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.ones == self.n_samples
     }
 
     /// Size of the block.
+    #[inline]
     #[must_use]
     pub fn n_samples(&self) -> u32 {
         self.n_samples

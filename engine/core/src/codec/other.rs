@@ -61,6 +61,7 @@ impl<'a> Other<'a> {
         Some(Self { haps, alleles })
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.haps.is_empty()
     }

@@ -32,65 +32,66 @@ impl<'a> GenotypeRow<'a> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] when the bytes are not a blob of this version.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         Self::read(bytes, true)
     }
 
     /// [`GenotypeRow::parse`] of bytes that were checked before.
+    #[inline]
     pub(crate) fn read(bytes: &'a [u8], check: bool) -> Result<Self> {
-        let corrupt = |reason| move || Error::corrupt("genotype blob", reason);
         let mut reader = Reader::new(bytes);
         let r = &mut reader;
-        let head = Head::read(r).ok_or_else(corrupt("unknown version or flags"))?;
+        let head = Head::read(r).ok_or_else(|| corrupt("unknown version or flags"))?;
         let n = r
             .varint()
             .filter(|n| *n <= BLOCK_SAMPLES_MAX)
-            .ok_or_else(corrupt("number of samples"))?;
+            .ok_or_else(|| corrupt("number of samples"))?;
         let alt_index = r
             .varint_u16()
             .filter(|alt| *alt != MISSING)
-            .ok_or_else(corrupt("ALT number"))?;
-        let carriers = HapSet::read(r, head.carriers, n, check).ok_or_else(corrupt("carriers"))?;
-        if head.has_carriers_only() {
-            if !reader.is_empty() {
-                return Err(corrupt("bytes after the end")());
-            }
-            return Ok(Self {
-                alt_index,
-                carriers,
-                ..Self::of_default(n, head.default)
-            });
+            .ok_or_else(|| corrupt("ALT number"))?;
+        let carriers =
+            HapSet::read(r, head.carriers, n, check).ok_or_else(|| corrupt("carriers"))?;
+        let row = Self {
+            alt_index,
+            carriers,
+            ..Self::of_default(n, head.default)
+        };
+        // Most rows end here.
+        if !head.has_carriers_only() {
+            return row.read_others(&head, reader, check);
         }
+        if !reader.is_empty() {
+            return Err(corrupt("bytes after the end"));
+        }
+        Ok(row)
+    }
+
+    /// Reads the sections after the carriers.
+    fn read_others(mut self, head: &Head, mut reader: Reader<'a>, check: bool) -> Result<Self> {
+        let n = self.n_samples;
         let mut set =
-            |form, what| SampleSet::read(&mut *r, form, n, check).ok_or_else(corrupt(what));
-        let missing = set(head.missing, "missing samples")?;
-        let phase = set(head.phase, "phase")?;
-        let ploidy = set(head.ploidy, "ploidy")?;
-        let other = Other::read(&mut reader, head.other, head.other_is_uniform, n, check)
-            .ok_or_else(corrupt("other ALT alleles"))?;
+            |form, what| SampleSet::read(&mut reader, form, n, check).ok_or_else(|| corrupt(what));
+        self.missing = set(head.missing, "missing samples")?;
+        self.phase = set(head.phase, "phase")?;
+        self.ploidy = set(head.ploidy, "ploidy")?;
+        self.other = Other::read(&mut reader, head.other, head.other_is_uniform, n, check)
+            .ok_or_else(|| corrupt("other ALT alleles"))?;
         let exceptions = match (head.has_exceptions, check) {
             (false, _) => Some(Exceptions::EMPTY),
             (true, true) => reader.prefixed().and_then(|b| Exceptions::parse(b, n)),
             (true, false) => reader.prefixed().map(Exceptions::trusted),
         };
-        let exceptions = exceptions.ok_or_else(corrupt("exceptions"))?;
+        self.exceptions = exceptions.ok_or_else(|| corrupt("exceptions"))?;
         if !reader.is_empty() {
-            return Err(corrupt("bytes after the end")());
+            return Err(corrupt("bytes after the end"));
         }
-        Ok(Self {
-            n_samples: n,
-            alt_index,
-            default: head.default,
-            carriers,
-            missing,
-            phase,
-            ploidy,
-            other,
-            exceptions,
-        })
+        Ok(self)
     }
 
     /// The row that is absent from the table: every sample has the default call.
+    #[inline]
     #[must_use]
     pub fn of_default(n_samples: u32, default: DefaultCall) -> GenotypeRow<'static> {
         GenotypeRow {
@@ -107,6 +108,7 @@ impl<'a> GenotypeRow<'a> {
     }
 
     /// Size of the block.
+    #[inline]
     #[must_use]
     pub fn n_samples(&self) -> u32 {
         self.n_samples
@@ -119,12 +121,14 @@ impl<'a> GenotypeRow<'a> {
     }
 
     /// The call of the samples that the row does not name.
+    #[inline]
     #[must_use]
     pub fn default_call(&self) -> DefaultCall {
         self.default
     }
 
     /// True when no section but that of carriers is there.
+    #[inline]
     pub(super) fn names_carriers_only(&self) -> bool {
         self.missing.is_empty()
             && self.phase.is_empty()
@@ -133,6 +137,7 @@ impl<'a> GenotypeRow<'a> {
             && self.exceptions.is_empty()
     }
 
+    #[inline]
     pub(super) fn carriers(&self) -> HapSet<'a> {
         self.carriers
     }
@@ -444,6 +449,11 @@ impl<'a> GenotypeRow<'a> {
         }
         counts
     }
+}
+
+#[cold]
+fn corrupt(reason: &'static str) -> Error {
+    Error::corrupt("genotype blob", reason)
 }
 
 fn all_if(is: bool) -> u64 {

@@ -42,11 +42,13 @@ fn tail_is_clear(plane: &[u8], n_samples: u32) -> bool {
     used == 0 || plane.last().is_none_or(|byte| byte >> used == 0)
 }
 
+#[inline]
 fn read_plane<'a>(reader: &mut Reader<'a>, n_samples: u32) -> Option<&'a [u8]> {
     let plane = reader.take(plane_len(n_samples))?;
     tail_is_clear(plane, n_samples).then_some(plane)
 }
 
+#[inline]
 fn read_list<'a>(reader: &mut Reader<'a>, limit: u32, check: bool) -> Option<List<'a>> {
     let bytes = reader.prefixed()?;
     if check {
@@ -65,6 +67,7 @@ pub(crate) enum SampleSet<'a> {
 }
 
 impl<'a> SampleSet<'a> {
+    #[inline]
     pub(crate) fn read(
         reader: &mut Reader<'a>,
         form: Form,
@@ -78,6 +81,7 @@ impl<'a> SampleSet<'a> {
         })
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
@@ -91,6 +95,7 @@ impl<'a> SampleSet<'a> {
     }
 
     /// Samples of the set, all of them or those of the mask.
+    #[inline]
     pub(crate) fn count(&self, mask: Option<&SampleMask>) -> u32 {
         match (self, mask) {
             (Self::Empty, _) => 0,
@@ -188,6 +193,7 @@ pub(crate) enum HapSet<'a> {
 }
 
 impl<'a> HapSet<'a> {
+    #[inline]
     pub(crate) fn read(
         reader: &mut Reader<'a>,
         form: Form,
@@ -204,6 +210,7 @@ impl<'a> HapSet<'a> {
         })
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
@@ -218,6 +225,7 @@ impl<'a> HapSet<'a> {
     }
 
     /// Haplotypes of the set (copies) and samples with both of theirs in it (pairs).
+    #[inline]
     pub(crate) fn count(&self, mask: Option<&SampleMask>) -> (u32, u32) {
         match (self, mask) {
             (Self::Empty, _) => (0, 0),

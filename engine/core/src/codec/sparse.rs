@@ -13,6 +13,7 @@ pub(crate) struct List<'a> {
 
 impl<'a> List<'a> {
     /// The list in `bytes`; `None` unless it has numbers, all of them below `limit`.
+    #[inline]
     pub(crate) fn parse(bytes: &'a [u8], limit: u32) -> Option<Self> {
         let list = Self { bytes };
         let last = list.last()?;
@@ -24,6 +25,7 @@ impl<'a> List<'a> {
         Self { bytes }
     }
 
+    #[inline]
     fn last(&self) -> Option<u64> {
         if self.bytes.is_empty() {
             return None;

@@ -32,14 +32,17 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
+    #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -69,10 +72,12 @@ impl<'a> Reader<'a> {
         (byte < 0x10).then_some(value | u32::from(byte) << 28)
     }
 
+    #[inline]
     pub(crate) fn varint_u16(&mut self) -> Option<u16> {
         self.varint()?.try_into().ok()
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
@@ -80,6 +85,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A varint and as many bytes.
+    #[inline]
     pub(crate) fn prefixed(&mut self) -> Option<&'a [u8]> {
         let len = self.varint()?;
         self.take(len as usize)

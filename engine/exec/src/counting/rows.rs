@@ -18,7 +18,7 @@ use crate::calls::{carried, read_context};
 use crate::choice::{Choice, Keep, Kept};
 use crate::dataset::HIDDEN;
 use crate::error::{Error, Result};
-use crate::members::{Members, StoredRow};
+use crate::members::Members;
 use crate::metrics::ScanMetrics;
 use crate::scan::table_name;
 use crate::source::{ReadContext, SiteRows, SiteSource, column};
@@ -237,13 +237,12 @@ impl CountRows {
                 *rows = open;
             }
         }
-        for stored in members.stored() {
-            let StoredRow { member, block, row } = stored?;
+        members.for_each_stored(|member, block, row| {
             if let Some(counts) = self.samples_of(block) {
-                counts.add(&row);
+                counts.add(row);
                 rows[of(member.default)][block] -= 1;
             }
-        }
+        })?;
         for (default, rows) in DefaultCall::ALL.into_iter().zip(rows) {
             for (block, rows) in rows.into_iter().enumerate() {
                 if let Some(counts) = self.samples_of(block) {
