@@ -468,4 +468,23 @@ fn a_bed_holds_the_copies_of_each_alt() {
     assert_eq!(String::from_utf8(read("bim")).unwrap(), bim);
     let fam = String::from_utf8(read("fam")).unwrap();
     assert_eq!(fam.lines().nth(1), Some("0\tB\t0\t0\t0\t-9"));
+    plink2_reads(&prefix);
+}
+
+/// plink2 counts in the file set of [`a_bed_holds_the_copies_of_each_alt`] what the VCF says.
+fn plink2_reads(prefix: &Path) {
+    let mut command = std::process::Command::new("plink2");
+    command.args(["--threads", "1", "--geno-counts", "--bfile"]);
+    let done = support::run(command.arg(prefix).arg("--out").arg(prefix));
+    assert!(done.status.success(), "{done:?}");
+    let counts = std::fs::read_to_string(prefix.with_extension("gcount")).unwrap();
+    let counts: Vec<&str> = counts.lines().collect();
+    // Homozygous reference, heterozygous, homozygous ALT; haploid reference and ALT; missing.
+    let expected = [
+        "#CHROM\tID\tREF\tALT\tHOM_REF_CT\tHET_REF_ALT_CTS\tTWO_ALT_GENO_CTS\tHAP_REF_CT\tHAP_ALT_CTS\tMISSING_CT",
+        "1\trs5\tA\tC\t1\t1\t2\t0\t0\t1",
+        "1\t1:6:A:C\tA\tC\t3\t1\t0\t0\t0\t1",
+        "1\t1:6:A:G\tA\tG\t1\t2\t1\t0\t0\t1",
+    ];
+    assert_eq!(counts, expected);
 }
