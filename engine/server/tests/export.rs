@@ -488,3 +488,162 @@ fn plink2_reads(prefix: &Path) {
     ];
     assert_eq!(counts, expected);
 }
+
+/// Positions that a tbi index cannot hold have a csi index, and bcftools finds them by it.
+#[test]
+fn a_long_contig_has_an_index_that_finds_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = "##fileformat=VCFv4.3\n##contig=<ID=long,length=2100000000>\n\
+        #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        .to_owned();
+    let places = [
+        5,
+        536_870_911,
+        536_870_912,
+        536_870_913,
+        1_900_000_000,
+        2_099_999_999,
+    ];
+    for pos in places {
+        text.push_str(&format!("long\t{pos}\t.\tA\tC\t.\t.\t.\n"));
+    }
+    let source = folder.path().join("long.vcf");
+    std::fs::write(&source, text).unwrap();
+    let lake = folder.path().join("lake");
+    support::ingest(&lake, &[&source]);
+    for name in ["long.vcf.gz", "long.bcf"] {
+        let output = folder.path().join(name);
+        let mut command = support::genokura();
+        let kind = if name.ends_with("bcf") { "bcf" } else { "vcf" };
+        command.args(["export", kind, "--dataset", "cohort", "--lake"]);
+        support::stdout_of(command.arg(&lake).arg("-o").arg(&output));
+        assert!(folder.path().join(format!("{name}.csi")).exists());
+        for pos in places {
+            let region = format!("long:{pos}-{pos}");
+            let found = bcftools(&["view", "--no-version", "-H", "-r", &region], &output);
+            let found = found.expect("bcftools takes the index");
+            let found: Vec<i64> = found.iter().map(|line| position(line)).collect();
+            assert_eq!(found, [pos], "{name}");
+        }
+    }
+}
+
+/// An export that is killed leaves nothing under its name; the next one is whole.
+#[test]
+fn a_killed_export_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("made.vcf");
+    std::fs::write(&source, made::vcf(21, 200, 700, Shape::Tame)).unwrap();
+    let lake = folder.path().join("lake");
+    support::ingest(&lake, &[&source]);
+    let output = folder.path().join("out").join("all.vcf.gz");
+    std::fs::create_dir(output.parent().unwrap()).unwrap();
+    let mut command = support::genokura();
+    command.args(["export", "vcf", "--dataset", "cohort", "--lake"]);
+    command.arg(&lake).arg("-o").arg(&output);
+    command.stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    // As soon as it writes: something under a temporary name, nothing under its own.
+    let begun = std::time::Instant::now();
+    let written = || std::fs::read_dir(output.parent().unwrap()).unwrap().count();
+    while written() == 0 {
+        assert!(begun.elapsed().as_secs() < 60, "it does not begin");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    let there = output.exists();
+    assert!(
+        there == status.success(),
+        "{status}: killed after its last step, or no file"
+    );
+    let done = support::run(command.arg("--force"));
+    assert!(done.status.success(), "{done:?}");
+    let whole = lines_of(&output).expect("bcftools reads the export").len();
+    let source = std::fs::read_to_string(&source).unwrap();
+    let records = source.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(whole, records);
+}
+
+/// The S3 server of a test, stopped with it.
+struct S3 {
+    child: std::process::Child,
+    endpoint: String,
+    python: String,
+}
+
+impl S3 {
+    fn start(bucket: &str) -> Self {
+        let bin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/bin");
+        let python = support::stdout_of(&mut Command::new(bin.join("python-tools.sh")));
+        let mut child = Command::new(python.trim())
+            .arg(bin.join("s3-server.py"))
+            .arg(bucket)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut said = std::io::BufReader::new(child.stdout.as_mut().unwrap());
+        std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+        let endpoint = line.trim().to_owned();
+        let python = python.trim().to_owned();
+        Self {
+            child,
+            endpoint,
+            python,
+        }
+    }
+
+    /// Downloads an object with another client than ours.
+    fn fetch(&self, bucket: &str, key: &str, to: &Path) {
+        let script = "import boto3, sys\n\
+            s3 = boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1',\n\
+            \taws_access_key_id='test', aws_secret_access_key='test')\n\
+            s3.download_file(*sys.argv[2:])\n";
+        let mut command = Command::new(&self.python);
+        command.args(["-c", script, &self.endpoint, bucket, key]);
+        support::stdout_of(command.arg(to));
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An export to an object store is the export to a path, index included.
+#[test]
+fn an_object_store_takes_an_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("made.vcf");
+    std::fs::write(&source, made::vcf(8, 20, 200, Shape::Tame)).unwrap();
+    let lake = folder.path().join("lake");
+    support::ingest(&lake, &[&source]);
+    let s3 = S3::start("exports");
+    let local = folder.path().join("part.vcf.gz");
+    for output in [local.to_str().unwrap(), "s3://exports/release/part.vcf.gz"] {
+        let mut command = support::genokura();
+        command
+            .env("AWS_ENDPOINT", &s3.endpoint)
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test");
+        command.args(["export", "vcf", "--dataset", "cohort", "--lake"]);
+        support::stdout_of(command.arg(&lake).args(["-o", output]));
+    }
+    let remote = folder.path().join("fetched.vcf.gz");
+    s3.fetch("exports", "release/part.vcf.gz", &remote);
+    let index = folder.path().join("fetched.vcf.gz.tbi");
+    s3.fetch("exports", "release/part.vcf.gz.tbi", &index);
+    let plain = ["view", "--no-version", "-H"];
+    for arguments in [&plain[..], &[&plain[..], &["-r", "2"]].concat()] {
+        let expected = bcftools(arguments, &local).expect("bcftools reads the export");
+        let found = bcftools(arguments, &remote).expect("bcftools reads the object");
+        assert!(!expected.is_empty());
+        assert!(expected == found, "{arguments:?}");
+    }
+}
