@@ -1,8 +1,9 @@
 //! Blobs by id and block: the rows of the genotype or format table that surviving site rows ask for.
 //!
 //! Ids are asked for in rising order, so files, row groups and pages without any of them are never read. A row group
-//! that is wanted for the most part is decoded as a whole and kept while the ids that are asked for next may be in it:
-//! a window of variants has one row group for each sample block, and is usually asked for in several chunks.
+//! that is small or wanted for the most part is decoded as a whole and kept for whoever asks next: see [`decoded`].
+
+mod decoded;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -25,8 +26,10 @@ use crate::source::{SiteRows, column};
 const BATCH_ROWS: usize = 4_096;
 /// Rows of a batch when whole row groups are read: more than a row group has.
 const GROUP_ROWS: usize = 65_536;
-/// Row groups that decode to no more than this are read as a whole and kept.
-const KEPT_BYTES: u64 = 32 << 20;
+/// A row group of one page that decodes to no more than this is read as a whole.
+const SMALL_BYTES: u64 = 1 << 20;
+/// Row groups that together decode to no more than this are read as a whole when most of their rows are wanted.
+const WHOLE_BYTES: u64 = 32 << 20;
 /// Bytes of decoded blobs that a chunk of site rows should not go beyond.
 const CHUNK_BYTES: u64 = 32 << 20;
 /// A blob that the table does not have.
@@ -49,16 +52,8 @@ pub(crate) struct BlobReader {
     schema: SchemaRef,
     metrics: ScanMetrics,
     rows_read: Count,
-    /// Decoded row groups that reach beyond the ids asked for last.
-    kept: Vec<KeptGroup>,
-}
-
-/// A row group that is decoded as a whole.
-struct KeptGroup {
-    /// Place of the file in the table, and number of the row group in it.
-    place: (usize, usize),
-    last_id: i64,
-    batches: Vec<RecordBatch>,
+    /// Names of the columns of `schema`.
+    columns: Arc<[String]>,
 }
 
 /// What was found. Blobs are views into decoded pages, which live as long as this.
@@ -175,6 +170,7 @@ impl BlobReader {
                 .iter()
                 .map(|c| Field::new(c, DataType::Binary, true)),
         );
+        let columns = fields.iter().map(|field| field.name().clone()).collect();
         Self {
             view: Arc::clone(view),
             table: Arc::clone(table),
@@ -182,32 +178,22 @@ impl BlobReader {
             schema: Arc::new(Schema::new(fields)),
             metrics: metrics.clone(),
             rows_read,
-            kept: Vec::new(),
+            columns,
         }
     }
 
     /// The blobs of ids in rising order, each in its blocks as far as `blocks` says true of them.
-    pub(crate) async fn read(&mut self, wanted: &[Wanted], blocks: &[bool]) -> Result<Blobs> {
-        let first = wanted.first().map_or(i64::MAX, |w| w.id);
-        let mut kept = std::mem::take(&mut self.kept);
-        kept.retain(|group| group.last_id >= first);
+    pub(crate) async fn read(&self, wanted: &[Wanted], blocks: &[bool]) -> Result<Blobs> {
         let mut found = Found::new(self, wanted, blocks);
-        for (place, file) in self.table.files.iter().enumerate() {
+        for file in &self.table.files {
             if found.touches_file(file) {
-                self.read_file((place, file), &mut found, &mut kept).await?;
+                self.read_file(file, &mut found).await?;
             }
         }
-        let blobs = found.blobs;
-        self.kept = kept;
-        Ok(blobs)
+        Ok(found.blobs)
     }
 
-    async fn read_file(
-        &self,
-        (place, file): (usize, &DataFile),
-        found: &mut Found<'_>,
-        kept: &mut Vec<KeptGroup>,
-    ) -> Result<()> {
+    async fn read_file(&self, file: &DataFile, found: &mut Found<'_>) -> Result<()> {
         let store = self.metrics.store(self.view.data.lake());
         let reader = FileReader::open_at(store, file).await?;
         let touched: Vec<RowGroup<'_>> = reader
@@ -215,13 +201,17 @@ impl BlobReader {
             .filter(|group| found.touches_group(group))
             .collect();
         let bytes: u64 = touched.iter().map(|group| self.bytes(group)).sum();
-        let last_id = found.wanted.last().map_or(i64::MIN, |w| w.id);
+        let wanted = (found.wanted.first(), found.wanted.last());
+        let (Some(first), Some(last)) = (wanted.0.map(|w| w.id), wanted.1.map(|w| w.id)) else {
+            return Ok(());
+        };
         let (mut whole, mut picked) = (Vec::new(), Vec::new());
         let mut selectors: Vec<RowSelector> = Vec::new();
         for group in touched {
-            if let Some(kept) = kept.iter().find(|k| k.place == (place, group.index)) {
-                for batch in &kept.batches {
-                    found.take(batch)?;
+            if let Some(group) = decoded::get(&self.key(file, group.index)) {
+                for batch in group.between(first, last) {
+                    self.rows_read.add(batch.num_rows());
+                    found.take(&batch)?;
                 }
                 continue;
             }
@@ -229,31 +219,19 @@ impl BlobReader {
                 found.any_id(min, max)
             });
             let selected = u64::try_from(pages.row_count()).unwrap_or(u64::MAX);
+            let most = bytes <= WHOLE_BYTES && selected * 2 > group.rows();
             if selected == 0 {
                 continue;
             }
-            if bytes <= KEPT_BYTES && selected * 2 > group.rows() {
-                let ids = group.int_range(self.id_column);
-                whole.push((group.index, group.rows(), ids.map_or(i64::MIN, |ids| ids.1)));
+            // Where all blobs stand in one page, all of them are decoded for any.
+            if most || (self.bytes(&group) <= SMALL_BYTES && self.is_one_page(&reader, &group)) {
+                whole.push((group.index, group.rows()));
             } else {
                 picked.push(group.index);
                 selectors.extend(Vec::from(pages));
             }
         }
-        self.read_whole(&reader, whole, |group, last, batches| {
-            for batch in &batches {
-                found.take(batch)?;
-            }
-            if last > last_id {
-                kept.push(KeptGroup {
-                    place: (place, group),
-                    last_id: last,
-                    batches,
-                });
-            }
-            Ok(())
-        })
-        .await?;
+        self.read_whole(&reader, file, whole, found).await?;
         if picked.is_empty() {
             return Ok(());
         }
@@ -272,23 +250,24 @@ impl BlobReader {
         Ok(())
     }
 
-    /// Reads row groups, of which number, rows and last id are given, and tells of each when it is there.
+    /// Reads row groups, of which number and rows are given, as a whole.
     async fn read_whole(
         &self,
         reader: &FileReader,
-        groups: Vec<(usize, u64, i64)>,
-        mut tell: impl FnMut(usize, i64, Vec<RecordBatch>) -> Result<()>,
+        file: &DataFile,
+        groups: Vec<(usize, u64)>,
+        found: &mut Found<'_>,
     ) -> Result<()> {
         if groups.is_empty() {
             return Ok(());
         }
         let plan = ReadPlan {
-            row_groups: Some(groups.iter().map(|(group, ..)| *group).collect()),
+            row_groups: Some(groups.iter().map(|(group, _)| *group).collect()),
             batch_size: GROUP_ROWS,
             ..ReadPlan::of(Arc::clone(&self.schema))
         };
         let mut stream = reader.read(plan)?;
-        for (group, rows, last) in groups {
+        for (group, rows) in groups {
             let (mut batches, mut got) = (Vec::new(), 0);
             // A batch is of one row group.
             while got < rows
@@ -296,17 +275,34 @@ impl BlobReader {
             {
                 let batch = batch?;
                 got += batch.num_rows() as u64;
+                self.rows_read.add(batch.num_rows());
+                found.take(&batch)?;
                 batches.push(batch);
             }
             if got != rows {
                 let what = format!("row group {group} has {got} rows, its footer says {rows}");
                 return Err(Error::damaged(self.table.id.to_string(), what));
             }
-            self.rows_read
-                .add(usize::try_from(rows).unwrap_or_default());
-            tell(group, last, batches)?;
+            decoded::keep(self.key(file, group), decoded::Group::new(batches));
         }
         Ok(())
+    }
+
+    fn is_one_page(&self, reader: &FileReader, group: &RowGroup<'_>) -> bool {
+        let mut blobs = self.columns.iter().skip(2);
+        blobs.all(|column| {
+            reader
+                .pages(group.index, column)
+                .is_none_or(|pages| pages <= 1)
+        })
+    }
+
+    fn key(&self, file: &DataFile, group: usize) -> decoded::Key {
+        decoded::Key {
+            path: file.path.clone(),
+            group,
+            columns: Arc::clone(&self.columns),
+        }
     }
 
     /// Bytes of a row group when decoded.

@@ -167,8 +167,8 @@ impl CallRows {
     /// Reads the blobs of a chunk.
     async fn begin(&mut self, rows: SiteRows) -> Result<OpenChunk> {
         let view = &self.context.view;
-        let members = Members::read(view, &rows, self.genotypes.as_mut(), &self.blocks).await?;
-        let (records, formats) = match &mut self.format_reader {
+        let members = Members::read(view, &rows, self.genotypes.as_ref(), &self.blocks).await?;
+        let (records, formats) = match &self.format_reader {
             Some(reader) => {
                 let (wanted, records) = records(&rows, &members)?;
                 (records, reader.read(&wanted, &self.blocks).await?)

@@ -59,7 +59,7 @@ impl Members {
     pub(crate) async fn read(
         view: &Arc<DatasetView>,
         rows: &SiteRows,
-        reader: Option<&mut BlobReader>,
+        reader: Option<&BlobReader>,
         blocks: &[bool],
     ) -> Result<Self> {
         let (mut members, groups) = members_of(view, rows)?;

@@ -263,7 +263,7 @@ impl VariantRows {
         Members::read(
             &self.context.view,
             rows,
-            self.genotypes.as_mut(),
+            self.genotypes.as_ref(),
             &self.blocks,
         )
         .await

@@ -182,6 +182,15 @@ impl FileReader {
         selectors.collect()
     }
 
+    /// Number of pages of a column in a row group, by the page index; `None` when it does not tell.
+    #[must_use]
+    pub fn pages(&self, row_group: usize, column: &str) -> Option<usize> {
+        let metadata = self.metadata();
+        let leaf = leaf_of(metadata.row_groups().get(row_group)?, column)?;
+        let index = metadata.offset_index()?.get(row_group)?.get(leaf)?;
+        Some(index.page_locations().len())
+    }
+
     /// Rows of each page of an integer column, with its bounds where known.
     fn page_bounds(&self, row_group: usize, column: &str) -> Option<Vec<PageBounds>> {
         let metadata = self.metadata();

@@ -9,20 +9,24 @@ use crate::codec::varint::{self, Reader};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct List<'a> {
     bytes: &'a [u8],
+    /// Every gap is known to be one byte.
+    short: bool,
 }
 
 impl<'a> List<'a> {
     /// The list in `bytes`; `None` unless it has numbers, all of them below `limit`.
     #[inline]
     pub(crate) fn parse(bytes: &'a [u8], limit: u32) -> Option<Self> {
-        let list = Self { bytes };
+        let short = bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
+        let list = Self { bytes, short };
         let last = list.last()?;
         (last < u64::from(limit)).then_some(list)
     }
 
     /// The list in bytes that were checked before.
     pub(crate) fn trusted(bytes: &'a [u8]) -> Self {
-        Self { bytes }
+        let short = false;
+        Self { bytes, short }
     }
 
     #[inline]
@@ -30,8 +34,14 @@ impl<'a> List<'a> {
         if self.bytes.is_empty() {
             return None;
         }
-        if self.bytes.iter().fold(0, |all, byte| all | byte) < 0x80 {
-            let gaps: u64 = self.bytes.iter().map(|byte| u64::from(*byte)).sum();
+        if self.short {
+            // No sum of 16 bits overflows: 256 gaps are below 2^15.
+            let sum = |gaps: &[u8]| gaps.iter().map(|gap| u16::from(*gap)).sum::<u16>();
+            let gaps: u64 = self
+                .bytes
+                .chunks(256)
+                .map(|gaps| u64::from(sum(gaps)))
+                .sum();
             return Some(gaps + self.bytes.len() as u64 - 1);
         }
         let mut reader = Reader::new(self.bytes);
@@ -67,6 +77,14 @@ impl<'a> List<'a> {
     pub(crate) fn for_each(&self, mut f: impl FnMut(u32)) {
         let mut bytes = self.bytes;
         let mut next = 0u32;
+        if self.short {
+            for gap in bytes {
+                let number = next.wrapping_add(u32::from(*gap));
+                next = number.wrapping_add(1);
+                f(number);
+            }
+            return;
+        }
         loop {
             let short = bytes.iter().take_while(|byte| **byte < 0x80).count();
             let (gaps, rest) = bytes.split_at(short);

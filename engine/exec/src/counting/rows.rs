@@ -185,7 +185,7 @@ impl CountRows {
     /// Adds variants by their genotypes, or by the number of their samples.
     async fn count_members(&mut self, rows: SiteRows) -> Result<()> {
         let view = Arc::clone(&self.context.view);
-        let members = Members::read(&view, &rows, self.genotypes.as_mut(), &self.blocks).await?;
+        let members = Members::read(&view, &rows, self.genotypes.as_ref(), &self.blocks).await?;
         let context = Arc::clone(&self.context);
         let _timer = context.metrics.baseline.elapsed_compute().timer();
         if matches!(self.counting.groups, Groups::Samples(_)) {

@@ -181,12 +181,12 @@ impl RecordReader {
         let stored: Vec<&Stored> = merged.iter().flat_map(|m| &m.members).collect();
         let chosen = &self.selection.chosen;
         let by_vid = Places::of(&stored, |s| s.vid);
-        let genotypes = match &mut self.genotypes {
+        let genotypes = match &self.genotypes {
             Some(reader) => reader.read(&by_vid.wanted, chosen).await?,
             None => Blobs::none(),
         };
         let by_record = Places::of(&stored, |s| s.id);
-        let formats = match &mut self.formats {
+        let formats = match &self.formats {
             Some(reader) => reader.read(&by_record.wanted, chosen).await?,
             None => Blobs::none(),
         };
