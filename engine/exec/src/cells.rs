@@ -30,12 +30,21 @@ pub(crate) struct CellBuilder<'a> {
     blocks: &'a [bool],
     /// Per block the samples whose calls are needed; `None`: all.
     samples: Option<&'a [Vec<u32>]>,
-    /// Cells of variants without a row: default call and blocks, and where the view's bytes are.
-    shared: Vec<((DefaultCall, Range<usize>), (u32, u32, u32))>,
+    /// Cells of variants without a row.
+    shared: Vec<SharedCell>,
     encoder: RecordEncoder,
     cell: Vec<u8>,
     blob: Vec<u8>,
     text: Vec<u8>,
+}
+
+/// The cell of variants in which nobody has another call than the default.
+struct SharedCell {
+    default: DefaultCall,
+    blocks: Range<usize>,
+    /// Where its bytes are: the buffer of the column, and their number.
+    buffer: u32,
+    length: u32,
 }
 
 impl<'a> CellBuilder<'a> {
@@ -72,12 +81,10 @@ impl<'a> CellBuilder<'a> {
             };
             let shared = plain.and_then(|member| {
                 let mut shared = self.shared.iter();
-                shared.find(|((default, blocks), _)| {
-                    *default == member.default && *blocks == member.blocks
-                })
+                shared.find(|s| s.default == member.default && s.blocks == member.blocks)
             });
-            if let Some((_, (block, offset, length))) = shared {
-                cells.try_append_view(*block, *offset, *length)?;
+            if let Some(shared) = shared {
+                cells.try_append_view(shared.buffer, 0, shared.length)?;
                 continue;
             }
             if !self.cell(members, group, told.get(group) != Some(&false))? {
@@ -89,10 +96,14 @@ impl<'a> CellBuilder<'a> {
                 Some(member) => {
                     let length = u32::try_from(self.cell.len())
                         .map_err(|_| Error::Internal("a genotype cell of 4 GiB".into()))?;
-                    let block = cells.append_block(Buffer::from(self.cell.as_slice()));
-                    cells.try_append_view(block, 0, length)?;
-                    let key = (member.default, member.blocks.clone());
-                    self.shared.push((key, (block, 0, length)));
+                    let buffer = cells.append_block(Buffer::from(self.cell.as_slice()));
+                    cells.try_append_view(buffer, 0, length)?;
+                    self.shared.push(SharedCell {
+                        default: member.default,
+                        blocks: member.blocks.clone(),
+                        buffer,
+                        length,
+                    });
                 }
             }
         }

@@ -473,7 +473,7 @@ fn a_bed_holds_the_copies_of_each_alt() {
 
 /// plink2 counts in the file set of [`a_bed_holds_the_copies_of_each_alt`] what the VCF says.
 fn plink2_reads(prefix: &Path) {
-    let mut command = std::process::Command::new("plink2");
+    let mut command = Command::new("plink2");
     command.args(["--threads", "1", "--geno-counts", "--bfile"]);
     let done = support::run(command.arg(prefix).arg("--out").arg(prefix));
     assert!(done.status.success(), "{done:?}");
