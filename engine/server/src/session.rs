@@ -6,6 +6,7 @@
 
 mod backend;
 mod catalog;
+mod fuzzing;
 mod params;
 mod plan;
 mod portal;
@@ -13,6 +14,7 @@ mod rewrite;
 mod rows;
 mod settings;
 pub mod statement;
+mod stop;
 mod template;
 mod yielding;
 
@@ -27,10 +29,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use crate::backend::EngineBackend;
 pub use backend::{Backend, Snapshot};
+pub use fuzzing::drive_incoming;
 pub use portal::{Bound, Description, Portal, Prepared};
 pub use rows::{BatchStream, Rows};
 pub use settings::{SERVER_VERSION, Settings};
 use statement::{CopyOptions, FetchCount, Parsed, SetValue, Statement};
+pub use stop::{Stop, StopGuard};
 
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -542,8 +546,12 @@ impl Session {
     ) -> Result<Planned, ServerError> {
         let query = self.with_arguments(query, arguments)?;
         let context = self.plan_context().await?;
-        self.spawn(async move { plan::explain(&context, &query, analyze, verbose).await })
-            .await
+        let guard = context.stop.guard();
+        let explained = self
+            .spawn(async move { plan::explain(&context, &query, analyze, verbose).await })
+            .await;
+        guard.disarm();
+        explained
     }
 
     /// The query with its parameters in place; settings that it changes are changed now.
@@ -618,6 +626,7 @@ impl Session {
             model: pinned.model,
             info: Arc::new(info),
             memory_limit: self.options.memory_limit,
+            stop: Stop::default(),
         })
     }
 
@@ -799,6 +808,8 @@ impl Session {
     pub fn stream(&self, rows: Rows) -> BatchStream {
         use futures::StreamExt as _;
         let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        // Dropped with the stream; once the rows are at their end, nothing is left to stop.
+        let guard = rows.stop.guard();
         let task = AbortOnDropHandle::new(self.options.runtime.spawn(async move {
             let mut batches = rows.into_stream();
             while let Some(batch) = batches.next().await {
@@ -808,9 +819,10 @@ impl Session {
             }
         }));
         Box::pin(futures::stream::unfold(
-            (receiver, task),
-            |(mut receiver, task)| async move {
-                receiver.recv().await.map(|batch| (batch, (receiver, task)))
+            (receiver, task, guard),
+            |(mut receiver, task, guard)| async move {
+                let batch = receiver.recv().await?;
+                Some((batch, (receiver, task, guard)))
             },
         ))
     }

@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::TryStreamExt;
 
 use super::rows::Rows;
+use super::stop::{self, Stop};
 use super::{SessionInfo, params, rewrite};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -30,6 +31,8 @@ pub(crate) struct PlanContext {
     pub(crate) info: Arc<SessionInfo>,
     /// Bytes that one query may take from the memory pool.
     pub(crate) memory_limit: Option<usize>,
+    /// Stops what the statement runs.
+    pub(super) stop: Stop,
 }
 
 /// A query that is planned and not started.
@@ -125,7 +128,7 @@ pub(super) fn columns(plan: &LogicalPlan, statement: &ast::Statement) -> Vec<Col
         .zip(names)
         .map(|(field, name)| {
             let name = name.unwrap_or_else(|| field.name().clone());
-            Column::computed(name, PgType::of_field(field))
+            Column::of_field(name, field)
         })
         .collect()
 }
@@ -144,8 +147,9 @@ pub(crate) async fn start(planned: Planned) -> Result<Rows, ServerError> {
         } => {
             let state = context.context.state();
             let physical = state.create_physical_plan(&plan).await?;
+            let physical = stop::stoppable(physical, &context.stop)?;
             let stream = execute_stream(physical, task_context(&context, &state)?)?;
-            Ok(Rows::new(columns, stream))
+            Ok(Rows::new(columns, stream, context.stop))
         }
     }
 }
@@ -222,6 +226,7 @@ async fn analyzed(
         .build()?;
     let state = context.context.state();
     let physical = state.create_physical_plan(&plan).await?;
+    let physical = stop::stoppable(physical, &context.stop)?;
     let stream = execute_stream(physical, task_context(context, &state)?)?;
     let batches: Vec<RecordBatch> = stream.try_collect().await?;
     let mut lines = Vec::new();
