@@ -177,7 +177,8 @@ pub fn is_catalog_query(
                     model
                         .find_relation(None, name, search_path)
                         .is_some_and(|r| r.system)
-                        || builtin::builtin().functions_named(name).any(|f| f.set)
+                        // A plain function in FROM is a table of one row.
+                        || builtin::builtin().functions_named(name).next().is_some()
                 }
                 [schema, _] => matches!(schema.as_str(), "pg_catalog" | "information_schema"),
                 _ => false,

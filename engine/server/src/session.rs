@@ -6,6 +6,7 @@
 
 mod backend;
 mod catalog;
+mod fuzzing;
 mod params;
 mod plan;
 mod portal;
@@ -14,6 +15,7 @@ mod rights;
 mod rows;
 mod settings;
 pub mod statement;
+mod stop;
 mod template;
 mod told;
 mod yielding;
@@ -29,10 +31,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use crate::backend::EngineBackend;
 pub use backend::{Backend, Snapshot};
+pub use fuzzing::drive_incoming;
 pub use portal::{Bound, Description, Portal, Prepared};
 pub use rows::{BatchStream, Rows};
 pub use settings::{SERVER_VERSION, Settings};
 use statement::{CopyOptions, FetchCount, Parsed, SetValue, Statement};
+pub use stop::{Stop, StopGuard};
 
 use crate::pg_types::PgType;
 use crate::pgwire::cancel::Registry;
@@ -589,8 +593,12 @@ impl Session {
     ) -> Result<Planned, ServerError> {
         let query = self.with_arguments(query, arguments)?;
         let context = self.plan_context().await?;
-        self.spawn(async move { plan::explain(&context, &query, analyze, verbose).await })
-            .await
+        let guard = context.stop.guard();
+        let explained = self
+            .spawn(async move { plan::explain(&context, &query, analyze, verbose).await })
+            .await;
+        guard.disarm();
+        explained
     }
 
     /// The query with its parameters in place; settings that it changes are changed now.
@@ -685,6 +693,7 @@ impl Session {
                 .flatten()
                 .min(),
             spill_limit: limits.spill_bytes,
+            stop: Stop::default(),
         })
     }
 
@@ -902,6 +911,8 @@ impl Session {
     pub fn stream(&self, rows: Rows) -> BatchStream {
         use futures::StreamExt as _;
         let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        // Dropped with the stream; once the rows are at their end, nothing is left to stop.
+        let guard = rows.stop.guard();
         let task = AbortOnDropHandle::new(self.options.runtime.spawn(async move {
             let mut batches = rows.into_stream();
             while let Some(batch) = batches.next().await {
@@ -911,9 +922,10 @@ impl Session {
             }
         }));
         Box::pin(futures::stream::unfold(
-            (receiver, task),
-            |(mut receiver, task)| async move {
-                receiver.recv().await.map(|batch| (batch, (receiver, task)))
+            (receiver, task, guard),
+            |(mut receiver, task, guard)| async move {
+                let batch = receiver.recv().await?;
+                Some((batch, (receiver, task, guard)))
             },
         ))
     }

@@ -1,8 +1,7 @@
 //! The catalog evaluator against a real PostgreSQL 15: values, column names and types of the same SQL text.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod oracle_support;
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -12,10 +11,7 @@ use genokura_server::pg_catalog::{
     is_catalog_query,
 };
 use genokura_server::pg_types::oid;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use oracle_support::{Oracle, statements};
 
 fn model() -> CatalogModel {
     let mut model = CatalogModel::new("genokura");
@@ -116,58 +112,6 @@ fn texts(result: &CatalogResult) -> Vec<Vec<Option<String>>> {
                 .collect()
         })
         .collect()
-}
-
-/// Statements of a test input: separated by a line that starts with `;`, comments start with `#`.
-fn statements(name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/data")
-            .join(name),
-    )
-    .unwrap();
-    let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
-    lines
-        .join("\n")
-        .split("\n;")
-        .map(|s| s.trim().trim_start_matches(';').trim().to_owned())
-        .filter(|s| !s.is_empty())
-        .collect()
-}
-
-struct Oracle {
-    address: String,
-    pid: String,
-    directory: String,
-}
-
-impl Oracle {
-    fn start() -> Self {
-        let out = Command::new(root().join("testdata/bin/start-postgres.sh"))
-            .output()
-            .unwrap();
-        assert!(
-            out.status.success(),
-            "PostgreSQL 15 does not start: {}",
-            String::from_utf8_lossy(&out.stderr)
-        );
-        let line = String::from_utf8(out.stdout).unwrap();
-        let [host, port, pid, directory] = line.split_whitespace().collect::<Vec<_>>()[..] else {
-            panic!("unexpected answer {line}")
-        };
-        Self {
-            address: format!("host={host} port={port} user=postgres"),
-            pid: pid.to_owned(),
-            directory: directory.to_owned(),
-        }
-    }
-}
-
-impl Drop for Oracle {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(&self.pid).status();
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
 }
 
 async fn connect(oracle: &Oracle) -> tokio_postgres::Client {

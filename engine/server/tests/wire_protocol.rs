@@ -209,6 +209,50 @@ async fn statement_timeout_stops_a_running_statement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_never_yields_is_stopped_and_lets_others_run() {
+    let server = TestServer::start().await;
+    // One poll of it takes minutes: every pair of a batch with three million rows, and none of them is a row.
+    let sql = "select count(*) from generate_series(1, 3000000) a(x) \
+               join generate_series(1, 3000000) b(y) on x + y + doze(x::int4) < 0";
+    let mut tokens = Vec::new();
+    let mut running = Vec::new();
+    // As many as there are threads for queries.
+    for _ in 0..2 {
+        let client = server.connect().await;
+        tokens.push(client.cancel_token());
+        running.push(tokio::spawn(async move { client.simple_query(sql).await }));
+    }
+    while server.backend.running() == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let asked = Instant::now();
+    let other = server.connect().await;
+    assert_eq!(
+        wire_support::one(&other, "select count(*) from u").await,
+        "1"
+    );
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        asked.elapsed()
+    );
+    let asked = Instant::now();
+    for token in tokens {
+        token.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    }
+    for query in running {
+        let error = query.await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
+    }
+    while server.backend.running() == 1 {
+        let elapsed = asked.elapsed();
+        assert!(elapsed < Duration::from_millis(1_800), "{elapsed:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_vanished_client_stops_its_query() {
     let server = TestServer::start().await;
     let (client, connection) = server.connect_parts().await;
@@ -442,10 +486,10 @@ async fn cursors_fetch_forward() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hundred_connections_at_once() {
+async fn two_hundred_connections_at_once() {
     let server = TestServer::start().await;
     let server = &server;
-    let sums = futures::future::join_all((0..100).map(|number| async move {
+    let sums = futures::future::join_all((0..200).map(|number| async move {
         let client = server.connect().await;
         let row = client
             .query_one("select count(*) from t where id >= $1", &[&number])

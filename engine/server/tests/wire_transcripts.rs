@@ -237,6 +237,55 @@ async fn malformed_messages_end_only_their_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn spoilt_messages_take_nobody_else_down() {
+    let server = TestServer::start().await;
+    let (mut other, _) = Raw::start(&server).await;
+    let good = [
+        parse("select id from t where id < 3"),
+        message(b'D', b"S\0"),
+        bind(),
+        message(b'D', b"P\0"),
+        execute(2),
+        message(b'C', b"P\0"),
+        message(b'd', b"x"),
+        message(b'c', b""),
+        sync(),
+        query("begin; declare c cursor for select id from t; fetch 2 from c; commit"),
+        message(b'H', b""),
+    ]
+    .concat();
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut next = |below: usize| -> usize {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for round in 0..150 {
+        let mut bytes = good.clone();
+        for _ in 0..=next(4) {
+            let at = next(bytes.len());
+            match next(3) {
+                0 => bytes[at] = u8::try_from(next(256)).unwrap(),
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, u8::try_from(next(256)).unwrap()),
+            }
+        }
+        let (mut raw, _) = Raw::start(&server).await;
+        raw.send(std::slice::from_ref(&bytes)).await;
+        raw.0.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(10), raw.0.read_to_end(&mut rest));
+        // The server may close a connection with bytes of ours unread: a reset is an end too.
+        let _ = read
+            .await
+            .unwrap_or_else(|_| panic!("round {round} hangs: {bytes:?}"));
+    }
+    other.send(&[query("select 1")]).await;
+    assert_eq!(kinds(&other.until_ready().await), "TDCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_start_is_dropped() {
     let server = TestServer::with(genokura_server::pgwire::ServerConfig {
         startup_timeout: Duration::from_millis(200),

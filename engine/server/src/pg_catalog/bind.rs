@@ -17,6 +17,7 @@ use crate::pg_types::oid;
 
 mod expr;
 mod from;
+mod order;
 mod select;
 
 /// A column of a FROM item.

@@ -251,6 +251,8 @@ pub(crate) struct Scan {
     pub(crate) lateral: bool,
     /// `column = expression of what is known before the scan`: answered by an index.
     pub(crate) probe: Option<(usize, Expr)>,
+    /// The condition that the probe was made of.
+    pub(crate) probed: Option<Expr>,
     pub(crate) filters: Vec<Expr>,
 }
 
@@ -499,7 +501,8 @@ fn select_references(select: &Select, level: usize, f: &mut dyn FnMut(Reference)
         .for_each(|e| references(e, level, f));
 }
 
-fn rel_references(rel: &Rel, level: usize, f: &mut dyn FnMut(Reference)) {
+/// References out of a FROM clause whose frame is `level` frames up from the base.
+pub(crate) fn rel_references(rel: &Rel, level: usize, f: &mut dyn FnMut(Reference)) {
     match rel {
         Rel::Unit => {}
         Rel::Scan(scan) => {

@@ -1,8 +1,8 @@
 //! Columns of a result as RowDescription describes them.
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, SchemaRef};
 
-use crate::pg_types::PgType;
+use crate::pg_types::{PgType, type_modifier};
 
 /// One column of a result, as RowDescription describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Column {
     pub table_oid: u32,
     /// `pg_attribute.attnum` (1-based) in that table, 0 when it is computed.
     pub attnum: i16,
+    /// The type's modifier, as precision and scale of a numeric; -1 without one.
+    pub typmod: i32,
 }
 
 impl Column {
@@ -25,6 +27,15 @@ impl Column {
             pg_type,
             table_oid: 0,
             attnum: 0,
+            typmod: -1,
+        }
+    }
+
+    /// A computed column of the type and modifier that an Arrow field has.
+    pub fn of_field(name: impl Into<String>, field: &Field) -> Column {
+        Column {
+            typmod: type_modifier(field.data_type()),
+            ..Column::computed(name, PgType::of_field(field))
         }
     }
 
@@ -34,7 +45,7 @@ impl Column {
         schema
             .fields()
             .iter()
-            .map(|field| Column::computed(field.name().clone(), PgType::of_field(field)))
+            .map(|field| Column::of_field(field.name().clone(), field))
             .collect()
     }
 }

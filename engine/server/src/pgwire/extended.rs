@@ -27,7 +27,7 @@ pub(super) fn row_description(
             column.attnum,
             column.pg_type.oid,
             column.pg_type.len,
-            -1,
+            column.typmod,
             format.code(),
         )
     });

@@ -78,6 +78,7 @@ impl Connection {
         framing: impl Framing,
     ) -> Result<u64, ServerError> {
         let (sender, mut chunks) = mpsc::channel(CHUNKS);
+        let guard = rows.stop.guard();
         let style = self.session.settings().text_style();
         let work = encode(rows, framing, style, sender);
         let task = AbortOnDropHandle::new(self.session.runtime().spawn(work));
@@ -92,24 +93,23 @@ impl Connection {
                 self.flush_statement().await?;
             }
         }
-        match self.interrupts.race(async { Ok(task.await) }).await? {
-            Ok(result) => result,
-            Err(_) => Err(ServerError::internal(
-                "the query ran into a bug of the server",
-            )),
-        }
+        let ended = self.interrupts.race(async { Ok(task.await) }).await?;
+        guard.disarm();
+        ended.map_err(|_| bug())?
     }
 
     /// Reads rows and drops them; returns how many.
     pub(super) async fn skip_rows(&mut self, rows: Rows) -> Result<u64, ServerError> {
+        let guard = rows.stop.guard();
         let task = AbortOnDropHandle::new(self.session.runtime().spawn(count(rows)));
-        match self.interrupts.race(async { Ok(task.await) }).await? {
-            Ok(result) => result,
-            Err(_) => Err(ServerError::internal(
-                "the query ran into a bug of the server",
-            )),
-        }
+        let ended = self.interrupts.race(async { Ok(task.await) }).await?;
+        guard.disarm();
+        ended.map_err(|_| bug())?
     }
+}
+
+fn bug() -> ServerError {
+    ServerError::internal("the query ran into a bug of the server")
 }
 
 async fn encode(

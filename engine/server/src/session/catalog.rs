@@ -209,7 +209,10 @@ fn column(column: &CatalogColumn) -> Column {
         oid: column.type_oid,
         len: column.type_len,
     };
-    Column::computed(column.name.clone(), pg_type)
+    Column {
+        typmod: column.typmod,
+        ..Column::computed(column.name.clone(), pg_type)
+    }
 }
 
 /// The rows as a batch. Plain types become Arrow's; of the others both wire forms are kept, or

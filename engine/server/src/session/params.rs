@@ -263,13 +263,7 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
             cast(string(text.trim()), sql_type(pg_type))
         }
         PgType::NUMERIC => numeric(text.trim()).ok_or_else(invalid)?,
-        PgType::BYTEA => match text.strip_prefix("\\x") {
-            Some(hex) if hex.len() % 2 == 0 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                Expr::value(Value::HexStringLiteral(hex.to_owned()))
-            }
-            Some(_) => return Err(invalid()),
-            None => bytes(text.as_bytes()),
-        },
+        PgType::BYTEA => bytes(&bytea_of_text(text)?),
         PgType::DATE
         | PgType::TIME
         | PgType::TIMESTAMP
@@ -428,7 +422,56 @@ fn string(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.to_owned()))
 }
 
-fn bytes(value: &[u8]) -> Expr {
+/// The bytes that a bytea literal stands for: hex digits after `\x`, else characters, of which `\\` is a backslash
+/// and `\ooo` a byte in octal.
+///
+/// # Errors
+/// 22P02 and 22023 in PostgreSQL's words.
+pub(crate) fn bytea_of_text(text: &str) -> Result<Vec<u8>, ServerError> {
+    if let Some(hex) = text.strip_prefix("\\x") {
+        return hex_bytes(hex);
+    }
+    let invalid = || ServerError::new("22P02", "invalid input syntax for type bytea");
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'\\' {
+            out.push(byte);
+        } else if let Some(tail) = rest.strip_prefix(b"\\") {
+            out.push(b'\\');
+            rest = tail;
+        } else {
+            let (digits, tail) = rest.split_at_checked(3).ok_or_else(invalid)?;
+            let digits = std::str::from_utf8(digits).map_err(|_| invalid())?;
+            out.push(u8::from_str_radix(digits, 8).map_err(|_| invalid())?);
+            rest = tail;
+        }
+    }
+    Ok(out)
+}
+
+fn hex_bytes(hex: &str) -> Result<Vec<u8>, ServerError> {
+    let digits: Vec<char> = hex.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let nibble = |digit: char| {
+        let value = digit
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok());
+        value.ok_or_else(|| {
+            ServerError::new("22023", format!("invalid hexadecimal digit: \"{digit}\""))
+        })
+    };
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [high, low] => Ok(nibble(*high)? << 4 | nibble(*low)?),
+        _ => Err(ServerError::new(
+            "22023",
+            "invalid hexadecimal data: odd number of digits",
+        )),
+    });
+    pairs.collect()
+}
+
+pub(super) fn bytes(value: &[u8]) -> Expr {
     let hex = value.iter().map(|byte| format!("{byte:02x}")).collect();
     Expr::value(Value::HexStringLiteral(hex))
 }
@@ -535,6 +578,22 @@ mod tests {
         for (words, text) in table {
             let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
             assert_eq!(numeric_text(bytes.into()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn bytea_literals_read_as_in_postgresql() {
+        let table: [(&str, &[u8]); 4] = [
+            ("\\x00fF", &[0, 255]),
+            ("\\x 01 02", &[1, 2]),
+            ("a\\\\b\\000", b"a\\b\0"),
+            ("", b""),
+        ];
+        for (text, bytes) in table {
+            assert_eq!(bytea_of_text(text).unwrap(), bytes, "{text}");
+        }
+        for (text, code) in [("\\x0", "22023"), ("\\x0g", "22023"), ("\\9", "22P02")] {
+            assert_eq!(bytea_of_text(text).unwrap_err().code(), code, "{text}");
         }
     }
 

@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::TryStreamExt;
 
 use super::rows::Rows;
+use super::stop::{self, Stop};
 use super::{SessionInfo, params, rewrite};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -33,6 +34,8 @@ pub(crate) struct PlanContext {
     pub(crate) memory_limit: Option<usize>,
     /// Bytes of spill files that one query may write; 0: none.
     pub(crate) spill_limit: Option<u64>,
+    /// Stops what the statement runs.
+    pub(super) stop: Stop,
 }
 
 /// A query that is planned and not started.
@@ -128,7 +131,7 @@ pub(super) fn columns(plan: &LogicalPlan, statement: &ast::Statement) -> Vec<Col
         .zip(names)
         .map(|(field, name)| {
             let name = name.unwrap_or_else(|| field.name().clone());
-            Column::computed(name, PgType::of_field(field))
+            Column::of_field(name, field)
         })
         .collect()
 }
@@ -147,8 +150,9 @@ pub(crate) async fn start(planned: Planned) -> Result<Rows, ServerError> {
         } => {
             let state = context.context.state();
             let physical = state.create_physical_plan(&plan).await?;
+            let physical = stop::stoppable(physical, &context.stop)?;
             let stream = execute_stream(physical, task_context(&context, &state)?)?;
-            Ok(Rows::new(columns, stream))
+            Ok(Rows::new(columns, stream, context.stop))
         }
     }
 }
@@ -238,6 +242,7 @@ async fn analyzed(
         .build()?;
     let state = context.context.state();
     let physical = state.create_physical_plan(&plan).await?;
+    let physical = stop::stoppable(physical, &context.stop)?;
     let stream = execute_stream(physical, task_context(context, &state)?)?;
     let batches: Vec<RecordBatch> = stream.try_collect().await?;
     let mut lines = Vec::new();

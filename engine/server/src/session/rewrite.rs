@@ -122,7 +122,9 @@ impl VisitorMut for Resolver<'_> {
         match expr {
             Expr::Function(function) => {
                 let name = last_part(&function.name);
-                if !is_session_function(&name) && !self.knows_function(&name) {
+                // What asks about the session is the catalog's to answer, with the types that PostgreSQL gives it,
+                // unless the statement reads the lake.
+                if is_session_function(&name) || !self.knows_function(&name) {
                     self.found.foreign = true;
                 }
             }
@@ -134,7 +136,17 @@ impl VisitorMut for Resolver<'_> {
 }
 
 impl Resolver<'_> {
+    /// Resolves a name; an error points at its first part, as PostgreSQL's do.
     fn table(&mut self, name: &mut ObjectName) -> Result<(), ServerError> {
+        let first = name.0.first().and_then(ObjectNamePart::as_ident);
+        let start = first.map(|ident| ident.span.start);
+        self.table_named(name).map_err(|error| match start {
+            Some(start) if start.line > 0 => error.at(start.line, start.column),
+            _ => error,
+        })
+    }
+
+    fn table_named(&mut self, name: &mut ObjectName) -> Result<(), ServerError> {
         let parts = name_parts(name)?;
         match parts.as_slice() {
             [table] => self.bare(name, table),
@@ -444,14 +456,62 @@ impl VisitorMut for ToDataFusion<'_> {
                     Err(error) => return ControlFlow::Break(error),
                 }
             }
+            Expr::Cast {
+                expr: value,
+                data_type: DataType::Bytea,
+                ..
+            } => {
+                if let Expr::Value(value) = value.as_ref()
+                    && let Value::SingleQuotedString(text) = &value.value
+                {
+                    match bytea(text) {
+                        Ok(bytes) => *expr = bytes,
+                        Err(error) => return ControlFlow::Break(error),
+                    }
+                }
+            }
+            Expr::TypedString(typed) if typed.data_type == DataType::Bytea => {
+                match bytea(&typed.value.value.clone().into_string().unwrap_or_default()) {
+                    Ok(bytes) => *expr = bytes,
+                    Err(error) => return ControlFlow::Break(error),
+                }
+            }
             Expr::Cast { data_type, .. } => plain_type(data_type),
+            Expr::Collate {
+                expr: inner,
+                collation,
+            } => match collated(inner, collation) {
+                Ok(plain) => *expr = plain,
+                Err(error) => return ControlFlow::Break(error),
+            },
             _ => {}
         }
         ControlFlow::Continue(())
     }
 }
 
-/// Types of PostgreSQL that are text to DataFusion.
+/// An expression without its collation: text is compared by its bytes, which is what these collations do.
+fn collated(expr: &Expr, collation: &ObjectName) -> Result<Expr, ServerError> {
+    match last_part(collation).as_str() {
+        "C" | "POSIX" | "default" | "ucs_basic" | "C.utf8" | "C.UTF-8" => Ok(expr.clone()),
+        other => Err(ServerError::new(
+            "42704",
+            format!("collation \"{other}\" for encoding \"UTF8\" does not exist"),
+        )
+        .hint("Text is compared by its bytes: use the collation \"C\".")
+        .near(other)),
+    }
+}
+
+/// A bytea literal from its text.
+fn bytea(text: &str) -> Result<Expr, ServerError> {
+    super::params::bytea_of_text(text).map(|bytes| super::params::bytes(&bytes))
+}
+
+/// Digits of the widest decimal that sums are still made of.
+const DECIMAL_DIGITS: u64 = 38;
+
+/// Types of PostgreSQL that are text to DataFusion, and numbers wider than its own.
 fn plain_type(data_type: &mut DataType) {
     match data_type {
         DataType::Custom(name, _) => {
@@ -470,6 +530,13 @@ fn plain_type(data_type: &mut DataType) {
             *data_type = known;
         }
         DataType::JSON | DataType::JSONB | DataType::Uuid => *data_type = DataType::Text,
+        // Wider than any number here has digits: PostgreSQL's numeric(1000) asks for no more than "all of them".
+        DataType::Numeric(ast::ExactNumberInfo::PrecisionAndScale(precision, _))
+        | DataType::Numeric(ast::ExactNumberInfo::Precision(precision))
+            if *precision > DECIMAL_DIGITS =>
+        {
+            *precision = DECIMAL_DIGITS;
+        }
         _ => {}
     }
 }
@@ -572,7 +639,7 @@ fn name_inner_columns(select: &mut Select) {
     }
 }
 
-/// In the outermost SELECTs, makes integer constants int4 and repeated names unique to the
+/// In the outermost SELECTs, makes integer constants int4, decimal ones numeric, and repeated names unique to the
 /// planner; [`output_names`] gives clients the names they asked for.
 fn top_level(body: &mut SetExpr) {
     match body {
@@ -580,7 +647,7 @@ fn top_level(body: &mut SetExpr) {
             for item in &mut select.projection {
                 if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
                 {
-                    small_integer(expr);
+                    constant_type(expr);
                 }
             }
             unique_columns(select);
@@ -594,7 +661,7 @@ fn top_level(body: &mut SetExpr) {
     }
 }
 
-fn small_integer(expr: &mut Expr) {
+fn constant_type(expr: &mut Expr) {
     let digits = match &*expr {
         Expr::UnaryOp {
             op: UnaryOperator::Minus,
@@ -602,8 +669,23 @@ fn small_integer(expr: &mut Expr) {
         } => constant_number(expr),
         other => constant_number(other),
     };
-    if digits.is_some_and(|digits| digits.parse::<i32>().is_ok()) {
+    let Some(digits) = digits else {
+        return;
+    };
+    if digits.parse::<i32>().is_ok() {
         *expr = cast(expr.clone(), DataType::Integer(None));
+    } else if let Some((whole, fraction)) = digits.split_once('.')
+        && (whole.bytes().chain(fraction.bytes())).all(|byte| byte.is_ascii_digit())
+        && let Ok(scale @ 0..=38) = i64::try_from(fraction.len())
+        && let Ok(precision @ 1..=38) = u64::try_from(whole.len() + fraction.len())
+    {
+        let sign = if matches!(expr, Expr::UnaryOp { .. }) {
+            "-"
+        } else {
+            ""
+        };
+        let info = ast::ExactNumberInfo::PrecisionAndScale(precision, scale);
+        *expr = cast(text(&format!("{sign}{digits}")), DataType::Numeric(info));
     }
 }
 

@@ -8,6 +8,7 @@ use datafusion::error::DataFusionError;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::Mutex;
 
+use super::stop::Stop;
 use crate::pgwire::column::Column;
 use crate::roles::RoleLimits;
 use crate::sqlstate::ServerError;
@@ -23,6 +24,8 @@ pub struct Rows {
     pub columns: Arc<[Column]>,
     /// At most this many rows are read through this handle.
     pub limit: Option<u64>,
+    /// Stops the plan that makes the rows.
+    pub stop: Stop,
     source: Arc<Mutex<Source>>,
 }
 
@@ -46,22 +49,23 @@ impl Source {
 }
 
 impl Rows {
-    /// Rows that come from a running plan.
+    /// Rows that come from a running plan, which `stop` stops.
     pub fn new(
         columns: Vec<Column>,
         stream: impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send + 'static,
+        stop: Stop,
     ) -> Rows {
-        Rows::of_stream(columns, Box::pin(stream.map_err(ServerError::from)))
+        Rows::of_stream(columns, Box::pin(stream.map_err(ServerError::from)), stop)
     }
 
     /// Rows that are known already.
     #[must_use]
     pub fn of_batches(columns: Vec<Column>, batches: Vec<RecordBatch>) -> Rows {
         let stream = futures::stream::iter(batches.into_iter().map(Ok));
-        Rows::of_stream(columns, Box::pin(stream))
+        Rows::of_stream(columns, Box::pin(stream), Stop::default())
     }
 
-    fn of_stream(columns: Vec<Column>, stream: BatchStream) -> Rows {
+    fn of_stream(columns: Vec<Column>, stream: BatchStream, stop: Stop) -> Rows {
         let source = Source {
             stream,
             pending: None,
@@ -71,6 +75,7 @@ impl Rows {
         Rows {
             columns: columns.into(),
             limit: None,
+            stop,
             source: Arc::new(Mutex::new(source)),
         }
     }

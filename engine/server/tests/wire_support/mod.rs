@@ -108,24 +108,30 @@ impl Backend for MemoryBackend {
             }
         }
         context.register_catalog(DATABASE, Arc::new(catalog));
-        let (napped, start) = (Arc::clone(&self.napped), self.start);
-        let nap = move |args: &[ColumnarValue]| {
-            napped.store(
-                i64::try_from(start.elapsed().as_millis()).unwrap(),
-                Ordering::SeqCst,
-            );
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            let arrays = ColumnarValue::values_to_arrays(args)?;
-            let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; arrays[0].len()]));
-            Ok(ColumnarValue::Array(zeros))
-        };
-        context.register_udf(create_udf(
-            "nap",
-            vec![DataType::Int32],
-            DataType::Int64,
-            Volatility::Volatile,
-            Arc::new(nap),
-        ));
+        // `doze` is what `nap` is, and may be part of a join's condition.
+        for (name, volatility) in [
+            ("nap", Volatility::Volatile),
+            ("doze", Volatility::Immutable),
+        ] {
+            let (napped, start) = (Arc::clone(&self.napped), self.start);
+            let nap = move |args: &[ColumnarValue]| {
+                napped.store(
+                    i64::try_from(start.elapsed().as_millis()).unwrap(),
+                    Ordering::SeqCst,
+                );
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                let arrays = ColumnarValue::values_to_arrays(args)?;
+                let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; arrays[0].len()]));
+                Ok(ColumnarValue::Array(zeros))
+            };
+            context.register_udf(create_udf(
+                name,
+                vec![DataType::Int32],
+                DataType::Int64,
+                volatility,
+                Arc::new(nap),
+            ));
+        }
         Ok(context)
     }
 }

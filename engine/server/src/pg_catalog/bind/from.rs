@@ -195,6 +195,7 @@ impl Binder<'_> {
             source,
             lateral,
             probe: None,
+            probed: None,
             filters: Vec::new(),
         }))
     }
@@ -523,7 +524,7 @@ pub(super) fn conjuncts(expr: Expr) -> Vec<Expr> {
     }
 }
 
-fn own_slots(expr: &Expr) -> Vec<usize> {
+pub(super) fn own_slots(expr: &Expr) -> Vec<usize> {
     let mut slots = Vec::new();
     references(expr, 0, &mut |(depth, slot)| {
         if depth == 0
@@ -536,14 +537,14 @@ fn own_slots(expr: &Expr) -> Vec<usize> {
     slots
 }
 
-fn within(slots: &[usize], rel: &Rel) -> bool {
+pub(super) fn within(slots: &[usize], rel: &Rel) -> bool {
     let mut own = Vec::new();
     rel.slots(&mut own);
     slots.iter().all(|s| own.contains(s))
 }
 
 /// Whether evaluating it early or more often could be noticed.
-fn movable(expr: &Expr) -> bool {
+pub(super) fn movable(expr: &Expr) -> bool {
     let mut ok = match &expr.kind {
         Kind::Call { function, .. } => function.volatility != 'v',
         Kind::Aggregate(_) | Kind::Window(_) | Kind::SetReturning(_) => false,
@@ -553,7 +554,7 @@ fn movable(expr: &Expr) -> bool {
     ok
 }
 
-fn joined(left: Rel, right: Rel, kind: JoinKind, conditions: Vec<Expr>) -> Rel {
+pub(super) fn joined(left: Rel, right: Rel, kind: JoinKind, conditions: Vec<Expr>) -> Rel {
     let mut join = Join {
         left,
         right,
@@ -587,6 +588,7 @@ fn place_condition(join: &mut Join, condition: Expr) {
             && let Some(probe) = as_probe(&condition, scan.slot)
         {
             scan.probe = Some(probe);
+            scan.probed = Some(condition);
             scan.lateral = true;
             return;
         }
@@ -610,7 +612,7 @@ fn place_condition(join: &mut Join, condition: Expr) {
 }
 
 /// Both sides of `a = b` when equal keys mean equal values.
-fn equality(expr: &Expr) -> Option<(&Expr, &Expr)> {
+pub(super) fn equality(expr: &Expr) -> Option<(&Expr, &Expr)> {
     match &expr.kind {
         Kind::Operator { name, args } if name == "=" => match args.as_slice() {
             [a, b] if a.ty != oid::BPCHAR => Some((a, b)),
@@ -621,7 +623,7 @@ fn equality(expr: &Expr) -> Option<(&Expr, &Expr)> {
 }
 
 /// `slot.column = expression without the slot`.
-fn as_probe(expr: &Expr, slot: usize) -> Option<(usize, Expr)> {
+pub(super) fn as_probe(expr: &Expr, slot: usize) -> Option<(usize, Expr)> {
     let (a, b) = equality(expr)?;
     let column = |e: &Expr| match &e.kind {
         Kind::Column {
@@ -657,6 +659,7 @@ pub(super) fn push(rel: &mut Rel, condition: Expr) {
                 });
                 scan.lateral |= sibling;
                 scan.probe = Some(probe);
+                scan.probed = Some(condition);
             } else {
                 scan.filters.push(condition);
             }

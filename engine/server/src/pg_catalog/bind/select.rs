@@ -58,6 +58,7 @@ impl Binder<'_> {
                 filters.extend(super::from::push_filter(&mut from, conjunct));
             }
         }
+        let mut from = super::order::ordered(from);
         from.finish();
         let (mut outputs, columns) = self.projection(&select.projection)?;
         let group_by =

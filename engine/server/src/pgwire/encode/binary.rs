@@ -269,6 +269,8 @@ pub(crate) fn split_array(text: &str) -> Vec<Option<String>> {
                 was_quoted = true;
             }
             ',' if !quoted => items.push(finish(&mut item, &mut was_quoted)),
+            // Spaces around an element are not of it.
+            c if c.is_ascii_whitespace() && !quoted && (was_quoted || item.is_empty()) => {}
             _ => item.push(c),
         }
     }
@@ -281,7 +283,11 @@ pub(crate) fn split_array(text: &str) -> Vec<Option<String>> {
 fn finish(item: &mut String, was_quoted: &mut bool) -> Option<String> {
     let text = std::mem::take(item);
     let quoted = std::mem::take(was_quoted);
-    (quoted || !text.eq_ignore_ascii_case("null")).then_some(text)
+    match quoted {
+        true => Some(text),
+        false if text.trim_end().eq_ignore_ascii_case("null") => None,
+        false => Some(text.trim_end().to_owned()),
+    }
 }
 
 #[cfg(test)]
