@@ -1,9 +1,11 @@
-//! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes.
+//! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes, and
+//! joins by overlap run as interval joins.
 
 mod count_calls;
 mod genotype_counts;
 mod genotype_samples;
 mod gt_uses;
+mod interval_join;
 
 use std::sync::Arc;
 
@@ -12,9 +14,11 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 
 /// The first of DataFusion's rules that wraps nodes.
 const WRAPS: &str = "EnsureCooperative";
+/// The rule of DataFusion that chooses the build side of joins.
+const CHOOSES_SIDES: &str = "join_selection";
 
-/// Adds the rules to those of a session: where the plan has its final shape and before its nodes are wrapped to
-/// yield.
+/// Adds the rules to those of a session: those on genotypes where the plan has its final shape and before its nodes are
+/// wrapped to yield; that on joins when their sides are chosen and their inputs are not yet partitioned.
 pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] = [
         Arc::new(count_calls::CountCalls),
@@ -25,5 +29,13 @@ pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder 
     let wraps = optimizer.rules.iter().position(|rule| rule.name() == WRAPS);
     let at = wraps.unwrap_or(optimizer.rules.len());
     optimizer.rules.splice(at..at, ours);
+    let chosen = optimizer
+        .rules
+        .iter()
+        .position(|rule| rule.name() == CHOOSES_SIDES);
+    let at = chosen.map_or(0, |at| at + 1);
+    optimizer
+        .rules
+        .insert(at, Arc::new(interval_join::IntervalJoin));
     builder
 }

@@ -318,6 +318,7 @@ pub(crate) fn read_context(
         row: Vec::new(),
         batch_size,
         metrics,
+        dynamic: scan.dynamic.clone(),
     }))
 }
 

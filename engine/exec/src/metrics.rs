@@ -25,6 +25,8 @@ pub(crate) struct ScanMetrics {
     pub(crate) baseline: BaselineMetrics,
     /// Rows of the site table that left the Parquet reader.
     pub(crate) rows_read: Count,
+    /// Row groups that were ruled out when a file was opened, by what a join above had learnt.
+    pub(crate) row_groups_pruned: Count,
     /// Pages of filtered columns that the page index was asked about.
     pub(crate) pages_total: Count,
     /// Pages that it ruled out.
@@ -42,6 +44,7 @@ impl ScanMetrics {
         Self {
             baseline: BaselineMetrics::new(set, partition),
             rows_read: counter("site_rows_read"),
+            row_groups_pruned: counter("dynamic_row_groups_pruned"),
             pages_total: counter("pages_total"),
             pages_pruned: counter("pages_pruned"),
             genotype_rows: counter("genotype_rows_read"),

@@ -191,6 +191,21 @@ impl Judge {
     }
 }
 
+/// Which row groups of a file may hold rows that a predicate on site columns is true of.
+pub(crate) fn groups_left(predicate: &PruningPredicate, reader: &FileReader) -> Vec<bool> {
+    let groups = reader.metadata().row_groups();
+    let schema = predicate.schema();
+    let statistics = GroupStatistics {
+        reader,
+        groups,
+        schema,
+    };
+    // Statistics that cannot be judged leave everything.
+    predicate
+        .prune(&statistics)
+        .unwrap_or_else(|_| vec![true; groups.len()])
+}
+
 struct FileGroups {
     file: usize,
     batch: Option<i64>,

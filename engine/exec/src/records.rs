@@ -29,6 +29,7 @@ use genokura_storage::{Contig, DatasetState, LakeSnapshot};
 
 use crate::access::AccessContext;
 use crate::dataset::DatasetView;
+use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
 use crate::metrics::ScanMetrics;
 use crate::plain::header_batches;
@@ -379,6 +380,7 @@ impl Records {
             row: Vec::new(),
             batch_size: self.batch_size,
             metrics: self.metrics.clone(),
+            dynamic: DynamicFilters::default(),
         }
     }
 

@@ -33,6 +33,7 @@ use genokura_storage::{FileReader, ReadPlan, TableSnapshot};
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter, RowSelection, RowSelector};
 
 use crate::dataset::DatasetView;
+use crate::dynamic::{DynamicFilters, DynamicPruner};
 use crate::error::{Error, Result};
 use crate::metrics::ScanMetrics;
 use crate::predicate::{Comparison, Literal, Predicate};
@@ -66,6 +67,8 @@ pub(crate) struct ReadContext {
     pub(crate) row: Vec<Predicate>,
     pub(crate) batch_size: usize,
     pub(crate) metrics: ScanMetrics,
+    /// Filters on keys whose values become known while the scan runs.
+    pub(crate) dynamic: DynamicFilters,
 }
 
 /// Rows of the site table, of which each group is one row of `variants`.
@@ -372,7 +375,12 @@ impl PartStream {
             })?;
         let reader =
             FileReader::open_at(context.metrics.store(context.view.data.lake()), file).await?;
-        let Some((row_groups, selection)) = select(&reader, part, &self.early, &context.metrics)?
+        let dynamic = context
+            .dynamic
+            .pruner(&site_schema(&context.view.data.state.info))?;
+        let dynamic = dynamic.as_deref();
+        let Some((row_groups, selection)) =
+            select(&reader, part, &self.early, dynamic, &context.metrics)?
         else {
             return Ok(None);
         };
@@ -393,11 +401,12 @@ impl PartStream {
     }
 }
 
-/// Row groups and rows of a part that the page index leaves; `None` when it leaves nothing.
+/// Row groups and rows of a part that the page index and the dynamic filters leave; `None` when they leave nothing.
 fn select(
     reader: &FileReader,
     part: &FilePart,
     early: &Early,
+    dynamic: Option<&DynamicPruner>,
     metrics: &ScanMetrics,
 ) -> Result<Option<(Vec<usize>, Option<RowSelection>)>> {
     let metadata = reader.metadata();
@@ -413,24 +422,42 @@ fn select(
         access.set(group, part_access(start, end, rows));
     }
     if let Some(pages) = &early.pages {
-        let scratch = ExecutionPlanMetricsSet::new();
-        let counted = ParquetFileMetrics::new(0, "site", &scratch);
-        access = pages.prune_plan_with_page_index(
-            access,
-            reader.schema(),
-            metadata.file_metadata().schema_descr(),
-            metadata,
-            &counted,
-        );
-        let pruned = &counted.page_index_pages_pruned;
-        metrics.pages_pruned.add(pruned.pruned());
-        metrics.pages_total.add(pruned.pruned() + pruned.matched());
+        let (pruned, matched);
+        (access, pruned, matched) = prune_pages(pages, reader, access);
+        metrics.pages_pruned.add(pruned);
+        metrics.pages_total.add(pruned + matched);
+    }
+    if let Some(dynamic) = dynamic {
+        let before = access.row_group_indexes().len();
+        access = dynamic.prune(reader, access);
+        let after = access.row_group_indexes().len();
+        metrics.row_groups_pruned.add(before - after);
     }
     let kept = access.row_group_indexes();
     if kept.is_empty() {
         return Ok(None);
     }
     Ok(Some((kept, access.into_overall_row_selection(groups)?)))
+}
+
+/// What the page index leaves of some rows of a file, and how many pages it ruled out and left.
+pub(crate) fn prune_pages(
+    pages: &PagePruningAccessPlanFilter,
+    reader: &FileReader,
+    access: ParquetAccessPlan,
+) -> (ParquetAccessPlan, usize, usize) {
+    let metadata = reader.metadata();
+    let scratch = ExecutionPlanMetricsSet::new();
+    let counted = ParquetFileMetrics::new(0, "site", &scratch);
+    let access = pages.prune_plan_with_page_index(
+        access,
+        reader.schema(),
+        metadata.file_metadata().schema_descr(),
+        metadata,
+        &counted,
+    );
+    let pruned = &counted.page_index_pages_pruned;
+    (access, pruned.pruned(), pruned.matched())
 }
 
 fn part_access(start: usize, end: usize, rows: usize) -> RowGroupAccess {

@@ -144,7 +144,7 @@ impl VariantRows {
         };
         needs.sums |= counted.as_ref().is_some_and(CountedCells::reads_sites);
         let last = LastFilter::new(&stages.last, view, &masked)?;
-        let context = read_context(spec, view, stages, needs, batch_size, metrics)?;
+        let context = read_context(scan, stages, needs, batch_size, metrics)?;
         let blocks = match needs.recount {
             true => view.blocks.iter().map(|b| b.ordinal.is_some()).collect(),
             false => gt_blocks(spec, view),
@@ -284,13 +284,13 @@ impl VariantRows {
 }
 
 fn read_context(
-    spec: &ScanSpec,
-    view: &Arc<DatasetView>,
+    scan: &DatasetScanExec,
     stages: Stages,
     needs: Needs,
     batch_size: usize,
     metrics: ScanMetrics,
 ) -> Result<Arc<ReadContext>> {
+    let (spec, view) = (&scan.spec, &scan.view);
     let merge = spec
         .partitions
         .iter()
@@ -331,6 +331,7 @@ fn read_context(
         row: stages.row,
         batch_size,
         metrics,
+        dynamic: scan.dynamic.clone(),
     }))
 }
 
