@@ -282,7 +282,7 @@ impl Settings {
             let value = self.shown(name);
             let mark = if value.is_some() { "" } else { "# " };
             let value = value.unwrap_or_else(|| "\"\"".to_owned());
-            let _ = write!(out, "\n");
+            let _ = writeln!(out);
             for line in wrapped(doc.trim(), 96) {
                 let _ = writeln!(out, "# {line}");
             }
