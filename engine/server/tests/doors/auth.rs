@@ -119,7 +119,7 @@ async fn conversation(server: &Server, user: &str) -> (Vec<u8>, String, String, 
     assert_eq!(kind, b'R');
     raw.first("SCRAM-SHA-256", "n,,n=,r=abcdefghijkl").await;
     let (_, reply) = raw.message().await.unwrap();
-    let reply = String::from_utf8((&reply[4..]).to_vec()).unwrap();
+    let reply = String::from_utf8(reply[4..].to_vec()).unwrap();
     let mut fields = reply.split(',');
     let nonce = fields.next().unwrap().to_owned();
     let salt = fields.next().unwrap().to_owned();
