@@ -19,6 +19,56 @@ pub struct AccessContext {
     /// Columns that read as NULL.
     #[serde(with = "shared")]
     pub masked_columns: Arc<BTreeSet<MaskedColumn>>,
+    /// The tables and columns that exist for the session.
+    pub readable: ReadGrants,
+}
+
+/// The tables and columns that exist for a session. What is not granted is absent from the catalog, so that no
+/// name, no plan and no function can tell it from what was never there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReadGrants {
+    /// Every column of every table.
+    #[default]
+    All,
+    /// What these grants together name, and nothing else.
+    Only(#[serde(with = "shared")] Arc<BTreeSet<ReadGrant>>),
+}
+
+/// The right to read tables.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReadGrant {
+    /// The schema; `None`: every schema.
+    pub schema: Option<String>,
+    /// The table; `None`: every table of the schema.
+    pub table: Option<String>,
+    /// The columns; `None`: every column.
+    pub columns: Option<BTreeSet<String>>,
+}
+
+impl ReadGrant {
+    fn is_on(&self, schema: &str, table: &str) -> bool {
+        self.schema.as_deref().is_none_or(|name| name == schema)
+            && self.table.as_deref().is_none_or(|name| name == table)
+    }
+}
+
+/// The columns of one table that exist for a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Columns<'a> {
+    /// Every column.
+    All,
+    /// Only these.
+    Only(BTreeSet<&'a str>),
+}
+
+impl Columns<'_> {
+    /// True when the column exists for the session.
+    pub fn contains(&self, column: &str) -> bool {
+        match self {
+            Columns::All => true,
+            Columns::Only(names) => names.contains(column),
+        }
+    }
 }
 
 /// A column that reads as NULL in one table.
@@ -68,6 +118,7 @@ impl AccessContext {
             principal: principal.into(),
             visible: SampleVisibility::All,
             masked_columns: Arc::default(),
+            readable: ReadGrants::All,
         }
     }
 
@@ -103,6 +154,39 @@ impl AccessContext {
         }
     }
 
+    /// The same context with only what these grants name.
+    pub fn with_grants(mut self, grants: impl IntoIterator<Item = ReadGrant>) -> Self {
+        self.readable = ReadGrants::Only(Arc::new(grants.into_iter().collect()));
+        self
+    }
+
+    /// The columns of a table that exist for the session; `None` when the table does not.
+    pub fn columns(&self, schema: &str, table: &str) -> Option<Columns<'_>> {
+        let ReadGrants::Only(grants) = &self.readable else {
+            return Some(Columns::All);
+        };
+        let mut found = None;
+        for grant in grants.iter().filter(|g| g.is_on(schema, table)) {
+            let Some(columns) = &grant.columns else {
+                return Some(Columns::All);
+            };
+            let names: &mut BTreeSet<&str> = found.get_or_insert_default();
+            names.extend(columns.iter().map(String::as_str));
+        }
+        found.map(Columns::Only)
+    }
+
+    /// True when a grant names the column itself, not only its table. Where samples are hidden, such a grant vouches
+    /// for a column that was computed by somebody else: it is shown although nobody knows whose genotypes went into it.
+    pub fn vouches(&self, schema: &str, table: &str, column: &str) -> bool {
+        let ReadGrants::Only(grants) = &self.readable else {
+            return false;
+        };
+        grants.iter().any(|grant| {
+            grant.is_on(schema, table) && grant.columns.as_ref().is_some_and(|c| c.contains(column))
+        })
+    }
+
     /// The columns of a table that read as NULL.
     pub fn masked<'a>(
         &'a self,
@@ -125,6 +209,7 @@ impl Default for AccessContext {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
     use super::*;
 
     #[test]
@@ -138,5 +223,28 @@ mod tests {
         assert!(!access.sees("other", "S1"));
         assert!(!access.sees_all_samples());
         assert!(AccessContext::default().sees("other", "S1"));
+    }
+
+    #[test]
+    fn grants_add_up_and_what_they_do_not_name_is_absent() {
+        let grant = |schema: Option<&str>, table: Option<&str>, columns: &[&str]| ReadGrant {
+            schema: schema.map(str::to_owned),
+            table: table.map(str::to_owned),
+            columns: (!columns.is_empty())
+                .then(|| columns.iter().map(|c| (*c).to_owned()).collect()),
+        };
+        let access = AccessContext::default().with_grants([
+            grant(Some("c"), Some("t"), &["a"]),
+            grant(Some("c"), None, &["b"]),
+            grant(Some("k"), None, &[]),
+        ]);
+        let both = access.columns("c", "t").expect("granted");
+        assert!(both.contains("a") && both.contains("b") && !both.contains("x"));
+        assert!(!access.columns("c", "u").expect("granted").contains("a"));
+        assert_eq!(access.columns("k", "any"), Some(Columns::All));
+        assert_eq!(access.columns("z", "t"), None);
+        assert!(access.vouches("c", "t", "a") && !access.vouches("k", "any", "a"));
+        let none = AccessContext::default().with_grants([]);
+        assert_eq!(none.columns("c", "t"), None);
     }
 }

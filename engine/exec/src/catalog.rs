@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use datafusion::catalog::memory::MemorySchemaProvider;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::Result as DfResult;
-use genokura_storage::{LakeSnapshot, TableId};
+use genokura_storage::{LakeSnapshot, TableId, TableSnapshot};
+use tokio::sync::OnceCell;
 
 use crate::access::AccessContext;
 use crate::error::Result;
@@ -15,6 +16,7 @@ use crate::plain::{PlainTable, headers_table, samples_table};
 use crate::session::{DEFAULT_SCHEMA, Engine};
 use crate::spec::{CallKind, ScanKind};
 use crate::table::DatasetTable;
+use crate::visible_rows::{SAMPLE, VisibleKeys, key_column, visible_persons, visible_samples};
 
 /// Physical tables of a dataset; SQL shows what is made of them.
 const PHYSICAL: [&str; 6] = [
@@ -36,7 +38,11 @@ pub(crate) struct LakeCatalog {
     snapshot: Arc<LakeSnapshot>,
     access: AccessContext,
     public: Arc<MemorySchemaProvider>,
+    persons: Arc<Persons>,
 }
+
+/// The persons that a session with hidden samples may see, read when the first table asks.
+type Persons = OnceCell<Arc<BTreeSet<String>>>;
 
 impl LakeCatalog {
     pub(crate) fn new(
@@ -49,13 +55,27 @@ impl LakeCatalog {
             snapshot,
             access,
             public: Arc::default(),
+            persons: Arc::default(),
         }
     }
 
+    /// Schemas with a table that the session may read. The others are absent.
     fn names(&self) -> BTreeSet<&str> {
         let datasets = self.snapshot.datasets().map(|(name, _)| name);
         let plain = self.snapshot.tables().map(|id| id.schema.as_str());
-        datasets.chain(plain).collect()
+        let names: BTreeSet<&str> = datasets.chain(plain).collect();
+        let readable = |name: &&str| !self.schema_of(name).tables().is_empty();
+        names.into_iter().filter(readable).collect()
+    }
+
+    fn schema_of(&self, name: &str) -> LakeSchema {
+        LakeSchema {
+            engine: Arc::clone(&self.engine),
+            snapshot: Arc::clone(&self.snapshot),
+            access: self.access.clone(),
+            persons: Arc::clone(&self.persons),
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -67,13 +87,9 @@ impl CatalogProvider for LakeCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        if self.names().contains(name) {
-            return Some(Arc::new(LakeSchema {
-                engine: Arc::clone(&self.engine),
-                snapshot: Arc::clone(&self.snapshot),
-                access: self.access.clone(),
-                name: name.to_owned(),
-            }));
+        let schema = self.schema_of(name);
+        if !schema.tables().is_empty() {
+            return Some(Arc::new(schema));
         }
         (name == DEFAULT_SCHEMA).then(|| Arc::clone(&self.public) as _)
     }
@@ -85,6 +101,7 @@ struct LakeSchema {
     engine: Arc<Engine>,
     snapshot: Arc<LakeSnapshot>,
     access: AccessContext,
+    persons: Arc<Persons>,
     name: String,
 }
 
@@ -103,18 +120,53 @@ impl LakeSchema {
         })
     }
 
+    /// The tables that the session may read. One that it may not read is not there at all.
+    fn tables(&self) -> BTreeSet<&str> {
+        let shown: &[&str] = if self.is_dataset() { &SHOWN } else { &[] };
+        let names = shown.iter().copied().chain(self.plain());
+        let readable = |table: &&str| self.access.columns(&self.name, table).is_some();
+        names.filter(readable).collect()
+    }
+
+    /// Which rows of a plain table the session may see; `None`: all.
+    async fn visible_keys(&self, table: &TableSnapshot) -> Result<Option<VisibleKeys>> {
+        let Some(column) = key_column(&table.schema) else {
+            return Ok(None);
+        };
+        let Some(samples) = visible_samples(&self.access) else {
+            return Ok(None);
+        };
+        if column == SAMPLE {
+            let keys = Arc::new(samples);
+            return Ok(Some(VisibleKeys { column, keys }));
+        }
+        let (lake, snapshot) = (self.engine.lake(), &self.snapshot);
+        let persons = self.persons.get_or_try_init(|| async {
+            visible_persons(lake, snapshot, &samples)
+                .await
+                .map(Arc::new)
+        });
+        let keys = Arc::clone(persons.await?);
+        Ok(Some(VisibleKeys { column, keys }))
+    }
+
     async fn provider(&self, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if !self.tables().contains(table) {
+            return Ok(None);
+        }
         if self.is_dataset() && SHOWN.contains(&table) {
             return self.of_dataset(table).await;
-        }
-        if !self.plain().any(|name| name == table) {
-            return Ok(None);
         }
         let stored = self
             .snapshot
             .table(&TableId::new(&self.name, table))
             .await?;
-        Ok(stored.map(|stored| Arc::new(PlainTable::new(stored, &self.access)) as _))
+        let Some(stored) = stored else {
+            return Ok(None);
+        };
+        let visible = self.visible_keys(&stored).await?;
+        let table = PlainTable::new(stored, &self.access).with_visible(visible);
+        Ok(Some(Arc::new(table)))
     }
 
     async fn of_dataset(&self, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -138,10 +190,7 @@ impl LakeSchema {
 #[async_trait]
 impl SchemaProvider for LakeSchema {
     fn table_names(&self) -> Vec<String> {
-        let shown: &[&str] = if self.is_dataset() { &SHOWN } else { &[] };
-        let mut names: BTreeSet<&str> = shown.iter().copied().collect();
-        names.extend(self.plain());
-        names.into_iter().map(str::to_owned).collect()
+        self.tables().into_iter().map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> DfResult<Option<Arc<dyn TableProvider>>> {
@@ -149,6 +198,6 @@ impl SchemaProvider for LakeSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        (self.is_dataset() && SHOWN.contains(&name)) || self.plain().any(|plain| plain == name)
+        self.tables().contains(name)
     }
 }

@@ -166,25 +166,19 @@ impl<'a> CellBuilder<'a> {
             };
             match calls {
                 BlockCalls::Default(default) => {
-                    self.blob.clear();
-                    if several && member.alt_index > 1 {
-                        let n_samples = block.visible.count_ones();
-                        write_default(n_samples, default, member.alt_index, &mut self.blob);
-                    }
-                    if self.blob.is_empty() {
-                        writer.part_default(ordinal, default);
-                    } else {
-                        writer.part_blob(ordinal, &self.blob);
-                    }
+                    let place = (ordinal, several, member.alt_index);
+                    default_part(&mut writer, block, default, place, &mut self.blob);
                 }
                 BlockCalls::Row(_, bytes) if block.sees_all() => writer.part_blob(ordinal, bytes),
                 BlockCalls::Row(row, _) => {
                     self.blob.clear();
                     let scratch = (&mut self.encoder, &mut self.blob, &mut self.text);
-                    if visible_blob(&row, block, member.default, scratch)? {
-                        writer.part_blob(ordinal, &self.blob);
-                    } else {
-                        writer.part_default(ordinal, member.default);
+                    match visible_blob(&row, block, scratch)? {
+                        None => writer.part_blob(ordinal, &self.blob),
+                        Some(default) => {
+                            let place = (ordinal, several, member.alt_index);
+                            default_part(&mut writer, block, default, place, &mut self.blob);
+                        }
                     }
                 }
             }
@@ -193,13 +187,56 @@ impl<'a> CellBuilder<'a> {
     }
 }
 
-/// Encodes the visible samples of a row; false when all of them have the default call.
+/// A block whose visible samples all have the default call.
+fn default_part(
+    writer: &mut CellWriter<'_>,
+    block: &BlockView,
+    default: DefaultCall,
+    (ordinal, several, alt_index): (u32, bool, u16),
+    blob: &mut Vec<u8>,
+) {
+    blob.clear();
+    if several && alt_index > 1 {
+        write_default(block.visible.count_ones(), default, alt_index, blob);
+    }
+    if blob.is_empty() {
+        writer.part_default(ordinal, default);
+    } else {
+        writer.part_blob(ordinal, blob);
+    }
+}
+
+/// The default call that is commonest among the visible samples: the record's own was chosen among all of them, and
+/// would tell of the others. Of equally common ones the first; where nobody has one, the plainest.
+fn visible_default(row: &GenotypeRow<'_>, block: &BlockView, text: &mut Vec<u8>) -> DefaultCall {
+    let mut counts = [0u32; 8];
+    let mut calls = false;
+    row.for_each_call(Some(&block.visible), |_, call| {
+        text.clear();
+        call.write_text(text);
+        calls |= !text.is_empty();
+        if let Some(default) = DefaultCall::of_text(text) {
+            counts[usize::from(default as u8 & 7)] += 1;
+        }
+    });
+    if !calls {
+        return DefaultCall::None;
+    }
+    let most = counts.iter().copied().max().unwrap_or_default();
+    let first = counts.iter().position(|n| *n == most && most > 0);
+    let number = first.and_then(|number| u8::try_from(number).ok());
+    number
+        .and_then(DefaultCall::from_u8)
+        .unwrap_or(DefaultCall::Unphased)
+}
+
+/// Encodes the visible samples of a row; gives their call when all of them have the default one.
 fn visible_blob(
     row: &GenotypeRow<'_>,
     block: &BlockView,
-    default: DefaultCall,
     (encoder, blob, text): (&mut RecordEncoder, &mut Vec<u8>, &mut Vec<u8>),
-) -> Result<bool> {
+) -> Result<Option<DefaultCall>> {
+    let default = visible_default(row, block, text);
     encoder.begin(block.visible.count_ones(), ALLELE_MAX, default);
     let mut next = 0u32;
     let mut failed = None;
@@ -217,6 +254,9 @@ fn visible_blob(
         Some(error) => Err(Error::Internal(format!(
             "a stored call cannot be encoded: {error}"
         ))),
-        None => Ok(!encoder.finish(row.alt_index(), blob).is_default),
+        None => {
+            let encoded = encoder.finish(row.alt_index(), blob);
+            Ok(encoded.is_default.then_some(default))
+        }
     }
 }

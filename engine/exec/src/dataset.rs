@@ -335,12 +335,24 @@ impl DatasetView {
         self.blocks.get(start..end).unwrap_or_default()
     }
 
-    /// Columns of a table that read as NULL.
+    /// Columns of a table that read as NULL: those that the access context masks, and, where samples are hidden,
+    /// those that were computed over all of them by somebody else: QUAL and INFO of `variants` and `n_singleton` of
+    /// `samples`. A grant that names such a column itself vouches for it.
     pub(crate) fn masked(&self, table: &str) -> BTreeSet<String> {
-        self.access
-            .masked(&self.data.name, table)
-            .map(str::to_owned)
-            .collect()
+        let name = &self.data.name;
+        let mut masked: BTreeSet<String> =
+            self.access.masked(name, table).map(str::to_owned).collect();
+        if !self.sees_all {
+            let info = self.data.state.info.iter().map(|def| def.column.as_str());
+            let of_all: Vec<&str> = match table {
+                "variants" => info.chain(["qual"]).collect(),
+                "samples" => vec!["n_singleton"],
+                _ => Vec::new(),
+            };
+            let unknown = |column: &&str| !self.access.vouches(name, table, column);
+            masked.extend(of_all.into_iter().filter(unknown).map(str::to_owned));
+        }
+        masked
     }
 }
 

@@ -29,8 +29,9 @@ mod source;
 pub mod spec;
 mod table;
 mod variants;
+mod visible_rows;
 
-pub use access::{AccessContext, MaskedColumn, SampleVisibility};
+pub use access::{AccessContext, MaskedColumn, ReadGrant, ReadGrants, SampleVisibility};
 pub use codec::{decode_scan, encode_scan};
 pub use counting::{CallCountExec, count_on_packed};
 pub use directory::{DirectoryBlock, SampleDirectory};

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -16,10 +18,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::{MemTable, TableType};
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::projection::ProjectionExec;
 use futures::TryStreamExt as _;
 use genokura_core::schema::{COMMENT_KEY, headers_schema};
 use genokura_storage::{DataFile, FileReader, ReadPlan, ScalarStat, TableId, TableSnapshot};
@@ -29,12 +28,18 @@ use crate::access::AccessContext;
 use crate::dataset::{DatasetView, HIDDEN, SAMPLE_COUNTS, SampleRow};
 use crate::error::{Error, Result};
 use crate::session::lake_store_url;
+use crate::table::{nullable_where_masked, only_readable, projected, without};
+use crate::visible_rows::{Sight, VisibleExec, VisibleKeys};
 
 /// A stored table over the files that one snapshot pins.
 #[derive(Debug)]
 pub(crate) struct PlainTable {
     table: Arc<TableSnapshot>,
     masked: BTreeSet<String>,
+    /// The columns that the session may read.
+    schema: SchemaRef,
+    /// The rows that it may see; `None`: all.
+    visible: Option<VisibleKeys>,
 }
 
 impl PlainTable {
@@ -43,7 +48,50 @@ impl PlainTable {
             .masked(&table.id.schema, &table.id.table)
             .map(str::to_owned)
             .collect();
-        Self { table, masked }
+        let columns = access.columns(&table.id.schema, &table.id.table);
+        let hidden = |name: &str| columns.as_ref().is_none_or(|c| !c.contains(name));
+        let schema = nullable_where_masked(&without(&table.schema, hidden), &masked);
+        Self {
+            table,
+            masked,
+            schema,
+            visible: None,
+        }
+    }
+
+    /// The same table with only the rows of these keys.
+    pub(crate) fn with_visible(self, visible: Option<VisibleKeys>) -> Self {
+        Self { visible, ..self }
+    }
+
+    /// Places in the stored table of the columns of a projection of the session's schema.
+    fn stored_places(&self, projection: Option<&Vec<usize>>) -> DfResult<Vec<usize>> {
+        projected(&self.schema, projection)
+            .iter()
+            .map(|name| Ok(self.table.schema.index_of(name)?))
+            .collect()
+    }
+
+    /// What the session sees of these columns. In one partition where rows are hidden: into how many a table is cut
+    /// depends on all of its rows.
+    fn seen(&self, places: Vec<usize>, partitions: usize) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let columns = (0..places.len()).collect();
+        let mut read = places;
+        let mut cut = partitions;
+        if let Some(visible) = &self.visible {
+            let key = self.table.schema.index_of(visible.column)?;
+            if !read.contains(&key) {
+                read.push(key);
+            }
+            cut = 1;
+        }
+        let sight = Sight {
+            visible: self.visible.clone(),
+            columns,
+            masked: self.masked.clone(),
+        };
+        let input = self.source(&read, None, cut)?;
+        Ok(Arc::new(VisibleExec::new(input, sight)?))
     }
 
     fn files(&self) -> Vec<PartitionedFile> {
@@ -56,7 +104,7 @@ impl PlainTable {
 
     fn source(
         &self,
-        projection: Option<&Vec<usize>>,
+        places: &[usize],
         limit: Option<usize>,
         partitions: usize,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
@@ -72,7 +120,7 @@ impl PlainTable {
         let config = FileScanConfigBuilder::new(lake_store_url().clone(), source)
             .with_file_groups(groups)
             .with_statistics(self.statistics_of_all())
-            .with_projection_indices(projection.cloned())?
+            .with_projection_indices(Some(places.to_vec()))?
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
@@ -85,34 +133,12 @@ impl PlainTable {
             ..Statistics::new_unknown(&self.table.schema)
         }
     }
-
-    /// Puts NULL over the masked columns of a plan.
-    fn mask(&self, plan: Arc<dyn ExecutionPlan>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let schema = plan.schema();
-        if !schema
-            .fields()
-            .iter()
-            .any(|f| self.masked.contains(f.name()))
-        {
-            return Ok(plan);
-        }
-        let exprs = schema.fields().iter().enumerate().map(|(i, field)| {
-            let expr: Arc<dyn PhysicalExpr> = if self.masked.contains(field.name()) {
-                Arc::new(Literal::new(ScalarValue::try_from(field.data_type())?))
-            } else {
-                Arc::new(Column::new(field.name(), i))
-            };
-            Ok((expr, field.name().clone()))
-        });
-        let exprs = exprs.collect::<DfResult<Vec<_>>>()?;
-        Ok(Arc::new(ProjectionExec::try_new(exprs, plan)?))
-    }
 }
 
 #[async_trait]
 impl TableProvider for PlainTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.table.schema)
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -137,11 +163,24 @@ impl TableProvider for PlainTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        self.mask(self.source(projection, limit, state.config().target_partitions())?)
+        let partitions = state.config().target_partitions();
+        let places = self.stored_places(projection)?;
+        let masks = projected(&self.schema, projection)
+            .iter()
+            .any(|name| self.masked.contains(name));
+        if masks || self.visible.is_some() {
+            return self.seen(places, partitions);
+        }
+        self.source(&places, limit, partitions)
     }
 
+    /// How many rows there are is told only to those who may see all of them.
     fn statistics(&self) -> Option<Statistics> {
-        Some(self.statistics_of_all())
+        let rows = self.statistics_of_all().num_rows;
+        self.visible.is_none().then(|| Statistics {
+            num_rows: rows,
+            ..Statistics::new_unknown(&self.schema)
+        })
     }
 }
 
@@ -224,7 +263,11 @@ pub(crate) fn samples_table(view: &DatasetView) -> Result<Arc<dyn TableProvider>
     }
     let rows: Vec<SampleRow> = merged.into_values().collect();
     let batch = samples_batch(view, &rows)?;
-    let batch = mask_batch(&batch, &view.masked("samples"))?;
+    let batch = readable(
+        &mask_batch(&batch, &view.masked("samples"))?,
+        view,
+        "samples",
+    )?;
     Ok(Arc::new(MemTable::try_new(
         batch.schema(),
         vec![vec![batch]],
@@ -291,6 +334,22 @@ fn ints(rows: &[SampleRow], value: impl Fn(&SampleRow) -> i32) -> ArrayRef {
     Arc::new(rows.iter().map(value).collect::<Int32Array>())
 }
 
+/// The batch with the columns that the session may read.
+fn readable(batch: &RecordBatch, view: &DatasetView, table: &str) -> Result<RecordBatch> {
+    let schema = only_readable(batch.schema_ref(), view, table);
+    let columns = schema.fields().iter().map(|field| {
+        let column = batch.column_by_name(field.name());
+        column
+            .map(Arc::clone)
+            .ok_or_else(|| Error::Internal("a column that was there".into()))
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(
+        schema, columns, &options,
+    )?)
+}
+
 /// The batch with NULL in place of masked columns.
 fn mask_batch(batch: &RecordBatch, masked: &BTreeSet<String>) -> Result<RecordBatch> {
     if masked.is_empty() {
@@ -320,15 +379,21 @@ fn mask_batch(batch: &RecordBatch, masked: &BTreeSet<String>) -> Result<RecordBa
 pub(crate) async fn headers_table(view: &DatasetView) -> Result<Arc<dyn TableProvider>> {
     let id = TableId::new(&view.data.name, "headers");
     let Some(table) = view.data.snapshot.table(&id).await? else {
-        return Ok(Arc::new(MemTable::try_new(headers_schema(), vec![vec![]])?));
+        let schema = only_readable(&headers_schema(), view, "headers");
+        return Ok(Arc::new(MemTable::try_new(schema, vec![vec![]])?));
     };
     if view.sees_all {
         return Ok(Arc::new(PlainTable::new(table, &view.access)));
     }
     let batches = header_batches(view).await?;
-    let schema = batches
-        .first()
-        .map_or_else(headers_schema, RecordBatch::schema);
+    let batches = batches
+        .iter()
+        .map(|batch| readable(batch, view, "headers"))
+        .collect::<Result<Vec<_>>>()?;
+    let schema = match batches.first() {
+        Some(batch) => batch.schema(),
+        None => only_readable(&headers_schema(), view, "headers"),
+    };
     Ok(Arc::new(MemTable::try_new(schema, vec![batches])?))
 }
 

@@ -14,6 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use genokura_core::contig::Assembly;
 use genokura_core::schema::{FieldDef, calls_schema, list_of, variants_schema};
 
+use crate::access::Columns;
 use crate::dataset::DatasetView;
 use crate::directory::SampleDirectory;
 use crate::error::{Error, Result};
@@ -140,7 +141,25 @@ pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
         ScanKind::Records => records_schema(&view.data.state.info),
         ScanKind::Calls(_) => calls_schema(&view.data.state.format),
     };
-    nullable_where_masked(&full, &view.masked(table_name(kind)))
+    let readable = only_readable(&full, view, table_name(kind));
+    nullable_where_masked(&readable, &view.masked(table_name(kind)))
+}
+
+/// The schema without the columns that the session may not read. Whatever scans, filters or functions want of a table
+/// they find by its schema, so such a column is as absent as one that was never there.
+pub(crate) fn only_readable(schema: &SchemaRef, view: &DatasetView, table: &str) -> SchemaRef {
+    match view.access.columns(&view.data.name, table) {
+        Some(Columns::All) => Arc::clone(schema),
+        Some(only) => without(schema, |name| !only.contains(name)),
+        None => Arc::new(Schema::empty()),
+    }
+}
+
+/// A schema without some columns; what it says of itself is kept.
+pub(crate) fn without(schema: &SchemaRef, hidden: impl Fn(&str) -> bool) -> SchemaRef {
+    let fields = schema.fields().iter().filter(|field| !hidden(field.name()));
+    let fields: Vec<_> = fields.cloned().collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 /// The table `variants`, `calls` or `carriers` of a dataset.

@@ -23,7 +23,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use crate::testing::{CONTIGS, DATASET, Expected, Fixture, Record, Shape, Source, expected};
-use crate::{AccessContext, Engine, EngineConfig, MaskedColumn, directory};
+use crate::{AccessContext, Engine, EngineConfig, MaskedColumn, ReadGrant, directory};
 
 async fn session(
     fixture: &Fixture,
@@ -139,6 +139,16 @@ fn variant_text(e: &Expected, sees: &dyn Fn(&str) -> bool) -> String {
 
 fn variant_texts(all: &[Expected], sees: &dyn Fn(&str) -> bool) -> Vec<String> {
     all.iter().map(|e| variant_text(e, sees)).collect()
+}
+
+/// The same context with grants on everything and one that names `qual`, which was computed over all samples.
+fn vouching_for_qual(access: AccessContext) -> AccessContext {
+    let grant = |table: Option<&str>, columns: Option<&str>| ReadGrant {
+        schema: None,
+        table: table.map(str::to_owned),
+        columns: columns.map(|column| BTreeSet::from([column.to_owned()])),
+    };
+    access.with_grants([grant(None, None), grant(Some("variants"), Some("qual"))])
 }
 
 const CALL_COLUMNS: &str = "contig, pos, ref, alt, sample_id, gt, dosage, dp, ad";
@@ -359,6 +369,10 @@ async fn restricted_sessions_count_and_show_only_their_samples() {
     let fixture = two_batches().await;
     let visible: BTreeSet<String> = ["S2", "S4", "T2"].map(str::to_owned).into();
     let access = AccessContext::only("reader", [(DATASET.to_owned(), visible.clone())]);
+    let masked = session(&fixture, 1, 8192, access.clone()).await;
+    let of_all = "SELECT count(qual), count(*) FROM cohort.variants";
+    assert_eq!(query(&masked, of_all).await, ["0 10"]);
+    let access = vouching_for_qual(access);
     let sees = |name: &str| visible.contains(name);
     let all = expected(&fixture.batches);
     for (partitions, batch_size) in [(1, 3), (3, 8192)] {
@@ -864,6 +878,7 @@ async fn check_seed(seed: u64) {
         .cloned()
         .collect();
     let restricted = AccessContext::only("r", [(DATASET.to_owned(), visible.clone())]);
+    let restricted = vouching_for_qual(restricted);
     for access in [AccessContext::default(), restricted] {
         let sees: Box<dyn Fn(&str) -> bool> = match access.sees_all_samples() {
             true => Box::new(everybody),

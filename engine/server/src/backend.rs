@@ -31,6 +31,8 @@ impl EngineBackend {
         let config = EngineConfig {
             partitions: settings.partitions(),
             memory_bytes: settings.memory_bytes,
+            spill_dir: settings.spill_dir.clone(),
+            spill_bytes_max: settings.spill_bytes,
             ..EngineConfig::default()
         };
         Self::with_config(lake, config)
@@ -58,14 +60,44 @@ impl Backend for EngineBackend {
     }
 
     fn context(&self, snapshot: &Snapshot, principal: &str) -> Result<SessionContext, ServerError> {
+        self.restricted(snapshot, &AccessContext::all(principal))
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let runtime = self.engine.runtime();
+        let bytes = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        vec![
+            (
+                "genokura_memory_reserved_bytes",
+                "Memory that queries hold.",
+                bytes(runtime.memory_pool.reserved()),
+            ),
+            (
+                "genokura_memory_limit_bytes",
+                "Memory that queries may hold together.",
+                bytes(self.engine.config().memory_bytes),
+            ),
+            (
+                "genokura_spill_bytes",
+                "Spill files on disk, without those of roles with a limit of their own.",
+                runtime.disk_manager.used_disk_space(),
+            ),
+        ]
+    }
+
+    fn restricted(
+        &self,
+        snapshot: &Snapshot,
+        access: &AccessContext,
+    ) -> Result<SessionContext, ServerError> {
         let state = Arc::clone(&snapshot.state).downcast::<LakeSnapshot>();
         let snapshot = state.map_err(|_| ServerError::internal("a snapshot of another backend"))?;
-        // Until policies exist every principal sees all samples; the scan asks the context all the same.
-        let access = AccessContext::all(principal);
-        let session = self
-            .engine
-            .session(snapshot, access, &genokura_sql_ext::register_all);
-        session.map_err(|error| refused(&error))
+        let session =
+            self.engine
+                .session(snapshot, access.clone(), &genokura_sql_ext::register_all);
+        let context = session.map_err(|error| refused(&error))?;
+        crate::allowed::only_allowed_functions(&context);
+        Ok(context)
     }
 }
 

@@ -4,12 +4,14 @@
 //! records were quarantined; 4 another writer landed first and the changes collide, run it again;
 //! 130 interrupted, the lake is as it was.
 
+mod config;
 mod export;
 mod ingest;
 mod lake;
 mod progress;
 mod quickstart;
 pub use quickstart::QUESTIONS;
+mod role;
 mod serve;
 mod sql;
 mod table;
@@ -68,6 +70,11 @@ enum Command {
     Export(export::ExportCommand),
     /// Serve a lake to every PostgreSQL client
     Serve(serve::ServeArgs),
+    /// Say who may connect to a server, and what each may read and take
+    #[command(subcommand)]
+    Role(role::RoleCommand),
+    /// Print the settings of a server, each with what it means and where it came from
+    Config(config::ConfigArgs),
     /// Ask a lake in SQL without a server
     Sql(sql::SqlArgs),
     /// Look after a lake
@@ -120,6 +127,8 @@ async fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Ingest(command) => ingest::run(command).await,
         Command::Export(command) => export::run(command).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Role(command) => role::run(command),
+        Command::Config(args) => config::run(&args),
         Command::Sql(args) => sql::run(args).await,
         Command::Lake(command) => lake::run(command).await,
     }

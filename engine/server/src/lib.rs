@@ -1,12 +1,16 @@
 //! The genokura command: PostgreSQL wire server, embedded SQL, ingest.
 
+mod admin;
+mod allowed;
 pub mod backend;
 pub mod catalog_context;
 pub mod cli;
 pub mod config;
 pub mod limits;
+pub mod metrics;
 pub mod pg_catalog;
 pub mod pg_types;
 pub mod pgwire;
+pub mod roles;
 pub mod session;
 pub mod sqlstate;

@@ -3,15 +3,19 @@
 //! One task per connection on the runtime that calls [`serve`]; queries run on a runtime of
 //! their own, so that CPU work never starves the sockets.
 
+mod auth;
 pub(crate) mod cancel;
 pub mod column;
 mod connection;
 mod copy;
 pub mod encode;
 mod extended;
+mod scram;
 mod simple;
+mod socket;
 mod startup;
 mod stream;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +30,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::limits::ConnectionLimit;
+use crate::metrics::Metrics;
+use crate::roles::RoleStore;
 use crate::session::Backend;
 use crate::sqlstate::ServerError;
 
@@ -46,6 +52,14 @@ pub struct ServerConfig {
     pub query_threads: usize,
     /// Bytes one query may take from the engine's memory pool; None: all of it.
     pub query_memory_bytes: Option<usize>,
+    /// The certificate; None: connections are in clear.
+    pub tls: Option<tls::Tls>,
+    /// Whether connections in clear are refused.
+    pub require_tls: bool,
+    /// Who may connect; None: whoever connects is the owner.
+    pub roles: Option<Arc<RoleStore>>,
+    /// Address of /healthz, /readyz and /metrics; None: none of them.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Default for ServerConfig {
@@ -58,16 +72,27 @@ impl Default for ServerConfig {
             startup_timeout: Duration::from_secs(60),
             query_threads: std::thread::available_parallelism().map_or(2, usize::from),
             query_memory_bytes: None,
+            tls: None,
+            require_tls: false,
+            roles: None,
+            admin: None,
         }
     }
 }
+
+/// Clients on their way in beyond the places there are: cancel requests must come through a full house.
+const STRANGERS: usize = 100;
 
 /// What all connections of a server share.
 pub(crate) struct Server {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) config: ServerConfig,
-    pub(crate) cancels: cancel::Registry,
+    pub(crate) roles: Arc<RoleStore>,
+    pub(crate) cancels: Arc<cancel::Registry>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) connections: ConnectionLimit,
+    /// Clients that have not proved yet who they are: they cannot take all memory, nor the places of others.
+    pub(crate) strangers: ConnectionLimit,
     pub(crate) queries: Handle,
     /// Stop taking work: idle sessions end.
     pub(crate) drain: CancellationToken,
@@ -134,6 +159,13 @@ pub async fn serve_on(
     config: ServerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServerError> {
+    let roles = match &config.roles {
+        Some(roles) => Arc::clone(roles),
+        None => RoleStore::none()
+            .map(Arc::new)
+            .map_err(|error| ServerError::internal(error.to_string()))?,
+    };
+    may_listen(&listener, &roles, &config)?;
     let runtime = QueryRuntime::new(config.query_threads)
         .map_err(|error| ServerError::new("53000", format!("cannot start threads: {error}")))?;
     let queries = match &runtime.0 {
@@ -143,19 +175,55 @@ pub async fn serve_on(
     let force = CancellationToken::new();
     let server = Arc::new(Server {
         backend,
-        cancels: cancel::Registry::default(),
+        roles,
+        cancels: Arc::default(),
+        metrics: Arc::default(),
         connections: ConnectionLimit::new(config.max_connections),
+        strangers: ConnectionLimit::new(config.max_connections.saturating_add(STRANGERS)),
         queries,
         drain: shutdown.clone(),
         force: force.clone(),
         next_pid: AtomicI32::new(1),
         config,
     });
+    let admin = match server.config.admin {
+        Some(address) => Some(crate::admin::listen(address, &server).await?),
+        None => None,
+    };
     let tasks = TaskTracker::new();
     accept(&listener, &server, &tasks).await;
     drop(listener);
     drain(&server, &tasks).await;
+    drop(admin);
     Ok(())
+}
+
+/// Refuses what would let others in unasked, whatever the caller has checked.
+fn may_listen(
+    listener: &TcpListener,
+    roles: &RoleStore,
+    config: &ServerConfig,
+) -> Result<(), ServerError> {
+    let address = listener
+        .local_addr()
+        .map_err(|error| ServerError::new("58030", error.to_string()))?;
+    if !address.ip().is_loopback() && !roles.authenticates() {
+        return Err(open_door(address));
+    }
+    if config.require_tls && config.tls.is_none() {
+        let text = "connections must be encrypted, and there is no certificate";
+        return Err(ServerError::new("F0000", text).hint("Set tls_certificate and tls_key."));
+    }
+    Ok(())
+}
+
+/// Without roles everybody who can connect owns the lake.
+pub(crate) fn open_door(address: SocketAddr) -> ServerError {
+    let text = format!(
+        "{address} can be reached from other machines, and there are no roles: everybody would be the lake's owner"
+    );
+    ServerError::new("F0000", text)
+        .hint("Listen on 127.0.0.1 or [::1], or make roles with \"genokura role add\" and start with --roles FILE.")
 }
 
 /// Accepts until the drain begins.

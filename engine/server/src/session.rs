@@ -10,10 +10,12 @@ mod params;
 mod plan;
 mod portal;
 mod rewrite;
+mod rights;
 mod rows;
 mod settings;
 pub mod statement;
 mod template;
+mod told;
 mod yielding;
 
 use std::collections::BTreeMap;
@@ -33,8 +35,10 @@ pub use settings::{SERVER_VERSION, Settings};
 use statement::{CopyOptions, FetchCount, Parsed, SetValue, Statement};
 
 use crate::pg_types::PgType;
+use crate::pgwire::cancel::Registry;
 use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
+use crate::roles::{Authorised, RoleStore, Roles};
 use crate::sqlstate::ServerError;
 use plan::{PlanContext, Planned};
 
@@ -45,7 +49,7 @@ pub const DATABASE: &str = "genokura";
 pub use crate::pg_catalog::VERSION;
 
 /// Facts about a session that planning needs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionInfo {
     /// The user who connected.
     pub user: String,
@@ -57,6 +61,12 @@ pub struct SessionInfo {
     pub schemas: Vec<String>,
     /// All settings.
     pub settings: Settings,
+    /// What the session may do.
+    pub authorised: Authorised,
+    /// The roles.
+    pub roles: Option<Arc<Roles>>,
+    /// The sessions of the server.
+    pub(crate) sessions: Option<Arc<Registry>>,
 }
 
 impl SessionInfo {
@@ -127,9 +137,10 @@ struct Transaction {
     pinned: Option<Pinned>,
 }
 
-/// A snapshot with the context over it.
+/// A snapshot with the context over it, as one state of the roles lets the session see it.
 #[derive(Clone)]
 struct Pinned {
+    authorised: Authorised,
     snapshot: Snapshot,
     context: SessionContext,
     model: catalog::LazyModel,
@@ -157,6 +168,12 @@ pub struct Session {
     pinned: Option<Pinned>,
     prepared: BTreeMap<String, Arc<Prepared>>,
     portals: BTreeMap<String, Portal>,
+    /// Who may do what; None: the session is its lake's owner.
+    roles: Option<Arc<RoleStore>>,
+    /// The sessions of the server; None: there is no server.
+    sessions: Option<Arc<Registry>>,
+    /// What the session may do, as of its last statement.
+    authorised: Option<Authorised>,
 }
 
 impl Session {
@@ -171,13 +188,38 @@ impl Session {
             pinned: None,
             prepared: BTreeMap::new(),
             portals: BTreeMap::new(),
+            roles: None,
+            sessions: None,
+            authorised: None,
         }
+    }
+
+    /// The same session as one of a server, which it may ask for the others.
+    #[must_use]
+    pub(crate) fn with_sessions(mut self, sessions: Arc<Registry>) -> Session {
+        self.sessions = Some(sessions);
+        self
+    }
+
+    /// The same session as a role of `roles`, asked anew for every statement: a REVOKE holds at once.
+    #[must_use]
+    pub fn with_roles(mut self, roles: Arc<RoleStore>) -> Session {
+        self.roles = Some(roles);
+        self
     }
 
     /// The settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// How long a statement may run: what the session asked for, or less when its role may have less.
+    #[must_use]
+    pub fn statement_timeout(&self) -> Option<std::time::Duration> {
+        let asked = self.settings.statement_timeout();
+        let limits = self.authorised.as_ref().map(Authorised::limits);
+        limits.unwrap_or_default().timeout(asked)
     }
 
     /// The runtime that queries run on.
@@ -232,6 +274,7 @@ impl Session {
         if self.transaction_status() == TransactionStatus::Failed && !ends_transaction(statement) {
             return Err(ServerError::aborted());
         }
+        self.authorise()?;
         match statement {
             Statement::Query(query) => {
                 let planned = self.plan(query, arguments).await?;
@@ -287,6 +330,7 @@ impl Session {
                 query,
             } => self.declare(name, *binary, *hold, query, arguments).await,
             Statement::Fetch { name, count, skip } => self.fetch(name, *count, *skip).await,
+            Statement::Rights(command) => self.rights(command).await,
             Statement::Refused(error) => Err(error.clone()),
             other => self.command(other),
         }
@@ -300,7 +344,10 @@ impl Session {
                     SetValue::Default => None,
                     SetValue::Text(text) => Some(text.as_str()),
                 };
+                self.may_set(name, value)?;
                 if *local && self.transaction.is_none() {
+                    // What could not be set inside a block is refused outside of one too.
+                    self.settings.clone().set(name, value, true)?;
                     let warning = outside_block("SET LOCAL");
                     return Ok(Outcome::Done {
                         tag: "SET".to_owned(),
@@ -561,6 +608,7 @@ impl Session {
         params::substitute(&mut query, &values.collect(), false)?;
         for change in rewrite::set_configs(&mut query)? {
             let local = change.local && self.transaction.is_some();
+            self.may_set(&change.name, Some(&change.value))?;
             self.settings
                 .set(&change.name, Some(&change.value), local)?;
         }
@@ -568,7 +616,18 @@ impl Session {
     }
 
     async fn start(&mut self, planned: Planned) -> Result<Rows, ServerError> {
-        self.spawn(plan::start(planned)).await
+        let planned_under = self.authorised.clone();
+        let now = self.authorise()?;
+        if planned_under.is_some_and(|before| before.access != now.access) {
+            let text = "the rights of the role changed while the statement was planned";
+            return Err(ServerError::new("40001", text).hint("Run it again."));
+        }
+        let rows = self.spawn(plan::start(planned)).await;
+        let limits = now.limits();
+        match rows {
+            Ok(rows) => Ok(rows.under(limits).await),
+            Err(error) => Err(limits.of_spilling(error)),
+        }
     }
 
     /// Runs `work` on the query runtime; dropping the returned future aborts it.
@@ -606,51 +665,95 @@ impl Session {
             .filter(|name| exists(name))
             .cloned()
             .collect();
+        let limits = pinned.authorised.limits();
         let info = SessionInfo {
             user: self.options.user.clone(),
             pid: self.options.pid,
             search_path,
             schemas,
             settings: self.settings.clone(),
+            roles: self.roles.as_ref().map(|roles| roles.current()),
+            authorised: pinned.authorised,
+            sessions: self.sessions.clone(),
         };
         Ok(PlanContext {
             context,
             model: pinned.model,
             info: Arc::new(info),
-            memory_limit: self.options.memory_limit,
+            memory_limit: [self.options.memory_limit, limits.memory_bytes]
+                .into_iter()
+                .flatten()
+                .min(),
+            spill_limit: limits.spill_bytes,
         })
     }
 
     async fn pin(&mut self) -> Result<Pinned, ServerError> {
+        let authorised = self.authorise()?;
         if let Some(Transaction {
             pinned: Some(pinned),
             ..
         }) = &self.transaction
         {
-            return Ok(pinned.clone());
+            if pinned.authorised.sees_as(&authorised) {
+                return Ok(pinned.clone());
+            }
+            let pinned = self.open(pinned.snapshot.clone(), authorised)?;
+            if let Some(transaction) = &mut self.transaction {
+                transaction.pinned = Some(pinned.clone());
+            }
+            return Ok(pinned);
         }
         let snapshot = self.backend.snapshot().await?;
-        let reusable = self
-            .pinned
-            .take()
-            .filter(|p| p.snapshot.version == snapshot.version);
+        let reusable = self.pinned.take().filter(|p| {
+            p.snapshot.version == snapshot.version && p.authorised.sees_as(&authorised)
+        });
         let pinned = match reusable {
             Some(pinned) => pinned,
-            None => {
-                let context = self.backend.context(&snapshot, &self.options.user)?;
-                let context = yielding::yielding(&context);
-                Pinned {
-                    snapshot,
-                    context,
-                    model: catalog::LazyModel::default(),
-                }
-            }
+            None => self.open(snapshot, authorised)?,
         };
         self.pinned = Some(pinned.clone());
         if let Some(transaction) = &mut self.transaction {
             transaction.pinned = Some(pinned.clone());
         }
         Ok(pinned)
+    }
+}
+
+impl Session {
+    /// A context over a snapshot.
+    fn open(&self, snapshot: Snapshot, authorised: Authorised) -> Result<Pinned, ServerError> {
+        let context = self.backend.restricted(&snapshot, &authorised.access)?;
+        let context = yielding::yielding(&context);
+        Ok(Pinned {
+            authorised,
+            snapshot,
+            context,
+            model: catalog::LazyModel::default(),
+        })
+    }
+
+    /// What the session may do now. When that has changed, everything that was planned or is being read under the
+    /// old rights goes away: prepared statements, portals and cursors.
+    ///
+    /// # Errors
+    /// 57P01, FATAL, when the role was removed.
+    fn authorise(&mut self) -> Result<Authorised, ServerError> {
+        let user = &self.options.user;
+        let now = match &self.roles {
+            Some(roles) => roles.authorise(user)?,
+            None => Authorised::owner(user),
+        };
+        let changed = self
+            .authorised
+            .as_ref()
+            .is_some_and(|before| before.access != now.access);
+        if changed {
+            self.prepared.clear();
+            self.portals.clear();
+        }
+        self.authorised = Some(now.clone());
+        Ok(now)
     }
 }
 

@@ -12,6 +12,7 @@ use genokura_testdata::QuickstartFiles;
 
 use super::{Outcome, ingest, progress, serve};
 use crate::config::{DEFAULT_LISTEN, Settings};
+use crate::roles::RoleStore;
 
 /// The dataset of the demo lake.
 const DATASET: &str = "cohort";
@@ -69,7 +70,7 @@ pub(super) struct QuickstartArgs {
 pub(super) async fn run(args: QuickstartArgs) -> anyhow::Result<Outcome> {
     let listener = match args.no_serve {
         true => None,
-        false => Some(serve::bind(args.listen).await?),
+        false => Some(serve::bind(args.listen, &RoleStore::none()?).await?),
     };
     let lake = Arc::new(open(&args.dir.join("lake")).await?);
     let cancel = ingest::cancel_on_ctrl_c();
@@ -81,7 +82,9 @@ pub(super) async fn run(args: QuickstartArgs) -> anyhow::Result<Outcome> {
     }
     if let Some(listener) = listener {
         print_invitation(listener.local_addr()?);
-        serve::serve(lake, &Settings::default(), listener).await?;
+        let settings = Settings::default();
+        let doors = serve::Doors::open(&settings)?;
+        serve::serve(lake, &settings, doors, listener).await?;
     }
     Ok(Outcome::Done)
 }

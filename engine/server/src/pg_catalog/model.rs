@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use genokura_exec::AccessContext;
+
 use super::builtin::{Function, builtin};
 use super::error::{CatalogError, Result};
 use super::eval::Row;
@@ -77,6 +79,19 @@ pub struct Role {
     pub superuser: bool,
     /// Whether the role may connect.
     pub login: bool,
+    /// What it may read; None: everything that the catalog holds.
+    pub access: Option<AccessContext>,
+}
+
+impl Role {
+    /// Whether the role may read a column of a table, or any when `column` is None.
+    pub(crate) fn reads(&self, relation: &Relation, column: Option<&str>) -> bool {
+        let Some(access) = self.access.as_ref().filter(|_| !relation.system) else {
+            return true;
+        };
+        let columns = access.columns(&relation.schema, &relation.name);
+        columns.is_some_and(|columns| column.is_none_or(|column| columns.contains(column)))
+    }
 }
 
 /// A run-time parameter shown by `pg_settings`.
@@ -359,7 +374,15 @@ impl CatalogModel {
             name: name.to_owned(),
             superuser,
             login,
+            access: None,
         });
+    }
+
+    /// Says what a role may read, for questions about its privileges.
+    pub fn set_access(&mut self, name: &str, access: AccessContext) {
+        if let Some(role) = self.roles.iter_mut().find(|role| role.name == name) {
+            role.access = Some(access);
+        }
     }
 
     /// Adds or replaces a setting shown by `pg_settings`.

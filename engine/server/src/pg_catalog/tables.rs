@@ -704,7 +704,7 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
         ]),
         "role_table_grants" | "table_privileges" => {
             for r in &model.relations {
-                for role in &model.roles {
+                for role in model.roles.iter().filter(|role| role.reads(r, None)) {
                     t.row(&[
                         ("grantor", owner.clone()),
                         ("grantee", text(&role.name)),

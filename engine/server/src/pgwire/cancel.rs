@@ -1,41 +1,78 @@
 //! Stopping statements: CancelRequest, timeouts, hang-up and shutdown.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pgwire::messages::startup::SecretKey;
+use subtle::ConstantTimeEq as _;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::pg_catalog::Activity;
 use crate::sqlstate::{ServerError, Severity};
 
-/// The sessions that can be cancelled, by process id.
+/// The open sessions, by process id.
 #[derive(Default)]
 pub(crate) struct Registry {
-    sessions: Mutex<HashMap<i32, Arc<Slot>>>,
+    sessions: Mutex<BTreeMap<i32, Arc<Slot>>>,
 }
 
-/// The running statement of one session.
+/// One session as others may see and stop it.
 pub(crate) struct Slot {
     pid: i32,
     secret: i32,
+    user: String,
+    /// Microseconds since 1970.
+    started: i64,
     running: Mutex<Option<CancellationToken>>,
+    /// Cancelled when the session is to end.
+    terminate: CancellationToken,
+    doing: Mutex<Doing>,
 }
+
+/// What a session does at the moment.
+#[derive(Clone, Debug, Default)]
+struct Doing {
+    application: String,
+    state: &'static str,
+    query: String,
+    query_started: Option<i64>,
+}
+
+/// Text of a statement kept for `pg_stat_activity`, as PostgreSQL's `track_activity_query_size`.
+const QUERY_BYTES_MAX: usize = 1024;
 
 impl Registry {
     /// Registers a session under a fresh secret.
-    pub(crate) fn register(self: &Registry, pid: i32) -> Arc<Slot> {
+    ///
+    /// # Errors
+    /// 53300 when the role has `most` sessions already.
+    pub(crate) fn register(
+        &self,
+        pid: i32,
+        user: &str,
+        most: Option<usize>,
+    ) -> Result<Arc<Slot>, ServerError> {
         let bytes = *uuid::Uuid::new_v4().as_bytes();
-        let secret = i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let slot = Arc::new(Slot {
             pid,
-            secret,
+            secret: i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
+            user: user.to_owned(),
+            started: now(),
             running: Mutex::new(None),
+            terminate: CancellationToken::new(),
+            doing: Mutex::default(),
         });
-        self.sessions.lock().insert(pid, Arc::clone(&slot));
-        slot
+        let mut sessions = self.sessions.lock();
+        let open = sessions.values().filter(|slot| slot.user == user).count();
+        if most.is_some_and(|most| open >= most) {
+            let text = format!("too many connections for role \"{user}\"");
+            return Err(ServerError::new("53300", text).severity(Severity::Fatal));
+        }
+        sessions.insert(pid, Arc::clone(&slot));
+        Ok(slot)
     }
 
     /// Forgets a session.
@@ -48,12 +85,40 @@ impl Registry {
     pub(crate) fn cancel(&self, pid: i32, secret: &SecretKey) {
         let slot = self.sessions.lock().get(&pid).cloned();
         if let Some(slot) = slot
-            && secret.eq_value(&SecretKey::I32(slot.secret))
-            && let Some(running) = slot.running.lock().as_ref()
+            && bool::from(secret.to_bytes().ct_eq(&slot.secret().to_bytes()))
         {
-            running.cancel();
+            slot.stop(false);
         }
     }
+
+    /// Cancels the statement of another session, or ends the session; false when there is none of that number that
+    /// `who` may stop: a session of the same user, or any for an admin.
+    pub(crate) fn signal(&self, pid: i32, terminate: bool, who: &str, admin: bool) -> bool {
+        let slot = self.sessions.lock().get(&pid).cloned();
+        let Some(slot) = slot.filter(|slot| admin || slot.user == who) else {
+            return false;
+        };
+        slot.stop(terminate);
+        true
+    }
+
+    /// The sessions that `who` may know of.
+    pub(crate) fn activity(&self, who: &str, admin: bool) -> Vec<Activity> {
+        let sessions = self.sessions.lock();
+        let known = sessions.values().filter(|slot| admin || slot.user == who);
+        known.map(|slot| slot.activity()).collect()
+    }
+
+    /// Open sessions, and those of them that run a statement.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let sessions = self.sessions.lock();
+        let running = sessions.values().filter(|s| s.running.lock().is_some());
+        (sessions.len(), running.count())
+    }
+}
+
+fn now() -> i64 {
+    chrono::Utc::now().timestamp_micros()
 }
 
 impl Slot {
@@ -65,6 +130,52 @@ impl Slot {
     /// The process id the client was given.
     pub(crate) fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// What the session is about to run.
+    pub(crate) fn runs(&self, text: &str, application: &str) {
+        let mut end = text.len().min(QUERY_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut doing = self.doing.lock();
+        text.get(..end)
+            .unwrap_or_default()
+            .clone_into(&mut doing.query);
+        application.clone_into(&mut doing.application);
+    }
+
+    /// How the session waits for its client.
+    pub(crate) fn waits(&self, state: &'static str, application: &str) {
+        let mut doing = self.doing.lock();
+        doing.state = state;
+        application.clone_into(&mut doing.application);
+    }
+
+    /// Resolves when the session is to end.
+    pub(crate) async fn terminated(&self) {
+        self.terminate.cancelled().await;
+    }
+
+    fn stop(&self, terminate: bool) {
+        if terminate {
+            self.terminate.cancel();
+        } else if let Some(running) = self.running.lock().as_ref() {
+            running.cancel();
+        }
+    }
+
+    fn activity(&self) -> Activity {
+        let doing = self.doing.lock().clone();
+        Activity {
+            pid: self.pid,
+            user: self.user.clone(),
+            application: doing.application,
+            state: doing.state.to_owned(),
+            query: doing.query,
+            started: self.started,
+            query_started: doing.query_started,
+        }
     }
 }
 
@@ -98,6 +209,11 @@ impl Interrupts {
     pub(crate) fn begin(&mut self, timeout: Option<std::time::Duration>) {
         self.cancel = CancellationToken::new();
         *self.slot.running.lock() = Some(self.cancel.clone());
+        {
+            let mut doing = self.slot.doing.lock();
+            doing.state = "active";
+            doing.query_started = Some(now());
+        }
         self.deadline = timeout.map(|timeout| Instant::now() + timeout);
     }
 
@@ -130,6 +246,7 @@ impl Interrupts {
         tokio::select! {
             () = self.hangup.cancelled() => connection_lost(),
             () = self.force.cancelled() => shutting_down(),
+            () = self.slot.terminated() => shutting_down(),
             () = self.cancel.cancelled() => ServerError::canceled("user request"),
             () = timeout => ServerError::canceled("statement timeout"),
         }

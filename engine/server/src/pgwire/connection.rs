@@ -13,7 +13,6 @@ use pgwire::messages::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,6 +20,7 @@ use tracing::{debug, info};
 
 use super::Server;
 use super::cancel::{Interrupts, connection_lost, shutting_down};
+use super::socket::{Reader, Socket, Writer};
 use super::startup;
 use crate::session::{Session, TransactionStatus};
 use crate::sqlstate::{ServerError, Severity};
@@ -37,7 +37,7 @@ type Incoming = Result<PgWireFrontendMessage, ServerError>;
 
 /// One client after start-up.
 pub(super) struct Connection {
-    socket: OwnedWriteHalf,
+    socket: Writer,
     pub(super) out: BytesMut,
     incoming: mpsc::Receiver<Incoming>,
     pub(super) interrupts: Interrupts,
@@ -51,33 +51,54 @@ pub(super) struct Connection {
 }
 
 /// Serves one socket to its end.
-pub(super) async fn run(mut socket: TcpStream, server: Arc<Server>) {
+pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
+    let Ok(stranger) = server.strangers.enter() else {
+        return debug!("too many clients on their way in");
+    };
+    let mut socket = Socket::Plain(socket);
     let limit = server.config.startup_timeout;
     let started = tokio::select! {
         () = server.drain.cancelled() => return,
-        started = tokio::time::timeout(limit, startup::negotiate(&mut socket, &server)) => started,
+        started = tokio::time::timeout(limit, startup::open(&mut socket, &server)) => started,
     };
     let start = match started {
         Ok(Ok(Some(start))) => start,
         Ok(Ok(None)) => return,
-        Ok(Err(error)) => return startup::refuse(&mut socket, error).await,
+        Ok(Err(error)) => return refuse(&server, &mut socket, error).await,
         Err(_elapsed) => return debug!("start-up timeout"),
     };
+    drop(stranger);
     let _permit = match server.connections.enter() {
         Ok(permit) => permit,
-        Err(error) => return startup::refuse(&mut socket, error).await,
+        Err(error) => return refuse(&server, &mut socket, error).await,
     };
-    let slot = server.cancels.register(server.next_pid());
+    let most = server
+        .roles
+        .current()
+        .get(&start.user)
+        .and_then(|role| role.limits.connections);
+    let slot = match server
+        .cancels
+        .register(server.next_pid(), &start.user, most)
+    {
+        Ok(slot) => slot,
+        Err(error) => return refuse(&server, &mut socket, error).await,
+    };
     let pid = slot.pid();
-    info!(connection = pid, "connected");
+    server.metrics.connections.add(1);
+    // Without roles the user name is whatever the client typed: it is not logged.
+    match server.roles.authenticates() {
+        true => info!(connection = pid, role = %start.user, "connected"),
+        false => info!(connection = pid, "connected"),
+    }
     let session = match startup::session(&start, pid, &server) {
         Ok(session) => session,
         Err(error) => {
             server.cancels.remove(pid);
-            return startup::refuse(&mut socket, error).await;
+            return refuse(&server, &mut socket, error).await;
         }
     };
-    let (read, write) = socket.into_split();
+    let (read, write) = socket.split();
     let hangup = CancellationToken::new();
     let (sender, incoming) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(read_messages(read, start.rest, sender, hangup.clone()));
@@ -99,10 +120,17 @@ pub(super) async fn run(mut socket: TcpStream, server: Arc<Server>) {
     info!(connection = pid, queries = connection.queries, reason = %ended, "disconnected");
 }
 
+/// Counts, logs and tells a client why it is not served.
+async fn refuse(server: &Server, socket: &mut Socket, error: ServerError) {
+    info!(sqlstate = error.code(), "a client was refused");
+    server.metrics.failed(error.code());
+    startup::refuse(socket, error).await;
+}
+
 /// Reads and decodes until the client hangs up, which it tells through `hangup` even while a
 /// statement runs.
 async fn read_messages(
-    mut socket: OwnedReadHalf,
+    mut socket: Reader,
     mut buffer: BytesMut,
     sender: mpsc::Sender<Incoming>,
     hangup: CancellationToken,
@@ -198,9 +226,11 @@ impl Connection {
                 None => std::future::pending().await,
             }
         };
+        let slot = Arc::clone(&self.interrupts.slot);
         let message = tokio::select! {
             biased;
             () = self.server.drain.cancelled() => return Err(shutting_down()),
+            () = slot.terminated() => return Err(shutting_down()),
             message = self.incoming.recv() => message,
             () = idle => return Err(idle_timeout(in_transaction)),
         };
@@ -258,11 +288,14 @@ impl Connection {
         if error.is_fatal() {
             return Err(error.clone());
         }
-        debug!(
+        // The message may name what the user typed: it is the client's, not the log's.
+        info!(
             connection = self.interrupts.slot.pid(),
+            query = self.queries,
             sqlstate = error.code(),
-            "error"
+            "statement failed"
         );
+        self.server.metrics.failed(error.code());
         self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(
             error.to_error_info(),
         )))
@@ -327,6 +360,15 @@ impl Connection {
             TransactionStatus::Open => WireStatus::Transaction,
             TransactionStatus::Failed => WireStatus::Error,
         };
+        let waits = match self.session.transaction_status() {
+            TransactionStatus::Idle => "idle",
+            TransactionStatus::Open => "idle in transaction",
+            TransactionStatus::Failed => "idle in transaction (aborted)",
+        };
+        let application = self.session.settings().get("application_name");
+        self.interrupts
+            .slot
+            .waits(waits, application.unwrap_or_default());
         self.put(PgWireBackendMessage::ReadyForQuery(ReadyForQuery::new(
             status,
         )))
@@ -354,7 +396,8 @@ impl Connection {
                 Ok(_) => {}
             }
         }
-        Ok(())
+        // Under TLS what was written may still wait to be sent.
+        self.socket.flush().await.map_err(|_| connection_lost())
     }
 
     pub(super) async fn flush_when_full(&mut self) -> Result<(), ServerError> {
@@ -375,16 +418,36 @@ impl Connection {
                     Ok(_) => {}
                 }
             }
-            Ok(())
+            socket.flush().await.map_err(|_| connection_lost())
         };
         self.interrupts.race(write).await
+    }
+
+    /// Lets others know what the session is about to run.
+    pub(super) fn runs(&self, text: &str) {
+        let application = self.session.settings().get("application_name");
+        self.interrupts
+            .slot
+            .runs(text, application.unwrap_or_default());
+    }
+
+    /// A statement that came to its end: one line in the log, with numbers only.
+    pub(super) fn done(&self, query: u64, rows: u64, started: std::time::Instant) {
+        let elapsed = started.elapsed();
+        self.server.metrics.statement(rows, elapsed);
+        info!(
+            connection = self.interrupts.slot.pid(),
+            query,
+            rows,
+            milliseconds = elapsed.as_secs_f64() * 1e3,
+            "statement"
+        );
     }
 
     /// Counts a statement and starts its clock.
     pub(super) fn begin_statement(&mut self) -> u64 {
         self.queries += 1;
-        self.interrupts
-            .begin(self.session.settings().statement_timeout());
+        self.interrupts.begin(self.session.statement_timeout());
         self.queries
     }
 }

@@ -2,6 +2,11 @@
 
 use std::time::Instant;
 
+use super::column::Column;
+use super::connection::Connection;
+use super::encode::Format;
+use crate::session::{Bound, Outcome};
+use crate::sqlstate::ServerError;
 use bytes::BytesMut;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::{FieldDescription, NoData, ParameterDescription, RowDescription};
@@ -9,13 +14,6 @@ use pgwire::messages::extendedquery::{
     Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete,
     PortalSuspended, TARGET_TYPE_BYTE_STATEMENT,
 };
-use tracing::info;
-
-use super::column::Column;
-use super::connection::Connection;
-use super::encode::Format;
-use crate::session::{Bound, Outcome};
-use crate::sqlstate::ServerError;
 
 /// Appends RowDescription.
 pub(super) fn row_description(
@@ -43,6 +41,7 @@ impl Connection {
     pub(super) async fn parse(&mut self, parse: Parse) -> Result<(), ServerError> {
         let name = parse.name.unwrap_or_default();
         self.begin_statement();
+        self.runs(&parse.query);
         if name.is_empty() {
             self.session.close_statement("");
         }
@@ -60,6 +59,9 @@ impl Connection {
             self.session.close_portal("");
         }
         self.begin_statement();
+        if let Some(text) = self.session.statement_text(&statement) {
+            self.runs(&text);
+        }
         let work = self.session.bind(
             &portal,
             &statement,
@@ -96,13 +98,7 @@ impl Connection {
         let result = self.execute_portal(execute).await;
         self.interrupts.end();
         let rows = result?;
-        info!(
-            connection = self.interrupts.slot.pid(),
-            query,
-            rows,
-            milliseconds = started.elapsed().as_secs_f64() * 1e3,
-            "statement"
-        );
+        self.done(query, rows, started);
         Ok(())
     }
 

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use tracing::info;
-
 use super::connection::Connection;
 use super::encode::Format;
 use super::extended::row_description;
@@ -35,16 +33,11 @@ impl Connection {
 
     async fn simple_statement(&mut self, parsed: &Parsed) -> Result<(), ServerError> {
         let query = self.begin_statement();
+        self.runs(&parsed.text);
         let started = Instant::now();
         let outcome = self.interrupts.race(self.session.run(parsed, &[])).await?;
         let rows = self.send_simple(outcome).await?;
-        info!(
-            connection = self.interrupts.slot.pid(),
-            query,
-            rows,
-            milliseconds = started.elapsed().as_secs_f64() * 1e3,
-            "statement"
-        );
+        self.done(query, rows, started);
         Ok(())
     }
 

@@ -12,11 +12,11 @@ use pgwire::messages::startup::{
 };
 use pgwire::messages::{DecodeContext, Message, PgWireBackendMessage, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::Server;
 use super::cancel::Slot;
 use super::connection::status_message;
+use super::socket::Socket;
 use crate::session::{DATABASE, Session, SessionOptions, Settings};
 use crate::sqlstate::{ServerError, Severity};
 
@@ -25,20 +25,32 @@ const STARTUP_BYTES_MAX: usize = 10_000;
 
 /// What a client asked for in its start-up message.
 pub(super) struct Start {
-    user: String,
+    pub(super) user: String,
     settings: Vec<(String, String)>,
     /// Bytes that came after the start-up message.
     pub(super) rest: BytesMut,
 }
 
-/// Answers the requests before the start-up message. None: a cancel request or a hang-up.
+/// Answers the requests before the start-up message and lets the client prove who it is. None: a cancel request or a
+/// hang-up.
 ///
 /// # Errors
 /// FATAL errors to send before closing.
-pub(super) async fn negotiate(
-    socket: &mut TcpStream,
+pub(super) async fn open(
+    socket: &mut Socket,
     server: &Server,
 ) -> Result<Option<Start>, ServerError> {
+    let Some(mut start) = negotiate(socket, server).await? else {
+        return Ok(None);
+    };
+    if server.roles.authenticates() {
+        let roles = server.roles.current();
+        super::auth::authenticate(socket, &mut start.rest, &start.user, &roles).await?;
+    }
+    Ok(Some(start))
+}
+
+async fn negotiate(socket: &mut Socket, server: &Server) -> Result<Option<Start>, ServerError> {
     let mut buffer = BytesMut::with_capacity(1024);
     loop {
         let Some(mut packet) = read_packet(socket, &mut buffer).await? else {
@@ -46,8 +58,7 @@ pub(super) async fn negotiate(
         };
         let ssl = SslRequest::is_ssl_request_packet(&packet);
         if ssl || GssEncRequest::is_gss_enc_request_packet(&packet) {
-            // 'N': no encryption here; the client goes on in clear, on loopback.
-            if socket.write_all(b"N").await.is_err() {
+            if !encrypt(socket, server, ssl, &buffer).await? {
                 return Ok(None);
             }
             continue;
@@ -67,6 +78,10 @@ pub(super) async fn negotiate(
                 format!("unsupported frontend protocol {major}"),
             ));
         }
+        if server.config.require_tls && socket.peer().is_none() {
+            let error = fatal("28000", "this server takes encrypted connections only");
+            return Err(error.hint("Connect with sslmode=require, or verify-full with its CA."));
+        }
         let startup = match Startup::decode(&mut packet, &context) {
             Ok(Some(startup)) => startup,
             _ => return Err(fatal("08P01", "invalid startup packet layout")),
@@ -75,9 +90,48 @@ pub(super) async fn negotiate(
     }
 }
 
+/// Answers SSLRequest and GSSENCRequest; false when the connection is at its end.
+///
+/// # Errors
+/// FATAL 08P01 for bytes that came before the handshake: whoever sent them could pass them off as the client's.
+async fn encrypt(
+    socket: &mut Socket,
+    server: &Server,
+    ssl: bool,
+    buffer: &BytesMut,
+) -> Result<bool, ServerError> {
+    let tls = server.config.tls.as_ref().filter(|_| ssl);
+    let (Some(tls), None) = (tls, socket.peer()) else {
+        // 'N': not this kind of encryption; the client decides whether it goes on in clear.
+        return Ok(socket.write_all(b"N").await.is_ok());
+    };
+    if !buffer.is_empty() {
+        return Err(fatal(
+            "08P01",
+            "received unencrypted data after SSL request",
+        ));
+    }
+    if socket.write_all(b"S").await.is_err() {
+        return Ok(false);
+    }
+    let Socket::Plain(tcp) = std::mem::replace(socket, Socket::Closed) else {
+        return Ok(false);
+    };
+    match tls.accept(tcp).await {
+        Ok((stream, peer)) => {
+            *socket = Socket::Tls(stream, peer);
+            Ok(true)
+        }
+        Err(error) => {
+            tracing::info!(%error, "a TLS handshake failed");
+            Ok(false)
+        }
+    }
+}
+
 /// One length-prefixed packet; None when the client hangs up or speaks something else.
 async fn read_packet(
-    socket: &mut TcpStream,
+    socket: &mut Socket,
     buffer: &mut BytesMut,
 ) -> Result<Option<BytesMut>, ServerError> {
     loop {
@@ -98,7 +152,7 @@ async fn read_packet(
 }
 
 async fn start(
-    socket: &mut TcpStream,
+    socket: &mut Socket,
     startup: Startup,
     rest: BytesMut,
 ) -> Result<Start, ServerError> {
@@ -186,7 +240,7 @@ fn fatal(code: &'static str, message: impl Into<String>) -> ServerError {
 }
 
 /// Sends a FATAL error and closes.
-pub(super) async fn refuse(socket: &mut TcpStream, error: ServerError) {
+pub(super) async fn refuse(socket: &mut Socket, error: ServerError) {
     let info = error.severity(Severity::Fatal).to_error_info();
     let mut out = BytesMut::new();
     let message = PgWireBackendMessage::ErrorResponse(ErrorResponse::from(info));
@@ -220,13 +274,30 @@ pub(super) fn session(
         "max_connections",
         &server.config.max_connections.to_string(),
     );
+    if server.config.tls.is_some() {
+        settings.force("ssl", "on");
+    }
+    let roles = server.roles.current();
+    if roles.get(&start.user).is_some_and(|role| role.admin) {
+        settings.force("is_superuser", "on");
+    }
+    let identity = |(name, value): &&(String, String)| {
+        let identity = ["role", "session_authorization"].contains(&&*name.to_ascii_lowercase());
+        identity && ![start.user.as_str(), "none"].contains(&value.as_str())
+    };
+    if let Some((_, other)) = start.settings.iter().find(identity) {
+        return Err(fatal("22023", format!("role \"{other}\" does not exist")));
+    }
     let options = SessionOptions {
         user: start.user.clone(),
         pid,
         runtime: server.queries.clone(),
         memory_limit: server.config.query_memory_bytes,
     };
-    Ok(Session::new(Arc::clone(&server.backend), options, settings))
+    let session = Session::new(Arc::clone(&server.backend), options, settings);
+    Ok(session
+        .with_roles(Arc::clone(&server.roles))
+        .with_sessions(Arc::clone(&server.cancels)))
 }
 
 /// AuthenticationOk, ParameterStatus, BackendKeyData.

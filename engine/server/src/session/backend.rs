@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::execution::context::SessionContext;
+use genokura_exec::AccessContext;
 
 use crate::sqlstate::ServerError;
 
@@ -34,4 +35,24 @@ pub trait Backend: Send + Sync + 'static {
     /// A context over `snapshot` for `principal`: its tables under the catalog
     /// [`DATABASE`](crate::session::DATABASE), a schema each dataset, functions registered.
     fn context(&self, snapshot: &Snapshot, principal: &str) -> Result<SessionContext, ServerError>;
+
+    /// Numbers of the engine for `/metrics`: name, what it is, value.
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        Vec::new()
+    }
+
+    /// As [`Backend::context`], with only what `access` lets through.
+    ///
+    /// # Errors
+    /// A backend that cannot restrict refuses every access but the owner's.
+    fn restricted(
+        &self,
+        snapshot: &Snapshot,
+        access: &AccessContext,
+    ) -> Result<SessionContext, ServerError> {
+        if *access == AccessContext::all(&access.principal) {
+            return self.context(snapshot, &access.principal);
+        }
+        Err(ServerError::internal("a backend that restricts nobody"))
+    }
 }

@@ -60,13 +60,30 @@ async fn model(context: &PlanContext) -> Arc<CatalogModel> {
             .collect();
         let own = |name: &str| own.contains(name);
         let mut model = CatalogModel::from_context(&context.context, DATABASE, &own).await;
-        model.add_role(&context.info.user, false, true);
+        add_roles(&mut model, &context.info);
         for (name, value) in context.info.settings.all() {
             model.add_setting(name, &value, "");
         }
         Arc::new(model)
     };
     Arc::clone(context.model.get_or_init(build).await)
+}
+
+/// The roles that the session may know of: itself, all for an admin, and the one that owns what nobody made.
+fn add_roles(model: &mut CatalogModel, info: &SessionInfo) {
+    let Some(own) = &info.authorised.role else {
+        return model.add_role(&info.user, false, true);
+    };
+    model.add_role(DATABASE, true, false);
+    let others = info
+        .roles
+        .iter()
+        .filter(|_| own.admin)
+        .flat_map(|roles| roles.iter());
+    for role in [own].into_iter().chain(others) {
+        model.add_role(&role.name, role.admin, true);
+        model.set_access(&role.name, role.access());
+    }
 }
 
 /// Sets its flag when the statement that owns it is dropped.
@@ -156,6 +173,17 @@ fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::S
         settings,
         backend_pid: info.pid,
         server_started: 0,
+        activity: info
+            .sessions
+            .as_ref()
+            .map(|sessions| sessions.activity(&info.user, info.authorised.is_admin()))
+            .unwrap_or_default(),
+        signal: info.sessions.as_ref().map(|sessions| {
+            let (sessions, user) = (Arc::clone(sessions), info.user.clone());
+            let admin = info.authorised.is_admin();
+            let signal = move |pid, terminate| sessions.signal(pid, terminate, &user, admin);
+            Arc::new(signal) as pg_catalog::Signal
+        }),
         // The session applies constant calls of set_config before the statement runs.
         set_config: Some(Arc::new(|_, value, _| Ok(value.to_owned()))),
         cancelled: Some(cancelled),

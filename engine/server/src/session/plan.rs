@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Statement as DfLogical};
 use datafusion::physical_plan::{displayable, execute_stream};
@@ -30,6 +31,8 @@ pub(crate) struct PlanContext {
     pub(crate) info: Arc<SessionInfo>,
     /// Bytes that one query may take from the memory pool.
     pub(crate) memory_limit: Option<usize>,
+    /// Bytes of spill files that one query may write; 0: none.
+    pub(crate) spill_limit: Option<u64>,
 }
 
 /// A query that is planned and not started.
@@ -155,15 +158,27 @@ fn task_context(
     state: &SessionState,
 ) -> Result<Arc<TaskContext>, ServerError> {
     let task = TaskContext::from(state);
-    let Some(limit) = context.memory_limit else {
+    if context.memory_limit.is_none() && context.spill_limit.is_none() {
         return Ok(Arc::new(task));
-    };
+    }
     let runtime = state.runtime_env();
-    let pool = QueryPool::new(Arc::clone(&runtime.memory_pool), limit);
-    let limited = RuntimeEnvBuilder::from_runtime_env(runtime)
-        .with_memory_pool(Arc::new(pool))
-        .build_arc()?;
-    Ok(Arc::new(task.with_runtime(limited)))
+    let mut limited = RuntimeEnvBuilder::from_runtime_env(runtime);
+    if let Some(limit) = context.memory_limit {
+        let pool = QueryPool::new(Arc::clone(&runtime.memory_pool), limit);
+        limited = limited.with_memory_pool(Arc::new(pool));
+    }
+    if let Some(limit) = context.spill_limit {
+        let paths = runtime.disk_manager.temp_dir_paths();
+        let mode = match (limit, paths.is_empty()) {
+            (0, _) => DiskManagerMode::Disabled,
+            (_, true) => DiskManagerMode::OsTmpDirectory,
+            (_, false) => DiskManagerMode::Directories(paths),
+        };
+        let disk = DiskManagerBuilder::default().with_mode(mode);
+        limited =
+            limited.with_disk_manager_builder(disk.with_max_temp_directory_size(limit.max(1)));
+    }
+    Ok(Arc::new(task.with_runtime(limited.build_arc()?)))
 }
 
 /// EXPLAIN: the plan as lines of one text column.
@@ -183,6 +198,7 @@ pub(crate) async fn explain(
         }
         Planned::Lake { plan, .. } => explained(context, &plan, verbose).await?,
     };
+    let lines = super::told::explained(lines, &context.info.authorised);
     text_column("QUERY PLAN", lines)
 }
 

@@ -115,6 +115,7 @@ impl Session {
         sql: &str,
         declared: &[u32],
     ) -> Result<(), ServerError> {
+        self.authorise()?;
         let mut statements = super::statement::parse(sql)?;
         if statements.len() > 1 {
             return Err(ServerError::syntax(
@@ -288,6 +289,16 @@ impl Session {
         })
     }
 
+    /// The text of a prepared statement, when there is one of that name.
+    #[must_use]
+    pub fn statement_text(&self, name: &str) -> Option<Arc<str>> {
+        let prepared = self.prepared.get(name)?;
+        prepared
+            .parsed
+            .as_ref()
+            .map(|parsed| Arc::clone(&parsed.text))
+    }
+
     /// Describe of a statement.
     ///
     /// # Errors
@@ -341,6 +352,7 @@ impl Session {
         values: &[Option<bytes::Bytes>],
         result_formats: &[i16],
     ) -> Result<(), ServerError> {
+        self.authorise()?;
         let prepared = self.prepared_statement(statement)?;
         if values.len() != prepared.parameters.len() {
             return Err(ServerError::protocol(format!(
@@ -428,6 +440,7 @@ impl Session {
     /// # Errors
     /// 34000 without such a portal, 55000 when it has run, and what its statement fails with.
     pub async fn execute(&mut self, name: &str, limit: Option<u64>) -> Result<Bound, ServerError> {
+        self.authorise()?;
         let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
         let formats = portal.formats.clone();
         let state = std::mem::replace(&mut portal.state, PortalState::Finished);

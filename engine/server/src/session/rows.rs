@@ -9,6 +9,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::Mutex;
 
 use crate::pgwire::column::Column;
+use crate::roles::RoleLimits;
 use crate::sqlstate::ServerError;
 
 /// A stream of record batches.
@@ -28,6 +29,20 @@ pub struct Rows {
 struct Source {
     stream: BatchStream,
     pending: Option<RecordBatch>,
+    /// Rows that were read.
+    given: u64,
+    limits: RoleLimits,
+}
+
+impl Source {
+    /// Hands rows out; 54000 when they are more than the role may have.
+    fn give(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>, ServerError> {
+        self.given += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        match self.limits.rows {
+            Some(most) if self.given > most => Err(self.limits.too_many_rows(most)),
+            _ => Ok(Some(batch)),
+        }
+    }
 }
 
 impl Rows {
@@ -50,12 +65,20 @@ impl Rows {
         let source = Source {
             stream,
             pending: None,
+            given: 0,
+            limits: RoleLimits::default(),
         };
         Rows {
             columns: columns.into(),
             limit: None,
             source: Arc::new(Mutex::new(source)),
         }
+    }
+
+    /// The same rows, under the limits of a role.
+    pub(crate) async fn under(self, limits: RoleLimits) -> Rows {
+        self.source.lock().await.limits = limits;
+        self
     }
 
     /// The same rows, of which at most `limit` are read through the new handle.
@@ -77,7 +100,10 @@ impl Rows {
             let batch = match source.pending.take() {
                 Some(batch) => batch,
                 None => match source.stream.next().await {
-                    Some(batch) => batch?,
+                    Some(batch) => {
+                        let limits = source.limits;
+                        batch.map_err(|error| limits.of_spilling(error))?
+                    }
                     None => return Ok(None),
                 },
             };
@@ -88,10 +114,10 @@ impl Rows {
                 .and_then(|most| usize::try_from(most).ok())
                 .unwrap_or(usize::MAX);
             if batch.num_rows() <= most {
-                return Ok(Some(batch));
+                return source.give(batch);
             }
             source.pending = Some(batch.slice(most, batch.num_rows() - most));
-            return Ok(Some(batch.slice(0, most)));
+            return source.give(batch.slice(0, most));
         }
     }
 

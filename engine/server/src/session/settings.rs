@@ -242,7 +242,7 @@ impl Settings {
     pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), ServerError> {
         let name = name.to_ascii_lowercase();
         let Some(value) = value else {
-            if find(&name).is_none() && !name.contains('.') {
+            if find(&name).is_none() && (!name.contains('.') || name.starts_with("datafusion.")) {
                 return Err(unknown(&name));
             }
             self.local.remove(&name);
@@ -385,7 +385,8 @@ fn unknown(name: &str) -> ServerError {
 /// The value in its canonical form.
 fn checked(name: &str, value: &str) -> Result<String, ServerError> {
     let Some(known) = find(name) else {
-        return if name.contains('.') {
+        // The engine's own settings are no client's, and must not look as if they had been set.
+        return if name.contains('.') && !name.starts_with("datafusion.") {
             Ok(value.to_owned())
         } else {
             Err(unknown(name))
@@ -531,7 +532,7 @@ mod tests {
             ("nope", "1", "42704"),
             ("client_encoding", "LATIN1", "22023"),
             ("server_version", "17", "55P02"),
-            ("datafusion.x", "1", ""),
+            ("datafusion.x", "1", "42704"),
             ("timezone", "Mars/Olympus", "22023"),
         ] {
             let result = settings.set(name, Some(value), false);

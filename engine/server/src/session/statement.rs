@@ -6,6 +6,7 @@
 
 mod commands;
 mod cursor;
+pub mod rights;
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -129,6 +130,8 @@ pub enum Statement {
         /// Format and its options.
         options: CopyOptions,
     },
+    /// GRANT, REVOKE, CREATE, ALTER and DROP ROLE.
+    Rights(rights::RightsCommand),
     /// Accepted, without effect here; the command tag.
     NoEffect(&'static str),
     /// Known to PostgreSQL and refused here, with the reason.

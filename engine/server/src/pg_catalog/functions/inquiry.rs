@@ -269,37 +269,80 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
     }))
 }
 
-/// Everything visible may be read; nothing may be written through SQL.
+/// Everything that a role may see it may read; nothing may be written through SQL. What the session may not see does
+/// not exist: by name an error, by OID NULL.
 fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> {
-    let wanted = args.last().and_then(Value::as_str).unwrap_or_default();
-    let at = function
-        .arguments
-        .len()
-        .saturating_sub(if function.name == "has_column_privilege" {
-            3
-        } else {
-            2
-        });
-    if matches!(
-        function.name.as_str(),
-        "has_table_privilege" | "has_any_column_privilege" | "has_column_privilege"
-    ) {
-        match &args[at] {
+    let name = function.name.as_str();
+    let of_column = name == "has_column_privilege";
+    let after_user = if of_column { 3 } else { 2 };
+    let at = function.arguments.len().saturating_sub(after_user);
+    let user = match args.first() {
+        Some(Value::Text(user)) if at > 0 && &**user != "public" => Some(cx.model.role(user)?),
+        Some(Value::Int(oid)) if at > 0 => cx
+            .model
+            .roles
+            .iter()
+            .find(|role| i64::from(role.oid) == *oid),
+        _ => None,
+    };
+    let of_table = of_column || ["has_table_privilege", "has_any_column_privilege"].contains(&name);
+    let mut may = true;
+    if of_table {
+        let oid = match &args[at] {
             Value::Text(name) => {
-                convert::input(cx.model, cx.session, name, oid::REGCLASS)?;
+                convert::input(cx.model, cx.session, name, oid::REGCLASS)?.as_oid()
             }
-            other if other.as_oid().and_then(|o| cx.model.relation(o)).is_none() => {
-                return Ok(Value::Null);
+            other => other.as_oid(),
+        };
+        let Some(relation) = oid.and_then(|oid| cx.model.relation(oid)) else {
+            return Ok(Value::Null);
+        };
+        let column = match of_column.then(|| args.get(at + 1)).flatten() {
+            Some(Value::Text(column)) => Some(column.to_string()),
+            Some(Value::Int(number)) => {
+                let place = usize::try_from(*number).ok().and_then(|n| n.checked_sub(1));
+                match place.and_then(|place| relation.columns.get(place)) {
+                    Some(column) => Some(column.name.clone()),
+                    None => return Ok(Value::Null),
+                }
             }
-            _ => {}
+            _ => None,
+        };
+        if let Some(column) = &column
+            && !relation.columns.iter().any(|known| known.name == *column)
+        {
+            let relation = &relation.name;
+            let text = format!("column \"{column}\" of relation \"{relation}\" does not exist");
+            return Err(CatalogError::new("42703", text));
+        }
+        may = user.is_none_or(|role| role.reads(relation, column.as_deref()));
+    } else if name == "has_schema_privilege" {
+        let schema = match &args[at] {
+            Value::Text(name) => cx.model.namespaces.iter().find(|n| n.name == **name),
+            other => cx
+                .model
+                .namespaces
+                .iter()
+                .find(|n| Some(n.oid) == other.as_oid()),
+        };
+        match (schema, &args[at]) {
+            (Some(schema), _) => {
+                let mut tables = cx
+                    .model
+                    .relations
+                    .iter()
+                    .filter(|r| r.schema == schema.name);
+                let empty = tables.clone().next().is_none();
+                may = user.is_none_or(|role| empty || tables.any(|r| role.reads(r, None)));
+            }
+            (None, Value::Text(name)) => {
+                let text = format!("schema \"{name}\" does not exist");
+                return Err(CatalogError::new("3F000", text));
+            }
+            (None, _) => return Ok(Value::Null),
         }
     }
-    if at > 0
-        && let Value::Text(user) = &args[0]
-        && &**user != "public"
-    {
-        cx.model.role(user)?;
-    }
+    let wanted = args.last().and_then(Value::as_str).unwrap_or_default();
     let mut any = false;
     for item in wanted.split(',') {
         let item = item.trim().to_uppercase();
@@ -315,7 +358,7 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
             }
         }
     }
-    Ok(Value::Bool(any))
+    Ok(Value::Bool(any && may))
 }
 
 fn description(cx: &Cx<'_>, object: u32, class: Option<&str>) -> Value {

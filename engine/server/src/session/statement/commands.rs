@@ -74,6 +74,9 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     }
     let unknown = cursor.syntax_error();
     cursor.next();
+    if let Some(command) = super::rights::read(&word, cursor)? {
+        return Ok(Statement::Rights(command));
+    }
     Ok(match word.as_str() {
         "EXPLAIN" => explain(cursor)?,
         "SET" => set(cursor)?,
@@ -136,8 +139,7 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             ServerError::unsupported("LOCK TABLE is not supported"),
         )?,
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CREATE" | "DROP" | "ALTER"
-        | "GRANT" | "REVOKE" | "COMMENT" | "REINDEX" | "CLUSTER" | "REFRESH" | "REASSIGN"
-        | "SECURITY" | "IMPORT" => {
+        | "COMMENT" | "REINDEX" | "CLUSTER" | "REFRESH" | "REASSIGN" | "SECURITY" | "IMPORT" => {
             let object = cursor.peek_word().filter(|_| ddl(&word));
             let what = object.map_or(word.clone(), |object| format!("{word} {object}"));
             refuse(cursor, read_only(&what))?

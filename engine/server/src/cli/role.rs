@@ -1,0 +1,383 @@
+//! `genokura role`: who may connect to a server, and what each may read and take.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, Subcommand};
+
+use super::Outcome;
+use crate::roles::grant::{grant, revoke};
+use crate::roles::{Grant, Role, RoleStore, Roles, ScramKeys, Target, masked_column};
+
+/// Subcommands of `role`.
+#[derive(Debug, Subcommand)]
+pub(super) enum RoleCommand {
+    /// List roles with their rights and limits
+    List(FileArg),
+    /// Make a role; the role file is made when it is not there
+    Add(AddArgs),
+    /// Give a role a new password
+    Password(PasswordArgs),
+    /// Remove a role; its sessions end with their next statement
+    Drop(NameArgs),
+    /// Let a role read tables or columns
+    Grant(GrantArgs),
+    /// Take the right to read tables or columns away
+    Revoke(GrantArgs),
+    /// Let columns read as NULL for a role
+    Mask(MaskArgs),
+    /// Show masked columns again
+    Unmask(MaskArgs),
+    /// Say which samples of a dataset a role may see
+    Samples(SamplesArgs),
+    /// Say how much of the server a role may take
+    Limit(LimitArgs),
+    /// Say which client certificate a role must show
+    Certificate(CertificateArgs),
+}
+
+/// Which role file.
+#[derive(Debug, Args)]
+pub(super) struct FileArg {
+    /// The role file
+    #[arg(long = "roles", env = "GENOKURA_ROLES", value_name = "FILE")]
+    path: PathBuf,
+}
+
+/// A role of a file.
+#[derive(Debug, Args)]
+pub(super) struct NameArgs {
+    #[command(flatten)]
+    file: FileArg,
+    /// The role
+    name: String,
+}
+
+/// Arguments of `role add`.
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// May read everything, give rights, and see and stop the sessions of others
+    #[arg(long)]
+    admin: bool,
+    /// No password opens the role: it shows a client certificate
+    #[arg(long, conflicts_with = "password_stdin")]
+    no_password: bool,
+    /// Read the password from standard input, its first line
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+/// Arguments of `role password`.
+#[derive(Debug, Args)]
+pub(super) struct PasswordArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// Read the password from standard input, its first line
+    #[arg(long)]
+    password_stdin: bool,
+    /// Take the password away
+    #[arg(long, conflicts_with = "password_stdin")]
+    none: bool,
+}
+
+/// Arguments of `role grant` and `role revoke`.
+#[derive(Debug, Args)]
+pub(super) struct GrantArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// schema.table, schema.* for every table of a schema, or '*' for the whole lake
+    #[arg(required = true, value_name = "TABLE")]
+    tables: Vec<Target>,
+    /// Only these columns
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    columns: Vec<String>,
+}
+
+/// Arguments of `role mask` and `role unmask`.
+#[derive(Debug, Args)]
+pub(super) struct MaskArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// schema.table.column
+    #[arg(required = true, value_name = "COLUMN")]
+    columns: Vec<String>,
+}
+
+/// Arguments of `role samples`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, id = "which")]
+pub(super) struct Which {
+    /// Only these: a list, or @FILE with one name a line
+    #[arg(long, value_name = "LIST|@FILE")]
+    only: Option<String>,
+    /// No sample of the dataset
+    #[arg(long)]
+    none: bool,
+    /// Every sample of every dataset: no list at all
+    #[arg(long)]
+    all: bool,
+}
+
+/// Arguments of `role samples`.
+#[derive(Debug, Args)]
+pub(super) struct SamplesArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// The dataset; datasets without a list show no sample once another has one
+    #[arg(long, required_unless_present = "all")]
+    dataset: Option<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Arguments of `role limit`: what is not given stays as it is; "none" takes a limit away.
+#[derive(Debug, Args)]
+pub(super) struct LimitArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// Connections at once (SQLSTATE 53300)
+    #[arg(long, value_name = "N|none")]
+    connections: Option<String>,
+    /// Bytes of memory of one statement (53200)
+    #[arg(long, value_name = "N|none")]
+    memory_bytes: Option<String>,
+    /// Bytes of spill files of one statement (53400)
+    #[arg(long, value_name = "N|none")]
+    spill_bytes: Option<String>,
+    /// Longest run of one statement in milliseconds (57014)
+    #[arg(long, value_name = "N|none")]
+    statement_timeout_ms: Option<String>,
+    /// Rows that one statement may return (54000)
+    #[arg(long, value_name = "N|none")]
+    rows: Option<String>,
+}
+
+/// Arguments of `role certificate`.
+#[derive(Debug, Args)]
+pub(super) struct CertificateArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// Common name (CN) of the certificate; "none": none is asked for
+    common_name: String,
+}
+
+/// Runs `genokura role`.
+pub(super) fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
+    match command {
+        RoleCommand::List(file) => list(&RoleStore::open(&file.path)?.current())?,
+        RoleCommand::Add(args) => add(args)?,
+        RoleCommand::Password(args) => {
+            let keys = match args.none {
+                true => None,
+                false => Some(ScramKeys::generate(&ask_password(args.password_stdin)?)?),
+            };
+            change(&args.role, |role| {
+                role.password = keys;
+                Ok(())
+            })?;
+        }
+        RoleCommand::Drop(args) => {
+            RoleStore::open(&args.file.path)?.update(|roles| roles.remove(&args.name))?;
+        }
+        RoleCommand::Grant(args) => {
+            let columns = columns(&args);
+            change(&args.role, |role| {
+                for on in args.tables.iter().cloned() {
+                    let columns = columns.clone();
+                    grant(&mut role.grants, Grant { on, columns });
+                }
+                Ok(())
+            })?;
+        }
+        RoleCommand::Revoke(args) => {
+            let columns = columns(&args);
+            change(&args.role, |role| {
+                for on in &args.tables {
+                    revoke(&mut role.grants, on, columns.as_ref())?;
+                }
+                Ok(())
+            })?;
+        }
+        RoleCommand::Mask(args) => {
+            for column in &args.columns {
+                ensure!(
+                    masked_column(column).is_some(),
+                    "\"{column}\" must read schema.table.column"
+                );
+            }
+            change(&args.role, |role| {
+                role.masks.extend(args.columns);
+                Ok(())
+            })?;
+        }
+        RoleCommand::Unmask(args) => change(&args.role, |role| {
+            for column in &args.columns {
+                ensure!(role.masks.remove(column), "{column} is not masked");
+            }
+            Ok(())
+        })?,
+        RoleCommand::Samples(args) => samples(args)?,
+        RoleCommand::Limit(args) => limit(&args)?,
+        RoleCommand::Certificate(args) => change(&args.role, |role| {
+            role.certificate = (args.common_name != "none").then_some(args.common_name);
+            Ok(())
+        })?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn change(
+    args: &NameArgs,
+    change: impl FnOnce(&mut Role) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let store = RoleStore::open(&args.file.path)?;
+    store.update(|roles| change(roles.get_mut(&args.name)?))
+}
+
+fn add(args: AddArgs) -> anyhow::Result<()> {
+    crate::roles::check_name(&args.role.name)?;
+    let store = RoleStore::open_or_create(&args.role.file.path)?;
+    ensure!(
+        store.current().get(&args.role.name).is_none(),
+        "role \"{}\" already exists",
+        args.role.name
+    );
+    let password = match args.no_password {
+        true => None,
+        false => Some(ScramKeys::generate(&ask_password(args.password_stdin)?)?),
+    };
+    let role = Role {
+        name: args.role.name,
+        admin: args.admin,
+        password,
+        ..Role::default()
+    };
+    store.update(|roles| roles.add(role))
+}
+
+fn columns(args: &GrantArgs) -> Option<BTreeSet<String>> {
+    (!args.columns.is_empty()).then(|| args.columns.iter().cloned().collect())
+}
+
+fn samples(args: SamplesArgs) -> anyhow::Result<()> {
+    let names = match &args.which.only {
+        None => BTreeSet::new(),
+        Some(list) => match list.strip_prefix('@') {
+            Some(path) => lines_of(Path::new(path))?,
+            None => list.split(',').map(|name| name.trim().to_owned()).collect(),
+        },
+    };
+    change(&args.role, |role| {
+        match args.dataset {
+            Some(dataset) if !args.which.all => {
+                role.samples.get_or_insert_default().insert(dataset, names);
+            }
+            Some(dataset) => anyhow::bail!(
+                "--all is for every dataset at once; list the samples of {dataset} with --only @FILE"
+            ),
+            None => role.samples = None,
+        }
+        Ok(())
+    })
+}
+
+fn lines_of(path: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the list {}", path.display()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(lines.map(str::to_owned).collect())
+}
+
+fn limit(args: &LimitArgs) -> anyhow::Result<()> {
+    change(&args.role, |role| {
+        let limits = &mut role.limits;
+        set(&mut limits.connections, "connections", &args.connections)?;
+        set(&mut limits.memory_bytes, "memory-bytes", &args.memory_bytes)?;
+        set(&mut limits.spill_bytes, "spill-bytes", &args.spill_bytes)?;
+        let timeout = &args.statement_timeout_ms;
+        set(
+            &mut limits.statement_timeout_ms,
+            "statement-timeout-ms",
+            timeout,
+        )?;
+        set(&mut limits.rows, "rows", &args.rows)
+    })
+}
+
+fn set<T: std::str::FromStr<Err = std::num::ParseIntError>>(
+    limit: &mut Option<T>,
+    name: &str,
+    text: &Option<String>,
+) -> anyhow::Result<()> {
+    match text.as_deref() {
+        None => {}
+        Some("none") => *limit = None,
+        Some(text) => {
+            let number = text.parse();
+            *limit = Some(number.map_err(|e| anyhow::anyhow!("--{name} \"{text}\": {e}"))?);
+        }
+    }
+    Ok(())
+}
+
+/// A password from standard input or the terminal, where it is not shown.
+fn ask_password(from_stdin: bool) -> anyhow::Result<String> {
+    let password = if from_stdin {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("cannot read the password from standard input")?;
+        text.lines().next().unwrap_or_default().to_owned()
+    } else {
+        ensure!(
+            std::io::stdin().is_terminal(),
+            "there is no terminal to ask for the password: give it with --password-stdin"
+        );
+        let first = rpassword::prompt_password("Password: ")?;
+        ensure!(
+            rpassword::prompt_password("Again: ")? == first,
+            "the two passwords differ"
+        );
+        first
+    };
+    ensure!(!password.is_empty(), "an empty password opens nothing");
+    Ok(password)
+}
+
+fn list(roles: &Roles) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for role in roles.iter() {
+        let login = match (&role.password, &role.certificate) {
+            (Some(_), None) => "password".to_owned(),
+            (Some(_), Some(cn)) => format!("password and certificate {cn}"),
+            (None, Some(cn)) => format!("certificate {cn}"),
+            (None, None) => "cannot log in".to_owned(),
+        };
+        let admin = if role.admin { ", admin" } else { "" };
+        writeln!(out, "{} ({login}{admin})", role.name)?;
+        for grant in &role.grants {
+            let columns = grant.columns.iter().flatten().cloned();
+            let columns = columns.collect::<Vec<_>>().join(", ");
+            let columns = match columns.as_str() {
+                "" => String::new(),
+                columns => format!(" ({columns})"),
+            };
+            writeln!(out, "  reads {}{columns}", grant.on)?;
+        }
+        for mask in &role.masks {
+            writeln!(out, "  sees NULL in {mask}")?;
+        }
+        for (dataset, samples) in role.samples.iter().flatten() {
+            writeln!(out, "  sees {} sample(s) of {dataset}", samples.len())?;
+        }
+        let limits = toml::to_string(&role.limits)?;
+        for limit in limits.lines() {
+            writeln!(out, "  limit {limit}")?;
+        }
+    }
+    Ok(())
+}

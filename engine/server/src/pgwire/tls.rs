@@ -1,0 +1,158 @@
+//! TLS: the server's certificate, what it asks of clients, and the names that channel binding needs.
+//!
+//! TLS 1.3 and 1.2 by rustls with ring. What cannot be loaded stops the start: a server that was told to encrypt
+//! never falls back to plain text.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use ring::digest;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use x509_certificate::{CapturedX509Certificate, SignatureAlgorithm};
+
+/// Where the certificate and the key lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM: the server's certificate, then those that signed it.
+    pub certificate: PathBuf,
+    /// PEM: its private key; nobody but the server may read it.
+    pub key: PathBuf,
+    /// PEM: who may sign the certificates of clients; None: clients show none.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A certificate that is loaded and ready.
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    binding: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+/// What the handshake told about a client.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Peer {
+    /// Common name of the certificate that the client proved to own.
+    pub(super) common_name: Option<String>,
+    /// `tls-server-end-point` of RFC 5929: the hash of our own certificate.
+    pub(super) binding: Option<Vec<u8>>,
+}
+
+impl Tls {
+    /// Loads the files.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong with it: unreadable, no PEM, a key that is open to others or belongs to
+    /// another certificate.
+    pub fn load(files: &TlsFiles) -> anyhow::Result<Tls> {
+        let chain = certificates(&files.certificate)?;
+        let first = chain.first().context("a chain without a certificate")?;
+        let parsed = CapturedX509Certificate::from_der(first.as_ref()).with_context(|| {
+            format!("{} holds no X.509 certificate", files.certificate.display())
+        })?;
+        let binding = end_point(&parsed);
+        crate::roles::check_mode(&files.key)
+            .with_context(|| format!("cannot use the private key {}", files.key.display()))?;
+        let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
+            anyhow::anyhow!("{} holds no private key: {error}", files.key.display())
+        })?;
+        let provider = Arc::new(default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .context("TLS 1.3 and 1.2")?;
+        let builder = match &files.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(path)? {
+                    roots.add(certificate).with_context(|| {
+                        format!("{} holds a certificate that signs nobody", path.display())
+                    })?;
+                }
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .allow_unauthenticated()
+                        .build()
+                        .context("client certificates")?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let config = builder.with_single_cert(chain, key).with_context(|| {
+            format!(
+                "the private key {} does not fit the certificate {}",
+                files.key.display(),
+                files.certificate.display()
+            )
+        })?;
+        Ok(Tls {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            binding,
+        })
+    }
+
+    /// The handshake.
+    ///
+    /// # Errors
+    /// When the client speaks another version, or shows a certificate that nobody known signed.
+    pub(super) async fn accept(
+        &self,
+        socket: TcpStream,
+    ) -> std::io::Result<(Box<TlsStream<TcpStream>>, Peer)> {
+        let stream = Box::new(self.acceptor.accept(socket).await?);
+        let shown = stream.get_ref().1.peer_certificates();
+        let shown = shown.and_then(|chain| chain.first());
+        let peer = Peer {
+            common_name: shown.and_then(common_name),
+            binding: self.binding.clone(),
+        };
+        Ok((stream, peer))
+    }
+}
+
+fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let shown = path.display();
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
+        .map_err(|error| anyhow::anyhow!("cannot read the certificate {shown}: {error}"))?
+        .collect();
+    let found = found.map_err(|error| anyhow::anyhow!("{shown} is no PEM file: {error}"))?;
+    ensure!(
+        !found.is_empty(),
+        "{shown} holds no certificate in PEM form"
+    );
+    Ok(found)
+}
+
+fn common_name(certificate: &CertificateDer<'static>) -> Option<String> {
+    let parsed = CapturedX509Certificate::from_der(certificate.as_ref()).ok()?;
+    parsed
+        .subject_common_name()
+        .filter(|name| !name.contains('\0'))
+}
+
+/// The hash that the certificate itself was signed with; MD5 and SHA-1 count as SHA-256. None where RFC 5929 defines
+/// nothing: no channel binding is offered then.
+fn end_point(certificate: &CapturedX509Certificate) -> Option<Vec<u8>> {
+    use SignatureAlgorithm as S;
+    let algorithm = match certificate.signature_algorithm()? {
+        S::RsaSha1 | S::RsaSha256 | S::EcdsaSha256 => &digest::SHA256,
+        S::RsaSha384 | S::EcdsaSha384 => &digest::SHA384,
+        S::RsaSha512 => &digest::SHA512,
+        S::Ed25519 | S::NoSignature(_) => return None,
+    };
+    let hash = digest::digest(algorithm, certificate.constructed_data());
+    Some(hash.as_ref().to_vec())
+}

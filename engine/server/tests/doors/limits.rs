@@ -1,0 +1,220 @@
+//! Limits of a role: each is enforced, and tells by its SQLSTATE which one it was.
+
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt as _;
+
+use super::setup::{RoleFile, Server, password, refused, rows, soon, told};
+
+/// A statement that runs for minutes.
+pub const SLOW: &str = "select count(*) from generate_series(1, 100000) as a(i), \
+                        generate_series(1, 100000) as b(j) where i * j % 7 = 1";
+
+fn limited(limit: &[&str]) -> (RoleFile, Server) {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["*"]);
+    roles.reader("bob", &["*"]);
+    roles.run(&[&["limit", "ann"], limit].concat());
+    let server = Server::with_roles(&roles);
+    (roles, server)
+}
+
+/// Fails without: the count of a role's sessions.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_a_role_are_counted() {
+    let (roles, server) = limited(&["--connections", "2"]);
+    let (one, _two) = (server.connect("ann").await, server.connect("ann").await);
+    let third = server
+        .try_connect("ann", &password("ann"))
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert_eq!(told(&third), "53300 too many connections for role \"ann\"");
+    let _bob = server.connect("bob").await;
+    drop(one);
+    assert!(soon(async || server.try_connect("ann", &password("ann")).await.is_ok()).await);
+    // A wrong password does not tell that the role is full.
+    let _again = server.connect("ann").await;
+    let wrong = server
+        .try_connect("ann", "wrong")
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert!(told(&wrong).starts_with("28P01"));
+    let server = Server::start(&[
+        "--set",
+        "max_connections=1",
+        "--roles",
+        roles.path().to_str().unwrap(),
+    ]);
+    let _bob = server.connect("bob").await;
+    let second = server
+        .try_connect("bob", &password("bob"))
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert!(told(&second).starts_with("53300"), "{}", told(&second));
+}
+
+/// Fails without: the cap on the session's own timeout.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_stopped_whatever_the_session_sets() {
+    let (_roles, server) = limited(&["--statement-timeout-ms", "4000"]);
+    let client = server.connect("ann").await;
+    for before in [
+        "select 1",
+        "set statement_timeout = 0",
+        "select set_config('statement_timeout', '0', false)",
+    ] {
+        rows(&client, before).await;
+        let started = Instant::now();
+        let told = refused(&client, SLOW).await;
+        assert_eq!(
+            told, "57014 canceling statement due to statement timeout",
+            "{before}"
+        );
+        assert!(started.elapsed() < Duration::from_secs(15), "{before}");
+    }
+    rows(&client, "set statement_timeout = 50").await;
+    assert!(refused(&client, SLOW).await.starts_with("57014"));
+}
+
+/// Fails without: the role's own memory pool.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_of_a_statement_is_bounded() {
+    let (_roles, server) = limited(&["--memory-bytes", "3000000", "--spill-bytes", "0"]);
+    let hungry = "select count(*) from (select i, count(*) from generate_series(1, 1000000) as t(i) group by i) as g";
+    let client = server.connect("ann").await;
+    let answer = refused(&client, hungry).await;
+    assert!(answer.starts_with("53200"), "{answer}");
+    assert_eq!(
+        rows(&client, "select count(*) from lab.variants").await,
+        ["3"]
+    );
+    let bob = server.connect("bob").await;
+    assert_eq!(rows(&bob, hungry).await, ["1000000"]);
+}
+
+/// Fails without: the role's own limit of spill files.
+#[tokio::test(flavor = "multi_thread")]
+async fn spill_files_of_a_statement_are_bounded() {
+    let sort = "select max(n) from (select row_number() over (order by repeat('x', 400) || i::text) as n \
+                from generate_series(1, 200000) as t(i)) as s";
+    let (roles, server) = limited(&["--connections", "2"]);
+    let (one, _two) = (server.connect("ann").await, server.connect("ann").await);
+    let third = server
+        .try_connect("ann", &password("ann"))
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert_eq!(told(&third), "53300 too many connections for role \"ann\"");
+    let _bob = server.connect("bob").await;
+    drop(one);
+    assert!(soon(async || server.try_connect("ann", &password("ann")).await.is_ok()).await);
+    // A wrong password does not tell that the role is full.
+    let _again = server.connect("ann").await;
+    let wrong = server
+        .try_connect("ann", "wrong")
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert!(told(&wrong).starts_with("28P01"));
+    let server = Server::start(&[
+        "--set",
+        "max_connections=1",
+        "--roles",
+        roles.path().to_str().unwrap(),
+    ]);
+    let _bob = server.connect("bob").await;
+    let second = server
+        .try_connect("bob", &password("bob"))
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert!(told(&second).starts_with("53300"), "{}", told(&second));
+}
+
+/// Fails without: the cap on the session's own timeout.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_stopped_whatever_the_session_sets() {
+    let (_roles, server) = limited(&["--statement-timeout-ms", "4000"]);
+    let client = server.connect("ann").await;
+    for before in [
+        "select 1",
+        "set statement_timeout = 0",
+        "select set_config('statement_timeout', '0', false)",
+    ] {
+        rows(&client, before).await;
+        let started = Instant::now();
+        let told = refused(&client, SLOW).await;
+        assert_eq!(
+            told, "57014 canceling statement due to statement timeout",
+            "{before}"
+        );
+        assert!(started.elapsed() < Duration::from_secs(15), "{before}");
+    }
+    rows(&client, "set statement_timeout = 50").await;
+    assert!(refused(&client, SLOW).await.starts_with("57014"));
+}
+
+/// Fails without: the role's own memory pool.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_of_a_statement_is_bounded() {
+    let (_roles, server) = limited(&["--memory-bytes", "3000000", "--spill-bytes", "0"]);
+    let hungry = "select count(*) from (select i, count(*) from generate_series(1, 1000000) as t(i) group by i) as g";
+    let client = server.connect("ann").await;
+    let answer = refused(&client, hungry).await;
+    assert!(answer.starts_with("53200"), "{answer}");
+    assert_eq!(
+        rows(&client, "select count(*) from lab.variants").await,
+        ["3"]
+    );
+    let bob = server.connect("bob").await;
+    assert_eq!(rows(&bob, hungry).await, ["1000000"]);
+}
+
+/// Fails without: the role's own limit of spill files.
+#[tokio::test(flavor = "multi_thread")]
+async fn spill_files_of_a_statement_are_bounded() {
+    let sort = "select max(p), max(n) from (select repeat('x', 400) || i::text as p, \
+                row_number() over (order by i % 1000, i) as n from generate_series(1, 200000) as t(i)) as s";
+    let (roles, server) = limited(&["--memory-bytes", "40000000", "--spill-bytes", "100000"]);
+    let client = server.connect("ann").await;
+    let answer = refused(&client, sort).await;
+    assert!(answer.starts_with("53400"), "{answer}");
+    roles.run(&["limit", "ann", "--spill-bytes", "none"]);
+    let spilled = soon(async || client.simple_query(sort).await.is_ok()).await;
+    assert!(spilled, "with room to spill the same statement ends");
+}
+
+/// Fails without: the count of rows that a role is given.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_result_are_bounded() {
+    let (_roles, server) = limited(&["--rows", "10"]);
+    let client = server.connect("ann").await;
+    let many = "select i from generate_series(1, 5000) as t(i)";
+    for sql in [
+        many.to_owned(),
+        format!("{many} limit 11"),
+        format!("explain analyze {many}; {many}"),
+        format!("declare c cursor with hold for {many}; fetch 6 from c; fetch 6 from c"),
+        format!("declare d cursor with hold for {many}; move 11 from d"),
+    ] {
+        let answer = refused(&client, &sql).await;
+        assert!(answer.starts_with("54000"), "{sql}: {answer}");
+    }
+    assert!(client.query(many, &[]).await.is_err());
+    let copied = client
+        .copy_out(&format!("copy ({many}) to stdout"))
+        .await
+        .unwrap();
+    let copied: Result<Vec<_>, _> = copied.try_collect().await;
+    assert!(told(&copied.unwrap_err()).starts_with("54000"));
+    assert_eq!(rows(&client, &format!("{many} limit 10")).await.len(), 10);
+    assert_eq!(
+        rows(&client, &format!("select count(*) from ({many}) as s")).await,
+        ["5000"]
+    );
+    let bob = server.connect("bob").await;
+    assert_eq!(rows(&bob, many).await.len(), 5000);
+}

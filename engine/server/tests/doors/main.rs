@@ -1,0 +1,20 @@
+//! The door is locked: each attack that `docs/security.md` names, tried against the running server.
+//!
+//! One file per theme. Each test says which defence it fails without.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    dead_code,
+    unreachable_pub
+)]
+
+mod auth;
+mod limits;
+mod operations;
+mod page;
+mod roles;
+mod setup;
+mod tls;
+mod ways_out;

@@ -1,0 +1,646 @@
+//! Rights: what a role may not see is absent, whatever path it takes.
+
+use std::fmt::Write as _;
+
+use tokio_postgres::Client;
+
+use super::setup::{LAKE, Lake, RoleFile, Server, refused, rows, soon, told};
+
+/// Every way to name a relation, with `{}` where its name stands.
+const PATHS: &[&str] = &[
+    "select * from {}",
+    "select count(*) from {}",
+    "table {}",
+    "select 1 from (select * from {}) as s",
+    "with w as (select * from {}) select * from w",
+    "with recursive w as (select 1 as n union all select n + 1 from w, {} where n < 2) select * from w",
+    "select (select count(*) from {})",
+    "select 1 where exists (select 1 from {})",
+    "select * from kb.panel p, lateral (select * from {} limit 1) as l",
+    "select * from kb.panel union all select 'a', 'b' from {}",
+    "select * from kb.panel natural join {}",
+    "explain select * from {}",
+    "explain analyze select * from {}",
+    "explain (verbose) select * from {}",
+    "copy {} to stdout",
+    "copy (select * from {}) to stdout (format binary)",
+    "declare c cursor with hold for select * from {}",
+    "prepare p as select * from {}",
+    "select '{}'::regclass",
+    "select '{}'::regclass::oid",
+    "select has_table_privilege('{}', 'select')",
+    "select has_any_column_privilege('{}', 'select')",
+    "select has_column_privilege('{}', 'pos', 'select')",
+    "select pg_table_size('{}')",
+    "select pg_relation_size('{}')",
+    "select pg_total_relation_size('{}'::regclass)",
+    "select obj_description('{}'::regclass)",
+    "select col_description('{}'::regclass, 1)",
+    "select c.relname, v.pos from pg_class c, {} v",
+];
+
+/// The catalog rows that tell of relations, columns and schemas.
+const CATALOG: &[&str] = &[
+    "select n.nspname, c.relname, c.reltuples from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+     where n.nspname not like 'pg%' and n.nspname <> 'information_schema' order by 1, 2",
+    "select table_schema, table_name from information_schema.tables \
+     where table_schema not in ('pg_catalog', 'information_schema') order by 1, 2",
+    "select c.relname, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid \
+     join pg_namespace n on n.oid = c.relnamespace \
+     where n.nspname not like 'pg%' and n.nspname <> 'information_schema' order by 1, 2",
+    "select table_schema, table_name, column_name from information_schema.columns \
+     where table_schema not in ('pg_catalog', 'information_schema') order by 1, 2, 3",
+    "select nspname from pg_namespace order by 1",
+    "select schema_name from information_schema.schemata order by 1",
+    "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')",
+    "select schemaname, relname from pg_stat_user_tables order by 1, 2",
+    "select table_name, column_name from information_schema.column_privileges where table_schema <> 'pg_catalog'",
+    "select table_name from information_schema.table_privileges where table_schema <> 'pg_catalog'",
+    "select typname from pg_type where typrelid <> 0 and typname !~ '^pg_|^_' order by 1",
+    "select description from pg_description d join pg_class c on c.oid = d.objoid where c.relname = 'calls'",
+    "select rolname from pg_roles order by 1",
+    "select usename from pg_user order by 1",
+    "select to_regclass('lab.calls')",
+    "select to_regclass('clin.person')",
+];
+
+fn strangers(answers: &[String], words: &[&str]) -> Vec<String> {
+    let tells = |line: &&String| words.iter().any(|word| line.contains(word));
+    answers.iter().filter(tells).cloned().collect()
+}
+
+/// Fails without: the filter of the catalog by grants (`LakeSchema::tables`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_a_grant_looks_like_one_that_never_was() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["lab.variants", "kb.*"]);
+    roles.reader("bob", &["lab.*"]);
+    let server = Server::with_roles(&roles);
+    let client = server.connect("ann").await;
+    assert_eq!(
+        rows(&client, "select count(*) from lab.variants").await,
+        ["3"]
+    );
+    for path in PATHS {
+        let hidden = refused(&client, &path.replace("{}", "lab.calls")).await;
+        let never = refused(&client, &path.replace("{}", "lab.callz")).await;
+        assert_eq!(
+            hidden.replace("calls", "?"),
+            never.replace("callz", "?"),
+            "{path}"
+        );
+        let hidden = refused(&client, &path.replace("{}", "clin.person")).await;
+        let never = refused(&client, &path.replace("{}", "clim.person")).await;
+        assert_eq!(
+            hidden.replace("clin", "?"),
+            never.replace("clim", "?"),
+            "{path}"
+        );
+    }
+    // No hint names what is hidden, and a bare name does not find it.
+    for sql in [
+        "select * from lab.cals",
+        "select * from lab.carrier",
+        "select * from clin.persons",
+    ] {
+        let error = client.simple_query(sql).await.unwrap_err();
+        let hint = error
+            .as_db_error()
+            .and_then(|e| e.hint())
+            .unwrap_or_default();
+        assert!(
+            !hint.contains("call") && !hint.contains("carriers") && !hint.contains("clin"),
+            "{hint}"
+        );
+    }
+    rows(&client, "set search_path = clin, lab").await;
+    assert!(
+        refused(&client, "select * from person")
+            .await
+            .starts_with("42P01")
+    );
+    for sql in CATALOG {
+        let answers = rows(&client, sql).await;
+        let told = strangers(
+            &answers,
+            &["calls", "carriers", "samples", "clin", "person", "bob"],
+        );
+        let columns = ["info_", "sample_id"].map(|_| "sample_id");
+        assert!(
+            told.is_empty() && strangers(&answers, &columns).is_empty(),
+            "{sql}: {told:?}"
+        );
+    }
+    assert_eq!(
+        rows(&client, "select current_schemas(false)").await,
+        ["{lab}"]
+    );
+}
+
+/// Fails without: the filter of columns (`only_readable`, `without`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_without_a_grant_looks_like_one_that_never_was() {
+    let roles = RoleFile::new();
+    roles.add("ann", &[]);
+    roles.run(&[
+        "grant",
+        "ann",
+        "lab.variants",
+        "--columns",
+        "contig,pos,ref,alt",
+    ]);
+    roles.run(&["grant", "ann", "lab.calls", "--columns", "pos,dosage"]);
+    roles.run(&["grant", "ann", "lab.samples", "--columns", "batch"]);
+    roles.run(&["grant", "ann", "lab.headers", "--columns", "key"]);
+    roles.run(&["grant", "ann", "clin.person", "--columns", "person_id,sex"]);
+    let server = Server::with_roles(&roles);
+    let client = server.connect("ann").await;
+    let star = "select * from lab.variants order by pos limit 1";
+    assert_eq!(rows(&client, star).await, ["chr1|100|A|G"]);
+    assert_eq!(
+        rows(&client, "select * from lab.samples limit 1").await,
+        ["0"]
+    );
+    assert_eq!(
+        rows(&client, "select * from clin.person order by 1 limit 1").await,
+        ["P1|female"]
+    );
+    let calls = "select pos, sum(dosage) from lab.calls group by pos order by pos";
+    assert_eq!(rows(&client, calls).await, ["100|4", "200|1", "300|3"]);
+    for (table, hidden) in [
+        ("lab.variants", "ac"),
+        ("lab.variants", "gt"),
+        ("lab.variants", "info_cln"),
+        ("lab.calls", "gt"),
+        ("lab.calls", "sample_id"),
+        ("lab.samples", "sample_id"),
+        ("lab.headers", "text"),
+        ("clin.person", "sample_id"),
+    ] {
+        for path in [
+            "select {c} from {t}",
+            "select v.{c} from {t} as v",
+            "select 1 from {t} where {c} is not null",
+            "select count(*) from {t} group by {c}",
+            "select 1 from {t} order by {c}",
+            "select max({c}) from {t}",
+            "select 1 from {t} a join {t} b using ({c})",
+            "select 1 from {t} a join {t} b on a.{c} = b.{c}",
+            "explain select {c} from {t}",
+            "copy (select {c} from {t}) to stdout",
+            "copy {t} ({c}) to stdout",
+            "declare c cursor with hold for select {c} from {t}",
+            "prepare p as select {c} from {t}",
+            "select has_column_privilege('{t}', '{c}', 'select')",
+            "select row_number() over (order by {c}) from {t}",
+        ] {
+            let with = |column: &str| path.replace("{t}", table).replace("{c}", column);
+            let told = refused(&client, &with(hidden)).await;
+            let never = refused(&client, &with("zzzzzz")).await;
+            assert!(told.starts_with("42703"), "{}: {told}", with(hidden));
+            assert_eq!(
+                told.replace(hidden, "?"),
+                never.replace("zzzzzz", "?"),
+                "{path}"
+            );
+        }
+    }
+    for sql in CATALOG {
+        let told = strangers(
+            &rows(&client, sql).await,
+            &["info_", "sample_id", "gt", "dp", "family"],
+        );
+        assert!(told.is_empty(), "{sql}: {told:?}");
+    }
+    // Functions read what the session may read.
+    let told = refused(&client, "select * from sample_qc('lab')").await;
+    assert!(
+        told.starts_with("42703") || told.starts_with("42P01"),
+        "{told}"
+    );
+    assert_eq!(
+        rows(
+            &client,
+            "select has_column_privilege('lab.variants', 'pos', 'select')"
+        )
+        .await,
+        ["t"]
+    );
+}
+
+/// Fails without: the mask in every scan, and the rule that filters on masked columns are judged after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_masked_column_is_null_on_every_path() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["lab.*", "clin.*"]);
+    roles.run(&[
+        "mask",
+        "ann",
+        "lab.variants.ac",
+        "lab.calls.dosage",
+        "lab.carriers.dosage",
+    ]);
+    roles.run(&[
+        "mask",
+        "ann",
+        "clin.person.zero",
+        "clin.person.sex",
+        "lab.samples.n_het",
+    ]);
+    let server = Server::with_roles(&roles);
+    let client = server.connect("ann").await;
+    for (sql, answer) in [
+        ("select count(ac), count(*) from lab.variants", "0|3"),
+        (
+            "select count(*) from lab.variants where ac > 0 or ac = 0",
+            "0",
+        ),
+        ("select count(*) from lab.variants where ac is null", "3"),
+        (
+            "select max(ac), min(ac), sum(ac) from lab.variants",
+            "NULL|NULL|NULL",
+        ),
+        ("select count(*) from lab.calls where dosage >= 0", "0"),
+        ("select sum(dosage), count(dosage) from lab.calls", "NULL|0"),
+        (
+            "select count(sex), max(sex), count(*) from clin.person",
+            "0|NULL|4",
+        ),
+        ("select count(*) from clin.person where sex = 'male'", "0"),
+        ("select count(*) from clin.person where sex is null", "4"),
+        ("select count(*) from clin.person where 1 / zero = 1", "0"),
+        (
+            "select count(*) from clin.person a join clin.person b using (sex)",
+            "0",
+        ),
+        (
+            "select count(distinct sex), count(n_het) from clin.person, lab.samples",
+            "0|0",
+        ),
+    ] {
+        assert_eq!(rows(&client, sql).await, [answer], "{sql}");
+    }
+}
+
+/// What a role that sees S1 and S2 may ask; the answers must not depend on anybody else.
+const QUESTIONS: &[&str] = &[
+    "select * from lab.variants order by pos",
+    "select * from lab.calls order by pos, sample_id",
+    "select * from lab.carriers order by pos, sample_id",
+    "select * from lab.samples order by 1",
+    "select * from lab.headers order by 1, 2",
+    "select count(*), count(*) filter (where dosage > 0) from lab.calls",
+    "select sample_id, count(*), sum(dosage), avg(dosage) from lab.calls group by 1 order by 1",
+    "select pos, count(*) from lab.carriers group by pos order by pos",
+    "select pos from lab.variants where ac > 0 order by pos",
+    "select pos from lab.variants where info_ac > 1 or qual > 31 or info_af < 0.4",
+    "select pos, gt_carriers(gt), gt_allele_count(gt), gt_allele_number(gt), gt_call_rate(gt), gt_hwe_p(gt), \
+     gt_het_count(gt), gt_missing_count(gt) from lab.variants order by pos",
+    "select gt_text(gt, 'S3') from lab.variants",
+    "select gt_dosage(gt, 'S4') from lab.variants",
+    "select gt_is_het(gt, 'S3') from lab.variants",
+    "select gt_allele_count(gt, array['S1', 'S3']) from lab.variants",
+    "select gt_is_de_novo(gt, 'S1', 'S3', 'S4') from lab.variants",
+    "select count(*) from lab.calls where sample_id = 'S3'",
+    "select count(*) from lab.calls where sample_id in ('S3', 'S1')",
+    "select * from sample_qc('lab') order by 1",
+    "select * from mendel_errors('lab') order by 1, 2",
+    "select count(*) from lab.quarantine",
+    "select * from clin.person order by 1",
+    "select * from clin.condition order by 1",
+    "select count(*), min(person_id), max(person_id), count(distinct sex) from clin.person",
+    "select 1 / zero from clin.person",
+    "select count(*) from clin.person where 1 / zero > 0",
+    "select sum(case when sample_id = 'S3' then 1 / zero else 0 end) from clin.person",
+    "select cast(sample_id as int) from clin.person where sample_id like 'S3%'",
+    "select count(*) from clin.person limit 3",
+    "select * from clin.person order by sample_id desc limit 2",
+    "select p.sex, count(*) from lab.carriers c join clin.person p using (sample_id) group by 1 order by 1",
+    "select name, count(*) from clin.condition group by 1 order by 1",
+    "select count(*) from clin.condition c left join clin.person p using (person_id) where p.person_id is null",
+    "select reltuples, relpages from pg_class where relname in ('person', 'condition', 'calls', 'samples') order by 1",
+    "select n_live_tup from pg_stat_user_tables order by 1",
+    "select pg_table_size('clin.person'), pg_relation_size('lab.calls'), pg_total_relation_size('lab.samples')",
+    "select pg_database_size('genokura')",
+    "explain select * from lab.calls where sample_id = 'S3'",
+    "explain select * from lab.variants where ac > 1 and info_ac = 1",
+    "explain select count(*) from clin.person",
+    "explain (verbose) select * from clin.person where zero = 0",
+    "explain select count(*) from lab.carriers",
+    "explain analyze select count(*) from lab.carriers",
+    "explain analyze select * from lab.calls where sample_id = 'S3'",
+    "explain (analyze, verbose) select * from clin.person where zero = 0",
+    "explain analyze select * from clin.person p join lab.calls c using (sample_id)",
+];
+
+/// Fails without: the access context in scans, the mask of what was computed over all samples, `VisibleRowsExec`, and
+/// the care about EXPLAIN. Two lakes that differ in hidden people only give the same bytes to every question.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_depends_on_a_hidden_sample() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["*"]);
+    roles.run(&["samples", "ann", "--dataset", "lab", "--only", "S1,S2"]);
+    let mut answers = Vec::new();
+    for lake in [&*LAKE, &other_lake()] {
+        let server = Server::on(lake, &["--roles", roles.path().to_str().unwrap()]);
+        let client = server.connect("ann").await;
+        let mut transcript = String::new();
+        for question in QUESTIONS {
+            let answer = match client.simple_query(question).await {
+                Ok(_) => rows(&client, question).await.join("\n"),
+                Err(error) => told(&error),
+            };
+            writeln!(transcript, "-- {question}\n{answer}").unwrap();
+        }
+        answers.push(transcript);
+    }
+    for (one, other) in answers[0].lines().zip(answers[1].lines()) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(answers[0], answers[1]);
+    let seen = &answers[0];
+    for expected in ["{S1}", "P1|S1|female", "1|P1|asthma"] {
+        assert!(seen.contains(expected), "{expected} is visible\n{seen}");
+    }
+    let lines = seen.lines().filter(|line| !line.starts_with("-- "));
+    let hidden = ["S4", "P3", "P4", "marfan", "metrics", ".parquet"];
+    // The question named S4 itself there.
+    for line in lines.filter(|line| !line.contains("is not in this dataset")) {
+        assert!(!hidden.iter().any(|word| line.contains(word)), "{line}");
+    }
+}
+
+/// As the first, for the visible people; the hidden ones have other genotypes, depths, conditions and rows.
+fn other_lake() -> Lake {
+    Lake::make(
+        &super::setup::VCF
+            .replace("0/1\t0/0\t1/1\t0/1", "x")
+            .replace(
+                "0/1:11\t0/0:12\t1/1:13\t0/1:14",
+                "0/1:11\t0/0:12\t0/0:93\t./.:94",
+            )
+            .replace(
+                "0/0:21\t0/0:22\t0/1:23\t0/0:24",
+                "0/0:21\t0/0:22\t1|1:9\t1/1:8",
+            )
+            .replace(
+                "0/1:31\t1/1:32\t./.:33\t0/0:34",
+                "0/1:31\t1/1:32\t0/1:7\t0/1:6",
+            )
+            .replace("\t31\tPASS\tAC=4;AF=0.5;", "\t71\tPASS\tAC=1;AF=0.2;")
+            .replace("\t32\tPASS\tAC=1;AF=0.125;", "\t72\tPASS\tAC=4;AF=0.9;"),
+        &format!(
+            "{}{}",
+            super::setup::PERSON
+                .replace("P3,S3,male,F2,0", "P3,S3,female,F9,7")
+                .replace("P4,S4,female,F2,0", "P4,S4,unknown,F9,8"),
+            (5..400).fold(String::new(), |text, n| text
+                + &format!("P{n},S{n},male,F{n},0\n"))
+        ),
+        "condition_id,person_id,name\n1,P1,asthma\n2,P3,long covid\n3,P4,x\n4,P4,y\n5,P99,z\n",
+    )
+}
+
+/// Fails without: the check of rights at every statement, not at login alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoke_holds_for_open_sessions_statements_portals_and_cursors() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["lab.variants", "kb.*"]);
+    let server = Server::with_roles(&roles);
+    let client = server.connect("ann").await;
+    let statement = client
+        .prepare("select pos from lab.variants order by pos")
+        .await
+        .unwrap();
+    assert_eq!(client.query(&statement, &[]).await.unwrap().len(), 3);
+    let held = "declare held cursor with hold for select pos from lab.variants order by pos";
+    rows(&client, held).await;
+    assert_eq!(rows(&client, "fetch 1 from held").await, ["100"]);
+    rows(&client, "begin").await;
+    assert_eq!(
+        rows(&client, "select count(*) from lab.variants").await,
+        ["3"]
+    );
+    roles.run(&["revoke", "ann", "lab.variants"]);
+    let gone = soon(async || client.simple_query("fetch 1 from held").await.is_err()).await;
+    assert!(gone, "the cursor went on reading");
+    rows(&client, "rollback").await;
+    assert!(client.query(&statement, &[]).await.is_err());
+    for path in PATHS {
+        let told = refused(&client, &path.replace("{}", "lab.variants")).await;
+        assert!(
+            told.starts_with("42P01") || told.starts_with("3F000"),
+            "{path}: {told}"
+        );
+    }
+    roles.run(&["grant", "ann", "lab.variants"]);
+    assert!(
+        soon(async || client
+            .simple_query("select 1 from lab.variants")
+            .await
+            .is_ok())
+        .await
+    );
+    roles.run(&["drop", "ann"]);
+    let ended = soon(async || match client.simple_query("select 1").await {
+        Ok(_) => false,
+        Err(error) => told(&error).starts_with("57P01") || client.is_closed(),
+    });
+    assert!(ended.await, "a role that was removed goes on asking");
+    assert!(server.try_connect("ann", "secret-ann").await.is_err());
+}
+
+/// Fails without: the allow-list of SET, and the refusal of other identities.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_becomes_somebody_else() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["kb.*"]);
+    roles.add("root", &["--admin"]);
+    let server = Server::with_roles(&roles);
+    let client = server.connect("ann").await;
+    for name in ["root", "owner", "nobody"] {
+        for sql in [
+            format!("set role {name}"),
+            format!("set session authorization {name}"),
+            format!("set session role '{name}'"),
+            format!("select set_config('role', '{name}', false)"),
+            format!("select set_config('session_authorization', '{name}', false)"),
+            format!("set local role {name}"),
+            format!("begin; set local role {name}"),
+        ] {
+            let told = refused(&client, &sql).await;
+            assert!(told.starts_with("22023"), "{sql}: {told}");
+            let _ = client.simple_query("rollback").await;
+        }
+    }
+    for sql in [
+        "set role none",
+        "set role ann",
+        "set session authorization default",
+        "reset role",
+    ] {
+        rows(&client, sql).await;
+    }
+    assert_eq!(
+        rows(
+            &client,
+            "select current_user, session_user, current_setting('is_superuser')"
+        )
+        .await,
+        ["ann|ann|off"]
+    );
+    let root = server.connect("root").await;
+    assert_eq!(
+        rows(&root, "select current_setting('is_superuser')").await,
+        ["on"]
+    );
+    let start = format!(
+        "host=127.0.0.1 port={} dbname=genokura user=ann password=secret-ann options='-c role=root'",
+        server.port
+    );
+    let become_root = tokio_postgres::connect(&start, tokio_postgres::NoTls).await;
+    assert!(become_root.is_err());
+}
+
+async fn readable(client: &Client, table: &str) -> bool {
+    client
+        .simple_query(&format!("select 1 from {table}"))
+        .await
+        .is_ok()
+}
+
+/// Fails without: the check that who gives rights is an admin.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_gives_and_takes_rights_in_sql_and_nobody_else_does() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["kb.*"]);
+    roles.add("root", &["--admin"]);
+    let server = Server::with_roles(&roles);
+    let (ann, root) = (server.connect("ann").await, server.connect("root").await);
+    for sql in [
+        "grant select on lab.variants to ann",
+        "grant select on all tables in schema lab to ann",
+        "revoke select on kb.panel from ann",
+        "create role eve",
+        "create user eve password 'SCRAM-SHA-256$4096:c2FsdHNhbHQ=$x:y'",
+        "alter role root password null",
+        "drop role root",
+    ] {
+        assert!(refused(&ann, sql).await.starts_with("42501"), "{sql}");
+    }
+    rows(&root, "grant select on lab.variants to ann").await;
+    rows(
+        &root,
+        "grant select (person_id, sex) on table clin.person to ann",
+    )
+    .await;
+    assert!(readable(&ann, "lab.variants").await && !readable(&ann, "lab.calls").await);
+    assert_eq!(
+        rows(&ann, "select * from clin.person order by 1 limit 1").await,
+        ["P1|female"]
+    );
+    rows(&root, "grant select on all tables in schema lab to ann").await;
+    assert!(readable(&ann, "lab.calls").await);
+    let told = refused(&root, "revoke select on lab.calls from ann").await;
+    assert!(
+        told.contains("lab.*"),
+        "a REVOKE that changes nothing says so: {told}"
+    );
+    rows(
+        &root,
+        "revoke all privileges on all tables in schema lab from ann",
+    )
+    .await;
+    assert!(!readable(&ann, "lab.variants").await && !readable(&ann, "lab.calls").await);
+    rows(&root, "revoke select (sex) on clin.person from ann").await;
+    assert_eq!(
+        rows(&ann, "select * from clin.person order by 1 limit 1").await,
+        ["P1"]
+    );
+    for (sql, code) in [
+        ("grant select on lab.nothing to ann", "42P01"),
+        ("grant select (nope) on lab.variants to ann", "42703"),
+        ("grant select on lab.variants to nobody", "42704"),
+        ("grant insert on lab.variants to ann", "0A000"),
+        ("grant select on all tables in schema nope to ann", "3F000"),
+        ("create role eve password 'plain'", "0A000"),
+    ] {
+        let told = refused(&root, sql).await;
+        assert!(
+            told.starts_with(code) && !told.contains("plain'"),
+            "{sql}: {told}"
+        );
+    }
+    rows(&root, "begin").await;
+    let told = refused(&root, "grant select on lab.calls to ann").await;
+    assert!(
+        told.starts_with("25001"),
+        "a role file knows no rollback: {told}"
+    );
+    rows(&root, "rollback").await;
+    rows(&root, "create role eve").await;
+    assert!(
+        rows(&root, "select rolname from pg_roles")
+            .await
+            .contains(&"eve".to_owned())
+    );
+    let secret = genokura_server::roles::ScramKeys::generate("another").unwrap();
+    rows(
+        &root,
+        &format!("alter role eve with login password '{secret}'"),
+    )
+    .await;
+    assert!(server.try_connect("eve", "another").await.is_ok());
+    rows(&root, "drop role eve").await;
+    assert!(server.try_connect("eve", "another").await.is_err());
+    // One's own password is one's own.
+    let secret = genokura_server::roles::ScramKeys::generate("mine").unwrap();
+    rows(&ann, &format!("alter user ann password '{secret}'")).await;
+    assert!(server.try_connect("ann", "mine").await.is_ok());
+    assert!(server.try_connect("ann", "secret-ann").await.is_err());
+}
+
+/// Fails without: admin answers from the role that was asked about.
+#[tokio::test(flavor = "multi_thread")]
+async fn privileges_are_told_as_they_are() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["lab.variants"]);
+    roles.add("root", &["--admin"]);
+    let server = Server::with_roles(&roles);
+    let root = server.connect("root").await;
+    for (sql, answer) in [
+        (
+            "select has_table_privilege('ann', 'lab.variants', 'select')",
+            "t",
+        ),
+        (
+            "select has_table_privilege('ann', 'lab.calls', 'select')",
+            "f",
+        ),
+        (
+            "select has_column_privilege('ann', 'lab.calls', 'gt', 'select')",
+            "f",
+        ),
+        (
+            "select has_table_privilege('ann', 'lab.variants', 'insert')",
+            "f",
+        ),
+        ("select has_schema_privilege('ann', 'lab', 'usage')", "t"),
+        ("select has_schema_privilege('ann', 'clin', 'usage')", "f"),
+        ("select has_table_privilege('lab.calls', 'select')", "t"),
+    ] {
+        assert_eq!(rows(&root, sql).await, [answer], "{sql}");
+    }
+    let ann = server.connect("ann").await;
+    assert!(
+        refused(&ann, "select has_schema_privilege('clin', 'usage')")
+            .await
+            .starts_with("3F000")
+    );
+    let told = refused(
+        &ann,
+        "select has_table_privilege('root', 'lab.variants', 'select')",
+    )
+    .await;
+    assert!(told.starts_with("42704"), "{told}");
+}

@@ -1,0 +1,324 @@
+//! A small lake, a role file, a server on a free port, and clients that say what they were told.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+/// Four people; nobody but S3 carries the second variant, and S3 is missing at the third.
+pub const VCF: &str = "##fileformat=VCFv4.3
+##contig=<ID=chr1,length=248956422>
+##INFO=<ID=AC,Number=A,Type=Integer,Description=\"Allele count\">
+##INFO=<ID=AF,Number=A,Type=Float,Description=\"Allele frequency\">
+##INFO=<ID=CLN,Number=1,Type=String,Description=\"Significance\">
+##FORMAT=<ID=GT,Number=1,Type=String,Description=\"Genotype\">
+##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"Depth\">
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2\tS3\tS4
+chr1\t100\t.\tA\tG\t31\tPASS\tAC=4;AF=0.5;CLN=benign\tGT:DP\t0/1:11\t0/0:12\t1/1:13\t0/1:14
+chr1\t200\t.\tC\tT\t32\tPASS\tAC=1;AF=0.125;CLN=vus\tGT:DP\t0/0:21\t0/0:22\t0/1:23\t0/0:24
+chr1\t300\t.\tG\tA\t33\tPASS\tAC=3;AF=0.5;CLN=vus\tGT:DP\t0/1:31\t1/1:32\t./.:33\t0/0:34
+";
+pub const PERSON: &str = "person_id,sample_id,sex,family_id,zero
+P1,S1,female,F1,1
+P2,S2,male,F1,1
+P3,S3,male,F2,0
+P4,S4,female,F2,0
+";
+pub const CONDITION: &str = "condition_id,person_id,name
+1,P1,asthma
+2,P3,marfan
+";
+const PANEL: &str = "gene,note\nBRCA1,public\n";
+
+/// What the lake holds of every person: names that must not be found where they do not belong.
+pub const IDENTIFIERS: &[&str] = &["S1", "S2", "S3", "S4", "P1", "P2", "P3", "P4", "marfan"];
+
+pub struct Lake {
+    _dir: TempDir,
+    pub path: PathBuf,
+}
+
+/// The lake of all tests: dataset `lab`, tables `clin.person`, `clin.condition`, `kb.panel`.
+pub static LAKE: LazyLock<Lake> = LazyLock::new(|| Lake::make(VCF, PERSON, CONDITION));
+
+impl Lake {
+    /// A lake of these files.
+    pub fn make(vcf: &str, person: &str, condition: &str) -> Lake {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lake");
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let ingest = |args: &[&str], input: &Path| {
+            must(
+                genokura()
+                    .arg("ingest")
+                    .args(args)
+                    .arg("--lake")
+                    .arg(&path)
+                    .arg(input),
+            );
+        };
+        ingest(&["vcf", "--dataset", "lab"], &file("lab.vcf", vcf));
+        for (table, text) in [
+            ("clin.person", person),
+            ("clin.condition", condition),
+            ("kb.panel", PANEL),
+        ] {
+            ingest(
+                &["table", "--table", table],
+                &file(&format!("{table}.csv"), text),
+            );
+        }
+        Lake { _dir: dir, path }
+    }
+}
+
+/// The binary, without settings of whoever runs the tests.
+pub fn genokura() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_genokura"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("GENOKURA_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that must succeed; gives its standard output.
+pub fn must(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a command that must fail; gives its standard error.
+pub fn must_fail(command: &mut Command) -> String {
+    let output: Output = command.output().unwrap();
+    assert!(!output.status.success(), "{command:?} succeeded");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A role file in a directory of its own.
+pub struct RoleFile {
+    dir: TempDir,
+}
+
+impl RoleFile {
+    /// An empty directory.
+    pub fn new() -> RoleFile {
+        RoleFile {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("roles.toml")
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = genokura();
+        command
+            .arg("role")
+            .args(args)
+            .arg("--roles")
+            .arg(self.path());
+        command
+    }
+
+    /// `genokura role …`.
+    pub fn run(&self, args: &[&str]) -> String {
+        must(&mut self.command(args))
+    }
+
+    pub fn fails(&self, args: &[&str]) -> String {
+        must_fail(&mut self.command(args))
+    }
+
+    /// A role whose password is `secret-` and its name.
+    pub fn add(&self, name: &str, more: &[&str]) {
+        let mut command = self.command(&["add", name, "--password-stdin"]);
+        command.args(more).stdin(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let password = format!("{}\n", password(name));
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(password.as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// A role that may read these tables.
+    pub fn reader(&self, name: &str, tables: &[&str]) {
+        self.add(name, &[]);
+        for table in tables {
+            self.run(&["grant", name, table]);
+        }
+    }
+}
+
+pub fn password(role: &str) -> String {
+    format!("secret-{role}")
+}
+
+/// A running `genokura serve`, stopped on drop; its standard error is kept.
+pub struct Server {
+    child: Child,
+    pub port: u16,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Serves the lake of all tests with these arguments.
+    pub fn start(args: &[&str]) -> Server {
+        Server::on(&LAKE, args)
+    }
+
+    /// Serves the lake with everything logged that can be.
+    pub fn noisy(args: &[&str]) -> Server {
+        let mut command = genokura();
+        command.env("RUST_LOG", "trace");
+        Server::run(command, &LAKE, args)
+    }
+
+    /// Serves a lake with these arguments.
+    pub fn on(lake: &Lake, args: &[&str]) -> Server {
+        Server::run(genokura(), lake, args)
+    }
+
+    fn run(mut command: Command, lake: &Lake, args: &[&str]) -> Server {
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--log",
+            "debug",
+            "--lake",
+        ]);
+        command.arg(&lake.path).args(args);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut port = None;
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            if let Some((_, rest)) = line.split_once(" on 127.0.0.1:") {
+                port = rest.trim().parse().ok();
+            }
+            said.lock().unwrap().push(line);
+            if port.is_some() {
+                break;
+            }
+        }
+        let Some(port) = port else {
+            panic!("the server ended: {:?} {:?}", child.wait(), said.lock());
+        };
+        let kept = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        Server { child, port, said }
+    }
+
+    pub fn with_roles(roles: &RoleFile) -> Server {
+        Server::start(&["--roles", roles.path().to_str().unwrap()])
+    }
+
+    /// Everything that the server wrote to standard error so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().join("\n")
+    }
+
+    pub async fn try_connect(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<Client, tokio_postgres::Error> {
+        let config = format!(
+            "host=127.0.0.1 port={} dbname=genokura user={user}",
+            self.port
+        );
+        let mut config: tokio_postgres::Config = config.parse().unwrap();
+        config.password(password);
+        let (client, connection) = config.connect(NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// A connection of a role made by [`RoleFile::add`].
+    pub async fn connect(&self, user: &str) -> Client {
+        self.try_connect(user, &password(user)).await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Rows as texts, fields between `|`.
+pub async fn rows(client: &Client, sql: &str) -> Vec<String> {
+    let messages = client.simple_query(sql).await;
+    let messages = messages.unwrap_or_else(|e| panic!("{sql}: {}", told(&e)));
+    let row = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => {
+            let fields = (0..row.len()).map(|i| row.get(i).unwrap_or("NULL").to_owned());
+            Some(fields.collect::<Vec<_>>().join("|"))
+        }
+        _ => None,
+    };
+    messages.iter().filter_map(row).collect()
+}
+
+/// SQLSTATE and message of a statement that must fail.
+pub async fn refused(client: &Client, sql: &str) -> String {
+    match client.simple_query(sql).await {
+        Ok(_) => panic!("{sql} was not refused"),
+        Err(error) => told(&error),
+    }
+}
+
+/// SQLSTATE and message of an error.
+pub fn told(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} {}", db.code().code(), db.message()),
+        None => format!("no answer: {error}"),
+    }
+}
+
+/// Asks again until the answer is right: a change of the role file is seen with the next statement, and the file system
+/// may date two changes alike.
+pub async fn soon(mut ready: impl AsyncFnMut() -> bool) -> bool {
+    for _ in 0..100 {
+        if ready().await {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    false
+}
