@@ -123,7 +123,10 @@ fn tables(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, Ser
     {
         let text = "rights are given on tables and columns";
         return Err(ServerError::unsupported(text)
-            .hint("A table's schema is usable as soon as one of its tables may be read; GRANT SELECT ON ALL TABLES IN SCHEMA … also covers tables to come."));
+            .hint(
+            "A schema is usable as soon as one of its tables may be read; GRANT SELECT ON ALL TABLES \
+             IN SCHEMA … also covers tables to come.",
+        ));
     } else {
         cursor.accept("TABLE");
         list(cursor, object)?
