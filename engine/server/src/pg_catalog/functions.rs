@@ -12,9 +12,11 @@ use super::operators::regex;
 use super::plan::Expr;
 use super::value::{ArrayValue, Value, compare, element_type};
 use crate::pg_types::oid;
+use to_char::to_char;
 
 mod inquiry;
 mod text;
+mod to_char;
 
 /// Version text: what `version()` answers and clients parse.
 pub const VERSION: &str = concat!("PostgreSQL 16.4 (genokura ", env!("CARGO_PKG_VERSION"), ")");
@@ -464,6 +466,17 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
             Some(Value::Float(f)) => Value::Timestamp((f * 1e6) as i64),
             _ => return Ok(None),
         },
+        "to_char" => {
+            let time = micros(args.first()).and_then(super::value::timestamp);
+            let pattern = args.get(1).and_then(Value::as_str);
+            match time
+                .zip(pattern)
+                .map(|(time, pattern)| to_char(time, pattern))
+            {
+                Some(Some(text)) => Value::text(text),
+                _ => return Ok(None),
+            }
+        }
         "extract" | "date_part" => {
             let field = args
                 .first()
