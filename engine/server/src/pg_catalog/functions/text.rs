@@ -293,7 +293,7 @@ pub(super) fn call(
             )?),
             None => Value::Null,
         },
-        "md5" | "encode" | "decode" | "to_char" | "to_number" | "width_bucket" => {
+        "md5" | "encode" | "decode" | "to_number" | "width_bucket" => {
             return Err(super::unsupported(function));
         }
         "parse_ident" => text_array(
