@@ -247,7 +247,7 @@ impl From<ArrowError> for ServerError {
                 Err(source) => from_source(source),
             },
             ArrowError::NotYetImplemented(text) => ServerError::unsupported(text),
-            ArrowError::IoError(text, _) => ServerError::new("58030", text),
+            ArrowError::IoError(text, _) => io_error(&text),
             other => ServerError::internal(other.to_string()),
         }
     }
@@ -323,6 +323,7 @@ fn from_shared(error: &DataFusionError) -> ServerError {
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
             ArrowError::DivideByZero => ServerError::new("22012", "division by zero"),
             ArrowError::CastError(text) => cast_error(text),
+            ArrowError::IoError(text, _) => io_error(text),
             other => ServerError::new("22000", other.to_string()),
         },
         other => ServerError::internal(other.strip_backtrace()),
@@ -342,6 +343,14 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// A spill file that may not grow comes as an error of writing it.
+fn io_error(text: &str) -> ServerError {
+    if text.contains("max_temp_directory_size") {
+        return out_of_memory(text);
+    }
+    ServerError::new("58030", text.to_owned())
 }
 
 fn out_of_memory(text: &str) -> ServerError {

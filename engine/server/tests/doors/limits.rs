@@ -98,13 +98,15 @@ async fn memory_of_a_statement_is_bounded() {
 /// Fails without: the role's own limit of spill files.
 #[tokio::test(flavor = "multi_thread")]
 async fn spill_files_of_a_statement_are_bounded() {
-    let groups = "select count(*) from (select i, count(*) from generate_series(1, 1000000) as t(i) group by i) as g";
-    let (roles, server) = limited(&["--memory-bytes", "12000000", "--spill-bytes", "100000"]);
+    // The sort carries the wide text, and OFFSET keeps it.
+    let sorted = "select sum(length(p)) from (select p from (select repeat('x', 400) || i::text as p \
+                  from generate_series(1, 200000) as t(i)) as a order by p offset 1) as b";
+    let (roles, server) = limited(&["--memory-bytes", "64000000", "--spill-bytes", "100000"]);
     let client = server.connect("ann").await;
-    let answer = refused(&client, groups).await;
+    let answer = refused(&client, sorted).await;
     assert!(answer.starts_with("53400"), "{answer}");
     roles.run(&["limit", "ann", "--spill-bytes", "none"]);
-    let spilled = soon(async || client.simple_query(groups).await.is_ok()).await;
+    let spilled = soon(async || client.simple_query(sorted).await.is_ok()).await;
     assert!(spilled, "with room to spill the same statement ends");
 }
 
