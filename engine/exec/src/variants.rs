@@ -145,9 +145,10 @@ impl VariantRows {
         needs.sums |= counted.as_ref().is_some_and(CountedCells::reads_sites);
         let last = LastFilter::new(&stages.last, view, &masked)?;
         let context = read_context(scan, stages, needs, batch_size, metrics)?;
-        let blocks = match needs.recount {
-            true => view.blocks.iter().map(|b| b.ordinal.is_some()).collect(),
-            false => gt_blocks(spec, view),
+        let blocks = match &counted {
+            _ if needs.recount => view.blocks.iter().map(|b| b.ordinal.is_some()).collect(),
+            Some(counted) => counted.blocks(view),
+            None => gt_blocks(spec, view),
         };
         let of_counts = counted.as_ref().map(CountedCells::reads_genotypes);
         let reads = needs.recount || (needs.cells && of_counts.unwrap_or(true));

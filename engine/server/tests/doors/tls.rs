@@ -185,16 +185,22 @@ fn a_certificate_that_cannot_be_loaded_stops_the_start() {
     assert!(text.contains("tls_certificate"), "{text}");
 }
 
-/// Fails without: TLS, the chain that is sent, channel binding, and `require_tls`.
-#[test]
-fn psql_verifies_the_server_and_binds_its_password_to_the_connection() {
-    let authority = Authority::new();
+/// A server that asks for passwords, those of role `ann`, and takes no connection in clear.
+fn only_by_tls(authority: &Authority) -> (RoleFile, Server) {
     let roles = RoleFile::new();
     roles.add("ann", &[]);
     let mut args = certificate(&authority.sign("localhost"));
     args.extend(["--set".to_owned(), "require_tls=true".to_owned()]);
     args.extend(["--roles".to_owned(), roles.path().display().to_string()]);
     let server = start(&args);
+    (roles, server)
+}
+
+/// Fails without: TLS, the chain that is sent, channel binding, and `require_tls`.
+#[test]
+fn psql_verifies_the_server_and_binds_its_password_to_the_connection() {
+    let authority = Authority::new();
+    let (_roles, server) = only_by_tls(&authority);
     let ca = authority.file("ca.pem");
     let verified = format!(
         "sslmode=verify-full sslrootcert={} user=ann password={}",
@@ -326,12 +332,7 @@ async fn bytes_sent_before_the_handshake_are_not_taken_for_the_clients() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_password_is_asked_for_in_clear_where_tls_is_required() {
     let authority = Authority::new();
-    let roles = RoleFile::new();
-    roles.add("ann", &[]);
-    let mut args = certificate(&authority.sign("localhost"));
-    args.extend(["--set".to_owned(), "require_tls=true".to_owned()]);
-    args.extend(["--roles".to_owned(), roles.path().display().to_string()]);
-    let server = start(&args);
+    let (_roles, server) = only_by_tls(&authority);
     let refused = server
         .try_connect("ann", &password("ann"))
         .await
