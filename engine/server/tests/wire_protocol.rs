@@ -317,6 +317,13 @@ async fn settings_are_of_the_session() {
         wire_support::one(&client, "select current_schema()").await,
         "other"
     );
+    // Reserved words that are functions need no parentheses, with data or without.
+    for sql in [
+        "select current_schema",
+        "select current_schema from u where current_role = current_user limit 1",
+    ] {
+        assert_eq!(wire_support::one(&client, sql).await, "other", "{sql}");
+    }
     assert_eq!(
         wire_support::one(&client, "select current_setting('search_path')").await,
         "other, demo"

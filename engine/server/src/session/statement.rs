@@ -8,6 +8,8 @@ mod commands;
 mod cursor;
 pub mod rights;
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -206,7 +208,33 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
     if query.body.as_ref().writes() {
         return Err(read_only("a data-modifying statement"));
     }
-    Ok(Box::new(ast::Statement::Query(query)))
+    let mut query = ast::Statement::Query(query);
+    bare_functions(&mut query);
+    Ok(Box::new(query))
+}
+
+/// Reserved words that are functions without parentheses; the parser knows the others itself.
+fn bare_functions(query: &mut ast::Statement) {
+    let _: ControlFlow<()> = ast::visit_expressions_mut(query, |expr| {
+        if let ast::Expr::Identifier(word) = expr
+            && word.quote_style.is_none()
+            && ["current_schema", "current_role"]
+                .iter()
+                .any(|known| word.value.eq_ignore_ascii_case(known))
+        {
+            *expr = ast::Expr::Function(ast::Function {
+                name: ast::ObjectName::from(vec![word.clone()]),
+                uses_odbc_syntax: false,
+                parameters: ast::FunctionArguments::None,
+                args: ast::FunctionArguments::None,
+                null_treatment: None,
+                filter: None,
+                over: None,
+                within_group: Vec::new(),
+            });
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 /// 25006: the lake is read through SQL, never written.
