@@ -34,6 +34,12 @@ pub enum Error {
     /// A table of genes that is not there.
     #[error("table of genes \"{0}\" does not exist")]
     NoGenes(String),
+    /// A table of spans that is not there.
+    #[error("table \"{0}\" does not exist")]
+    NoRegions(String),
+    /// A dataset whose contigs have no lengths.
+    #[error("the lengths of the contigs of dataset \"{0}\" are not known")]
+    NoContigLengths(String),
     /// A table that lacks a column a function reads.
     #[error("table {table} has no column \"{column}\"")]
     NoColumn {
@@ -87,9 +93,9 @@ impl Error {
             | Self::UnknownAssembly(_)
             | Self::Region(_) => "22023",
             Self::UnknownDataset { .. } => "3F000",
-            Self::NoGenes(_) => "42P01",
+            Self::NoGenes(_) | Self::NoRegions(_) => "42P01",
             Self::NoColumn { .. } => "42703",
-            Self::NoPedigree => "55000",
+            Self::NoPedigree | Self::NoContigLengths(_) => "55000",
             Self::Argument { .. } => "42883",
             Self::ArraySubquery => "42601",
             Self::Genotype(_) => "22P03",
@@ -116,6 +122,13 @@ impl Error {
             }
             Self::NoGenes(_) => Some(
                 "Load one with genokura ingest regions, or name another as the last argument.".to_owned(),
+            ),
+            Self::NoRegions(_) => Some(
+                "Name a table with its schema (kb.genes), or give a query with columns contig, pos and end_pos."
+                    .to_owned(),
+            ),
+            Self::NoContigLengths(_) => Some(
+                "They are read from the contig lines of the header; ingest a file that has them.".to_owned(),
             ),
             Self::NoPedigree => Some(
                 "Load a PED file with genokura ingest pedigree, or clin.person with sample_id, father_id \

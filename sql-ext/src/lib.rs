@@ -44,11 +44,16 @@ pub fn register_all(mut builder: SessionStateBuilder) -> SessionStateBuilder {
 
 /// The table functions by name, as DataFusion takes them.
 fn table_functions() -> impl Iterator<Item = (String, Arc<TableFunction>)> {
-    table::DEFINITIONS.iter().map(|definition| {
+    let of_datasets = table::DEFINITIONS.iter().map(|definition| {
         let name = definition.doc.name.to_owned();
-        let function = TableFunction::new(name.clone(), Arc::new(table::Function(definition)));
-        (name, Arc::new(function))
-    })
+        TableFunction::new(name, Arc::new(table::Function(definition)))
+    });
+    let of_spans = table::spans::DEFINITIONS.iter().map(|definition| {
+        let name = definition.doc.name.to_owned();
+        TableFunction::new(name, Arc::new(table::spans::Function(definition)))
+    });
+    let all = of_datasets.chain(of_spans);
+    all.map(|function| (function.name().to_owned(), Arc::new(function)))
 }
 
 /// The scalar functions as DataFusion takes them.
@@ -63,7 +68,9 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 pub fn functions() -> Vec<&'static FunctionDoc> {
     let scalars = scalar::all().into_iter().map(|function| function.doc());
     let tables = table::DEFINITIONS.iter().map(|table| &table.doc);
-    let mut all: Vec<&'static FunctionDoc> = scalars.chain(tables).collect();
+    let spans = table::spans::DEFINITIONS.iter().map(|table| &table.doc);
+    let all = scalars.chain(spans).chain(tables);
+    let mut all: Vec<&'static FunctionDoc> = all.collect();
     all.sort_by_key(|doc| doc.chapter);
     all
 }

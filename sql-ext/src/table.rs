@@ -15,6 +15,7 @@ mod mendel_errors;
 mod pedigree;
 mod sample_qc;
 mod source;
+pub(crate) mod spans;
 mod x_linked;
 
 use std::fmt;
@@ -91,17 +92,14 @@ const fn nullable(name: &'static str, data_type: DataType, comment: &'static str
     }
 }
 
-impl TableDefinition {
-    fn schema(&self) -> SchemaRef {
-        let field = |column: &ResultColumn| {
-            let comment = (COMMENT.to_owned(), column.comment.to_owned());
-            Field::new(column.name, column.data_type.clone(), column.nullable)
-                .with_metadata([comment].into())
-        };
-        Arc::new(Schema::new(
-            self.columns.iter().map(field).collect::<Vec<_>>(),
-        ))
-    }
+/// The schema of the columns of a result.
+fn schema_of(columns: &[ResultColumn]) -> SchemaRef {
+    let field = |column: &ResultColumn| {
+        let comment = (COMMENT.to_owned(), column.comment.to_owned());
+        Field::new(column.name, column.data_type.clone(), column.nullable)
+            .with_metadata([comment].into())
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
 /// A definition in DataFusion's form.
@@ -121,7 +119,7 @@ impl TableFunctionImpl for Function {
         Ok(Arc::new(Call {
             definition,
             arguments,
-            schema: definition.schema(),
+            schema: schema_of(definition.columns),
         }))
     }
 }

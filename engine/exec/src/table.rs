@@ -213,6 +213,8 @@ pub struct DatasetInfo {
     pub assembly: Option<Assembly>,
     /// Contig names in the order of the rows.
     pub contigs: Vec<String>,
+    /// The length of each of them, where a header told it.
+    pub contig_lengths: Vec<Option<u64>>,
     /// The samples that the session sees; what the cells of `gt` refer to. Keep it while cells are read.
     pub directory: Arc<SampleDirectory>,
 }
@@ -227,6 +229,7 @@ pub fn dataset_info(table: &dyn TableProvider) -> Option<DatasetInfo> {
     Some(DatasetInfo {
         assembly: named.or_else(|| Assembly::detect(lengths)),
         contigs: state.contigs.iter().map(|c| c.name.clone()).collect(),
+        contig_lengths: state.contigs.iter().map(|c| c.length).collect(),
         directory: Arc::clone(&view.directory),
     })
 }

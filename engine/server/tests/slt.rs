@@ -379,6 +379,57 @@ async fn the_compatibility_files_hold_on_postgresql() {
     run(files, || connect_to(&config)).await;
 }
 
+/// Windows and complements of a dataset's contigs are those of bedtools.
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_and_complements_are_those_of_bedtools() {
+    let lake = lake().await;
+    let context = embedded(&lake, 2).await;
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, rows: Vec<Vec<String>>| {
+        let lines: Vec<String> = rows.iter().map(|row| row.join("\t") + "\n").collect();
+        std::fs::write(directory.path().join(name), lines.concat()).unwrap();
+    };
+    // A contig whole is a window as large as any contig; bedtools wants names in the order of text.
+    let contigs = "SELECT contig, end_pos FROM windows('demo', 2147483647) ORDER BY contig";
+    write("genome", run_embedded(&context, contigs).await.unwrap());
+    let genes = "SELECT contig, pos - 1, end_pos FROM kb.genes ORDER BY contig, pos, end_pos";
+    write("genes.bed", run_embedded(&context, genes).await.unwrap());
+    for (ours, theirs) in [
+        (
+            "windows('demo', 1000003)",
+            "makewindows -g genome -w 1000003",
+        ),
+        (
+            "windows('demo', 1000, 777777)",
+            "makewindows -g genome -w 1000 -s 777777",
+        ),
+        (
+            "windows('demo', 99900, 40000)",
+            "makewindows -g genome -w 99900 -s 40000",
+        ),
+        (
+            "complement('kb.genes', 'demo')",
+            "complement -i genes.bed -g genome",
+        ),
+    ] {
+        let sql =
+            format!("SELECT contig, pos - 1, end_pos FROM {ours} ORDER BY contig, pos, end_pos");
+        let found = run_embedded(&context, &sql).await.unwrap();
+        let found: Vec<String> = found.iter().map(|row| row.join("\t")).collect();
+        let output = std::process::Command::new("bedtools")
+            .args(theirs.split(' '))
+            .current_dir(directory.path())
+            .output()
+            .expect("apt-get install bedtools");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{theirs}: {error}");
+        let expected = String::from_utf8(output.stdout).unwrap();
+        let expected: Vec<&str> = expected.lines().collect();
+        assert!(expected.len() > 4, "{theirs}");
+        assert!(found == expected, "{ours} and bedtools {theirs} differ");
+    }
+}
+
 /// A record counts once for its samples, also where another batch numbers the ALTs of the same place otherwise.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_count_once_whatever_the_order_of_their_alts() {

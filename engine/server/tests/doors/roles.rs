@@ -37,6 +37,9 @@ const PATHS: &[&str] = &[
     "select obj_description('{}'::regclass)",
     "select col_description('{}'::regclass, 1)",
     "select c.relname, v.pos from pg_class c, {} v",
+    "select * from merge_regions('{}')",
+    "select * from count_overlaps('lab.variants', 'select * from {} as t')",
+    "select * from nearest('select * from lab.variants where pos in (select pos from {})', 'lab.variants')",
 ];
 
 /// The catalog rows that tell of relations, columns and schemas.
@@ -266,6 +269,10 @@ async fn a_masked_column_is_null_on_every_path() {
             "select count(sex), max(sex), count(*) from clin.person",
             "0|NULL|4",
         ),
+        (
+            "select count(*) from merge_regions('select * from lab.variants where ac >= 0')",
+            "0",
+        ),
         ("select count(*) from clin.person where sex = 'male'", "0"),
         ("select count(*) from clin.person where sex is null", "4"),
         ("select count(*) from clin.person where 1 / zero = 1", "0"),
@@ -305,6 +312,13 @@ const QUESTIONS: &[&str] = &[
     "select count(*) from lab.calls where sample_id in ('S3', 'S1')",
     "select * from sample_qc('lab') order by 1",
     "select * from mendel_errors('lab') order by 1, 2",
+    "select * from merge_regions('select * from lab.carriers') order by 1, 2",
+    "select * from count_overlaps('lab.variants', 'select * from lab.carriers') order by 1, 2",
+    "select * from coverage('lab.calls', 'select * from lab.variants where ac > 1') order by 1, 2",
+    "select * from cluster('select * from lab.variants where info_ac > 1 or qual > 31') order by 1, 2",
+    "select * from nearest('lab.variants', 'select * from lab.calls where sample_id = ''S3''') order by 1, 2",
+    "select * from subtract_regions('lab.variants', 'select * from lab.carriers') order by 1, 2",
+    "explain analyze select * from count_overlaps('lab.variants', 'select * from lab.carriers')",
     "select count(*) from lab.quarantine",
     "select * from clin.person order by 1",
     "select * from clin.condition order by 1",
