@@ -73,6 +73,9 @@ pub enum Error {
     /// A packed genotype whose samples nobody holds any more.
     #[error("the samples of a packed genotype are no longer known (directory {0:016x})")]
     DirectoryGone(u64),
+    /// Lists of names that are too long together for one batch of rows.
+    #[error("the names of carriers of one batch of variants are longer than 2 GiB")]
+    TooManyNames,
     /// `ARRAY(SELECT a, b …)`.
     #[error("subquery must return only one column")]
     ArraySubquery,
@@ -99,6 +102,7 @@ impl Error {
             Self::Argument { .. } => "42883",
             Self::ArraySubquery => "42601",
             Self::Genotype(_) => "22P03",
+            Self::TooManyNames => "54000",
             Self::DirectoryGone(_) => "55000",
             Self::Internal(_) => "XX000",
         }
@@ -149,6 +153,10 @@ impl Error {
             Self::Genotype(_) => {
                 Some("The gt_ functions take column gt of a dataset's table variants.".to_owned())
             }
+            Self::TooManyNames => Some(
+                "Ask for rarer variants or a smaller cohort, or read table carriers, whose rows stream."
+                    .to_owned(),
+            ),
             Self::DirectoryGone(_) => {
                 Some("Use gt in the statement that reads it from variants.".to_owned())
             }

@@ -214,43 +214,87 @@ pub(crate) fn per_sample<T: Clone>(
     Ok(values)
 }
 
-/// One row for the functions over a cohort: its blocks with the cohort's members in them.
+/// One row for the functions over a cohort: its blocks with the cohort's members in them, read as they are asked for.
 pub(crate) struct CohortRow<'a, 'c> {
     pub(crate) directory: &'c SampleDirectory,
-    blocks: Vec<(u32, GenotypeRow<'a>, Option<&'c SampleMask>)>,
+    cell: Cell<'a>,
+    /// None: everybody.
+    members: Option<&'c Members>,
 }
 
-impl<'a> CohortRow<'a, '_> {
-    fn counts(&self) -> CohortCounts {
+/// What a row holds of one block, and who of the block is in the cohort (None: everybody).
+pub(crate) struct Block<'a, 'c> {
+    pub(crate) ordinal: u32,
+    pub(crate) calls: GenotypeRow<'a>,
+    pub(crate) mask: Option<&'c SampleMask>,
+}
+
+impl<'a, 'c> CohortRow<'a, 'c> {
+    fn counts(&self) -> Result<CohortCounts> {
         let mut counts = CohortCounts::default();
-        for (_, row, mask) in &self.blocks {
-            counts += CohortCounts::of(row, *mask);
+        for block in self.blocks() {
+            let block = block?;
+            counts += CohortCounts::of(&block.calls, block.mask);
         }
-        counts
+        Ok(counts)
     }
 
     /// Genotypes that are wholly the reference allele.
-    pub(crate) fn hom_ref(&self) -> i32 {
-        let of_block = |(_, row, mask): &(u32, GenotypeRow<'_>, Option<&SampleMask>)| {
-            let mut n_hom_ref = by_default(row, *mask, CallClass::HomRef);
-            row.for_each_unlike(|sample, class, _| {
+    pub(crate) fn hom_ref(&self) -> Result<i32> {
+        let mut n_hom_ref = 0;
+        for block in self.blocks() {
+            let Block { calls, mask, .. } = block?;
+            n_hom_ref += by_default(&calls, mask, CallClass::HomRef);
+            calls.for_each_unlike(|sample, class, _| {
                 let member = mask.is_none_or(|mask| mask.contains(sample));
-                let was = row.default_call().class() == Some(CallClass::HomRef);
+                let was = calls.default_call().class() == Some(CallClass::HomRef);
                 let is = class == CallClass::HomRef;
                 n_hom_ref += i32::from(member) * (i32::from(is) - i32::from(was));
             });
-            n_hom_ref
-        };
-        self.blocks.iter().map(of_block).sum()
+        }
+        Ok(n_hom_ref)
     }
 
-    /// Block ordinal, row and members of each block.
-    pub(crate) fn blocks(
-        &self,
-    ) -> impl Iterator<Item = (u32, &GenotypeRow<'a>, Option<&SampleMask>)> {
-        self.blocks
-            .iter()
-            .map(|(ordinal, row, mask)| (*ordinal, row, *mask))
+    /// Every block with a member.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Result<Block<'a, 'c>>> {
+        self.parts().map(|part| {
+            let (ordinal, part, mask) = part?;
+            let calls = row_of(self.directory, ordinal, part)?;
+            Ok(Block {
+                ordinal,
+                calls,
+                mask,
+            })
+        })
+    }
+
+    /// Every block with a member in which somebody may carry the ALT: not those of default calls.
+    pub(crate) fn blocks_with_carriers(&self) -> impl Iterator<Item = Result<Block<'a, 'c>>> {
+        self.parts().filter_map(|part| match part {
+            Ok((_, Part::Default(_), _)) => None,
+            Ok((ordinal, part, mask)) => {
+                Some(row_of(self.directory, ordinal, part).map(|calls| Block {
+                    ordinal,
+                    calls,
+                    mask,
+                }))
+            }
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Result<(u32, Part<'a>, Option<&'c SampleMask>)>> {
+        let members = self.members;
+        // None: nobody of the block; Some(None): everybody.
+        let mask_of = move |ordinal: u32| match members {
+            None => Some(None),
+            Some(members) => members.masks.get(ordinal as usize)?.as_ref().map(Some),
+        };
+        let wanted = move |ordinal| mask_of(ordinal).is_some();
+        self.cell.parts_where(wanted).map(move |part| {
+            let (ordinal, part) = part.map_err(Error::Genotype)?;
+            Ok((ordinal, part, mask_of(ordinal).flatten()))
+        })
     }
 }
 
@@ -365,7 +409,7 @@ pub(crate) fn per_counts<T>(
     let gt = gt_argument(args)?;
     let counted = gt.iter().flatten().next().is_some_and(counted::is_counted);
     if !counted {
-        return per_cohort(args, |row| value(row.counts()));
+        return per_cohort(args, |row| Ok(value(row.counts()?)));
     }
     let id = match Cohort::of(args)? {
         Cohort::All => CohortId::ALL,
@@ -383,7 +427,7 @@ pub(crate) fn per_counts<T>(
 /// Evaluates `value` on each row over the cohort (argument 1, when given): None for a NULL argument.
 pub(crate) fn per_cohort<T>(
     args: &ScalarFunctionArgs,
-    value: impl Fn(&CohortRow<'_, '_>) -> Option<T>,
+    mut value: impl FnMut(&CohortRow<'_, '_>) -> Result<Option<T>>,
 ) -> DfResult<Vec<Option<T>>> {
     let gt = gt_argument(args)?;
     let cohort = Cohort::of(args)?;
@@ -395,17 +439,17 @@ pub(crate) fn per_cohort<T>(
             values.push(None);
             continue;
         };
-        let cell = Cell::parse(gt.value(row)).map_err(Error::Genotype)?;
+        let cell = Cell::open(gt.value(row)).map_err(Error::Genotype)?;
         let (current, generation) = directory.of(&cell)?;
         if let Some(names) = names {
             let constant = matches!(cohort, Cohort::Constant(_));
             resolve(&mut members, &current, generation, names, constant)?;
         }
-        let blocks = blocks_of(&cell, &current, members.as_ref())?;
         values.push(value(&CohortRow {
             directory: &current,
-            blocks,
-        }));
+            cell,
+            members: members.as_ref(),
+        })?);
     }
     Ok(values)
 }
@@ -453,25 +497,6 @@ fn masks(directory: &SampleDirectory, names: &StringArray) -> Result<Vec<Option<
         (mask.count_ones() > 0).then_some(mask)
     };
     Ok(directory.blocks.iter().map(in_block).collect())
-}
-
-fn blocks_of<'a, 'c>(
-    cell: &Cell<'a>,
-    directory: &SampleDirectory,
-    members: Option<&'c Members>,
-) -> Result<Vec<(u32, GenotypeRow<'a>, Option<&'c SampleMask>)>> {
-    let mut blocks = Vec::new();
-    for (ordinal, part) in cell.parts() {
-        let mask = match members {
-            None => None,
-            Some(members) => match members.masks.get(ordinal as usize) {
-                Some(Some(mask)) => Some(mask),
-                _ => continue,
-            },
-        };
-        blocks.push((ordinal, row_of(directory, ordinal, part)?, mask));
-    }
-    Ok(blocks)
 }
 
 #[cfg(test)]

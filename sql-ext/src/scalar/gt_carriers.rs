@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, ListBuilder, StringBuilder};
+use datafusion::arrow::array::{ArrayRef, ListArray, StringBuilder};
+use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::Result as DfResult;
 use datafusion::logical_expr::ScalarFunctionArgs;
 
 use super::{Definition, types};
 use crate::doc::{COHORT, COHORT_RULE, Chapter, FunctionDoc, GT};
+use crate::error::{Error, Result};
 use crate::genotypes::{CohortRow, per_cohort};
+
+/// Names of one batch of rows: their offsets are numbers of 32 bits.
+const MOST_BYTES: usize = i32::MAX as usize;
 
 pub(super) const DEFINITION: Definition = Definition {
     doc: FunctionDoc {
@@ -34,40 +39,43 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
-    let rows = per_cohort(args, |row| Some(carriers(row)))?;
-    let element = Arc::new(Field::new_list_field(DataType::Utf8, true));
-    let mut lists = ListBuilder::new(StringBuilder::new()).with_field(element);
-    for names in rows {
-        match names {
-            Some(names) => {
-                names
-                    .iter()
-                    .for_each(|name| lists.values().append_value(name));
-                lists.append(true);
+    let mut names = StringBuilder::new();
+    let mut carriers = Vec::new();
+    let lengths = per_cohort(args, |row| {
+        carriers.clear();
+        collect(row, &mut carriers)?;
+        for index in &carriers {
+            let name = row.directory.samples.get(*index as usize);
+            let name = name.ok_or(Error::Internal(
+                "a block names a sample its directory lacks",
+            ))?;
+            if names.values_slice().len() + name.len() > MOST_BYTES {
+                return Err(Error::TooManyNames);
             }
-            None => lists.append(false),
+            names.append_value(name);
         }
-    }
-    Ok(Arc::new(lists.finish()))
+        Ok(Some(carriers.len()))
+    })?;
+    let nulls = lengths.iter().map(Option::is_some).collect::<NullBuffer>();
+    let offsets = OffsetBuffer::from_lengths(lengths.into_iter().map(Option::unwrap_or_default));
+    let element = Arc::new(Field::new_list_field(DataType::Utf8, true));
+    let lists = ListArray::try_new(element, offsets, Arc::new(names.finish()), Some(nulls))?;
+    Ok(Arc::new(lists))
 }
 
-fn carriers(row: &CohortRow<'_, '_>) -> Vec<String> {
-    let mut indices = Vec::new();
-    for (ordinal, calls, members) in row.blocks() {
-        let Some(block) = row.directory.blocks.get(ordinal as usize) else {
+/// Indices of the carriers in the directory's samples, ascending.
+fn collect(row: &CohortRow<'_, '_>, carriers: &mut Vec<u32>) -> Result<()> {
+    for block in row.blocks_with_carriers() {
+        let block = block?;
+        let Some(in_block) = row.directory.blocks.get(block.ordinal as usize) else {
             continue;
         };
-        calls.for_each_carrier(|position, _| {
-            if members.is_some_and(|members| !members.contains(position)) {
-                return;
+        block.calls.for_each_carrier(|position, _| {
+            if block.mask.is_none_or(|mask| mask.contains(position)) {
+                carriers.extend(in_block.samples.get(position as usize).copied());
             }
-            indices.extend(block.samples.get(position as usize).copied());
         });
     }
-    indices.sort_unstable();
-    indices
-        .iter()
-        .filter_map(|index| row.directory.samples.get(*index as usize))
-        .cloned()
-        .collect()
+    carriers.sort_unstable();
+    Ok(())
 }

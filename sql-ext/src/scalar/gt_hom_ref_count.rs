@@ -32,6 +32,6 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
     Ok(Arc::new(Int32Array::from(per_cohort(args, |row| {
-        Some(row.hom_ref())
+        Ok(Some(row.hom_ref()?))
     })?)))
 }

@@ -6,10 +6,11 @@ use datafusion::arrow::array::{ArrayRef, Float64Array};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result as DfResult;
 use datafusion::logical_expr::ScalarFunctionArgs;
-use genokura_core::codec::{GenotypeRow, SampleMask};
+use genokura_core::codec::{CallsOf, DefaultCall, GenotypeRow, SampleMask};
 
 use super::{Definition, types};
 use crate::doc::{COHORT, COHORT_RULE, Chapter, FunctionDoc, GT};
+use crate::error::Result;
 use crate::genotypes::{CohortRow, per_cohort};
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -41,7 +42,7 @@ pub(super) const DEFINITION: Definition = Definition {
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
     Ok(Arc::new(Float64Array::from(per_cohort(args, |row| {
-        Diploids::of(row).p_value()
+        Ok(Diploids::of(row)?.p_value())
     })?)))
 }
 
@@ -54,12 +55,13 @@ pub(super) struct Diploids {
 }
 
 impl Diploids {
-    pub(super) fn of(row: &CohortRow<'_, '_>) -> Self {
+    pub(super) fn of(row: &CohortRow<'_, '_>) -> Result<Self> {
         let mut total = Self::default();
-        for (_, calls, members) in row.blocks() {
-            total.add(calls, members);
+        for block in row.blocks() {
+            let block = block?;
+            total.add(&block.calls, block.mask);
         }
-        total
+        Ok(total)
     }
 
     /// 1 - observed / expected heterozygotes; None when none are expected.
@@ -71,8 +73,15 @@ impl Diploids {
         (expected > 0.0).then(|| 1.0 - f64::from(self.het) / expected)
     }
 
+    /// Counts everybody by the default call first; then those whose call may be another one move.
     fn add(&mut self, calls: &GenotypeRow<'_>, members: Option<&SampleMask>) {
-        calls.for_each_call(members, |_, call| {
+        let by_default = u32::from(matches!(
+            calls.default_call(),
+            DefaultCall::Unphased | DefaultCall::Phased
+        ));
+        self.none += by_default * members.map_or(calls.n_samples(), SampleMask::count_ones);
+        calls.for_each_call_of(CallsOf::Unlike, members, |_, call| {
+            self.none -= by_default;
             let tally = call.tally();
             match (tally.ploidy, tally.called, tally.copies) {
                 (2, 2, 0) => self.none += 1,

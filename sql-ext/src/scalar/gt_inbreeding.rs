@@ -33,6 +33,6 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
-    let values = per_cohort(args, |row| Diploids::of(row).inbreeding())?;
+    let values = per_cohort(args, |row| Ok(Diploids::of(row)?.inbreeding()))?;
     Ok(Arc::new(Float64Array::from(values)))
 }

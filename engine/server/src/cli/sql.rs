@@ -219,7 +219,7 @@ async fn print_table(
         .collect();
     let mut printer = TablePrinter::new(out(), headings);
     while let Some(batch) = stream.try_next().await? {
-        let rows = RowText::new(&batch, columns, style)?;
+        let mut rows = RowText::new(&batch, columns, style)?;
         for row in 0..batch.num_rows() {
             let cells = (0..columns.len()).map(|i| Ok(rows.cell(i, row)?.unwrap_or_default()));
             printer.row(cells.collect::<anyhow::Result<_>>()?)?;
@@ -236,7 +236,7 @@ async fn print_csv(
     let mut writer = csv::WriterBuilder::new().from_writer(out());
     writer.write_record(columns.iter().map(|c| c.name.as_str()))?;
     while let Some(batch) = stream.try_next().await? {
-        let rows = RowText::new(&batch, columns, style)?;
+        let mut rows = RowText::new(&batch, columns, style)?;
         for row in 0..batch.num_rows() {
             for i in 0..columns.len() {
                 writer.write_field(rows.cell(i, row)?.unwrap_or_default())?;
@@ -260,7 +260,7 @@ impl RowText {
         })
     }
 
-    fn cell(&self, column: usize, row: usize) -> anyhow::Result<Option<String>> {
+    fn cell(&mut self, column: usize, row: usize) -> anyhow::Result<Option<String>> {
         if self.encoder.is_null(column, row) {
             return Ok(None);
         }

@@ -141,7 +141,7 @@ impl Framing for CopyRows {
 
     fn row(
         &mut self,
-        rows: &RowEncoder,
+        rows: &mut RowEncoder,
         row: usize,
         out: &mut BytesMut,
     ) -> Result<(), ServerError> {

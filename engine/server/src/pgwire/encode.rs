@@ -7,6 +7,7 @@
 mod binary;
 mod cells;
 mod json;
+mod number;
 mod text;
 
 use arrow::record_batch::RecordBatch;
@@ -14,6 +15,7 @@ use bytes::{BufMut, BytesMut};
 
 pub(crate) use binary::split_array;
 use cells::Cells;
+use number::FloatTexts;
 
 use super::column::Column;
 use crate::sqlstate::ServerError;
@@ -82,6 +84,7 @@ fn utc() -> arrow_array::timezone::Tz {
 pub struct RowEncoder {
     columns: Vec<(Cells, Format)>,
     style: TextStyle,
+    floats: FloatTexts,
 }
 
 impl RowEncoder {
@@ -108,9 +111,17 @@ impl RowEncoder {
             .zip(columns.iter().zip(formats))
             .map(|(array, (column, format))| Ok((Cells::new(array, column.pg_type)?, *format)))
             .collect::<Result<Vec<_>, ServerError>>()?;
+        let prints_floats =
+            |(cells, format): &(Cells, Format)| *format == Format::Text && cells.is_float();
+        let floats = if columns.iter().any(prints_floats) {
+            FloatTexts::new()
+        } else {
+            FloatTexts::default()
+        };
         Ok(RowEncoder {
             columns,
             style: style.clone(),
+            floats,
         })
     }
 
@@ -121,23 +132,34 @@ impl RowEncoder {
     }
 
     /// Appends a whole DataRow message for `row`.
-    pub fn data_row(&self, row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
-        out.put_u8(b'D');
-        let start = out.len();
-        out.put_i32(0);
+    pub fn data_row(&mut self, row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
+        out.put_slice(&[b'D', 0, 0, 0, 0]);
+        let start = out.len() - 4;
         self.fields(row, out)?;
         patch_length(out, start, start)
     }
 
     /// Appends field count and length-prefixed fields of `row`: the body of DataRow and of a
     /// tuple of binary COPY.
-    pub fn fields(&self, row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
+    pub fn fields(&mut self, row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
         let count = i16::try_from(self.columns.len())
             .map_err(|_| ServerError::internal("more than 32767 columns"))?;
         out.put_i16(count);
         for (cells, format) in &self.columns {
             if cells.is_null(row) {
                 out.put_i32(-1);
+                continue;
+            }
+            if let Some(bytes) = cells.same_bytes(row) {
+                out.put_i32(length_word(bytes.len())?);
+                out.put_slice(bytes);
+                continue;
+            }
+            if *format == Format::Text
+                && let Some(number) = cells.number_text(row, &mut self.floats)
+            {
+                out.put_i32(length_word(number.as_bytes().len())?);
+                out.put_slice(number.as_bytes());
                 continue;
             }
             let start = out.len();
@@ -160,20 +182,33 @@ impl RowEncoder {
     }
 
     /// Appends the text form of one value that is not NULL.
-    pub fn text(&self, column: usize, row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
-        match self.columns.get(column) {
-            Some((cells, _)) => cells.text(row, &self.style, out),
-            None => Ok(()),
+    pub fn text(
+        &mut self,
+        column: usize,
+        row: usize,
+        out: &mut BytesMut,
+    ) -> Result<(), ServerError> {
+        let Some((cells, _)) = self.columns.get(column) else {
+            return Ok(());
+        };
+        match cells.number_text(row, &mut self.floats) {
+            Some(number) => out.put_slice(number.as_bytes()),
+            None => cells.text(row, &self.style, out)?,
         }
+        Ok(())
     }
 }
 
 /// Writes the number of bytes from `from` to the end of `out` into the four bytes at `at`.
 pub(crate) fn patch_length(out: &mut BytesMut, at: usize, from: usize) -> Result<(), ServerError> {
-    let length = i32::try_from(out.len() - from)
-        .map_err(|_| ServerError::new("54000", "a row or value is larger than 2 GiB"))?;
+    let length = length_word(out.len() - from)?;
     if let Some(slot) = out.get_mut(at..at + 4) {
         slot.copy_from_slice(&length.to_be_bytes());
     }
     Ok(())
+}
+
+fn length_word(bytes: usize) -> Result<i32, ServerError> {
+    i32::try_from(bytes)
+        .map_err(|_| ServerError::new("54000", "a row or value is larger than 2 GiB"))
 }

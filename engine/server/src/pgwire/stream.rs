@@ -29,8 +29,12 @@ pub(super) trait Framing: Send + 'static {
     /// What comes before the first row, once even without rows.
     fn begin(&mut self, out: &mut BytesMut) -> Result<(), ServerError>;
     /// One row.
-    fn row(&mut self, rows: &RowEncoder, row: usize, out: &mut BytesMut)
-    -> Result<(), ServerError>;
+    fn row(
+        &mut self,
+        rows: &mut RowEncoder,
+        row: usize,
+        out: &mut BytesMut,
+    ) -> Result<(), ServerError>;
     /// What comes after the last row.
     fn finish(&mut self, out: &mut BytesMut) -> Result<(), ServerError>;
 }
@@ -49,7 +53,7 @@ impl Framing for DataRows {
 
     fn row(
         &mut self,
-        rows: &RowEncoder,
+        rows: &mut RowEncoder,
         row: usize,
         out: &mut BytesMut,
     ) -> Result<(), ServerError> {
@@ -131,9 +135,9 @@ async fn encode(
                 return Err(error);
             }
         };
-        let encoder = RowEncoder::new(&batch, &rows.columns, framing.formats(), &style)?;
+        let mut encoder = RowEncoder::new(&batch, &rows.columns, framing.formats(), &style)?;
         for row in 0..batch.num_rows() {
-            framing.row(&encoder, row, &mut out)?;
+            framing.row(&mut encoder, row, &mut out)?;
             if out.len() >= FLUSH_BYTES {
                 if chunks.send(out.split().freeze()).await.is_err() {
                     return Ok(sent);
