@@ -164,6 +164,8 @@ pub(crate) fn unknown(directory: &SampleDirectory, name: &str) -> Error {
     }
 }
 
+const SIZES_DIFFER: Error = Error::Internal("a genotype row and its block differ in samples");
+
 pub(crate) fn row_of<'a>(
     directory: &SampleDirectory,
     ordinal: u32,
@@ -178,9 +180,7 @@ pub(crate) fn row_of<'a>(
     match part {
         Part::Default(default) => Ok(GenotypeRow::of_default(size, default)),
         Part::Row(row) if row.n_samples() == size => Ok(row),
-        Part::Row(_) => Err(Error::Internal(
-            "a genotype row and its block differ in samples",
-        )),
+        Part::Row(_) => Err(SIZES_DIFFER),
     }
 }
 
@@ -224,7 +224,6 @@ pub(crate) struct CohortRow<'a, 'c> {
 
 /// What a row holds of one block, and who of the block is in the cohort (None: everybody).
 pub(crate) struct Block<'a, 'c> {
-    pub(crate) ordinal: u32,
     pub(crate) calls: GenotypeRow<'a>,
     pub(crate) mask: Option<&'c SampleMask>,
 }
@@ -243,7 +242,7 @@ impl<'a, 'c> CohortRow<'a, 'c> {
     pub(crate) fn hom_ref(&self) -> Result<i32> {
         let mut n_hom_ref = 0;
         for block in self.blocks() {
-            let Block { calls, mask, .. } = block?;
+            let Block { calls, mask } = block?;
             n_hom_ref += by_default(&calls, mask, CallClass::HomRef);
             calls.for_each_unlike(|sample, class, _| {
                 let member = mask.is_none_or(|mask| mask.contains(sample));
@@ -260,40 +259,51 @@ impl<'a, 'c> CohortRow<'a, 'c> {
         self.parts().map(|part| {
             let (ordinal, part, mask) = part?;
             let calls = row_of(self.directory, ordinal, part)?;
-            Ok(Block {
-                ordinal,
-                calls,
-                mask,
-            })
+            Ok(Block { calls, mask })
         })
     }
 
-    /// Every block with a member in which somebody may carry the ALT: not those of default calls.
-    pub(crate) fn blocks_with_carriers(&self) -> impl Iterator<Item = Result<Block<'a, 'c>>> {
-        self.parts().filter_map(|part| match part {
-            Ok((_, Part::Default(_), _)) => None,
-            Ok((ordinal, part, mask)) => {
-                Some(row_of(self.directory, ordinal, part).map(|calls| Block {
-                    ordinal,
-                    calls,
-                    mask,
-                }))
+    /// Calls `f` with ordinal, calls and members of each block in which somebody may have another call than the
+    /// default, which nobody who carries the ALT has.
+    pub(crate) fn for_each_row(
+        &self,
+        mut f: impl FnMut(u32, &GenotypeRow<'a>, Option<&'c SampleMask>),
+    ) -> Result<()> {
+        let mut differs = false;
+        let visit = |ordinal: u32, row: &GenotypeRow<'a>| {
+            if self.has_size_of(ordinal, row) {
+                f(ordinal, row, self.mask(ordinal).flatten());
+            } else {
+                differs = true;
             }
-            Err(error) => Some(Err(error)),
-        })
+        };
+        let wanted = |ordinal| self.mask(ordinal).is_some();
+        let read = self.cell.for_each_row(wanted, visit);
+        read.map_err(Error::Genotype)?;
+        if differs {
+            return Err(SIZES_DIFFER);
+        }
+        Ok(())
+    }
+
+    fn has_size_of(&self, ordinal: u32, row: &GenotypeRow<'_>) -> bool {
+        let block = self.directory.blocks.get(ordinal as usize);
+        block.is_some_and(|block| block.samples.len() == row.n_samples() as usize)
+    }
+
+    /// The members in a block: None when there is none, Some(None) for everybody.
+    fn mask(&self, ordinal: u32) -> Option<Option<&'c SampleMask>> {
+        match self.members {
+            None => Some(None),
+            Some(members) => members.masks.get(ordinal as usize)?.as_ref().map(Some),
+        }
     }
 
     fn parts(&self) -> impl Iterator<Item = Result<(u32, Part<'a>, Option<&'c SampleMask>)>> {
-        let members = self.members;
-        // None: nobody of the block; Some(None): everybody.
-        let mask_of = move |ordinal: u32| match members {
-            None => Some(None),
-            Some(members) => members.masks.get(ordinal as usize)?.as_ref().map(Some),
-        };
-        let wanted = move |ordinal| mask_of(ordinal).is_some();
-        self.cell.parts_where(wanted).map(move |part| {
+        let wanted = |ordinal| self.mask(ordinal).is_some();
+        self.cell.parts_where(wanted).map(|part| {
             let (ordinal, part) = part.map_err(Error::Genotype)?;
-            Ok((ordinal, part, mask_of(ordinal).flatten()))
+            Ok((ordinal, part, self.mask(ordinal).flatten()))
         })
     }
 }

@@ -24,7 +24,7 @@ use crate::source::{SiteRows, column};
 
 /// Rows of a batch of blobs when pages are picked.
 const BATCH_ROWS: usize = 4_096;
-/// Rows of a batch when whole row groups are read: more than a row group has.
+/// Rows of a batch when whole row groups are read, at most.
 const GROUP_ROWS: usize = 65_536;
 /// A row group of one page that decodes to no more than this is read as a whole.
 const SMALL_BYTES: u64 = 1 << 20;
@@ -261,9 +261,11 @@ impl BlobReader {
         if groups.is_empty() {
             return Ok(());
         }
+        // Arrays are as large as a batch may be, full or not, and the decoded row groups are kept.
+        let most = groups.iter().map(|(_, rows)| *rows).max().unwrap_or(0);
         let plan = ReadPlan {
             row_groups: Some(groups.iter().map(|(group, _)| *group).collect()),
-            batch_size: GROUP_ROWS,
+            batch_size: usize::try_from(most).map_or(GROUP_ROWS, |most| most.min(GROUP_ROWS)),
             ..ReadPlan::of(Arc::clone(&self.schema))
         };
         let mut stream = reader.read(plan)?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, AsArray, BooleanBuilder, Int16Builder, Int32Array, RecordBatch, RecordBatchOptions,
-    StringArray, StringBuilder, UInt32Array, new_null_array,
+    StringBuilder, UInt32Array, new_null_array,
 };
 use arrow::compute::kernels::cmp::gt;
 use arrow::compute::{filter_record_batch, take};
@@ -33,12 +33,13 @@ use crate::predicate::Predicate;
 use crate::pruning::bind;
 use crate::scan::{DatasetScanExec, empty_table, read_schema, table_name};
 use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
+use crate::spec::Unit;
 use crate::table::{Stages, sql_schema};
 
 /// Up to so many samples of a block are looked up one by one.
 const FEW_SAMPLES: u32 = 8;
 
-/// Batches of one partition.
+/// Batches of some units of work.
 pub(crate) struct CallRows {
     context: Arc<ReadContext>,
     source: SiteSource,
@@ -61,12 +62,11 @@ impl CallRows {
     pub(crate) fn new(
         scan: &DatasetScanExec,
         choice: &Arc<Choice>,
-        partition: usize,
+        units: Vec<Unit>,
         batch_size: usize,
         metrics: ScanMetrics,
     ) -> Result<Self> {
         let (spec, view) = (&scan.spec, &scan.view);
-        let units = spec.partitions.get(partition).cloned().unwrap_or_default();
         let masked = view.masked(table_name(spec.kind));
         let stages = Stages::of(spec.kind, &spec.filters, &masked);
         let output = CallColumns::new(scan, choice, masked)?;
@@ -86,7 +86,6 @@ impl CallRows {
         let format_reader = (!physical.is_empty())
             .then(|| BlobReader::formats(view, physical, &context.metrics))
             .flatten();
-        let names: StringArray = view.directory.samples.iter().map(Some).collect();
         Ok(Self {
             source: SiteSource::new(Arc::clone(&context), units),
             choice: Arc::clone(choice),
@@ -98,7 +97,7 @@ impl CallRows {
             open: None,
             ready: VecDeque::new(),
             remaining: spec.limit.unwrap_or(usize::MAX),
-            names: Arc::new(names),
+            names: Arc::clone(view.directory.names()),
             dynamic: scan.dynamic.clone(),
             narrowed: false,
             context,
@@ -117,6 +116,11 @@ impl CallRows {
         }
         self.narrowed = true;
         Ok(())
+    }
+
+    /// What its readers share.
+    pub(crate) fn into_context(self) -> Arc<ReadContext> {
+        self.context
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
@@ -234,8 +238,12 @@ impl CallRows {
             Some(number) => chunk.members.stored_row(number, member, part.block)?,
             None => None,
         };
-        let default = || GenotypeRow::of_default(block.n_samples, member.default);
-        push_calls(&stored.unwrap_or_else(default), mask, keep, &mut sink);
+        if let Some(row) = &stored {
+            push_calls(row, mask, keep, &mut sink);
+        } else {
+            let row = GenotypeRow::of_default(block.n_samples, member.default);
+            push_calls(&row, mask, keep, &mut sink);
+        }
         sink.failed.map_or(Ok(()), |what| {
             let vid = member.vid;
             Err(Error::damaged(
@@ -377,15 +385,33 @@ fn parts(members: &Members, blocks: &[bool], choice: &Choice) -> VecDeque<Part> 
             });
         }
     }
+    if of_defaults == 0 {
+        return by_member(&parts, all.len()).into();
+    }
     // Of a part that is there twice the one with a stored row comes first and stays.
     let key = |part: &Part| (part.member, part.block, part.stored.is_none());
     if !parts.is_sorted_by_key(key) {
         parts.sort_unstable_by_key(key);
     }
-    if of_defaults > 0 {
-        parts.dedup_by_key(|part| (part.member, part.block));
-    }
+    parts.dedup_by_key(|part| (part.member, part.block));
     parts.into()
+}
+
+/// Parts in the order of their members, of one member as they were: stored rows come block after block.
+fn by_member(parts: &[Part], members: usize) -> Vec<Part> {
+    let mut place = vec![0usize; members + 1];
+    for part in parts {
+        place[part.member + 1] += 1;
+    }
+    for member in 0..members {
+        place[member + 1] += place[member];
+    }
+    let mut sorted = vec![Part::default(); parts.len()];
+    for part in parts {
+        sorted[place[part.member]] = *part;
+        place[part.member] += 1;
+    }
+    sorted
 }
 
 /// The records of all members in rising order, and the place of each member's.

@@ -21,7 +21,7 @@ use genokura_core::genotype::ALLELE_MAX;
 
 use crate::dataset::{BlockView, DatasetView};
 use crate::error::{Error, Result};
-use crate::members::{BlockCalls, Member, Members};
+use crate::members::Members;
 
 /// Makes cells; keeps its buffers from one to the next.
 pub(crate) struct CellBuilder<'a> {
@@ -33,9 +33,19 @@ pub(crate) struct CellBuilder<'a> {
     /// Cells of variants without a row.
     shared: Vec<SharedCell>,
     encoder: RecordEncoder,
+    parts: Vec<Part>,
     cell: Vec<u8>,
     blob: Vec<u8>,
     text: Vec<u8>,
+}
+
+/// One block of a cell.
+struct Part {
+    ordinal: u32,
+    /// Place of the member among those of the variant.
+    member: usize,
+    /// Place of the block in the view.
+    block: usize,
 }
 
 /// The cell of variants in which nobody has another call than the default.
@@ -53,13 +63,14 @@ impl<'a> CellBuilder<'a> {
         blocks: &'a [bool],
         samples: Option<&'a [Vec<u32>]>,
     ) -> Self {
-        let (cell, blob, text, shared) = Default::default();
+        let (cell, blob, text, shared, parts) = Default::default();
         Self {
             view,
             blocks,
             samples,
             shared,
             encoder: RecordEncoder::new(),
+            parts,
             cell,
             blob,
             text,
@@ -134,52 +145,61 @@ impl<'a> CellBuilder<'a> {
 
     /// Writes one cell, of stored rows or as if there were none; false when no sample of the variant is visible.
     fn cell(&mut self, members: &Members, group: usize, stored: bool) -> Result<bool> {
-        let mut parts: Vec<(u32, &Member, usize)> = Vec::new();
+        let of_variant = members.of(group);
+        self.parts.clear();
         let mut visible = false;
-        for member in members.of(group) {
-            for place in member.blocks.clone() {
-                let Some(ordinal) = self.view.blocks.get(place).and_then(|b| b.ordinal) else {
+        for (number, member) in of_variant.iter().enumerate() {
+            for block in member.blocks.clone() {
+                let Some(ordinal) = self.view.blocks.get(block).and_then(|b| b.ordinal) else {
                     continue;
                 };
                 visible = true;
-                if self.blocks.get(place) == Some(&true) {
-                    parts.push((ordinal, member, place));
+                if self.blocks.get(block) == Some(&true) {
+                    self.parts.push(Part {
+                        ordinal,
+                        member: number,
+                        block,
+                    });
                 }
             }
         }
         if !visible {
             return Ok(false);
         }
-        parts.sort_unstable_by_key(|(ordinal, ..)| *ordinal);
-        let n_parts = u32::try_from(parts.len())
+        self.parts.sort_unstable_by_key(|part| part.ordinal);
+        let n_parts = u32::try_from(self.parts.len())
             .map_err(|_| Error::Internal("a variant with too many blocks".into()))?;
-        let several = members.of(group).len() > 1;
+        let several = of_variant.len() > 1;
         self.cell.clear();
         let mut writer = CellWriter::begin(&mut self.cell, self.view.directory.id, n_parts);
-        for (ordinal, member, place) in parts {
-            let Some(block) = self.view.blocks.get(place) else {
+        for part in &self.parts {
+            let (Some(member), Some(block)) = (
+                of_variant.get(part.member),
+                self.view.blocks.get(part.block),
+            ) else {
                 continue;
             };
-            let calls = match stored {
-                true => members.calls(member, place)?,
-                false => BlockCalls::Default(member.default),
+            let place = (part.ordinal, several, member.alt_index);
+            let bytes = if stored {
+                members.stored_bytes(member, part.block)
+            } else {
+                None
             };
-            match calls {
-                BlockCalls::Default(default) => {
-                    let place = (ordinal, several, member.alt_index);
+            let Some(bytes) = bytes else {
+                default_part(&mut writer, block, member.default, place, &mut self.blob);
+                continue;
+            };
+            let row = members.parse(member, part.block, bytes)?;
+            if block.sees_all() {
+                writer.part_blob(part.ordinal, bytes);
+                continue;
+            }
+            self.blob.clear();
+            let scratch = (&mut self.encoder, &mut self.blob, &mut self.text);
+            match visible_blob(&row, block, scratch)? {
+                None => writer.part_blob(part.ordinal, &self.blob),
+                Some(default) => {
                     default_part(&mut writer, block, default, place, &mut self.blob);
-                }
-                BlockCalls::Row(_, bytes) if block.sees_all() => writer.part_blob(ordinal, bytes),
-                BlockCalls::Row(row, _) => {
-                    self.blob.clear();
-                    let scratch = (&mut self.encoder, &mut self.blob, &mut self.text);
-                    match visible_blob(&row, block, scratch)? {
-                        None => writer.part_blob(ordinal, &self.blob),
-                        Some(default) => {
-                            let place = (ordinal, several, member.alt_index);
-                            default_part(&mut writer, block, default, place, &mut self.blob);
-                        }
-                    }
                 }
             }
         }

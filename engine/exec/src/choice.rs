@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int16Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int16Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use genokura_core::codec::{DosageCounts, SampleMask};
 
-use crate::dataset::{DatasetView, HIDDEN};
+use crate::dataset::{BlockView, DatasetView, HIDDEN};
 use crate::error::Result;
 use crate::predicate::Predicate;
 use crate::pruning::bind;
@@ -162,8 +162,7 @@ fn conjuncts(filters: Vec<Predicate>) -> Vec<Predicate> {
 
 /// Whether each visible sample, by index in the directory, is chosen; `None`: all are.
 fn chosen_samples(filters: &[Predicate], view: &DatasetView) -> Result<Option<BooleanArray>> {
-    let names: StringArray = view.directory.samples.iter().map(Some).collect();
-    judge(filters, "sample_id", Arc::new(names))
+    judge(filters, "sample_id", Arc::clone(view.directory.names()))
 }
 
 /// Judges filters on one column by its values; `None` without filters.
@@ -187,9 +186,11 @@ pub(crate) fn passes(keep: &BooleanArray, row: usize) -> bool {
 }
 
 fn masks(view: &DatasetView, chosen: Option<&BooleanArray>) -> Vec<Option<SampleMask>> {
-    masks_of(view, |sample| {
-        chosen.is_none_or(|chosen| passes(chosen, sample as usize))
-    })
+    let Some(chosen) = chosen else {
+        let visible = |block: &BlockView| block.ordinal.map(|_| block.visible.clone());
+        return view.blocks.iter().map(visible).collect();
+    };
+    masks_of(view, |sample| passes(chosen, sample as usize))
 }
 
 /// The visible samples of each block that are chosen by their place in the directory; `None` where there is none.
@@ -198,7 +199,7 @@ pub(crate) fn masks_of(
     chosen: impl Fn(u32) -> bool,
 ) -> Vec<Option<SampleMask>> {
     let is_chosen = |sample: u32| sample != HIDDEN && chosen(sample);
-    let mask = |block: &crate::dataset::BlockView| {
+    let mask = |block: &BlockView| {
         let places = (0u32..).zip(block.directory_index.iter());
         let places = places.filter(|(_, sample)| is_chosen(**sample));
         let mask = SampleMask::from_indices(block.n_samples, places.map(|(i, _)| i));

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
 
+use arrow::array::{ArrayRef, StringArray};
 use parking_lot::RwLock;
 
 /// One sample block: which samples its genotype rows hold, in row order.
@@ -20,7 +21,7 @@ pub struct DirectoryBlock {
 /// The visible samples of one dataset, each name once, and the blocks that hold them.
 ///
 /// Samples that the session may not see do not occur: neither their names nor their positions.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct SampleDirectory {
     /// Hash of the content; what a genotype cell refers to.
     pub id: u64,
@@ -29,6 +30,7 @@ pub struct SampleDirectory {
     /// Blocks in ascending number. A cell numbers blocks by their index here.
     pub blocks: Vec<DirectoryBlock>,
     index: HashMap<String, u32>,
+    names: ArrayRef,
 }
 
 impl SampleDirectory {
@@ -46,8 +48,10 @@ impl SampleDirectory {
         for (i, name) in (0u32..).zip(&samples) {
             index.entry(name.clone()).or_insert(i);
         }
+        let names = StringArray::from_iter_values(&samples);
         let directory = Arc::new(Self {
             id,
+            names: Arc::new(names),
             samples,
             blocks,
             index,
@@ -55,6 +59,11 @@ impl SampleDirectory {
         registry.retain(|_, held| held.strong_count() > 0);
         registry.insert(id, Arc::downgrade(&directory));
         directory
+    }
+
+    /// [`Self::samples`] as a column.
+    pub fn names(&self) -> &ArrayRef {
+        &self.names
     }
 
     /// The index of a sample by its exact name; `None` when this directory does not hold it.

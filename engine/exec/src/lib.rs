@@ -18,6 +18,7 @@ mod dynamic;
 pub mod error;
 mod formats;
 mod interval_join;
+mod lanes;
 mod members;
 mod metrics;
 mod plain;

@@ -45,15 +45,6 @@ pub(crate) struct Members {
     blobs: Blobs,
 }
 
-/// The genotypes of one member in one block.
-#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
-pub(crate) enum BlockCalls<'a> {
-    /// Every sample has the default call.
-    Default(DefaultCall),
-    /// The stored row: parsed, and its bytes.
-    Row(GenotypeRow<'a>, &'a [u8]),
-}
-
 impl Members {
     /// Reads the genotypes of `rows` in the blocks of which `blocks` is true.
     pub(crate) async fn read(
@@ -147,17 +138,20 @@ impl Members {
         &self.members
     }
 
-    /// The genotypes of a member in one of its blocks.
-    pub(crate) fn calls(&self, member: &Member, block: usize) -> Result<BlockCalls<'_>> {
-        let Some(bytes) = self.blobs.get(member.wanted, block, 0) else {
-            return Ok(BlockCalls::Default(member.default));
-        };
-        let row = self.parse(member, block, bytes)?;
-        Ok(BlockCalls::Row(row, bytes))
+    /// The bytes of a member's row in one of its blocks; without one everybody has the default call.
+    #[inline]
+    pub(crate) fn stored_bytes(&self, member: &Member, block: usize) -> Option<&[u8]> {
+        self.blobs.get(member.wanted, block, 0)
     }
 
+    /// Reads bytes of [`Members::stored_bytes`].
     #[inline]
-    fn parse<'a>(&self, member: &Member, block: usize, bytes: &'a [u8]) -> Result<GenotypeRow<'a>> {
+    pub(crate) fn parse<'a>(
+        &self,
+        member: &Member,
+        block: usize,
+        bytes: &'a [u8],
+    ) -> Result<GenotypeRow<'a>> {
         let row = GenotypeRow::parse(bytes).map_err(|e| self.damaged(member, block, &e))?;
         self.check_size(&row, member, block)?;
         Ok(row)

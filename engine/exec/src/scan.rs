@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
@@ -14,6 +15,7 @@ use datafusion::error::Result as DfResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
@@ -24,7 +26,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
-use futures::stream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use genokura_core::codec::counted::COHORTS_MAX;
 use genokura_core::schema::site_schema;
 
@@ -33,10 +35,11 @@ use crate::choice::Choice;
 use crate::dataset::DatasetView;
 use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
+use crate::lanes::{cut, lone_part};
 use crate::metrics::{ScanMetrics, report_pruned};
 use crate::predicate::{Comparison, Literal, Predicate};
 use crate::source::MERGE_COLUMNS;
-use crate::spec::{GtOf, ScanKind, ScanSpec};
+use crate::spec::{FilePart, GtOf, ScanKind, ScanSpec, Unit};
 use crate::table::sql_schema;
 use crate::variants::{VariantRows, gt_blocks, reads_genotypes};
 
@@ -57,6 +60,70 @@ enum Maker {
     Variants,
     Calls(Arc<Choice>),
 }
+
+/// Makes the rows of units of work.
+struct RowsOf {
+    scan: DatasetScanExec,
+    batch_size: usize,
+    metrics: ScanMetrics,
+}
+
+impl RowsOf {
+    fn stream(&self, units: Vec<Unit>) -> DfResult<SendableRecordBatchStream> {
+        let (size, metrics) = (self.batch_size, self.metrics.clone());
+        let schema = self.scan.schema();
+        Ok(match &self.scan.maker {
+            Maker::Variants => {
+                let rows = VariantRows::new(&self.scan, units, size, metrics)?;
+                let stream = stream::try_unfold(rows, |mut rows| async move {
+                    Ok(rows.next().await?.map(|batch| (batch, rows)))
+                });
+                Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+            }
+            Maker::Calls(choice) => {
+                let rows = CallRows::new(&self.scan, choice, units, size, metrics)?;
+                let stream = stream::try_unfold(rows, |mut rows| async move {
+                    Ok(rows.next().await?.map(|batch| (batch, rows)))
+                });
+                Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+            }
+        })
+    }
+
+    /// The rows of a stretch, read by several tasks: one after the other, all but the first ahead of time.
+    async fn in_lanes(
+        self,
+        part: &FilePart,
+        lanes: usize,
+    ) -> DfResult<impl Stream<Item = DfResult<RecordBatch>> + use<>> {
+        let context = match &self.scan.maker {
+            Maker::Variants => VariantRows::new(
+                &self.scan,
+                Vec::new(),
+                self.batch_size,
+                self.metrics.clone(),
+            )?
+            .into_context(),
+            Maker::Calls(choice) => {
+                let metrics = self.metrics.clone();
+                CallRows::new(&self.scan, choice, Vec::new(), self.batch_size, metrics)?
+                    .into_context()
+            }
+        };
+        let mut streams = Vec::new();
+        for (lane, units) in cut(&context, part, lanes).await?.into_iter().enumerate() {
+            let rows = self.stream(units)?;
+            streams.push(match lane {
+                0 => rows,
+                _ => spawn_buffered(rows, LANE_BATCHES),
+            });
+        }
+        Ok(stream::iter(streams).flatten())
+    }
+}
+
+/// Batches that a lane reads ahead.
+const LANE_BATCHES: usize = 2;
 
 impl DatasetScanExec {
     pub(crate) fn new(spec: ScanSpec, view: Arc<DatasetView>) -> Result<Self> {
@@ -265,25 +332,20 @@ impl ExecutionPlan for DatasetScanExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> DfResult<SendableRecordBatchStream> {
-        let metrics = ScanMetrics::new(&self.metrics, partition);
-        let batch_size = context.session_config().batch_size();
-        let schema = self.schema();
-        Ok(match &self.maker {
-            Maker::Variants => {
-                let rows = VariantRows::new(self, partition, batch_size, metrics)?;
-                let stream = stream::try_unfold(rows, |mut rows| async move {
-                    Ok(rows.next().await?.map(|batch| (batch, rows)))
-                });
-                Box::pin(RecordBatchStreamAdapter::new(schema, stream))
-            }
-            Maker::Calls(choice) => {
-                let rows = CallRows::new(self, choice, partition, batch_size, metrics)?;
-                let stream = stream::try_unfold(rows, |mut rows| async move {
-                    Ok(rows.next().await?.map(|batch| (batch, rows)))
-                });
-                Box::pin(RecordBatchStreamAdapter::new(schema, stream))
-            }
-        })
+        let rows_of = RowsOf {
+            scan: self.clone(),
+            batch_size: context.session_config().batch_size(),
+            metrics: ScanMetrics::new(&self.metrics, partition),
+        };
+        let lanes = context.session_config().target_partitions();
+        let Some(part) = lone_part(&self.spec).filter(|_| lanes > 1) else {
+            let units = self.spec.partitions.get(partition).cloned();
+            return rows_of.stream(units.unwrap_or_default());
+        };
+        let part = part.clone();
+        let streams = stream::once(async move { rows_of.in_lanes(&part, lanes).await });
+        let rows = streams.try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

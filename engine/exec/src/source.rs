@@ -248,15 +248,15 @@ impl SiteSource {
 }
 
 /// Filters that are applied while a file is read.
-struct Early {
+pub(crate) struct Early {
     filters: Vec<Predicate>,
     /// Over [`ReadContext::schema`].
     expr: Option<Arc<dyn PhysicalExpr>>,
-    pages: Option<PagePruningAccessPlanFilter>,
+    pub(crate) pages: Option<PagePruningAccessPlanFilter>,
 }
 
 impl Early {
-    fn new(context: &ReadContext, filters: Vec<Predicate>) -> Result<Self> {
+    pub(crate) fn new(context: &ReadContext, filters: Vec<Predicate>) -> Result<Self> {
         let schema = site_schema(&context.view.data.state.info);
         let pages = bind(&filters, &schema)?
             .map(|expr| PagePruningAccessPlanFilter::new(&expr, Arc::clone(&schema)));
@@ -460,7 +460,7 @@ pub(crate) fn prune_pages(
     (access, pruned.pruned(), pruned.matched())
 }
 
-fn part_access(start: usize, end: usize, rows: usize) -> RowGroupAccess {
+pub(crate) fn part_access(start: usize, end: usize, rows: usize) -> RowGroupAccess {
     let end = end.min(rows);
     if start == 0 && end == rows {
         return RowGroupAccess::Scan;

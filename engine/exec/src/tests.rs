@@ -25,7 +25,7 @@ use rand::{Rng, SeedableRng};
 use crate::testing::{CONTIGS, DATASET, Expected, Fixture, Record, Shape, Source, expected};
 use crate::{AccessContext, Engine, EngineConfig, MaskedColumn, ReadGrant, directory};
 
-async fn session(
+pub(crate) async fn session(
     fixture: &Fixture,
     partitions: usize,
     batch_size: usize,
@@ -47,7 +47,7 @@ async fn open(fixture: &Fixture) -> SessionContext {
     session(fixture, 2, 8192, AccessContext::default()).await
 }
 
-async fn plan(ctx: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
+pub(crate) async fn plan(ctx: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
     ctx.sql(sql)
         .await
         .unwrap()
@@ -91,7 +91,7 @@ fn texts(batches: &[RecordBatch]) -> Vec<String> {
     rows
 }
 
-async fn query(ctx: &SessionContext, sql: &str) -> Vec<String> {
+pub(crate) async fn query(ctx: &SessionContext, sql: &str) -> Vec<String> {
     texts(&run(ctx, sql).await)
 }
 

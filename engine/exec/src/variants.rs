@@ -30,7 +30,7 @@ use crate::predicate::Predicate;
 use crate::pruning::bind;
 use crate::scan::{DatasetScanExec, empty_table, read_schema};
 use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
-use crate::spec::{GtOf, ScanSpec};
+use crate::spec::{GtOf, ScanSpec, Unit};
 use crate::table::{RECORDS_COLUMN, Stages, nullable_where_masked};
 
 /// The columns that are counted.
@@ -86,7 +86,7 @@ fn gt_samples(spec: &ScanSpec, view: &DatasetView) -> Option<Vec<Vec<u32>>> {
     Some(view.blocks.iter().map(of_block).collect())
 }
 
-/// Batches of one partition.
+/// Batches of some units of work.
 pub(crate) struct VariantRows {
     context: Arc<ReadContext>,
     source: SiteSource,
@@ -129,12 +129,11 @@ struct LastFilter {
 impl VariantRows {
     pub(crate) fn new(
         scan: &DatasetScanExec,
-        partition: usize,
+        units: Vec<Unit>,
         batch_size: usize,
         metrics: ScanMetrics,
     ) -> Result<Self> {
         let (spec, view) = (&scan.spec, &scan.view);
-        let units = spec.partitions.get(partition).cloned().unwrap_or_default();
         let masked = view.masked("variants");
         let stages = Stages::of(spec.kind, &spec.filters, &masked);
         let mut needs = Needs::of(spec, view);
@@ -175,6 +174,11 @@ impl VariantRows {
     /// True when a scan makes its counts of genotypes, because not every sample is visible.
     pub(crate) fn recounts(spec: &ScanSpec, view: &DatasetView) -> bool {
         Needs::of(spec, view).recount
+    }
+
+    /// What its readers share.
+    pub(crate) fn into_context(self) -> Arc<ReadContext> {
+        self.context
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {

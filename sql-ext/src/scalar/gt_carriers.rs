@@ -65,17 +65,16 @@ fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
 
 /// Indices of the carriers in the directory's samples, ascending.
 fn collect(row: &CohortRow<'_, '_>, carriers: &mut Vec<u32>) -> Result<()> {
-    for block in row.blocks_with_carriers() {
-        let block = block?;
-        let Some(in_block) = row.directory.blocks.get(block.ordinal as usize) else {
-            continue;
+    row.for_each_row(|ordinal, calls, mask| {
+        let Some(block) = row.directory.blocks.get(ordinal as usize) else {
+            return;
         };
-        block.calls.for_each_carrier(|position, _| {
-            if block.mask.is_none_or(|mask| mask.contains(position)) {
-                carriers.extend(in_block.samples.get(position as usize).copied());
+        calls.for_each_carrier(|position, _| {
+            if mask.is_none_or(|mask| mask.contains(position)) {
+                carriers.extend(block.samples.get(position as usize).copied());
             }
         });
-    }
+    })?;
     carriers.sort_unstable();
     Ok(())
 }

@@ -169,6 +169,37 @@ impl<'a> Cell<'a> {
         self.parts_where(wanted).next().transpose()
     }
 
+    /// Calls `f` with the row of each wanted block, ordinals ascending. Blocks in which everybody has the default
+    /// call have none: nobody carries the ALT there.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] at the first damaged part, after `f` has seen those before it.
+    pub fn for_each_row(
+        &self,
+        wanted: impl Fn(u32) -> bool,
+        mut f: impl FnMut(u32, &GenotypeRow<'a>),
+    ) -> Result<()> {
+        let corrupt = |reason| move || Error::corrupt("genotype cell", reason);
+        let mut reader = self.parts;
+        for _ in 0..self.n_parts {
+            let ordinal = reader.varint().ok_or_else(corrupt("block ordinal"))?;
+            match reader.byte() {
+                Some(KIND_DEFAULT) => {
+                    let default = reader.byte().and_then(DefaultCall::from_u8);
+                    default.ok_or_else(corrupt("default call"))?;
+                }
+                Some(KIND_BLOB) => {
+                    let blob = reader.prefixed().ok_or_else(corrupt("length of a blob"))?;
+                    if wanted(ordinal) {
+                        f(ordinal, &GenotypeRow::read(blob, !self.checked)?);
+                    }
+                }
+                _ => return Err(corrupt("kind of a part")()),
+            }
+        }
+        Ok(())
+    }
+
     /// Id of the sample directory that names the samples of the blocks.
     #[must_use]
     pub fn directory_id(&self) -> u64 {
@@ -235,6 +266,7 @@ pub fn drive_cell(bytes: &[u8]) -> bool {
                 let _ = (row.counts(), row.genotype(0));
             }
         }
+        let _ = cell.for_each_row(|_| true, |_, row| drop((row.counts(), row.genotype(0))));
     }
     let Ok(cell) = Cell::parse(bytes) else {
         return false;
@@ -299,6 +331,12 @@ mod tests {
         let found = cell.find(|at| at > 0).unwrap();
         assert!(matches!(found, Some((1, Part::Row(row))) if row.dosage(7) == Some(1)));
         assert!(cell.find(|at| at == 2).unwrap().is_none());
+        let mut rows = Vec::new();
+        let opened = Cell::open(&bytes).unwrap();
+        let visit = |at, row: &GenotypeRow<'_>| rows.push((at, row.dosage(7)));
+        opened.for_each_row(|at| at > 0, visit).unwrap();
+        assert_eq!(rows, [(1, Some(1))]);
+        opened.for_each_row(|at| at > 1, |_, _| panic!()).unwrap();
     }
 
     proptest! {

@@ -48,6 +48,8 @@ struct CopyRows {
     names: Vec<String>,
     formats: Vec<Format>,
     force_quote: Vec<bool>,
+    /// Numbers are copied as they are printed.
+    plain_numbers: bool,
     options: CopyOptions,
     /// The binary header travels with the first row, or with the trailer.
     header_due: bool,
@@ -75,6 +77,7 @@ impl CopyRows {
             formats: vec![format; names.len()],
             force_quote,
             header_due: options.format == CopyFormat::Binary,
+            plain_numbers: numbers_are_plain(&options),
             options,
             names,
             scratch: BytesMut::new(),
@@ -87,29 +90,35 @@ impl CopyRows {
         }
     }
 
-    /// One field of text or csv; None is NULL.
-    fn field(&mut self, column: usize, null: bool, out: &mut BytesMut) {
-        if column > 0 {
-            out.put_u8(self.options.delimiter);
-        }
-        if null {
-            out.put_slice(self.options.null.as_bytes());
-        } else if self.options.format == CopyFormat::Csv {
+    fn header_row(&self, out: &mut BytesMut) {
+        for (column, name) in self.names.iter().enumerate() {
+            if column > 0 {
+                out.put_u8(self.options.delimiter);
+            }
             let forced = self.force_quote.get(column).copied().unwrap_or(false);
-            csv_field(&self.scratch, &self.options, forced, out);
-        } else {
-            text_field(&self.scratch, self.options.delimiter, out);
-        }
-    }
-
-    fn header_row(&mut self, out: &mut BytesMut) {
-        for column in 0..self.names.len() {
-            self.scratch.clear();
-            self.scratch.put_slice(self.names[column].as_bytes());
-            self.field(column, false, out);
+            field(name.as_bytes(), &self.options, forced, out);
         }
         out.put_u8(b'\n');
     }
+}
+
+/// A value of text or csv that is not NULL.
+fn field(value: &[u8], options: &CopyOptions, forced: bool, out: &mut BytesMut) {
+    if options.format == CopyFormat::Csv {
+        csv_field(value, options, forced, out);
+    } else {
+        text_field(value, options.delimiter, out);
+    }
+}
+
+/// Whether no number needs a quote or an escape: it holds nothing that the options give a meaning.
+fn numbers_are_plain(options: &CopyOptions) -> bool {
+    matches!(options.delimiter, b'\t' | b',' | b';' | b'|' | b':' | b' ')
+        && matches!(options.null.as_str(), "" | "\\N" | "NULL")
+        && matches!(
+            (options.quote, options.escape),
+            (b'"' | b'\'', b'"' | b'\'' | b'\\')
+        )
 }
 
 /// Wraps what `write` appends in one CopyData message.
@@ -152,12 +161,23 @@ impl Framing for CopyRows {
                 return rows.fields(row, out);
             }
             for column in 0..rows.width() {
-                let null = rows.is_null(column, row);
-                self.scratch.clear();
-                if !null {
-                    rows.text(column, row, &mut self.scratch)?;
+                if column > 0 {
+                    out.put_u8(self.options.delimiter);
                 }
-                self.field(column, null, out);
+                if rows.is_null(column, row) {
+                    out.put_slice(self.options.null.as_bytes());
+                    continue;
+                }
+                let forced = self.force_quote.get(column).copied().unwrap_or(false);
+                let plain = self.plain_numbers && !forced;
+                let options = &self.options;
+                rows.with_text(column, row, &mut self.scratch, |value, is_number| {
+                    if plain && is_number {
+                        out.put_slice(value);
+                    } else {
+                        field(value, options, forced, out);
+                    }
+                })?;
             }
             out.put_u8(b'\n');
             Ok(())
@@ -259,6 +279,27 @@ mod tests {
             let mut out = BytesMut::new();
             csv_field(value.as_bytes(), &options(CopyFormat::Csv), false, &mut out);
             assert_eq!(out, written.as_bytes());
+        }
+    }
+
+    #[test]
+    fn numbers_are_plain_where_options_do_not_touch_them() {
+        assert!(numbers_are_plain(&options(CopyFormat::Csv)));
+        for odd in [
+            CopyOptions {
+                delimiter: b'-',
+                ..options(CopyFormat::Text)
+            },
+            CopyOptions {
+                null: "0".to_owned(),
+                ..options(CopyFormat::Csv)
+            },
+            CopyOptions {
+                quote: b'1',
+                ..options(CopyFormat::Csv)
+            },
+        ] {
+            assert!(!numbers_are_plain(&odd));
         }
     }
 

@@ -188,12 +188,30 @@ impl RowEncoder {
         row: usize,
         out: &mut BytesMut,
     ) -> Result<(), ServerError> {
+        let mut scratch = BytesMut::new();
+        self.with_text(column, row, &mut scratch, |text, _| out.put_slice(text))
+    }
+
+    /// Calls `f` with the text form of one value that is not NULL and whether it is an integer or
+    /// a floating-point number; `scratch` is for those that are not at hand.
+    pub fn with_text(
+        &mut self,
+        column: usize,
+        row: usize,
+        scratch: &mut BytesMut,
+        f: impl FnOnce(&[u8], bool),
+    ) -> Result<(), ServerError> {
         let Some((cells, _)) = self.columns.get(column) else {
             return Ok(());
         };
-        match cells.number_text(row, &mut self.floats) {
-            Some(number) => out.put_slice(number.as_bytes()),
-            None => cells.text(row, &self.style, out)?,
+        if let Some(text) = cells.same_bytes(row) {
+            f(text, false);
+        } else if let Some(number) = cells.number_text(row, &mut self.floats) {
+            f(number.as_bytes(), true);
+        } else {
+            scratch.clear();
+            cells.text(row, &self.style, scratch)?;
+            f(scratch, false);
         }
         Ok(())
     }
