@@ -2,8 +2,9 @@
 //!
 //! Filters on `sample_id` and on `dosage` are judged before a blob is fetched (see [`Choice`]); where they leave only
 //! carriers (and always in `carriers`) variants that nobody carries are skipped, and samples that do not carry are
-//! not looked at. Where the default call of a record is not kept, only samples that differ from it are. All other
-//! filters are applied to batches of finished rows, FORMAT columns last and only for rows that passed the others.
+//! not looked at. Filters on `gt`, `dosage` and `phased` are judged once for each default call; where the one of a
+//! record is not kept, only samples that differ from it are looked at. What is left of the filters is applied to
+//! batches of finished rows, FORMAT columns last and only for rows that passed the others.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
@@ -22,7 +23,7 @@ use genokura_core::codec::{CallRef, CallsOf, DefaultCall, GenotypeRow, SampleMas
 use genokura_core::schema::{FieldDef, calls_columns};
 
 use crate::blobs::{BlobReader, Blobs, Wanted, chunks};
-use crate::choice::{Choice, Keep, passes};
+use crate::choice::{Choice, passes};
 use crate::dataset::{DatasetView, HIDDEN};
 use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
@@ -233,16 +234,15 @@ impl CallRows {
             mask.iter().for_each(|sample| sink.place(sample));
             return Ok(());
         }
-        let keep = self.choice.keep();
         let stored = match part.stored {
             Some(number) => chunk.members.stored_row(number, member, part.block)?,
             None => None,
         };
         if let Some(row) = &stored {
-            push_calls(row, mask, keep, &mut sink);
+            push_calls(row, mask, &self.choice, &mut sink);
         } else {
             let row = GenotypeRow::of_default(block.n_samples, member.default);
-            push_calls(&row, mask, keep, &mut sink);
+            push_calls(&row, mask, &self.choice, &mut sink);
         }
         sink.failed.map_or(Ok(()), |what| {
             let vid = member.vid;
@@ -254,15 +254,11 @@ impl CallRows {
     }
 }
 
-/// Dosage of a default call.
-fn dosage_of(default: DefaultCall) -> Option<u8> {
-    GenotypeRow::of_default(1, default).dosage(0)
-}
-
-fn push_calls(row: &GenotypeRow<'_>, mask: &SampleMask, keep: &Keep, sink: &mut Sink<'_>) {
+fn push_calls(row: &GenotypeRow<'_>, mask: &SampleMask, choice: &Choice, sink: &mut Sink<'_>) {
+    let keep = choice.keep();
     let whose = match keep {
         keep if keep.is_of_carriers() => CallsOf::Carriers,
-        keep if !keep.keeps(dosage_of(row.default_call())) => CallsOf::Unlike,
+        _ if !choice.keeps_default(row.default_call()) => CallsOf::Unlike,
         _ => CallsOf::All,
     };
     let few = mask.count_ones() <= FEW_SAMPLES;
@@ -357,7 +353,7 @@ fn parts(members: &Members, blocks: &[bool], choice: &Choice) -> VecDeque<Part> 
     let all = members.all();
     let mut parts: Vec<Part> = Vec::new();
     let is_chosen = |block: usize| blocks.get(block) == Some(&true);
-    let mut kept = DefaultCall::ALL.map(|default| choice.keep().keeps(dosage_of(default)));
+    let mut kept = DefaultCall::ALL.map(|default| choice.keeps_default(default));
     if !choice.reads_genotypes() {
         kept.fill(true);
     }

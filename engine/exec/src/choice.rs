@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int16Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int16Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use genokura_core::codec::{DosageCounts, SampleMask};
+use genokura_core::codec::{DefaultCall, DosageCounts, GenotypeRow, SampleMask};
 
 use crate::dataset::{BlockView, DatasetView, HIDDEN};
 use crate::error::Result;
@@ -32,6 +32,8 @@ pub(crate) struct Choice {
     keep: Keep,
     /// Filters that only a finished row can be judged by.
     rest: Vec<Predicate>,
+    /// Whether the default call may pass those of them on `gt`, `dosage` and `phased`, by its number.
+    defaults: [bool; DefaultCall::ALL.len()],
     /// Genotypes are read at all.
     genotypes: bool,
 }
@@ -61,9 +63,14 @@ impl Choice {
         let needed = columns_needed(spec, &rest);
         let genotypes =
             !keep.is_all() || CALL_COLUMNS.iter().any(|c| needed.contains(c) && open(c));
+        let of_calls = |filter: &&Predicate| {
+            filter.only_columns(|column| CALL_COLUMNS.contains(&column) && open(column))
+        };
+        let of_calls: Vec<Predicate> = rest.iter().filter(of_calls).cloned().collect();
         Ok(Self {
             masks: masks(view, chosen.as_ref()),
             keep,
+            defaults: passing_defaults(&of_calls)?,
             genotypes,
             rest,
         })
@@ -83,6 +90,7 @@ impl Choice {
         Self {
             masks: narrowed.collect(),
             keep: self.keep.clone(),
+            defaults: self.defaults,
             rest: self.rest.clone(),
             genotypes: self.genotypes,
         }
@@ -111,6 +119,13 @@ impl Choice {
 
     pub(crate) fn keep(&self) -> &Keep {
         &self.keep
+    }
+
+    /// Whether a call that is the default one of its record may satisfy the filters.
+    #[inline]
+    pub(crate) fn keeps_default(&self, default: DefaultCall) -> bool {
+        let passes = self.defaults.get(usize::from(default.number()));
+        passes == Some(&true) && self.keep.keeps(dosage_of(default))
     }
 
     /// Only samples that carry the ALT can satisfy the filters.
@@ -158,6 +173,36 @@ fn conjuncts(filters: Vec<Predicate>) -> Vec<Predicate> {
         single => vec![single],
     };
     filters.into_iter().flat_map(parts).collect()
+}
+
+/// Dosage of a default call.
+pub(crate) fn dosage_of(default: DefaultCall) -> Option<u8> {
+    GenotypeRow::of_default(1, default).dosage(0)
+}
+
+/// Of each default call whether it passes filters on [`CALL_COLUMNS`], judged once: most calls are such.
+fn passing_defaults(filters: &[Predicate]) -> Result<[bool; DefaultCall::ALL.len()]> {
+    let field =
+        |(name, column): (&str, &ArrayRef)| Field::new(name, column.data_type().clone(), true);
+    let has_gt = |default: DefaultCall| default != DefaultCall::None;
+    let all = DefaultCall::ALL.into_iter();
+    let texts: StringArray = all.clone().map(|d| has_gt(d).then(|| d.text())).collect();
+    let dosages: Int16Array = all.clone().map(|d| dosage_of(d).map(i16::from)).collect();
+    let phased: BooleanArray = all.map(|d| has_gt(d).then(|| is_phased(d))).collect();
+    let columns: [ArrayRef; 3] = [Arc::new(texts), Arc::new(dosages), Arc::new(phased)];
+    let fields: Vec<Field> = CALL_COLUMNS.into_iter().zip(&columns).map(field).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let Some(filter) = bind(filters, &schema)? else {
+        return Ok([true; DefaultCall::ALL.len()]);
+    };
+    let batch = RecordBatch::try_new(schema, columns.to_vec())?;
+    let kept = evaluate(&filter, &batch)?;
+    Ok(std::array::from_fn(|number| passes(&kept, number)))
+}
+
+fn is_phased(default: DefaultCall) -> bool {
+    let row = GenotypeRow::of_default(1, default);
+    row.call(0).is_some_and(|call| call.phased())
 }
 
 /// Whether each visible sample, by index in the directory, is chosen; `None`: all are.

@@ -968,6 +968,40 @@ async fn check_queries(ctx: &SessionContext, all: &[Expected], sees: &dyn Fn(&st
     .await;
     let dp = |c: &CallText| c.text.split(' ').nth(7).and_then(|t| t.parse::<i32>().ok());
     assert_eq!(deep, texts(&|c| c.dosage > Some(0) && dp(c) >= Some(100)));
+    let gt = |c: &CallText| {
+        c.text
+            .split(' ')
+            .nth(5)
+            .filter(|t| *t != "-")
+            .map(str::to_owned)
+    };
+    type OfGt = fn(&str) -> bool;
+    let of_gt: [(&str, OfGt); 6] = [
+        ("gt = '0/1'", |gt| gt == "0/1"),
+        ("gt <> '0/0'", |gt| gt != "0/0"),
+        ("gt IN ('./.', '0|0')", |gt| gt == "./." || gt == "0|0"),
+        ("gt IS NOT NULL AND NOT phased", |gt| !gt.contains('|')),
+        ("phased", |gt| gt.contains('|')),
+        ("gt > '0/1' AND gt < '1|1'", |gt| gt > "0/1" && gt < "1|1"),
+    ];
+    for (filter, test) in of_gt {
+        let rows = query(ctx, &format!("{} WHERE {filter}", select("calls"))).await;
+        let expected = texts(&|c| gt(c).is_some_and(|gt| test(&gt)));
+        if filter.contains("phased") {
+            // Phase is that of the stored call: `|1/0` of VCF 4.4 says more than its text has bars.
+            assert!(
+                rows.iter().all(|row| texts(&|_| true).contains(row)),
+                "{filter}"
+            );
+            let all = query(ctx, &select("calls")).await.len();
+            let opposite =
+                format!("SELECT count(*) FROM cohort.calls WHERE NOT ({filter}) OR phased IS NULL");
+            let others: usize = query(ctx, &opposite).await[0].parse().unwrap();
+            assert_eq!(rows.len() + others, all, "{filter}");
+        } else {
+            assert_eq!(rows, expected, "{filter}");
+        }
+    }
     let carriers = query(ctx, "SELECT count(*) FROM cohort.carriers").await;
     assert_eq!(carriers, [texts(&|c| c.dosage > Some(0)).len().to_string()]);
 }
