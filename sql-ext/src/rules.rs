@@ -1,6 +1,7 @@
 //! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes, and
 //! joins by overlap run as interval joins.
 
+mod count_below_join;
 mod count_calls;
 mod genotype_counts;
 mod genotype_samples;
@@ -19,7 +20,11 @@ const CHOOSES_SIDES: &str = "join_selection";
 
 /// Adds the rules to those of a session: those on genotypes where the plan has its final shape and before its nodes are
 /// wrapped to yield; that on joins when their sides are chosen and their inputs are not yet partitioned.
+///
+/// That on joins of calls works on logical plans, after DataFusion's own rules.
 pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    let logical = builder.optimizer_rules().get_or_insert_default();
+    logical.push(Arc::new(count_below_join::CountBelowJoin));
     let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 3] = [
         Arc::new(count_calls::CountCalls),
         Arc::new(genotype_counts::GenotypeCounts),

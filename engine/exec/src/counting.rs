@@ -19,11 +19,16 @@ use std::sync::Arc;
 
 use arrow::array::BooleanArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -243,6 +248,9 @@ impl DisplayAs for CallCountExec {
             .map(Measure::to_string)
             .collect();
         write!(f, ", by=[{by}], counts=[{}]", counts.join(", "))?;
+        if !self.scan.dynamic.is_empty() {
+            f.write_str(", dynamic filters")?;
+        }
         f.write_str(match self.source() {
             Source::Samples => ", counted=samples of blocks",
             Source::Sites => ", counted=counts of sites",
@@ -276,9 +284,9 @@ impl ExecutionPlan for CallCountExec {
 
     fn apply_expressions(
         &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
     ) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        self.scan.apply_expressions(f)
     }
 
     fn with_new_children(
@@ -307,6 +315,38 @@ impl ExecutionPlan for CallCountExec {
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
+    }
+
+    /// Where samples are counted apart, those that no row of a join above can match are left out.
+    fn handle_child_pushdown_result(
+        &self,
+        _phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let of_samples = match self.counting.groups {
+            Groups::Samples(columns) => columns,
+            Groups::All | Groups::Variants(_) => 0,
+        };
+        let kind = self.scan.spec.kind;
+        let masked = self.scan.view.masked(table_name(kind));
+        let mut dynamic = self.scan.dynamic.clone();
+        let mut taken = false;
+        for filter in &result.parent_filters {
+            let columns = collect_columns(&filter.filter);
+            let of_group = columns.iter().all(|column| column.index() < of_samples);
+            taken |= of_group && dynamic.take(&filter.filter, kind, |name| masked.contains(name));
+        }
+        // A hint only: whoever made the filter judges every row all the same.
+        let answer = FilterPushdownPropagation::all_unsupported(result);
+        Ok(match taken {
+            true => {
+                let mut node = self.clone();
+                node.scan.dynamic = dynamic;
+                answer.with_updated_node(Arc::new(node))
+            }
+            false => answer,
+        })
     }
 }
 

@@ -41,7 +41,7 @@ pub use error::{Error, Result};
 pub use interval_join::{IntervalCondition, IntervalJoinExec, SpanExprs};
 pub use scan::DatasetScanExec;
 pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineConfig, MemoryPoolKind, engine_of};
-pub use table::{DatasetInfo, dataset_info};
+pub use table::{DatasetInfo, dataset_info, is_of_calls};
 
 #[cfg(test)]
 mod testing;

@@ -234,6 +234,13 @@ pub fn dataset_info(table: &dyn TableProvider) -> Option<DatasetInfo> {
     })
 }
 
+/// Whether a table has a row for each call: `calls` or `carriers`.
+pub fn is_of_calls(table: &dyn TableProvider) -> bool {
+    let table: &dyn Any = table;
+    let table = table.downcast_ref::<DatasetTable>();
+    table.is_some_and(|table| matches!(table.kind, ScanKind::Calls(_)))
+}
+
 #[async_trait]
 impl TableProvider for DatasetTable {
     fn schema(&self) -> SchemaRef {

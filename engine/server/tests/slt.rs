@@ -704,6 +704,49 @@ fn counts_law(list: &str) -> (String, String) {
     (on_genotypes, format!("{counted} ORDER BY {key}"))
 }
 
+/// Counts by what samples are joined with: calls joined one by one, and counted below the join.
+fn joined_laws(samples: &[String]) -> Vec<(String, String)> {
+    // Samples are in no group, in one, or in two; a group has nobody, and a row names none.
+    let mut rows = vec!["('nobody', 'x', 1)".to_owned(), "(NULL, 'y', 2)".to_owned()];
+    for (number, sample) in samples.iter().enumerate().filter(|(n, _)| n % 4 != 3) {
+        let group = ["x", "y"][number % 2];
+        rows.push(format!("('{sample}', '{group}', {number})"));
+        if number % 3 == 0 {
+            rows.push(format!("('{sample}', 'z', 7)"));
+        }
+    }
+    let groups = format!("(VALUES {}) AS g(sample_id, grp, w)", rows.join(", "));
+    let on = "ON g.sample_id = c.sample_id";
+    let questions = [
+        format!(
+            "SELECT g.grp, count(*), sum(c.dosage), count(c.dosage), count(DISTINCT c.sample_id), max(g.w) \
+             FROM CALLS c JOIN {groups} {on} GROUP BY g.grp ORDER BY 1"
+        ),
+        format!(
+            "SELECT g.grp, c.sample_id, count(*) FROM {groups} JOIN CALLS c {on} GROUP BY 1, 2 ORDER BY 1, 2"
+        ),
+        format!(
+            "SELECT count(*), sum(dosage), count(*) FILTER (WHERE dosage = 1) FROM CALLS c JOIN {groups} {on} \
+             WHERE g.grp = 'y'"
+        ),
+        format!("SELECT count(*), sum(dosage) FROM CALLS c JOIN {groups} {on} WHERE g.w = 1"),
+        format!("SELECT count(*) FROM CALLS c WHERE sample_id IN (SELECT sample_id FROM {groups})"),
+        format!(
+            "SELECT sample_id, count(*) FROM CALLS c WHERE NOT EXISTS (SELECT 1 FROM {groups} WHERE \
+             g.sample_id = c.sample_id) GROUP BY sample_id ORDER BY 1"
+        ),
+    ];
+    let tables = ["d.carriers", "d.calls"].into_iter().cycle();
+    let both = |(question, table): (&String, &str)| {
+        let apart = format!("(SELECT * FROM {table} LIMIT 1000000000)");
+        (
+            question.replace("CALLS", &apart),
+            question.replace("CALLS", table),
+        )
+    };
+    questions.iter().zip(tables).map(both).collect()
+}
+
 /// Counts of every sample: records through the row of ALT C, which every record has first; A to G is the transition.
 fn sample_law() -> (String, String) {
     let whole = "alt = 'C' AND alleles NOT LIKE '%.%'";
@@ -814,6 +857,16 @@ async fn plain_equals_packed(first: Records, second: Records) {
             assert_eq!(counted, counts, "{query}\n{plan:?}");
         }
         same_answers(&context, &plain, &packed).await;
+    }
+    for (joined, below) in joined_laws(&samples) {
+        for (query, counts) in [(&joined, false), (&below, true)] {
+            let plan = run_embedded(&context, &format!("EXPLAIN {query}"))
+                .await
+                .unwrap();
+            let plan = plan.concat().concat();
+            assert_eq!(plan.contains("CallCountExec"), counts, "{query}\n{plan}");
+        }
+        same_answers(&context, &joined, &below).await;
     }
     let (on_genotypes, counted) = counts_law(&format!("'{list}'"));
     for (query, counts) in [(&on_genotypes, false), (&counted, true)] {

@@ -17,6 +17,7 @@ use crate::blobs::{BlobReader, chunks};
 use crate::calls::{carried, read_context};
 use crate::choice::{Choice, Keep, Kept};
 use crate::dataset::HIDDEN;
+use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
 use crate::members::Members;
 use crate::metrics::ScanMetrics;
@@ -48,6 +49,9 @@ pub(super) struct CountRows {
     /// Per block of the dataset.
     samples: Vec<Option<SampleCounts>>,
     done: bool,
+    dynamic: DynamicFilters,
+    /// Dynamic filters on samples have been looked at.
+    narrowed: bool,
 }
 
 /// The counts of a group: what the scan keeps, and what each measure counts.
@@ -100,11 +104,28 @@ impl CountRows {
             },
             samples: view.blocks.iter().map(|_| None).collect(),
             done: false,
+            dynamic: node.scan.dynamic.clone(),
+            narrowed: false,
             context,
         })
     }
 
+    /// Leaves out the samples that no row of a join above can match: known when the first row is asked for.
+    fn narrow(&mut self) -> Result<()> {
+        let view = &self.context.view;
+        if let Some(left) = self.dynamic.samples(&view.directory.samples)? {
+            self.choice = Arc::new(self.choice.among(&left, view));
+            self.blocks = self.choice.blocks();
+            self.done = self.choice.n_samples() == 0;
+        }
+        self.narrowed = true;
+        Ok(())
+    }
+
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if !self.narrowed {
+            self.narrow()?;
+        }
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 self.context
