@@ -167,6 +167,29 @@ public final class Jdbc {
             connection.setAutoCommit(true);
             return "savepoint, read only";
         });
+        check("temporary", () -> {
+            try (Statement statement = connection.createStatement()) {
+                statement.execute("CREATE TEMP TABLE mine (id int, name text)");
+                org.postgresql.copy.CopyManager copies = connection.unwrap(org.postgresql.PGConnection.class).getCopyAPI();
+                same(copies.copyIn("COPY mine FROM STDIN", new java.io.StringReader("1\ta\n2\t\\N\n")), 2L);
+                try (PreparedStatement insert = connection.prepareStatement("INSERT INTO mine VALUES (?, ?)")) {
+                    for (int at = 3; at < 10; at++) {
+                        insert.setInt(1, at);
+                        insert.setString(2, "n" + at);
+                        insert.addBatch();
+                    }
+                    same(insert.executeBatch().length, 7);
+                }
+                same(statement.executeUpdate("DELETE FROM mine WHERE id > 8"), 1);
+                ResultSet rows = statement.executeQuery("SELECT count(*), count(name) FROM mine");
+                rows.next();
+                same(rows.getInt(1) + "," + rows.getInt(2), "8,7");
+                ResultSet tables = meta.getTables(null, null, "mine", new String[] {"TEMPORARY TABLE"});
+                same(strings(tables, "TABLE_NAME"), List.of("mine"));
+                statement.execute("DROP TABLE mine");
+            }
+            return "CopyManager, batch";
+        });
         check("cancel", () -> {
             for (boolean timeout : new boolean[] {false, true}) {
                 long started = System.nanoTime();

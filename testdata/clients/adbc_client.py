@@ -68,6 +68,17 @@ def _():
     return "COPY binary, no rows too"
 
 
+@check("temporary")
+def _():
+    table = pa.table({"sample_id": ["A", "B"], "score": [1.5, None]})
+    cursor.adbc_ingest("mine", table, mode="create", temporary=True)
+    cursor.adbc_ingest("mine", table, mode="append", temporary=True)
+    cursor.execute("SELECT sample_id, score FROM mine ORDER BY sample_id, score")
+    same(cursor.fetchall(), [("A", 1.5), ("A", 1.5), ("B", None), ("B", None)])
+    cursor.execute("DROP TABLE mine")
+    return "adbc_ingest"
+
+
 @check("cancel")
 def _():
     is_cancel = lambda error: "57014" in str(getattr(error, "sqlstate", "")) or "cancel" in str(error).lower()

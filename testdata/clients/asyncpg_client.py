@@ -1,6 +1,7 @@
 """asyncpg: binary protocol, type introspection, cursors over portals, COPY, a pool and its reset."""
 
 import asyncio
+import datetime as dt
 import io
 
 import asyncpg
@@ -78,6 +79,21 @@ def _():
     run(connection.copy_from_table("samples", schema_name="cohort", output=out, format="binary"))
     same(out.getvalue()[:11], b"PGCOPY\n\xff\r\n\0")
     return "csv, binary, table"
+
+
+@check("temporary")
+def _():
+    async def use():
+        await connection.execute("CREATE TEMP TABLE mine (id int, name text, born date, tags text[])")
+        rows = [(1, "a", dt.date(2001, 2, 3), ["x", None]), (2, None, None, None)]
+        same(await connection.copy_records_to_table("mine", records=rows), "COPY 2")
+        await connection.executemany("INSERT INTO mine VALUES ($1, $2, $3, $4)", rows)
+        same(await connection.fetchval("SELECT count(*) FROM mine WHERE id = any($1::int[])", [1, 5]), 2)
+        same([tuple(row) for row in await connection.fetch("SELECT * FROM mine ORDER BY id LIMIT 1")], rows[:1])
+        await connection.execute("DROP TABLE mine")
+
+    run(use())
+    return "COPY binary, executemany"
 
 
 @check("pool")

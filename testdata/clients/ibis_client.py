@@ -1,4 +1,4 @@
-"""ibis: its PostgreSQL backend, tables as expressions, batches."""
+"""ibis: its PostgreSQL backend, tables as expressions, batches, temporary views for raw SQL."""
 
 import ibis
 from ibis import _ as this
@@ -33,6 +33,24 @@ def _():
     same(some.count().execute(), FACTS["region_rows"])
     by = variants.group_by("contig").aggregate(n=this.count(), top=this.af.max()).order_by("contig")
     same(int(by.execute()["n"].sum()), FACTS["variants"])
+
+
+@check("raw sql")
+def _():
+    table = connection.sql("SELECT contig, count(*) AS n FROM cohort.variants GROUP BY contig")
+    same(int(table.n.sum().execute()), FACTS["variants"])
+    return "sql()"
+
+
+@check("temporary")
+def _():
+    import pandas as pd
+
+    frame = pd.DataFrame({"sample_id": ["A", "B"], "score": [1.5, 2.5]})
+    made = connection.create_table("mine", frame, temp=True)
+    same(float(made.score.sum().execute()), 4.0)
+    connection.drop_table("mine")
+    return "create_table"
 
 
 @check("chunks")

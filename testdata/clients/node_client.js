@@ -1,7 +1,8 @@
 // node pg: pool, named statements, cursor, COPY stream, cancel.
 const { Pool, Client, types } = require("pg");
 const Cursor = require("pg-cursor");
-const { to: copyTo } = require("pg-copy-streams");
+const { finished } = require("stream/promises");
+const { to: copyTo, from: copyFrom } = require("pg-copy-streams");
 
 const facts = JSON.parse(process.env.GENOKURA_FACTS);
 const options = { host: "127.0.0.1", port: Number(process.env.GENOKURA_PORT), user: "owner", database: "genokura" };
@@ -72,6 +73,17 @@ async function main() {
     for await (const chunk of client.query(copyTo(`COPY (${BIG}) TO STDOUT`))) for (const byte of chunk) lines += byte === 10;
     same(lines, facts.carriers);
     return "text";
+  });
+  await check("temporary", async () => {
+    await client.query("CREATE TEMP TABLE mine (id int, name text)");
+    const stream = client.query(copyFrom("COPY mine FROM STDIN (FORMAT csv)"));
+    stream.write("1,a\n2,");
+    stream.end("b\n");
+    await finished(stream);
+    await client.query("INSERT INTO mine VALUES ($1, $2), ($3, $4)", [3, "c", 4, null]);
+    same((await client.query("SELECT id, name FROM mine ORDER BY id")).rows.map((row) => row.name), ["a", "b", "c", null]);
+    await client.query("DROP TABLE mine");
+    return "COPY csv";
   });
   await check("cancel", async () => {
     const slow = new Client({ ...options, query_timeout: 20000, statement_timeout: 400 });

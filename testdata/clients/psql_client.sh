@@ -46,6 +46,17 @@ copy_out() {
   same "$("${psql[@]}" -c "\\copy ($big) TO STDOUT WITH (FORMAT csv, HEADER)" | awk -F, 'NR > 1 { rows++; sum += $2 } END { printf "%d %.0f", rows, sum }')" \
     "$(fact carriers) $(fact carriers_pos_sum)"
 }
+temporary() {
+  same "$("${psql[@]}" -At <<'SQL'
+CREATE TEMP TABLE mine (id int, name text);
+\copy mine FROM PROGRAM 'printf "1,a\n2,\n"' CSV
+COPY mine FROM STDIN;
+3	c
+\.
+SELECT count(*), count(name) FROM mine;
+SQL
+  )" $'CREATE TABLE\nCOPY 2\nCOPY 1\n3|2'
+}
 cancel() {
   local started=$SECONDS found
   found=$(timeout --foreground -s INT 1 "${psql[@]}" -c 'SELECT count(*) FROM cohort.calls a JOIN cohort.calls b ON a.pos + b.pos < 0' 2>&1)
@@ -66,5 +77,6 @@ check types "" types
 check parameters '\gset' parameters
 check chunks FETCH_COUNT chunks
 check 'copy out' '\copy' copy_out
+check temporary '\copy, COPY FROM STDIN' temporary
 check cancel Ctrl-C cancel
 check error "position, hint" error

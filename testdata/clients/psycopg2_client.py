@@ -97,6 +97,19 @@ def _():
     return "savepoint"
 
 
+@check("temporary")
+def _():
+    import io
+
+    cursor.execute("CREATE TEMP TABLE mine AS SELECT sample_id FROM cohort.samples LIMIT 3")
+    same(cursor.rowcount, 3)
+    cursor.copy_expert("COPY mine FROM STDIN WITH CSV", io.StringIO('"S,1"\nS2\n'))
+    cursor.executemany("INSERT INTO mine VALUES (%s)", [("S3",), (None,)])
+    same(rows_of("SELECT count(*), count(sample_id) FROM mine"), [(7, 6)])
+    cursor.execute("DROP TABLE mine")
+    return "COPY csv"
+
+
 @check("cancel")
 def _():
     is_cancel = lambda error: isinstance(error, psycopg2.extensions.QueryCanceledError)

@@ -96,6 +96,31 @@ def _():
     return "text, binary"
 
 
+@check("temporary")
+def _():
+    rows = [(1, "a\tb", None), (2, None, 2.5)]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE mine (id int4, name text, score float8)")
+        with cursor.copy("COPY mine FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        with cursor.copy("COPY mine (id, name, score) FROM STDIN (FORMAT binary)") as copy:
+            copy.set_types(["int4", "text", "float8"])
+            for row in rows:
+                copy.write_row(row)
+        cursor.executemany("INSERT INTO mine VALUES (%s, %s, %s)", rows)
+        same(cursor.execute("SELECT * FROM mine ORDER BY id").fetchall(), [rows[0]] * 3 + [rows[1]] * 3)
+        try:
+            with cursor.copy("COPY mine FROM STDIN") as copy:
+                copy.write("1\tx\ty\n")
+        except psycopg.errors.InvalidTextRepresentation as error:
+            same(error.diag.context, 'COPY mine, line 1, column score: "y"')
+        else:
+            raise AssertionError("no error")
+        cursor.execute("DROP TABLE mine")
+    return "COPY text and binary, executemany"
+
+
 @check("cancel")
 def _():
     is_cancel = lambda error: isinstance(error, psycopg.errors.QueryCanceled)

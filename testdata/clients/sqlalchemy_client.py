@@ -140,6 +140,23 @@ def _():
     return "stream_results"
 
 
+@check("temporary")
+def _():
+    def temporary(connection):
+        columns = [sa.Column("id", sa.Integer), sa.Column("name", sa.Text), sa.Column("score", sa.Numeric(8, 3))]
+        mine = sa.Table("mine", sa.MetaData(), *columns, prefixes=["TEMPORARY"])
+        mine.create(connection)
+        connection.execute(sa.insert(mine), [{"id": n, "name": f"n{n}", "score": n / 8} for n in range(50)])
+        same(connection.scalar(sa.select(sa.func.count()).select_from(mine).where(mine.c.score > 1)), 41)
+        connection.execute(sa.delete(mine).where(mine.c.id < 10))
+        same(connection.scalar(sa.select(sa.func.count()).select_from(mine)), 40)
+        connection.rollback()
+        assert not sa.inspect(connection).has_table("mine")
+
+    each(lambda engine: engine.run(temporary))
+    return "Table(prefixes=TEMPORARY), rolled back"
+
+
 @check("cancel")
 def _():
     def cancel(connection):

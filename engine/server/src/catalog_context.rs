@@ -7,7 +7,7 @@ use datafusion::logical_expr::{Signature, TypeSignature};
 use datafusion::prelude::SessionContext;
 
 use crate::pg_catalog::{CatalogModel, Column, Relation};
-use crate::pg_types::{PgType, oid, type_modifier};
+use crate::pg_types::{PgType, modifier_of_field, oid};
 
 impl CatalogModel {
     /// The catalog of a session: every schema and table of DataFusion's catalog `database`, with comments from the metadata key
@@ -52,7 +52,7 @@ fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {
         .map(|field| Column {
             name: field.name().clone(),
             ty: PgType::of_field(field).oid,
-            typmod: type_modifier(field.data_type()),
+            typmod: modifier_of_field(field),
             not_null: !field.is_nullable(),
             comment: field.metadata().get("comment").cloned(),
         })

@@ -9,6 +9,7 @@ pub mod config;
 pub mod limits;
 pub mod metrics;
 pub mod pg_catalog;
+mod pg_input;
 pub mod pg_types;
 pub mod pgwire;
 pub mod roles;

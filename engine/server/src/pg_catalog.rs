@@ -30,6 +30,7 @@ pub use model::{
     Signal,
 };
 pub use numeric::Numeric;
+pub(crate) use value::parse_array;
 pub use value::{ArrayValue, RecordValue, Value};
 
 use crate::pg_types::oid;

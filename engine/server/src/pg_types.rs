@@ -271,6 +271,22 @@ pub fn type_modifier(data_type: &DataType) -> i32 {
     }
 }
 
+/// Metadata key of a field whose type has a modifier that Arrow's type does not say, as varchar(n).
+pub(crate) const TYPMOD: &str = "pg_typmod";
+/// Metadata key of a numeric field that says nothing of its digits.
+pub(crate) const ANY_SCALE: &str = "pg_any_scale";
+
+/// The type modifier of a column, -1 for none.
+#[must_use]
+pub fn modifier_of_field(field: &Field) -> i32 {
+    let metadata = field.metadata();
+    if metadata.contains_key(ANY_SCALE) {
+        return -1;
+    }
+    let written = metadata.get(TYPMOD).and_then(|text| text.parse().ok());
+    written.unwrap_or_else(|| type_modifier(field.data_type()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ mod rows;
 mod settings;
 pub mod statement;
 mod stop;
+mod temp;
 mod template;
 mod told;
 mod yielding;
@@ -37,6 +38,7 @@ pub use rows::{BatchStream, Rows};
 pub use settings::{SERVER_VERSION, Settings};
 use statement::{CopyOptions, FetchCount, Parsed, SetValue, Statement};
 pub use stop::{Stop, StopGuard};
+pub use temp::CopyIn;
 
 use crate::pg_types::PgType;
 use crate::pgwire::cancel::Registry;
@@ -44,7 +46,9 @@ use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, RoleStore, Roles};
 use crate::sqlstate::ServerError;
+pub(crate) use params::{bytea_of_text, numeric_text};
 use plan::{PlanContext, Planned};
+use temp::{TempMemory, TempState};
 
 /// The name of the one database.
 pub const DATABASE: &str = "genokura";
@@ -63,6 +67,8 @@ pub struct SessionInfo {
     pub search_path: Vec<String>,
     /// Schemas of `search_path` that exist.
     pub schemas: Vec<String>,
+    /// The schema of the session's temporary relations, when it has any.
+    pub temporary_schema: Option<String>,
     /// All settings.
     pub settings: Settings,
     /// What the session may do.
@@ -78,6 +84,25 @@ impl SessionInfo {
     #[must_use]
     pub fn current_schema(&self) -> Option<String> {
         self.schemas.first().cloned()
+    }
+
+    /// Where unqualified names of relations are looked for: among the temporary ones first, unless the search path
+    /// says where they come.
+    #[must_use]
+    pub fn relation_path(&self) -> Vec<String> {
+        let Some(own) = &self.temporary_schema else {
+            return self.search_path.clone();
+        };
+        let is_own = |name: &String| name == "pg_temp" || name == own;
+        let mut path = Vec::with_capacity(self.search_path.len() + 1);
+        if !self.search_path.iter().any(is_own) {
+            path.push(own.clone());
+        }
+        path.extend(self.search_path.iter().map(|name| match is_own(name) {
+            true => own.clone(),
+            false => name.clone(),
+        }));
+        path
     }
 }
 
@@ -102,6 +127,8 @@ pub enum Outcome {
         /// Format and options.
         options: CopyOptions,
     },
+    /// COPY … FROM STDIN: it takes data now.
+    CopyIn(Box<CopyIn>),
     /// MOVE: rows to count and drop.
     Skip(Rows),
     /// No rows: the command tag, and a warning for the client.
@@ -137,8 +164,24 @@ pub enum TransactionStatus {
 struct Transaction {
     failed: bool,
     settings: Settings,
-    savepoints: Vec<(String, Settings)>,
+    temporary: TempState,
+    savepoints: Vec<Savepoint>,
     pinned: Option<Pinned>,
+}
+
+/// What ROLLBACK TO goes back to.
+struct Savepoint {
+    name: String,
+    settings: Settings,
+    temporary: TempState,
+}
+
+/// The context of a snapshot with the temporary relations in it.
+struct Overlaid {
+    of: catalog::LazyModel,
+    temporary: TempState,
+    context: SessionContext,
+    model: catalog::LazyModel,
 }
 
 /// A snapshot with the context over it, as one state of the roles lets the session see it.
@@ -172,6 +215,11 @@ pub struct Session {
     pinned: Option<Pinned>,
     prepared: BTreeMap<String, Arc<Prepared>>,
     portals: BTreeMap<String, Portal>,
+    temporary: TempState,
+    /// The temporary relations before the statements that are not committed yet, outside of a transaction block.
+    implicit: Option<TempState>,
+    temporary_memory: Option<TempMemory>,
+    overlaid: Option<Overlaid>,
     /// Who may do what; None: the session is its lake's owner.
     roles: Option<Arc<RoleStore>>,
     /// The sessions of the server; None: there is no server.
@@ -192,6 +240,10 @@ impl Session {
             pinned: None,
             prepared: BTreeMap::new(),
             portals: BTreeMap::new(),
+            temporary: TempState::default(),
+            implicit: None,
+            temporary_memory: None,
+            overlaid: None,
             roles: None,
             sessions: None,
             authorised: None,
@@ -246,6 +298,8 @@ impl Session {
     pub fn fail(&mut self) {
         if let Some(transaction) = &mut self.transaction {
             transaction.failed = true;
+        } else if let Some(before) = self.implicit.take() {
+            self.temporary = before;
         }
     }
 
@@ -253,6 +307,8 @@ impl Session {
     pub fn sync(&mut self) {
         if self.transaction.is_none() {
             self.portals.retain(|_, portal| portal.hold);
+            self.implicit = None;
+            self.temporary = self.temporary.committed();
         }
     }
 
@@ -334,6 +390,7 @@ impl Session {
                 query,
             } => self.declare(name, *binary, *hold, query, arguments).await,
             Statement::Fetch { name, count, skip } => self.fetch(name, *count, *skip).await,
+            Statement::Temp(command) => Box::pin(self.temporary(command, arguments)).await,
             Statement::Rights(command) => self.rights(command).await,
             Statement::Refused(error) => Err(error.clone()),
             other => self.command(other),
@@ -377,6 +434,9 @@ impl Session {
                     self.settings.reset_all();
                     self.prepared.clear();
                     self.portals.clear();
+                }
+                if matches!(what.as_str(), "ALL" | "TEMP") {
+                    self.set_temporary(TempState::default());
                 }
                 Ok(Outcome::done(&format!("DISCARD {what}")))
             }
@@ -439,9 +499,13 @@ impl Session {
                 Ok(Outcome::done("ROLLBACK"))
             }
             Statement::Savepoint(name) => {
-                let settings = self.settings.clone();
+                let savepoint = Savepoint {
+                    name: name.clone(),
+                    settings: self.settings.clone(),
+                    temporary: self.temporary.clone(),
+                };
                 let transaction = self.block("SAVEPOINT")?;
-                transaction.savepoints.push((name.clone(), settings));
+                transaction.savepoints.push(savepoint);
                 Ok(Outcome::done("SAVEPOINT"))
             }
             Statement::Release(name) => {
@@ -453,10 +517,13 @@ impl Session {
             Statement::RollbackTo(name) => {
                 let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
                 let at = savepoint(transaction, name)?;
-                let settings = transaction.savepoints[at].1.clone();
+                let savepoint = &transaction.savepoints[at];
+                let (settings, temporary) =
+                    (savepoint.settings.clone(), savepoint.temporary.clone());
                 transaction.savepoints.truncate(at + 1);
                 transaction.failed = false;
                 self.settings = settings;
+                self.temporary = temporary;
                 Ok(Outcome::done("ROLLBACK"))
             }
             _ => Err(ServerError::internal("a statement without a way to run it")),
@@ -465,8 +532,11 @@ impl Session {
 
     fn begin(&mut self) {
         let settings = self.settings.clone();
+        // What the query string did before BEGIN becomes part of the block.
+        let temporary = self.implicit.take();
         self.transaction = Some(Transaction {
             settings,
+            temporary: temporary.unwrap_or_else(|| self.temporary.clone()),
             ..Transaction::default()
         });
     }
@@ -474,6 +544,9 @@ impl Session {
     fn end(&mut self, transaction: Transaction, chain: bool) {
         if transaction.failed {
             self.settings = transaction.settings;
+            self.temporary = transaction.temporary;
+        } else {
+            self.temporary = self.temporary.committed();
         }
         self.settings.end_transaction();
         self.portals.retain(|_, portal| portal.hold);
@@ -659,7 +732,8 @@ impl Session {
     /// The context for the next statement: of the transaction, or of the newest snapshot.
     async fn plan_context(&mut self) -> Result<PlanContext, ServerError> {
         let pinned = self.pin().await?;
-        let context = with_settings(&pinned.context, &self.settings);
+        let (context, model) = self.overlay(&pinned);
+        let context = with_settings(&context, &self.settings);
         let search_path = self.settings.search_path(&self.options.user);
         let catalog = context.catalog(DATABASE);
         let exists = |name: &String| {
@@ -679,6 +753,8 @@ impl Session {
             pid: self.options.pid,
             search_path,
             schemas,
+            temporary_schema: (!self.temporary.is_empty())
+                .then(|| temp::schema_name(self.options.pid)),
             settings: self.settings.clone(),
             roles: self.roles.as_ref().map(|roles| roles.current()),
             authorised: pinned.authorised,
@@ -686,7 +762,8 @@ impl Session {
         };
         Ok(PlanContext {
             context,
-            model: pinned.model,
+            model,
+            temporary: self.temporary.clone(),
             info: Arc::new(info),
             memory_limit: [self.options.memory_limit, limits.memory_bytes]
                 .into_iter()
@@ -695,6 +772,31 @@ impl Session {
             spill_limit: limits.spill_bytes,
             stop: Stop::default(),
         })
+    }
+
+    /// The context of a snapshot with the temporary relations in it, and the system catalog that shows both. They are
+    /// others after each change of a temporary relation, so that plans over the old ones are not run again.
+    fn overlay(&mut self, pinned: &Pinned) -> (SessionContext, catalog::LazyModel) {
+        if self.temporary.is_empty() {
+            self.overlaid = None;
+            return (pinned.context.clone(), Arc::clone(&pinned.model));
+        }
+        let holds = |known: &&Overlaid| {
+            Arc::ptr_eq(&known.of, &pinned.model) && known.temporary.is(&self.temporary)
+        };
+        if let Some(known) = self.overlaid.as_ref().filter(holds) {
+            return (known.context.clone(), Arc::clone(&known.model));
+        }
+        let schema = temp::schema_name(self.options.pid);
+        let context = temp::with_temporary(&pinned.context, &schema, &self.temporary);
+        let model = catalog::LazyModel::default();
+        self.overlaid = Some(Overlaid {
+            of: Arc::clone(&pinned.model),
+            temporary: self.temporary.clone(),
+            context: context.clone(),
+            model: Arc::clone(&model),
+        });
+        (context, model)
     }
 
     async fn pin(&mut self) -> Result<Pinned, ServerError> {
@@ -760,9 +862,25 @@ impl Session {
         if changed {
             self.prepared.clear();
             self.portals.clear();
+            self.forget_temporary();
         }
         self.authorised = Some(now.clone());
         Ok(now)
+    }
+}
+
+impl Session {
+    /// Temporary tables hold what was read under rights that the session has no more.
+    fn forget_temporary(&mut self) {
+        self.temporary = TempState::default();
+        self.implicit = None;
+        self.overlaid = None;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.temporary = TempState::default();
+            for savepoint in &mut transaction.savepoints {
+                savepoint.temporary = TempState::default();
+            }
+        }
     }
 }
 
@@ -804,7 +922,7 @@ fn savepoint(transaction: &Transaction, name: &str) -> Result<usize, ServerError
     transaction
         .savepoints
         .iter()
-        .rposition(|(known, _)| known == name)
+        .rposition(|known| known.name == name)
         .ok_or_else(|| ServerError::new("3B001", format!("savepoint \"{name}\" does not exist")))
 }
 
@@ -893,10 +1011,21 @@ pub async fn query_batches(
             Outcome::Rows { rows, .. } | Outcome::Copy { rows, .. } | Outcome::Skip(rows) => {
                 (rows.columns.to_vec(), session.stream(rows))
             }
+            Outcome::CopyIn(_) => {
+                session.fail();
+                return Err(no_input());
+            }
             Outcome::Done { .. } => (Vec::new(), Box::pin(futures::stream::empty())),
         };
     }
     Ok(last)
+}
+
+/// 0A000: COPY FROM STDIN of a session that no client sends data to.
+#[must_use]
+pub fn no_input() -> ServerError {
+    ServerError::unsupported("COPY FROM STDIN needs a client of the server")
+        .hint("Use \"genokura serve\" and psql, or INSERT INTO … VALUES.")
 }
 
 async fn drain(mut stream: BatchStream) -> Result<(), ServerError> {

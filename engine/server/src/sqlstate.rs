@@ -15,8 +15,10 @@ pub enum Severity {
     Error,
     /// The session ends.
     Fatal,
-    /// No failure: the client is told something.
+    /// No failure: the client is warned.
     Warning,
+    /// No failure: the client is told something.
+    Notice,
 }
 
 impl Severity {
@@ -25,6 +27,7 @@ impl Severity {
             Severity::Error => "ERROR",
             Severity::Fatal => "FATAL",
             Severity::Warning => "WARNING",
+            Severity::Notice => "NOTICE",
         }
     }
 }
@@ -41,6 +44,8 @@ struct Report {
     message: String,
     detail: Option<String>,
     hint: Option<String>,
+    /// What was being done, as the line of a file that is read.
+    context: Option<String>,
     position: Option<usize>,
     /// Identifier to look for in the statement text when the position is not known yet.
     near: Option<String>,
@@ -57,6 +62,7 @@ impl ServerError {
             message: message.into(),
             detail: None,
             hint: None,
+            context: None,
             position: None,
             near: None,
             line_column: None,
@@ -110,6 +116,13 @@ impl ServerError {
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> ServerError {
         self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// The same error with what was being done.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<String>) -> ServerError {
+        self.0.context = Some(context.into());
         self
     }
 
@@ -192,6 +205,7 @@ impl ServerError {
         info.severity_nonlocalized = Some(report.severity.name().to_owned());
         info.detail = report.detail.clone();
         info.hint = report.hint.clone();
+        info.where_context = report.context.clone();
         info.position = report.position.map(|p| p.to_string());
         info
     }

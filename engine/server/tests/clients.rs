@@ -50,13 +50,14 @@ const CLIENTS: [(&str, &str, Runs); 16] = [
 /// Not drivers: only their own checks.
 const TOOLS: [(&str, &str, Runs); 1] = [("pgbench", "pgbench_client.sh", Runs::Shell)];
 /// Columns of the table.
-const CHECKS: [&str; 8] = [
+const CHECKS: [&str; 9] = [
     "connect",
     "tables",
     "reflect",
     "types",
     "parameters",
     "chunks",
+    "temporary",
     "cancel",
     "error",
 ];
@@ -80,6 +81,7 @@ are in [testdata/clients](../testdata/clients) and read as examples of how to co
 | types | a row of every type (integers, floats, numeric, bool, text, bytea, date, timestamps, arrays, NULL) reads back |
 | parameters | queries with parameters, once and as prepared statements |
 | chunks | all 45,000 carriers of the demo cohort in portions: cursor, portal or COPY, whatever the client has |
+| temporary | a temporary table is made, filled (COPY, INSERT, whatever the client has), read, dropped |
 | cancel | a statement that would run for hours is stopped within seconds |
 | error | a misspelt table gives 42P01 and the nearest name; the connection goes on |
 
@@ -375,6 +377,27 @@ fn document(reports: &BTreeMap<&str, Report>) -> String {
     text
 }
 
+async fn temporary(client: &tokio_postgres::Client) -> &'static str {
+    use futures::SinkExt as _;
+    let create = "CREATE TEMP TABLE mine (id int, name text)";
+    client.batch_execute(create).await.unwrap();
+    let sink = client.copy_in("COPY mine FROM STDIN").await.unwrap();
+    let mut sink = std::pin::pin!(sink);
+    sink.send(bytes::Bytes::from_static(b"1\ta\n2\t"))
+        .await
+        .unwrap();
+    sink.send(bytes::Bytes::from_static(b"b\n")).await.unwrap();
+    assert_eq!(sink.finish().await.unwrap(), 2);
+    let insert = "INSERT INTO mine VALUES ($1, $2)";
+    let inserted = client.execute(insert, &[&3_i32, &"c"]).await.unwrap();
+    assert_eq!(inserted, 1);
+    let sum = "SELECT sum(id), string_agg(name, '' ORDER BY id) FROM mine";
+    let row = client.query_one(sum, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, &str>(1)), (6, "abc"));
+    client.batch_execute("DROP TABLE mine").await.unwrap();
+    "copy_in"
+}
+
 async fn tokio_postgres_client(port: u16, facts: &str) -> Report {
     let started = Instant::now();
     let mut report = Report {
@@ -439,6 +462,7 @@ async fn tokio_postgres_client(port: u16, facts: &str) -> Report {
         serde_json::json!([facts["carriers"], facts["carriers_pos_sum"]])
     );
     report.pass("chunks", "portal");
+    report.pass("temporary", temporary(&client).await);
     let token = client.cancel_token();
     let slow = "SELECT count(*) FROM cohort.calls a JOIN cohort.calls b ON a.pos + b.pos < 0";
     let asked = Instant::now();

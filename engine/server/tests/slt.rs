@@ -12,10 +12,13 @@ use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
+use futures::TryStreamExt as _;
 use genokura_exec::{AccessContext, Engine, EngineConfig};
 use genokura_ingest::{CancelFlag, PedigreeJob, RegionsJob, Silent, TableJob, VcfJob};
 use genokura_server::backend::EngineBackend;
+use genokura_server::pgwire::encode::{Format, RowEncoder};
 use genokura_server::pgwire::{ServerConfig, serve_on};
+use genokura_server::session::{Session, SessionOptions, Settings, query_batches};
 use genokura_server::sqlstate::ServerError;
 use genokura_storage::{Lake, TableId};
 
@@ -110,6 +113,8 @@ async fn embedded_as(lake: &Arc<Lake>, partitions: usize, access: AccessContext)
 /// A connection that the runner drives.
 enum Client {
     Embedded(SessionContext),
+    /// A server's session without the wire.
+    Session(Box<Session>),
     Wire(tokio_postgres::Client),
 }
 
@@ -147,6 +152,7 @@ impl AsyncDB for Client {
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
         let rows = match self {
             Self::Embedded(context) => run_embedded(context, sql).await?,
+            Self::Session(session) => run_session(session, sql).await?,
             Self::Wire(client) => run_wire(client, sql).await?,
         };
         let width = rows.first().map_or(0, Vec::len);
@@ -161,6 +167,30 @@ impl AsyncDB for Client {
     fn error_sql_state(error: &Failure) -> Option<String> {
         Some(error.code.clone())
     }
+}
+
+async fn run_session(session: &mut Session, sql: &str) -> Result<Vec<Vec<String>>, Failure> {
+    let (columns, mut batches) = query_batches(session, sql).await?;
+    let style = session.settings().text_style();
+    let formats = vec![Format::Text; columns.len()];
+    let mut rows = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        let mut encoder = RowEncoder::new(&batch, &columns, &formats, &style)?;
+        for row in 0..batch.num_rows() {
+            let mut cells = Vec::with_capacity(columns.len());
+            for column in 0..columns.len() {
+                let mut text = bytes::BytesMut::from(&b"NULL"[..]);
+                if !encoder.is_null(column, row) {
+                    text.clear();
+                    encoder.text(column, row, &mut text)?;
+                }
+                cells.push(String::from_utf8(text.to_vec()).unwrap());
+            }
+            rows.push(cells);
+        }
+    }
+    session.sync();
+    Ok(rows)
 }
 
 async fn run_embedded(context: &SessionContext, sql: &str) -> Result<Vec<Vec<String>>, Failure> {
@@ -264,6 +294,12 @@ where
     run(files(), connect).await;
 }
 
+/// Files about what a session keeps from one statement to the next: temporary tables, transactions.
+fn is_of_sessions(file: &Path) -> bool {
+    file.file_name()
+        .is_some_and(|name| name.to_string_lossy().contains("session"))
+}
+
 async fn run<F>(files: Vec<PathBuf>, connect: impl Fn() -> F)
 where
     F: Future<Output = Client>,
@@ -281,9 +317,31 @@ where
 #[tokio::test(flavor = "multi_thread")]
 async fn in_process_whatever_the_partitions() {
     let lake = lake().await;
+    let (sessions, plain): (Vec<_>, Vec<_>) =
+        files().into_iter().partition(|file| is_of_sessions(file));
+    assert!(sessions.len() >= 2, "{sessions:?}");
     for partitions in [1, 2, 8] {
-        run_all(|| async { Client::Embedded(embedded(&lake, partitions).await) }).await;
+        let client = || async { Client::Embedded(embedded(&lake, partitions).await) };
+        run(plain.clone(), client).await;
+        let client = || async { Client::Session(Box::new(session(&lake, partitions))) };
+        run(sessions.clone(), client).await;
     }
+}
+
+fn session(lake: &Arc<Lake>, partitions: usize) -> Session {
+    let config = EngineConfig {
+        partitions,
+        ..EngineConfig::default()
+    };
+    let engine = Engine::new(Arc::clone(lake), config).unwrap();
+    let options = SessionOptions {
+        user: "slt".to_owned(),
+        pid: 7,
+        runtime: tokio::runtime::Handle::current(),
+        memory_limit: None,
+    };
+    let backend = Arc::new(EngineBackend::new(engine));
+    Session::new(backend, options, Settings::default())
 }
 
 /// A server on a free port of loopback, until the token is dropped with its guard.

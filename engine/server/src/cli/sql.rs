@@ -24,6 +24,7 @@ use crate::pgwire::encode::{Format as CellFormat, RowEncoder, TextStyle};
 use crate::session::statement::{self, Parsed};
 use crate::session::{
     BatchStream, Outcome as SessionOutcome, Session, SessionOptions, Settings, TransactionStatus,
+    no_input,
 };
 use crate::sqlstate::ServerError;
 
@@ -127,6 +128,7 @@ async fn run_all(session: &mut Session, sql: &str, form: Form) -> anyhow::Result
             return Err(error);
         }
     }
+    session.sync();
     Ok(())
 }
 
@@ -148,6 +150,7 @@ async fn run_one(session: &mut Session, parsed: &Parsed, form: Form) -> anyhow::
                     Err(error) => error,
                 })
         }
+        SessionOutcome::CopyIn(_) => Err(told(&no_input(), &parsed.text)),
         SessionOutcome::Done { tag, warning } => {
             if let Some(warning) = warning {
                 eprintln!("genokura: {warning}");

@@ -130,6 +130,11 @@ pub(crate) fn identifier_parts(text: &str) -> Vec<String> {
             }
             '"' => quoted = !quoted,
             '.' if !quoted => parts.push(String::new()),
+            // Space around the dots is of no part.
+            c if !quoted
+                && c.is_whitespace()
+                && (parts[last].is_empty()
+                    || chars.clone().find(|c| !c.is_whitespace()) == Some('.')) => {}
             c if quoted => parts[last].push(c),
             c => parts[last].extend(c.to_lowercase()),
         }

@@ -68,6 +68,11 @@ pub struct Relation {
     pub system: bool,
 }
 
+/// Whether a schema holds the temporary relations of a session.
+pub(crate) fn is_temporary(schema: &str) -> bool {
+    schema.starts_with("pg_temp_")
+}
+
 /// A role.
 #[derive(Clone, Debug)]
 pub struct Role {
@@ -86,7 +91,9 @@ pub struct Role {
 impl Role {
     /// Whether the role may read a column of a table, or any when `column` is None.
     pub(crate) fn reads(&self, relation: &Relation, column: Option<&str>) -> bool {
-        let Some(access) = self.access.as_ref().filter(|_| !relation.system) else {
+        // What is temporary is the session's own.
+        let own = relation.system || is_temporary(&relation.schema);
+        let Some(access) = self.access.as_ref().filter(|_| !own) else {
             return true;
         };
         let columns = access.columns(&relation.schema, &relation.name);
@@ -421,6 +428,11 @@ impl CatalogModel {
                 .map(|i| &self.relations[*i])
         };
         match schema {
+            // The session's own, whatever its number.
+            Some("pg_temp") => search_path
+                .iter()
+                .find(|s| is_temporary(s))
+                .and_then(|s| get(s)),
             Some(schema) => get(schema),
             None => {
                 let implicit = if search_path.iter().any(|s| s == "pg_catalog") {

@@ -7,7 +7,7 @@ use super::builtin::{Function, TypeInfo, builtin};
 use super::convert::vector;
 use super::error::{CatalogError, Result};
 use super::eval::Row;
-use super::model::{CatalogModel, OWNER, Relation, SessionInfo};
+use super::model::{CatalogModel, OWNER, Relation, SessionInfo, is_temporary};
 use super::value::{Value, base_type, element_type};
 use crate::pg_types::oid;
 
@@ -455,7 +455,10 @@ fn class(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             Value::Int(r.bytes.map_or(0, |b| (b + 8191) / 8192)),
         ),
         ("reltuples", Value::Float(r.rows.unwrap_or(-1.0))),
-        ("relpersistence", text("p")),
+        (
+            "relpersistence",
+            text(if is_temporary(&r.schema) { "t" } else { "p" }),
+        ),
         ("relkind", letter(r.kind)),
         ("relnatts", size(r.columns.len())),
         ("relispopulated", Value::Bool(true)),
@@ -665,13 +668,18 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
         }),
         "tables" => {
             for r in &model.relations {
-                let kind = if r.kind == 'v' { "VIEW" } else { "BASE TABLE" };
+                let own = is_temporary(&r.schema) && r.kind == 'r';
+                let kind = match r.kind {
+                    'v' => "VIEW",
+                    _ if own => "LOCAL TEMPORARY",
+                    _ => "BASE TABLE",
+                };
                 t.row(&[
                     ("table_catalog", db()),
                     ("table_schema", text(&r.schema)),
                     ("table_name", text(&r.name)),
                     ("table_type", text(kind)),
-                    ("is_insertable_into", text("NO")),
+                    ("is_insertable_into", text(if own { "YES" } else { "NO" })),
                     ("is_typed", text("NO")),
                 ]);
             }

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{Field, SchemaRef};
 
-use crate::pg_types::{PgType, type_modifier};
+use crate::pg_types::{PgType, modifier_of_field};
 
 /// One column of a result, as RowDescription describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Column {
     /// A computed column of the type and modifier that an Arrow field has.
     pub fn of_field(name: impl Into<String>, field: &Field) -> Column {
         Column {
-            typmod: type_modifier(field.data_type()),
+            typmod: modifier_of_field(field),
             ..Column::computed(name, PgType::of_field(field))
         }
     }

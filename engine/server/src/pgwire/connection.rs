@@ -241,6 +241,16 @@ impl Connection {
         }
     }
 
+    /// The next message of a COPY FROM STDIN; what stops the statement stops the wait.
+    pub(super) async fn next_of_copy(&mut self) -> Result<PgWireFrontendMessage, ServerError> {
+        let incoming = &mut self.incoming;
+        let next = async { Ok(incoming.recv().await) };
+        match self.interrupts.race(next).await? {
+            Some(Ok(PgWireFrontendMessage::Terminate(_))) | None => Err(connection_lost()),
+            Some(message) => message,
+        }
+    }
+
     /// Answers one message. An `Err` ends the session.
     async fn answer(&mut self, message: PgWireFrontendMessage) -> Result<(), ServerError> {
         use PgWireFrontendMessage as M;

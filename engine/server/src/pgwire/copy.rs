@@ -1,15 +1,15 @@
-//! COPY … TO STDOUT: text, csv and binary, one row per CopyData message.
+//! COPY over the wire: TO STDOUT, one row per CopyData message, and FROM STDIN.
 
 use bytes::{BufMut, BytesMut};
-use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::copy::{CopyDone, CopyOutResponse};
+use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::connection::Connection;
 use super::encode::{Format, RowEncoder, patch_length};
 use super::stream::Framing;
-use crate::session::Rows;
-use crate::session::statement::{CopyFormat, CopyOptions};
-use crate::sqlstate::ServerError;
+use crate::session::statement::{CopyFormat, CopyHeader, CopyOptions};
+use crate::session::{CopyIn, Rows};
+use crate::sqlstate::{ServerError, Severity};
 
 /// The signature of PGCOPY, flags and header extension length.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -42,6 +42,52 @@ impl Connection {
         self.put(PgWireBackendMessage::CopyDone(CopyDone::new()))?;
         Ok(sent)
     }
+
+    /// Takes the rows of a COPY FROM STDIN; returns how many. After an error what the client still sends of the copy
+    /// is ignored.
+    pub(super) async fn receive_copy(&mut self, mut copy: CopyIn) -> Result<u64, ServerError> {
+        use PgWireFrontendMessage as M;
+        let format = match copy.is_binary() {
+            true => Format::Binary,
+            false => Format::Text,
+        };
+        let width = copy.width();
+        let count =
+            i16::try_from(width).map_err(|_| ServerError::internal("more than 32767 columns"))?;
+        let code = i8::from(format == Format::Binary);
+        let response = CopyInResponse::new(code, count, vec![format.code(); width]);
+        self.put(PgWireBackendMessage::CopyInResponse(response))?;
+        self.flush_statement().await?;
+        loop {
+            match self.next_of_copy().await? {
+                M::CopyData(data) => {
+                    for part in data.data.chunks(COPY_PART) {
+                        copy.push(part)?;
+                        self.interrupts.race(pause()).await?;
+                    }
+                }
+                M::CopyDone(_) => return self.session.copied(copy).await,
+                M::CopyFail(fail) => {
+                    let text = format!("COPY from stdin failed: {}", fail.message);
+                    return Err(ServerError::new("57014", text));
+                }
+                // Drivers send them right after Execute, not knowing that it is a COPY.
+                M::Flush(_) | M::Sync(_) => {}
+                _ => {
+                    let text = "unexpected message type during COPY from stdin";
+                    return Err(ServerError::protocol(text).severity(Severity::Fatal));
+                }
+            }
+        }
+    }
+}
+
+/// Bytes of a COPY that are read before the session looks whether it is to stop.
+const COPY_PART: usize = 64 * 1024;
+
+async fn pause() -> Result<(), ServerError> {
+    tokio::task::yield_now().await;
+    Ok(())
 }
 
 struct CopyRows {
@@ -139,7 +185,7 @@ impl Framing for CopyRows {
     }
 
     fn begin(&mut self, out: &mut BytesMut) -> Result<(), ServerError> {
-        if !self.options.header {
+        if self.options.header == CopyHeader::None {
             return Ok(());
         }
         copy_data(out, |out| {
@@ -258,12 +304,14 @@ mod tests {
     fn options(format: CopyFormat) -> CopyOptions {
         CopyOptions {
             format,
-            header: false,
+            header: CopyHeader::None,
             delimiter: b',',
             null: String::new(),
             quote: b'"',
             escape: b'"',
             force_quote: Vec::new(),
+            force_null: Vec::new(),
+            force_not_null: Vec::new(),
         }
     }
 

@@ -14,7 +14,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::{BufMut, BytesMut};
 
 pub(crate) use binary::split_array;
-use cells::Cells;
+pub(crate) use cells::Cells;
 use number::FloatTexts;
 
 use super::column::Column;

@@ -68,6 +68,11 @@ impl Connection {
                 self.complete(&format!("COPY {sent}"))?;
                 Ok(sent)
             }
+            Outcome::CopyIn(copy) => {
+                let taken = Box::pin(self.receive_copy(*copy)).await?;
+                self.complete(&format!("COPY {taken}"))?;
+                Ok(taken)
+            }
             Outcome::Skip(rows) => {
                 let skipped = self.skip_rows(rows).await?;
                 self.complete(&format!("MOVE {skipped}"))?;

@@ -169,7 +169,7 @@ fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::S
         .collect();
     pg_catalog::SessionInfo {
         user: info.user.clone(),
-        search_path: info.search_path.clone(),
+        search_path: info.relation_path(),
         settings,
         backend_pid: info.pid,
         server_started: 0,

@@ -500,7 +500,7 @@ fn float_text(value: f64) -> String {
 }
 
 /// A decimal of exactly the digits of `text`.
-fn numeric(text: &str) -> Option<Expr> {
+pub(crate) fn numeric(text: &str) -> Option<Expr> {
     let plain = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
     if whole.len() + fraction.len() == 0
@@ -522,7 +522,7 @@ fn numeric(text: &str) -> Option<Expr> {
 }
 
 /// The decimal text of a binary numeric.
-fn numeric_text(mut value: Bytes) -> Option<String> {
+pub(crate) fn numeric_text(mut value: Bytes) -> Option<String> {
     if value.len() < 8 {
         return None;
     }

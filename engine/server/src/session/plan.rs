@@ -17,6 +17,7 @@ use futures::TryStreamExt;
 
 use super::rows::Rows;
 use super::stop::{self, Stop};
+use super::temp::TempState;
 use super::{SessionInfo, params, rewrite};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -29,6 +30,8 @@ pub(crate) struct PlanContext {
     pub(crate) context: SessionContext,
     /// The system catalog of the snapshot, built on demand.
     pub(super) model: super::catalog::LazyModel,
+    /// The temporary relations of the session.
+    pub(super) temporary: TempState,
     pub(crate) info: Arc<SessionInfo>,
     /// Bytes that one query may take from the memory pool.
     pub(crate) memory_limit: Option<usize>,
@@ -61,6 +64,15 @@ impl Planned {
             Planned::Lake { columns, .. } | Planned::Ready { columns, .. } => columns,
         }
     }
+
+    /// The Arrow type of a column.
+    pub(crate) fn data_type(&self, at: usize) -> ArrowType {
+        let found = match self {
+            Planned::Lake { plan, .. } => plan.schema().fields().get(at),
+            Planned::Ready { batch, .. } => batch.schema_ref().fields().get(at),
+        };
+        found.map_or(ArrowType::Null, |field| field.data_type().clone())
+    }
 }
 
 /// Plans a query: names, rewrites, catalog routing, DataFusion's logical plan.
@@ -72,7 +84,7 @@ pub(crate) async fn plan(
     statement: &ast::Statement,
 ) -> Result<Planned, ServerError> {
     let mut resolved = statement.clone();
-    let relations = rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
+    let relations = resolve(context, &mut resolved)?;
     if super::catalog::answers(context, &relations, statement).await? {
         return super::catalog::execute(context, statement).await;
     }
@@ -86,6 +98,18 @@ pub(crate) async fn plan(
         plan: Arc::new(plan),
         context: context.clone(),
     })
+}
+
+/// Resolves the names of a statement in place.
+///
+/// # Errors
+/// As [`rewrite::resolve`].
+pub(super) fn resolve(
+    context: &PlanContext,
+    statement: &mut ast::Statement,
+) -> Result<rewrite::Relations, ServerError> {
+    let path = context.info.relation_path();
+    rewrite::resolve(statement, &context.context, &path, &context.temporary)
 }
 
 /// DataFusion's plan of a statement whose names are resolved; `$n` in it are parameters of these types.

@@ -219,6 +219,13 @@ impl Session {
             Statement::Execute { name, .. } => {
                 plain(self.prepared_statement(name)?.columns.clone())
             }
+            Statement::Temp(command) => match Box::pin(self.parameters_of(command)).await? {
+                Some(query) => {
+                    let parameters = self.analyse_query(&query, declared).await?.parameters;
+                    Analysis::without_plan(parameters, None)
+                }
+                None => plain(None),
+            },
             Statement::Refused(error) => return Err(error.clone()),
             _ => plain(None),
         };

@@ -13,6 +13,8 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use super::statement::temp::is_temp_schema;
+use super::temp::{Relation, TempState};
 use super::{DATABASE, SessionInfo};
 use crate::sqlstate::{ServerError, nearest, undefined_table};
 
@@ -36,12 +38,14 @@ pub(crate) fn resolve(
     statement: &mut ast::Statement,
     context: &SessionContext,
     search_path: &[String],
+    temporary: &TempState,
 ) -> Result<Relations, ServerError> {
     genokura_sql_ext::syntax::array_subqueries(statement)
         .map_err(|error| ServerError::new(error.sqlstate(), error.to_string()))?;
     let mut resolver = Resolver {
         context,
         search_path,
+        temporary,
         ctes: Vec::new(),
         found: Relations::default(),
     };
@@ -77,6 +81,7 @@ pub(crate) fn to_system_copies(statement: &mut ast::Statement, system: &str) {
 struct Resolver<'a> {
     context: &'a SessionContext,
     search_path: &'a [String],
+    temporary: &'a TempState,
     ctes: Vec<Vec<String>>,
     found: Relations,
 }
@@ -99,11 +104,19 @@ impl VisitorMut for Resolver<'_> {
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ServerError> {
         match factor {
             TableFactor::Table {
-                name, args: None, ..
-            } => match self.table(name) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => ControlFlow::Break(error),
-            },
+                name,
+                args: None,
+                alias,
+                ..
+            } => {
+                if let Err(error) = self.table(name) {
+                    return ControlFlow::Break(error);
+                }
+                if let Some(view) = self.view(name, alias.as_ref()) {
+                    *factor = view;
+                }
+                ControlFlow::Continue(())
+            }
             TableFactor::Table {
                 name,
                 args: Some(_),
@@ -165,7 +178,9 @@ impl Resolver<'_> {
         if self.ctes.iter().flatten().any(|cte| cte == table) {
             return Ok(());
         }
-        if table.starts_with("pg_") {
+        // Temporary relations come first, PostgreSQL's own second.
+        let temporary = |schema: &&String| is_temp_schema(schema) && self.exists(schema, table);
+        if table.starts_with("pg_") && !self.search_path.iter().any(|name| temporary(&name)) {
             self.found.catalog.insert(format!("pg_catalog.{table}"));
             return Ok(());
         }
@@ -185,20 +200,69 @@ impl Resolver<'_> {
 
     fn qualified(
         &mut self,
-        name: &ObjectName,
+        name: &mut ObjectName,
         schema: &str,
         table: &str,
     ) -> Result<(), ServerError> {
+        // pg_temp is the session's own, whatever its number.
+        let own = || self.search_path.iter().find(|name| is_temp_schema(name));
+        let schema = match own().filter(|_| schema == "pg_temp") {
+            Some(own) => own.as_str(),
+            None => schema,
+        };
         if matches!(schema, "pg_catalog" | "information_schema") {
             self.found.catalog.insert(format!("{schema}.{table}"));
             return Ok(());
         }
         if self.exists(schema, table) {
+            *name = object_name(&[schema, table]);
             self.found.lake += 1;
             return Ok(());
         }
         let shown = name.0.iter().map(part_text).collect::<Vec<_>>().join(".");
         Err(self.undefined(&shown, table, Some(schema)))
+    }
+
+    /// What stands for a temporary view: its query, whose names are resolved in their turn.
+    fn view(&self, name: &ObjectName, alias: Option<&ast::TableAlias>) -> Option<TableFactor> {
+        let parts: Vec<String> = name.0.iter().map(part_text).collect();
+        let [schema, table] = parts.as_slice() else {
+            return None;
+        };
+        let Relation::View(view) = self
+            .temporary
+            .get(table)
+            .filter(|_| is_temp_schema(schema))?
+        else {
+            return None;
+        };
+        let mut columns: Vec<ast::TableAliasColumnDef> = view
+            .schema
+            .fields()
+            .iter()
+            .map(|field| ast::TableAliasColumnDef {
+                name: Ident::with_quote('"', field.name()),
+                data_type: None,
+            })
+            .collect();
+        for (own, given) in columns
+            .iter_mut()
+            .zip(alias.iter().flat_map(|a| &a.columns))
+        {
+            own.clone_from(given);
+        }
+        let name = alias.map_or_else(|| Ident::with_quote('"', table), |alias| alias.name.clone());
+        Some(TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(view.query.clone()),
+            alias: Some(ast::TableAlias {
+                explicit: true,
+                name,
+                columns,
+                at: None,
+            }),
+            sample: None,
+        })
     }
 
     fn exists(&self, schema: &str, table: &str) -> bool {
@@ -556,6 +620,9 @@ fn session_function(function: &Function, info: &SessionInfo) -> Result<Option<Ex
             let mut schemas = info.schemas.clone();
             if arguments(function).first().cloned().flatten().as_deref() == Some("true") {
                 schemas.insert(0, "pg_catalog".to_owned());
+                if let Some(own) = &info.temporary_schema {
+                    schemas.insert(0, own.clone());
+                }
             }
             text_array(&schemas)
         }

@@ -7,6 +7,7 @@
 mod commands;
 mod cursor;
 pub mod rights;
+pub mod temp;
 
 use std::ops::ControlFlow;
 
@@ -16,7 +17,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use crate::sqlstate::{ServerError, from_parser};
-pub use commands::{CopyFormat, CopyOptions, FetchCount, SetValue};
+pub use commands::{CopyFormat, CopyHeader, CopyOptions, FetchCount, SetValue};
 use cursor::TokenCursor;
 
 /// One statement of a query string.
@@ -134,6 +135,8 @@ pub enum Statement {
     },
     /// GRANT, REVOKE, CREATE, ALTER and DROP ROLE.
     Rights(rights::RightsCommand),
+    /// Tables and views of the session.
+    Temp(Box<temp::TempCommand>),
     /// Accepted, without effect here; the command tag.
     NoEffect(&'static str),
     /// Known to PostgreSQL and refused here, with the reason.
@@ -196,6 +199,12 @@ fn query(cursor: &mut TokenCursor<'_>) -> Result<Box<ast::Statement>, ServerErro
 }
 
 fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
+    let query = parsed_query(tokens, sql)?;
+    only_reads(&query)?;
+    Ok(query)
+}
+
+fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
     let query = parser
@@ -205,12 +214,45 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
     if next.token != Token::EOF {
         return Err(cursor::near(&next, sql));
     }
-    if query.body.as_ref().writes() {
-        return Err(read_only("a data-modifying statement"));
-    }
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
     Ok(Box::new(query))
+}
+
+/// A query, or SELECT … INTO TEMP.
+fn query_statement(cursor: &mut TokenCursor<'_>) -> Result<Statement, ServerError> {
+    let tokens = cursor.take_rest();
+    let mut query = parsed_query(tokens, cursor.sql())?;
+    let into = temp::select_into(&mut query)?;
+    only_reads(&query)?;
+    Ok(match into {
+        None => Statement::Query(query),
+        Some(name) => Statement::Temp(Box::new(temp::TempCommand::CreateAs {
+            name,
+            if_not_exists: false,
+            columns: Vec::new(),
+            on_commit: temp::OnCommit::default(),
+            with_data: true,
+            query,
+        })),
+    })
+}
+
+/// The query that a text is.
+///
+/// # Errors
+/// 42601 with the position in `sql`.
+pub(crate) fn query_text(sql: &str) -> Result<Box<ast::Statement>, ServerError> {
+    query_of(&tokenize(sql)?, sql)
+}
+
+fn only_reads(query: &ast::Statement) -> Result<(), ServerError> {
+    match query {
+        ast::Statement::Query(query) if query.body.writes() => {
+            Err(read_only("a data-modifying statement"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reserved words that are functions without parentheses; the parser knows the others itself.
@@ -243,7 +285,12 @@ pub(crate) fn read_only(what: &str) -> ServerError {
         "25006",
         format!("cannot execute {what} in a read-only transaction"),
     )
-    .hint("SQL only reads the lake; data comes in with \"genokura ingest\".")
+    .hint("SQL only reads the lake; data comes in with \"genokura ingest\". Tables of your own: CREATE TEMP TABLE.")
+}
+
+/// Whether a query changes something.
+fn writes(query: &ast::Query) -> bool {
+    query.body.writes()
 }
 
 trait Writes {
@@ -334,22 +381,27 @@ mod tests {
         let csv = options("copy t to stdout with csv header delimiter ';' null 'NA'");
         assert_eq!(
             (csv.format, csv.header, csv.delimiter),
-            (CopyFormat::Csv, true, b';')
+            (CopyFormat::Csv, CopyHeader::Line, b';')
         );
         assert_eq!(csv.null, "NA");
-        assert!(options("copy t to stdout with (format csv, header true)").header);
+        assert_eq!(
+            options("copy t to stdout with (format csv, header true)").header,
+            CopyHeader::Line
+        );
     }
 
     #[test]
     fn writes_and_files_are_refused() {
         for (sql, code) in [
-            ("insert into t values (1)", "25006"),
+            ("update t set a = 1", "25006"),
+            ("create table t (a int)", "25006"),
+            ("drop index t", "25006"),
             (
                 "create external table x stored as csv location '/etc/passwd'",
                 "25006",
             ),
             ("copy t to '/tmp/x'", "42501"),
-            ("copy t from stdin", "25006"),
+            ("copy t from '/tmp/x'", "42501"),
         ] {
             match one(sql) {
                 Statement::Refused(error) => assert_eq!(error.code(), code, "{sql}"),

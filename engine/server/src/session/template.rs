@@ -154,7 +154,7 @@ pub(super) async fn analyse(
     declared: &[PgType],
 ) -> Result<Analysis, ServerError> {
     let mut resolved = query.clone();
-    let relations = rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
+    let relations = plan::resolve(context, &mut resolved)?;
     if catalog::answers(context, &relations, query).await? {
         let (parameters, columns) = catalog::describe(context, query, declared).await?;
         return Ok(Analysis::without_plan(parameters, Some(columns)));
@@ -212,7 +212,7 @@ pub(super) async fn renew(
     parameters: &[PgType],
 ) -> Result<Option<Template>, ServerError> {
     let mut resolved = query.clone();
-    let relations = rewrite::resolve(&mut resolved, &context.context, &context.info.search_path)?;
+    let relations = plan::resolve(context, &mut resolved)?;
     if !keeps(query, &relations, parameters) || catalog::answers(context, &relations, query).await?
     {
         return Ok(None);

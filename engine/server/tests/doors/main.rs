@@ -16,5 +16,6 @@ mod operations;
 mod page;
 mod roles;
 mod setup;
+mod temporary;
 mod tls;
 mod ways_out;

@@ -1,5 +1,5 @@
 //! A real PostgreSQL 15, started by the test, and files of statements to compare it with.
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

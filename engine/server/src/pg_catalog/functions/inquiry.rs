@@ -5,24 +5,37 @@ use crate::pg_catalog::builtin::{Function, builtin};
 use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::eval::Cx;
-use crate::pg_catalog::model::SessionInfo;
+use crate::pg_catalog::model::{SessionInfo, is_temporary};
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
 
 /// Schemas of the search path that exist.
 pub(crate) fn schemas(cx: &Cx<'_>, implicit: bool) -> Vec<String> {
+    let path = &cx.session.search_path;
+    let exists = |s: &&String| cx.model.namespaces.iter().any(|n| n.name == **s);
+    let (temporary, named): (Vec<&String>, Vec<&String>) = path
+        .iter()
+        .filter(exists)
+        .partition(|name| is_temporary(name));
     let mut out: Vec<String> = Vec::new();
-    if implicit && !cx.session.search_path.iter().any(|s| s == "pg_catalog") {
-        out.push("pg_catalog".to_owned());
+    if implicit {
+        out.extend(temporary.into_iter().cloned());
+        if !path.iter().any(|s| s == "pg_catalog") {
+            out.push("pg_catalog".to_owned());
+        }
     }
-    out.extend(
-        cx.session
-            .search_path
-            .iter()
-            .filter(|s| cx.model.namespaces.iter().any(|n| n.name == **s))
-            .cloned(),
-    );
+    out.extend(named.into_iter().cloned());
     out
+}
+
+/// The schema of the session's temporary relations; 0: it has none.
+fn temporary_schema(cx: &Cx<'_>) -> u32 {
+    let own = cx
+        .session
+        .search_path
+        .iter()
+        .find(|name| is_temporary(name));
+    own.map_or(0, |name| cx.model.namespace_oid(name))
 }
 
 /// The current value of a setting.
@@ -71,7 +84,7 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         ),
         "current_query" => Value::Null,
         "pg_backend_pid" => Value::Int(i64::from(cx.session.backend_pid)),
-        "pg_my_temp_schema" => Value::Int(0),
+        "pg_my_temp_schema" => Value::Int(i64::from(temporary_schema(cx))),
         "pg_is_other_temp_schema"
         | "pg_is_in_recovery"
         | "pg_is_in_backup"

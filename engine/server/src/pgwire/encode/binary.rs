@@ -38,7 +38,11 @@ impl Cells {
             Kind::Time(a) => out.put_i64(a.value(row)),
             Kind::Timestamp(a) | Kind::TimestampTz(a) => {
                 let epoch = i64::from(EPOCH_DAYS) * MICROS_PER_DAY;
-                out.put_i64(a.value(row).saturating_sub(epoch));
+                out.put_i64(match a.value(row) {
+                    // Infinity is no point in time.
+                    edge @ (i64::MAX | i64::MIN) => edge,
+                    micros => micros.saturating_sub(epoch),
+                });
             }
             Kind::Interval(a) => {
                 let value = a.value(row);
@@ -222,6 +226,10 @@ fn from_text(text: &str, pg_type: PgType, out: &mut BytesMut) -> Result<(), Serv
         PgType::JSONB => {
             out.put_u8(1);
             out.put_slice(text.as_bytes());
+        }
+        PgType::UUID => {
+            let id = uuid::Uuid::parse_str(text).map_err(|_| bad())?;
+            out.put_slice(id.as_bytes());
         }
         _ => out.put_slice(text.as_bytes()),
     }

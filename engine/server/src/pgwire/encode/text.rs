@@ -201,6 +201,11 @@ fn time(micros: i64, out: &mut BytesMut) {
 
 /// `zone` = None: timestamp without time zone.
 fn timestamp(micros: i64, zone: Option<&TextStyle>, out: &mut BytesMut) {
+    match micros {
+        i64::MAX => return out.put_slice(b"infinity"),
+        i64::MIN => return out.put_slice(b"-infinity"),
+        _ => {}
+    }
     let offset_seconds = zone.map_or(0, |style| offset(micros, style));
     let local = micros.saturating_add(i64::from(offset_seconds) * 1_000_000);
     let before_christ = ymd(local.div_euclid(MICROS_PER_DAY), out);

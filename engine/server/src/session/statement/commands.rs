@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::TokenCursor;
-use super::{Parsed, Statement, query, query_of, read_only};
+use super::{Parsed, Statement, query, query_of, query_statement, query_text, read_only};
 use crate::sqlstate::{ServerError, from_parser};
 
 type Read<T> = Result<T, ServerError>;
@@ -40,13 +40,25 @@ pub enum CopyFormat {
     Binary,
 }
 
-/// Format and options of COPY … TO STDOUT.
+/// What the first line of COPY in text or csv is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CopyHeader {
+    /// A row.
+    #[default]
+    None,
+    /// The names of the columns.
+    Line,
+    /// The names of the columns, which must be those of the table.
+    Match,
+}
+
+/// Format and options of COPY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyOptions {
     /// Format.
     pub format: CopyFormat,
-    /// First line holds the column names.
-    pub header: bool,
+    /// What the first line holds.
+    pub header: CopyHeader,
     /// Between fields.
     pub delimiter: u8,
     /// What a NULL is printed as.
@@ -57,18 +69,22 @@ pub struct CopyOptions {
     pub escape: u8,
     /// Columns quoted in every row, `*` for all (csv).
     pub force_quote: Vec<String>,
+    /// Columns where a quoted value may be NULL (csv, COPY FROM).
+    pub force_null: Vec<String>,
+    /// Columns where no value is NULL (csv, COPY FROM).
+    pub force_not_null: Vec<String>,
 }
 
 /// Reads one statement; the caller checks that nothing is left.
 pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     if cursor.peek() == Some(&Token::LParen) {
-        return Ok(Statement::Query(query(cursor)?));
+        return query_statement(cursor);
     }
     let Some(word) = cursor.peek_word() else {
         return Err(cursor.syntax_error());
     };
     match word.as_str() {
-        "SELECT" | "WITH" | "VALUES" => return Ok(Statement::Query(query(cursor)?)),
+        "SELECT" | "WITH" | "VALUES" => return query_statement(cursor),
         "TABLE" => return table(cursor),
         _ => {}
     }
@@ -76,6 +92,9 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     cursor.next();
     if let Some(command) = super::rights::read(&word, cursor)? {
         return Ok(Statement::Rights(command));
+    }
+    if let Some(command) = super::temp::read(&word, cursor)? {
+        return Ok(command);
     }
     Ok(match word.as_str() {
         "EXPLAIN" => explain(cursor)?,
@@ -169,7 +188,7 @@ fn no_effect(cursor: &mut TokenCursor<'_>, tag: &'static str) -> Statement {
 fn table(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     cursor.next();
     let name = object_name(cursor)?;
-    Ok(Statement::Query(parse_text(&format!(
+    Ok(Statement::Query(query_text(&format!(
         "SELECT * FROM {name}"
     ))?))
 }
@@ -186,10 +205,6 @@ fn object_name(cursor: &mut TokenCursor<'_>) -> Read<String> {
 
 fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn parse_text(sql: &str) -> Read<Box<ast::Statement>> {
-    query_of(&super::tokenize(sql)?, sql)
 }
 
 fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
@@ -613,11 +628,15 @@ fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         let inner = cursor.take_parenthesised()?;
         query_of(inner, cursor.sql())?
     } else {
+        let start = cursor.place();
+        let name = super::temp::name(cursor)?;
+        let columns = super::temp::column_list(cursor)?;
+        if cursor.accept("FROM") {
+            return copy_from(cursor, name, columns);
+        }
+        cursor.back_to(start);
         copy_table(cursor)?
     };
-    if cursor.accept("FROM") {
-        return refuse(cursor, read_only("COPY FROM"));
-    }
     cursor.expect_word("TO")?;
     if !cursor.accept("STDOUT") && !cursor.accept("STDIN") {
         let error = ServerError::new("42501", "permission denied to COPY to a file or program")
@@ -628,6 +647,24 @@ fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         query,
         options: copy_options(cursor)?,
     })
+}
+
+fn copy_from(
+    cursor: &mut TokenCursor<'_>,
+    name: super::temp::Name,
+    columns: Vec<String>,
+) -> Read<Statement> {
+    if !cursor.accept("STDIN") && !cursor.accept("STDOUT") {
+        let error = ServerError::new("42501", "permission denied to COPY from a file or program")
+            .hint("Use COPY … FROM STDIN, or psql's \\copy command.");
+        return refuse(cursor, error);
+    }
+    let command = super::temp::TempCommand::CopyFrom {
+        name,
+        columns,
+        options: copy_options(cursor)?,
+    };
+    Ok(Statement::Temp(Box::new(command)))
 }
 
 fn copy_table(cursor: &mut TokenCursor<'_>) -> Read<Box<ast::Statement>> {
@@ -647,19 +684,21 @@ fn copy_table(cursor: &mut TokenCursor<'_>) -> Read<Box<ast::Statement>> {
     } else {
         columns.join(", ")
     };
-    parse_text(&format!("SELECT {list} FROM {name}"))
+    query_text(&format!("SELECT {list} FROM {name}"))
 }
 
 /// Options as written; the defaults of the rest depend on the format.
 #[derive(Default)]
 struct CopyWritten {
     format: Option<CopyFormat>,
-    header: bool,
+    header: CopyHeader,
     delimiter: Option<String>,
     null: Option<String>,
     quote: Option<String>,
     escape: Option<String>,
     force_quote: Vec<String>,
+    force_null: Vec<String>,
+    force_not_null: Vec<String>,
 }
 
 fn copy_options(cursor: &mut TokenCursor<'_>) -> Read<CopyOptions> {
@@ -693,13 +732,25 @@ fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<
             } else {
                 option_text(cursor)?
             };
-            written.header = matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "1");
+            written.header = match value.to_ascii_lowercase().as_str() {
+                "true" | "on" | "1" => CopyHeader::Line,
+                "match" => CopyHeader::Match,
+                _ => CopyHeader::None,
+            };
         }
         "delimiter" => written.delimiter = Some(cursor.string()?),
         "null" => written.null = Some(cursor.string()?),
         "quote" => written.quote = Some(cursor.string()?),
         "escape" => written.escape = Some(cursor.string()?),
-        "force_quote" => written.force_quote = force_quote(cursor)?,
+        "force_quote" => written.force_quote = columns_or_all(cursor)?,
+        "force_null" => written.force_null = columns_or_all(cursor)?,
+        "force_not_null" => written.force_not_null = columns_or_all(cursor)?,
+        // Rows are not frozen here: there is nothing to wait for.
+        "freeze" => {
+            if !cursor.at_end() && cursor.peek() != Some(&Token::Comma) {
+                option_text(cursor)?;
+            }
+        }
         "encoding" => encoding(&cursor.string()?)?,
         other => {
             let text = format!("option \"{other}\" not recognized");
@@ -718,7 +769,8 @@ fn legacy_copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -
     match word.as_str() {
         "BINARY" => written.format = Some(CopyFormat::Binary),
         "CSV" => written.format = Some(CopyFormat::Csv),
-        "HEADER" => written.header = true,
+        "HEADER" => written.header = CopyHeader::Line,
+        "FREEZE" => {}
         "DELIMITER" | "DELIMITERS" | "NULL" | "QUOTE" | "ESCAPE" => {
             cursor.accept("AS");
             let value = Some(cursor.string()?);
@@ -731,10 +783,18 @@ fn legacy_copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -
         }
         "ENCODING" => encoding(&cursor.string()?)?,
         "FORCE" => {
-            cursor.expect_word("QUOTE")?;
+            let forced = if cursor.accept("NOT") {
+                cursor.expect_word("NULL")?;
+                &mut written.force_not_null
+            } else if cursor.accept("NULL") {
+                &mut written.force_null
+            } else {
+                cursor.expect_word("QUOTE")?;
+                &mut written.force_quote
+            };
             loop {
                 let all = cursor.accept_token(&Token::Mul);
-                written.force_quote.push(if all {
+                forced.push(if all {
                     "*".to_owned()
                 } else {
                     cursor.identifier()?
@@ -749,7 +809,7 @@ fn legacy_copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -
     Ok(())
 }
 
-fn force_quote(cursor: &mut TokenCursor<'_>) -> Read<Vec<String>> {
+fn columns_or_all(cursor: &mut TokenCursor<'_>) -> Read<Vec<String>> {
     if cursor.accept_token(&Token::Mul) {
         return Ok(vec!["*".to_owned()]);
     }
@@ -794,17 +854,30 @@ impl CopyWritten {
     fn finish(self) -> Read<CopyOptions> {
         let format = self.format.unwrap_or(CopyFormat::Text);
         let csv = format == CopyFormat::Csv;
-        let textual = self.header || self.delimiter.is_some() || self.null.is_some();
-        if format == CopyFormat::Binary && textual {
-            return Err(ServerError::syntax(
-                "cannot specify DELIMITER, NULL or HEADER in BINARY mode",
-                None,
-            ));
+        if format == CopyFormat::Binary {
+            let what = match (&self.delimiter, &self.null) {
+                (Some(_), _) => "cannot specify DELIMITER in BINARY mode",
+                (None, Some(_)) => "cannot specify NULL in BINARY mode",
+                (None, None) if self.header != CopyHeader::None => {
+                    let text = "cannot specify HEADER in BINARY mode";
+                    return Err(ServerError::unsupported(text));
+                }
+                (None, None) => "",
+            };
+            if !what.is_empty() {
+                return Err(ServerError::syntax(what, None));
+            }
         }
-        if !csv && (self.quote.is_some() || self.escape.is_some() || !self.force_quote.is_empty()) {
-            return Err(ServerError::unsupported(
-                "COPY quoting options require CSV mode",
-            ));
+        let csv_only = [
+            (self.quote.is_some(), "quote"),
+            (self.escape.is_some(), "escape"),
+            (!self.force_quote.is_empty(), "force quote"),
+            (!self.force_not_null.is_empty(), "force not null"),
+            (!self.force_null.is_empty(), "force null"),
+        ];
+        if let Some((_, what)) = csv_only.iter().find(|(given, _)| *given && !csv) {
+            let text = format!("COPY {what} available only in CSV mode");
+            return Err(ServerError::unsupported(text));
         }
         let delimiter = one_byte("delimiter", self.delimiter, if csv { b',' } else { b'\t' })?;
         let quote = one_byte("quote", self.quote, b'"')?;
@@ -826,6 +899,8 @@ impl CopyWritten {
             quote,
             escape,
             force_quote: self.force_quote,
+            force_null: self.force_null,
+            force_not_null: self.force_not_null,
         })
     }
 }

@@ -21,6 +21,16 @@ impl<'a> TokenCursor<'a> {
         self.sql
     }
 
+    /// Where the cursor is, to come back to.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to where it was.
+    pub(super) fn back_to(&mut self, place: usize) {
+        self.at = place;
+    }
+
     fn skip_space(&mut self) {
         while self
             .tokens

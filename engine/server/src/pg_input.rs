@@ -1,0 +1,268 @@
+//! PostgreSQL's input and receive functions: values in text or binary to columns of Arrow.
+//!
+//! ```text
+//! field of a table ──► ColumnInput ──text(…) or binary(…) a value──► finish() = one Arrow array
+//! ```
+//! A value that its type does not have is refused in PostgreSQL's words; nothing is rounded away but where PostgreSQL
+//! rounds (numeric with a scale, fractions of a microsecond).
+
+mod binary;
+mod decimal;
+mod text;
+mod time;
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder,
+    Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
+    IntervalMonthDayNanoBuilder, ListArray, NullBufferBuilder, StringBuilder,
+    Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+
+use crate::pg_types::{PgType, modifier_of_field};
+use crate::sqlstate::ServerError;
+
+/// A column that grows value by value.
+pub(crate) struct ColumnInput {
+    pg_type: PgType,
+    values: Values,
+}
+
+enum Values {
+    Bool(BooleanBuilder),
+    Int2(Int16Builder),
+    Int4(Int32Builder),
+    Int8(Int64Builder),
+    Float4(Float32Builder),
+    Float8(Float64Builder),
+    Numeric128(Decimal128Builder, decimal::Shape),
+    Numeric256(Decimal256Builder, decimal::Shape),
+    /// Text and what is kept as text; the most characters a value may have.
+    Text(StringBuilder, Option<usize>),
+    Bytes(BinaryBuilder),
+    Date(Date32Builder),
+    Time(Time64MicrosecondBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Interval(IntervalMonthDayNanoBuilder),
+    List(Box<ListInput>),
+}
+
+struct ListInput {
+    item: FieldRef,
+    items: ColumnInput,
+    offsets: Vec<i32>,
+    valid: NullBufferBuilder,
+    /// Dimensions that every value of the column has; an empty array has none.
+    depth: usize,
+}
+
+impl ColumnInput {
+    /// An empty column for the values of `field`.
+    ///
+    /// # Errors
+    /// 0A000 for types that have no input function here, as structs.
+    pub(crate) fn new(field: &Field) -> Result<Self, ServerError> {
+        let pg_type = PgType::of_field(field);
+        let characters = || {
+            let bounded = matches!(pg_type, PgType::VARCHAR | PgType::BPCHAR);
+            let most = usize::try_from(modifier_of_field(field) - 4).ok();
+            most.filter(|_| bounded)
+        };
+        let values = match field.data_type() {
+            DataType::Boolean => Values::Bool(BooleanBuilder::new()),
+            DataType::Int16 => Values::Int2(Int16Builder::new()),
+            DataType::Int32 => Values::Int4(Int32Builder::new()),
+            DataType::Int64 => Values::Int8(Int64Builder::new()),
+            DataType::Float32 => Values::Float4(Float32Builder::new()),
+            DataType::Float64 => Values::Float8(Float64Builder::new()),
+            DataType::Decimal128(precision, scale) => Values::Numeric128(
+                Decimal128Builder::new().with_precision_and_scale(*precision, *scale)?,
+                decimal::Shape::of(*precision, *scale, field),
+            ),
+            DataType::Decimal256(precision, scale) => Values::Numeric256(
+                Decimal256Builder::new().with_precision_and_scale(*precision, *scale)?,
+                decimal::Shape::of(*precision, *scale, field),
+            ),
+            DataType::Utf8 => Values::Text(StringBuilder::new(), characters()),
+            DataType::Binary => Values::Bytes(BinaryBuilder::new()),
+            DataType::Date32 => Values::Date(Date32Builder::new()),
+            DataType::Time64(TimeUnit::Microsecond) => {
+                Values::Time(Time64MicrosecondBuilder::new())
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                let builder = TimestampMicrosecondBuilder::new();
+                Values::Timestamp(builder.with_timezone_opt(zone.clone()))
+            }
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                Values::Interval(IntervalMonthDayNanoBuilder::new())
+            }
+            DataType::List(item) => Values::List(Box::new(ListInput::new(item)?)),
+            other => {
+                return Err(ServerError::unsupported(format!(
+                    "values of column \"{}\" ({other}) cannot be read; make the table with CREATE TEMP TABLE … AS",
+                    field.name()
+                )));
+            }
+        };
+        Ok(Self { pg_type, values })
+    }
+
+    /// Adds NULL.
+    pub(crate) fn null(&mut self) {
+        match &mut self.values {
+            Values::Bool(values) => values.append_null(),
+            Values::Int2(values) => values.append_null(),
+            Values::Int4(values) => values.append_null(),
+            Values::Int8(values) => values.append_null(),
+            Values::Float4(values) => values.append_null(),
+            Values::Float8(values) => values.append_null(),
+            Values::Numeric128(values, _) => values.append_null(),
+            Values::Numeric256(values, _) => values.append_null(),
+            Values::Text(values, _) => values.append_null(),
+            Values::Bytes(values) => values.append_null(),
+            Values::Date(values) => values.append_null(),
+            Values::Time(values) => values.append_null(),
+            Values::Timestamp(values) => values.append_null(),
+            Values::Interval(values) => values.append_null(),
+            Values::List(list) => list.end(false),
+        }
+    }
+
+    /// All values so far; the column is empty then.
+    ///
+    /// # Errors
+    /// Never for values that were taken; the signature follows Arrow's.
+    pub(crate) fn finish(&mut self) -> Result<ArrayRef, ServerError> {
+        Ok(match &mut self.values {
+            Values::Bool(values) => Arc::new(values.finish()),
+            Values::Int2(values) => Arc::new(values.finish()),
+            Values::Int4(values) => Arc::new(values.finish()),
+            Values::Int8(values) => Arc::new(values.finish()),
+            Values::Float4(values) => Arc::new(values.finish()),
+            Values::Float8(values) => Arc::new(values.finish()),
+            Values::Numeric128(values, _) => Arc::new(values.finish()),
+            Values::Numeric256(values, _) => Arc::new(values.finish()),
+            Values::Text(values, _) => Arc::new(values.finish()),
+            Values::Bytes(values) => Arc::new(values.finish()),
+            Values::Date(values) => Arc::new(values.finish()),
+            Values::Time(values) => Arc::new(values.finish()),
+            Values::Timestamp(values) => Arc::new(values.finish()),
+            Values::Interval(values) => Arc::new(values.finish()),
+            Values::List(list) => list.finish()?,
+        })
+    }
+}
+
+impl ListInput {
+    fn new(item: &FieldRef) -> Result<Self, ServerError> {
+        let items = ColumnInput::new(item)?;
+        let depth = match &items.values {
+            Values::List(inner) => inner.depth + 1,
+            _ => 1,
+        };
+        Ok(Self {
+            item: Arc::clone(item),
+            items,
+            offsets: vec![0],
+            valid: NullBufferBuilder::new(0),
+            depth,
+        })
+    }
+
+    /// Ends the value whose items were added.
+    fn end(&mut self, valid: bool) {
+        let length = i32::try_from(self.items.len()).unwrap_or(i32::MAX);
+        self.offsets.push(length);
+        self.valid.append(valid);
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, ServerError> {
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        let items = self.items.finish()?;
+        Ok(Arc::new(ListArray::try_new(
+            Arc::clone(&self.item),
+            OffsetBuffer::new(offsets.into()),
+            items,
+            self.valid.finish(),
+        )?))
+    }
+}
+
+impl ColumnInput {
+    /// Values so far.
+    fn len(&self) -> usize {
+        use arrow::array::ArrayBuilder as _;
+        match &self.values {
+            Values::Bool(values) => values.len(),
+            Values::Int2(values) => values.len(),
+            Values::Int4(values) => values.len(),
+            Values::Int8(values) => values.len(),
+            Values::Float4(values) => values.len(),
+            Values::Float8(values) => values.len(),
+            Values::Numeric128(values, _) => values.len(),
+            Values::Numeric256(values, _) => values.len(),
+            Values::Text(values, _) => values.len(),
+            Values::Bytes(values) => values.len(),
+            Values::Date(values) => values.len(),
+            Values::Time(values) => values.len(),
+            Values::Timestamp(values) => values.len(),
+            Values::Interval(values) => values.len(),
+            Values::List(list) => list.offsets.len() - 1,
+        }
+    }
+}
+
+/// 22P02 in PostgreSQL's words.
+fn invalid(pg_type: PgType, text: &str) -> ServerError {
+    let name = pg_type.sql_name();
+    let message = format!("invalid input syntax for type {name}: \"{text}\"");
+    ServerError::new("22P02", message)
+}
+
+/// 22003 for an integer that its type has not.
+fn out_of_range(pg_type: PgType, text: &str) -> ServerError {
+    let name = pg_type.sql_name();
+    let message = format!("value \"{text}\" is out of range for type {name}");
+    ServerError::new("22003", message)
+}
+
+/// 22001 for text that is longer than its column; spaces at the end may go, as in PostgreSQL.
+fn within(text: &str, most: Option<usize>, pg_type: PgType) -> Result<&str, ServerError> {
+    let Some(most) = most else { return Ok(text) };
+    let Some((end, _)) = text.char_indices().nth(most) else {
+        return Ok(text);
+    };
+    if text
+        .get(end..)
+        .is_some_and(|rest| rest.chars().all(|c| c == ' '))
+    {
+        return Ok(text.get(..end).unwrap_or(text));
+    }
+    let name = pg_type.sql_name();
+    Err(ServerError::new(
+        "22001",
+        format!("value too long for type {name}({most})"),
+    ))
+}
+
+/// 22021 with the bytes of the first character that is none.
+pub(crate) fn not_utf8(bytes: &[u8], error: &std::str::Utf8Error) -> ServerError {
+    let bad = bytes.get(error.valid_up_to()..).unwrap_or_default();
+    // As many as its first byte announces.
+    let length = match bad.first() {
+        Some(0xc0..=0xdf) => 2,
+        Some(0xe0..=0xef) => 3,
+        Some(0xf0..=0xf7) => 4,
+        _ => 1,
+    };
+    let shown = bad.iter().take(length).map(|byte| format!("0x{byte:02x}"));
+    let shown: Vec<String> = shown.collect();
+    let message = format!(
+        "invalid byte sequence for encoding \"UTF8\": {}",
+        shown.join(" ")
+    );
+    ServerError::new("22021", message)
+}

@@ -1,0 +1,180 @@
+//! Receive functions: values from their binary form.
+
+use bytes::{Buf, Bytes};
+
+use super::text::wrong_depth;
+use super::{ColumnInput, ListInput, Values, decimal, within};
+use crate::pg_types::PgType;
+use crate::session::numeric_text;
+use crate::sqlstate::ServerError;
+
+/// Days and microseconds from 1970 to 2000, where PostgreSQL counts from.
+const DAYS: i32 = 10_957;
+const MICROS: i64 = 946_684_800_000_000;
+
+impl ColumnInput {
+    /// Adds the value of a binary field.
+    ///
+    /// # Errors
+    /// 22P03 for bytes that are no value of the type; 22021 for text that is not UTF-8.
+    pub(crate) fn binary(&mut self, mut value: Bytes) -> Result<(), ServerError> {
+        let pg_type = self.pg_type;
+        let length = value.len();
+        let want = |wanted: usize| match length == wanted {
+            true => Ok(()),
+            false => Err(malformed()),
+        };
+        match &mut self.values {
+            Values::Bool(values) => {
+                want(1)?;
+                values.append_value(value.get_u8() != 0);
+            }
+            Values::Int2(values) => {
+                want(2)?;
+                values.append_value(value.get_i16());
+            }
+            Values::Int4(values) => {
+                want(4)?;
+                values.append_value(value.get_i32());
+            }
+            Values::Int8(values) => {
+                want(8)?;
+                values.append_value(value.get_i64());
+            }
+            Values::Float4(values) => {
+                want(4)?;
+                values.append_value(value.get_f32());
+            }
+            Values::Float8(values) => {
+                want(8)?;
+                values.append_value(value.get_f64());
+            }
+            Values::Numeric128(values, shape) => {
+                let (number, text) = numeric(value, *shape)?;
+                let number = number.to_i128();
+                let number = number.ok_or_else(|| shape.error(&decimal::Fault::Overflow, &text));
+                values.append_value(number?);
+            }
+            Values::Numeric256(values, shape) => values.append_value(numeric(value, *shape)?.0),
+            Values::Text(values, most) => match pg_type {
+                PgType::UUID => {
+                    let id = uuid::Uuid::from_slice(&value).map_err(|_| malformed())?;
+                    values.append_value(id.hyphenated().to_string());
+                }
+                PgType::JSONB => {
+                    // A version byte stands before the text.
+                    let text = value.get(1..).ok_or_else(malformed)?;
+                    values.append_value(utf8(text)?);
+                }
+                _ => values.append_value(within(utf8(&value)?, *most, pg_type)?),
+            },
+            Values::Bytes(values) => values.append_value(&value),
+            Values::Date(values) => {
+                want(4)?;
+                let days = value.get_i32().checked_add(DAYS);
+                values.append_value(days.ok_or_else(malformed)?);
+            }
+            Values::Time(values) => {
+                want(8)?;
+                values.append_value(value.get_i64());
+            }
+            Values::Timestamp(values) => {
+                want(8)?;
+                values.append_value(match value.get_i64() {
+                    // Infinity stays what it is.
+                    edge @ (i64::MAX | i64::MIN) => edge,
+                    micros => micros.checked_add(MICROS).ok_or_else(malformed)?,
+                });
+            }
+            Values::Interval(values) => {
+                want(16)?;
+                let (micros, days, months) = (value.get_i64(), value.get_i32(), value.get_i32());
+                let nanos = micros.checked_mul(1_000).ok_or_else(malformed)?;
+                values.append_value(arrow::datatypes::IntervalMonthDayNano::new(
+                    months, days, nanos,
+                ));
+            }
+            Values::List(list) => list.binary(value, pg_type)?,
+        }
+        Ok(())
+    }
+}
+
+impl ListInput {
+    fn binary(&mut self, mut value: Bytes, pg_type: PgType) -> Result<(), ServerError> {
+        let bad = malformed;
+        if value.len() < 12 {
+            return Err(bad());
+        }
+        let (count, _flags, element) = (value.get_i32(), value.get_i32(), value.get_u32());
+        let wanted = pg_type.element().unwrap_or(pg_type);
+        if element != wanted.oid {
+            let found = PgType::scalar(element).map_or("unknown", PgType::sql_name);
+            return Err(ServerError::new(
+                "42804",
+                format!(
+                    "binary data has array element type {element} ({found}) instead of expected {} ({})",
+                    wanted.oid,
+                    wanted.sql_name()
+                ),
+            ));
+        }
+        // PostgreSQL has six dimensions at most.
+        let count = usize::try_from(count).ok().filter(|count| *count <= 6);
+        let count = count.ok_or_else(bad)?;
+        if value.len() < 8 * count {
+            return Err(bad());
+        }
+        let mut dims = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (length, _lower) = (value.get_i32(), value.get_i32());
+            dims.push(usize::try_from(length).map_err(|_| bad())?);
+        }
+        // Each item has its length at least: no more of them than the bytes allow.
+        let items = dims
+            .iter()
+            .try_fold(1_usize, |product, length| product.checked_mul(*length));
+        let fits = |items: usize| items > 0 && items <= value.len() / 4;
+        if count > 0 && !items.is_some_and(fits) {
+            return Err(bad());
+        }
+        if count != 0 && count != self.depth {
+            return Err(wrong_depth(count, self.depth, pg_type));
+        }
+        let mut add = |column: &mut ColumnInput| {
+            if value.len() < 4 {
+                return Err(bad());
+            }
+            match usize::try_from(value.get_i32()) {
+                Err(_) => column.null(),
+                Ok(size) if size <= value.len() => column.binary(value.split_to(size))?,
+                Ok(_) => return Err(bad()),
+            }
+            Ok(())
+        };
+        self.nested(&dims, &mut add)?;
+        match value.is_empty() {
+            true => Ok(()),
+            false => Err(bad()),
+        }
+    }
+}
+
+fn numeric(
+    value: Bytes,
+    shape: decimal::Shape,
+) -> Result<(arrow::datatypes::i256, String), ServerError> {
+    let text = numeric_text(value).ok_or_else(malformed)?;
+    let number = shape.read(&text);
+    let number = number.map_err(|fault| shape.error(&fault, &text))?;
+    Ok((number, text))
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, ServerError> {
+    std::str::from_utf8(bytes).map_err(|error| super::not_utf8(bytes, &error))
+}
+
+/// PostgreSQL says no more than this: the column is in the context.
+fn malformed() -> ServerError {
+    ServerError::new("22P03", "incorrect binary data format")
+}

@@ -1,0 +1,599 @@
+//! Statements about the session's own tables and views, read from tokens.
+
+use datafusion::sql::sqlparser::ast::{self, ObjectName, TableFactor, TableObject};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::commands::CopyOptions;
+use super::cursor::TokenCursor;
+use super::{Statement, query, query_of, read_only};
+use crate::sqlstate::{ServerError, from_parser};
+
+type Read<T> = Result<T, ServerError>;
+
+/// A name as it was written: maybe a schema, and the last part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The schema; None: found along the search path.
+    pub schema: Option<String>,
+    /// The relation.
+    pub name: String,
+}
+
+/// What happens to a temporary table when a transaction commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCommit {
+    /// Nothing.
+    #[default]
+    PreserveRows,
+    /// It is emptied.
+    DeleteRows,
+    /// It goes away.
+    Drop,
+}
+
+/// A column of CREATE TEMP TABLE.
+#[derive(Clone, Debug)]
+pub struct ColumnDef {
+    /// Its name.
+    pub name: String,
+    /// Its type as written.
+    pub data_type: ast::DataType,
+    /// NULL is refused.
+    pub not_null: bool,
+    /// Value where INSERT or COPY gives none.
+    pub default: Option<ast::Expr>,
+}
+
+/// A table or a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A table.
+    Table,
+    /// A view.
+    View,
+}
+
+impl Kind {
+    /// As SQL calls it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Table => "TABLE",
+            Kind::View => "VIEW",
+        }
+    }
+}
+
+/// A statement about the session's own tables and views.
+#[derive(Clone, Debug)]
+pub enum TempCommand {
+    /// CREATE TEMP TABLE name (columns).
+    Create {
+        /// The new table.
+        name: Name,
+        /// One that is there already is left as it is.
+        if_not_exists: bool,
+        /// Its columns.
+        columns: Vec<ColumnDef>,
+        /// What a commit does to it.
+        on_commit: OnCommit,
+    },
+    /// CREATE TEMP TABLE name AS query, and SELECT … INTO TEMP name.
+    CreateAs {
+        /// The new table.
+        name: Name,
+        /// One that is there already is left as it is.
+        if_not_exists: bool,
+        /// Names of the first columns; the rest have those of the query.
+        columns: Vec<String>,
+        /// What a commit does to it.
+        on_commit: OnCommit,
+        /// WITH NO DATA: the columns only.
+        with_data: bool,
+        /// The query.
+        query: Box<ast::Statement>,
+    },
+    /// CREATE TEMP VIEW name AS query.
+    CreateView {
+        /// The new view.
+        name: Name,
+        /// A view of that name is replaced.
+        or_replace: bool,
+        /// Names of the first columns.
+        columns: Vec<String>,
+        /// The query.
+        query: Box<ast::Statement>,
+    },
+    /// INSERT INTO name (columns) query.
+    Insert {
+        /// The table.
+        name: Name,
+        /// The columns that get values; empty: all, in order.
+        columns: Vec<String>,
+        /// VALUES or a query; None: DEFAULT VALUES.
+        source: Option<Box<ast::Query>>,
+    },
+    /// DELETE FROM name WHERE condition.
+    Delete {
+        /// The table.
+        name: Name,
+        /// How the condition calls it.
+        alias: Option<String>,
+        /// None: every row.
+        condition: Option<Box<ast::Expr>>,
+    },
+    /// DROP TABLE or DROP VIEW.
+    Drop {
+        /// Tables or views.
+        kind: Kind,
+        /// Which.
+        names: Vec<Name>,
+        /// One that is not there is told of and no error.
+        if_exists: bool,
+        /// Views that read them go as well.
+        cascade: bool,
+    },
+    /// TRUNCATE names.
+    Truncate(Vec<Name>),
+    /// COPY name (columns) FROM STDIN.
+    CopyFrom {
+        /// The table.
+        name: Name,
+        /// The columns that the data has; empty: all, in order.
+        columns: Vec<String>,
+        /// Format and its options.
+        options: CopyOptions,
+    },
+}
+
+/// Reads CREATE, DROP, INSERT, DELETE and TRUNCATE from the first word on; what cannot be about a temporary object is
+/// left unread.
+pub(super) fn read(word: &str, cursor: &mut TokenCursor<'_>) -> Read<Option<Statement>> {
+    let command = match word {
+        "CREATE" => return create(cursor),
+        "INSERT" => insert(cursor)?,
+        "DELETE" => delete(cursor)?,
+        "TRUNCATE" => truncate(cursor)?,
+        "DROP" => match drop_objects(cursor)? {
+            Some(command) => command,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    Ok(Some(Statement::Temp(Box::new(command))))
+}
+
+/// SELECT … INTO TEMP name as CREATE TEMP TABLE name AS SELECT …; None for a query without INTO.
+pub(super) fn select_into(statement: &mut ast::Statement) -> Read<Option<Name>> {
+    let ast::Statement::Query(query) = statement else {
+        return Ok(None);
+    };
+    let ast::SetExpr::Select(select) = query.body.as_mut() else {
+        return Ok(None);
+    };
+    let Some(into) = &select.into else {
+        return Ok(None);
+    };
+    let name = name_of(&into.name)?;
+    if !into.temporary && !name.schema.as_deref().is_some_and(is_temp_schema) {
+        return Ok(None);
+    }
+    select.into = None;
+    Ok(Some(name))
+}
+
+/// A name of one or two parts, or of three with the database first.
+pub(super) fn name(cursor: &mut TokenCursor<'_>) -> Read<Name> {
+    let mut parts = vec![cursor.identifier()?];
+    while cursor.accept_token(&Token::Period) {
+        parts.push(cursor.identifier()?);
+    }
+    of_parts(parts)
+}
+
+fn of_parts(mut parts: Vec<String>) -> Read<Name> {
+    let last = parts.pop().unwrap_or_default();
+    let schema = parts.pop();
+    let database = parts.pop();
+    if database.is_some_and(|name| name != crate::session::DATABASE) || !parts.is_empty() {
+        return Err(ServerError::unsupported(
+            "cross-database references are not implemented",
+        ));
+    }
+    Ok(Name { schema, name: last })
+}
+
+/// The name that an identifier of the syntax tree is.
+///
+/// # Errors
+/// 0A000 for a name of another database.
+pub(crate) fn name_of(object: &ObjectName) -> Read<Name> {
+    let parts = object.0.iter().map(|part| {
+        part.as_ident()
+            .map(folded)
+            .ok_or_else(|| ServerError::unsupported(format!("the name {object} is not supported")))
+    });
+    of_parts(parts.collect::<Read<_>>()?)
+}
+
+fn folded(ident: &ast::Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
+}
+
+fn create(cursor: &mut TokenCursor<'_>) -> Read<Option<Statement>> {
+    let start = cursor.place();
+    let or_replace = cursor.accept("OR") && cursor.accept("REPLACE");
+    let _ = cursor.accept("LOCAL") || cursor.accept("GLOBAL");
+    let temporary = cursor.accept("TEMP") || cursor.accept("TEMPORARY");
+    let table = !or_replace && cursor.accept("TABLE");
+    if !table && !cursor.accept("VIEW") {
+        cursor.back_to(start);
+        return Ok(None);
+    }
+    let if_not_exists = cursor.accept("IF");
+    if if_not_exists {
+        cursor.expect_word("NOT")?;
+        cursor.expect_word("EXISTS")?;
+    }
+    let name = name(cursor)?;
+    // A table of the lake comes by ingest; whatever else it says is not looked at.
+    if !temporary && !name.schema.as_deref().is_some_and(is_temp_schema) {
+        cursor.back_to(start);
+        return Ok(None);
+    }
+    let command = match table {
+        true => create_table(cursor, name, if_not_exists)?,
+        false => create_view(cursor, name, or_replace)?,
+    };
+    Ok(Some(Statement::Temp(Box::new(command))))
+}
+
+/// Whether a schema is that of temporary objects, of this session or another.
+pub(crate) fn is_temp_schema(schema: &str) -> bool {
+    schema == "pg_temp" || schema.starts_with("pg_temp_")
+}
+
+fn create_table(
+    cursor: &mut TokenCursor<'_>,
+    name: Name,
+    if_not_exists: bool,
+) -> Read<TempCommand> {
+    let mut definitions = None;
+    if cursor.peek() == Some(&Token::LParen) {
+        definitions = Some(cursor.take_parenthesised()?);
+    } else if cursor.peek_word().as_deref() == Some("OF") {
+        return Err(ServerError::unsupported(
+            "tables of a type are not supported",
+        ));
+    }
+    if cursor.accept("WITH") {
+        // Storage parameters are PostgreSQL's own: there are no pages to fill here.
+        cursor.take_parenthesised()?;
+    } else if cursor.accept("WITHOUT") {
+        cursor.expect_word("OIDS")?;
+    }
+    let on_commit = on_commit(cursor)?;
+    if cursor.accept("AS") {
+        let columns = match definitions {
+            Some(tokens) => identifiers(&mut TokenCursor::new(tokens, cursor.sql()))?,
+            None => Vec::new(),
+        };
+        let (query, with_data) = query_with_data(cursor)?;
+        return Ok(TempCommand::CreateAs {
+            name,
+            if_not_exists,
+            columns,
+            on_commit,
+            with_data,
+            query,
+        });
+    }
+    let Some(definitions) = definitions else {
+        return Err(cursor.syntax_error());
+    };
+    let columns = split_top(definitions)
+        .into_iter()
+        .filter(|tokens| tokens.iter().any(|token| !super::is_space(&token.token)))
+        .map(|tokens| column(tokens, cursor.sql()))
+        .collect::<Read<Vec<_>>>()?;
+    Ok(TempCommand::Create {
+        name,
+        if_not_exists,
+        columns,
+        on_commit,
+    })
+}
+
+/// The query of CREATE TABLE AS, and whether it is to be run.
+fn query_with_data(cursor: &mut TokenCursor<'_>) -> Read<(Box<ast::Statement>, bool)> {
+    let rest = cursor.take_rest();
+    let words: Vec<(usize, String)> = rest
+        .iter()
+        .enumerate()
+        .filter(|(_, token)| !super::is_space(&token.token))
+        .map(|(at, token)| (at, token.token.to_string().to_ascii_uppercase()))
+        .collect();
+    let tail: Vec<&str> = words
+        .iter()
+        .rev()
+        .take(3)
+        .map(|(_, word)| word.as_str())
+        .collect();
+    let (cut, with_data) = match tail.as_slice() {
+        ["DATA", "NO", "WITH"] => (3, false),
+        ["DATA", "WITH", ..] => (2, true),
+        _ => (0, true),
+    };
+    let end = match cut {
+        0 => rest.len(),
+        cut => words
+            .get(words.len() - cut)
+            .map_or(rest.len(), |(at, _)| *at),
+    };
+    let tokens = rest.get(..end).unwrap_or_default();
+    Ok((query_of(tokens, cursor.sql())?, with_data))
+}
+
+fn on_commit(cursor: &mut TokenCursor<'_>) -> Read<OnCommit> {
+    if !cursor.accept("ON") {
+        return Ok(OnCommit::PreserveRows);
+    }
+    cursor.expect_word("COMMIT")?;
+    if cursor.accept("DROP") {
+        return Ok(OnCommit::Drop);
+    }
+    let delete = cursor.accept("DELETE");
+    if !delete {
+        cursor.expect_word("PRESERVE")?;
+    }
+    cursor.expect_word("ROWS")?;
+    Ok(match delete {
+        true => OnCommit::DeleteRows,
+        false => OnCommit::PreserveRows,
+    })
+}
+
+fn identifiers(cursor: &mut TokenCursor<'_>) -> Read<Vec<String>> {
+    let mut names = vec![cursor.identifier()?];
+    while cursor.accept_token(&Token::Comma) {
+        names.push(cursor.identifier()?);
+    }
+    if !cursor.at_end() {
+        return Err(cursor.syntax_error());
+    }
+    Ok(names)
+}
+
+/// A list of columns in parentheses, when there is one.
+pub(super) fn column_list(cursor: &mut TokenCursor<'_>) -> Read<Vec<String>> {
+    if cursor.peek() != Some(&Token::LParen) {
+        return Ok(Vec::new());
+    }
+    let inner = cursor.take_parenthesised()?;
+    identifiers(&mut TokenCursor::new(inner, cursor.sql()))
+}
+
+/// Splits at commas outside of parentheses and brackets.
+fn split_top(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0_usize, 0);
+    for (at, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => {
+                parts.push(&tokens[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&tokens[start..]);
+    parts
+}
+
+fn column(tokens: &[TokenWithSpan], sql: &str) -> Read<ColumnDef> {
+    let mut cursor = TokenCursor::new(tokens, sql);
+    let word = cursor.peek_word().unwrap_or_default();
+    if matches!(
+        word.as_str(),
+        "CONSTRAINT" | "PRIMARY" | "UNIQUE" | "CHECK" | "FOREIGN" | "EXCLUDE" | "LIKE"
+    ) {
+        return Err(unsupported_constraint(&word));
+    }
+    let dialect = PostgreSqlDialect {};
+    let name = cursor.identifier()?;
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
+    let data_type = parser
+        .parse_data_type()
+        .map_err(|error| from_parser(&error, sql))?;
+    let (mut not_null, mut default) = (false, None);
+    loop {
+        let option = parser
+            .parse_optional_column_option()
+            .map_err(|error| from_parser(&error, sql))?;
+        match option {
+            None => break,
+            Some(ast::ColumnOption::Null) => {}
+            Some(ast::ColumnOption::NotNull) => not_null = true,
+            Some(ast::ColumnOption::Default(expr)) => default = Some(expr),
+            Some(ast::ColumnOption::Collation(_)) => {}
+            Some(other) => return Err(unsupported_constraint(&other.to_string())),
+        }
+    }
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(super::cursor::near(&next, sql));
+    }
+    Ok(ColumnDef {
+        name,
+        data_type,
+        not_null,
+        default,
+    })
+}
+
+fn unsupported_constraint(what: &str) -> ServerError {
+    ServerError::unsupported(format!(
+        "{what} is not supported in a temporary table; columns have types, NOT NULL and DEFAULT"
+    ))
+}
+
+fn create_view(cursor: &mut TokenCursor<'_>, name: Name, or_replace: bool) -> Read<TempCommand> {
+    let columns = column_list(cursor)?;
+    cursor.expect_word("AS")?;
+    Ok(TempCommand::CreateView {
+        name,
+        or_replace,
+        columns,
+        query: query(cursor)?,
+    })
+}
+
+fn drop_objects(cursor: &mut TokenCursor<'_>) -> Read<Option<TempCommand>> {
+    let kind = if cursor.accept("TABLE") {
+        Kind::Table
+    } else if cursor.accept("VIEW") {
+        Kind::View
+    } else {
+        return Ok(None);
+    };
+    let if_exists = cursor.accept("IF");
+    if if_exists {
+        cursor.expect_word("EXISTS")?;
+    }
+    let names = names(cursor)?;
+    let cascade = cursor.accept("CASCADE");
+    if !cascade {
+        cursor.accept("RESTRICT");
+    }
+    Ok(Some(TempCommand::Drop {
+        kind,
+        names,
+        if_exists,
+        cascade,
+    }))
+}
+
+fn names(cursor: &mut TokenCursor<'_>) -> Read<Vec<Name>> {
+    let mut names = vec![name(cursor)?];
+    while cursor.accept_token(&Token::Comma) {
+        names.push(name(cursor)?);
+    }
+    Ok(names)
+}
+
+fn truncate(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
+    cursor.accept("TABLE");
+    cursor.accept("ONLY");
+    let names = names(cursor)?;
+    if cursor.accept("RESTART") || cursor.accept("CONTINUE") {
+        cursor.expect_word("IDENTITY")?;
+    }
+    let _ = cursor.accept("CASCADE") || cursor.accept("RESTRICT");
+    Ok(TempCommand::Truncate(names))
+}
+
+fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
+    let start = cursor.place();
+    cursor.expect_word("INTO")?;
+    let target = name(cursor)?;
+    if cursor.peek_word().as_deref() == Some("DEFAULT") {
+        cursor.next();
+        cursor.expect_word("VALUES")?;
+        return Ok(TempCommand::Insert {
+            name: target,
+            columns: Vec::new(),
+            source: None,
+        });
+    }
+    cursor.back_to(start);
+    let sql = cursor.sql();
+    let tokens = cursor.take_rest();
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
+    let statement = parser
+        .parse_insert(ast::helpers::attached_token::AttachedToken::empty().0)
+        .map_err(|error| from_parser(&error, sql))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(super::cursor::near(&next, sql));
+    }
+    let ast::Statement::Insert(insert) = statement else {
+        return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
+    };
+    if insert.on.is_some() {
+        return Err(ServerError::unsupported(
+            "INSERT … ON CONFLICT is not supported: temporary tables have no unique keys",
+        ));
+    }
+    if insert.returning.is_some() {
+        return Err(ServerError::unsupported(
+            "INSERT … RETURNING is not supported",
+        ));
+    }
+    let (TableObject::TableName(object), Some(source)) = (&insert.table, insert.source) else {
+        return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
+    };
+    if super::writes(&source) {
+        return Err(read_only("a data-modifying statement"));
+    }
+    let columns = insert
+        .columns
+        .iter()
+        .map(|column| match column.0.as_slice() {
+            [part] => part
+                .as_ident()
+                .map(folded)
+                .ok_or_else(|| ServerError::syntax("INSERT takes names of columns", None)),
+            _ => Err(ServerError::unsupported(
+                "INSERT into parts of a column is not supported",
+            )),
+        });
+    Ok(TempCommand::Insert {
+        name: name_of(object)?,
+        columns: columns.collect::<Read<_>>()?,
+        source: Some(source),
+    })
+}
+
+fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
+    let sql = cursor.sql();
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
+    let statement = parser
+        .parse_delete(ast::helpers::attached_token::AttachedToken::empty().0)
+        .map_err(|error| from_parser(&error, sql))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(super::cursor::near(&next, sql));
+    }
+    let unsupported = || ServerError::unsupported("DELETE takes one table and a condition");
+    let ast::Statement::Delete(delete) = statement else {
+        return Err(unsupported());
+    };
+    if delete.using.is_some() || delete.returning.is_some() {
+        return Err(unsupported());
+    }
+    let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) =
+        delete.from;
+    let [
+        ast::TableWithJoins {
+            relation: TableFactor::Table { name, alias, .. },
+            ..
+        },
+    ] = from.as_slice()
+    else {
+        return Err(unsupported());
+    };
+    Ok(TempCommand::Delete {
+        name: name_of(name)?,
+        alias: alias.as_ref().map(|alias| folded(&alias.name)),
+        condition: delete.selection.map(Box::new),
+    })
+}

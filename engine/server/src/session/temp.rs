@@ -1,0 +1,229 @@
+//! Temporary tables and views: those of one session, in memory, gone with it.
+//!
+//! A [`TempState`] is what the session has at one moment. It is never changed in place: a statement makes the next one,
+//! so that BEGIN, SAVEPOINT and the start of a query string keep theirs by a reference, and going back costs nothing.
+//!
+//! ```text
+//! TempState ─► name ─► TempTable { schema, pieces } ─► Piece { batch, reservation }   shared by the states that have it
+//!                  └─► TempView  { query, schema }
+//! ```
+//! Rows are held under a reservation in the engine's memory pool until no state and no running statement reads them.
+//! They come through the scans of the session alone: a temporary table holds nothing that its owner could not read.
+//! When the rights of a role change, its temporary tables go away as its prepared statements do.
+
+mod assign;
+mod copy;
+mod define;
+mod fill;
+mod insert;
+mod run;
+mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::sql::sqlparser::ast;
+
+use super::statement::temp::OnCommit;
+use crate::limits::QueryPool;
+use crate::sqlstate::ServerError;
+pub use copy::CopyIn;
+pub(super) use schema::with_temporary;
+
+/// The share of the engine's memory that the temporary tables of one session may hold: one in this many.
+const SHARE: usize = 4;
+
+/// The temporary relations of a session at one moment.
+#[derive(Clone, Default)]
+pub(super) struct TempState {
+    relations: Arc<BTreeMap<String, Relation>>,
+}
+
+/// A temporary relation.
+#[derive(Clone)]
+pub(super) enum Relation {
+    Table(Arc<TempTable>),
+    View(Arc<TempView>),
+}
+
+/// A temporary table.
+#[derive(Clone)]
+pub(super) struct TempTable {
+    pub(super) schema: SchemaRef,
+    /// What a column gets where no value is given, in the order of the columns.
+    pub(super) defaults: Vec<Option<ast::Expr>>,
+    pub(super) on_commit: OnCommit,
+    pub(super) pieces: Vec<Arc<Piece>>,
+}
+
+/// Some rows of a table, and the memory they hold.
+pub(super) struct Piece {
+    pub(super) batch: RecordBatch,
+    bytes: usize,
+    _held: MemoryReservation,
+}
+
+/// A temporary view.
+pub(super) struct TempView {
+    /// Its query; names are qualified.
+    pub(super) query: ast::Query,
+    /// Its columns when it was made.
+    pub(super) schema: SchemaRef,
+    /// The query as text.
+    pub(super) definition: String,
+    /// The temporary relations that it reads.
+    pub(super) reads: BTreeSet<String>,
+}
+
+impl TempState {
+    pub(super) fn is_empty(&self) -> bool {
+        self.relations.is_empty()
+    }
+
+    /// Whether both are the same state.
+    pub(super) fn is(&self, other: &TempState) -> bool {
+        Arc::ptr_eq(&self.relations, &other.relations)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Relation> {
+        self.relations.get(name)
+    }
+
+    fn with(&self, name: &str, relation: Relation) -> TempState {
+        let mut next = BTreeMap::clone(&self.relations);
+        next.insert(name.to_owned(), relation);
+        TempState {
+            relations: Arc::new(next),
+        }
+    }
+
+    fn without(&self, names: &BTreeSet<String>) -> TempState {
+        let mut next = BTreeMap::clone(&self.relations);
+        next.retain(|name, _| !names.contains(name));
+        TempState {
+            relations: Arc::new(next),
+        }
+    }
+
+    /// The views that read any of these relations, directly or through others.
+    fn readers(&self, of: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut found = of.clone();
+        loop {
+            let before = found.len();
+            for (name, relation) in self.relations.iter() {
+                if let Relation::View(view) = relation
+                    && view.reads.iter().any(|read| found.contains(read))
+                {
+                    found.insert(name.clone());
+                }
+            }
+            if found.len() == before {
+                return found.difference(of).cloned().collect();
+            }
+        }
+    }
+
+    /// The state after a commit: ON COMMIT DROP and ON COMMIT DELETE ROWS are done.
+    pub(super) fn committed(&self) -> TempState {
+        let table = |relation: &Relation| match relation {
+            Relation::Table(table) => Some(Arc::clone(table)),
+            Relation::View(_) => None,
+        };
+        let dropped: BTreeSet<String> = self
+            .relations
+            .iter()
+            .filter(|(_, relation)| {
+                table(relation).is_some_and(|table| table.on_commit == OnCommit::Drop)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        let emptied: Vec<(String, TempTable)> = self
+            .relations
+            .iter()
+            .filter_map(|(name, relation)| Some((name.clone(), table(relation)?)))
+            .filter(|(_, table)| {
+                table.on_commit == OnCommit::DeleteRows && !table.pieces.is_empty()
+            })
+            .map(|(name, table)| (name, table.with_pieces(Vec::new())))
+            .collect();
+        if dropped.is_empty() && emptied.is_empty() {
+            return self.clone();
+        }
+        let mut gone = self.readers(&dropped);
+        gone.extend(dropped);
+        let mut next = self.without(&gone);
+        for (name, table) in emptied {
+            next = next.with(&name, Relation::Table(Arc::new(table)));
+        }
+        next
+    }
+}
+
+impl TempTable {
+    fn with_pieces(&self, pieces: Vec<Arc<Piece>>) -> TempTable {
+        TempTable {
+            pieces,
+            ..self.clone()
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.batch.num_rows()).sum()
+    }
+}
+
+/// The memory that temporary tables of a session hold.
+#[derive(Clone)]
+pub(super) struct TempMemory {
+    pool: Arc<dyn MemoryPool>,
+    most: usize,
+}
+
+impl TempMemory {
+    /// Memory of `parent` for one session.
+    pub(super) fn new(parent: &Arc<dyn MemoryPool>) -> TempMemory {
+        let pool = QueryPool::new(Arc::clone(parent), usize::MAX);
+        TempMemory {
+            pool: Arc::new(pool),
+            most: usize::MAX,
+        }
+    }
+
+    /// The same memory, of which at most `limit` bytes and the session's share may be held.
+    fn at_most(&self, limit: Option<usize>, engine: usize) -> TempMemory {
+        let share = engine / SHARE;
+        TempMemory {
+            pool: Arc::clone(&self.pool),
+            most: limit.map_or(share, |limit| limit.min(share)),
+        }
+    }
+
+    /// Rows with their memory reserved.
+    ///
+    /// # Errors
+    /// 53200 when the session may not hold so much, or the engine has no more.
+    fn hold(&self, batch: RecordBatch) -> Result<Piece, ServerError> {
+        let bytes = batch.get_array_memory_size();
+        if self.pool.reserved().saturating_add(bytes) > self.most {
+            let text = "the temporary tables of the session do not fit into its memory";
+            return Err(ServerError::new("53200", text)
+                .detail(format!("They may hold {} bytes.", self.most))
+                .hint("Keep fewer rows or columns, or DROP tables that are not needed any more."));
+        }
+        let held = MemoryConsumer::new("temporary tables").register(&self.pool);
+        held.try_grow(bytes)?;
+        Ok(Piece {
+            batch,
+            bytes,
+            _held: held,
+        })
+    }
+}
+
+/// The schema of the temporary relations of the session with this process id.
+pub(super) fn schema_name(pid: i32) -> String {
+    format!("pg_temp_{pid}")
+}

@@ -1,0 +1,420 @@
+//! COPY … FROM STDIN: bytes of a client to rows of a temporary table.
+//!
+//! ```text
+//! CopyData ─► buffer ─► record (a line, or a binary tuple) ─► fields ─► ColumnInput … ─► Filling
+//! ```
+//! Messages end anywhere: what is no whole record waits in the buffer. Nothing is in the table before the end.
+
+mod binary;
+mod csv;
+mod text;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use super::fill::{Filling, batch_of, null_value};
+use super::{Piece, TempTable};
+use crate::pg_input::{ColumnInput, not_utf8};
+use crate::pgwire::encode::TextStyle;
+use crate::session::statement::temp::Name;
+use crate::session::statement::{CopyFormat, CopyHeader, CopyOptions};
+use crate::sqlstate::ServerError;
+
+/// Rows that are gathered before they go to the table.
+const BATCH_ROWS: usize = 8_192;
+/// A record that is longer is refused: it is held in memory until its end.
+const RECORD_BYTES_MAX: usize = 1 << 30;
+
+/// A COPY FROM STDIN that takes data.
+pub struct CopyIn {
+    name: Name,
+    schema: SchemaRef,
+    options: CopyOptions,
+    style: TextStyle,
+    /// The columns that the data has: place in the table, name, values so far.
+    inputs: Vec<(usize, String, ColumnInput)>,
+    /// One value each for the others.
+    constants: Vec<(usize, ArrayRef)>,
+    filling: Filling,
+    pending_rows: usize,
+    buffer: BytesMut,
+    /// Where the search for the end of a record goes on.
+    splitter: Splitter,
+    /// Lines or tuples so far, the header included.
+    line: u64,
+    ended: bool,
+}
+
+/// How far the buffer was searched for the end of a record.
+#[derive(Default)]
+pub(super) struct Splitter {
+    at: usize,
+    quoted: bool,
+    escaped: bool,
+    /// What ends lines, once the first was seen.
+    ending: Option<Ending>,
+    /// The signature of the binary format was read.
+    begun: bool,
+}
+
+/// What ends lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Lf,
+    CrLf,
+    Cr,
+}
+
+/// A field of a text format.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum TextField {
+    Null,
+    Value(Vec<u8>),
+}
+
+impl std::fmt::Debug for CopyIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CopyIn")
+            .field("columns", &self.inputs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl CopyIn {
+    pub(super) fn new(
+        name: &Name,
+        table: &TempTable,
+        targets: Vec<usize>,
+        constants: Vec<(usize, ArrayRef)>,
+        filling: Filling,
+        options: &CopyOptions,
+        style: TextStyle,
+    ) -> Result<CopyIn, ServerError> {
+        let inputs = targets.into_iter().map(|at| {
+            let field = table.schema.field(at);
+            Ok((at, field.name().clone(), ColumnInput::new(field)?))
+        });
+        let copy = CopyIn {
+            name: name.clone(),
+            schema: Arc::clone(&table.schema),
+            options: options.clone(),
+            style,
+            inputs: inputs.collect::<Result<_, ServerError>>()?,
+            constants,
+            filling,
+            pending_rows: 0,
+            buffer: BytesMut::new(),
+            splitter: Splitter::default(),
+            line: 0,
+            ended: false,
+        };
+        for column in options.force_null.iter().chain(&options.force_not_null) {
+            if column != "*" && !copy.inputs.iter().any(|(_, name, _)| name == column) {
+                let known = table.schema.index_of(column).is_ok();
+                let (code, what) = match known {
+                    true => ("42P10", "not referenced by COPY".to_owned()),
+                    false => (
+                        "42703",
+                        format!("of relation \"{}\" does not exist", name.name),
+                    ),
+                };
+                let text = match known {
+                    true => format!("FORCE_NULL column \"{column}\" {what}"),
+                    false => format!("column \"{column}\" {what}"),
+                };
+                return Err(ServerError::new(code, text).near(column));
+            }
+        }
+        Ok(copy)
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Whether the data is binary.
+    #[must_use]
+    pub fn is_binary(&self) -> bool {
+        self.options.format == CopyFormat::Binary
+    }
+
+    /// Columns of the data.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Takes bytes; the rows that end in them are read.
+    ///
+    /// # Errors
+    /// 22P04 for data that is no such file, and whatever a value fails with; both say the line.
+    pub fn push(&mut self, data: &[u8]) -> Result<(), ServerError> {
+        if self.ended && self.is_binary() && !data.is_empty() {
+            let error = malformed("received copy data after EOF marker");
+            return Err(self.located(error, None));
+        }
+        if self.ended {
+            return Ok(());
+        }
+        self.buffer.extend_from_slice(data);
+        self.read(false)?;
+        if self.buffer.len() > RECORD_BYTES_MAX {
+            return Err(ServerError::new(
+                "54000",
+                "a row of COPY is larger than 1 GiB",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The end of the data: the rows as pieces, and how many they are.
+    pub(super) fn finish(mut self) -> Result<(Vec<Arc<Piece>>, u64), ServerError> {
+        if !self.ended {
+            self.read(true)?;
+        }
+        self.end_batch()?;
+        self.filling.finish()
+    }
+
+    fn read(&mut self, last: bool) -> Result<(), ServerError> {
+        if self.is_binary() {
+            return self.read_tuples(last);
+        }
+        while !self.ended {
+            let (bytes, splitter) = (&self.buffer[..], &mut self.splitter);
+            let found = match self.options.format {
+                CopyFormat::Csv => splitter.csv_line(bytes, &self.options, last),
+                _ => splitter.text_line(bytes, last),
+            };
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    self.line += 1;
+                    let place = last.then_some(Place::Line(&self.buffer));
+                    return Err(self.located(error, place));
+                }
+            };
+            let Some((length, ending)) = found else {
+                return Ok(());
+            };
+            let line = self.buffer.split_to(length).freeze();
+            self.buffer.advance(ending);
+            self.splitter.next();
+            self.line += 1;
+            if line[..] == b"\\."[..] {
+                self.ended = true;
+                return Ok(());
+            }
+            if self.line == 1 && self.options.header != CopyHeader::None {
+                self.header(&line)?;
+                continue;
+            }
+            self.row(&line)?;
+        }
+        Ok(())
+    }
+
+    fn fields(&self, line: &[u8]) -> Result<Vec<TextField>, ServerError> {
+        match self.options.format {
+            CopyFormat::Csv => {
+                let forced = |list: &[String], at: usize| {
+                    let name = self.inputs.get(at).map(|(_, name, _)| name.as_str());
+                    list.iter()
+                        .any(|column| column == "*" || Some(column.as_str()) == name)
+                };
+                csv::fields(line, &self.options, |at| csv::Forced {
+                    null: forced(&self.options.force_null, at),
+                    not_null: forced(&self.options.force_not_null, at),
+                })
+            }
+            _ => text::fields(line, &self.options),
+        }
+    }
+
+    /// The first line: dropped, or its names are those of the columns.
+    fn header(&mut self, line: &Bytes) -> Result<(), ServerError> {
+        if self.options.header != CopyHeader::Match {
+            return Ok(());
+        }
+        let fields = self
+            .fields(line)
+            .map_err(|error| self.located(error, None))?;
+        if fields.len() != self.inputs.len() {
+            let text = format!(
+                "wrong number of fields in header line: got {}, expected {}",
+                fields.len(),
+                self.inputs.len()
+            );
+            return Err(self.located(malformed(&text), Some(Place::Line(line))));
+        }
+        for (number, (field, (_, name, _))) in fields.iter().zip(&self.inputs).enumerate() {
+            let found = match field {
+                TextField::Value(bytes) => String::from_utf8_lossy(bytes),
+                TextField::Null => "".into(),
+            };
+            if found != *name {
+                let text = format!(
+                    "column name mismatch in header line field {}: got \"{found}\", expected \"{name}\"",
+                    number + 1
+                );
+                return Err(self.located(malformed(&text), Some(Place::Line(line))));
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, line: &Bytes) -> Result<(), ServerError> {
+        // A table without columns takes empty lines.
+        let fields = match self.inputs.is_empty() && line.is_empty() {
+            true => Vec::new(),
+            false => self
+                .fields(line)
+                .map_err(|error| self.located(error, Some(Place::Line(line))))?,
+        };
+        if fields.len() > self.inputs.len() {
+            let error = malformed("extra data after last expected column");
+            return Err(self.located(error, Some(Place::Line(line))));
+        }
+        if let Some((_, name, _)) = self.inputs.get(fields.len()) {
+            let error = malformed(&format!("missing data for column \"{name}\""));
+            return Err(self.located(error, Some(Place::Line(line))));
+        }
+        let mut missing = None;
+        for (at, field) in fields.into_iter().enumerate() {
+            let Some((place, _, column)) = self.inputs.get_mut(at) else {
+                continue;
+            };
+            let bytes = match field {
+                TextField::Null => {
+                    column.null();
+                    if !self.schema.field(*place).is_nullable() {
+                        missing = missing.or(Some(*place));
+                    }
+                    continue;
+                }
+                TextField::Value(bytes) => bytes,
+            };
+            let taken = match std::str::from_utf8(&bytes) {
+                Ok(text) => column.text(text, &self.style),
+                Err(error) => {
+                    let error = not_utf8(&bytes, &error);
+                    return Err(self.located(error, None));
+                }
+            };
+            taken.map_err(|error| self.located(error, Some(Place::Field(at, &bytes))))?;
+        }
+        if let Some(place) = missing {
+            let error = null_value(&self.name.name, self.schema.field(place));
+            return Err(self.located(error, Some(Place::Line(line))));
+        }
+        self.end_row()
+    }
+
+    fn end_row(&mut self) -> Result<(), ServerError> {
+        self.pending_rows += 1;
+        if self.pending_rows >= BATCH_ROWS {
+            self.end_batch()?;
+        }
+        Ok(())
+    }
+
+    fn end_batch(&mut self) -> Result<(), ServerError> {
+        let rows = std::mem::take(&mut self.pending_rows);
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut arrays: Vec<Option<ArrayRef>> = vec![None; self.schema.fields().len()];
+        for (at, _, column) in &mut self.inputs {
+            if let Some(slot) = arrays.get_mut(*at) {
+                *slot = Some(column.finish()?);
+            }
+        }
+        let zeros = UInt32Array::from(vec![0; rows]);
+        for (at, value) in &self.constants {
+            if let Some(slot) = arrays.get_mut(*at) {
+                *slot = Some(arrow::compute::take(value, &zeros, None)?);
+            }
+        }
+        let arrays: Option<Vec<ArrayRef>> = arrays.into_iter().collect();
+        let arrays = arrays.ok_or_else(|| ServerError::internal("a column without values"))?;
+        let batch = batch_of(&self.name.name, &self.schema, arrays, rows);
+        let batch = batch.map_err(|error| self.located(error, None))?;
+        self.filling.push(batch)
+    }
+
+    /// The error, with where it is as PostgreSQL says it.
+    fn located(&self, error: ServerError, place: Option<Place<'_>>) -> ServerError {
+        let (table, line) = (&self.name.name, self.line);
+        let shown = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            match text.char_indices().nth(100) {
+                Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+                None => text.into_owned(),
+            }
+        };
+        error.context(match place {
+            Some(Place::Line(bytes)) => format!("COPY {table}, line {line}: \"{}\"", shown(bytes)),
+            Some(Place::Field(at, bytes)) => {
+                let name = self.inputs.get(at).map_or("", |(_, name, _)| name.as_str());
+                format!(
+                    "COPY {table}, line {line}, column {name}: \"{}\"",
+                    shown(bytes)
+                )
+            }
+            Some(Place::Column(at)) => {
+                let name = self.inputs.get(at).map_or("", |(_, name, _)| name.as_str());
+                format!("COPY {table}, line {line}, column {name}")
+            }
+            None => format!("COPY {table}, line {line}"),
+        })
+    }
+}
+
+/// Where an error is.
+enum Place<'a> {
+    Line(&'a [u8]),
+    Field(usize, &'a [u8]),
+    Column(usize),
+}
+
+/// 22P04: no such file.
+fn malformed(text: &str) -> ServerError {
+    ServerError::new("22P04", text)
+}
+
+impl Splitter {
+    /// A record was taken out of the buffer.
+    fn next(&mut self) {
+        *self = Splitter {
+            ending: self.ending,
+            begun: self.begun,
+            ..Splitter::default()
+        };
+    }
+
+    /// Whether the line that has been read up to `at`, where a CR or LF stands, ends there: bytes of its ending, or
+    /// None when the next byte has to be seen first.
+    fn ends(&mut self, bytes: &[u8], at: usize, last: bool) -> Option<Option<usize>> {
+        let carriage = bytes.get(at) == Some(&b'\r');
+        let next = bytes.get(at + 1);
+        if carriage && next.is_none() && !last && self.ending != Some(Ending::Cr) {
+            return None;
+        }
+        let found = match (carriage, next) {
+            (true, Some(b'\n')) => Ending::CrLf,
+            (true, _) => Ending::Cr,
+            (false, _) => Ending::Lf,
+        };
+        let wanted = *self.ending.get_or_insert(found);
+        Some(match (wanted, found) {
+            (Ending::CrLf, Ending::CrLf) => Some(2),
+            (Ending::Lf, Ending::Lf) | (Ending::Cr, Ending::Cr) => Some(1),
+            // With lines that end in CR, the LF after one is data; it is told of then.
+            (Ending::Cr, Ending::CrLf) => Some(1),
+            _ => None,
+        })
+    }
+}

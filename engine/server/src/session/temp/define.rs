@@ -1,0 +1,175 @@
+//! Columns of temporary tables: from their definitions, and from the columns of a query.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo};
+
+use super::assign::{self, list_item, stored};
+use super::fill::Origin;
+use crate::pg_types::{ANY_SCALE, PgType, TYPMOD};
+use crate::session::params;
+use crate::session::plan::Planned;
+use crate::session::statement::temp::ColumnDef;
+use crate::sqlstate::ServerError;
+
+/// Digits of a numeric column that says nothing of them, in all and after the point.
+const PRECISION: u8 = 38;
+const SCALE: i8 = 10;
+const MICRO: TimeUnit = TimeUnit::Microsecond;
+
+/// 42701 for a name that comes twice.
+pub(super) fn once_each(names: &[&str]) -> Result<(), ServerError> {
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(**name)) {
+        None => Ok(()),
+        Some(name) => Err(ServerError::new(
+            "42701",
+            format!("column \"{name}\" specified more than once"),
+        )),
+    }
+}
+
+/// The column that a definition makes.
+pub(super) fn field_of(column: &ColumnDef) -> Result<Field, ServerError> {
+    let pg_type = params::type_of_sql(&column.data_type).ok_or_else(|| {
+        let name = column.data_type.to_string().to_lowercase();
+        let text = format!("type \"{name}\" does not exist");
+        ServerError::new("42704", text).near(name)
+    })?;
+    let (arrow, mut metadata) = arrow_of(&column.data_type, pg_type)?;
+    if PgType::of_arrow(&arrow) != pg_type {
+        metadata.push(("pg_type", pg_type.sql_name().to_owned()));
+    }
+    let metadata = metadata
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value));
+    let field = Field::new(&column.name, arrow, !column.not_null);
+    Ok(field.with_metadata(metadata.collect()))
+}
+
+type Metadata = Vec<(&'static str, String)>;
+
+/// How values of a type are kept.
+fn arrow_of(written: &ast::DataType, pg_type: PgType) -> Result<(DataType, Metadata), ServerError> {
+    use ast::DataType as Sql;
+    if let Sql::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) = written {
+        let element_type = params::type_of_sql(element).unwrap_or(PgType::TEXT);
+        let (item, _) = arrow_of(element, element_type)?;
+        return Ok((DataType::List(list_item(item)), Vec::new()));
+    }
+    Ok(match pg_type {
+        PgType::NUMERIC => return numeric_of(written),
+        PgType::VARCHAR | PgType::BPCHAR => {
+            let most = match written {
+                Sql::Varchar(length)
+                | Sql::CharacterVarying(length)
+                | Sql::CharVarying(length)
+                | Sql::Char(length)
+                | Sql::Character(length)
+                | Sql::Nvarchar(length) => length.as_ref().and_then(characters),
+                _ => None,
+            };
+            // char is char(1).
+            let most = most.or((pg_type == PgType::BPCHAR).then_some(1));
+            let modifier = most.map(|most| (TYPMOD, (most + 4).to_string()));
+            (DataType::Utf8, modifier.into_iter().collect())
+        }
+        PgType::TEXT | PgType::NAME | PgType::UUID | PgType::JSON | PgType::JSONB => {
+            (DataType::Utf8, Vec::new())
+        }
+        PgType::BOOL => (DataType::Boolean, Vec::new()),
+        PgType::INT2 => (DataType::Int16, Vec::new()),
+        PgType::INT4 => (DataType::Int32, Vec::new()),
+        PgType::INT8 => (DataType::Int64, Vec::new()),
+        PgType::FLOAT4 => (DataType::Float32, Vec::new()),
+        PgType::FLOAT8 => (DataType::Float64, Vec::new()),
+        PgType::BYTEA => (DataType::Binary, Vec::new()),
+        PgType::DATE => (DataType::Date32, Vec::new()),
+        PgType::TIME => (stored(&DataType::Time64(MICRO)), Vec::new()),
+        PgType::TIMESTAMP => (DataType::Timestamp(MICRO, None), Vec::new()),
+        PgType::TIMESTAMPTZ => {
+            let zone = Some(assign::UTC.into());
+            (DataType::Timestamp(MICRO, zone), Vec::new())
+        }
+        PgType::INTERVAL => (DataType::Interval(IntervalUnit::MonthDayNano), Vec::new()),
+        other => {
+            let name = other.sql_name();
+            return Err(ServerError::unsupported(format!(
+                "columns of type {name} are not supported in a temporary table"
+            )));
+        }
+    })
+}
+
+fn characters(length: &ast::CharacterLength) -> Option<u64> {
+    match length {
+        ast::CharacterLength::IntegerLength { length, .. } => Some(*length),
+        ast::CharacterLength::Max => None,
+    }
+}
+
+fn numeric_of(written: &ast::DataType) -> Result<(DataType, Metadata), ServerError> {
+    use ast::DataType as Sql;
+    let info = match written {
+        Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => *info,
+        _ => ExactNumberInfo::None,
+    };
+    let (precision, scale) = match info {
+        ExactNumberInfo::None => {
+            let any = vec![(ANY_SCALE, "true".to_owned())];
+            return Ok((DataType::Decimal128(PRECISION, SCALE), any));
+        }
+        ExactNumberInfo::Precision(precision) => (precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
+    };
+    let shape = u8::try_from(precision).ok().zip(i8::try_from(scale).ok());
+    match shape {
+        Some((precision @ 1..=38, scale)) if (0..=38).contains(&scale) => {
+            Ok((DataType::Decimal128(precision, scale), Vec::new()))
+        }
+        Some((precision @ 39..=76, scale)) if (0..=76).contains(&scale) => {
+            Ok((DataType::Decimal256(precision, scale), Vec::new()))
+        }
+        _ => Err(ServerError::unsupported(format!(
+            "numeric({precision},{scale}): a numeric column has at most 76 digits here"
+        ))),
+    }
+}
+
+/// The columns of a table that holds the result of a query, and where their values come from.
+pub(super) fn columns_of(
+    planned: &Planned,
+    names: &[String],
+) -> Result<(Vec<Field>, Vec<Origin>), ServerError> {
+    let columns = planned.columns();
+    if names.len() > columns.len() {
+        let text = "too many column names were specified";
+        return Err(ServerError::syntax(text, None));
+    }
+    let names: Vec<&str> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| names.get(at).map_or(column.name.as_str(), String::as_str))
+        .collect();
+    once_each(&names)?;
+    let fields = columns.iter().zip(&names).enumerate();
+    let fields = fields.map(|(at, (column, name))| {
+        let mut arrow = stored(&planned.data_type(at));
+        // Values of the system catalog that are no plain ones are kept as their text.
+        if matches!(arrow, DataType::Struct(_)) && column.pg_type != PgType::JSON {
+            arrow = DataType::Utf8;
+        }
+        let field = Field::new(*name, arrow, true);
+        match PgType::of_arrow(field.data_type()) == column.pg_type {
+            true => field,
+            false => {
+                let name = column.pg_type.sql_name().to_owned();
+                field.with_metadata([("pg_type".to_owned(), name)].into())
+            }
+        }
+    });
+    let origins = columns.iter().enumerate();
+    let origins = origins.map(|(at, column)| Origin::Column(at, column.pg_type));
+    Ok((fields.collect(), origins.collect()))
+}

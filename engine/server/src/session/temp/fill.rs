@@ -1,0 +1,200 @@
+//! Rows on their way into a temporary table: gathered into pieces of some thousand rows, copied out of the buffers
+//! that a query shares among its batches, with their memory reserved.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{Field, SchemaRef};
+use arrow::record_batch::RecordBatch;
+
+use super::assign::{self, Session};
+use super::{Piece, TempMemory, TempTable};
+use crate::pg_types::PgType;
+use crate::sqlstate::ServerError;
+
+/// Rows and bytes of a piece, about.
+const PIECE_ROWS: usize = 8_192;
+const PIECE_BYTES: usize = 4 << 20;
+
+/// Where the values of a column come from.
+pub(super) enum Origin {
+    /// A column of the rows, of this type.
+    Column(usize, PgType),
+    /// One value for every row.
+    Constant(ArrayRef, PgType),
+}
+
+/// How rows of a query become rows of a table.
+pub(super) struct Arrangement {
+    pub(super) table: String,
+    pub(super) schema: SchemaRef,
+    pub(super) origins: Vec<Origin>,
+    pub(super) session: Session,
+}
+
+impl Arrangement {
+    /// The rows as the table keeps them.
+    ///
+    /// # Errors
+    /// What a value fails with when it is assigned to its column; 23502 for NULL where there must be none.
+    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, ServerError> {
+        let rows = batch.num_rows();
+        let mut arrays = Vec::with_capacity(self.origins.len());
+        for (origin, field) in self.origins.iter().zip(self.schema.fields()) {
+            let array = match origin {
+                Origin::Column(at, from) => {
+                    let column = batch.columns().get(*at).ok_or_else(|| {
+                        ServerError::internal("a query with fewer columns than it was planned with")
+                    })?;
+                    assign::assign(column, *from, field, &self.session)?
+                }
+                Origin::Constant(value, from) => {
+                    let value = assign::assign(value, *from, field, &self.session)?;
+                    let zeros = UInt32Array::from(vec![0; rows]);
+                    arrow::compute::take(&value, &zeros, None)?
+                }
+            };
+            arrays.push(array);
+        }
+        batch_of(&self.table, &self.schema, arrays, rows)
+    }
+}
+
+/// 23502: NULL where there must be none.
+pub(super) fn null_value(table: &str, field: &Field) -> ServerError {
+    let name = field.name();
+    ServerError::new(
+        "23502",
+        format!(
+            "null value in column \"{name}\" of relation \"{table}\" violates not-null constraint"
+        ),
+    )
+}
+
+/// A batch of a table.
+///
+/// # Errors
+/// 23502 for NULL where there must be none.
+pub(super) fn batch_of(
+    table: &str,
+    schema: &SchemaRef,
+    arrays: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch, ServerError> {
+    for (array, field) in arrays.iter().zip(schema.fields()) {
+        if !field.is_nullable() && array.logical_null_count() > 0 {
+            return Err(null_value(table, field));
+        }
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        arrays,
+        &options,
+    )?)
+}
+
+/// Gathers batches into pieces.
+pub(super) struct Filling {
+    schema: SchemaRef,
+    memory: TempMemory,
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    pending_bytes: usize,
+    pieces: Vec<Arc<Piece>>,
+    rows: u64,
+}
+
+impl Filling {
+    pub(super) fn new(schema: SchemaRef, memory: TempMemory) -> Filling {
+        Filling {
+            schema,
+            memory,
+            pending: Vec::new(),
+            pending_rows: 0,
+            pending_bytes: 0,
+            pieces: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// 53200 when they do not fit.
+    pub(super) fn push(&mut self, batch: RecordBatch) -> Result<(), ServerError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        self.pending_rows += batch.num_rows();
+        self.pending_bytes += batch.get_array_memory_size();
+        self.pending.push(batch);
+        if self.pending_rows >= PIECE_ROWS || self.pending_bytes >= PIECE_BYTES {
+            self.end_piece()?;
+        }
+        Ok(())
+    }
+
+    fn end_piece(&mut self) -> Result<(), ServerError> {
+        let pending = std::mem::take(&mut self.pending);
+        (self.pending_rows, self.pending_bytes) = (0, 0);
+        let batch = match pending.as_slice() {
+            [] => return Ok(()),
+            [one] => copied(one)?,
+            many => concat_batches(&self.schema, many)?,
+        };
+        self.pieces.push(Arc::new(self.memory.hold(batch)?));
+        Ok(())
+    }
+
+    /// The rows as pieces, and how many they are.
+    ///
+    /// # Errors
+    /// As [`Filling::push`].
+    pub(super) fn finish(mut self) -> Result<(Vec<Arc<Piece>>, u64), ServerError> {
+        self.end_piece()?;
+        Ok((self.pieces, self.rows))
+    }
+}
+
+/// The same rows in buffers of their own.
+fn copied(batch: &RecordBatch) -> Result<RecordBatch, ServerError> {
+    let rows = u32::try_from(batch.num_rows())
+        .map_err(|_| ServerError::new("54000", "a batch of more than 4 billion rows"))?;
+    Ok(take_record_batch(
+        batch,
+        &UInt32Array::from_iter_values(0..rows),
+    )?)
+}
+
+impl TempTable {
+    /// The table with more rows. A small last piece grows, so that many small statements make few pieces.
+    ///
+    /// # Errors
+    /// 53200 when they do not fit.
+    pub(super) fn extended(
+        &self,
+        more: Vec<Arc<Piece>>,
+        memory: &TempMemory,
+    ) -> Result<TempTable, ServerError> {
+        let mut pieces = self.pieces.clone();
+        for piece in more {
+            let joins = pieces.last().is_some_and(|last| {
+                last.batch.num_rows() + piece.batch.num_rows() <= PIECE_ROWS
+                    && last.bytes + piece.bytes <= PIECE_BYTES
+            });
+            if !joins {
+                pieces.push(piece);
+                continue;
+            }
+            if let Some(last) = pieces.pop() {
+                // The new piece stands beside both until they go.
+                let joined = concat_batches(&self.schema, [&last.batch, &piece.batch])?;
+                pieces.push(Arc::new(memory.hold(joined)?));
+            }
+        }
+        Ok(self.with_pieces(pieces))
+    }
+}

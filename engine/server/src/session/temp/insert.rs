@@ -1,0 +1,163 @@
+//! INSERT: which columns get values, and constants that take the types of the columns they go to.
+
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem, SetExpr, Value};
+
+use super::define::once_each;
+use super::{TempTable, assign};
+use crate::pg_input::ColumnInput;
+use crate::pg_types::PgType;
+use crate::pgwire::encode::{Cells, Format, TextStyle};
+use crate::session::plan::Planned;
+use crate::session::{params, rewrite};
+use crate::sqlstate::{ServerError, nearest};
+
+/// The columns that get values, as places in the table.
+pub(super) fn targets(
+    table: &TempTable,
+    name: &str,
+    columns: &[String],
+) -> Result<Vec<usize>, ServerError> {
+    if columns.is_empty() {
+        return Ok((0..table.schema.fields().len()).collect());
+    }
+    let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+    once_each(&names)?;
+    let place = |column: &String| {
+        table.schema.index_of(column).map_err(|_| {
+            let text = format!("column \"{column}\" of relation \"{name}\" does not exist");
+            let error = ServerError::new("42703", text).near(column);
+            let known = table
+                .schema
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str());
+            match nearest(column, known) {
+                Some(known) => error.hint(format!("Perhaps you meant the column \"{known}\".")),
+                None => error,
+            }
+        })
+    };
+    columns.iter().map(place).collect()
+}
+
+/// 42804 when values of a query cannot be stored in a column.
+pub(super) fn check_assignable(
+    from: PgType,
+    planned: &Planned,
+    at: usize,
+    field: &Field,
+) -> Result<(), ServerError> {
+    let to = PgType::of_field(field);
+    if assign::assignable(from, to) || planned.data_type(at) == DataType::Null {
+        return Ok(());
+    }
+    let text = format!(
+        "column \"{}\" is of type {} but expression is of type {}",
+        field.name(),
+        to.sql_name(),
+        from.sql_name()
+    );
+    let hint = "You will need to rewrite or cast the expression.";
+    Err(ServerError::new("42804", text)
+        .near(field.name())
+        .hint(hint))
+}
+
+/// Gives the constants of an INSERT that have no type of their own those of the columns they go to, and DEFAULT its
+/// value.
+pub(super) fn typed(
+    query: &mut ast::Query,
+    table: &TempTable,
+    targets: &[usize],
+    style: &TextStyle,
+) -> Result<(), ServerError> {
+    match query.body.as_mut() {
+        SetExpr::Values(values) => {
+            for row in &mut values.rows {
+                for (cell, at) in row.content.iter_mut().zip(targets) {
+                    let default = table.defaults.get(*at).and_then(Option::as_ref);
+                    type_cell(cell, table.schema.field(*at), Some(default), style)?;
+                }
+            }
+        }
+        SetExpr::Select(select) => {
+            for (item, at) in select.projection.iter_mut().zip(targets) {
+                match item {
+                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                        type_cell(expr, table.schema.field(*at), None, style)?;
+                    }
+                    // Where later columns come from is not known before names are.
+                    _ => break,
+                }
+            }
+        }
+        SetExpr::Query(query) => typed(query, table, targets, style)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+pub(super) fn type_cell(
+    cell: &mut Expr,
+    field: &Field,
+    default: Option<Option<&Expr>>,
+    style: &TextStyle,
+) -> Result<(), ServerError> {
+    if let (Expr::Identifier(word), Some(default)) = (&*cell, default)
+        && word.quote_style.is_none()
+        && word.value.eq_ignore_ascii_case("default")
+    {
+        *cell = default.cloned().unwrap_or(Expr::value(Value::Null));
+    }
+    let negative = match &*cell {
+        Expr::UnaryOp {
+            op: ast::UnaryOperator::Minus,
+            expr,
+        } => Some(expr.as_ref()),
+        _ => None,
+    };
+    let constant = match negative.unwrap_or(cell) {
+        Expr::Value(value) => &value.value,
+        _ => return Ok(()),
+    };
+    let pg_type = PgType::of_field(field);
+    match constant {
+        Value::Number(digits, _) if pg_type == PgType::NUMERIC || digits.contains('.') => {
+            let sign = if negative.is_some() { "-" } else { "" };
+            if let Some(exact) = params::numeric(&format!("{sign}{digits}")) {
+                *cell = exact;
+            }
+        }
+        Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text)
+            if negative.is_none() =>
+        {
+            *cell = constant_of(text, field, style)?;
+        }
+        Value::Null | Value::Placeholder(_) if negative.is_none() => {
+            *cell = rewrite::cast(cell.clone(), params::sql_type(pg_type));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A constant of a column's type from its text, which is read as COPY reads it.
+fn constant_of(text: &str, field: &Field, style: &TextStyle) -> Result<Expr, ServerError> {
+    let pg_type = PgType::of_field(field);
+    let mut column = ColumnInput::new(field)?;
+    column.text(text, style)?;
+    let time = matches!(
+        pg_type,
+        PgType::DATE | PgType::TIME | PgType::TIMESTAMP | PgType::TIMESTAMPTZ | PgType::INTERVAL
+    );
+    if !time {
+        let text = bytes::Bytes::from(text.to_owned());
+        return params::constant(Some(&text), Format::Text, pg_type);
+    }
+    // The planner reads fewer spellings of times than PostgreSQL.
+    let cells = Cells::new(&column.finish()?, pg_type)?;
+    let mut value = bytes::BytesMut::new();
+    cells.binary(0, &mut value)?;
+    params::constant(Some(&value.freeze()), Format::Binary, pg_type)
+}
