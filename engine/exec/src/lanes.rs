@@ -93,7 +93,7 @@ fn left_by_pages(
     }
     Ok(match access.into_inner().into_iter().nth(group) {
         None | Some(RowGroupAccess::Skip) => Vec::new(),
-        Some(RowGroupAccess::Scan) => vec![0..all],
+        Some(RowGroupAccess::Scan) => std::iter::once(0..all).collect(),
         Some(RowGroupAccess::Selection(selection)) => {
             let mut at = 0;
             let mut left = Vec::new();
