@@ -2,11 +2,15 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+/// A command that refuses to start ends within this time, on a busy machine too.
+const FAILS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Four people; nobody but S3 carries the second variant, and S3 is missing at the third.
 pub const VCF: &str = "##fileformat=VCFv4.3
@@ -102,9 +106,20 @@ pub fn must(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs a command that must fail; gives its standard error.
+/// Runs a command that must fail, and soon; gives its standard error.
 pub fn must_fail(command: &mut Command) -> String {
-    let output: Output = command.output().unwrap();
+    let (none, piped) = (Stdio::null(), Stdio::piped());
+    let mut child = command.stdout(none).stderr(piped).spawn().unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > FAILS_WITHIN {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("{command:?} goes on");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
     assert!(!output.status.success(), "{command:?} succeeded");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
