@@ -333,7 +333,7 @@ pub async fn soon(mut ready: impl AsyncFnMut() -> bool) -> bool {
         if ready().await {
             return true;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     false
 }
