@@ -229,20 +229,20 @@ mod tests {
     #[test]
     fn lanes_cover_all_rows_and_begin_with_pages_nearby() {
         let pages = [0, 8_192, 16_384];
+        let of_one = |rows: Range<usize>, pages: &[usize], lanes| {
+            let cuts = cuts(std::slice::from_ref(&rows), pages, lanes);
+            cuts.iter().map(|r| (r.start, r.end)).collect::<Vec<_>>()
+        };
         assert!(cuts(&[], &pages, 4).is_empty());
-        assert_eq!(cuts(&[0..900], &pages, 4), [0..900]);
-        assert_eq!(cuts(&[0..16_384], &pages, 2), [0..8_192, 8_192..16_384]);
-        assert_eq!(cuts(&[0..12_000], &pages, 2), [0..6_000, 6_000..12_000]);
-        assert_eq!(
-            cuts(&[1_000..15_000], &pages, 2),
-            [1_000..8_192, 8_192..15_000]
-        );
-        assert_eq!(cuts(&[0..4_000], &pages, 2), [0..2_000, 2_000..4_000]);
+        assert_eq!(of_one(0..900, &pages, 4), [(0, 900)]);
+        assert_eq!(of_one(0..16_384, &pages, 2), [(0, 8_192), (8_192, 16_384)]);
+        assert_eq!(of_one(0..12_000, &pages, 2), [(0, 6_000), (6_000, 12_000)]);
+        let apart = [(1_000, 8_192), (8_192, 15_000)];
+        assert_eq!(of_one(1_000..15_000, &pages, 2), apart);
+        assert_eq!(of_one(0..4_000, &pages, 2), [(0, 2_000), (2_000, 4_000)]);
         let parted = [0..2_000, 8_192..10_192];
         assert_eq!(cuts(&parted, &pages, 2), [0..8_192, 8_192..10_192]);
-        assert_eq!(
-            cuts(&[0..16_384], &[], 3),
-            [0..5_461, 5_461..10_922, 10_922..16_384]
-        );
+        let thirds = [(0, 5_461), (5_461, 10_922), (10_922, 16_384)];
+        assert_eq!(of_one(0..16_384, &[], 3), thirds);
     }
 }
