@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
+use genokura_core::contig::ContigNames;
 use genokura_storage::{Lake, TableId};
 
 use crate::error::{Error, Result};
@@ -53,6 +54,8 @@ pub struct RegionsJob {
     pub replace: bool,
     /// The format; `None`: by file name and content.
     pub format: Option<RegionsFormat>,
+    /// How human primary contigs are to be named; `None`: as the file names them.
+    pub contigs: Option<ContigNames>,
     /// Where to report to.
     pub progress: Arc<dyn Progress>,
     /// Stops the job.
@@ -69,6 +72,7 @@ impl RegionsJob {
             input: input.into(),
             replace: false,
             format: None,
+            contigs: None,
             progress: Arc::new(Silent),
             cancel: CancelFlag::new(),
         }
@@ -86,12 +90,16 @@ impl RegionsJob {
         let (again, cancel) = (Arc::clone(&input), self.cancel.clone());
         let digest = blocking(move || again.digest(&cancel)).await?;
         let mut report = new_report(&input, &digest);
-        if landing.has_landed(&digest).await? {
+        let key = match self.contigs {
+            Some(names) => format!("{digest}+contigs:{}", names.as_str()),
+            None => digest.clone(),
+        };
+        if landing.has_landed(&key).await? {
             report.already_done = true;
             report.lake_version = landing.version();
             return Ok(report);
         }
-        let details = details(&digest, &input, &digest);
+        let details = details(&key, &input, &digest);
         let (format, cancel) = (self.format, self.cancel.clone());
         let existing = landing.existing().cloned();
         let (survey, columns) = blocking(move || {
@@ -102,7 +110,9 @@ impl RegionsJob {
         .await?;
         let (cancel, progress) = (self.cancel.clone(), Arc::clone(&self.progress));
         let schema = schema_of(&columns.list);
-        let produce = move |sink: &Sink| send(survey, columns, &cancel, progress.as_ref(), sink);
+        let names = self.contigs;
+        let produce =
+            move |sink: &Sink| send(survey, columns, names, &cancel, progress.as_ref(), sink);
         let landed = landing.write(schema, details, produce).await?;
         finish_report(&mut report, &landed, begun);
         Ok(report)
@@ -343,6 +353,7 @@ fn adopt_types(columns: &mut [Column], existing: &SchemaRef) -> Result<()> {
 fn send(
     survey: Survey,
     columns: Columns,
+    contigs: Option<ContigNames>,
     cancel: &CancelFlag,
     progress: &dyn Progress,
     sink: &Sink,
@@ -358,6 +369,7 @@ fn send(
         batch: BatchBuilder::new(columns.list.clone()),
         columns,
         keys: places,
+        contigs,
     };
     let mut n = 0_u64;
     while let Some(line) = lines.next_line()? {
@@ -378,14 +390,19 @@ struct Rows {
     batch: BatchBuilder,
     columns: Columns,
     keys: HashMap<String, usize>,
+    contigs: Option<ContigNames>,
 }
 
 impl Rows {
     /// Appends one feature; true when the batch is full. `line` is its place in sort order.
     fn push(&mut self, feature: &Feature<'_>, line: u64) -> Result<bool> {
         let (pos, end_pos) = (feature.pos.to_string(), feature.end_pos.to_string());
+        let contig = match self.contigs {
+            Some(names) => names.of(&feature.contig),
+            None => feature.contig.as_ref().into(),
+        };
         let fixed = [
-            Some(feature.contig.as_ref()),
+            Some(contig.as_ref()),
             Some(pos.as_str()),
             Some(end_pos.as_str()),
             feature.name.as_deref(),

@@ -31,6 +31,14 @@ pub enum Error {
         /// The most similar contig of the dataset.
         nearest: Option<String>,
     },
+    /// A join of contigs that are named in different ways, as in `1` and `chr1`.
+    #[error("contigs are named like {} in one table of the join and like {} in the other: no row would match", shown(.left), shown(.right))]
+    ContigNames {
+        /// How one table spells the human primaries.
+        left: String,
+        /// How the other does.
+        right: String,
+    },
     /// A table of genes that is not there.
     #[error("table of genes \"{0}\" does not exist")]
     NoGenes(String),
@@ -93,6 +101,7 @@ impl Error {
         match self {
             Self::UnknownSample { .. }
             | Self::UnknownContig { .. }
+            | Self::ContigNames { .. }
             | Self::UnknownAssembly(_)
             | Self::Region(_) => "22023",
             Self::UnknownDataset { .. } => "3F000",
@@ -124,6 +133,10 @@ impl Error {
             Self::UnknownContig { .. } => {
                 Some("SELECT DISTINCT contig FROM variants of the dataset lists them.".to_owned())
             }
+            Self::ContigNames { .. } => Some(
+                "Compare contig_key(a.contig) = contig_key(b.contig), or load one of the tables again with --contigs."
+                    .to_owned(),
+            ),
             Self::NoGenes(_) => Some(
                 "Load one with genokura ingest regions, or name another as the last argument.".to_owned(),
             ),
@@ -165,6 +178,14 @@ impl Error {
             | Self::ArraySubquery
             | Self::Internal(_) => None,
         }
+    }
+}
+
+/// The first primary, spelled this way.
+fn shown(spelling: &str) -> String {
+    match spelling {
+        "" | "chr" | "Chr" | "CHR" => format!("\"{spelling}1\""),
+        accession => format!("\"{accession}…\""),
     }
 }
 

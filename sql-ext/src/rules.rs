@@ -1,6 +1,7 @@
-//! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes, and
-//! joins by overlap run as interval joins.
+//! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes and
+//! joins by overlap run as interval joins, and what refuses joins of contigs that are named in different ways.
 
+pub(crate) mod contig_names;
 mod count_below_join;
 mod count_calls;
 mod genotype_counts;
@@ -42,5 +43,5 @@ pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder 
     optimizer
         .rules
         .insert(at, Arc::new(interval_join::IntervalJoin));
-    builder
+    builder.with_optimizer_rule(Arc::new(contig_names::ContigNames))
 }

@@ -1,5 +1,6 @@
 //! The scalar functions, one in each file.
 
+mod contig_key;
 mod gt_allele_count;
 mod gt_allele_frequency;
 mod gt_allele_number;
@@ -47,9 +48,10 @@ pub(crate) fn all() -> Vec<Function> {
     DEFINITIONS.iter().map(Function::new).collect()
 }
 
-static DEFINITIONS: [Definition; 26] = [
+static DEFINITIONS: [Definition; 27] = [
     in_region::DEFINITION,
     interval_overlaps::DEFINITION,
+    contig_key::DEFINITION,
     is_transition::DEFINITION,
     is_transversion::DEFINITION,
     gt_text::DEFINITION,

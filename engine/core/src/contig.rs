@@ -202,6 +202,59 @@ pub fn canonical_key(name: &str) -> Option<&'static str> {
     named.map(|p| p.key).or_else(|| key_of_accession(name))
 }
 
+/// How a name spells a human primary: what stands before the plain name (`chr`, nothing), or the letters of the
+/// accession (`NC_`, `CM`). Names of different spelling are never equal. `None` for other contigs.
+#[must_use]
+pub fn spelling(name: &str) -> Option<&str> {
+    canonical_key(name)?;
+    let is_accession = key_of_accession(name).is_some();
+    let prefix = match name.as_bytes() {
+        [b'c' | b'C', b'h' | b'H', b'r' | b'R', ..] => 3,
+        _ if is_accession => name.find(|c: char| c.is_ascii_digit())?,
+        _ => 0,
+    };
+    name.get(..prefix)
+}
+
+/// The spelling of the primaries among these names, if there are any and all have the same.
+#[must_use]
+pub fn common_spelling<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut spellings = names.into_iter().filter_map(spelling);
+    let first = spellings.next()?;
+    spellings.all(|spelling| spelling == first).then_some(first)
+}
+
+/// The two usual ways to name the human primaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContigNames {
+    /// `chr1`, `chrX`, `chrM`, as UCSC and GENCODE.
+    Chr,
+    /// `1`, `X`, `MT`, as Ensembl and ClinVar.
+    Plain,
+}
+
+impl ContigNames {
+    /// The name of a primary this way; any other name as it stands.
+    #[must_use]
+    pub fn of(self, name: &str) -> std::borrow::Cow<'_, str> {
+        match (self, canonical_key(name)) {
+            (Self::Chr, Some("MT")) => "chrM".into(),
+            (Self::Chr, Some(key)) => format!("chr{key}").into(),
+            (Self::Plain, Some(key)) => key.into(),
+            (_, None) => name.into(),
+        }
+    }
+
+    /// `chr` or `plain`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chr => "chr",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 fn key_of_accession(name: &str) -> Option<&'static str> {
     let (accession, version) = name.split_once('.')?;
     let version: u32 = version.parse().ok()?;
@@ -309,6 +362,45 @@ mod tests {
             ("NC_000000.1", None),
         ] {
             assert_eq!(canonical_key(name), key, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_spelled_in_ways() {
+        for (name, expected, chr, plain) in [
+            ("chr1", Some("chr"), "chr1", "1"),
+            ("CHR1", Some("CHR"), "chr1", "1"),
+            ("1", Some(""), "chr1", "1"),
+            ("X", Some(""), "chrX", "X"),
+            ("chrM", Some("chr"), "chrM", "MT"),
+            ("MT", Some(""), "chrM", "MT"),
+            ("NC_000001.11", Some("NC_"), "chr1", "1"),
+            ("CM000663.2", Some("CM"), "chr1", "1"),
+            ("J01415.2", Some("J"), "chrM", "MT"),
+            ("GL000191.1", None, "GL000191.1", "GL000191.1"),
+            (
+                "chrUn_KI270302v1",
+                None,
+                "chrUn_KI270302v1",
+                "chrUn_KI270302v1",
+            ),
+        ] {
+            assert_eq!(spelling(name), expected, "{name}");
+            assert_eq!(ContigNames::Chr.of(name), chr);
+            assert_eq!(ContigNames::Plain.of(name), plain);
+        }
+        for (names, expected) in [
+            (&["chr1", "HLA-A*01:01", "chrX"][..], Some("chr")),
+            (&["1", "GL000191.1", "Y"], Some("")),
+            (&["1", "chr2"], None),
+            (&["HLA-A*01:01"], None),
+            (&[], None),
+        ] {
+            assert_eq!(
+                common_spelling(names.iter().copied()),
+                expected,
+                "{names:?}"
+            );
         }
     }
 

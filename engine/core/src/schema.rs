@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 pub const COMMENT_KEY: &str = "comment";
 /// Field metadata key that overrides the SQL type name of a column.
 pub const PG_TYPE_KEY: &str = "pg_type";
+/// Field metadata key of a column `contig`: how its table spells the human primaries (`chr`, or nothing for plain
+/// names), where all are spelled alike.
+pub const CONTIG_SPELLING_KEY: &str = "contig_spelling";
 /// Delta partition column of site, genotype and format tables: `<contig>:<bin>` or `other`.
 pub const PARTITION_COLUMN: &str = "pos_bin";
 /// Prefix of the columns of INFO keys.

@@ -20,6 +20,7 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt as _;
+use genokura_core::contig::common_spelling;
 use genokura_core::schema::{COMMENT_KEY, headers_schema};
 use genokura_storage::{DataFile, FileReader, ReadPlan, ScalarStat, TableId, TableSnapshot};
 use object_store::ObjectMeta;
@@ -28,14 +29,16 @@ use crate::access::AccessContext;
 use crate::dataset::{DatasetView, HIDDEN, SAMPLE_COUNTS, SampleRow};
 use crate::error::{Error, Result};
 use crate::session::lake_store_url;
-use crate::table::{nullable_where_masked, only_readable, projected, without};
-use crate::visible_rows::{Sight, VisibleExec, VisibleKeys};
+use crate::table::{nullable_where_masked, only_readable, projected, with_spelling, without};
+use crate::visible_rows::{Sight, VisibleExec, VisibleKeys, key_column};
 
 /// A stored table over the files that one snapshot pins.
 #[derive(Debug)]
 pub(crate) struct PlainTable {
     table: Arc<TableSnapshot>,
     masked: BTreeSet<String>,
+    /// The columns as they are stored, with what is known of them.
+    stored: SchemaRef,
     /// The columns that the session may read.
     schema: SchemaRef,
     /// The rows that it may see; `None`: all.
@@ -44,16 +47,21 @@ pub(crate) struct PlainTable {
 
 impl PlainTable {
     pub(crate) fn new(table: Arc<TableSnapshot>, access: &AccessContext) -> Self {
-        let masked = access
+        let masked: BTreeSet<String> = access
             .masked(&table.id.schema, &table.id.table)
             .map(str::to_owned)
             .collect();
+        // Where rows are hidden, nothing is told of all of them.
+        let told = access.sees_all_samples() || key_column(&table.schema).is_none();
+        let spelling = contig_spelling(&table).filter(|_| told);
+        let stored = with_spelling(&table.schema, spelling, &masked);
         let columns = access.columns(&table.id.schema, &table.id.table);
         let hidden = |name: &str| columns.as_ref().is_none_or(|c| !c.contains(name));
-        let schema = nullable_where_masked(&without(&table.schema, hidden), &masked);
+        let schema = nullable_where_masked(&without(&stored, hidden), &masked);
         Self {
             table,
             masked,
+            stored,
             schema,
             visible: None,
         }
@@ -109,7 +117,7 @@ impl PlainTable {
         partitions: usize,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let source = Arc::new(
-            ParquetSource::new(Arc::clone(&self.table.schema))
+            ParquetSource::new(Arc::clone(&self.stored))
                 .with_pushdown_filters(true)
                 .with_enable_page_index(true),
         );
@@ -182,6 +190,20 @@ impl TableProvider for PlainTable {
             ..Statistics::new_unknown(&self.schema)
         })
     }
+}
+
+/// How the column `contig` of a table spells the human primaries, as far as the bounds of its files tell: in a table
+/// of several spellings, the first and the last name are of different ones.
+fn contig_spelling(table: &TableSnapshot) -> Option<&str> {
+    let bounds = table.files.iter().filter_map(|file| {
+        let stats = file.stats.column("contig")?;
+        Some([stats.min.as_ref(), stats.max.as_ref()])
+    });
+    let names = bounds.flatten().filter_map(|bound| match bound {
+        Some(ScalarStat::Text(name)) => Some(name.as_str()),
+        _ => None,
+    });
+    common_spelling(names)
 }
 
 fn partitioned(file: &DataFile, schema: &Schema) -> PartitionedFile {

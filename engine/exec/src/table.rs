@@ -11,8 +11,10 @@ use datafusion::datasource::TableType;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use genokura_core::contig::Assembly;
-use genokura_core::schema::{FieldDef, calls_schema, list_of, variants_schema};
+use genokura_core::contig::{Assembly, common_spelling};
+use genokura_core::schema::{
+    CONTIG_SPELLING_KEY, FieldDef, calls_schema, list_of, variants_schema,
+};
 
 use crate::access::Columns;
 use crate::dataset::DatasetView;
@@ -142,7 +144,32 @@ pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
         ScanKind::Calls(_) => calls_schema(&view.data.state.format),
     };
     let readable = only_readable(&full, view, table_name(kind));
-    nullable_where_masked(&readable, &view.masked(table_name(kind)))
+    let contigs = view.data.state.contigs.iter().map(|c| c.name.as_str());
+    let masked = view.masked(table_name(kind));
+    let spelled = with_spelling(&readable, common_spelling(contigs), &masked);
+    nullable_where_masked(&spelled, &masked)
+}
+
+/// The schema with what is known of how its column `contig` spells names, which joins are checked by; nothing of a
+/// column that reads as NULL.
+pub(crate) fn with_spelling(
+    schema: &SchemaRef,
+    spelling: Option<&str>,
+    masked: &BTreeSet<String>,
+) -> SchemaRef {
+    let Some(spelling) = spelling.filter(|_| !masked.contains("contig")) else {
+        return Arc::clone(schema);
+    };
+    let fields = schema.fields().iter().map(|field| {
+        if field.name() != "contig" {
+            return Arc::clone(field);
+        }
+        let mut metadata = field.metadata().clone();
+        metadata.insert(CONTIG_SPELLING_KEY.to_owned(), spelling.to_owned());
+        Arc::new(field.as_ref().clone().with_metadata(metadata))
+    });
+    let fields: Vec<_> = fields.collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 /// The schema without the columns that the session may not read. Whatever scans, filters or functions want of a table

@@ -13,6 +13,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 use futures::TryStreamExt as _;
+use genokura_core::contig::ContigNames;
 use genokura_exec::{AccessContext, Engine, EngineConfig};
 use genokura_ingest::{CancelFlag, PedigreeJob, RegionsJob, Silent, TableJob, VcfJob};
 use genokura_server::backend::EngineBackend;
@@ -73,6 +74,14 @@ async fn lake() -> Arc<Lake> {
         .run()
         .await
         .unwrap();
+    for (table, contigs) in [("ensembl", None), ("ensembl_chr", Some(ContigNames::Chr))] {
+        let id = TableId::new("kb", table);
+        let job = RegionsJob {
+            contigs,
+            ..RegionsJob::new(Arc::clone(&lake), id, input("genes_plain.gff3"))
+        };
+        job.run().await.unwrap();
+    }
     lake
 }
 

@@ -60,6 +60,14 @@ pub(super) fn gt_and_trio(function: &'static str, types: &[DataType]) -> Result<
     }
 }
 
+/// `(text)`
+pub(super) fn one_text(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [text] if is_text(text) => Ok(vec![DataType::Utf8]),
+        _ => Err(wrong(function, "takes one text", types)),
+    }
+}
+
 /// `(text, text)`
 pub(super) fn two_alleles(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
     match types {

@@ -33,6 +33,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use super::{Planned, ResultColumn, projected, schema_of};
 use crate::doc::FunctionDoc;
 use crate::error::Error;
+use crate::rules::contig_names::spelling_of;
 use arguments::Arguments;
 
 /// Every function of this module, in the order of the reference.
@@ -182,6 +183,24 @@ fn declared(plan: Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> DfResult<Arc<dy
         )
     });
     Ok(Arc::new(ProjectionExec::try_new(columns, plan)?))
+}
+
+/// How spans spell contigs, if their tables tell.
+async fn spelling(state: &SessionState, spans: &str) -> DfResult<Option<String>> {
+    let plan = logical(state, &format!("SELECT contig FROM {spans} AS spans")).await?;
+    spelling_of(plan.schema().field(0), &plan)
+}
+
+/// Contigs are compared by name, as in a join.
+fn same_spelling(left: Option<&str>, right: Option<&str>) -> DfResult<()> {
+    match (left, right) {
+        (Some(left), Some(right)) if left != right => Err(Error::ContigNames {
+            left: left.to_owned(),
+            right: right.to_owned(),
+        }
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// The same columns, each of which may be NULL: a plan of expressions seldom knows that it never is.

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use genokura_core::contig::ContigNames;
 use genokura_ingest::{CancelFlag, Error, IngestReport, PedigreeJob, RegionsJob, TableJob, VcfJob};
 use genokura_storage::TableId;
 
@@ -30,7 +31,8 @@ pub(super) enum IngestCommand {
     Pedigree(PedigreeArgs),
     /// Load genes, targets or other spans from GFF3, GTF or BED
     #[command(after_help = "Example:\n  \
-        genokura ingest regions --lake lake --table kb.genes gencode.gff3.gz")]
+        genokura ingest regions --lake lake --table kb.genes gencode.gff3.gz\n  \
+        genokura ingest regions --lake lake --table kb.exons --contigs chr ensembl.gtf.gz")]
     Regions(RegionsArgs),
 }
 
@@ -111,6 +113,10 @@ pub(super) struct RegionsArgs {
     /// The table as schema.table
     #[arg(long, value_name = "SCHEMA.TABLE")]
     table: String,
+    /// Name human chromosomes this way, whichever way the input does: chr (chr1, chrM) or plain (1, MT). Joins
+    /// compare names, so name them as the datasets do [default: as the input]
+    #[arg(long, value_name = "chr|plain", value_parser = contig_names)]
+    contigs: Option<ContigNames>,
     /// Put this input in the place of what the table holds
     #[arg(long)]
     replace: bool,
@@ -176,11 +182,18 @@ async fn regions(args: RegionsArgs) -> anyhow::Result<Outcome> {
     let lake = args.lake.open_or_create().await?;
     let job = RegionsJob {
         replace: args.replace,
+        contigs: args.contigs,
         progress: progress::reporter(&format!("ingest {}", args.table)),
         cancel: cancel_on_ctrl_c(),
         ..RegionsJob::new(lake, table_id(&args.table)?, args.input)
     };
     finish(job.run().await, args.json)
+}
+
+fn contig_names(text: &str) -> Result<ContigNames, String> {
+    let all = [ContigNames::Chr, ContigNames::Plain];
+    let named = all.into_iter().find(|names| names.as_str() == text);
+    named.ok_or_else(|| "expected chr (chr1, chrX, chrM) or plain (1, X, MT)".to_owned())
 }
 
 /// All cores of this machine.

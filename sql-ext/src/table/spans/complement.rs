@@ -1,10 +1,11 @@
 //! `complement(regions, dataset)`: what of a dataset's contigs no region covers.
 
 use datafusion::arrow::datatypes::DataType;
+use genokura_core::contig::common_spelling;
 
 use super::arguments::REGIONS;
 use super::windows::contigs;
-use super::{SpanDefinition, Takes, covering, merged, subtracted};
+use super::{SpanDefinition, Takes, covering, merged, same_spelling, spelling, subtracted};
 use crate::doc::{Chapter, FunctionDoc};
 use crate::table::arguments::DATASET;
 use crate::table::column;
@@ -40,6 +41,9 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
         Box::pin(async move {
             let regions = call.spans(state, 0).await?;
             let contigs = contigs(call, state, 1).await?;
+            let names = contigs.iter().map(|(name, _)| name.as_str());
+            let spelled = spelling(state, &regions).await?;
+            same_spelling(spelled.as_deref(), common_spelling(names))?;
             let row = |(name, length): &(String, i64)| {
                 format!(
                     "('{}', CAST(1 AS BIGINT), CAST({length} AS BIGINT))",

@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt as _, stream};
 
 use super::arguments::{OTHERS, REGIONS};
-use super::{Call, SpanDefinition, Takes};
+use super::{Call, SpanDefinition, Takes, same_spelling, spelling};
 use crate::doc::{Argument, Chapter, FunctionDoc, optional};
 use crate::error::Error;
 use crate::table::{column, nullable};
@@ -103,6 +103,11 @@ async fn plan(call: &Call, state: &SessionState) -> DfResult<Arc<dyn ExecutionPl
     };
     let regions = call.spans(state, 0).await?;
     let others = call.spans(state, 1).await?;
+    let spelled = (
+        spelling(state, &regions).await?,
+        spelling(state, &others).await?,
+    );
+    same_spelling(spelled.0.as_deref(), spelled.1.as_deref())?;
     let regions = call
         .query(state, &format!("SELECT * FROM {regions} AS regions"))
         .await?;
