@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+use genokura_core::annotation::{AnnotationFormat, is_annotation};
 use genokura_core::schema::{FieldDef, FieldType, Number};
 
 use crate::error::{Error, Result};
@@ -40,6 +41,10 @@ pub mod repair {
     /// A reserved key is declared with another Number or Type than the specification gives it; the
     /// declaration counts.
     pub const RESERVED_REDEFINED: &str = "reserved-key-redefined";
+    /// Annotations of several features (CSQ, ANN, BCSQ) are declared with a Number; read with Number `.`.
+    pub const ANNOTATION_NUMBER: &str = "annotation-number";
+    /// The Description of annotations has no Format, so that nobody knows what they are; kept, and not taken apart.
+    pub const ANNOTATION_WITHOUT_FORMAT: &str = "annotation-without-format";
     /// The Description has no quotes.
     pub const UNQUOTED_DESCRIPTION: &str = "unquoted-description";
     /// A quoted value has no closing quote, or holds a bare quote.
@@ -499,6 +504,10 @@ impl Parser {
         let (count, ty) = self.number_and_type(number, kind, id, value);
         self.compare_reserved(number, kind, id, count, ty);
         let description = value.get("Description").unwrap_or_default().to_owned();
+        let count = match kind == FieldKind::Info && is_annotation(id) {
+            true => self.annotation(number, id, (count, ty), &description),
+            false => count,
+        };
         let column = self.free_column(number, kind, id);
         let field = FieldDef {
             key: id.to_owned(),
@@ -511,6 +520,30 @@ impl Parser {
             FieldKind::Info => self.header.info.push(field),
             FieldKind::Format => self.header.format.push(field),
         }
+    }
+
+    /// The Number of annotations: as many entries as there are alleles and features. Notes where their Format is absent.
+    fn annotation(
+        &mut self,
+        line: u32,
+        id: &str,
+        (count, ty): (Number, FieldType),
+        description: &str,
+    ) -> Number {
+        if AnnotationFormat::parse(id, description).is_none() {
+            let message = format!(
+                "INFO {id:?} has no \"Format: …\" in its Description; its subfields have no names"
+            );
+            self.violate(line, repair::ANNOTATION_WITHOUT_FORMAT, message.clone());
+            self.repair(line, repair::ANNOTATION_WITHOUT_FORMAT, message);
+        }
+        if ty != FieldType::String || count == Number::Unknown {
+            return count;
+        }
+        let message =
+            format!("INFO {id:?} has an entry for each allele and feature; read with Number \".\"");
+        self.repair(line, repair::ANNOTATION_NUMBER, message);
+        Number::Unknown
     }
 
     fn free_column(&mut self, number: u32, kind: FieldKind, id: &str) -> String {

@@ -9,6 +9,8 @@ pub enum Chapter {
     Regions,
     /// Alleles.
     Alleles,
+    /// Annotations.
+    Annotations,
     /// The call of one sample.
     OneSample,
     /// Counts over a cohort.
@@ -25,6 +27,7 @@ impl Chapter {
         match self {
             Self::Regions => "Regions",
             Self::Alleles => "Alleles",
+            Self::Annotations => "Annotations",
             Self::OneSample => "The genotype of one sample",
             Self::Cohort => "Counts over a cohort",
             Self::Samples => "Quality of samples",

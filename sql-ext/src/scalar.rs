@@ -1,5 +1,6 @@
 //! The scalar functions, one in each file.
 
+mod consequence_rank;
 mod contig_key;
 mod gt_allele_count;
 mod gt_allele_frequency;
@@ -28,6 +29,7 @@ mod interval_overlaps;
 mod is_transition;
 mod is_transversion;
 mod types;
+mod worst_consequence;
 
 use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
@@ -48,12 +50,14 @@ pub(crate) fn all() -> Vec<Function> {
     DEFINITIONS.iter().map(Function::new).collect()
 }
 
-static DEFINITIONS: [Definition; 27] = [
+static DEFINITIONS: [Definition; 29] = [
     in_region::DEFINITION,
     interval_overlaps::DEFINITION,
     contig_key::DEFINITION,
     is_transition::DEFINITION,
     is_transversion::DEFINITION,
+    worst_consequence::DEFINITION,
+    consequence_rank::DEFINITION,
     gt_text::DEFINITION,
     gt_dosage::DEFINITION,
     gt_is_het::DEFINITION,

@@ -4,7 +4,9 @@
 //! so that its tests and fuzzers build in seconds.
 
 pub mod allele;
+pub mod annotation;
 pub mod codec;
+pub mod consequence;
 pub mod contig;
 pub mod error;
 pub mod genotype;

@@ -11,6 +11,7 @@ use genokura_storage::{LakeSnapshot, TableId, TableSnapshot};
 use tokio::sync::OnceCell;
 
 use crate::access::AccessContext;
+use crate::effects::{EFFECTS, EffectsTable, has_annotations};
 use crate::error::Result;
 use crate::plain::{PlainTable, headers_table, samples_table};
 use crate::session::{DEFAULT_SCHEMA, Engine};
@@ -106,6 +107,12 @@ struct LakeSchema {
 }
 
 impl LakeSchema {
+    /// Whether this is a dataset with annotations.
+    fn has_effects(&self) -> bool {
+        let dataset = self.snapshot.dataset(&self.name);
+        dataset.is_some_and(has_annotations)
+    }
+
     fn is_dataset(&self) -> bool {
         self.snapshot.dataset(&self.name).is_some()
     }
@@ -123,7 +130,8 @@ impl LakeSchema {
     /// The tables that the session may read. One that it may not read is not there at all.
     fn tables(&self) -> BTreeSet<&str> {
         let shown: &[&str] = if self.is_dataset() { &SHOWN } else { &[] };
-        let names = shown.iter().copied().chain(self.plain());
+        let effects = self.has_effects().then_some(EFFECTS);
+        let names = shown.iter().copied().chain(effects).chain(self.plain());
         let readable = |table: &&str| self.access.columns(&self.name, table).is_some();
         names.filter(readable).collect()
     }
@@ -154,7 +162,7 @@ impl LakeSchema {
         if !self.tables().contains(table) {
             return Ok(None);
         }
-        if self.is_dataset() && SHOWN.contains(&table) {
+        if self.is_dataset() && (table == EFFECTS || SHOWN.contains(&table)) {
             return self.of_dataset(table).await;
         }
         let stored = self
@@ -182,6 +190,7 @@ impl LakeSchema {
             "carriers" => scanned(ScanKind::Calls(CallKind::Carriers)),
             "samples" => samples_table(&view)?,
             "headers" => headers_table(&view).await?,
+            EFFECTS => Arc::new(EffectsTable::new(view).await?),
             _ => return Ok(None),
         }))
     }

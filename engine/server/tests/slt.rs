@@ -64,6 +64,7 @@ async fn lake() -> Arc<Lake> {
         job.run().await.unwrap();
     }
     ingest(&lake, "quartet", input("quartet.vcf")).await;
+    ingest(&lake, "annotated", input("annotated.vcf")).await;
     let pedigree = TableId::new("clin", "pedigree");
     PedigreeJob::new(Arc::clone(&lake), pedigree, input("families.ped"))
         .run()

@@ -68,6 +68,15 @@ pub(super) fn one_text(function: &'static str, types: &[DataType]) -> Result<Vec
     }
 }
 
+/// `(text)` or `(text[])`
+pub(super) fn terms(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [text] if is_text(text) => Ok(vec![DataType::Utf8]),
+        [list] if is_text_list(list) => Ok(vec![text_list()]),
+        _ => Err(wrong(function, "takes terms: a text or a text[]", types)),
+    }
+}
+
 /// `(text, text)`
 pub(super) fn two_alleles(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
     match types {

@@ -1,9 +1,12 @@
 //! `genokura ingest`: variants, clinical tables and regions into a lake.
 
 use anyhow::Context;
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use genokura_core::contig::ContigNames;
-use genokura_ingest::{CancelFlag, Error, IngestReport, PedigreeJob, RegionsJob, TableJob, VcfJob};
+use genokura_ingest::{
+    CancelFlag, Error, IngestReport, PedigreeJob, RegionsJob, SitesJob, TableJob, VcfJob,
+};
 use genokura_storage::TableId;
 
 use super::{LakeArg, Outcome, progress};
@@ -34,6 +37,12 @@ pub(super) enum IngestCommand {
         genokura ingest regions --lake lake --table kb.genes gencode.gff3.gz\n  \
         genokura ingest regions --lake lake --table kb.exons --contigs chr ensembl.gtf.gz")]
     Regions(RegionsArgs),
+    /// Load alleles without people (ClinVar, gnomAD, TogoVar) from VCF or BCF as one table, releases side by side
+    #[command(after_help = "Examples:\n  \
+        genokura ingest sites --lake lake --table kb.clinvar --release 2024-01-07 --contigs chr \
+        clinvar_20240107.vcf.gz\n  \
+        genokura ingest sites --lake lake --table kb.gnomad 'gnomad.exomes.v4.1.sites.chr*.vcf.bgz'")]
+    Sites(SitesArgs),
 }
 
 /// Arguments of `ingest vcf`.
@@ -128,6 +137,38 @@ pub(super) struct RegionsArgs {
     input: String,
 }
 
+/// Arguments of `ingest sites`.
+#[derive(Debug, Args)]
+pub(super) struct SitesArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The table as schema.table
+    #[arg(long, value_name = "SCHEMA.TABLE")]
+    table: String,
+    /// Date of the release, the value of the column release
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
+    release: Option<NaiveDate>,
+    /// Name human chromosomes this way, whichever way the input does: chr (chr1, chrM) or plain (1, MT). Joins
+    /// compare names, so name them as the datasets do [default: as the input]
+    #[arg(long, value_name = "chr|plain", value_parser = contig_names)]
+    contigs: Option<ContigNames>,
+    /// Left-align indels with this reference (FASTA, with .fai beside it); give it when the call set had it
+    #[arg(long, value_name = "FASTA")]
+    reference: Option<String>,
+    /// Put this input in the place of what the table holds
+    #[arg(long)]
+    replace: bool,
+    /// Threads that inflate and parse [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Paths, globs, object URLs, or '-' for standard input
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+}
+
 /// Runs `genokura ingest …`.
 pub(super) async fn run(command: IngestCommand) -> anyhow::Result<Outcome> {
     match command {
@@ -135,6 +176,7 @@ pub(super) async fn run(command: IngestCommand) -> anyhow::Result<Outcome> {
         IngestCommand::Table(args) => table(args).await,
         IngestCommand::Pedigree(args) => pedigree(args).await,
         IngestCommand::Regions(args) => regions(args).await,
+        IngestCommand::Sites(args) => sites(args).await,
     }
 }
 
@@ -188,6 +230,28 @@ async fn regions(args: RegionsArgs) -> anyhow::Result<Outcome> {
         ..RegionsJob::new(lake, table_id(&args.table)?, args.input)
     };
     finish(job.run().await, args.json)
+}
+
+async fn sites(args: SitesArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = SitesJob {
+        lake,
+        id: table_id(&args.table)?,
+        inputs: args.inputs,
+        release: args.release,
+        contigs: args.contigs,
+        reference: args.reference,
+        replace: args.replace,
+        threads: args.threads.unwrap_or_else(cores),
+        memory_bytes: MEMORY_BYTES,
+        progress: progress::reporter(&format!("ingest {}", args.table)),
+        cancel: cancel_on_ctrl_c(),
+    };
+    finish(Box::pin(job.run()).await, args.json)
+}
+
+fn date(text: &str) -> Result<NaiveDate, String> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| "expected YYYY-MM-DD".to_owned())
 }
 
 fn contig_names(text: &str) -> Result<ContigNames, String> {

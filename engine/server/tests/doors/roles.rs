@@ -415,6 +415,72 @@ fn other_lake() -> Lake {
     )
 }
 
+/// Fails without: effects being made of what the session sees of `variants`, and the mask above them.
+#[tokio::test(flavor = "multi_thread")]
+async fn effects_hold_to_the_rights_of_variants() {
+    let vcf = super::setup::VCF
+        .replace(
+            "##FORMAT=<ID=GT",
+            "##INFO=<ID=CSQ,Number=.,Type=String,Description=\"Format: Allele|Consequence|SYMBOL\">\n##FORMAT=<ID=GT",
+        )
+        .replace("CLN=benign", "CLN=benign;CSQ=G|missense_variant|ONE,G|intron_variant|TWO");
+    let lake = Lake::make(&vcf, super::setup::PERSON, super::setup::CONDITION);
+    let roles = RoleFile::new();
+    for name in ["all", "few", "vouched", "masked", "veiled"] {
+        roles.reader(name, &["lab.*"]);
+    }
+    roles.add("without", &[]);
+    roles.run(&["grant", "without", "lab.variant_effects"]);
+    roles.add("narrow", &[]);
+    roles.run(&["grant", "narrow", "lab.variants"]);
+    roles.run(&[
+        "grant",
+        "narrow",
+        "lab.variant_effects",
+        "--columns",
+        "pos,worst",
+    ]);
+    for name in ["few", "vouched"] {
+        roles.run(&["samples", name, "--dataset", "lab", "--only", "S1,S2"]);
+    }
+    roles.run(&["grant", "vouched", "lab.variants", "--columns", "info_csq"]);
+    roles.run(&["mask", "masked", "lab.variants.info_csq"]);
+    roles.run(&[
+        "mask",
+        "veiled",
+        "lab.variant_effects.gene",
+        "lab.variant_effects.pos",
+    ]);
+    let server = Server::on(&lake, &["--roles", roles.path().to_str().unwrap()]);
+    let counts = "select count(*), count(gene), count(pos) from lab.variant_effects";
+    for (name, expected) in [
+        ("all", "2|2|2"),
+        ("few", "0|0|0"),
+        ("vouched", "2|2|2"),
+        ("masked", "0|0|0"),
+        ("veiled", "2|0|0"),
+    ] {
+        let client = server.connect(name).await;
+        assert_eq!(rows(&client, counts).await, [expected], "{name}");
+    }
+    let client = server.connect("veiled").await;
+    for filter in ["gene = 'ONE'", "pos = 100", "pos > 0 or gene is not null"] {
+        let sql = format!("select count(*) from lab.variant_effects where {filter}");
+        assert_eq!(rows(&client, &sql).await, ["0"], "{filter}");
+    }
+    let joined = "select count(*) from lab.variant_effects e join lab.variants v on v.pos = e.pos";
+    assert_eq!(rows(&client, joined).await, ["0"]);
+    let client = server.connect("without").await;
+    refused(&client, counts).await;
+    let client = server.connect("narrow").await;
+    let star = "select * from lab.variant_effects order by worst";
+    assert_eq!(
+        rows(&client, star).await,
+        ["100|intron_variant", "100|missense_variant"]
+    );
+    assert!(refused(&client, counts).await.starts_with("42703"));
+}
+
 /// Fails without: the check of rights at every statement, not at login alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoke_holds_for_open_sessions_statements_portals_and_cursors() {

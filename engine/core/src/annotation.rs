@@ -1,0 +1,484 @@
+//! Annotation: what Ensembl VEP (`CSQ`, `vep`), SnpEff (`ANN`) and `bcftools csq` (`BCSQ`) write into INFO.
+//!
+//! ```text
+//! ##INFO=<ID=CSQ,…,Description="Consequence annotations from Ensembl VEP. Format: Allele|Consequence|IMPACT|…">
+//! CSQ=T|missense_variant|MODERATE|…,T|intron_variant|MODIFIER|…
+//!     one entry per ALT and feature; subfields by `|`, several values of one subfield by `&`
+//! ```
+//! The header's Format names the subfields; without it nobody knows what they are. Names are told apart without regard
+//! to case.
+
+/// The INFO keys that hold annotations.
+pub const ANNOTATION_KEYS: [&str; 4] = ["CSQ", "ANN", "BCSQ", "vep"];
+
+/// True for an INFO key that holds annotations.
+#[must_use]
+pub fn is_annotation(key: &str) -> bool {
+    ANNOTATION_KEYS.contains(&key)
+}
+
+/// The type of a subfield.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubfieldType {
+    /// As it stands.
+    Text,
+    /// Values by `&`.
+    Texts,
+    /// A whole number.
+    Integer,
+    /// A frequency: the greatest, where VEP gives those of several known variants.
+    Frequency,
+    /// Scores by `&`, `.` for none.
+    Numbers,
+    /// True when it is `YES`, `Y`, `1` or `true`; NULL when it is empty.
+    Flag,
+}
+
+/// A subfield of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subfield {
+    /// The name in the header's Format.
+    pub name: String,
+    /// The column: the key and the name in lower case.
+    pub column: String,
+    /// Its type.
+    pub ty: SubfieldType,
+}
+
+/// What subfields mean, whatever a program calls them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The ALT allele, in the program's own form.
+    Allele,
+    /// The number of the ALT allele, from 1.
+    AlleleNumber,
+    /// Terms of the Sequence Ontology by `&`.
+    Consequence,
+    /// HIGH, MODERATE, LOW or MODIFIER.
+    Impact,
+    /// Name of the gene.
+    Gene,
+    /// Accession of the gene.
+    GeneId,
+    /// Accession of the feature.
+    Feature,
+    /// Kind of feature.
+    FeatureType,
+    /// Biotype of the transcript.
+    Biotype,
+    /// Change of the transcript.
+    HgvsC,
+    /// Change of the protein.
+    HgvsP,
+    /// Change of the sequence as `bcftools csq` writes it, `pos ref > alt`.
+    DnaChange,
+}
+
+/// Every role with the names that programs give it, the first that is there counts.
+const ROLES: [(Role, &[&str]); 12] = [
+    (Role::Allele, &["Allele"]),
+    (Role::AlleleNumber, &["ALLELE_NUM"]),
+    (Role::Consequence, &["Consequence", "Annotation"]),
+    (Role::Impact, &["IMPACT", "Annotation_Impact"]),
+    (Role::Gene, &["SYMBOL", "Gene_Name", "HGNC"]),
+    (Role::GeneId, &["Gene", "Gene_ID"]),
+    (Role::Feature, &["Feature", "Feature_ID", "transcript"]),
+    (Role::FeatureType, &["Feature_type"]),
+    (Role::Biotype, &["BIOTYPE", "Transcript_BioType"]),
+    (Role::HgvsC, &["HGVSc", "HGVS.c"]),
+    (Role::HgvsP, &["HGVSp", "HGVS.p"]),
+    (Role::DnaChange, &["dna_change"]),
+];
+
+/// Subfields of VEP and its plugins that are whole numbers.
+const INTEGERS: [&str; 5] = ["ALLELE_NUM", "DISTANCE", "HGVS_OFFSET", "STRAND", "TSL"];
+/// Those that are flags.
+const FLAGS: [&str; 4] = ["CANONICAL", "GENE_PHENO", "MINIMISED", "PICK"];
+/// Those that are lists of texts.
+const LISTS: [&str; 11] = [
+    "Consequence",
+    "Annotation",
+    "CLIN_SIG",
+    "Existing_variation",
+    "FLAGS",
+    "LoF_filter",
+    "LoF_flags",
+    "LoF_info",
+    "PUBMED",
+    "DOMAINS",
+    "VAR_SYNONYMS",
+];
+/// Those that are numbers and whose names do not show it; `_score`, `_rankscore`, `_phred`, `_raw` do.
+const NUMBERS: [&str; 16] = [
+    "am_pathogenicity",
+    "CADD_PHRED",
+    "CADD_RAW",
+    "EVE_SCORE",
+    "GERP++_NR",
+    "GERP++_RS",
+    "LoFtool",
+    "MPC",
+    "REVEL",
+    "SpliceAI_pred_DS_AG",
+    "SpliceAI_pred_DS_AL",
+    "SpliceAI_pred_DS_DG",
+    "SpliceAI_pred_DS_DL",
+    "ada_score",
+    "rf_score",
+    "phyloP100way_vertebrate",
+];
+
+fn is_among(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn type_of(name: &str) -> SubfieldType {
+    let lower = name.to_ascii_lowercase();
+    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| lower.ends_with(suffix));
+    match name {
+        _ if is_among(name, &INTEGERS) => SubfieldType::Integer,
+        _ if is_among(name, &FLAGS) => SubfieldType::Flag,
+        _ if is_among(name, &LISTS) => SubfieldType::Texts,
+        _ if lower == "af" || ends(&["_af"]) => SubfieldType::Frequency,
+        _ if is_among(name, &NUMBERS) || ends(&["score", "_phred", "_raw"]) => {
+            SubfieldType::Numbers
+        }
+        _ => SubfieldType::Text,
+    }
+}
+
+/// The annotations of one INFO key, by the header's Format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnnotationFormat {
+    /// The INFO key.
+    pub key: String,
+    /// The subfields of an entry in order.
+    pub subfields: Vec<Subfield>,
+    roles: [Option<usize>; ROLES.len()],
+}
+
+/// A record as it stood, which entries are matched with.
+#[derive(Debug, Clone, Copy)]
+pub struct AnnotatedRecord<'a> {
+    /// POS, 1-based.
+    pub pos: i32,
+    /// REF.
+    pub reference: &'a str,
+    /// Every ALT in order.
+    pub alts: &'a [&'a str],
+}
+
+impl AnnotationFormat {
+    /// Reads the Format of a header line's Description: what follows `Format:`, or what stands in single quotes (SnpEff).
+    /// `None` when there is none: the subfields have no names.
+    #[must_use]
+    pub fn parse(key: &str, description: &str) -> Option<Self> {
+        let names = names(description)?;
+        let mut subfields: Vec<Subfield> = Vec::new();
+        for name in names {
+            let column = unused(&subfields, &column(key, &name));
+            let ty = type_of(&name);
+            subfields.push(Subfield { name, column, ty });
+        }
+        let place = |names: &[&str]| {
+            let mut found = names.iter().filter_map(|name| {
+                let is_it = |s: &Subfield| s.name.eq_ignore_ascii_case(name);
+                subfields.iter().position(is_it)
+            });
+            found.next()
+        };
+        let mut roles = ROLES.map(|(_, names)| place(names));
+        // `gene` of bcftools csq is a name, `Gene` of VEP an accession.
+        if subfields
+            .iter()
+            .any(|s| s.name.eq_ignore_ascii_case("dna_change"))
+        {
+            roles[Role::Gene as usize] = place(&["gene"]);
+            roles[Role::GeneId as usize] = None;
+        }
+        Some(Self {
+            key: key.to_owned(),
+            subfields,
+            roles,
+        })
+    }
+
+    /// Place of the subfield of a role.
+    #[must_use]
+    pub fn place(&self, role: Role) -> Option<usize> {
+        self.roles[role as usize]
+    }
+
+    /// The text of a role in an entry that is cut up; `None` when it is empty.
+    #[must_use]
+    pub fn text<'a>(&self, entry: &[&'a str], role: Role) -> Option<&'a str> {
+        let text = entry.get(self.place(role)?)?;
+        Some(*text).filter(|text| !text.is_empty() && *text != ".")
+    }
+
+    /// The ALT (from 0) that an entry speaks of; `None` when the entry does not tell, so that it may be any.
+    ///
+    /// The only ALT of a record is it. Else the number of the allele tells, or its text: as it stands in the record, without
+    /// the base that an indel's alleles share (VEP), or cut down to what differs (VEP `--minimal`), `-` for nothing; for
+    /// `bcftools csq` the change at this very record. More than one that fits is none.
+    #[must_use]
+    pub fn alt_of(&self, entry: &[&str], record: &AnnotatedRecord<'_>) -> Option<usize> {
+        let alts = record.alts;
+        if alts.len() == 1 {
+            return Some(0);
+        }
+        let number = self.text(entry, Role::AlleleNumber);
+        if let Some(number) = number.and_then(|text| text.parse::<usize>().ok()) {
+            return number.checked_sub(1).filter(|place| *place < alts.len());
+        }
+        if let Some(allele) = self.text(entry, Role::Allele) {
+            return only(alts, |alt| *alt == allele)
+                .or_else(|| only(alts, |alt| vep_allele(record, alt) == Some(allele)))
+                .or_else(|| only(alts, |alt| minimal(record.reference, alt) == allele))
+                .or_else(|| only(alts, |alt| symbolic(alt) == Some(allele)));
+        }
+        let changes = self.text(entry, Role::DnaChange)?;
+        only(alts, |alt| {
+            changes
+                .split('+')
+                .any(|change| is_change(change, record, alt))
+        })
+    }
+}
+
+/// The place of the only ALT that fits.
+fn only(alts: &[&str], fits: impl Fn(&&str) -> bool) -> Option<usize> {
+    let mut found = alts.iter().enumerate().filter(|(_, alt)| fits(alt));
+    let first = found.next().map(|(place, _)| place);
+    first.filter(|_| found.next().is_none())
+}
+
+/// VEP's form of an ALT: where alleles differ in length and all but `*` begin alike, they lose their first base.
+fn vep_allele<'a>(record: &AnnotatedRecord<'a>, alt: &'a str) -> Option<&'a str> {
+    let real = record.alts.iter().filter(|alt| **alt != "*");
+    let mut all = real.clone().chain([&record.reference]);
+    let first = record.reference.get(..1)?;
+    let differ = real.clone().any(|alt| alt.len() != record.reference.len());
+    if alt == "*" || !differ || !all.all(|allele| allele.starts_with(first)) {
+        return None;
+    }
+    let rest = alt.get(1..)?;
+    Some(if rest.is_empty() { "-" } else { rest })
+}
+
+/// What is left of an ALT without the bases at its ends that REF has too.
+fn minimal<'a>(reference: &str, alt: &'a str) -> &'a str {
+    let (r, a) = (reference.as_bytes(), alt.as_bytes());
+    let before = r.iter().zip(a).take_while(|(r, a)| r == a).count();
+    let rest = r.len().min(a.len()) - before;
+    let both = r.iter().rev().zip(a.iter().rev()).take(rest);
+    let behind = both.take_while(|(r, a)| r == a).count();
+    match alt.get(before..alt.len() - behind) {
+        Some("") | None => "-",
+        Some(middle) => middle,
+    }
+}
+
+/// VEP's words for symbolic alleles.
+fn symbolic(alt: &str) -> Option<&'static str> {
+    Some(match alt.strip_prefix('<')?.strip_suffix('>')? {
+        "DEL" => "deletion",
+        "INS" => "insertion",
+        "DUP" => "duplication",
+        "INV" => "inversion",
+        "CNV" => "copy_number_variation",
+        "DUP:TANDEM" | "TDUP" => "tandem_duplication",
+        _ => return None,
+    })
+}
+
+/// Whether `pos ref > alt` is this record's ALT.
+fn is_change(change: &str, record: &AnnotatedRecord<'_>, alt: &str) -> bool {
+    let digits = change.find(|c: char| !c.is_ascii_digit());
+    let Some((pos, alleles)) = digits.map(|at| change.split_at(at)) else {
+        return false;
+    };
+    pos.parse() == Ok(record.pos) && alleles.split_once('>') == Some((record.reference, alt))
+}
+
+/// The names of a Format in order.
+fn names(description: &str) -> Option<Vec<String>> {
+    let quoted = |text: &str| {
+        let mut parts = text.split('\'');
+        parts.find(|part| part.contains('|')).map(str::to_owned)
+    };
+    let format = match find_ignoring_case(description, "format:") {
+        Some(at) => {
+            let text = description[at..].trim_start();
+            match text.strip_prefix('\'') {
+                Some(_) => quoted(text)?,
+                None => text.split(['"', '\'']).next()?.to_owned(),
+            }
+        }
+        None => quoted(description)?,
+    };
+    // `[*]` marks what may stand before, brackets what may be left out.
+    let bare = format.replace("[*]", "").replace(['[', ']'], "");
+    let names: Vec<String> = bare.split('|').map(|name| name.trim().to_owned()).collect();
+    let named = names.iter().all(|name| !name.is_empty());
+    (names.len() > 1 && named).then_some(names)
+}
+
+/// Where a text that stands in another ends.
+fn find_ignoring_case(text: &str, word: &str) -> Option<usize> {
+    let at = text.to_ascii_lowercase().find(word)?;
+    Some(at + word.len())
+}
+
+/// The column of a subfield: letters and digits in lower case, `_` for every run of others.
+fn column(key: &str, name: &str) -> String {
+    let mut column = format!("{}_", key.to_ascii_lowercase());
+    for c in name.chars() {
+        match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => column.push(c),
+            _ if column.ends_with('_') => {}
+            _ => column.push('_'),
+        }
+    }
+    column.trim_end_matches('_').to_owned()
+}
+
+fn unused(taken: &[Subfield], column: &str) -> String {
+    let is_taken = |name: &str| taken.iter().any(|subfield| subfield.column == name);
+    if !is_taken(column) {
+        return column.to_owned();
+    }
+    let mut n = 2_u32;
+    loop {
+        let numbered = format!("{column}_{n}");
+        if !is_taken(&numbered) {
+            return numbered;
+        }
+        n += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const VEP: &str = "Consequence annotations from Ensembl VEP. Format: Allele|Consequence|IMPACT|SYMBOL|Gene|\
+                       Feature_type|Feature|gnomADe_AFR_AF|CANONICAL|REVEL_score|LoF|LoF_flags";
+    const ANN: &str = "Functional annotations: 'Allele | Annotation | Annotation_Impact | Gene_Name | Gene_ID | \
+                       cDNA.pos / cDNA.length | ERRORS / WARNINGS / INFO'";
+    const BCSQ: &str = "Local consequence annotation from BCFtools/csq. Format: '[*]consequence|gene|transcript|\
+                        biotype[|strand|amino_acid_change|dna_change]' or, for consequences of variants split across \
+                        multiple sites, a pointer to the record storing the consequences '@position'.";
+
+    #[test]
+    fn formats_name_their_subfields() {
+        let columns = |key, text| {
+            let format = AnnotationFormat::parse(key, text).unwrap();
+            let columns = format.subfields.iter().map(|s| s.column.clone());
+            columns.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            columns("CSQ", VEP),
+            "csq_allele csq_consequence csq_impact csq_symbol csq_gene csq_feature_type csq_feature \
+             csq_gnomade_afr_af csq_canonical csq_revel_score csq_lof csq_lof_flags"
+        );
+        assert_eq!(
+            columns("ANN", ANN),
+            "ann_allele ann_annotation ann_annotation_impact ann_gene_name ann_gene_id ann_cdna_pos_cdna_length \
+             ann_errors_warnings_info"
+        );
+        assert_eq!(
+            columns("BCSQ", BCSQ),
+            "bcsq_consequence bcsq_gene bcsq_transcript bcsq_biotype bcsq_strand bcsq_amino_acid_change \
+             bcsq_dna_change"
+        );
+        assert_eq!(columns("CSQ", "Format: A|a|B"), "csq_a csq_a_2 csq_b");
+        for without in [
+            "",
+            "Consequence annotations",
+            "Format: ",
+            "Format: Allele",
+            "Format: A||B",
+        ] {
+            assert_eq!(AnnotationFormat::parse("CSQ", without), None, "{without}");
+        }
+    }
+
+    #[test]
+    fn subfields_have_types_and_roles() {
+        use SubfieldType::{Flag, Frequency, Integer, Numbers, Text, Texts};
+        for (name, expected) in [
+            ("Consequence", Texts),
+            ("gnomADg_AF", Frequency),
+            ("MAX_AF", Frequency),
+            ("GMAF", Text),
+            ("DISTANCE", Integer),
+            ("CANONICAL", Flag),
+            ("REVEL_score", Numbers),
+            ("SIFT_converted_rankscore", Numbers),
+            ("CADD_phred", Numbers),
+            ("LoF", Text),
+            ("LoF_filter", Texts),
+            ("HGVSp", Text),
+        ] {
+            assert_eq!(type_of(name), expected, "{name}");
+        }
+        let vep = AnnotationFormat::parse("CSQ", VEP).unwrap();
+        assert_eq!(vep.place(Role::Gene), Some(3));
+        assert_eq!(vep.place(Role::GeneId), Some(4));
+        let ann = AnnotationFormat::parse("ANN", ANN).unwrap();
+        assert_eq!(ann.place(Role::Consequence), Some(1));
+        assert_eq!(ann.place(Role::GeneId), Some(4));
+        let bcsq = AnnotationFormat::parse("BCSQ", BCSQ).unwrap();
+        assert_eq!(bcsq.place(Role::Gene), Some(1));
+        assert_eq!(bcsq.place(Role::GeneId), None);
+        assert_eq!(bcsq.place(Role::Feature), Some(2));
+    }
+
+    #[test]
+    fn entries_find_their_allele() {
+        let vep = AnnotationFormat::parse("CSQ", VEP).unwrap();
+        let bcsq = AnnotationFormat::parse("BCSQ", BCSQ).unwrap();
+        let of = |reference: &str, alts: &[&str], allele: &str| {
+            let record = AnnotatedRecord {
+                pos: 10,
+                reference,
+                alts,
+            };
+            vep.alt_of(&[allele, "x"], &record)
+        };
+        for (reference, alts, allele, expected) in [
+            ("A", &["G"][..], "anything", Some(0)),
+            ("A", &["G", "T"], "T", Some(1)),
+            ("A", &["AT", "ATT"], "T", Some(0)),
+            ("A", &["AT", "ATT"], "TT", Some(1)),
+            ("AT", &["A", "ATT"], "-", Some(0)),
+            ("AT", &["A", "*"], "-", Some(0)),
+            ("AT", &["A", "*"], "*", Some(1)),
+            ("ATG", &["CTG", "ATGA"], "C", Some(0)),
+            ("ATG", &["A", "<DEL>"], "deletion", Some(1)),
+            ("A", &["G", "T"], "C", None),
+            // Both are a G where REF has something else.
+            ("AT", &["GT", "AG"], "G", None),
+        ] {
+            assert_eq!(
+                of(reference, alts, allele),
+                expected,
+                "{reference} {alts:?} {allele}"
+            );
+        }
+        let numbered = AnnotationFormat::parse("CSQ", "Format: Allele|ALLELE_NUM").unwrap();
+        let record = AnnotatedRecord {
+            pos: 10,
+            reference: "AT",
+            alts: &["GT", "AG"],
+        };
+        assert_eq!(numbered.alt_of(&["G", "2"], &record), Some(1));
+        assert_eq!(numbered.alt_of(&["G", "3"], &record), None);
+        let change = |dna| bcsq.alt_of(&["missense", "G", "T", "b", "+", "1A>1B", dna], &record);
+        assert_eq!(change("10AT>AG"), Some(1));
+        assert_eq!(change("7C>T+10AT>GT"), Some(0));
+        assert_eq!(change("11AT>GT"), None);
+    }
+}

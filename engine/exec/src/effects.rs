@@ -1,0 +1,509 @@
+//! `variant_effects`: the annotations of a dataset's variants, one row per ALT and annotated feature.
+//!
+//! ```text
+//! variants   chr1 100 A G    info_csq {G|missense_variant|…, G|intron_variant|…}
+//!                              │ EffectsExec: entries apart, those of this ALT, subfields by the header's Format
+//! effects    chr1 100 A G    CSQ 1 missense_variant …
+//!            chr1 100 A G    CSQ 2 intron_variant   …
+//! ```
+//! It reads `variants` as the session sees it: filters on the key of a variant go there, a session that may not read an
+//! annotation there has no rows of it here. An annotation whose header line has no Format, or whose inputs have different
+//! ones, is refused when it is read: nobody knows what its subfields are.
+
+mod rows;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::TableType;
+use datafusion::error::{DataFusionError, Result as DfResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, ident};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
+};
+use futures::stream;
+use genokura_core::annotation::{AnnotationFormat, Subfield, SubfieldType, is_annotation};
+use genokura_core::schema::{COMMENT_KEY, FieldDef, Number, list_of};
+use genokura_storage::DatasetState;
+
+use crate::dataset::DatasetView;
+use crate::error::{Error, Result};
+use crate::plain::header_batches;
+use crate::spec::ScanKind;
+use crate::table::{DatasetTable, KEY_COLUMNS, nullable_where_masked, only_readable, projected};
+use crate::visible_rows::{Sight, VisibleExec};
+use rows::{EffectRows, Origin};
+
+/// The name of the table.
+pub(crate) const EFFECTS: &str = "variant_effects";
+
+/// Whether a dataset has annotations.
+pub(crate) fn has_annotations(state: &DatasetState) -> bool {
+    state.info.iter().any(|field| is_annotation(&field.key))
+}
+
+/// One annotation of a dataset.
+#[derive(Clone, Debug)]
+pub(crate) struct Annotation {
+    /// The column of `variants`.
+    pub(crate) column: String,
+    pub(crate) format: AnnotationFormat,
+    /// A row holds the entry of its own ALT and no others (Number=A).
+    pub(crate) per_alt: bool,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct EffectsTable {
+    view: Arc<DatasetView>,
+    variants: DatasetTable,
+    annotations: Vec<Annotation>,
+    /// Why the table cannot be read.
+    refused: Option<String>,
+    /// Every column.
+    full: SchemaRef,
+    /// Those that the session may read.
+    schema: SchemaRef,
+    masked: BTreeSet<String>,
+}
+
+impl EffectsTable {
+    /// The table of a dataset, by the headers of its inputs.
+    pub(crate) async fn new(view: Arc<DatasetView>) -> Result<Self> {
+        let variants = DatasetTable::new(Arc::clone(&view), ScanKind::Variants);
+        let mut annotations = Vec::new();
+        let mut refused = None;
+        let headers = header_lines(&view).await?;
+        for field in view
+            .data
+            .state
+            .info
+            .iter()
+            .filter(|f| is_annotation(&f.key))
+        {
+            match format_of(&view.data.name, field, &headers) {
+                Ok(format) => annotations.push(Annotation {
+                    column: field.column.clone(),
+                    format,
+                    per_alt: field.number == Number::A,
+                }),
+                Err(why) => refused = refused.or(Some(why)),
+            }
+        }
+        let full = effects_schema(&annotations, &variants.schema());
+        let masked: BTreeSet<String> = view
+            .access
+            .masked(&view.data.name, EFFECTS)
+            .map(str::to_owned)
+            .collect();
+        let schema = nullable_where_masked(&only_readable(&full, &view, EFFECTS), &masked);
+        Ok(Self {
+            view,
+            variants,
+            annotations,
+            refused,
+            full,
+            schema,
+            masked,
+        })
+    }
+
+    /// The columns of `variants` that are read; an error when the session may not read one of them.
+    fn read(&self, annotations: &[&Annotation]) -> Result<Vec<usize>> {
+        let names = rows::RECORD_COLUMNS.iter().copied();
+        let columns = annotations.iter().map(|a| a.column.as_str());
+        let schema = self.variants.schema();
+        let place = |name: &str| {
+            schema.index_of(name).map_err(|_| {
+                let table = &self.view.data.name;
+                Error::Plan(format!("{table}.{EFFECTS} needs the columns contig, pos, end_pos, ref, alt, alt_index, \
+                     vcf_pos, vcf_ref and vcf_alts of {table}.variants"))
+            })
+        };
+        names.chain(columns).map(place).collect()
+    }
+
+    /// The filters that only speak of the key of a variant, which `variants` judges.
+    fn is_of_key(&self, filter: &Expr) -> bool {
+        let columns = filter.column_refs();
+        let is_key = |name: &str| KEY_COLUMNS.contains(&name) && !self.masked.contains(name);
+        !columns.is_empty() && columns.iter().all(|column| is_key(&column.name))
+    }
+}
+
+/// Lines `INFO` of annotations: batch, input, line, key, text.
+struct HeaderLine {
+    batch: i32,
+    source: i32,
+    line: i32,
+    key: String,
+    text: String,
+}
+
+async fn header_lines(view: &DatasetView) -> Result<Vec<HeaderLine>> {
+    let mut lines = Vec::new();
+    for batch in header_batches(view).await? {
+        let text = |name: &str| {
+            batch
+                .column_by_name(name)
+                .map(|c| c.as_string::<i32>().clone())
+        };
+        let number = |name: &str| {
+            batch
+                .column_by_name(name)
+                .map(|c| c.as_primitive::<Int32Type>().clone())
+        };
+        let (Some(keys), Some(ids), Some(texts)) = (text("key"), text("id"), text("text")) else {
+            return Err(Error::damaged("headers", "a column is absent".to_owned()));
+        };
+        let (Some(batches), Some(sources), Some(numbers)) =
+            (number("batch"), number("source"), number("line"))
+        else {
+            return Err(Error::damaged("headers", "a column is absent".to_owned()));
+        };
+        for (row, id) in ids.iter().enumerate() {
+            let Some(id) = id.filter(|id| is_annotation(id) && keys.value(row) == "INFO") else {
+                continue;
+            };
+            lines.push(HeaderLine {
+                batch: batches.value(row),
+                source: sources.value(row),
+                line: numbers.value(row),
+                key: id.to_owned(),
+                text: texts.value(row).to_owned(),
+            });
+        }
+    }
+    lines.sort_by_key(|line| (line.batch, line.source, line.line));
+    Ok(lines)
+}
+
+/// The Format of an annotation, which all inputs must share.
+fn format_of(
+    dataset: &str,
+    field: &FieldDef,
+    headers: &[HeaderLine],
+) -> Result<AnnotationFormat, String> {
+    let key = &field.key;
+    let mut found: Option<(AnnotationFormat, &HeaderLine)> = None;
+    // A key that is declared twice counts once, as everywhere.
+    let mut last = None;
+    for line in headers.iter().filter(|line| line.key == *key) {
+        if last.replace((line.batch, line.source)) == Some((line.batch, line.source)) {
+            continue;
+        }
+        let place = format!(
+            "input {} of batch {}, line {}",
+            line.source, line.batch, line.line
+        );
+        let Some(format) = AnnotationFormat::parse(key, description(&line.text)) else {
+            return Err(format!(
+                "INFO {key} of dataset \"{dataset}\" has no Format in its header ({place}): its subfields have no names"
+            ));
+        };
+        match &found {
+            None => found = Some((format, line)),
+            Some((first, _)) if *first == format => {}
+            Some((_, first)) => {
+                return Err(format!(
+                    "INFO {key} of dataset \"{dataset}\" has different Formats in input {} of batch {}, line {}, and in \
+                     {place}: load them as datasets of their own",
+                    first.source, first.batch, first.line
+                ));
+            }
+        }
+    }
+    let undeclared = || {
+        format!(
+            "INFO {key} of dataset \"{dataset}\" is declared in no header: its subfields have no names"
+        )
+    };
+    found.map(|(format, _)| format).ok_or_else(undeclared)
+}
+
+/// What stands behind `Description=` in a header line, to its end.
+fn description(line: &str) -> &str {
+    line.split_once("Description=").map_or("", |(_, rest)| rest)
+}
+
+/// The columns of every annotation beside the subfields.
+const FIXED: [(&str, &str); 13] = [
+    (
+        "annotation",
+        "INFO key of the annotation: CSQ, ANN, BCSQ or vep",
+    ),
+    ("entry", "Place of the entry in the annotation, from 1"),
+    (
+        "of_alt",
+        "The entry is known to speak of this ALT; NULL: it may speak of any ALT of the record",
+    ),
+    ("consequences", "Sequence Ontology terms"),
+    ("worst", "The worst of them in Ensembl's order"),
+    (
+        "severity",
+        "Place of the worst in Ensembl's order, 1 is the worst",
+    ),
+    (
+        "impact",
+        "HIGH, MODERATE, LOW or MODIFIER: as annotated, else by the worst term",
+    ),
+    ("gene", "Name of the gene"),
+    ("gene_id", "Accession of the gene"),
+    (
+        "transcript",
+        "Accession of the transcript; NULL for other features",
+    ),
+    ("biotype", "Biotype of the transcript"),
+    ("hgvs_c", "Change of the transcript in HGVS"),
+    ("hgvs_p", "Change of the protein in HGVS"),
+];
+
+fn fixed_type(name: &str) -> DataType {
+    match name {
+        "entry" | "severity" => DataType::Int32,
+        "of_alt" => DataType::Boolean,
+        "consequences" => list_of(DataType::Utf8),
+        _ => DataType::Utf8,
+    }
+}
+
+fn subfield_type(ty: SubfieldType) -> DataType {
+    match ty {
+        SubfieldType::Text => DataType::Utf8,
+        SubfieldType::Texts => list_of(DataType::Utf8),
+        SubfieldType::Integer => DataType::Int32,
+        SubfieldType::Frequency => DataType::Float64,
+        SubfieldType::Numbers => list_of(DataType::Float64),
+        SubfieldType::Flag => DataType::Boolean,
+    }
+}
+
+/// The key of the variant, what every annotation tells, and the subfields of each.
+fn effects_schema(annotations: &[Annotation], variants: &SchemaRef) -> SchemaRef {
+    let commented = |name: &str, data_type: DataType, comment: &str| {
+        let metadata = [(COMMENT_KEY.to_owned(), comment.to_owned())].into();
+        Field::new(name, data_type, true).with_metadata(metadata)
+    };
+    let key = KEY_COLUMNS.iter().filter_map(|name| {
+        let field = variants.field_with_name(name).ok()?;
+        Some(field.clone().with_nullable(true))
+    });
+    let mut fields: Vec<Field> = key.collect();
+    let fixed = FIXED.iter();
+    fields.extend(fixed.map(|(name, comment)| commented(name, fixed_type(name), comment)));
+    for annotation in annotations {
+        let key = &annotation.format.key;
+        fields.extend(annotation.format.subfields.iter().map(|subfield| {
+            let comment = format!("{key} {}", subfield.name);
+            commented(&subfield.column, subfield_type(subfield.ty), &comment)
+        }));
+    }
+    fields.push(commented(
+        "entry_text",
+        DataType::Utf8,
+        "The entry as it stands in the file",
+    ));
+    Arc::new(Schema::new(fields))
+}
+
+#[async_trait]
+impl TableProvider for EffectsTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DfResult<Vec<TableProviderFilterPushDown>> {
+        let answers = self.variants.supports_filters_pushdown(filters)?;
+        let answers = answers.into_iter().zip(filters);
+        let answer = |(answer, filter): (_, &&Expr)| match self.is_of_key(filter) {
+            true => answer,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(answers.map(answer).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        if let Some(why) = &self.refused {
+            return Err(Error::Plan(why.clone()).into());
+        }
+        let names = projected(&self.schema, projection);
+        let wanted: Vec<&Annotation> = self.annotations.iter().collect();
+        let places = self.read(&wanted)?;
+        // Variants without any annotation need not be read.
+        let annotated = wanted.iter().map(|a| ident(&a.column).is_not_null());
+        let annotated = annotated.reduce(Expr::or).filter(|expr| {
+            let answers = self.variants.supports_filters_pushdown(&[expr]);
+            answers.is_ok_and(|a| a == [TableProviderFilterPushDown::Exact])
+        });
+        let filters: Vec<Expr> = filters.iter().cloned().chain(annotated).collect();
+        let variants = self
+            .variants
+            .scan(state, Some(&places), &filters, None)
+            .await?;
+        let fields = names
+            .iter()
+            .map(|name| self.full.field_with_name(name).cloned());
+        let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>, _>>()?));
+        let effects = EffectsExec::new(variants, Arc::from(self.annotations.clone()), schema)?;
+        if !names.iter().any(|name| self.masked.contains(name)) {
+            return Ok(Arc::new(effects));
+        }
+        let sight = Sight {
+            visible: None,
+            columns: (0..names.len()).collect(),
+            masked: self.masked.clone(),
+        };
+        Ok(Arc::new(VisibleExec::new(Arc::new(effects), sight)?))
+    }
+}
+
+/// Takes annotations apart.
+#[derive(Debug)]
+struct EffectsExec {
+    variants: Arc<dyn ExecutionPlan>,
+    annotations: Arc<[Annotation]>,
+    origins: Arc<[Origin]>,
+    properties: Arc<PlanProperties>,
+}
+
+impl EffectsExec {
+    fn new(
+        variants: Arc<dyn ExecutionPlan>,
+        annotations: Arc<[Annotation]>,
+        schema: SchemaRef,
+    ) -> Result<Self> {
+        let origins = schema
+            .fields()
+            .iter()
+            .map(|f| Origin::of(f.name(), &annotations));
+        let origins = origins.collect::<Result<Vec<_>>>()?;
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            datafusion::physical_plan::Partitioning::UnknownPartitioning(
+                variants.output_partitioning().partition_count(),
+            ),
+            variants.pipeline_behavior(),
+            variants.boundedness(),
+        );
+        Ok(Self {
+            variants,
+            annotations,
+            origins: origins.into(),
+            properties: Arc::new(properties),
+        })
+    }
+}
+
+impl DisplayAs for EffectsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.annotations.iter().map(|a| a.format.key.as_str());
+        write!(f, "EffectsExec: {}", keys.collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl ExecutionPlan for EffectsExec {
+    fn name(&self) -> &'static str {
+        "EffectsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.variants]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+    ) -> DfResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let mut children = children.into_iter();
+        let (Some(variants), None) = (children.next(), children.next()) else {
+            return Err(DataFusionError::Internal(
+                "EffectsExec has one input".into(),
+            ));
+        };
+        let annotations = Arc::clone(&self.annotations);
+        Ok(Arc::new(Self::new(variants, annotations, self.schema())?))
+    }
+
+    /// What a join still wants is wanted of the variants; columns of one name are one here and there.
+    fn gather_filters_for_pushdown(
+        &self,
+        _phase: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> DfResult<FilterDescription> {
+        FilterDescription::from_children(parent_filters, &self.children())
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DfResult<SendableRecordBatchStream> {
+        let batch_size = context.session_config().batch_size().max(1);
+        let variants = self.variants.execute(partition, context)?;
+        let rows = EffectRows::new(
+            variants,
+            Arc::clone(&self.annotations),
+            Arc::clone(&self.origins),
+            self.schema(),
+            batch_size,
+        );
+        let stream = stream::try_unfold(rows, |mut rows| async move {
+            Ok(rows.next().await?.map(|batch| (batch, rows)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream,
+        )))
+    }
+}
+
+/// The subfield behind a column.
+fn subfield<'a>(
+    annotations: &'a [Annotation],
+    column: &str,
+) -> Option<(usize, usize, &'a Subfield)> {
+    annotations
+        .iter()
+        .enumerate()
+        .find_map(|(key, annotation)| {
+            let mut subfields = annotation.format.subfields.iter().enumerate();
+            let (place, found) = subfields.find(|(_, subfield)| subfield.column == column)?;
+            Some((key, place, found))
+        })
+}

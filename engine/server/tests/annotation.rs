@@ -1,0 +1,438 @@
+//! `variant_effects` holds what `bcftools +split-vep` takes apart, of the same files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{genokura, run, stdout_of};
+
+/// Files of other projects with annotations, and the INFO key; below `bcftools +split-vep` takes those apart that call
+/// a subfield Consequence.
+const VEP: &[(&str, &str)] = &[
+    ("bcftools/split-vep.vcf", "CSQ"),
+    ("bcftools/split-vep.2.vcf", "CSQ"),
+    ("bcftools/split-vep.3.vcf", "CSQ"),
+    ("bcftools/split-vep.gene-list.vcf", "CSQ"),
+    ("bcftools/split-vep.filter-missing-bt2098.vcf", "CSQ"),
+    ("vcfanno/example/exac.vcf.gz", "CSQ"),
+    ("hail/sample.gnomad.exomes.r2.1.1.sites.chr1.vcf.gz", "vep"),
+    ("opencga/exachead.vcf.gz", "CSQ"),
+    ("gatk/tools/funcotator/test_exac.vcf", "CSQ"),
+];
+/// The others: their entries are compared as they stand.
+const OTHERS: &[(&str, &str)] = &[
+    // A subfield is called POS, for which +split-vep prints that of the record.
+    ("bcftools/split-vep.9.vcf", "BCSQ"),
+    ("slivar/ashk-trio.vcf.gz", "BCSQ"),
+    // bcftools 1.16 crashes in +split-vep here: a contig is not declared.
+    ("glow/vcf/loftee.vcf", "CSQ"),
+    ("bcftools/split-vep.10.vcf", "CSQ"),
+    ("bcftools/indel-stats.vcf", "CSQ"),
+    ("glow/vcf/snpeff.vcf", "ANN"),
+    ("bio2zarr/vcf/1kg_2020_chr20_annotations.bcf", "ANN"),
+];
+
+fn shared() -> Option<PathBuf> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let dir = std::env::var_os("GENOKURA_SHARED_DATA").map_or_else(default, PathBuf::from);
+    dir.is_dir().then_some(dir)
+}
+
+/// Records with their entries, subfields by tabs, `.` for an empty one.
+fn split_vep(file: &Path, key: &str) -> BTreeSet<String> {
+    let format = format!("%CHROM\t%POS\t%REF\t%ALT\t%{key}\\n");
+    let args = ["+split-vep", "-d", "-A", "tab", "-a", key, "-f", &format];
+    let text = stdout_of(Command::new("bcftools").args(args).arg(file));
+    let lines = text.lines().map(str::to_owned);
+    let annotated = |line: &String| line.split('\t').skip(4).any(|field| field != ".");
+    lines.filter(annotated).collect()
+}
+
+fn split(file: &Path, key: &str) -> BTreeSet<String> {
+    let format = format!("%CHROM\t%POS\t%REF\t%ALT\t%INFO/{key}\\n");
+    let text = stdout_of(
+        Command::new("bcftools")
+            .args(["query", "-f", &format])
+            .arg(file),
+    );
+    let mut lines = BTreeSet::new();
+    for line in text.lines() {
+        let (record, entries) = line.rsplit_once('\t').unwrap();
+        let entries = entries.split(',').filter(|entry| *entry != ".");
+        lines.extend(entries.map(|entry| format!("{record}\t{entry}")));
+    }
+    lines
+}
+
+/// Rows of a statement as tab-separated lines.
+fn rows(lake: &Path, sql: &str) -> Vec<String> {
+    let mut command = genokura();
+    command
+        .args(["sql", "--format", "json", "-c", sql, "--lake"])
+        .arg(lake);
+    let text = stdout_of(&mut command);
+    let rows: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&text)
+        .unwrap_or_else(|_| {
+            let lines = text.lines().filter(|line| !line.is_empty());
+            lines
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect()
+        });
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let line = |row: &serde_json::Map<_, _>| row.values().map(text).collect::<Vec<_>>().join("\t");
+    rows.iter().map(line).collect()
+}
+
+fn load(lake: &Path, file: &Path) {
+    let mut command = genokura();
+    command
+        .args(["ingest", "vcf", "--dataset", "d", "--lake"])
+        .arg(lake)
+        .arg(file);
+    let output = run(&mut command);
+    // 3: some records broke a rule and were quarantined.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+}
+
+/// Every entry of every record, whichever ALT it speaks of.
+const ENTRIES: &str = "SELECT DISTINCT v.contig, v.vcf_pos, v.vcf_ref, array_to_string(v.vcf_alts, ',') AS alts, \
+                       e.entry_text FROM d.variant_effects e JOIN d.variants v USING (contig, pos, end_pos, ref, alt)";
+
+#[test]
+fn entries_are_those_of_split_vep() {
+    let Some(shared) = shared() else {
+        eprintln!("no ../shared/data beside the checkout: nothing to compare");
+        return;
+    };
+    let mut compared = 0;
+    for (name, key) in VEP.iter().chain(OTHERS) {
+        let file = shared.join(name);
+        let lake = tempfile::tempdir().unwrap();
+        load(lake.path(), &file);
+        let of_key = format!("{ENTRIES} WHERE e.annotation = '{key}'");
+        let entries = rows(lake.path(), &of_key);
+        let is_vep = VEP.iter().any(|(vep, _)| vep == name);
+        let expected = match is_vep {
+            true => split_vep(&file, key),
+            false => split(&file, key),
+        };
+        let width = expected
+            .iter()
+            .map(|line| line.split('\t').count())
+            .max()
+            .unwrap_or(0);
+        let cut = |line: &String| match is_vep {
+            false => line.clone(),
+            true => {
+                let fields = line.split('\t').flat_map(|field| field.split('|'));
+                let mut fields: Vec<&str> =
+                    fields.map(|f| if f.is_empty() { "." } else { f }).collect();
+                fields.resize(width, ".");
+                fields.join("\t")
+            }
+        };
+        let found: BTreeSet<String> = entries.iter().map(cut).collect();
+        let missing: Vec<_> = expected.difference(&found).take(2).collect();
+        let strange: Vec<_> = found.difference(&expected).take(2).collect();
+        assert!(
+            missing.is_empty() && strange.is_empty(),
+            "{name}: {missing:?} {strange:?}"
+        );
+        assert!(!found.is_empty(), "{name}");
+        compared += found.len();
+    }
+    assert!(compared > 10_000, "{compared}");
+}
+
+/// Filters on the key of a variant, and what a join still wants, reach the scan of the variants.
+#[test]
+fn questions_prune_variants() {
+    let lake = tempfile::tempdir().unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/slt/lake/annotated.vcf");
+    load(lake.path(), &file);
+    let key = "EXPLAIN SELECT gene FROM d.variant_effects WHERE contig = 'chr2' AND pos > 450 AND impact = 'HIGH'";
+    let told = rows(lake.path(), key).join("\n");
+    for word in [
+        "EffectsExec: CSQ, BCSQ",
+        "files=1/2",
+        "filters=[contig = chr2, pos > 450, info_csq IS NOT NULL",
+    ] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    let join = "EXPLAIN SELECT e.gene FROM d.variant_effects e JOIN d.variants v USING (contig, pos, ref, alt) \
+                WHERE v.ac > 1";
+    let told = rows(lake.path(), join).join("\n");
+    assert!(told.contains("dynamic filters"), "{told}");
+}
+
+/// An annotation without Format loads, is told of, and is refused when it is read; `--strict` refuses the file.
+#[test]
+fn an_annotation_without_format_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, vcf) = (dir.path().join("lake"), dir.path().join("a.vcf"));
+    let text = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=1000>\n\
+                ##INFO=<ID=CSQ,Number=.,Type=String,Description=\"Consequences\">\n\
+                #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nchr1\t5\t.\tA\tG\t.\t.\tCSQ=G|missense_variant\n";
+    std::fs::write(&vcf, text).unwrap();
+    let mut command = genokura();
+    command
+        .args(["ingest", "vcf", "--dataset", "d", "--lake"])
+        .arg(&lake)
+        .arg(&vcf);
+    assert!(stdout_of(&mut command).contains("annotation-without-format"));
+    let mut command = genokura();
+    command
+        .args([
+            "sql",
+            "-c",
+            "SELECT count(*) FROM d.variant_effects",
+            "--lake",
+        ])
+        .arg(&lake);
+    let output = run(&mut command);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    for word in [
+        "INFO CSQ",
+        "\"d\"",
+        "no Format",
+        "input 0 of batch 0, line 3",
+    ] {
+        assert!(told.contains(word), "{told}");
+    }
+    let mut command = genokura();
+    command
+        .args(["ingest", "vcf", "--strict", "--dataset", "s", "--lake"])
+        .arg(&lake)
+        .arg(&vcf);
+    let output = run(&mut command);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains("CSQ"), "{told}");
+}
+
+/// A contig of runs and repeats, where indels have many forms.
+fn reference(length: usize) -> Vec<u8> {
+    let mut state = 17_u64;
+    let mut bases: Vec<u8> = Vec::new();
+    while bases.len() < length {
+        let draw = random(&mut state, 10);
+        let base = match bases.last() {
+            Some(last) if draw < 5 => *last,
+            _ => b"ACGT"[usize::try_from(random(&mut state, 4)).unwrap()],
+        };
+        bases.push(base);
+    }
+    bases
+}
+
+fn random(state: &mut u64, below: u64) -> u64 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % below
+}
+
+/// Records at the same places with the same alleles in forms of their own: shifted in runs, padded, several ALTs together.
+fn records(bases: &[u8], seed: u64) -> String {
+    let mut state = seed;
+    let mut records: Vec<(usize, String)> = Vec::new();
+    for (locus, place) in (40..bases.len() - 40).step_by(25).enumerate() {
+        if random(&mut state, 10) < 3 {
+            continue;
+        }
+        let base = bases[place];
+        let other = |n: usize| b"ACGTACGT"[b"ACGT".iter().position(|b| *b == base).unwrap() + n];
+        let run = bases[place..].iter().take_while(|b| **b == base).count();
+        let shift = usize::try_from(random(&mut state, 8)).unwrap() % run;
+        let (start, reference, alts) = match locus % 4 {
+            0 => (place, vec![base], vec![vec![other(1)]]),
+            1 => {
+                let anchor = bases[place + shift - 1];
+                (place + shift - 1, vec![anchor, base], vec![vec![anchor]])
+            }
+            2 => {
+                let anchor = bases[place + shift - 1];
+                (place + shift - 1, vec![anchor], vec![vec![anchor, base]])
+            }
+            _ => (
+                place,
+                vec![base],
+                vec![vec![other(1)], vec![other(2)], vec![base, other(3)]],
+            ),
+        };
+        let kept = 1 + usize::try_from(random(&mut state, 3)).unwrap();
+        let alts: Vec<_> = alts.into_iter().take(kept).collect();
+        let end = start + reference.len();
+        let pad = usize::try_from(random(&mut state, 3)).unwrap();
+        let padded = |allele: &Vec<u8>| {
+            let bytes = [allele.as_slice(), &bases[end..end + pad]].concat();
+            String::from_utf8(bytes).unwrap()
+        };
+        let values: Vec<String> = alts
+            .iter()
+            .map(|_| random(&mut state, 1_000).to_string())
+            .collect();
+        let alts: Vec<String> = alts.iter().map(padded).collect();
+        let line = format!(
+            "chr1\t{}\t.\t{}\t{}\t.\t.\tN={}",
+            start + 1,
+            padded(&reference),
+            alts.join(","),
+            values.join(",")
+        );
+        records.push((start, line));
+    }
+    records.sort();
+    let lines: Vec<String> = records.into_iter().map(|(_, line)| line).collect();
+    format!(
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1,length={}>\n\
+         ##INFO=<ID=N,Number=A,Type=Integer,Description=\"a number\">\n\
+         #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n{}\n",
+        bases.len(),
+        lines.join("\n")
+    )
+}
+
+/// A join of equal alleles gives what `bcftools annotate` copies, whatever form the alleles have in either file.
+#[test]
+fn joins_of_sites_are_those_of_bcftools_annotate() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let bases = reference(20_000);
+    let fasta = format!(">chr1\n{}\n", String::from_utf8(bases.clone()).unwrap());
+    std::fs::write(path("ref.fa"), fasta).unwrap();
+    for (name, seed) in [("calls", 3), ("known", 5)] {
+        std::fs::write(path(&format!("{name}.vcf")), records(&bases, seed)).unwrap();
+        let line = format!(
+            "set -o pipefail; bcftools norm -f ref.fa -m- {name}.vcf | bcftools sort -Oz -o {name}.norm.vcf.gz && \
+             bcftools index {name}.norm.vcf.gz"
+        );
+        stdout_of(
+            Command::new("bash")
+                .args(["-c", &line])
+                .current_dir(dir.path()),
+        );
+    }
+    let line = "set -o pipefail; bcftools annotate -a known.norm.vcf.gz -c INFO/K:=INFO/N calls.norm.vcf.gz | \
+                bcftools query -i 'K!=\".\"' -f '%CHROM\\t%POS\\t%REF\\t%ALT\\t%N\\t%K\\n'";
+    let expected = stdout_of(
+        Command::new("bash")
+            .args(["-c", line])
+            .current_dir(dir.path()),
+    );
+    let mut expected: Vec<String> = expected.lines().map(str::to_owned).collect();
+    expected.sort();
+    let lake = path("lake");
+    let load = |args: &[&str], file: &str| {
+        let mut command = genokura();
+        command
+            .arg("ingest")
+            .args(args)
+            .arg("--reference")
+            .arg(path("ref.fa"));
+        stdout_of(command.arg("--lake").arg(&lake).arg(path(file)))
+    };
+    load(&["vcf", "--dataset", "d"], "calls.vcf");
+    let told = load(
+        &["sites", "--table", "kb.known", "--release", "2024-01-07"],
+        "known.vcf",
+    );
+    assert!(told.contains("records read"), "{told}");
+    let sql = "SELECT v.contig, v.pos, v.ref, v.alt, v.info_n AS n, k.info_n AS k FROM d.variants v \
+               JOIN kb.known k USING (contig, pos, ref, alt) WHERE k.release = DATE '2024-01-07'";
+    let mut found = rows(&lake, sql);
+    found.sort();
+    assert!(found.len() > 200, "{}", found.len());
+    assert_eq!(found, expected);
+}
+
+/// Releases lie side by side, a new key is a new column, and what a table of sites cannot hold is refused.
+#[test]
+fn releases_lie_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    let file = |name: &str, info: &str, record: &str| {
+        let path = dir.path().join(name);
+        let text =
+            format!("##fileformat=VCFv4.2\n##contig=<ID=1,length=248956422>\n{info}\n{record}\n");
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let chrom = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO";
+    let sig = "##INFO=<ID=CLNSIG,Number=.,Type=String,Description=\"Significance\">";
+    let load = |table: &str, release: &str, path: &Path| {
+        let mut command = genokura();
+        command
+            .args([
+                "ingest",
+                "sites",
+                "--contigs",
+                "chr",
+                "--table",
+                table,
+                "--lake",
+            ])
+            .arg(&lake);
+        run(command.args(["--release", release]).arg(path))
+    };
+    let first = file(
+        "1.vcf",
+        sig,
+        &format!("{chrom}\n1\t10\t7\tA\tG,T\t.\t.\tCLNSIG=Benign"),
+    );
+    let onc = "##INFO=<ID=ONC,Number=1,Type=String,Description=\"Oncogenicity\">";
+    let second = file(
+        "2.vcf",
+        &format!("{sig}\n{onc}"),
+        &format!("{chrom}\n1\t10\t7\tA\tG\t.\t.\tCLNSIG=Pathogenic;ONC=x"),
+    );
+    assert!(load("kb.clinvar", "2024-01-07", &first).status.success());
+    assert!(load("kb.clinvar", "2024-02-06", &second).status.success());
+    let again = load("kb.clinvar", "2024-02-06", &second);
+    assert!(
+        String::from_utf8_lossy(&again.stdout).contains("already"),
+        "{again:?}"
+    );
+    let sql = "SELECT contig, pos, alt, release, array_to_string(info_clnsig, ',') AS sig, coalesce(info_onc, '-') AS onc \
+               FROM kb.clinvar ORDER BY release, alt";
+    assert_eq!(
+        rows(&lake, sql),
+        [
+            "chr1\t10\tG\t2024-01-07\tBenign\t-",
+            "chr1\t10\tT\t2024-01-07\tBenign\t-",
+            "chr1\t10\tG\t2024-02-06\tPathogenic\tx",
+        ]
+    );
+    let float = "##INFO=<ID=CLNSIG,Number=1,Type=Float,Description=\"Significance\">";
+    let people = format!("{chrom}\tFORMAT\tS1\n1\t10\t7\tA\tG\t.\t.\t.\tGT\t0/1");
+    for (name, info, record, told) in [
+        (
+            "3.vcf",
+            float,
+            format!("{chrom}\n1\t10\t7\tA\tG\t.\t.\tCLNSIG=0.5"),
+            "info_clnsig",
+        ),
+        ("4.vcf", sig, people, "1 samples"),
+        (
+            "5.vcf",
+            sig,
+            format!("{chrom}\n1\tx\t7\tA\tG\t.\t.\t."),
+            "break a rule",
+        ),
+    ] {
+        let refused = load("kb.clinvar", "2024-03-01", &file(name, info, &record));
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && error.contains(told),
+            "{name}: {error}"
+        );
+    }
+    assert_eq!(rows(&lake, "SELECT count(*) FROM kb.clinvar"), ["3"]);
+}
