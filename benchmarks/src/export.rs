@@ -47,6 +47,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Vec<Row>> {
                     continue;
                 }
                 let line = line(text, peer);
+                // What an earlier repetition or run left is in the way.
+                measure::output(&format!("rm -f {}", out(peer).display()))?;
                 let mut row = measure::shell(&workload, peer, repetition, &line)?;
                 row.bytes = measure::size(&out(peer))?;
                 rows.push(row);
