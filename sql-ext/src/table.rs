@@ -124,23 +124,50 @@ impl TableFunctionImpl for Function {
     }
 }
 
+/// What makes the rows of a table function.
+pub(crate) trait Definition: Send + Sync + Sized + 'static {
+    /// The arguments as they were read.
+    type Arguments: Send + Sync + 'static;
+
+    /// The function's name.
+    fn name(&self) -> &'static str;
+
+    /// The plan of one call.
+    fn plan<'a>(&self, call: &'a CallOf<Self>, state: &'a SessionState) -> Planned<'a>;
+}
+
+/// A call of a function of [`DEFINITIONS`].
+pub(crate) type Call = CallOf<TableDefinition>;
+
+impl Definition for TableDefinition {
+    type Arguments = Arguments;
+
+    fn name(&self) -> &'static str {
+        self.doc.name
+    }
+
+    fn plan<'a>(&self, call: &'a Call, state: &'a SessionState) -> Planned<'a> {
+        (self.plan)(call, state)
+    }
+}
+
 /// A table function with its arguments: a table.
-pub(crate) struct Call {
-    definition: &'static TableDefinition,
-    pub(crate) arguments: Arguments,
+pub(crate) struct CallOf<D: Definition> {
+    definition: &'static D,
+    pub(crate) arguments: D::Arguments,
     pub(crate) schema: SchemaRef,
 }
 
-impl fmt::Debug for Call {
+impl<D: Definition> fmt::Debug for CallOf<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Call")
-            .field(&self.definition.doc.name)
+            .field(&self.definition.name())
             .finish()
     }
 }
 
 #[async_trait]
-impl TableProvider for Call {
+impl<D: Definition> TableProvider for CallOf<D> {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -159,7 +186,7 @@ impl TableProvider for Call {
         let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
             return Err(Error::Internal("a table function in a session of another kind").into());
         };
-        let plan = (self.definition.plan)(self, state).await?;
+        let plan = self.definition.plan(self, state).await?;
         match projection {
             Some(places) => projected(plan, places),
             None => Ok(plan),

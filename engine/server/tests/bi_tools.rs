@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod oracle_support;
+mod statement_files;
 mod support;
 
-use oracle_support::{Oracle, statements};
+use oracle_support::Oracle;
+use statement_files::statements;
 use support::{Served, genokura, stdout_of};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 

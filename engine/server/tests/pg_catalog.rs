@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod oracle_support;
+mod statement_files;
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -11,7 +12,8 @@ use genokura_server::pg_catalog::{
     is_catalog_query,
 };
 use genokura_server::pg_types::oid;
-use oracle_support::{Oracle, statements};
+use oracle_support::Oracle;
+use statement_files::statements;
 
 fn model() -> CatalogModel {
     let mut model = CatalogModel::new("genokura");

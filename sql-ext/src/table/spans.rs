@@ -16,21 +16,19 @@ mod windows;
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
-use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::common::config::Dialect;
-use datafusion::datasource::TableType;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 
-use super::{Planned, ResultColumn, projected, schema_of};
+use super::{CallOf, Definition, Planned, ResultColumn, schema_of};
 use crate::doc::FunctionDoc;
 use crate::error::Error;
 use crate::rules::contig_names::spelling_of;
@@ -89,46 +87,18 @@ impl TableFunctionImpl for Function {
     }
 }
 
-/// A table function with its arguments: a table.
-pub(crate) struct Call {
-    definition: &'static SpanDefinition,
-    arguments: Arguments,
-    schema: SchemaRef,
-}
+/// A call of a function of [`DEFINITIONS`].
+pub(crate) type Call = CallOf<SpanDefinition>;
 
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Call")
-            .field(&self.definition.doc.name)
-            .finish()
-    }
-}
+impl Definition for SpanDefinition {
+    type Arguments = Arguments;
 
-#[async_trait]
-impl TableProvider for Call {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+    fn name(&self) -> &'static str {
+        self.doc.name
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Temporary
-    }
-
-    async fn scan(
-        &self,
-        session: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
-            return Err(Error::Internal("a table function in a session of another kind").into());
-        };
-        let plan = (self.definition.plan)(self, state).await?;
-        match projection {
-            Some(places) => projected(plan, places),
-            None => Ok(plan),
-        }
+    fn plan<'a>(&self, call: &'a Call, state: &'a SessionState) -> Planned<'a> {
+        (self.plan)(call, state)
     }
 }
 

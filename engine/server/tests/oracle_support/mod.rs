@@ -1,5 +1,4 @@
-//! A real PostgreSQL 15, started by the test, and files of statements to compare it with.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+//! A real PostgreSQL 15, started by the test.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,34 +7,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Statements of a test input: separated by a line that starts with `;`, comments start with `#`.
-pub fn statements(name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/data")
-            .join(name),
-    )
-    .unwrap();
-    let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
-    lines
-        .join("\n")
-        .split("\n;")
-        .map(|s| s.trim().trim_start_matches(';').trim().to_owned())
-        .filter(|s| !s.is_empty())
-        .collect()
-}
-
 /// Stopped and removed on drop.
-pub struct Oracle {
+pub(crate) struct Oracle {
     /// Connection parameters of its superuser.
-    pub address: String,
+    pub(crate) address: String,
     pid: String,
     directory: String,
 }
 
 impl Oracle {
     /// Starts a new cluster on a free port.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let out = Command::new(root().join("testdata/bin/start-postgres.sh"))
             .output()
             .unwrap();

@@ -26,7 +26,7 @@ pub(super) const OTHERS: Argument = argument(
 
 /// What a function is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     pub(super) texts: Vec<String>,
     pub(super) numbers: Vec<i64>,
     pub(super) word: Option<String>,
