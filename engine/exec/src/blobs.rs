@@ -60,7 +60,7 @@ pub(crate) struct BlobReader {
 pub(crate) struct Blobs {
     /// Blob columns of each batch.
     batches: Vec<Vec<BinaryViewArray>>,
-    /// What was found, in the order of the table.
+    /// What was found, in the order in which row groups were read.
     hits: Vec<Hit>,
     /// First slot of each wanted id, and where its blocks begin.
     starts: Vec<(usize, usize)>,
@@ -99,8 +99,10 @@ impl Blobs {
         self.value(self.hits.get(hit as usize)?, column)
     }
 
-    /// Every row that was found, in the order of the table (block after block, ids rising in each): the place of its
-    /// id among the wanted, and its block.
+    /// Every row that was found: the place of its id among the wanted, and its block.
+    ///
+    /// A row group has ids rising in one block; row groups that were decoded before come first, then those that are
+    /// read as a whole, then those of which pages are picked.
     pub(crate) fn hits(&self) -> impl Iterator<Item = (usize, usize)> {
         let hits = self.hits.iter();
         hits.map(|hit| (hit.wanted as usize, hit.block as usize))

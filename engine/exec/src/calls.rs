@@ -382,7 +382,8 @@ fn parts(members: &Members, blocks: &[bool], choice: &Choice) -> VecDeque<Part> 
         }
     }
     if of_defaults == 0 {
-        return by_member(&parts, all.len()).into();
+        // Most often rows were found block after block, and this is all.
+        parts = by_member(&parts, all.len());
     }
     // Of a part that is there twice the one with a stored row comes first and stays.
     let key = |part: &Part| (part.member, part.block, part.stored.is_none());
@@ -393,7 +394,7 @@ fn parts(members: &Members, blocks: &[bool], choice: &Choice) -> VecDeque<Part> 
     parts.into()
 }
 
-/// Parts in the order of their members, of one member as they were: stored rows come block after block.
+/// Parts in the order of their members, of one member as they were.
 fn by_member(parts: &[Part], members: usize) -> Vec<Part> {
     let mut place = vec![0usize; members + 1];
     for part in parts {

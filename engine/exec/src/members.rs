@@ -81,8 +81,8 @@ impl Members {
         })
     }
 
-    /// Calls `f` with every row of the genotype table that was read, in its order (block after block, vids rising in
-    /// each), its member and its block.
+    /// Calls `f` with every row of the genotype table that was read, in the order of [`Blobs::hits`], its member and
+    /// its block.
     ///
     /// What a member has no row for, all samples of the block have its default call.
     #[inline]

@@ -588,6 +588,20 @@ async fn sample_filters_prune_blocks() {
     );
 }
 
+/// Blocks that an earlier statement decoded are at hand before the others, and still come in their order.
+#[tokio::test]
+async fn samples_of_a_variant_are_in_order_whatever_was_decoded_before() {
+    let records = (1..=20).map(|pos| Record::new("chr2", pos, &["C"], &["0/1"; 4]));
+    let source = Source::new(&["S1", "S2", "S3", "S4"], records.collect());
+    let fixture = Fixture::of(Shape::default(), vec![vec![source]]).await;
+    let ctx = open(&fixture).await;
+    let one = "SELECT pos FROM cohort.carriers WHERE sample_id = 'S4'";
+    assert_eq!(query(&ctx, one).await.len(), 20);
+    let rows = query(&ctx, "SELECT pos, sample_id FROM cohort.carriers").await;
+    let expected = (1..=20).flat_map(|pos| (1..=4).map(move |s| format!("{pos} S{s}")));
+    assert_eq!(rows, expected.collect::<Vec<_>>());
+}
+
 /// A join tells the scan below which samples and which variants it matches, before genotypes are read.
 #[tokio::test]
 async fn joins_read_the_genotypes_that_they_match() {
