@@ -11,11 +11,17 @@ pub const SLOW: &str = "select count(*) from generate_series(1, 100000) as a(i),
                         generate_series(1, 100000) as b(j) where i * j % 7 = 1";
 
 fn limited(limit: &[&str]) -> (RoleFile, Server) {
+    limited_by(limit, &[])
+}
+
+/// Like [`limited`], with arguments of the server.
+fn limited_by(limit: &[&str], server: &[&str]) -> (RoleFile, Server) {
     let roles = RoleFile::new();
     roles.reader("ann", &["*"]);
     roles.reader("bob", &["*"]);
     roles.run(&[&["limit", "ann"], limit].concat());
-    let server = Server::with_roles(&roles);
+    let of_roles = ["--roles", roles.path().to_str().unwrap()];
+    let server = Server::start(&[&of_roles, server].concat());
     (roles, server)
 }
 
@@ -101,7 +107,9 @@ async fn spill_files_of_a_statement_are_bounded() {
     // The sort carries the wide text, and OFFSET keeps it.
     let sorted = "select sum(length(p)) from (select p from (select repeat('x', 400) || i::text as p \
                   from generate_series(1, 200000) as t(i)) as a order by p offset 1) as b";
-    let (_roles, server) = limited(&["--memory-bytes", "64000000", "--spill-bytes", "100000"]);
+    // One sort: of two, the first could take the memory that the second needs for its first row (53200).
+    let limits = ["--memory-bytes", "64000000", "--spill-bytes", "100000"];
+    let (_roles, server) = limited_by(&limits, &["--set", "partitions=1"]);
     let client = server.connect("ann").await;
     let answer = refused(&client, sorted).await;
     assert!(answer.starts_with("53400"), "{answer}");
