@@ -4,9 +4,11 @@
 //! versions.txt, `report` prints the summary of a run.
 
 mod answers;
+mod clients;
 mod export;
 mod formats;
 mod ingest;
+mod intervals;
 mod measure;
 mod peers;
 mod prepare;
@@ -34,6 +36,8 @@ enum Command {
     Prepare(prepare::PrepareArgs),
     /// Measure, and write raw.csv and summary.md
     Run(RunArgs),
+    /// Join points and spans in memory: genokura as a peer of workload intervals
+    Intervals(intervals::IntervalArgs),
     /// Print the summary of a raw.csv again
     Report {
         /// The raw.csv of a run
@@ -47,8 +51,8 @@ struct RunArgs {
     /// The genokura binary, built with --release
     #[arg(long)]
     genokura: PathBuf,
-    /// A cohort VCF made by `prepare`
-    #[arg(long)]
+    /// A cohort VCF made by `prepare`; workloads intervals and clients need none
+    #[arg(long, default_value = "cohort.vcf.gz")]
     cohort: PathBuf,
     /// Where lakes and results of peers go (several GB)
     #[arg(long)]
@@ -65,7 +69,7 @@ struct RunArgs {
     /// The vcf2zarr command of bio2zarr
     #[arg(long, default_value = "vcf2zarr")]
     vcf2zarr: PathBuf,
-    /// Workloads: ingest, query, startup, sizes, questions, formats, export
+    /// Workloads: ingest, query, startup, sizes, questions, formats, export, intervals, clients
     #[arg(long, value_delimiter = ',', default_value = "ingest,query,startup")]
     workloads: Vec<String>,
     /// Peers left out, for example bcftools on the largest cohort
@@ -80,6 +84,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Prepare(args) => prepare::run(&args),
         Command::Run(args) => run(&args),
+        Command::Intervals(args) => intervals::own(&args),
         Command::Report { raw } => {
             print!("{}", report::summary(&report::read(&raw)?));
             Ok(())
@@ -113,9 +118,11 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
             "questions" => rows.extend(questions::run(args)?),
             "formats" => rows.extend(formats::run(args)?),
             "export" => rows.extend(export::run(args)?),
+            "clients" => rows.extend(clients::run(args)?),
+            "intervals" => rows.extend(intervals::run(args)?),
             other => anyhow::bail!(
                 "no workload \"{other}\": choose ingest, query, startup, sizes, questions, formats, \
-                 export"
+                 export, intervals, clients"
             ),
         }
         report::write(&args.out, &rows)?;

@@ -129,6 +129,8 @@ pub(crate) fn versions(args: &crate::RunArgs) -> anyhow::Result<String> {
         "{} --version; bcftools --version | head -2; plink2 --version; bgzip --version | head -1; \
          psql --version; {} -c 'import duckdb, pyarrow; print(\"duckdb\", duckdb.__version__); \
          print(\"pyarrow\", pyarrow.__version__)'; echo \"datafusion {}\"; \
+         {1} -c 'import polars_bio; print(\"polars-bio\", polars_bio.__version__)' 2>/dev/null; \
+         if command -v bedtools >/dev/null; then bedtools --version; fi; \
          if command -v {3} >/dev/null; then {3} --version; fi; \
          echo \"$(nproc) cores, $(awk '/MemTotal/ {{ printf \"%.0f GiB\", $2 / 1048576 }}' /proc/meminfo)\"",
         args.genokura.display(),

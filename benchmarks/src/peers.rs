@@ -6,4 +6,5 @@ pub(crate) mod duckdb;
 pub(crate) mod genokura;
 pub(crate) mod long_table;
 pub(crate) mod plink2;
+pub(crate) mod postgres;
 pub(crate) mod vcf_zarr;

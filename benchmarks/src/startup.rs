@@ -79,6 +79,11 @@ impl Server {
         anyhow::bail!("genokura serve ended: {}", child.wait()?)
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops it.
     ///
     /// # Errors

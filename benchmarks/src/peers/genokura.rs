@@ -27,9 +27,13 @@ pub(crate) fn lake(args: &RunArgs) -> anyhow::Result<()> {
     measure::output(&line).map(drop)
 }
 
+/// Where clients connect.
+pub(crate) fn uri(server: &Server) -> String {
+    format!("postgresql://owner@127.0.0.1:{}/genokura", server.port)
+}
+
 fn psql(server: &Server) -> String {
-    let port = server.port;
-    format!("psql -X -q -v ON_ERROR_STOP=1 'host=127.0.0.1 port={port} user=owner dbname=genokura'")
+    format!("psql -X -q -v ON_ERROR_STOP=1 '{}'", uri(server))
 }
 
 /// Rows of a statement, tab separated.

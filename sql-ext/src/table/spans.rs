@@ -1,15 +1,18 @@
 //! The table functions on spans: what of a table of regions, or of a query, touches, covers or misses another.
 //!
 //! Each is a statement over its inputs, planned in the session of the caller: scans prune and hide what they always do,
-//! overlaps are interval joins, sorts spill. Only [`nearest`] and [`windows`] have operators of their own.
+//! overlaps are interval joins, sorts spill. What looks regions up among others has an operator, [`beside`], and
+//! [`windows`] are made.
 
 mod arguments;
+mod beside;
 mod cluster;
 mod complement;
 mod count_overlaps;
 mod coverage;
 mod merge_regions;
 mod nearest;
+mod overlaps;
 mod subtract_regions;
 mod windows;
 

@@ -1,9 +1,12 @@
 //! `count_overlaps(regions, others)`: how many other spans each region overlaps.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 
 use super::arguments::{OTHERS, REGIONS};
-use super::{SpanDefinition, Takes};
+use super::overlaps::Overlaps;
+use super::{SpanDefinition, Takes, beside};
 use crate::doc::{Chapter, FunctionDoc};
 use crate::table::column;
 
@@ -39,20 +42,5 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
         word: false,
         expected: "takes (regions, others): texts that are constants",
     },
-    plan: |call, state| {
-        Box::pin(async move {
-            let (a, b) = (call.spans(state, 0).await?, call.spans(state, 1).await?);
-            call.statement(state, &statement(&a, &b)).await
-        })
-    },
+    plan: |call, state| Box::pin(beside::plan(call, state, Arc::new(Overlaps::Count))),
 };
-
-fn statement(a: &str, b: &str) -> String {
-    format!(
-        "SELECT contig, pos, end_pos, n_overlaps FROM \
-         (SELECT a.id, a.contig, a.pos, a.end_pos, count(b.contig) AS n_overlaps FROM \
-         (SELECT contig, pos, end_pos, row_number() OVER () AS id FROM {a} AS a) AS a LEFT JOIN {b} AS b \
-         ON a.contig = b.contig AND a.pos <= b.end_pos AND a.end_pos >= b.pos \
-         GROUP BY a.id, a.contig, a.pos, a.end_pos) AS counted"
-    )
-}

@@ -1,9 +1,12 @@
 //! `coverage(regions, others)`: how much of each region other spans cover.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 
 use super::arguments::{OTHERS, REGIONS};
-use super::{SpanDefinition, Takes, covering, merged};
+use super::overlaps::Overlaps;
+use super::{SpanDefinition, Takes, beside};
 use crate::doc::{Chapter, FunctionDoc};
 use crate::table::{column, nullable};
 
@@ -50,30 +53,5 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
         word: false,
         expected: "takes (regions, others): texts that are constants",
     },
-    plan: |call, state| {
-        Box::pin(async move {
-            let (a, b) = (call.spans(state, 0).await?, call.spans(state, 1).await?);
-            call.statement(state, &statement(&a, &b)).await
-        })
-    },
+    plan: |call, state| Box::pin(beside::plan(call, state, Arc::new(Overlaps::Coverage))),
 };
-
-fn statement(a: &str, b: &str) -> String {
-    // Spans are counted as they are, bases in their union: one join with both.
-    let union = merged(&covering(b), 0);
-    let both = format!(
-        "(SELECT contig, pos, end_pos, 1 AS single FROM {b} AS b UNION ALL \
-         SELECT contig, pos, end_pos, 0 AS single FROM {union} AS united)"
-    );
-    let shared = "CASE WHEN b.single = 0 THEN CASE WHEN a.end_pos < b.end_pos THEN a.end_pos ELSE b.end_pos END - \
-                  CASE WHEN a.pos > b.pos THEN a.pos ELSE b.pos END + 1 ELSE 0 END";
-    format!(
-        "SELECT contig, pos, end_pos, n_overlaps, covered_bp, \
-         CAST(covered_bp AS DOUBLE PRECISION) / CAST(nullif(end_pos - pos + 1, 0) AS DOUBLE PRECISION) AS covered FROM \
-         (SELECT a.id, a.contig, a.pos, a.end_pos, coalesce(sum(b.single), 0) AS n_overlaps, \
-         coalesce(sum({shared}), 0) AS covered_bp FROM \
-         (SELECT contig, pos, end_pos, row_number() OVER () AS id FROM {a} AS a) AS a LEFT JOIN {both} AS b \
-         ON a.contig = b.contig AND a.pos <= b.end_pos AND a.end_pos >= b.pos \
-         GROUP BY a.id, a.contig, a.pos, a.end_pos) AS counted"
-    )
-}

@@ -1,28 +1,17 @@
 //! `nearest(regions, others [, k] [, side])`: the closest other spans of each region.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    ArrayRef, AsArray, Int32Builder, Int64Array, RecordBatch, StringArray, StringBuilder,
-};
+use datafusion::arrow::array::{ArrayRef, Int32Builder, RecordBatch, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::Result as DfResult;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, Partitioning,
-    PlanProperties,
-};
-use futures::{StreamExt as _, stream};
+use datafusion::execution::SessionState;
+use datafusion::physical_plan::ExecutionPlan;
 
 use super::arguments::{OTHERS, REGIONS};
-use super::{Call, SpanDefinition, Takes, same_spelling, spelling};
+use super::beside::{Beside, Collected, Regions, Rows};
+use super::{Call, SpanDefinition, Takes, beside};
 use crate::doc::{Argument, Chapter, FunctionDoc, optional};
 use crate::error::Error;
 use crate::table::{column, nullable};
@@ -101,21 +90,14 @@ async fn plan(call: &Call, state: &SessionState) -> DfResult<Arc<dyn ExecutionPl
         }
         .into());
     };
-    let regions = call.spans(state, 0).await?;
-    let others = call.spans(state, 1).await?;
-    let spelled = (
-        spelling(state, &regions).await?,
-        spelling(state, &others).await?,
-    );
-    same_spelling(spelled.0.as_deref(), spelled.1.as_deref())?;
-    let regions = call
-        .query(state, &format!("SELECT * FROM {regions} AS regions"))
-        .await?;
-    let others = call
-        .query(state, &format!("SELECT * FROM {others} AS others"))
-        .await?;
-    let schema = Arc::clone(&call.schema);
-    Ok(Arc::new(NearestExec::new(regions, others, k, side, schema)))
+    beside::plan(call, state, Arc::new(Nearest { k, side })).await
+}
+
+/// How many others, and where.
+#[derive(Clone, Copy, Debug)]
+struct Nearest {
+    k: usize,
+    side: Side,
 }
 
 /// Where others are looked for.
@@ -138,7 +120,7 @@ impl Side {
 }
 
 /// Others of one contig.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Others {
     /// (first, last) by first.
     by_start: Vec<(i64, i64)>,
@@ -150,21 +132,22 @@ struct Others {
 }
 
 impl Others {
-    fn sort(&mut self) {
-        self.by_start.sort_unstable();
-        self.by_end = self
-            .by_start
-            .iter()
-            .map(|(start, end)| (*end, *start))
-            .collect();
-        self.by_end.sort_unstable();
-        let leaves = self.by_start.len().next_power_of_two();
-        self.reach = vec![i64::MIN; 2 * leaves];
-        for (leaf, (_, end)) in self.reach[leaves..].iter_mut().zip(&self.by_start) {
+    fn new(mut by_start: Vec<(i64, i64)>) -> Self {
+        by_start.sort_unstable();
+        let mut by_end: Vec<_> = by_start.iter().map(|(start, end)| (*end, *start)).collect();
+        by_end.sort_unstable();
+        let leaves = by_start.len().next_power_of_two();
+        let mut reach = vec![i64::MIN; 2 * leaves];
+        for (leaf, (_, end)) in reach[leaves..].iter_mut().zip(&by_start) {
             *leaf = *end;
         }
         for node in (1..leaves).rev() {
-            self.reach[node] = self.reach[2 * node].max(self.reach[2 * node + 1]);
+            reach[node] = reach[2 * node].max(reach[2 * node + 1]);
+        }
+        Self {
+            by_start,
+            by_end,
+            reach,
         }
     }
 
@@ -245,197 +228,72 @@ impl Others {
     }
 }
 
-/// The operator: others are collected, regions stream by.
-#[derive(Debug)]
-struct NearestExec {
-    regions: Arc<dyn ExecutionPlan>,
-    others: Arc<dyn ExecutionPlan>,
-    k: usize,
-    side: Side,
-    properties: Arc<PlanProperties>,
-}
-
-impl NearestExec {
-    fn new(
-        regions: Arc<dyn ExecutionPlan>,
-        others: Arc<dyn ExecutionPlan>,
-        k: usize,
-        side: Side,
-        schema: SchemaRef,
-    ) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        Self {
-            regions,
-            others,
-            k,
-            side,
-            properties: Arc::new(properties),
-        }
-    }
-}
-
-impl DisplayAs for NearestExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NearestExec: k={}, side={:?}", self.k, self.side)
-    }
-}
-
-impl ExecutionPlan for NearestExec {
-    fn name(&self) -> &'static str {
-        "NearestExec"
+impl Beside for Nearest {
+    fn text(&self) -> String {
+        format!("nearest, k={}, side={:?}", self.k, self.side)
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
+    /// Two orders of two positions, and up to four nodes.
+    fn bytes_per_span(&self) -> usize {
+        8 * size_of::<i64>()
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.regions, &self.others]
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
-    ) -> DfResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        let single = || Distribution::SinglePartition;
-        InputDistributionRequirements::new(vec![single(), single()])
-    }
-
-    fn required_input_distribution(&self) -> Vec<Distribution> {
-        self.input_distribution_requirements().into_per_child()
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let Ok([regions, others]) = <[_; 2]>::try_from(children) else {
-            return Err(Error::Internal("NearestExec has two inputs").into());
-        };
-        Ok(Arc::new(Self::new(
-            regions,
-            others,
-            self.k,
-            self.side,
-            self.schema(),
-        )))
-    }
-
-    fn execute(
-        &self,
-        _partition: usize,
-        context: Arc<TaskContext>,
-    ) -> DfResult<SendableRecordBatchStream> {
-        let rows = NearestRows {
-            regions: self.regions.execute(0, Arc::clone(&context))?,
-            others: Some(self.others.execute(0, Arc::clone(&context))?),
-            contigs: HashMap::new(),
-            held: MemoryConsumer::new("Nearest").register(context.memory_pool()),
-            batch: None,
+    fn index(&self, others: Collected, schema: SchemaRef) -> Box<dyn Rows> {
+        let of = |(contig, spans)| (contig, Others::new(spans));
+        Box::new(NearestRows {
+            what: *self,
+            contigs: others.into_iter().map(of).collect(),
+            next: 0,
             found: VecDeque::new(),
-            k: self.k,
-            side: self.side,
-            batch_size: context.session_config().batch_size().max(1),
-            schema: self.schema(),
-        };
-        let stream = stream::try_unfold(rows, |mut rows| async move {
-            Ok(rows.next().await?.map(|batch| (batch, rows)))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            stream,
-        )))
+            schema,
+        })
     }
 }
 
-/// The rows of the operator.
 struct NearestRows {
-    regions: SendableRecordBatchStream,
-    /// `None` when they are collected.
-    others: Option<SendableRecordBatchStream>,
+    what: Nearest,
     contigs: HashMap<String, Others>,
-    held: MemoryReservation,
-    /// Regions, and which of them comes next.
-    batch: Option<(RecordBatch, usize)>,
+    /// The region of the batch that comes next.
+    next: usize,
     /// What is found of the region before that, and not given out.
     found: VecDeque<Option<(i64, i64, i64)>>,
-    k: usize,
-    side: Side,
-    batch_size: usize,
     schema: SchemaRef,
 }
 
-impl NearestRows {
-    async fn next(&mut self) -> DfResult<Option<RecordBatch>> {
-        if let Some(mut others) = self.others.take() {
-            while let Some(batch) = others.next().await.transpose()? {
-                // Two orders of two positions, and up to four nodes.
-                self.held
-                    .try_grow(batch.num_rows() * 8 * size_of::<i64>())?;
-                collect(&batch, &mut self.contigs)?;
-            }
-            self.contigs.values_mut().for_each(Others::sort);
-        }
-        loop {
-            if self.batch.is_none() {
-                let Some(batch) = self.regions.next().await.transpose()? else {
-                    return Ok(None);
-                };
-                self.batch = Some((batch, 0));
-            }
-            let rows = self.rows()?;
-            tokio::task::yield_now().await;
-            if rows.num_rows() > 0 {
-                return Ok(Some(rows));
-            }
-        }
-    }
-
-    /// Rows of the batch, at most as many as a batch has.
-    fn rows(&mut self) -> DfResult<RecordBatch> {
+impl Rows for NearestRows {
+    fn next(&mut self, regions: &Regions, most: usize) -> DfResult<Option<RecordBatch>> {
         let mut contigs = StringBuilder::new();
         let mut positions: [Int32Builder; 5] = std::array::from_fn(|_| Int32Builder::new());
         let mut count = 0;
-        if let Some((batch, next)) = &mut self.batch {
-            let spans = Spans::of(batch)?;
-            while count < self.batch_size {
-                let Some(found) = self.found.pop_front() else {
-                    if *next == batch.num_rows() {
-                        break;
-                    }
-                    let (contig, pos, end_pos) = spans.get(*next);
-                    let others = self.contigs.get(contig);
-                    let nearest = others.map(|o| o.nearest(pos, end_pos, self.k, self.side));
-                    self.found
-                        .extend(nearest.unwrap_or_default().into_iter().map(Some));
-                    if self.found.is_empty() {
-                        self.found.push_back(None);
-                    }
-                    *next += 1;
-                    continue;
-                };
-                let (contig, pos, end_pos) = spans.get(*next - 1);
-                contigs.append_value(contig);
-                let found = found.map(|(start, end, distance)| [start, end, distance]);
-                let values = [Some(pos), Some(end_pos)].into_iter();
-                let values = values.chain((0..3).map(|i| found.map(|found| found[i])));
-                for (builder, value) in positions.iter_mut().zip(values) {
-                    builder.append_option(value.map(position).transpose()?);
+        while count < most {
+            let Some(found) = self.found.pop_front() else {
+                if self.next == regions.len() {
+                    break;
                 }
-                count += 1;
+                let (contig, pos, end_pos) = regions.get(self.next);
+                let others = self.contigs.get(contig);
+                let nearest = others.map(|o| o.nearest(pos, end_pos, self.what.k, self.what.side));
+                self.found
+                    .extend(nearest.unwrap_or_default().into_iter().map(Some));
+                if self.found.is_empty() {
+                    self.found.push_back(None);
+                }
+                self.next += 1;
+                continue;
+            };
+            let (contig, pos, end_pos) = regions.get(self.next - 1);
+            contigs.append_value(contig);
+            let found = found.map(|(start, end, distance)| [start, end, distance]);
+            let values = [Some(pos), Some(end_pos)].into_iter();
+            let values = values.chain((0..3).map(|i| found.map(|found| found[i])));
+            for (builder, value) in positions.iter_mut().zip(values) {
+                builder.append_option(value.map(position).transpose()?);
             }
-            if self.found.is_empty() && *next == batch.num_rows() {
-                self.batch = None;
-            }
+            count += 1;
+        }
+        if count == 0 {
+            self.next = 0;
+            return Ok(None);
         }
         let mut columns: Vec<ArrayRef> = vec![Arc::new(contigs.finish())];
         columns.extend(
@@ -443,55 +301,15 @@ impl NearestRows {
                 .iter_mut()
                 .map(|p| Arc::new(p.finish()) as ArrayRef),
         );
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        Ok(Some(RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            columns,
+        )?))
     }
 }
 
 fn position(value: i64) -> DfResult<i32> {
     i32::try_from(value).map_err(|_| Error::Internal("a position beyond integer").into())
-}
-
-/// The columns of a batch of spans, none of which is NULL.
-struct Spans<'a> {
-    contigs: &'a StringArray,
-    pos: &'a Int64Array,
-    end_pos: &'a Int64Array,
-}
-
-impl<'a> Spans<'a> {
-    fn of(batch: &'a RecordBatch) -> DfResult<Self> {
-        let [contigs, pos, end_pos] = batch.columns() else {
-            return Err(Error::Internal("spans of other than three columns").into());
-        };
-        let contigs = contigs.as_string_opt();
-        Ok(Self {
-            contigs: contigs.ok_or(Error::Internal("contigs that are not text"))?,
-            pos: pos.as_primitive(),
-            end_pos: end_pos.as_primitive(),
-        })
-    }
-
-    fn get(&self, row: usize) -> (&'a str, i64, i64) {
-        (
-            self.contigs.value(row),
-            self.pos.value(row),
-            self.end_pos.value(row),
-        )
-    }
-}
-
-fn collect(batch: &RecordBatch, contigs: &mut HashMap<String, Others>) -> DfResult<()> {
-    let spans = Spans::of(batch)?;
-    for row in 0..batch.num_rows() {
-        let (contig, pos, end_pos) = spans.get(row);
-        if !contigs.contains_key(contig) {
-            contigs.insert(contig.to_owned(), Others::default());
-        }
-        if let Some(others) = contigs.get_mut(contig) {
-            others.by_start.push((pos, end_pos));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -510,11 +328,7 @@ mod tests {
             (40, 41),
             (45, 44),
         ];
-        let mut others = Others {
-            by_start,
-            ..Others::default()
-        };
-        others.sort();
+        let others = Others::new(by_start);
         let nearest = |pos, end_pos, k, side| others.nearest(pos, end_pos, k, side);
         use Side::{Downstream, Either, Upstream};
         for (pos, end_pos, k, side, expected) in [

@@ -1,0 +1,132 @@
+"""Peers of workload intervals: polars-bio and DuckDB, warm in one process, two threads.
+
+Reads points.parquet and spans.parquet (contig, pos, end_pos; 1-based, both ends included) of DIRECTORY into memory,
+then does one task:
+  count           count the overlapping pairs
+  pairs           make all of them, batch after batch, each dropped when the next comes
+  nearest         the closest span of each point
+  count_overlaps  the number of spans that hold each point
+  coverage        the bases of each span that points cover
+Prints the seconds of each repetition after one to warm, a line each; with `answer` instead of their number the
+version, then numbers that all peers must agree on:
+  count, pairs    the number of pairs and sums of the points' pos, the spans' pos and the spans' end_pos over them
+  nearest         the number of different points and the sum of their distances, neighbours being 1 apart
+  others          the number of rows and the sum of the counts or of the covered bases
+
+usage: interval_peers.py DIRECTORY polars-bio|duckdb TASK REPETITIONS|answer
+"""
+
+import os
+import sys
+import time
+
+os.environ.setdefault("POLARS_MAX_THREADS", "2")
+
+
+def polars_bio(directory):
+    import polars
+    import polars_bio
+
+    polars_bio.set_option("datafusion.execution.target_partitions", "2")
+
+    # polars-bio reads spans as closed and 1-based when the frames say so.
+    def frame(name):
+        table = polars.read_parquet(f"{directory}/{name}.parquet")
+        table = table.rename({"contig": "chrom", "pos": "start", "end_pos": "end"})
+        table.config_meta.set(coordinate_system_zero_based=False)
+        return table
+
+    points, spans = frame("points"), frame("spans")
+
+    def overlap(**how):
+        return polars_bio.overlap(points, spans, **how)
+
+    def count():
+        return overlap().select(polars.len()).collect(engine="streaming").item()
+
+    def pairs():
+        return sum(batch.height for batch in overlap().collect_batches())
+
+    def pairs_answer():
+        numbers = ["start_1", "start_2", "end_2"]
+        sums = [polars.col(column).cast(polars.Int64).sum() for column in numbers]
+        return overlap().select(polars.len(), *sums).collect(engine="streaming").row(0)
+
+    def rows(function, *tables):
+        return lambda: function(*tables, output_type="polars.DataFrame")
+
+    def nearest_answer():
+        found = nearest().unique(["chrom_1", "start_1", "end_1"])
+        # Neighbours are 0 apart here.
+        distance = found["distance"]
+        return found.height, distance.sum() + (distance > 0).sum()
+
+    def sum_of(column, task):
+        found = task()
+        return found.height, found[column].sum()
+
+    nearest = rows(polars_bio.nearest, points, spans)
+    count_overlaps = rows(polars_bio.count_overlaps, points, spans)
+    coverage = rows(polars_bio.coverage, spans, points)
+    return polars_bio.__version__, {
+        "count": (count, pairs_answer),
+        "pairs": (pairs, pairs_answer),
+        "nearest": (nearest, nearest_answer),
+        "count_overlaps": (count_overlaps, lambda: sum_of("count", count_overlaps)),
+        "coverage": (coverage, lambda: sum_of("coverage", coverage)),
+    }
+
+
+def duckdb(directory):
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": 2})
+    for name in ("points", "spans"):
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM '{directory}/{name}.parquet'")
+    overlap = "ON a.contig = b.contig AND a.pos <= b.end_pos AND a.end_pos >= b.pos"
+    join = f"FROM points a JOIN spans b {overlap}"
+    numbered = "(SELECT row_number() OVER () AS i, * FROM points)"
+    each = (
+        f"SELECT a.contig, a.pos, a.end_pos, count(b.pos) AS n FROM {numbered} a LEFT JOIN spans b {overlap} "
+        "GROUP BY a.i, a.contig, a.pos, a.end_pos"
+    )
+
+    def count():
+        return connection.execute(f"SELECT count(*) {join}").fetchone()[0]
+
+    def pairs():
+        return sum(batch.num_rows for batch in connection.sql(f"SELECT a.*, b.* {join}").to_arrow_reader())
+
+    def pairs_answer():
+        return connection.execute(f"SELECT count(*), sum(a.pos), sum(b.pos), sum(b.end_pos) {join}").fetchone()
+
+    def count_overlaps():
+        return connection.sql(each).to_arrow_table()
+
+    def count_overlaps_answer():
+        return connection.execute(f"SELECT count(*), sum(n) FROM ({each})").fetchone()
+
+    return duckdb.__version__, {
+        "count": (count, pairs_answer),
+        "pairs": (pairs, pairs_answer),
+        "count_overlaps": (count_overlaps, count_overlaps_answer),
+    }
+
+
+def main():
+    directory, peer, task, repetitions = sys.argv[1:5]
+    version, tasks = {"polars-bio": polars_bio, "duckdb": duckdb}[peer](directory)
+    run, answer = tasks[task]
+    if repetitions == "answer":
+        print(version)
+        print(" ".join(str(int(number)) for number in answer()))
+        return
+    for repetition in range(int(repetitions) + 1):
+        started = time.perf_counter()
+        run()
+        if repetition > 0:
+            print(time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()
