@@ -5,11 +5,13 @@
 
 mod answers;
 mod clients;
+mod effects;
 mod export;
 mod formats;
 mod ingest;
 mod intervals;
 mod measure;
+mod panel;
 mod peers;
 mod prepare;
 mod query;
@@ -51,7 +53,7 @@ struct RunArgs {
     /// The genokura binary, built with --release
     #[arg(long)]
     genokura: PathBuf,
-    /// A cohort VCF made by `prepare`; workloads intervals and clients need none
+    /// A cohort VCF made by `prepare`; intervals, effects and clients need none
     #[arg(long, default_value = "cohort.vcf.gz")]
     cohort: PathBuf,
     /// Where lakes and results of peers go (several GB)
@@ -69,7 +71,7 @@ struct RunArgs {
     /// The vcf2zarr command of bio2zarr
     #[arg(long, default_value = "vcf2zarr")]
     vcf2zarr: PathBuf,
-    /// Workloads: ingest, query, startup, sizes, questions, formats, export, intervals, clients
+    /// Workloads: ingest, query, startup, sizes, questions, formats, export, panel, intervals, effects, clients
     #[arg(long, value_delimiter = ',', default_value = "ingest,query,startup")]
     workloads: Vec<String>,
     /// Peers left out, for example bcftools on the largest cohort
@@ -119,10 +121,12 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
             "formats" => rows.extend(formats::run(args)?),
             "export" => rows.extend(export::run(args)?),
             "clients" => rows.extend(clients::run(args)?),
+            "effects" => rows.extend(effects::run(args)?),
+            "panel" => rows.extend(panel::run(args)?),
             "intervals" => rows.extend(intervals::run(args)?),
             other => anyhow::bail!(
                 "no workload \"{other}\": choose ingest, query, startup, sizes, questions, formats, \
-                 export, intervals, clients"
+                 export, panel, intervals, effects, clients"
             ),
         }
         report::write(&args.out, &rows)?;

@@ -10,6 +10,7 @@ mod cluster;
 mod complement;
 mod count_overlaps;
 mod coverage;
+mod cursor;
 mod merge_regions;
 mod nearest;
 mod overlaps;

@@ -1,16 +1,18 @@
 //! `nearest(regions, others [, k] [, side])`: the closest other spans of each region.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int32Builder, RecordBatch, StringBuilder};
+use datafusion::arrow::array::{ArrayRef, AsArray, Int32Builder, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::Result as DfResult;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::arguments::{OTHERS, REGIONS};
-use super::beside::{Beside, Collected, Regions, Rows};
+use super::beside::{Beside, Collected, Regions, Rows, positions};
+use super::cursor::Cursor;
 use super::{Call, SpanDefinition, Takes, beside};
 use crate::doc::{Argument, Chapter, FunctionDoc, optional};
 use crate::error::Error;
@@ -129,6 +131,12 @@ struct Others {
     /// The greatest last base among runs of `by_start`, as a binary tree: node 1 is of all, the children of node `n`
     /// are `2 n` and `2 n + 1`, and the leaf of the first is in the middle.
     reach: Vec<i64>,
+    /// The greatest last base of `by_start` up to each.
+    furthest: Vec<i64>,
+    begun: Cursor,
+    ended: Cursor,
+    /// Nodes that are still to be looked at: kept for its memory.
+    open: Vec<(usize, usize, usize)>,
 }
 
 impl Others {
@@ -144,50 +152,68 @@ impl Others {
         for node in (1..leaves).rev() {
             reach[node] = reach[2 * node].max(reach[2 * node + 1]);
         }
+        let furthest = by_start.iter().scan(i64::MIN, |most, (_, end)| {
+            *most = (*most).max(*end);
+            Some(*most)
+        });
         Self {
+            furthest: furthest.collect(),
             by_start,
             by_end,
             reach,
+            begun: Cursor::default(),
+            ended: Cursor::default(),
+            open: Vec::new(),
         }
     }
 
-    /// Calls `found` with the places below `begun` in `by_start`, in order, of the spans that end at `pos` or behind.
+    /// Adds the spans that end at `pos` or behind, among the first `begun`, in order.
     ///
     /// # Cost
     /// The logarithm of their number for each that is found, however long spans before them are.
-    fn reaching(&self, begun: usize, pos: i64, found: &mut impl FnMut(usize)) {
+    fn reaching(&mut self, begun: usize, pos: i64, found: &mut Vec<(i64, i64, i64)>) {
         let leaves = self.reach.len() / 2;
-        // Nodes that are still to be looked at, the next one last, with the first place and the number of their leaves.
-        let mut open = vec![(1, 0, leaves)];
-        while let Some((node, first, count)) = open.pop() {
+        // The next one last, with the first place and the number of its leaves.
+        self.open.push((1, 0, leaves));
+        while let Some((node, first, count)) = self.open.pop() {
             if first >= begun || self.reach[node] < pos {
                 continue;
             }
             if count == 1 {
-                found(first);
+                let (start, end) = self.by_start[first];
+                found.push((start, end, 0));
                 continue;
             }
             let half = count / 2;
-            open.push((2 * node + 1, first + half, half));
-            open.push((2 * node, first, half));
+            self.open.push((2 * node + 1, first + half, half));
+            self.open.push((2 * node, first, half));
         }
     }
 
-    /// The closest, as (first, last, distance): those than which fewer than `k` are closer.
-    fn nearest(&self, pos: i64, end_pos: i64, k: usize, side: Side) -> Vec<(i64, i64, i64)> {
-        let mut found = Vec::new();
+    /// Makes `found` the closest, as (first, last, distance): those than which fewer than `k` are closer.
+    fn nearest(
+        &mut self,
+        (pos, end_pos): (i64, i64),
+        k: usize,
+        side: Side,
+        found: &mut Vec<(i64, i64, i64)>,
+    ) {
+        found.clear();
         let begun = self
-            .by_start
-            .partition_point(|(start, _)| *start <= end_pos);
-        self.reaching(begun, pos, &mut |place| {
-            let (start, end) = self.by_start[place];
-            found.push((start, end, 0));
-        });
+            .begun
+            .seek(&self.by_start, |(start, _)| *start <= end_pos);
+        let reached = begun.checked_sub(1).map(|last| self.furthest[last]);
+        if reached.is_some_and(|reached| reached >= pos) {
+            self.reaching(begun, pos, found);
+        }
         // Points between the same two bases are at one place, and hold no base that they could share.
-        let same = self.by_start[begun..].partition_point(|other| *other == (pos, end_pos));
-        found.extend(std::iter::repeat_n((pos, end_pos, 0), same));
+        let mut same = 0;
+        if end_pos < pos {
+            same = self.by_start[begun..].partition_point(|other| *other == (pos, end_pos));
+            found.extend(std::iter::repeat_n((pos, end_pos, 0), same));
+        }
         let begun = begun + same;
-        let ended = self.by_end.partition_point(|(end, _)| *end < pos) - same;
+        let ended = self.ended.seek(&self.by_end, |(end, _)| *end < pos) - same;
         let wants = |of: Side| side == Side::Either || side == of;
         let before = if wants(Side::Upstream) {
             &self.by_end[..ended]
@@ -211,13 +237,13 @@ impl Others {
             let up = before.peek().map(|(end, _)| pos - end);
             let down = behind.peek().map(|(start, _)| start - end_pos);
             let Some(distance) = up.into_iter().chain(down).min() else {
-                return found;
+                return;
             };
             if distance > at {
                 (closer, at) = (found.len(), distance);
             }
             if closer >= k {
-                return found;
+                return;
             }
             if up == Some(distance) {
                 found.extend(before.next().map(|(end, start)| (*start, *end, -distance)));
@@ -233,9 +259,9 @@ impl Beside for Nearest {
         format!("nearest, k={}, side={:?}", self.k, self.side)
     }
 
-    /// Two orders of two positions, and up to four nodes.
+    /// Two orders of two positions, up to four nodes, and how far those before reach.
     fn bytes_per_span(&self) -> usize {
-        8 * size_of::<i64>()
+        9 * size_of::<i64>()
     }
 
     fn index(&self, others: Collected, schema: SchemaRef) -> Box<dyn Rows> {
@@ -244,7 +270,9 @@ impl Beside for Nearest {
             what: *self,
             contigs: others.into_iter().map(of).collect(),
             next: 0,
-            found: VecDeque::new(),
+            found: Vec::new(),
+            given: 0,
+            alone: false,
             schema,
         })
     }
@@ -255,56 +283,68 @@ struct NearestRows {
     contigs: HashMap<String, Others>,
     /// The region of the batch that comes next.
     next: usize,
-    /// What is found of the region before that, and not given out.
-    found: VecDeque<Option<(i64, i64, i64)>>,
+    /// What is found of the region before that, how many of it are given out, and whether nothing was found.
+    found: Vec<(i64, i64, i64)>,
+    given: usize,
+    alone: bool,
     schema: SchemaRef,
 }
 
 impl Rows for NearestRows {
     fn next(&mut self, regions: &Regions, most: usize) -> DfResult<Option<RecordBatch>> {
-        let mut contigs = StringBuilder::new();
-        let mut positions: [Int32Builder; 5] = std::array::from_fn(|_| Int32Builder::new());
-        let mut count = 0;
-        while count < most {
-            let Some(found) = self.found.pop_front() else {
-                if self.next == regions.len() {
-                    break;
+        let mut rows: Vec<u32> = Vec::new();
+        let mut nearest: [Int32Builder; 3] = std::array::from_fn(|_| Int32Builder::new());
+        let row = |next: usize| {
+            u32::try_from(next).map_err(|_| Error::Internal("a batch of 2^32 regions"))
+        };
+        while rows.len() < most {
+            if let Some((start, end, distance)) = self.found.get(self.given) {
+                for (builder, value) in nearest.iter_mut().zip([start, end, distance]) {
+                    builder.append_value(position(*value)?);
                 }
-                let (contig, pos, end_pos) = regions.get(self.next);
-                let others = self.contigs.get(contig);
-                let nearest = others.map(|o| o.nearest(pos, end_pos, self.what.k, self.what.side));
-                self.found
-                    .extend(nearest.unwrap_or_default().into_iter().map(Some));
-                if self.found.is_empty() {
-                    self.found.push_back(None);
-                }
-                self.next += 1;
+                self.given += 1;
+            } else if self.alone {
+                nearest.iter_mut().for_each(Int32Builder::append_null);
+                self.alone = false;
+            } else if self.next < regions.len() {
+                self.look_up(regions);
                 continue;
-            };
-            let (contig, pos, end_pos) = regions.get(self.next - 1);
-            contigs.append_value(contig);
-            let found = found.map(|(start, end, distance)| [start, end, distance]);
-            let values = [Some(pos), Some(end_pos)].into_iter();
-            let values = values.chain((0..3).map(|i| found.map(|found| found[i])));
-            for (builder, value) in positions.iter_mut().zip(values) {
-                builder.append_option(value.map(position).transpose()?);
+            } else {
+                break;
             }
-            count += 1;
+            rows.push(row(self.next - 1)?);
         }
-        if count == 0 {
+        if rows.is_empty() {
             self.next = 0;
             return Ok(None);
         }
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(contigs.finish())];
-        columns.extend(
-            positions
-                .iter_mut()
-                .map(|p| Arc::new(p.finish()) as ArrayRef),
-        );
+        let rows = UInt32Array::from(rows);
+        let mut columns = vec![
+            take(&regions.contigs, &rows, None)?,
+            positions(take(&regions.pos, &rows, None)?.as_primitive())?,
+            positions(take(&regions.end_pos, &rows, None)?.as_primitive())?,
+        ];
+        columns.extend(nearest.iter_mut().map(|n| Arc::new(n.finish()) as ArrayRef));
         Ok(Some(RecordBatch::try_new(
             Arc::clone(&self.schema),
             columns,
         )?))
+    }
+}
+
+impl NearestRows {
+    /// Finds what is nearest to the next region.
+    fn look_up(&mut self, regions: &Regions) {
+        let (contig, pos, end_pos) = regions.get(self.next);
+        self.given = 0;
+        match self.contigs.get_mut(contig) {
+            Some(others) => {
+                others.nearest((pos, end_pos), self.what.k, self.what.side, &mut self.found);
+            }
+            None => self.found.clear(),
+        }
+        self.alone = self.found.is_empty();
+        self.next += 1;
     }
 }
 
@@ -328,8 +368,12 @@ mod tests {
             (40, 41),
             (45, 44),
         ];
-        let others = Others::new(by_start);
-        let nearest = |pos, end_pos, k, side| others.nearest(pos, end_pos, k, side);
+        let mut others = Others::new(by_start);
+        let mut nearest = |pos, end_pos, k, side| {
+            let mut found = Vec::new();
+            others.nearest((pos, end_pos), k, side, &mut found);
+            found
+        };
         use Side::{Downstream, Either, Upstream};
         for (pos, end_pos, k, side, expected) in [
             // Overlaps are all ties.

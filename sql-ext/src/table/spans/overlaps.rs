@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result as DfResult;
 
-use super::beside::{Beside, Collected, Regions, Rows};
+use super::beside::{Beside, Collected, Regions, Rows, positions};
+use super::cursor::Cursor;
 
 /// Columns `contig, pos, end_pos, n_overlaps`, and of coverage `covered_bp, covered`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +99,8 @@ impl Others {
 
     /// How many share a base with a region, or hold both bases beside a point.
     fn count(&mut self, pos: i64, end_pos: i64) -> i64 {
-        let begun = self.start.below(&self.starts, end_pos + 1);
-        let mut ended = self.end.below(&self.ends, pos);
+        let begun = self.start.seek(&self.starts, |start| *start <= end_pos);
+        let mut ended = self.end.seek(&self.ends, |end| *end < pos);
         if end_pos < pos {
             // Points at the same place have ended before they begin.
             let same = self.points.partition_point(|point| *point <= pos)
@@ -117,44 +117,11 @@ impl Others {
 
     /// Bases that any covers up to one.
     fn bases_to(&mut self, cursor: usize, base: i64) -> i64 {
-        let begun = self.covered[cursor].below(&self.union_starts, base + 1);
+        let begun = self.covered[cursor].seek(&self.union_starts, |start| *start <= base);
         begun.checked_sub(1).map_or(0, |place| {
             let (end, before) = self.union_ends[place];
             before + base.min(end) - self.union_starts[place] + 1
         })
-    }
-}
-
-/// The place where the last search ended: regions most often come in order.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cursor(usize);
-
-impl Cursor {
-    /// How many of rising values are below a bound.
-    ///
-    /// # Cost
-    /// The logarithm of the way from the last answer.
-    fn below(&mut self, values: &[i64], bound: i64) -> usize {
-        let at = self.0.min(values.len());
-        let mut step = 1;
-        self.0 = if values.get(at).is_some_and(|value| *value < bound) {
-            let mut from = at + 1;
-            while values.get(from + step - 1).is_some_and(|v| *v < bound) {
-                from += step;
-                step *= 2;
-            }
-            let to = values.len().min(from + step - 1);
-            from + values[from..to].partition_point(|value| *value < bound)
-        } else {
-            let mut to = at;
-            while to >= step && values[to - step] >= bound {
-                to -= step;
-                step *= 2;
-            }
-            let from = to.saturating_sub(step);
-            from + values[from..to].partition_point(|value| *value < bound)
-        };
-        self.0
     }
 }
 
@@ -195,8 +162,8 @@ impl Rows for OverlapRows {
         let end_pos = regions.end_pos.slice(rows.start, rows.len());
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(regions.contigs.slice(rows.start, rows.len())),
-            position(&pos)?,
-            position(&end_pos)?,
+            positions(&pos)?,
+            positions(&end_pos)?,
             Arc::new(Int64Array::from(counts)),
         ];
         if self.what == Overlaps::Coverage {
@@ -224,29 +191,9 @@ fn share(bases: i64, pos: i64, end_pos: i64) -> Option<f64> {
     (length > 0).then(|| bases as f64 / length as f64)
 }
 
-fn position(values: &Int64Array) -> DfResult<ArrayRef> {
-    let exact = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    Ok(cast_with_options(values, &DataType::Int32, &exact)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_search_from_anywhere_finds_the_same_place() {
-        let values: Vec<i64> = (0..50).map(|i| i / 3 * 2).collect();
-        for at in 0..60 {
-            for bound in -2..40 {
-                let expected = values.partition_point(|value| *value < bound);
-                assert_eq!(Cursor(at).below(&values, bound), expected, "{at} {bound}");
-            }
-        }
-        assert_eq!(Cursor(3).below(&[], 1), 0);
-    }
 
     #[test]
     fn neighbours_are_one_stretch_and_points_cover_nothing() {
