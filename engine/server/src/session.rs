@@ -4,6 +4,7 @@
 //! execution are spawned on the query runtime, so that the tasks that serve sockets stay free;
 //! dropping the future of a call stops its work.
 
+mod arrays;
 mod backend;
 mod catalog;
 mod fuzzing;
@@ -978,10 +979,13 @@ fn typed(arguments: &[ast::Expr], types: &[PgType]) -> Result<Vec<ast::Expr>, Se
         );
     }
     let cast = |(value, pg_type): (&ast::Expr, &PgType)| match *pg_type {
-        PgType::INT8 | PgType::TEXT => value.clone(),
-        pg_type => rewrite::cast(value.clone(), params::sql_type(pg_type)),
+        PgType::INT8 | PgType::TEXT => Ok(value.clone()),
+        pg_type => {
+            let cast = rewrite::cast(value.clone(), params::sql_type(pg_type));
+            Ok(arrays::constant(&cast)?.unwrap_or(cast))
+        }
     };
-    Ok(arguments.iter().zip(types).map(cast).collect())
+    arguments.iter().zip(types).map(cast).collect()
 }
 
 /// Runs every statement of `sql` in `session` and returns the rows of the last one as a stream,

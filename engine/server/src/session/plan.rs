@@ -18,7 +18,7 @@ use futures::TryStreamExt;
 use super::rows::Rows;
 use super::stop::{self, Stop};
 use super::temp::TempState;
-use super::{SessionInfo, params, rewrite};
+use super::{SessionInfo, arrays, params, rewrite};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -139,6 +139,7 @@ pub(super) async fn logical(
         }
         plan => plan,
     };
+    arrays::check(&plan)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use super::arrays;
 use super::statement::temp::is_temp_schema;
 use super::temp::{Relation, TempState};
 use super::{DATABASE, SessionInfo};
@@ -511,6 +512,11 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        match arrays::constant(expr) {
+            Ok(Some(array)) => *expr = array,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
         match expr {
             Expr::Function(function) => {
                 strip_pg_catalog(&mut function.name);
