@@ -97,6 +97,7 @@ impl Backend for EngineBackend {
                 .session(snapshot, access.clone(), &genokura_sql_ext::register_all);
         let context = session.map_err(|error| refused(&error))?;
         crate::allowed::only_allowed_functions(&context);
+        crate::semantics::install(&context);
         Ok(context)
     }
 }

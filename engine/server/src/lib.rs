@@ -13,5 +13,6 @@ mod pg_input;
 pub mod pg_types;
 pub mod pgwire;
 pub mod roles;
+mod semantics;
 pub mod session;
 pub mod sqlstate;

@@ -15,6 +15,7 @@ mod rewrite;
 mod rights;
 mod rows;
 mod settings;
+mod spelling;
 pub mod statement;
 mod stop;
 mod temp;

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::arrays;
+use super::spelling;
 use super::statement::temp::is_temp_schema;
 use super::temp::{Relation, TempState};
 use super::{DATABASE, SessionInfo};
@@ -498,6 +499,12 @@ impl VisitorMut for ToDataFusion<'_> {
             let error = super::statement::read_only("SELECT FOR UPDATE");
             return ControlFlow::Break(error);
         }
+        spelling::fetch_as_limit(query);
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && let Err(error) = spelling::exists_as_count(select)
+        {
+            return ControlFlow::Break(error);
+        }
         if self.depth > 1
             && let SetExpr::Select(select) = query.body.as_mut()
         {
@@ -520,6 +527,9 @@ impl VisitorMut for ToDataFusion<'_> {
         match expr {
             Expr::Function(function) => {
                 strip_pg_catalog(&mut function.name);
+                if let Err(error) = spelling::function(function) {
+                    return ControlFlow::Break(error);
+                }
                 match session_function(function, self.info) {
                     Ok(Some(literal)) => *expr = literal,
                     Ok(None) => {}
@@ -546,7 +556,33 @@ impl VisitorMut for ToDataFusion<'_> {
                     Err(error) => return ControlFlow::Break(error),
                 }
             }
-            Expr::Cast { data_type, .. } => plain_type(data_type),
+            Expr::TypedString(typed) if matches!(typed.data_type, DataType::Timestamp(..)) => {
+                if let Value::SingleQuotedString(text) = &mut typed.value.value
+                    && let Some(whole) = spelling::with_seconds(text)
+                {
+                    *text = whole;
+                }
+            }
+            Expr::Cast {
+                expr: value,
+                data_type: DataType::Timestamp(..),
+                ..
+            } => {
+                if let Expr::Value(value) = value.as_mut()
+                    && let Value::SingleQuotedString(text) = &mut value.value
+                    && let Some(whole) = spelling::with_seconds(text)
+                {
+                    *text = whole;
+                }
+            }
+            Expr::Cast {
+                expr: value,
+                data_type,
+                ..
+            } => match spelling::cut(value, data_type) {
+                Some(cut) => *expr = cut,
+                None => plain_type(data_type),
+            },
             Expr::Collate {
                 expr: inner,
                 collation,
