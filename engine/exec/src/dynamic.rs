@@ -28,6 +28,7 @@ use parking_lot::Mutex;
 
 use crate::choice::passes;
 use crate::error::Result;
+use crate::interval_join::stretches::Stretches;
 use crate::pruning::groups_left;
 use crate::source::{SiteRows, evaluate, prune_pages};
 use crate::spec::ScanKind;
@@ -74,7 +75,10 @@ impl DynamicPruner {
                 pages: PagePruningAccessPlanFilter::new(&expr, Arc::clone(schema)),
             })
         };
-        let apart = |filter| alternatives(filter).into_iter().map(alternative).collect();
+        let apart = |filter| {
+            let apart: Vec<_> = alternatives(filter, schema)?;
+            apart.into_iter().map(alternative).collect()
+        };
         let filters = filters.iter().map(apart).collect::<Result<_>>()?;
         Ok(Self { filters })
     }
@@ -122,24 +126,33 @@ fn either(one: Option<&RowGroupAccess>, other: RowGroupAccess) -> RowGroupAccess
 }
 
 /// The alternatives of a filter, of which a row must satisfy one.
-fn alternatives(filter: &Arc<dyn PhysicalExpr>) -> Vec<Arc<dyn PhysicalExpr>> {
-    let whole = || vec![Arc::clone(filter)];
+fn alternatives(
+    filter: &Arc<dyn PhysicalExpr>,
+    schema: &SchemaRef,
+) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+    if let Some(stretches) = filter.downcast_ref::<Stretches>() {
+        return Ok(stretches.alternatives(schema)?);
+    }
+    let whole = || Ok(vec![Arc::clone(filter)]);
     let Some(binary) = filter.downcast_ref::<BinaryExpr>() else {
         return whole();
     };
-    let sides = || (alternatives(binary.left()), alternatives(binary.right()));
+    let sides = || -> Result<_> {
+        let left = alternatives(binary.left(), schema)?;
+        Ok((left, alternatives(binary.right(), schema)?))
+    };
     match binary.op() {
         Operator::Or => {
-            let (mut left, right) = sides();
+            let (mut left, right) = sides()?;
             left.extend(right);
             if left.len() > ALTERNATIVES_MAX {
                 whole()
             } else {
-                left
+                Ok(left)
             }
         }
         Operator::And => {
-            let (left, right) = sides();
+            let (left, right) = sides()?;
             if left.len() * right.len() > ALTERNATIVES_MAX {
                 return whole();
             }
@@ -148,7 +161,7 @@ fn alternatives(filter: &Arc<dyn PhysicalExpr>) -> Vec<Arc<dyn PhysicalExpr>> {
                 let and = move |other| conjunction([Arc::clone(&one), Arc::clone(other)]);
                 right.iter().map(and)
             };
-            left.iter().flat_map(with).collect()
+            Ok(left.iter().flat_map(with).collect())
         }
         _ => whole(),
     }

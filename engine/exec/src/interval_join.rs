@@ -29,6 +29,7 @@ mod index;
 mod output;
 mod spill;
 mod stream;
+pub(crate) mod stretches;
 
 use std::collections::HashSet;
 use std::fmt;

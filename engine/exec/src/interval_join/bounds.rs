@@ -4,7 +4,7 @@
 //! contig = 'chr7' AND (pos <= 117668665 AND end_pos >= 117480025 OR …) OR contig = 'chr13' AND (…)
 //! ```
 //! Spans that touch are one stretch, and where there are many stretches, those with the smallest gaps between them are
-//! joined until few are left: the scan compares each row group, each page and each row with them. A row of the probe
+//! joined until few are left: the scan compares each row group, each page and each row with them (see [`Stretches`]). A row of the probe
 //! side that matches any span lies in a stretch; the join judges every row all the same.
 
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, Liter
 
 use super::build::Chunk;
 use super::condition::IntervalCondition;
+use super::stretches::{Group, Stretches};
 use crate::error::Result;
 
 /// Stretches that a scan is told of at most.
@@ -61,6 +62,8 @@ pub(super) fn filter(
     outlines.retain(|outline| !outline.stretches.is_empty());
     reduce(&mut outlines);
     let stretches = outlines.iter().map(|outline| outline.stretches.len()).sum();
+    let searched = is_searched(&start, &end, probe)?;
+    let mut groups = Vec::new();
     let mut any: Option<Expr> = None;
     for outline in &outlines {
         let mut all: Option<Expr> = None;
@@ -71,6 +74,15 @@ pub(super) fn filter(
                 let value = Arc::new(Literal::new(value.clone()));
                 all = both(all, Operator::And, binary(key, Operator::Eq, value));
             }
+        }
+        if searched {
+            groups.push(Group {
+                key: all,
+                start: Arc::clone(&start),
+                end: Arc::clone(&end),
+                stretches: outline.stretches.clone(),
+            });
+            continue;
         }
         let mut within: Option<Expr> = None;
         for (first, last) in &outline.stretches {
@@ -89,7 +101,20 @@ pub(super) fn filter(
         };
         any = both(any, Operator::Or, outline);
     }
-    Ok(Some((any.unwrap_or_else(|| lit(false)), stretches)))
+    let filter = match searched {
+        true => Arc::new(Stretches::new(groups)),
+        false => any.unwrap_or_else(|| lit(false)),
+    };
+    Ok(Some((filter, stretches)))
+}
+
+/// Whether both ends of a row are columns of one integer type.
+fn is_searched(start: &Expr, end: &Expr, probe: &Schema) -> Result<bool> {
+    if start.downcast_ref::<Column>().is_none() || end.downcast_ref::<Column>().is_none() {
+        return Ok(false);
+    }
+    let (start, end) = (start.data_type(probe)?, end.data_type(probe)?);
+    Ok(start == end && matches!(start, DataType::Int32 | DataType::Int64))
 }
 
 fn binary(left: &Expr, op: Operator, right: Expr) -> Expr {
