@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::job::VcfJob;
 use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::IngestReport;
-use crate::table::{Landing, Sink};
+use crate::table::{Landing, Sink, merged};
 
 /// The dataset that the file is while it is on its way.
 const PASSING: &str = "sites";
@@ -250,32 +250,6 @@ fn columns(state: &DatasetState) -> Vec<FieldRef> {
     let release = Field::new("release", DataType::Date32, true).with_metadata(comment.into());
     fields.insert(5, Arc::new(release));
     fields
-}
-
-/// The columns of the table as it stands, and behind them those that are new.
-fn merged(id: &TableId, columns: &[FieldRef], existing: Option<&SchemaRef>) -> Result<SchemaRef> {
-    let mut fields: Vec<FieldRef> = existing.map_or_else(Vec::new, |schema| {
-        schema.fields().iter().map(Arc::clone).collect()
-    });
-    for column in columns {
-        match fields.iter().find(|field| field.name() == column.name()) {
-            None => fields.push(Arc::clone(column)),
-            Some(known) if known.data_type() == column.data_type() => {}
-            Some(known) => {
-                let message = format!(
-                    "column {} of {}.{} is {} and this input declares {}: load it into a table of its own, or with \
-                     --replace",
-                    column.name(),
-                    id.schema,
-                    id.table,
-                    known.data_type(),
-                    column.data_type()
-                );
-                return Err(Error::Request(message));
-            }
-        }
-    }
-    Ok(Arc::new(Schema::new(fields)))
 }
 
 /// The files of the table in the order of contigs and positions.

@@ -8,8 +8,9 @@
 mod columns;
 mod delimited;
 mod dictionary;
+pub(crate) mod fixed;
 mod input;
-mod json;
+pub(crate) mod json;
 mod landing;
 mod names;
 mod parquet;
@@ -27,18 +28,18 @@ use crate::error::{Error, Result};
 use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::{IngestReport, InputReport};
 
-use delimited::Delimited;
 use dictionary::Dictionary;
 use json::JsonRows;
 use parquet::ParquetInput;
 
 pub use reader::Format;
 
-pub(crate) use columns::{BatchBuilder, Column, schema_of};
+pub(crate) use columns::{BatchBuilder, Column, merged, schema_of};
+pub(crate) use delimited::Delimited;
 pub(crate) use input::{Input, blocking};
 pub(crate) use landing::{Landed, Landing, Sink};
 pub(crate) use names::{Names, sql_name};
-use reader::Rows;
+pub(crate) use reader::Rows;
 pub(crate) use types::{Cell, ColumnType, Inference};
 
 /// Rows between two looks at the cancel flag.

@@ -19,6 +19,8 @@ pub enum Chapter {
     Samples,
     /// Families.
     Family,
+    /// Phenotypes.
+    Phenotypes,
 }
 
 impl Chapter {
@@ -32,6 +34,7 @@ impl Chapter {
             Self::Cohort => "Counts over a cohort",
             Self::Samples => "Quality of samples",
             Self::Family => "Families",
+            Self::Phenotypes => "Phenotypes",
         }
     }
 }

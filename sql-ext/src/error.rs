@@ -59,6 +59,26 @@ pub enum Error {
     /// No pedigree to take trios from.
     #[error("there is no pedigree")]
     NoPedigree,
+    /// No ontology to look a term up in.
+    #[error("HPO is not in this lake, or not for you to read")]
+    NoOntology,
+    /// Terms that are no ontology.
+    #[error("the terms of kb.hpo_terms are no ontology: {0}")]
+    Ontology(String),
+    /// An ontology that nobody holds any more.
+    #[error("the ontology of the statement is no longer held")]
+    OntologyGone,
+    /// An id that the ontology does not hold.
+    #[error("HPO knows no term \"{name}\"")]
+    UnknownTerm {
+        /// The id as it was given.
+        name: String,
+        /// The most similar id.
+        nearest: Option<String>,
+    },
+    /// An obsolete term that nothing replaces.
+    #[error("HPO has made \"{0}\" obsolete and put nothing in its place")]
+    ObsoleteTerm(String),
     /// A name that stands for no assembly.
     #[error("assembly \"{0}\" is not known")]
     UnknownAssembly(String),
@@ -107,7 +127,12 @@ impl Error {
             Self::UnknownDataset { .. } => "3F000",
             Self::NoGenes(_) | Self::NoRegions(_) => "42P01",
             Self::NoColumn { .. } => "42703",
-            Self::NoPedigree | Self::NoContigLengths(_) => "55000",
+            Self::UnknownTerm { .. } | Self::ObsoleteTerm(_) => "22023",
+            Self::NoPedigree
+            | Self::NoContigLengths(_)
+            | Self::NoOntology
+            | Self::Ontology(_)
+            | Self::OntologyGone => "55000",
             Self::Argument { .. } => "42883",
             Self::ArraySubquery => "42601",
             Self::Genotype(_) => "22P03",
@@ -123,6 +148,7 @@ impl Error {
             Self::UnknownSample { nearest, .. }
             | Self::UnknownDataset { nearest, .. }
             | Self::UnknownContig { nearest, .. }
+            | Self::UnknownTerm { nearest, .. }
                 if nearest.is_some() =>
             {
                 nearest
@@ -147,6 +173,16 @@ impl Error {
             Self::NoContigLengths(_) => Some(
                 "They are read from the contig lines of the header; ingest a file that has them.".to_owned(),
             ),
+            Self::UnknownTerm { .. } => Some(
+                "A term is an id such as HP:0001250; kb.hpo_terms lists them by name.".to_owned(),
+            ),
+            Self::ObsoleteTerm(_) => Some(
+                "kb.hpo_terms.consider tells what may be meant; terms with resolves_to IS NULL are to be left out."
+                    .to_owned(),
+            ),
+            Self::NoOntology => Some("Load hp.obo with genokura ingest hpo.".to_owned()),
+            Self::OntologyGone => Some("Run the statement again.".to_owned()),
+            Self::Ontology(_) => Some("Load it again with genokura ingest hpo --replace.".to_owned()),
             Self::NoPedigree => Some(
                 "Load a PED file with genokura ingest pedigree, or clin.person with sample_id, father_id \
                  and mother_id, or name child, father and mother."

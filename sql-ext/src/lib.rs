@@ -11,6 +11,7 @@ mod error;
 mod genotypes;
 mod literals;
 mod nearest;
+mod ontologies;
 pub mod reference;
 mod rules;
 mod scalar;
@@ -35,8 +36,11 @@ pub fn register_all(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .scalar_functions()
         .get_or_insert_default()
         .extend(scalar_functions().into_iter().chain([helper]));
-    let tables = builder.table_functions();
-    tables.get_or_insert_default().extend(table_functions());
+    let tables = builder.table_functions().get_or_insert_default();
+    tables.extend(table_functions());
+    let ontology = Arc::new(table::ontology::HpoOntology);
+    let ontology = TableFunction::new(syntax::HPO_ONTOLOGY.to_owned(), ontology);
+    tables.insert(ontology.name().to_owned(), Arc::new(ontology));
     let planners = builder.expr_planners().get_or_insert_default();
     planners.insert(0, Arc::new(literals::TextArrays));
     rules::register(builder)

@@ -24,6 +24,8 @@ mod gt_missing_count;
 mod gt_missing_rate;
 mod gt_ploidy;
 mod gt_text;
+mod hpo_is_a;
+mod hpo_present;
 mod in_region;
 mod interval_overlaps;
 mod is_transition;
@@ -50,7 +52,7 @@ pub(crate) fn all() -> Vec<Function> {
     DEFINITIONS.iter().map(Function::new).collect()
 }
 
-static DEFINITIONS: [Definition; 29] = [
+static DEFINITIONS: [Definition; 31] = [
     in_region::DEFINITION,
     interval_overlaps::DEFINITION,
     contig_key::DEFINITION,
@@ -80,6 +82,8 @@ static DEFINITIONS: [Definition; 29] = [
     gt_inbreeding::DEFINITION,
     gt_is_de_novo::DEFINITION,
     gt_is_mendel_error::DEFINITION,
+    hpo_is_a::DEFINITION,
+    hpo_present::DEFINITION,
 ];
 
 /// What a file of this module defines.

@@ -1,4 +1,4 @@
-//! Syntax of PostgreSQL that DataFusion's planner does not take: `ARRAY(SELECT …)`.
+//! Syntax that DataFusion's planner does not take: `ARRAY(SELECT …)` of PostgreSQL, and functions that read a table.
 //!
 //! ```text
 //! before  ARRAY(SELECT sample_id FROM clin.person ORDER BY age)
@@ -6,7 +6,13 @@
 //!          FROM (SELECT sample_id, age AS k1 FROM clin.person) AS q(v, k1))
 //! ```
 //! A scalar subquery without references to the outer query is run once, before the first row; its value reaches
-//! the functions as one constant, so that a cohort's names are resolved once.
+//! the functions as one constant, so that a cohort's names are resolved once. In this way `hpo_is_a` gets the ontology
+//! that the lake holds, as the session may read it:
+//!
+//! ```text
+//! before  hpo_is_a(hpo_id, 'HP:0000707')
+//! after   hpo_is_a(hpo_id, 'HP:0000707', (SELECT ontology FROM hpo_ontology()))
+//! ```
 
 use std::ops::ControlFlow;
 
@@ -27,8 +33,67 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::{Error, Result};
 
+/// Name of the table function that reads HPO; not meant for users.
+pub(crate) const HPO_ONTOLOGY: &str = "hpo_ontology";
 /// Name of the function that makes an empty array of no array; not meant for users.
 pub(crate) const ARRAY_OR_EMPTY: &str = "array_or_empty";
+
+/// Rewrites a statement to what the planner takes: [`array_subqueries`], and [`ontologies`].
+///
+/// # Errors
+/// [`Error::ArraySubquery`] for an array subquery of several columns.
+pub fn rewrite(statement: &mut ast::Statement) -> Result<()> {
+    array_subqueries(statement)?;
+    ontologies(statement)
+}
+
+/// Functions that take an ontology behind the arguments that users write, and the number of those.
+const OF_ONTOLOGY: [(&str, usize); 2] = [("hpo_is_a", 2), ("hpo_present", 3)];
+
+/// Gives every call of a function on HPO the ontology as its last argument.
+///
+/// # Errors
+/// [`Error::Internal`] when the form of that argument does not parse.
+pub fn ontologies(statement: &mut ast::Statement) -> Result<()> {
+    let flow = ast::visit_expressions_mut(statement, |expr| {
+        let Expr::Function(Function { name, args, .. }) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let name = match name.0.as_slice() {
+            [part] => part
+                .as_ident()
+                .map(|ident| ident.value.to_ascii_lowercase()),
+            _ => None,
+        };
+        let takes = OF_ONTOLOGY
+            .iter()
+            .find(|(of, _)| name.as_deref() == Some(of));
+        let (Some((_, n)), FunctionArguments::List(list)) = (takes, args) else {
+            return ControlFlow::Continue(());
+        };
+        if list.args.len() == *n {
+            match ontology() {
+                Ok(read) => list
+                    .args
+                    .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(read))),
+                Err(error) => return ControlFlow::Break(error),
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+fn ontology() -> Result<Expr> {
+    let sql = format!("(SELECT ontology FROM {HPO_ONTOLOGY}())");
+    Parser::new(&PostgreSqlDialect {})
+        .try_with_sql(&sql)
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|_| Error::Internal("the form of an ontology does not parse"))
+}
 
 /// Rewrites every `ARRAY(SELECT …)` to a scalar subquery. Rows keep the order of the subquery's ORDER BY; no row
 /// gives an empty array.
@@ -275,6 +340,18 @@ mod tests {
         let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
         array_subqueries(&mut statements[0])?;
         Ok(statements[0].to_string())
+    }
+
+    #[test]
+    fn functions_on_hpo_get_the_ontology() {
+        let sql = "SELECT HPO_IS_A(a, 'x') FROM t WHERE hpo_present(a, b, c) OR hpo_is_a(a) OR k.hpo_is_a(a, b)";
+        let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
+        ontologies(&mut statements[0]).unwrap();
+        let read = "(SELECT ontology FROM hpo_ontology())";
+        let expected = format!(
+            "SELECT HPO_IS_A(a, 'x', {read}) FROM t WHERE hpo_present(a, b, c, {read}) OR hpo_is_a(a) OR k.hpo_is_a(a, b)"
+        );
+        assert_eq!(statements[0].to_string(), expected);
     }
 
     #[test]

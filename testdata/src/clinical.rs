@@ -280,6 +280,29 @@ impl Cohort {
         Ok(())
     }
 
+    /// `person_id, assay_id, assay, value, unit, observed_on`: LDL cholesterol of every adult, higher by far where the
+    /// genotype of LDLR says so.
+    pub fn write_measurements(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "person_id,assay_id,assay,value,unit,observed_on")?;
+        for (index, person) in self.people().iter().enumerate() {
+            let mut random = Random::new(self.spec.seed, 30_000_000 + index as u64);
+            if TODAY - person.year_of_birth < 18 {
+                continue;
+            }
+            let spread: usize = (0..4).map(|_| random.below(36)).sum();
+            let raised = if self.has_causal_genotype(index, "LDLR") {
+                80 + random.below(60)
+            } else {
+                0
+            };
+            let (month, day) = (1 + random.below(12), 1 + random.below(28));
+            let (id, value) = (&person.person_id, 50 + spread + raised);
+            let assay = "LOINC:13457-7,LDL cholesterol";
+            writeln!(out, "{id},{assay},{value},mg/dL,2024-{month:02}-{day:02}")?;
+        }
+        Ok(())
+    }
+
     fn family_of(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         let family = &self.people()[index].family_id;
         (0..self.people().len()).filter(move |other| self.people()[*other].family_id == *family)
@@ -445,6 +468,11 @@ const DICTIONARY: &[(&str, &str, &str)] = &[
     ("specimen_id", "text", "Specimen"),
     ("material", "text", "blood or saliva"),
     ("collected_on", "date", "Day of collection"),
+    ("assay_id", "text", "What was measured, LOINC"),
+    ("assay", "text", "Name of what was measured"),
+    ("value", "float8", "Value, in the unit"),
+    ("unit", "text", "Unit of the value"),
+    ("observed_on", "date", "Day of the measurement"),
     ("contig", "text", "Contig"),
     ("pos", "integer", "1-based position, as in VCF"),
     ("ref", "text", "Reference allele, as in VCF"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clinical::{write_dictionary, write_known_variants};
 use crate::cohort::{Cohort, CohortSpec};
+use crate::hpo::write_hpo;
 use crate::regions::write_genes_gff3;
 use crate::vcf::VcfTotals;
 
@@ -22,6 +23,8 @@ pub struct QuickstartFiles {
     pub tables: Vec<(&'static str, PathBuf)>,
     /// GFF3 file with the table it is for: `kb.genes`.
     pub regions: Vec<(&'static str, PathBuf)>,
+    /// The excerpt of HPO in OBO form.
+    pub hpo: PathBuf,
     /// Data dictionary for every table: `column, type, description`.
     pub dictionary: PathBuf,
     /// Pedigree in PED form.
@@ -62,12 +65,18 @@ pub fn write_cohort(cohort: &Cohort, dir: &Path) -> io::Result<QuickstartFiles> 
             table(dir, "specimen", |out| cohort.write_specimens(out))?,
         ),
         (
+            "clin.measurement",
+            table(dir, "measurement", |out| cohort.write_measurements(out))?,
+        ),
+        (
             "kb.known_variant",
             table(dir, "known_variant", write_known_variants)?,
         ),
     ];
     let genes = dir.join("genes.gff3");
     write_file(&genes, write_genes_gff3)?;
+    let hpo = dir.join("hp.obo");
+    write_file(&hpo, write_hpo)?;
     let pedigree = dir.join("pedigree.ped");
     write_file(&pedigree, |out| cohort.write_pedigree(out))?;
     let dictionary = table(dir, "dictionary", write_dictionary)?;
@@ -78,6 +87,7 @@ pub fn write_cohort(cohort: &Cohort, dir: &Path) -> io::Result<QuickstartFiles> 
         samples: cohort.people().len(),
         tables,
         regions: vec![("kb.genes", genes)],
+        hpo,
         dictionary,
         pedigree,
         de_novo_truth,

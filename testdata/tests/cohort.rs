@@ -66,6 +66,7 @@ fn the_quickstart_bytes_are_pinned() {
     let mut paths = vec![
         files.vcf,
         files.dictionary,
+        files.hpo,
         files.pedigree,
         files.de_novo_truth,
     ];

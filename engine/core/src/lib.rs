@@ -12,6 +12,7 @@ pub mod error;
 pub mod genotype;
 pub mod inheritance;
 pub mod interval;
+pub mod ontology;
 pub mod position;
 pub mod region;
 pub mod schema;

@@ -15,7 +15,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use futures::TryStreamExt as _;
 use genokura_core::contig::ContigNames;
 use genokura_exec::{AccessContext, Engine, EngineConfig};
-use genokura_ingest::{CancelFlag, PedigreeJob, RegionsJob, Silent, TableJob, VcfJob};
+use genokura_ingest::{CancelFlag, OntologyJob, PedigreeJob, RegionsJob, Silent, TableJob, VcfJob};
 use genokura_server::backend::EngineBackend;
 use genokura_server::pgwire::encode::{Format, RowEncoder};
 use genokura_server::pgwire::{ServerConfig, serve_on};
@@ -67,6 +67,13 @@ async fn lake() -> Arc<Lake> {
     ingest(&lake, "annotated", input("annotated.vcf")).await;
     let pedigree = TableId::new("clin", "pedigree");
     PedigreeJob::new(Arc::clone(&lake), pedigree, input("families.ped"))
+        .run()
+        .await
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let hpo = dir.path().join("hp.obo");
+    genokura_testdata::write_hpo(&mut std::fs::File::create(&hpo).unwrap()).unwrap();
+    OntologyJob::new(Arc::clone(&lake), hpo.to_string_lossy())
         .run()
         .await
         .unwrap();
@@ -228,7 +235,7 @@ async fn embedded_frame(
         plain = &mut explain.statement;
     }
     if let DfStatement::Statement(plain) = plain {
-        genokura_sql_ext::syntax::array_subqueries(plain)?;
+        genokura_sql_ext::syntax::rewrite(plain)?;
     }
     let plan = state.statement_to_plan(statement).await?;
     context.execute_logical_plan(plan).await

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use genokura_core::schema::COMMENT_KEY;
+use genokura_storage::TableId;
 
 use super::types::{Cell, ColumnBuilder, ColumnType};
 use crate::error::{Error, Result};
@@ -41,6 +42,39 @@ pub(crate) fn schema_of(columns: &[Column]) -> SchemaRef {
         )]))
     };
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+/// The columns of the table as it stands, and behind them those that are new.
+///
+/// # Errors
+/// [`Error::Request`] for a column whose type is another.
+pub(crate) fn merged(
+    id: &TableId,
+    columns: &[FieldRef],
+    existing: Option<&SchemaRef>,
+) -> Result<SchemaRef> {
+    let mut fields: Vec<FieldRef> = existing.map_or_else(Vec::new, |schema| {
+        schema.fields().iter().map(Arc::clone).collect()
+    });
+    for column in columns {
+        match fields.iter().find(|field| field.name() == column.name()) {
+            None => fields.push(Arc::clone(column)),
+            Some(known) if known.data_type() == column.data_type() => {}
+            Some(known) => {
+                let message = format!(
+                    "column {} of {}.{} is {} and this input declares {}: load it into a table of its own, or with \
+                     --replace",
+                    column.name(),
+                    id.schema,
+                    id.table,
+                    known.data_type(),
+                    column.data_type()
+                );
+                return Err(Error::Request(message));
+            }
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
 }
 
 /// Collects rows into batches.

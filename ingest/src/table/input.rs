@@ -29,6 +29,15 @@ impl Input {
         }
     }
 
+    /// Opens all inputs that texts name, globs among them.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for a pattern that matches nothing, [`Error::Read`] for a missing file.
+    pub(crate) async fn open_all(texts: &[String]) -> Result<Vec<Self>> {
+        let sources = resolve(texts).await?;
+        Ok(sources.into_iter().map(|source| Self { source }).collect())
+    }
+
     /// File name without folders.
     pub(crate) fn name(&self) -> &str {
         &self.source.name

@@ -136,14 +136,32 @@ impl<R: Read> JsonRows<R> {
     }
 }
 
-impl<R: Read> Rows for JsonRows<R> {
-    fn next_row(&mut self) -> Result<Option<u64>> {
+impl<R: Read> JsonRows<R> {
+    /// Goes on to the next object, whole; gives the line where it begins, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Line`](crate::Error::Line) for what is no object, is not closed or is too long.
+    pub(crate) fn next_object(&mut self) -> Result<Option<u64>> {
         if !self.seek_object()? {
             return Ok(None);
         }
         self.begun = true;
         let line = self.line;
         self.take_object()?;
+        Ok(Some(line))
+    }
+
+    /// The bytes of the object at hand.
+    pub(crate) fn object(&self) -> &[u8] {
+        &self.object
+    }
+}
+
+impl<R: Read> Rows for JsonRows<R> {
+    fn next_row(&mut self) -> Result<Option<u64>> {
+        let Some(line) = self.next_object()? else {
+            return Ok(None);
+        };
         self.cells.fill(Value::Null);
         let parsed: serde_json::Map<String, Value> = serde_json::from_slice(&self.object)
             .map_err(|e| line_error(line, "json", &format!("the object that begins here: {e}")))?;

@@ -21,14 +21,14 @@ const QUEUE: usize = 2;
 /// Schemas that hold no tables of users.
 const SCHEMAS_RESERVED: [&str; 4] = ["public", "pg_catalog", "information_schema", "_genokura"];
 
-/// One table that is about to receive rows.
+/// Tables that are about to receive rows: one, or several that one commit makes visible together.
 pub(crate) struct Landing {
     lake: Arc<Lake>,
-    id: TableId,
+    ids: Vec<TableId>,
     replace: bool,
     operation: &'static str,
     base: Arc<LakeSnapshot>,
-    existing: Option<SchemaRef>,
+    existing: Vec<Option<SchemaRef>>,
 }
 
 /// What landed.
@@ -38,11 +38,18 @@ pub(crate) struct Landed {
 }
 
 /// Takes batches from the thread that reads. Fails when nobody takes them any more.
-pub(crate) struct Sink(tokio::sync::mpsc::Sender<RecordBatch>);
+pub(crate) struct Sink(tokio::sync::mpsc::Sender<(usize, RecordBatch)>);
 
 impl Sink {
+    /// A batch of the only table.
     pub(crate) fn send(&self, batch: RecordBatch) -> Result<()> {
-        self.0.blocking_send(batch).map_err(|_| Error::Cancelled)
+        self.send_to(0, batch)
+    }
+
+    /// A batch of one of several tables.
+    pub(crate) fn send_to(&self, table: usize, batch: RecordBatch) -> Result<()> {
+        let sent = self.0.blocking_send((table, batch));
+        sent.map_err(|_| Error::Cancelled)
     }
 }
 
@@ -57,21 +64,37 @@ impl Landing {
         replace: bool,
         operation: &'static str,
     ) -> Result<Self> {
+        Self::begin_all(lake, vec![id.clone()], replace, operation).await
+    }
+
+    /// The same for several tables.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for a schema that holds no plain tables.
+    pub(crate) async fn begin_all(
+        lake: &Arc<Lake>,
+        ids: Vec<TableId>,
+        replace: bool,
+        operation: &'static str,
+    ) -> Result<Self> {
         let base = lake.snapshot().await?;
-        if SCHEMAS_RESERVED.contains(&id.schema.as_str()) || base.dataset(&id.schema).is_some() {
-            let message = format!(
-                "schema \"{}\" holds no plain tables (it is a dataset or reserved); name another, such as clin.{}",
-                id.schema, id.table
-            );
-            return Err(Error::Request(message));
+        let mut existing = Vec::with_capacity(ids.len());
+        for id in &ids {
+            if SCHEMAS_RESERVED.contains(&id.schema.as_str()) || base.dataset(&id.schema).is_some()
+            {
+                let message = format!(
+                    "schema \"{}\" holds no plain tables (it is a dataset or reserved); name another, such as clin.{}",
+                    id.schema, id.table
+                );
+                return Err(Error::Request(message));
+            }
+            let table = base.table(id).await?;
+            let table = table.filter(|_| !replace);
+            existing.push(table.map(|table| Arc::clone(&table.schema)));
         }
-        let table = base.table(id).await?;
-        let existing = table
-            .filter(|_| !replace)
-            .map(|table| Arc::clone(&table.schema));
         Ok(Self {
             lake: Arc::clone(lake),
-            id: id.clone(),
+            ids,
             replace,
             operation,
             base,
@@ -79,9 +102,14 @@ impl Landing {
         })
     }
 
-    /// Columns of the table that rows are appended to; `None` when it is new or replaced.
+    /// Columns of the (first) table that rows are appended to; `None` when it is new or replaced.
     pub(crate) fn existing(&self) -> Option<&SchemaRef> {
-        self.existing.as_ref()
+        self.existing.first().and_then(Option::as_ref)
+    }
+
+    /// The same of each table.
+    pub(crate) fn existing_of_all(&self) -> &[Option<SchemaRef>] {
+        &self.existing
     }
 
     /// Newest version of the lake.
@@ -89,28 +117,26 @@ impl Landing {
         self.base.version
     }
 
-    /// Whether this very input is in the table (for a replacement: whether it is all of it).
+    /// Whether this very input is in the tables (for a replacement: whether it is all of them).
     pub(crate) async fn has_landed(&self, key: &str) -> Result<bool> {
-        if !self.base.state.tables.contains_key(&self.id) {
+        let known = &self.base.state.tables;
+        if !self.ids.iter().any(|id| known.contains_key(id)) {
             return Ok(false);
         }
-        let mut keys: Vec<Option<String>> = Vec::new();
+        let (mut landed, mut commits) = (false, 0_u64);
         for commit in self.lake.log().await? {
-            let Some(change) = commit.changes.iter().find(|c| c.table == self.id) else {
+            let mut changes = commit.changes.iter();
+            let Some(first) = changes.find(|c| self.ids.contains(&c.table)) else {
                 continue;
             };
-            if change.replaced {
-                keys.clear();
+            if first.replaced || changes.any(|c| c.replaced && self.ids.contains(&c.table)) {
+                (landed, commits) = (false, 0);
             }
-            let key = commit.details.get("key").and_then(|key| key.as_str());
-            keys.push(key.map(str::to_owned));
+            let this = commit.details.get("key").and_then(|key| key.as_str());
+            landed |= this == Some(key);
+            commits += 1;
         }
-        let is_this = |known: &Option<String>| known.as_deref() == Some(key);
-        Ok(if self.replace {
-            keys.len() == 1 && keys.iter().all(is_this)
-        } else {
-            keys.iter().any(is_this)
-        })
+        Ok(landed && (!self.replace || commits == 1))
     }
 
     /// Writes the batches that `produce` sends and commits them. Nothing is visible unless this
@@ -124,40 +150,64 @@ impl Landing {
         details: serde_json::Value,
         produce: impl FnOnce(&Sink) -> Result<()> + Send + 'static,
     ) -> Result<Landed> {
+        self.write_all(vec![schema], details, produce).await
+    }
+
+    /// The same for several tables, each with its columns. A table that is there already and gets no row stays as it is.
+    ///
+    /// # Errors
+    /// What `produce` and the lake report, and [`Error::Conflict`].
+    pub(crate) async fn write_all(
+        self,
+        schemas: Vec<SchemaRef>,
+        details: serde_json::Value,
+        produce: impl FnOnce(&Sink) -> Result<()> + Send + 'static,
+    ) -> Result<Landed> {
         let (sender, mut batches) = tokio::sync::mpsc::channel(QUEUE);
         let sink = Sink(sender);
         let producer = tokio::spawn(blocking(move || produce(&sink)));
-        let mut writer = PartWriter::new(
-            &self.lake,
-            &self.id,
-            Arc::clone(&schema),
-            WritePolicy::plain(),
-        );
-        let mut rows = 0;
-        while let Some(batch) = batches.recv().await {
-            rows += batch.num_rows() as u64;
+        let mut writers = Vec::with_capacity(self.ids.len());
+        for (id, schema) in self.ids.iter().zip(&schemas) {
+            let policy = WritePolicy::plain();
+            let writer = PartWriter::new(&self.lake, id, Arc::clone(schema), policy);
+            writers.push((writer, 0_u64));
+        }
+        while let Some((table, batch)) = batches.recv().await {
+            let writer = writers.get_mut(table);
+            let (writer, rows) =
+                writer.ok_or_else(|| Error::Internal("rows of no table".to_owned()))?;
+            *rows += batch.num_rows() as u64;
             writer.write(None, &batch).await?;
         }
         producer
             .await
             .map_err(|e| Error::Internal(e.to_string()))??;
-        let table = TableChange {
-            id: self.id,
-            schema,
-            partition_columns: Vec::new(),
-            add: writer.finish().await?,
-            replace: self.replace,
-        };
+        let (mut tables, mut all_rows) = (Vec::new(), 0);
+        let several = self.ids.len() > 1;
+        let targets = self.ids.into_iter().zip(schemas).zip(self.existing);
+        for (((id, schema), existing), (writer, rows)) in targets.zip(writers) {
+            all_rows += rows;
+            if several && rows == 0 && existing.is_some() {
+                continue;
+            }
+            tables.push(TableChange {
+                id,
+                schema,
+                partition_columns: Vec::new(),
+                add: writer.finish().await?,
+                replace: self.replace,
+            });
+        }
         let change = LakeChange {
             operation: self.operation.to_owned(),
             dataset: None,
-            tables: vec![table],
+            tables,
             details,
         };
         match self.lake.commit(&self.base, change).await? {
             CommitOutcome::Committed(snapshot) => Ok(Landed {
                 version: snapshot.version,
-                rows,
+                rows: all_rows,
             }),
             CommitOutcome::Conflict { version, reason } => Err(Error::Conflict { version, reason }),
         }

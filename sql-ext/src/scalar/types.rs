@@ -77,6 +77,47 @@ pub(super) fn terms(function: &'static str, types: &[DataType]) -> Result<Vec<Da
     }
 }
 
+/// `(text, text)`, and the ontology that the rewriting of the statement adds.
+pub(super) fn two_terms(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    match types {
+        [term, ancestor, ontology]
+            if is_text(term) && is_text(ancestor) && is_integer(ontology) =>
+        {
+            Ok(vec![DataType::Utf8, DataType::Utf8, DataType::Int64])
+        }
+        _ => Err(wrong(
+            function,
+            "takes (term, ancestor): two texts",
+            as_written(types),
+        )),
+    }
+}
+
+/// `(text, boolean, text)`, and the ontology that the rewriting of the statement adds.
+pub(super) fn observed_term(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
+    let is_boolean = |t: &DataType| matches!(t, DataType::Boolean | DataType::Null);
+    match types {
+        [term, excluded, asked, ontology]
+            if is_text(term) && is_boolean(excluded) && is_text(asked) && is_integer(ontology) =>
+        {
+            let text = || DataType::Utf8;
+            Ok(vec![text(), DataType::Boolean, text(), DataType::Int64])
+        }
+        _ => {
+            let expected = "takes (term, excluded, asked): text, boolean, text";
+            Err(wrong(function, expected, as_written(types)))
+        }
+    }
+}
+
+/// The types of the arguments without an ontology.
+fn as_written(types: &[DataType]) -> &[DataType] {
+    match types {
+        [written @ .., DataType::Int64] => written,
+        _ => types,
+    }
+}
+
 /// `(text, text)`
 pub(super) fn two_alleles(function: &'static str, types: &[DataType]) -> Result<Vec<DataType>> {
     match types {

@@ -5,7 +5,8 @@ use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use genokura_core::contig::ContigNames;
 use genokura_ingest::{
-    CancelFlag, Error, IngestReport, PedigreeJob, RegionsJob, SitesJob, TableJob, VcfJob,
+    CancelFlag, Error, IngestReport, OmopJob, OntologyJob, PedigreeJob, PhenopacketsJob,
+    RegionsJob, SitesJob, TableJob, VcfJob,
 };
 use genokura_storage::TableId;
 
@@ -43,6 +44,25 @@ pub(super) enum IngestCommand {
         clinvar_20240107.vcf.gz\n  \
         genokura ingest sites --lake lake --table kb.gnomad 'gnomad.exomes.v4.1.sites.chr*.vcf.bgz'")]
     Sites(SitesArgs),
+    /// Load HPO, or another ontology in OBO form: its terms and who is an ancestor of whom
+    #[command(after_help = "Examples:\n  \
+        genokura ingest hpo --lake lake hp.obo\n  \
+        genokura ingest hpo --lake lake --name mondo mondo.obo\n\n\
+        Makes kb.hpo_terms and kb.hpo_closure, which hpo_is_a and hpo_present read.")]
+    Hpo(HpoArgs),
+    /// Load phenopackets (GA4GH, version 2, JSON): persons, phenotypes, diseases, specimens, variants, …
+    #[command(after_help = "Examples:\n  \
+        genokura ingest phenopackets --lake lake 'cases/*.json'\n  \
+        genokura ingest phenopackets --lake lake --contigs chr family.json cohort.json.gz\n\n\
+        A file is a phenopacket, a family or a cohort, an array of them, or one after the other. Makes clin.person, \
+        clin.phenotype, clin.condition, clin.specimen, clin.measurement, clin.treatment, clin.interpretation, \
+        clin.family and clin.phenopacket.")]
+    Phenopackets(PhenopacketsArgs),
+    /// Load a directory of OMOP CDM tables (version 5.3 or 5.4, csv)
+    #[command(after_help = "Example:\n  \
+        genokura ingest omop --lake lake synthea/\n\n\
+        Files are told by their names (PERSON.csv, condition_occurrence.csv.gz); types are those of the CDM.")]
+    Omop(OmopArgs),
 }
 
 /// Arguments of `ingest vcf`.
@@ -169,6 +189,70 @@ pub(super) struct SitesArgs {
     inputs: Vec<String>,
 }
 
+/// Arguments of `ingest hpo`.
+#[derive(Debug, Args)]
+pub(super) struct HpoArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The schema of the tables
+    #[arg(long, value_name = "SCHEMA", default_value = "kb", value_parser = name)]
+    schema: String,
+    /// Name of the ontology: its tables are NAME_terms and NAME_closure. The functions hpo_… read kb.hpo_…
+    #[arg(long, value_name = "NAME", default_value = "hpo", value_parser = name)]
+    name: String,
+    /// Put this release in the place of the one that is there
+    #[arg(long)]
+    replace: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// An OBO file, format 1.2 or 1.4 (path, object URL, or '-'), gzip accepted
+    #[arg(value_name = "FILE.obo")]
+    input: String,
+}
+
+/// Arguments of `ingest phenopackets`.
+#[derive(Debug, Args)]
+pub(super) struct PhenopacketsArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The schema of the tables
+    #[arg(long, value_name = "SCHEMA", default_value = "clin", value_parser = name)]
+    schema: String,
+    /// Name human chromosomes this way, whichever way the files do: chr (chr1, chrM) or plain (1, MT). Joins
+    /// compare names, so name them as the datasets do [default: as the files]
+    #[arg(long, value_name = "chr|plain", value_parser = contig_names)]
+    contigs: Option<ContigNames>,
+    /// Put these files in the place of what the tables hold
+    #[arg(long)]
+    replace: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// JSON files (paths, globs, object URLs, or '-'), gzip accepted
+    #[arg(required = true, value_name = "FILE")]
+    inputs: Vec<String>,
+}
+
+/// Arguments of `ingest omop`.
+#[derive(Debug, Args)]
+pub(super) struct OmopArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The schema of the tables
+    #[arg(long, value_name = "SCHEMA", default_value = "omop", value_parser = name)]
+    schema: String,
+    /// Put these files in the place of what the tables hold
+    #[arg(long)]
+    replace: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// The directory of the csv files, gzip accepted
+    #[arg(value_name = "DIRECTORY")]
+    directory: String,
+}
+
 /// Runs `genokura ingest …`.
 pub(super) async fn run(command: IngestCommand) -> anyhow::Result<Outcome> {
     match command {
@@ -177,6 +261,9 @@ pub(super) async fn run(command: IngestCommand) -> anyhow::Result<Outcome> {
         IngestCommand::Pedigree(args) => pedigree(args).await,
         IngestCommand::Regions(args) => regions(args).await,
         IngestCommand::Sites(args) => sites(args).await,
+        IngestCommand::Hpo(args) => hpo(args).await,
+        IngestCommand::Phenopackets(args) => phenopackets(args).await,
+        IngestCommand::Omop(args) => omop(args).await,
     }
 }
 
@@ -248,6 +335,51 @@ async fn sites(args: SitesArgs) -> anyhow::Result<Outcome> {
         cancel: cancel_on_ctrl_c(),
     };
     finish(Box::pin(job.run()).await, args.json)
+}
+
+async fn hpo(args: HpoArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = OntologyJob {
+        replace: args.replace,
+        progress: progress::reporter(&format!("ingest {}.{}_terms", args.schema, args.name)),
+        schema: args.schema,
+        name: args.name,
+        cancel: cancel_on_ctrl_c(),
+        ..OntologyJob::new(lake, args.input)
+    };
+    finish(job.run().await, args.json)
+}
+
+async fn phenopackets(args: PhenopacketsArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = PhenopacketsJob {
+        replace: args.replace,
+        contigs: args.contigs,
+        progress: progress::reporter(&format!("ingest {}", args.schema)),
+        schema: args.schema,
+        cancel: cancel_on_ctrl_c(),
+        ..PhenopacketsJob::new(lake, args.inputs)
+    };
+    finish(job.run().await, args.json)
+}
+
+async fn omop(args: OmopArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = OmopJob {
+        replace: args.replace,
+        progress: progress::reporter(&format!("ingest {}", args.schema)),
+        schema: args.schema,
+        cancel: cancel_on_ctrl_c(),
+        ..OmopJob::new(lake, args.directory)
+    };
+    finish(job.run().await, args.json)
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let expected = "expected a name of lower-case letters, digits and _";
+    is_name(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| expected.to_owned())
 }
 
 fn date(text: &str) -> Result<NaiveDate, String> {

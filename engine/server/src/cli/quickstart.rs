@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use genokura_ingest::{CancelFlag, Error, IngestReport, RegionsJob, TableJob, VcfJob};
+use genokura_ingest::{
+    CancelFlag, Error, IngestReport, OntologyJob, PedigreeJob, RegionsJob, TableJob, VcfJob,
+};
 use genokura_storage::{Lake, TableId};
 use genokura_testdata::QuickstartFiles;
 
@@ -131,6 +133,17 @@ async fn load(lake: &Arc<Lake>, source: &Path, cancel: &CancelFlag) -> anyhow::R
         };
         report(table, &job.run().await?);
     }
+    let job = OntologyJob {
+        cancel: cancel.clone(),
+        ..OntologyJob::new(Arc::clone(lake), text(&files.hpo)?)
+    };
+    report("kb.hpo_terms", &job.run().await?);
+    let pedigree = id("clin.pedigree")?;
+    let job = PedigreeJob {
+        cancel: cancel.clone(),
+        ..PedigreeJob::new(Arc::clone(lake), pedigree, text(&files.pedigree)?)
+    };
+    report("clin.pedigree", &job.run().await?);
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn resolve(
     search_path: &[String],
     temporary: &TempState,
 ) -> Result<Relations, ServerError> {
-    genokura_sql_ext::syntax::array_subqueries(statement)
+    genokura_sql_ext::syntax::rewrite(statement)
         .map_err(|error| ServerError::new(error.sqlstate(), error.to_string()))?;
     let mut resolver = Resolver {
         context,
