@@ -5,6 +5,7 @@
 
 mod assemble;
 pub mod bcf;
+pub mod cbioportal;
 mod encode;
 pub mod error;
 #[doc(hidden)]
@@ -32,6 +33,7 @@ mod tally;
 mod vcf;
 mod write;
 
+pub use cbioportal::CbioportalJob;
 pub use error::{Error, Result};
 pub use job::VcfJob;
 pub use omop::OmopJob;

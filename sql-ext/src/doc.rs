@@ -21,6 +21,8 @@ pub enum Chapter {
     Family,
     /// Phenotypes.
     Phenotypes,
+    /// Expression and other matrices.
+    Omics,
 }
 
 impl Chapter {
@@ -35,6 +37,7 @@ impl Chapter {
             Self::Samples => "Quality of samples",
             Self::Family => "Families",
             Self::Phenotypes => "Phenotypes",
+            Self::Omics => "Matrices",
         }
     }
 }

@@ -65,6 +65,28 @@ pub enum Error {
     /// Terms that are no ontology.
     #[error("the terms of kb.hpo_terms are no ontology: {0}")]
     Ontology(String),
+    /// Two genes whose columns would have the same name.
+    #[error("two of the genes make a column \"{name}\"")]
+    TwoColumns {
+        /// The name.
+        name: String,
+    },
+    /// A profile that a matrix does not hold, or none of several.
+    #[error("{}", profile(.asked.as_deref()))]
+    Profile {
+        /// The profile, if one was named.
+        asked: Option<String>,
+        /// Those that there are.
+        known: String,
+    },
+    /// A gene that a matrix does not hold.
+    #[error("gene \"{name}\" is not in this matrix")]
+    UnknownGene {
+        /// The gene.
+        name: String,
+        /// The most similar one.
+        nearest: Option<String>,
+    },
     /// An ontology that nobody holds any more.
     #[error("the ontology of the statement is no longer held")]
     OntologyGone,
@@ -127,6 +149,8 @@ impl Error {
             Self::UnknownDataset { .. } => "3F000",
             Self::NoGenes(_) | Self::NoRegions(_) => "42P01",
             Self::NoColumn { .. } => "42703",
+            Self::TwoColumns { .. } => "42701",
+            Self::Profile { .. } | Self::UnknownGene { .. } => "22023",
             Self::UnknownTerm { .. } | Self::ObsoleteTerm(_) => "22023",
             Self::NoPedigree
             | Self::NoContigLengths(_)
@@ -149,6 +173,7 @@ impl Error {
             | Self::UnknownDataset { nearest, .. }
             | Self::UnknownContig { nearest, .. }
             | Self::UnknownTerm { nearest, .. }
+            | Self::UnknownGene { nearest, .. }
                 if nearest.is_some() =>
             {
                 nearest
@@ -181,6 +206,11 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoOntology => Some("Load hp.obo with genokura ingest hpo.".to_owned()),
+            Self::TwoColumns { .. } => Some("Ask for them in two calls.".to_owned()),
+            Self::Profile { known, .. } => Some(format!("It holds {known}; name one as the last argument.")),
+            Self::UnknownGene { .. } => {
+                Some("Genes are named as in the column gene of the table.".to_owned())
+            }
             Self::OntologyGone => Some("Run the statement again.".to_owned()),
             Self::Ontology(_) => Some("Load it again with genokura ingest hpo --replace.".to_owned()),
             Self::NoPedigree => Some(
@@ -222,6 +252,14 @@ fn shown(spelling: &str) -> String {
     match spelling {
         "" | "chr" | "Chr" | "CHR" => format!("\"{spelling}1\""),
         accession => format!("\"{accession}…\""),
+    }
+}
+
+/// What is wrong with a profile.
+fn profile(asked: Option<&str>) -> String {
+    match asked {
+        Some(name) => format!("profile \"{name}\" is not in this matrix"),
+        None => "the matrix holds several profiles".to_owned(),
     }
 }
 

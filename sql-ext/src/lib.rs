@@ -41,6 +41,9 @@ pub fn register_all(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     let ontology = Arc::new(table::ontology::HpoOntology);
     let ontology = TableFunction::new(syntax::HPO_ONTOLOGY.to_owned(), ontology);
     tables.insert(ontology.name().to_owned(), Arc::new(ontology));
+    let wide = Arc::new(table::omics_wide::OmicsWide);
+    let wide = TableFunction::new(table::omics_wide::DOC.name.to_owned(), wide);
+    tables.insert(wide.name().to_owned(), Arc::new(wide));
     let planners = builder.expr_planners().get_or_insert_default();
     planners.insert(0, Arc::new(literals::TextArrays));
     rules::register(builder)
@@ -74,6 +77,7 @@ pub fn functions() -> Vec<&'static FunctionDoc> {
     let tables = table::DEFINITIONS.iter().map(|table| &table.doc);
     let spans = table::spans::DEFINITIONS.iter().map(|table| &table.doc);
     let all = scalars.chain(spans).chain(tables);
+    let all = all.chain([&table::omics_wide::DOC]);
     let mut all: Vec<&'static FunctionDoc> = all.collect();
     all.sort_by_key(|doc| doc.chapter);
     all

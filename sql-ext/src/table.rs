@@ -12,6 +12,7 @@ mod fold;
 mod genes;
 mod map;
 mod mendel_errors;
+pub(crate) mod omics_wide;
 pub(crate) mod ontology;
 mod pedigree;
 mod sample_qc;

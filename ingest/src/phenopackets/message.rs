@@ -117,7 +117,9 @@ impl Made<'_> {
             .filter(|m| m.affected == Some(true));
         let count = |n: usize| Held::Bare(n.to_string());
         let mut row = Row::of(Table::Family);
-        row.put("family_id", id).put("proband_id", proband_id);
+        row.put("family_id", id)
+            .put("person_id", proband_id.clone())
+            .put("proband_id", proband_id);
         row.put("members", count(around.pedigree.len().max(told.len())));
         row.put("affected", count(affected.count()));
         row.put("consanguinous_parents", node.bool("consanguinousParent")?);

@@ -147,6 +147,11 @@ impl Table {
             ],
             Self::Family => &[&[
                 ("family_id", Text, "Family"),
+                (
+                    "person_id",
+                    Text,
+                    "The proband again: who may not see the proband does not see the row",
+                ),
                 ("proband_id", Text, "Person who is the proband"),
                 ("members", Int4, "Persons of the pedigree"),
                 ("affected", Int4, "Persons whom the pedigree calls affected"),

@@ -147,7 +147,10 @@ impl Call {
 }
 
 /// The same rows with the columns as they are declared: types and comments.
-fn declared(plan: Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> DfResult<Arc<dyn ExecutionPlan>> {
+pub(super) fn declared(
+    plan: Arc<dyn ExecutionPlan>,
+    schema: &SchemaRef,
+) -> DfResult<Arc<dyn ExecutionPlan>> {
     let columns = schema.fields().iter().enumerate().map(|(place, field)| {
         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), place));
         let cast = CastExpr::new_with_target_field(column, Arc::clone(field), None);
@@ -186,7 +189,7 @@ fn all_nullable(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// The plan of a statement that only reads.
-async fn logical(state: &SessionState, sql: &str) -> DfResult<LogicalPlan> {
+pub(super) async fn logical(state: &SessionState, sql: &str) -> DfResult<LogicalPlan> {
     let statement = state.sql_to_statement(sql, &Dialect::PostgreSQL)?;
     let plan = state.statement_to_plan(statement).await?;
     let reads = SQLOptions::new()

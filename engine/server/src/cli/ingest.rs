@@ -5,8 +5,8 @@ use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use genokura_core::contig::ContigNames;
 use genokura_ingest::{
-    CancelFlag, Error, IngestReport, OmopJob, OntologyJob, PedigreeJob, PhenopacketsJob,
-    RegionsJob, SitesJob, TableJob, VcfJob,
+    CancelFlag, CbioportalJob, Error, IngestReport, OmopJob, OntologyJob, PedigreeJob,
+    PhenopacketsJob, RegionsJob, SitesJob, TableJob, VcfJob,
 };
 use genokura_storage::TableId;
 
@@ -63,6 +63,12 @@ pub(super) enum IngestCommand {
         genokura ingest omop --lake lake synthea/\n\n\
         Files are told by their names (PERSON.csv, condition_occurrence.csv.gz); types are those of the CDM.")]
     Omop(OmopArgs),
+    /// Load a study of cBioPortal: clinical attributes, mutations, segments, and matrices as long tables
+    #[command(after_help = "Example:\n  \
+        genokura ingest cbioportal --lake lake --contigs chr brca_tcga/\n\n\
+        What is loaded is what the meta_*.txt files name. Tables patient, sample, mutation, segment and \
+        structural_variant go to a schema of the study's name, matrices to omics (see omics_wide).")]
+    Cbioportal(CbioportalArgs),
 }
 
 /// Arguments of `ingest vcf`.
@@ -253,6 +259,29 @@ pub(super) struct OmopArgs {
     directory: String,
 }
 
+/// Arguments of `ingest cbioportal`.
+#[derive(Debug, Args)]
+pub(super) struct CbioportalArgs {
+    #[command(flatten)]
+    lake: LakeArg,
+    /// The schema of the study's tables [default: the study's identifier]
+    #[arg(long, value_name = "SCHEMA", value_parser = name)]
+    schema: Option<String>,
+    /// The schema of its matrices, which studies share
+    #[arg(long, value_name = "SCHEMA", default_value = "omics", value_parser = name)]
+    omics: String,
+    /// Name human chromosomes this way, whichever way the files do: chr (chr1, chrM) or plain (1, MT). Joins
+    /// compare names, so name them as the datasets do [default: as the files]
+    #[arg(long, value_name = "chr|plain", value_parser = contig_names)]
+    contigs: Option<ContigNames>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// The directory of the study
+    #[arg(value_name = "STUDY_DIRECTORY")]
+    directory: String,
+}
+
 /// Runs `genokura ingest …`.
 pub(super) async fn run(command: IngestCommand) -> anyhow::Result<Outcome> {
     match command {
@@ -264,6 +293,7 @@ pub(super) async fn run(command: IngestCommand) -> anyhow::Result<Outcome> {
         IngestCommand::Hpo(args) => hpo(args).await,
         IngestCommand::Phenopackets(args) => phenopackets(args).await,
         IngestCommand::Omop(args) => omop(args).await,
+        IngestCommand::Cbioportal(args) => cbioportal(args).await,
     }
 }
 
@@ -371,6 +401,19 @@ async fn omop(args: OmopArgs) -> anyhow::Result<Outcome> {
         schema: args.schema,
         cancel: cancel_on_ctrl_c(),
         ..OmopJob::new(lake, args.directory)
+    };
+    finish(job.run().await, args.json)
+}
+
+async fn cbioportal(args: CbioportalArgs) -> anyhow::Result<Outcome> {
+    let lake = args.lake.open_or_create().await?;
+    let job = CbioportalJob {
+        schema: args.schema,
+        omics: args.omics,
+        contigs: args.contigs,
+        progress: progress::reporter("ingest cbioportal"),
+        cancel: cancel_on_ctrl_c(),
+        ..CbioportalJob::new(lake, args.directory)
     };
     finish(job.run().await, args.json)
 }

@@ -1,0 +1,567 @@
+//! A study of cBioPortal: what its `meta_*.txt` files name, as tables.
+//!
+//! ```text
+//! meta_study.txt             <study>.patient   <study>.sample      clinical attributes, typed by their header lines
+//! meta_*.txt ─► data_*.txt ─► <study>.mutation  <study>.segment     MAF, SEG, <study>.structural_variant
+//!                             omics.expression, copy_number, methylation, protein: a row for each gene and sample
+//! ```
+//! - `PATIENT_ID` is `person_id`, `SAMPLE_ID` and its like `sample_id`, in every table.
+//! - Clinical: the `#` lines give comments and types (STRING, NUMBER, BOOLEAN); `[Not Available]` and its like are NULL.
+//! - MAF: `contig, pos, end_pos, ref, alt` are the columns of these meanings. Substitutions are as in a call set;
+//!   insertions and deletions have MAF's `-`.
+//! - Matrices are long: `study_id, profile, gene, entrez_id, sample_id, value`; a cell without a value has no row.
+//! - All files land together or not at all. A cell that does not fit is named with file, line and column.
+
+mod meta;
+
+use std::io::{BufRead as _, BufReader};
+use std::sync::Arc;
+use std::time::Instant;
+
+use genokura_core::contig::ContigNames;
+use genokura_storage::{Lake, TableId};
+
+use crate::error::{Error, Result};
+use crate::progress::{CancelFlag, Progress, Silent};
+use crate::report::{IngestReport, InputReport};
+use crate::table::fixed::Out;
+use crate::table::{
+    Cell, Column, ColumnType, Delimited, Format, Inference, Input, Landing, Names, Rows, Sink,
+    blocking, merged, schema_of, sql_name,
+};
+
+use meta::{Kind, Study};
+
+/// Header lines of a clinical file at most.
+const CLINICAL_HEADERS: usize = 5;
+/// Rows between two looks at the cancel flag.
+const ROWS_PER_CHECK: u64 = 4_096;
+/// Columns of a matrix that are no samples.
+const OF_GENES: [&str; 10] = [
+    "hugo_symbol",
+    "entrez_gene_id",
+    "composite_element_ref",
+    "cytoband",
+    "entity_stable_id",
+    "name",
+    "description",
+    "transcript_id",
+    "url",
+    "gene_symbol",
+];
+/// Words for no value in clinical files.
+const NO_VALUE: [&str; 8] = [
+    "[Not Available]",
+    "[Not Applicable]",
+    "[Not Evaluated]",
+    "[Pending]",
+    "[Discrepancy]",
+    "[Unknown]",
+    "[Completed]",
+    "[null]",
+];
+
+/// One study into the tables of its schema and of `omics`.
+pub struct CbioportalJob {
+    /// The lake.
+    pub lake: Arc<Lake>,
+    /// The schema of the study's tables; `None`: the study's identifier.
+    pub schema: Option<String>,
+    /// The schema of its matrices.
+    pub omics: String,
+    /// The directory of the study.
+    pub directory: String,
+    /// How human primary contigs are to be named; `None`: as the files name them.
+    pub contigs: Option<ContigNames>,
+    /// Where to report to.
+    pub progress: Arc<dyn Progress>,
+    /// Stops the job.
+    pub cancel: CancelFlag,
+}
+
+/// A file and what becomes of its columns.
+struct File {
+    kind: Kind,
+    profile: String,
+    input: Input,
+    name: String,
+    /// Columns of the table.
+    columns: Vec<Column>,
+    /// What stands in each column of the file.
+    parts: Vec<Part>,
+}
+
+/// What a column of a file is.
+#[derive(Debug, Clone, PartialEq)]
+enum Part {
+    /// The column of the table at this place.
+    Column(usize),
+    /// The symbol of the gene, or what else names the row.
+    Gene,
+    Entrez,
+    /// Values of a sample.
+    Sample(String),
+    /// Nothing that is kept.
+    Passed,
+}
+
+/// Columns of a long matrix.
+const MATRIX: [(&str, ColumnType, &str); 6] = [
+    ("study_id", ColumnType::Text, "Study"),
+    (
+        "profile",
+        ColumnType::Text,
+        "Profile: what was measured, and how",
+    ),
+    (
+        "gene",
+        ColumnType::Text,
+        "Symbol of the gene, or what else names the row",
+    ),
+    ("entrez_id", ColumnType::Int8, "Entrez id of the gene"),
+    ("sample_id", ColumnType::Text, "Sample"),
+    ("value", ColumnType::Float8, "Value"),
+];
+
+impl CbioportalJob {
+    /// A job that adds to the study's schema and `omics`, silently.
+    #[must_use]
+    pub fn new(lake: Arc<Lake>, directory: impl Into<String>) -> Self {
+        Self {
+            lake,
+            schema: None,
+            omics: "omics".to_owned(),
+            directory: directory.into(),
+            contigs: None,
+            progress: Arc::new(Silent),
+            cancel: CancelFlag::new(),
+        }
+    }
+
+    /// Reads the study and commits its rows. The same files again (by digest) are a no-op.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for a directory that is no study, [`Error::Cell`] and [`Error::Line`] for what does not fit,
+    /// and what reading and the lake report. The lake is then as it was.
+    pub async fn run(self) -> Result<IngestReport> {
+        let begun = Instant::now();
+        let directory = self.directory.clone();
+        let study = blocking(move || meta::read(&directory)).await?;
+        let (files, digests) = self.look(&study).await?;
+        let schema = self
+            .schema
+            .clone()
+            .unwrap_or_else(|| sql_name(&study.id, 1));
+        let id = |file: &File| match file.kind {
+            Kind::Table(name) => TableId::new(&schema, name),
+            Kind::Matrix(name) => TableId::new(&self.omics, name),
+        };
+        // Several files may go to one table.
+        let mut ids: Vec<TableId> = Vec::new();
+        let mut places = Vec::new();
+        for file in &files {
+            let id = id(file);
+            let known = ids.iter().position(|known| *known == id);
+            places.push(known.unwrap_or(ids.len()));
+            if known.is_none() {
+                ids.push(id);
+            }
+        }
+        let landing =
+            Landing::begin_all(&self.lake, ids.clone(), false, "ingest cbioportal").await?;
+        let mut report = report(&files, &digests);
+        let key = digests.join("+");
+        if landing.has_landed(&key).await? {
+            report.already_done = true;
+            report.lake_version = landing.version();
+            return Ok(report);
+        }
+        let mut there = ids.iter().zip(landing.existing_of_all());
+        if there.any(|(id, existing)| id.schema == schema && existing.is_some()) {
+            let message = format!(
+                "schema {schema} has tables of a study already, and a study is loaded as a whole; name another with --schema"
+            );
+            return Err(Error::Request(message));
+        }
+        report
+            .repairs
+            .extend(study.others.iter().map(|other| (other.clone(), 1)));
+        let mut schemas: Vec<_> = landing.existing_of_all().to_vec();
+        for (file, &place) in files.iter().zip(&places) {
+            let columns = schema_of(&file.columns);
+            schemas[place] = Some(merged(
+                &ids[place],
+                columns.fields(),
+                schemas[place].as_ref(),
+            )?);
+        }
+        let schemas: Vec<_> = schemas.into_iter().flatten().collect();
+        let inputs = report.inputs.iter();
+        let inputs = inputs.map(|i| serde_json::json!({"size": i.size, "digest": i.digest}));
+        let details = serde_json::json!({"key": key, "study": study.id, "inputs": inputs.collect::<Vec<_>>()});
+        let (cancel, progress) = (self.cancel.clone(), Arc::clone(&self.progress));
+        let (targets, contigs, study_id) = (schemas.clone(), self.contigs, study.id);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let produce = move |sink: &Sink| {
+            let mut counts: Vec<u64> = Vec::new();
+            for ((file, place), number) in files.iter().zip(places).zip(1_u32..) {
+                let out = Out::of_columns(place, file.columns.clone(), &cancel, sink);
+                let mut out = out.into_schema(Arc::clone(&targets[place]));
+                let sent = match file.kind {
+                    Kind::Matrix(_) => file.send_matrix(&study_id, &mut out),
+                    Kind::Table(_) => file.send_table(&study_id, contigs, &mut out),
+                };
+                counts.push(sent.map_err(|error| error.in_input(number))?);
+                progress.records(counts.iter().sum());
+            }
+            // Nobody listens only where the job has failed already.
+            let _ = tell.send(counts);
+            Ok(())
+        };
+        let landed = landing.write_all(schemas, details, produce).await?;
+        let counts = told.await.map_err(|e| Error::Internal(e.to_string()))?;
+        for (input, n) in report.inputs.iter_mut().zip(counts) {
+            input.records = n;
+        }
+        report.records_read = report.inputs.iter().map(|input| input.records).sum();
+        report.records_stored = report.records_read;
+        report.rows = landed.rows;
+        report.lake_version = landed.version;
+        report.seconds = begun.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    /// Reads digests, headers, and types where the file does not tell them.
+    async fn look(&self, study: &Study) -> Result<(Vec<File>, Vec<String>)> {
+        let mut files = Vec::new();
+        for data in &study.files {
+            let path = data.path.to_str();
+            let path = path.ok_or_else(|| Error::Request("a path that is not UTF-8".to_owned()))?;
+            let input = Input::open(path).await?;
+            files.push(File {
+                kind: data.kind,
+                profile: data.profile.clone(),
+                name: input.name().to_owned(),
+                input,
+                columns: Vec::new(),
+                parts: Vec::new(),
+            });
+        }
+        let cancel = self.cancel.clone();
+        blocking(move || {
+            let mut digests = Vec::new();
+            for (file, number) in files.iter_mut().zip(1_u32..) {
+                digests.push(file.input.digest(&cancel)?);
+                file.look(&cancel).map_err(|error| error.in_input(number))?;
+            }
+            Ok((files, digests))
+        })
+        .await
+    }
+}
+
+fn report(files: &[File], digests: &[String]) -> IngestReport {
+    let input = |((file, digest), number): ((&File, &String), u32)| InputReport {
+        input: number,
+        digest: digest.clone(),
+        size: file.input.size(),
+        ..InputReport::default()
+    };
+    IngestReport {
+        inputs: files.iter().zip(digests).zip(1..).map(input).collect(),
+        bytes: files.iter().map(|file| file.input.size()).sum(),
+        ..IngestReport::default()
+    }
+}
+
+/// The name of a column that has a meaning here, by the kind of its file.
+fn meaning(table: &str, name: &str) -> Option<(&'static str, ColumnType)> {
+    use ColumnType::{Float8, Int4, Int8, Text};
+    Some(match (table, name) {
+        (_, "patient_id") => ("person_id", Text),
+        (_, "sample_id" | "tumor_sample_barcode") | ("segment", "id") => ("sample_id", Text),
+        ("mutation", "hugo_symbol") => ("gene", Text),
+        (_, "entrez_gene_id") => ("entrez_id", Int8),
+        ("mutation", "chromosome") | ("segment", "chrom") => ("contig", Text),
+        ("mutation", "start_position") | ("segment", "loc_start") => ("pos", Int4),
+        ("mutation", "end_position") | ("segment", "loc_end") => ("end_pos", Int4),
+        ("mutation", "reference_allele") => ("ref", Text),
+        ("mutation", "tumor_seq_allele2") => ("alt", Text),
+        ("segment", "num_mark") => ("n_probes", Int4),
+        ("segment", "seg_mean") => ("mean", Float8),
+        _ => return None,
+    })
+}
+
+/// The columns that a file must have.
+fn needed(table: &str) -> &'static [&'static str] {
+    match table {
+        "patient" => &["person_id"],
+        "sample" => &["person_id", "sample_id"],
+        "mutation" => &["gene", "contig", "pos", "ref", "alt", "sample_id"],
+        "structural_variant" => &["sample_id"],
+        "segment" => &["sample_id", "contig", "pos", "end_pos", "mean"],
+        _ => &[],
+    }
+}
+
+/// Header lines of a clinical file: names, descriptions, types of the columns.
+#[derive(Default)]
+struct Told {
+    names: Vec<String>,
+    descriptions: Vec<String>,
+    types: Vec<Option<ColumnType>>,
+}
+
+impl File {
+    fn rows(&self) -> Result<Delimited<Box<dyn std::io::Read + Send>>> {
+        Delimited::new(self.input.read()?, Format::Tsv)
+    }
+
+    fn look(&mut self, cancel: &CancelFlag) -> Result<()> {
+        match self.kind {
+            Kind::Matrix(_) => self.look_at_matrix(),
+            Kind::Table(table) => self.look_at_table(table, cancel),
+        }
+    }
+
+    fn look_at_matrix(&mut self) -> Result<()> {
+        let rows = self.rows()?;
+        let part = |(header, number): (&String, usize)| match sql_name(header, number).as_str() {
+            "hugo_symbol" | "composite_element_ref" | "entity_stable_id" | "gene_symbol" => {
+                Part::Gene
+            }
+            "entrez_gene_id" => Part::Entrez,
+            name if OF_GENES.contains(&name) => Part::Passed,
+            _ => Part::Sample(header.clone()),
+        };
+        let mut parts: Vec<Part> = rows.headers().iter().zip(1..).map(part).collect();
+        // Of several columns that name the row the first does.
+        let first = parts.iter().position(|part| *part == Part::Gene);
+        for (at, part) in parts.iter_mut().enumerate() {
+            if *part == Part::Gene && Some(at) != first {
+                *part = Part::Passed;
+            }
+        }
+        if first.is_none() && !parts.contains(&Part::Entrez) {
+            return Err(
+                self.refuse("no column Hugo_Symbol, Entrez_Gene_Id or Composite.Element.REF")
+            );
+        }
+        let mut samples: Vec<&String> = Vec::new();
+        for (part, number) in parts.iter().zip(1..) {
+            let Part::Sample(sample) = part else { continue };
+            if sample.is_empty() || samples.contains(&sample) {
+                let message = format!(
+                    "column {number} of the header names no sample, or one that another names"
+                );
+                return Err(self.refuse(&message));
+            }
+            samples.push(sample);
+        }
+        self.parts = parts;
+        self.columns = crate::table::fixed::columns(&MATRIX);
+        Ok(())
+    }
+
+    fn refuse(&self, message: &str) -> Error {
+        let reason = format!("{}: {message}", self.name);
+        Error::Format { input: 1, reason }
+    }
+
+    fn look_at_table(&mut self, table: &'static str, cancel: &CancelFlag) -> Result<()> {
+        let told = match table {
+            "patient" | "sample" => self.told()?,
+            _ => Told::default(),
+        };
+        let mut rows = self.rows()?;
+        let mut found: Vec<Inference> = vec![Inference::default(); rows.headers().len()];
+        let mut n = 0_u64;
+        while rows.next_row()?.is_some() {
+            for (at, inference) in found.iter_mut().enumerate() {
+                inference.observe(cell(rows.cell(at)));
+            }
+            n += 1;
+            if n.is_multiple_of(ROWS_PER_CHECK) {
+                cancel.check()?;
+            }
+        }
+        let mut names = Names::default();
+        let mut columns = vec![Column {
+            name: names.take("study_id"),
+            source: "study_id".to_owned(),
+            ty: ColumnType::Text,
+            comment: "Study".to_owned(),
+        }];
+        for (at, header) in rows.headers().iter().enumerate() {
+            let name = sql_name(header, at + 1);
+            let (name, known) = match meaning(table, &name) {
+                Some((name, ty)) => (name.to_owned(), Some(ty)),
+                None => (name, None),
+            };
+            let declared = told.types.get(at).copied().flatten();
+            let text = |texts: &[String]| texts.get(at).cloned().unwrap_or_default();
+            let comment = match (text(&told.names), text(&told.descriptions)) {
+                (name, description) if description.is_empty() || name == description => name,
+                (name, description) => format!("{name}: {description}"),
+            };
+            columns.push(Column {
+                name: names.take(&name),
+                source: format!("{}: {header}", self.name),
+                ty: known.or(declared).unwrap_or_else(|| found[at].result()),
+                comment,
+            });
+            self.parts.push(Part::Column(at + 1));
+        }
+        for needed in needed(table) {
+            if !columns.iter().any(|column| column.name == *needed) {
+                return Err(self.refuse(&format!("no column for {needed}")));
+            }
+        }
+        self.columns = columns;
+        Ok(())
+    }
+
+    /// The `#` lines of a clinical file: names, descriptions, types, priorities.
+    fn told(&self) -> Result<Told> {
+        let mut told = Told::default();
+        let read = |e: std::io::Error| Error::Read {
+            input: 1,
+            reason: e.to_string(),
+        };
+        let mut lines = BufReader::new(self.input.read()?)
+            .lines()
+            .take(CLINICAL_HEADERS);
+        let mut cells = || -> Result<Option<Vec<String>>> {
+            let Some(line) = lines.next().transpose().map_err(read)? else {
+                return Ok(None);
+            };
+            let line = line.trim_start_matches('\u{feff}').trim_end_matches('\r');
+            let cells = line.strip_prefix('#');
+            Ok(cells.map(|line| {
+                line.split('\t')
+                    .map(|cell| cell.trim().to_owned())
+                    .collect()
+            }))
+        };
+        let (Some(names), Some(descriptions), Some(types)) = (cells()?, cells()?, cells()?) else {
+            return Ok(told);
+        };
+        for (word, number) in types.iter().zip(1..) {
+            told.types.push(match word.to_ascii_uppercase().as_str() {
+                "STRING" => Some(ColumnType::Text),
+                "NUMBER" => Some(ColumnType::Float8),
+                "BOOLEAN" => Some(ColumnType::Bool),
+                _ => {
+                    let message = format!(
+                        "column {number}: {word:?} is no type; STRING, NUMBER and BOOLEAN are"
+                    );
+                    return Err(Error::Line {
+                        input: 1,
+                        line: 3,
+                        rule: "cbioportal-type",
+                        message,
+                    });
+                }
+            });
+        }
+        (told.names, told.descriptions) = (names, descriptions);
+        Ok(told)
+    }
+
+    /// Sends the rows of a table; gives their number.
+    fn send_table(
+        &self,
+        study: &str,
+        contigs: Option<ContigNames>,
+        out: &mut Out<'_>,
+    ) -> Result<u64> {
+        let mut rows = self.rows()?;
+        let contig = self
+            .columns
+            .iter()
+            .position(|column| column.name == "contig");
+        let mut n = 0;
+        while let Some(line) = rows.next_row()? {
+            let renamed = contig.and_then(|place| match (rows.cell(place - 1), contigs) {
+                (Cell::Bare(text) | Cell::Quoted(text), Some(names)) => {
+                    Some(names.of(text).into_owned())
+                }
+                _ => None,
+            });
+            let mut cells = vec![Cell::Null; self.columns.len()];
+            cells[0] = Cell::Quoted(study);
+            for (at, part) in self.parts.iter().enumerate() {
+                let Part::Column(place) = part else { continue };
+                cells[*place] = cell(rows.cell(at));
+            }
+            if let (Some(place), Some(renamed)) = (contig, &renamed) {
+                cells[place] = Cell::Quoted(renamed);
+            }
+            out.row(&cells, line)?;
+            n += 1;
+        }
+        out.flush()?;
+        Ok(n)
+    }
+
+    /// Sends the values of a matrix, gene by gene; gives the number of its rows.
+    fn send_matrix(&self, study: &str, out: &mut Out<'_>) -> Result<u64> {
+        let mut rows = self.rows()?;
+        let mut n = 0;
+        let gene = self.parts.iter().position(|part| *part == Part::Gene);
+        let entrez = self.parts.iter().position(|part| *part == Part::Entrez);
+        while let Some(line) = rows.next_row()? {
+            let of = |place: Option<usize>| place.map_or(Cell::Null, |place| rows.cell(place));
+            let (gene, entrez) = (of(gene), of(entrez));
+            let gene = if gene == Cell::Null { entrez } else { gene };
+            if gene == Cell::Null {
+                let message = "the row has no gene".to_owned();
+                return Err(Error::Line {
+                    input: 1,
+                    line,
+                    rule: "cbioportal-gene",
+                    message,
+                });
+            }
+            for (at, part) in self.parts.iter().enumerate() {
+                let Part::Sample(sample) = part else { continue };
+                let value = match cell(rows.cell(at)) {
+                    Cell::Null | Cell::Bare("NaN") => continue,
+                    value => value,
+                };
+                if let Cell::Bare(text) | Cell::Quoted(text) = value
+                    && text.parse::<f64>().is_err()
+                {
+                    return Err(Error::Cell {
+                        input: 1,
+                        line,
+                        column: format!("{}: column {}", self.name, at + 1),
+                        message: "no number (rule cell-type)".to_owned(),
+                    });
+                }
+                let profile = Cell::Quoted(&self.profile);
+                let cells = [
+                    Cell::Quoted(study),
+                    profile,
+                    gene,
+                    entrez,
+                    Cell::Quoted(sample),
+                    value,
+                ];
+                out.row(&cells, line)?;
+            }
+            n += 1;
+        }
+        out.flush()?;
+        Ok(n)
+    }
+}
+
+/// A cell as cBioPortal reads it.
+fn cell(cell: Cell<'_>) -> Cell<'_> {
+    match cell {
+        Cell::Bare(text) | Cell::Quoted(text) if NO_VALUE.contains(&text) => Cell::Null,
+        other => other,
+    }
+}
