@@ -20,7 +20,8 @@ fn limited_by(limit: &[&str], server: &[&str]) -> (RoleFile, Server) {
     roles.reader("ann", &["*"]);
     roles.reader("bob", &["*"]);
     roles.run(&[&["limit", "ann"], limit].concat());
-    let of_roles = ["--roles", roles.path().to_str().unwrap()];
+    let path = roles.path();
+    let of_roles = ["--roles", path.to_str().unwrap()];
     let server = Server::start(&[&of_roles, server].concat());
     (roles, server)
 }
