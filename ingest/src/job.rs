@@ -454,6 +454,7 @@ impl VcfJob {
             dataset: Some((self.dataset.clone(), state)),
             tables,
             details,
+            ..LakeChange::default()
         };
         self.cancel.check()?;
         match self.lake.commit(base, change).await? {

@@ -165,9 +165,9 @@ pub(crate) const COHORT: Argument = Argument {
     name: "cohort",
     sql_type: "text[]",
     optional: true,
-    description: "Sample names, taken as a set (NULL elements are skipped): a `text[]`, or a \
-                  subquery such as `ARRAY(SELECT sample_id FROM clin.person WHERE …)`, which is run \
-                  once; all samples of the dataset when left out.",
+    description: "Sample names, taken as a set (NULL elements are skipped): a `text[]`, a subquery such \
+                  as `ARRAY(SELECT sample_id FROM clin.person WHERE …)`, which is run once, or the name \
+                  of a cohort (`'cases'`); all samples of the dataset when left out.",
 };
 
 pub(crate) const PER_SAMPLE_RULE: &str = "A sample of the dataset that the row has no data for \

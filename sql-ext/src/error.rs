@@ -129,6 +129,9 @@ pub enum Error {
     /// `ARRAY(SELECT a, b …)`.
     #[error("subquery must return only one column")]
     ArraySubquery,
+    /// `cohort` of something that is no constant.
+    #[error("cohort takes the name of a cohort as a constant")]
+    CohortName,
     /// A packed genotype that contradicts its directory: our bug.
     #[error("internal error: {0}. Please report it.")]
     Internal(&'static str),
@@ -159,6 +162,7 @@ impl Error {
             | Self::OntologyGone => "55000",
             Self::Argument { .. } => "42883",
             Self::ArraySubquery => "42601",
+            Self::CohortName => "0A000",
             Self::Genotype(_) => "22P03",
             Self::TooManyNames => "54000",
             Self::DirectoryGone(_) => "55000",
@@ -239,6 +243,9 @@ impl Error {
             Self::DirectoryGone(_) => {
                 Some("Use gt in the statement that reads it from variants.".to_owned())
             }
+            Self::CohortName => Some(
+                "A subquery reads a cohort as a table: ARRAY(SELECT sample_id FROM …).".to_owned(),
+            ),
             Self::Argument { .. }
             | Self::NoColumn { .. }
             | Self::ArraySubquery

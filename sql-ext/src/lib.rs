@@ -71,6 +71,15 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         .collect()
 }
 
+/// The place of the argument of a function that takes a cohort, from 0; `None` when there is none.
+pub fn cohort_argument(function: &str) -> Option<usize> {
+    let known = scalar::documented(function)?;
+    known
+        .arguments
+        .iter()
+        .position(|argument| argument.name == doc::COHORT.name)
+}
+
 /// The documentation of every function, in the order of the reference: what `\df` and the manual show.
 pub fn functions() -> Vec<&'static FunctionDoc> {
     let scalars = scalar::all().into_iter().map(|function| function.doc());

@@ -1,5 +1,6 @@
 //! The scalar functions, one in each file.
 
+mod cohort;
 mod consequence_rank;
 mod contig_key;
 mod gt_allele_count;
@@ -52,7 +53,7 @@ pub(crate) fn all() -> Vec<Function> {
     DEFINITIONS.iter().map(Function::new).collect()
 }
 
-static DEFINITIONS: [Definition; 31] = [
+static DEFINITIONS: [Definition; 32] = [
     in_region::DEFINITION,
     interval_overlaps::DEFINITION,
     contig_key::DEFINITION,
@@ -68,6 +69,7 @@ static DEFINITIONS: [Definition; 31] = [
     gt_is_missing::DEFINITION,
     gt_is_phased::DEFINITION,
     gt_ploidy::DEFINITION,
+    cohort::DEFINITION,
     gt_carriers::DEFINITION,
     gt_allele_count::DEFINITION,
     gt_allele_number::DEFINITION,
@@ -85,6 +87,12 @@ static DEFINITIONS: [Definition; 31] = [
     hpo_is_a::DEFINITION,
     hpo_present::DEFINITION,
 ];
+
+/// The documentation of a function.
+pub(crate) fn documented(name: &str) -> Option<&'static FunctionDoc> {
+    let known = DEFINITIONS.iter().map(|definition| &definition.doc);
+    known.into_iter().find(|doc| doc.name == name)
+}
 
 /// What a file of this module defines.
 pub(crate) struct Definition {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use genokura_storage::{COHORT_SCHEMA, CohortState};
 use serde::{Deserialize, Serialize};
 
 /// The access context of a session. Cheap to clone.
@@ -158,6 +159,26 @@ impl AccessContext {
     pub fn with_grants(mut self, grants: impl IntoIterator<Item = ReadGrant>) -> Self {
         self.readable = ReadGrants::Only(Arc::new(grants.into_iter().collect()));
         self
+    }
+
+    /// The same context with the right to read its own among these cohorts.
+    pub fn owning<'a>(self, cohorts: impl Iterator<Item = (&'a str, &'a CohortState)>) -> Self {
+        let ReadGrants::Only(grants) = &self.readable else {
+            return self;
+        };
+        let own = cohorts.filter(|(_, state)| state.owner == self.principal);
+        let own: Vec<ReadGrant> = own
+            .map(|(name, _)| ReadGrant {
+                schema: Some(COHORT_SCHEMA.to_owned()),
+                table: Some(name.to_owned()),
+                columns: None,
+            })
+            .collect();
+        if own.is_empty() {
+            return self;
+        }
+        let all = grants.iter().cloned().chain(own).collect::<Vec<_>>();
+        self.with_grants(all)
     }
 
     /// The columns of a table that exist for the session; `None` when the table does not.

@@ -11,6 +11,7 @@ use genokura_storage::{LakeSnapshot, TableId, TableSnapshot};
 use tokio::sync::OnceCell;
 
 use crate::access::AccessContext;
+use crate::cohorts::{self, COHORTS, CohortsTable, OWN_SCHEMA};
 use crate::effects::{EFFECTS, EffectsTable, has_annotations};
 use crate::error::Result;
 use crate::plain::{PlainTable, headers_table, samples_table};
@@ -29,7 +30,7 @@ const PHYSICAL: [&str; 6] = [
     "quarantine",
 ];
 /// What every dataset shows.
-const SHOWN: [&str; 5] = ["variants", "calls", "carriers", "samples", "headers"];
+pub(crate) const SHOWN: [&str; 5] = ["variants", "calls", "carriers", "samples", "headers"];
 /// Refused records; shown when there are any and no sample is hidden, because they hold raw genotypes.
 const QUARANTINE: &str = "quarantine";
 
@@ -51,6 +52,7 @@ impl LakeCatalog {
         snapshot: Arc<LakeSnapshot>,
         access: AccessContext,
     ) -> Self {
+        let access = access.owning(snapshot.cohorts());
         Self {
             engine,
             snapshot,
@@ -64,7 +66,7 @@ impl LakeCatalog {
     fn names(&self) -> BTreeSet<&str> {
         let datasets = self.snapshot.datasets().map(|(name, _)| name);
         let plain = self.snapshot.tables().map(|id| id.schema.as_str());
-        let names: BTreeSet<&str> = datasets.chain(plain).collect();
+        let names: BTreeSet<&str> = datasets.chain(plain).chain([OWN_SCHEMA]).collect();
         let readable = |name: &&str| !self.schema_of(name).tables().is_empty();
         names.into_iter().filter(readable).collect()
     }
@@ -133,7 +135,11 @@ impl LakeSchema {
         let effects = self.has_effects().then_some(EFFECTS);
         let names = shown.iter().copied().chain(effects).chain(self.plain());
         let readable = |table: &&str| self.access.columns(&self.name, table).is_some();
-        names.filter(readable).collect()
+        let mut names: BTreeSet<&str> = names.filter(readable).collect();
+        if self.name == OWN_SCHEMA && cohorts::shown(&self.snapshot, &self.access) {
+            names.insert(COHORTS);
+        }
+        names
     }
 
     /// Which rows of a plain table the session may see; `None`: all.
@@ -164,6 +170,11 @@ impl LakeSchema {
         }
         if self.is_dataset() && (table == EFFECTS || SHOWN.contains(&table)) {
             return self.of_dataset(table).await;
+        }
+        if self.name == OWN_SCHEMA && table == COHORTS {
+            let (engine, snapshot) = (Arc::clone(&self.engine), Arc::clone(&self.snapshot));
+            let table = CohortsTable::new(engine, snapshot, self.access.clone());
+            return Ok(Some(Arc::new(table)));
         }
         let stored = self
             .snapshot

@@ -10,6 +10,7 @@ mod catalog;
 mod cells;
 mod choice;
 mod codec;
+mod cohorts;
 mod counted;
 mod counting;
 mod dataset;

@@ -28,8 +28,8 @@ use crate::error::Result;
 
 /// Name of the catalog, which PostgreSQL clients see as the database.
 pub const CATALOG: &str = "genokura";
-/// Name of the schema that unqualified names refer to; it holds no tables of the lake.
-pub const DEFAULT_SCHEMA: &str = "public";
+/// Name of the schema that unqualified names refer to; of the lake it holds the cohorts, and nothing else.
+pub const DEFAULT_SCHEMA: &str = genokura_storage::COHORT_SCHEMA;
 
 /// Datasets and views of them kept in memory per engine.
 const CACHED_DATASETS: usize = 64;
@@ -212,7 +212,7 @@ impl Engine {
         Ok(Some(view))
     }
 
-    async fn dataset(
+    pub(crate) async fn dataset(
         &self,
         snapshot: &Arc<LakeSnapshot>,
         name: &str,

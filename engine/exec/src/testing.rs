@@ -268,6 +268,7 @@ impl Fixture {
             dataset: Some((DATASET.into(), state)),
             tables,
             details: json!({}),
+            ..LakeChange::default()
         };
         let outcome = self.lake.commit(&snapshot, change).await.unwrap();
         assert!(

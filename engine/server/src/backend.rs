@@ -1,11 +1,12 @@
 //! The engine as a session's backend: where exec, the genomic functions and the lake meet.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::execution::context::SessionContext;
 use genokura_exec::{AccessContext, Engine, EngineConfig};
-use genokura_storage::{Lake, LakeSnapshot};
+use genokura_storage::{CohortState, CommitOutcome, Lake, LakeSnapshot};
 
 use crate::config::Settings;
 use crate::session::{Backend, Snapshot};
@@ -63,6 +64,53 @@ impl Backend for EngineBackend {
         self.restricted(snapshot, &AccessContext::all(principal))
     }
 
+    fn cohorts(&self, snapshot: &Snapshot) -> Arc<BTreeMap<String, CohortState>> {
+        let cohorts = of_lake(snapshot).map(|snapshot| snapshot.state.cohorts.clone());
+        Arc::new(cohorts.unwrap_or_default())
+    }
+
+    async fn samples(
+        &self,
+        snapshot: &Snapshot,
+        access: &AccessContext,
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, ServerError> {
+        let samples = self.engine.samples(&of_lake(snapshot)?, access).await;
+        samples.map_err(|error| refused(&error))
+    }
+
+    async fn cohort_members(
+        &self,
+        snapshot: &Snapshot,
+        name: &str,
+    ) -> Result<BTreeSet<String>, ServerError> {
+        let members = of_lake(snapshot)?.cohort_members(name).await;
+        Ok(members
+            .map_err(|error| refused(&error))?
+            .unwrap_or_default())
+    }
+
+    async fn put_cohort(
+        &self,
+        snapshot: &Snapshot,
+        name: &str,
+        cohort: CohortState,
+        members: &BTreeSet<String>,
+    ) -> Result<CommitOutcome, ServerError> {
+        let (lake, base) = (self.engine.lake(), of_lake(snapshot)?);
+        let outcome = lake.put_cohort(&base, name, cohort, members).await;
+        outcome.map_err(|error| unwritten(&error))
+    }
+
+    async fn drop_cohorts(
+        &self,
+        snapshot: &Snapshot,
+        names: BTreeSet<String>,
+    ) -> Result<CommitOutcome, ServerError> {
+        let base = of_lake(snapshot)?;
+        let outcome = self.engine.lake().drop_cohorts(&base, names).await;
+        outcome.map_err(|error| unwritten(&error))
+    }
+
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let runtime = self.engine.runtime();
         let bytes = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
@@ -90,8 +138,7 @@ impl Backend for EngineBackend {
         snapshot: &Snapshot,
         access: &AccessContext,
     ) -> Result<SessionContext, ServerError> {
-        let state = Arc::clone(&snapshot.state).downcast::<LakeSnapshot>();
-        let snapshot = state.map_err(|_| ServerError::internal("a snapshot of another backend"))?;
+        let snapshot = of_lake(snapshot)?;
         let session =
             self.engine
                 .session(snapshot, access.clone(), &genokura_sql_ext::register_all);
@@ -100,6 +147,18 @@ impl Backend for EngineBackend {
         crate::semantics::install(&context);
         Ok(context)
     }
+}
+
+fn of_lake(snapshot: &Snapshot) -> Result<Arc<LakeSnapshot>, ServerError> {
+    let state = Arc::clone(&snapshot.state).downcast::<LakeSnapshot>();
+    state.map_err(|_| ServerError::internal("a snapshot of another backend"))
+}
+
+/// The lake did not take a change: a server without the right to write it is well set up.
+fn unwritten(error: &dyn std::error::Error) -> ServerError {
+    refused(error).hint(
+        "The server may lack the right to write the lake. A cohort of the session needs none: CREATE TEMP COHORT.",
+    )
 }
 
 fn refused(error: &dyn std::error::Error) -> ServerError {

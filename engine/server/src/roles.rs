@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use genokura_exec::access::{AccessContext, MaskedColumn, ReadGrants, SampleVisibility};
+use genokura_exec::access::{AccessContext, MaskedColumn, ReadGrant, ReadGrants, SampleVisibility};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,9 @@ pub struct Role {
     /// every granted table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// May keep cohorts in the lake: CREATE ON SCHEMA public.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cohorts: bool,
     /// What the role may take.
     #[serde(skip_serializing_if = "RoleLimits::is_none")]
     pub limits: RoleLimits,
@@ -124,7 +127,14 @@ impl Role {
         if self.admin {
             return all;
         }
-        let grants = self.grants.iter().map(grant::to_read).collect();
+        let mut grants: BTreeSet<ReadGrant> = self.grants.iter().map(grant::to_read).collect();
+        if self.cohorts {
+            grants.insert(ReadGrant {
+                schema: Some("genokura".to_owned()),
+                table: Some("cohorts".to_owned()),
+                columns: None,
+            });
+        }
         let masked = self.masks.iter().filter_map(|text| masked_column(text));
         let access = AccessContext {
             readable: ReadGrants::Only(Arc::new(grants)),
@@ -526,6 +536,12 @@ impl Authorised {
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.role.as_ref().is_none_or(|role| role.admin)
+    }
+
+    /// Whether the session may keep cohorts in the lake.
+    #[must_use]
+    pub fn may_keep_cohorts(&self) -> bool {
+        self.is_admin() || self.role.as_ref().is_some_and(|role| role.cohorts)
     }
 
     /// The role's limits.

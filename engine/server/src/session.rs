@@ -7,6 +7,7 @@
 mod arrays;
 mod backend;
 mod catalog;
+mod cohort;
 mod fuzzing;
 mod params;
 mod plan;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast;
+use genokura_storage::CohortState;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -79,6 +81,8 @@ pub struct SessionInfo {
     pub roles: Option<Arc<Roles>>,
     /// The sessions of the server.
     pub(crate) sessions: Option<Arc<Registry>>,
+    /// The cohorts that the lake keeps, whoever may read them.
+    pub(crate) cohorts: Arc<BTreeMap<String, CohortState>>,
 }
 
 impl SessionInfo {
@@ -193,6 +197,7 @@ struct Pinned {
     snapshot: Snapshot,
     context: SessionContext,
     model: catalog::LazyModel,
+    cohorts: Arc<BTreeMap<String, CohortState>>,
 }
 
 /// How a session is made.
@@ -393,6 +398,7 @@ impl Session {
             } => self.declare(name, *binary, *hold, query, arguments).await,
             Statement::Fetch { name, count, skip } => self.fetch(name, *count, *skip).await,
             Statement::Temp(command) => Box::pin(self.temporary(command, arguments)).await,
+            Statement::Cohort(command) => Box::pin(self.cohort(command, arguments)).await,
             Statement::Rights(command) => self.rights(command).await,
             Statement::Refused(error) => Err(error.clone()),
             other => self.command(other),
@@ -761,6 +767,7 @@ impl Session {
             roles: self.roles.as_ref().map(|roles| roles.current()),
             authorised: pinned.authorised,
             sessions: self.sessions.clone(),
+            cohorts: pinned.cohorts,
         };
         Ok(PlanContext {
             context,
@@ -840,6 +847,7 @@ impl Session {
         let context = yielding::yielding(&context);
         Ok(Pinned {
             authorised,
+            cohorts: self.backend.cohorts(&snapshot),
             snapshot,
             context,
             model: catalog::LazyModel::default(),

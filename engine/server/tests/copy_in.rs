@@ -509,6 +509,21 @@ async fn statements_with_parameters_fill_tables() {
         1
     );
     assert_eq!(counted().await, 1);
+    let update = client
+        .prepare("update p set c = $1, a = a + $2 where a = $3")
+        .await
+        .unwrap();
+    let types: Vec<&str> = update.params().iter().map(|t| t.name()).collect();
+    assert_eq!(types, ["float8", "int4", "int4"]);
+    let updated = client.execute(&update, &[&0.25_f64, &10_i32, &1_i32]);
+    assert_eq!(updated.await.unwrap(), 1);
+    assert_eq!(
+        rows(&client, "select a, b, c from p order by a").await,
+        ["0|{x,y}|0", "11|{x,y}|0.25"]
+    );
+    let error = client.batch_execute("update p set a = 0 where random() < 0.5");
+    assert!(error.await.is_err_and(|error| told(&error)[0] == "0A000"));
+    assert_eq!(rows(&client, "select count(*) from p").await, ["2"]);
     client.batch_execute("drop table p").await.unwrap();
     let error = client.query_one(&count, &[&1_i32]).await.unwrap_err();
     assert_eq!(told(&error)[0], "42P01");

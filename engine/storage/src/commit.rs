@@ -45,7 +45,7 @@
 //! appending to one that somebody else replaced, and the cases of
 //! [`DatasetState::merge`](crate::state::DatasetState::merge).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,16 +54,18 @@ use object_store::{ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::cohort::cohort_table;
 use crate::delta::DeltaTable;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::layout;
 use crate::manifest::{NewFile, TableId};
 use crate::snapshot::LakeSnapshot;
-use crate::state::{DatasetState, LakeState, TablePin};
+use crate::state::{CohortState, DatasetState, LakeState, TablePin};
 
-/// The newest format of lake commits that this code reads, and the one it writes.
-pub const FORMAT: u32 = 1;
+/// The newest format of lake commits that this code reads. It writes the lowest one that says all there is: 2 for a
+/// lake with cohorts, which an older program would lose, 1 for every other.
+pub const FORMAT: u32 = 2;
 
 /// How often a commit is tried while other writers land first.
 const ATTEMPTS_MAX: u32 = 200;
@@ -117,8 +119,19 @@ pub struct LakeChange {
     pub dataset: Option<(String, DatasetState)>,
     /// Tables to change; each at most once.
     pub tables: Vec<TableChange>,
+    /// Cohorts: what is said of each from now on; `None` takes one away with its table. The table of a cohort that
+    /// stays is among `tables`.
+    pub cohorts: BTreeMap<String, Option<CohortState>>,
     /// Free details for the log.
     pub details: serde_json::Value,
+}
+
+impl LakeChange {
+    /// Tables that go away.
+    fn dropped(&self) -> impl Iterator<Item = TableId> + '_ {
+        let gone = self.cohorts.iter().filter(|(_, state)| state.is_none());
+        gone.map(|(name, _)| cohort_table(name))
+    }
 }
 
 /// A change of one table.
@@ -228,10 +241,17 @@ impl Lake {
         head: &LakeSnapshot,
         change: &LakeChange,
     ) -> Result<Option<CommitOutcome>> {
+        let pins = |id: &TableId| [base, head].map(|at| at.state.tables.get(id));
+        if let Some(id) = change.dropped().find(|id| pins(id)[0] != pins(id)[1]) {
+            return Ok(Some(CommitOutcome::Conflict {
+                version: head.version.unwrap_or_default(),
+                reason: format!("table {id} was changed by another writer"),
+            }));
+        }
         let moved: Vec<&TableChange> = change
             .tables
             .iter()
-            .filter(|t| base.state.tables.get(&t.id) != head.state.tables.get(&t.id))
+            .filter(|t| pins(&t.id)[0] != pins(&t.id)[1])
             .collect();
         if moved.is_empty() {
             return Ok(None);
@@ -357,12 +377,29 @@ fn record(
             replaced: table.replace,
         });
     }
+    for table in change.dropped() {
+        if let Some(pin) = state.tables.remove(&table) {
+            changes.push(TableChanged {
+                table,
+                delta_version: pin.delta_version,
+                files: 0,
+                rows: 0,
+                replaced: true,
+            });
+        }
+    }
+    for (name, cohort) in &change.cohorts {
+        match cohort {
+            Some(cohort) => state.cohorts.insert(name.clone(), cohort.clone()),
+            None => state.cohorts.remove(name),
+        };
+    }
     let name = change.dataset.as_ref().map(|(name, _)| name.clone());
     if let (Some(name), Some(dataset)) = (&name, dataset) {
         state.datasets.insert(name.clone(), dataset);
     }
     LakeCommit {
-        format: FORMAT,
+        format: if state.cohorts.is_empty() { 1 } else { FORMAT },
         version: head.version.map_or(0, |v| v + 1),
         id: id.to_owned(),
         timestamp: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),

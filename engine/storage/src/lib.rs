@@ -4,6 +4,7 @@
 //! table, whose files it opens with a [`FileReader`]. A writer fills a [`PartWriter`] per table
 //! and hands the files to [`Lake::commit`]. [`commit`] explains what is visible when.
 
+pub mod cohort;
 pub mod commit;
 mod delta;
 pub mod digest;
@@ -18,6 +19,7 @@ pub mod state;
 pub mod verify;
 pub mod writer;
 
+pub use cohort::{COHORT_COLUMN, COHORT_SCHEMA};
 pub use commit::{CommitOutcome, LakeChange, LakeCommit, TableChange};
 pub use error::{Error, Result};
 pub use lake::Lake;
@@ -25,7 +27,7 @@ pub use location::Location;
 pub use manifest::{DataFile, FileStats, NewFile, ScalarStat, TableId};
 pub use reader::{FileReader, ReadPlan, RowGroup};
 pub use snapshot::{LakeSnapshot, TableSnapshot};
-pub use state::{Batch, Block, Contig, DatasetState, InputRecord, LakeState};
+pub use state::{Batch, Block, CohortState, Contig, DatasetState, InputRecord, LakeState};
 pub use verify::VerifyReport;
 pub use writer::{PartWriter, WritePolicy};
 

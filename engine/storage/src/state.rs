@@ -18,6 +18,18 @@ pub struct LakeState {
     pub tables: BTreeMap<TableId, TablePin>,
     /// Every dataset by name.
     pub datasets: BTreeMap<String, DatasetState>,
+    /// Every cohort by name; its samples are the rows of its table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cohorts: BTreeMap<String, CohortState>,
+}
+
+/// What the lake knows of a cohort beside its samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CohortState {
+    /// The role that made it; it may read, replace and drop it.
+    pub owner: String,
+    /// When it was made, RFC 3339 in UTC. A replacement keeps it.
+    pub created: String,
 }
 
 /// Which version of a Delta table belongs to a lake version.

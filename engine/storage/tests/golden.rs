@@ -1,6 +1,8 @@
 //! The lake commit as it is stored: golden bytes. A change here changes the storage format.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeMap;
+
 use genokura_core::schema::{FieldDef, FieldType, Number};
 use genokura_storage::commit::{FORMAT, TableChanged};
 use genokura_storage::state::TablePin;
@@ -74,6 +76,7 @@ fn sample() -> LakeCommit {
         state: LakeState {
             tables: [(site, TablePin { delta_version: 4 })].into(),
             datasets: [("demo".to_owned(), dataset)].into(),
+            cohorts: BTreeMap::new(),
         },
     }
 }
@@ -99,14 +102,14 @@ async fn a_lake_commit_of_old_is_read() {
 #[tokio::test]
 async fn a_newer_format_is_refused_by_name() {
     let lake = Lake::memory();
-    let newer = GOLDEN.replacen("\"format\": 1", "\"format\": 2", 1);
+    let newer = GOLDEN.replacen("\"format\": 1", "\"format\": 3", 1);
     lake.store()
         .put(&lake.layout().commit(0), newer.into())
         .await
         .unwrap();
     let error = lake.snapshot().await.unwrap_err().to_string();
     assert!(
-        error.contains("format 2") && error.contains("newer genokura"),
+        error.contains("format 3") && error.contains("newer genokura"),
         "{error}"
     );
 }

@@ -19,7 +19,13 @@ use crate::error::{Error, Result};
 const QUEUE: usize = 2;
 
 /// Schemas that hold no tables of users.
-const SCHEMAS_RESERVED: [&str; 4] = ["public", "pg_catalog", "information_schema", "_genokura"];
+const SCHEMAS_RESERVED: [&str; 5] = [
+    "public",
+    "pg_catalog",
+    "information_schema",
+    "genokura",
+    "_genokura",
+];
 
 /// Tables that are about to receive rows: one, or several that one commit makes visible together.
 pub(crate) struct Landing {
@@ -203,6 +209,7 @@ impl Landing {
             dataset: None,
             tables,
             details,
+            ..LakeChange::default()
         };
         match self.lake.commit(&self.base, change).await? {
             CommitOutcome::Committed(snapshot) => Ok(Landed {

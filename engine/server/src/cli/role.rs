@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Outcome;
 use crate::roles::grant::{grant, revoke};
@@ -32,6 +32,8 @@ pub(super) enum RoleCommand {
     Unmask(MaskArgs),
     /// Say which samples of a dataset a role may see
     Samples(SamplesArgs),
+    /// Say whether a role may keep cohorts in the lake
+    Cohorts(CohortsArgs),
     /// Say how much of the server a role may take
     Limit(LimitArgs),
     /// Say which client certificate a role must show
@@ -134,6 +136,24 @@ pub(super) struct SamplesArgs {
     which: Which,
 }
 
+/// Arguments of `role cohorts`.
+#[derive(Debug, Args)]
+pub(super) struct CohortsArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// Whether CREATE COHORT may write the lake; cohorts of the session need no right
+    keep: Keep,
+}
+
+/// Whether something is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Keep {
+    /// It may.
+    Yes,
+    /// It may not.
+    No,
+}
+
 /// Arguments of `role limit`: what is not given stays as it is; "none" takes a limit away.
 #[derive(Debug, Args)]
 pub(super) struct LimitArgs {
@@ -221,6 +241,10 @@ pub(super) fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
             Ok(())
         })?,
         RoleCommand::Samples(args) => samples(args)?,
+        RoleCommand::Cohorts(args) => change(&args.role, |role| {
+            role.cohorts = args.keep == Keep::Yes;
+            Ok(())
+        })?,
         RoleCommand::Limit(args) => limit(&args)?,
         RoleCommand::Certificate(args) => change(&args.role, |role| {
             role.certificate = (args.common_name != "none").then_some(args.common_name);
@@ -373,6 +397,9 @@ fn list(roles: &Roles) -> anyhow::Result<()> {
         }
         for (dataset, samples) in role.samples.iter().flatten() {
             writeln!(out, "  sees {} sample(s) of {dataset}", samples.len())?;
+        }
+        if role.cohorts {
+            writeln!(out, "  keeps cohorts in the lake")?;
         }
         let limits = toml::to_string(&role.limits)?;
         for limit in limits.lines() {

@@ -86,6 +86,8 @@ pub struct Role {
     pub login: bool,
     /// What it may read; None: everything that the catalog holds.
     pub access: Option<AccessContext>,
+    /// Whether it may keep cohorts in the lake.
+    pub cohorts: bool,
 }
 
 impl Role {
@@ -382,6 +384,7 @@ impl CatalogModel {
             superuser,
             login,
             access: None,
+            cohorts: superuser,
         });
     }
 
@@ -389,6 +392,13 @@ impl CatalogModel {
     pub fn set_access(&mut self, name: &str, access: AccessContext) {
         if let Some(role) = self.roles.iter_mut().find(|role| role.name == name) {
             role.access = Some(access);
+        }
+    }
+
+    /// Says that a role may keep cohorts in the lake.
+    pub fn set_cohorts(&mut self, name: &str) {
+        if let Some(role) = self.roles.iter_mut().find(|role| role.name == name) {
+            role.cohorts = true;
         }
     }
 

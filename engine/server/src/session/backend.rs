@@ -1,11 +1,13 @@
 //! What a session queries: a source of snapshots and of DataFusion contexts over them.
 
 use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::execution::context::SessionContext;
 use genokura_exec::AccessContext;
+use genokura_storage::{CohortState, CommitOutcome};
 
 use crate::sqlstate::ServerError;
 
@@ -35,6 +37,61 @@ pub trait Backend: Send + Sync + 'static {
     /// A context over `snapshot` for `principal`: its tables under the catalog
     /// [`DATABASE`](crate::session::DATABASE), a schema each dataset, functions registered.
     fn context(&self, snapshot: &Snapshot, principal: &str) -> Result<SessionContext, ServerError>;
+
+    /// The cohorts that the lake keeps.
+    fn cohorts(&self, _snapshot: &Snapshot) -> Arc<BTreeMap<String, CohortState>> {
+        Arc::default()
+    }
+
+    /// The samples of every dataset that `access` lets read anything of, as far as it lets them be seen.
+    ///
+    /// # Errors
+    /// Tables of the lake that cannot be read.
+    async fn samples(
+        &self,
+        _snapshot: &Snapshot,
+        _access: &AccessContext,
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, ServerError> {
+        Ok(BTreeMap::new())
+    }
+
+    /// All samples of a cohort of the lake.
+    ///
+    /// # Errors
+    /// Tables of the lake that cannot be read.
+    async fn cohort_members(
+        &self,
+        _snapshot: &Snapshot,
+        _name: &str,
+    ) -> Result<BTreeSet<String>, ServerError> {
+        Ok(BTreeSet::new())
+    }
+
+    /// Writes a cohort to the lake, whole.
+    ///
+    /// # Errors
+    /// 58030 when the lake cannot be written.
+    async fn put_cohort(
+        &self,
+        _snapshot: &Snapshot,
+        _name: &str,
+        _cohort: CohortState,
+        _members: &BTreeSet<String>,
+    ) -> Result<CommitOutcome, ServerError> {
+        Err(ServerError::unsupported("cohorts cannot be kept here"))
+    }
+
+    /// Takes cohorts out of the lake.
+    ///
+    /// # Errors
+    /// 58030 when the lake cannot be written.
+    async fn drop_cohorts(
+        &self,
+        _snapshot: &Snapshot,
+        _names: BTreeSet<String>,
+    ) -> Result<CommitOutcome, ServerError> {
+        Err(ServerError::unsupported("cohorts cannot be kept here"))
+    }
 
     /// Numbers of the engine for `/metrics`: name, what it is, value.
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {

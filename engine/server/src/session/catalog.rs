@@ -72,7 +72,8 @@ async fn model(context: &PlanContext) -> Arc<CatalogModel> {
 /// The roles that the session may know of: itself, all for an admin, and the one that owns what nobody made.
 fn add_roles(model: &mut CatalogModel, info: &SessionInfo) {
     let Some(own) = &info.authorised.role else {
-        return model.add_role(&info.user, false, true);
+        model.add_role(&info.user, false, true);
+        return model.set_cohorts(&info.user);
     };
     model.add_role(DATABASE, true, false);
     let others = info
@@ -82,7 +83,14 @@ fn add_roles(model: &mut CatalogModel, info: &SessionInfo) {
         .flat_map(|roles| roles.iter());
     for role in [own].into_iter().chain(others) {
         model.add_role(&role.name, role.admin, true);
-        model.set_access(&role.name, role.access());
+        let cohorts = info
+            .cohorts
+            .iter()
+            .map(|(name, state)| (name.as_str(), state));
+        model.set_access(&role.name, role.access().owning(cohorts));
+        if role.cohorts {
+            model.set_cohorts(&role.name);
+        }
     }
 }
 

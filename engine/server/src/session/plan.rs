@@ -121,6 +121,7 @@ pub(super) async fn logical(
     mut resolved: ast::Statement,
     parameters: &[PgType],
 ) -> Result<LogicalPlan, ServerError> {
+    super::cohort::substitute(context, &mut resolved).await?;
     rewrite::to_datafusion(&mut resolved, &context.info)?;
     if !parameters.is_empty() {
         resolved = ast::Statement::Prepare {

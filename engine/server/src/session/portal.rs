@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::plan::Planned;
 use super::rows::Rows;
+use super::statement::cohort::CohortCommand;
 use super::statement::{Parsed, Statement};
 use super::template::{self, Analysis, Template};
 use super::{Outcome, Session, params};
@@ -225,6 +226,13 @@ impl Session {
                     Analysis::without_plan(parameters, None)
                 }
                 None => plain(None),
+            },
+            Statement::Cohort(command) => match command.as_ref() {
+                CohortCommand::Create { query, .. } => {
+                    let parameters = self.analyse_query(query, declared).await?.parameters;
+                    Analysis::without_plan(parameters, None)
+                }
+                CohortCommand::Drop { .. } => plain(None),
             },
             Statement::Refused(error) => return Err(error.clone()),
             _ => plain(None),

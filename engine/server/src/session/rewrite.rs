@@ -440,6 +440,63 @@ pub(crate) fn set_configs(statement: &mut ast::Statement) -> Result<Vec<SetConfi
     }
 }
 
+/// Whether this is a call of the function of this name.
+pub(super) fn is_call_of(function: &Function, name: &str) -> bool {
+    function.name.0.len() == 1 && last_part(&function.name) == name
+}
+
+/// The arguments of a call; none when one has a name or is a wildcard.
+pub(super) fn call_arguments(function: &Function) -> Vec<&Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return Vec::new();
+    };
+    let plain = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    plain.collect::<Option<_>>().unwrap_or_default()
+}
+
+/// One of the arguments of a call.
+pub(super) fn call_argument_mut(function: &mut Function, place: usize) -> Option<&mut Expr> {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return None;
+    };
+    match list.args.get_mut(place)? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    }
+}
+
+/// The text of a string constant without a cast.
+pub(super) fn string_literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A call of a function with one argument.
+pub(super) fn call(name: &str, argument: Expr) -> Expr {
+    Expr::Function(Function {
+        name: object_name(&[name]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+            clauses: Vec::new(),
+        }),
+        null_treatment: None,
+        filter: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
 /// The constant arguments of a call as text; None for one that is no constant or NULL.
 fn arguments(function: &Function) -> Vec<Option<String>> {
     let FunctionArguments::List(list) = &function.args else {
@@ -454,7 +511,7 @@ fn arguments(function: &Function) -> Vec<Option<String>> {
         .collect()
 }
 
-fn constant(expr: &Expr) -> Option<String> {
+pub(super) fn constant(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Boolean(on) => Some(on.to_string()),
@@ -717,7 +774,7 @@ pub(crate) fn cast(expr: Expr, data_type: DataType) -> Expr {
     }
 }
 
-fn text_array(items: &[String]) -> Expr {
+pub(super) fn text_array(items: &[String]) -> Expr {
     let elem = items.iter().map(|item| text(item)).collect();
     Expr::Array(ast::Array { elem, named: true })
 }

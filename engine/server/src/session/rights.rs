@@ -56,6 +56,15 @@ impl Session {
                 })?;
                 Ok(Outcome::done(if *give { "GRANT" } else { "REVOKE" }))
             }
+            RightsCommand::Cohorts { give, roles } => {
+                change(&store, |all| {
+                    for name in roles {
+                        role(all, name)?.cohorts = *give;
+                    }
+                    Ok(())
+                })?;
+                Ok(Outcome::done(if *give { "GRANT" } else { "REVOKE" }))
+            }
             RightsCommand::Create(name, options) => {
                 let mut made = Role {
                     name: name.clone(),

@@ -12,12 +12,14 @@
 //! When the rights of a role change, its temporary tables go away as its prepared statements do.
 
 mod assign;
+mod cohort;
 mod copy;
 mod define;
 mod fill;
 mod insert;
 mod run;
 mod schema;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,6 +58,8 @@ pub(super) struct TempTable {
     /// What a column gets where no value is given, in the order of the columns.
     pub(super) defaults: Vec<Option<ast::Expr>>,
     pub(super) on_commit: OnCommit,
+    /// It holds samples, every one once.
+    pub(super) cohort: bool,
     pub(super) pieces: Vec<Arc<Piece>>,
 }
 

@@ -243,7 +243,10 @@ fn keeps(query: &ast::Statement, relations: &Relations, parameters: &[PgType]) -
     let numeric = |pg_type: &PgType| {
         *pg_type == PgType::NUMERIC || pg_type.element() == Some(PgType::NUMERIC)
     };
-    relations.catalog.is_empty() && !parameters.iter().any(numeric) && !calls_set_config(query)
+    relations.catalog.is_empty()
+        && !parameters.iter().any(numeric)
+        && !calls_set_config(query)
+        && !super::cohort::waits_for_values(query)
 }
 
 fn calls_set_config(query: &ast::Statement) -> bool {

@@ -11,6 +11,7 @@
 )]
 
 mod auth;
+mod cohorts;
 mod limits;
 mod operations;
 mod page;

@@ -300,6 +300,7 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
     };
     let of_table = of_column || ["has_table_privilege", "has_any_column_privilege"].contains(&name);
     let mut may = true;
+    let mut creates = false;
     if of_table {
         let oid = match &args[at] {
             Value::Text(name) => {
@@ -347,6 +348,10 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
                     .filter(|r| r.schema == schema.name);
                 let empty = tables.clone().next().is_none();
                 may = user.is_none_or(|role| empty || tables.any(|r| role.reads(r, None)));
+                // Who is not named is the session itself.
+                let who = user.or_else(|| cx.model.role(&cx.session.user).ok());
+                let keeps_cohorts = who.is_some_and(|role| role.cohorts);
+                creates = keeps_cohorts && schema.name == genokura_storage::COHORT_SCHEMA;
             }
             (None, Value::Text(name)) => {
                 let text = format!("schema \"{name}\" does not exist");
@@ -361,8 +366,9 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
         let item = item.trim().to_uppercase();
         match item.trim_end_matches(" WITH GRANT OPTION") {
             "SELECT" | "USAGE" | "EXECUTE" | "CONNECT" => any |= !item.ends_with("OPTION"),
-            "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" | "REFERENCES" | "TRIGGER" | "CREATE"
-            | "TEMP" | "TEMPORARY" | "SET" | "ALTER SYSTEM" | "MAINTAIN" => {}
+            "CREATE" => any |= creates && !item.ends_with("OPTION"),
+            "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" | "REFERENCES" | "TRIGGER" | "TEMP"
+            | "TEMPORARY" | "SET" | "ALTER SYSTEM" | "MAINTAIN" => {}
             _ => {
                 return Err(CatalogError::new(
                     "22023",

@@ -93,6 +93,9 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     if let Some(command) = super::rights::read(&word, cursor)? {
         return Ok(Statement::Rights(command));
     }
+    if let Some(command) = super::cohort::read(&word, cursor)? {
+        return Ok(command);
+    }
     if let Some(command) = super::temp::read(&word, cursor)? {
         return Ok(command);
     }

@@ -21,6 +21,13 @@ pub enum RightsCommand {
         /// To or from whom.
         roles: Vec<String>,
     },
+    /// GRANT and REVOKE of CREATE ON SCHEMA public: to keep cohorts in the lake.
+    Cohorts {
+        /// GRANT; else REVOKE.
+        give: bool,
+        /// To or from whom.
+        roles: Vec<String>,
+    },
     /// CREATE ROLE, CREATE USER.
     Create(String, RoleOptions),
     /// ALTER ROLE, ALTER USER.
@@ -93,12 +100,13 @@ pub(super) fn read(
 }
 
 fn tables(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, ServerError> {
+    if cursor.accept("CREATE") {
+        return cohorts(cursor, give);
+    }
     if cursor.accept("ALL") {
         cursor.accept("PRIVILEGES");
     } else if !cursor.accept("SELECT") {
-        return Err(ServerError::unsupported(
-            "SELECT is the only right that can be given: SQL reads the lake and nothing else",
-        ));
+        return Err(no_such_right());
     }
     let mut columns = None;
     if cursor.accept_token(&Token::LParen) {
@@ -106,9 +114,7 @@ fn tables(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, Ser
         cursor.expect(&Token::RParen)?;
     }
     if cursor.accept_token(&Token::Comma) {
-        return Err(ServerError::unsupported(
-            "SELECT is the only right that can be given: SQL reads the lake and nothing else",
-        ));
+        return Err(no_such_right());
     }
     cursor.expect_word("ON")?;
     let on = if cursor.accept("ALL") {
@@ -131,6 +137,38 @@ fn tables(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, Ser
         cursor.accept("TABLE");
         list(cursor, object)?
     };
+    let roles = to_roles(cursor, give)?;
+    Ok(RightsCommand::Tables {
+        give,
+        columns,
+        on,
+        roles,
+    })
+}
+
+fn no_such_right() -> ServerError {
+    ServerError::unsupported(
+        "the rights that can be given are SELECT on tables and columns, and CREATE ON SCHEMA public",
+    )
+    .hint("SQL reads the lake; CREATE ON SCHEMA public lets a role keep cohorts in it.")
+}
+
+/// CREATE ON SCHEMA public, from ON on.
+fn cohorts(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, ServerError> {
+    cursor.expect_word("ON")?;
+    let schema = match cursor.accept("SCHEMA") {
+        true => list(cursor, TokenCursor::identifier)?,
+        false => return Err(no_such_right()),
+    };
+    if schema != [genokura_storage::COHORT_SCHEMA] {
+        return Err(no_such_right());
+    }
+    let roles = to_roles(cursor, give)?;
+    Ok(RightsCommand::Cohorts { give, roles })
+}
+
+/// TO or FROM roles, to the end.
+fn to_roles(cursor: &mut TokenCursor<'_>, give: bool) -> Result<Vec<String>, ServerError> {
     cursor.expect_word(if give { "TO" } else { "FROM" })?;
     let roles = list(cursor, role)?;
     if cursor.accept("WITH") {
@@ -139,12 +177,7 @@ fn tables(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, Ser
     if !give {
         let _ = cursor.accept("CASCADE") || cursor.accept("RESTRICT");
     }
-    Ok(RightsCommand::Tables {
-        give,
-        columns,
-        on,
-        roles,
-    })
+    Ok(roles)
 }
 
 fn object(cursor: &mut TokenCursor<'_>) -> Result<Object, ServerError> {

@@ -53,6 +53,8 @@ pub enum Kind {
     Table,
     /// A view.
     View,
+    /// A cohort of the session.
+    Cohort,
 }
 
 impl Kind {
@@ -62,6 +64,7 @@ impl Kind {
         match self {
             Kind::Table => "TABLE",
             Kind::View => "VIEW",
+            Kind::Cohort => "COHORT",
         }
     }
 }
@@ -124,6 +127,17 @@ pub enum TempCommand {
         /// None: every row.
         condition: Option<Box<ast::Expr>>,
     },
+    /// UPDATE name SET columns WHERE condition.
+    Update {
+        /// The table.
+        name: Name,
+        /// How the expressions call it.
+        alias: Option<String>,
+        /// Columns and what they are set to, in the order written.
+        set: Vec<(String, ast::Expr)>,
+        /// None: every row.
+        condition: Option<Box<ast::Expr>>,
+    },
     /// DROP TABLE or DROP VIEW.
     Drop {
         /// Tables or views.
@@ -148,12 +162,13 @@ pub enum TempCommand {
     },
 }
 
-/// Reads CREATE, DROP, INSERT, DELETE and TRUNCATE from the first word on; what cannot be about a temporary object is
+/// Reads CREATE, DROP, INSERT, UPDATE, DELETE and TRUNCATE from the first word on; what cannot be about a temporary object is
 /// left unread.
 pub(super) fn read(word: &str, cursor: &mut TokenCursor<'_>) -> Read<Option<Statement>> {
     let command = match word {
         "CREATE" => return create(cursor),
         "INSERT" => insert(cursor)?,
+        "UPDATE" => update(cursor)?,
         "DELETE" => delete(cursor)?,
         "TRUNCATE" => truncate(cursor)?,
         "DROP" => match drop_objects(cursor)? {
@@ -480,7 +495,7 @@ fn drop_objects(cursor: &mut TokenCursor<'_>) -> Read<Option<TempCommand>> {
     }))
 }
 
-fn names(cursor: &mut TokenCursor<'_>) -> Read<Vec<Name>> {
+pub(super) fn names(cursor: &mut TokenCursor<'_>) -> Read<Vec<Name>> {
     let mut names = vec![name(cursor)?];
     while cursor.accept_token(&Token::Comma) {
         names.push(name(cursor)?);
@@ -596,4 +611,73 @@ fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
         alias: alias.as_ref().map(|alias| folded(&alias.name)),
         condition: delete.selection.map(Box::new),
     })
+}
+
+fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
+    cursor.accept("ONLY");
+    let sql = cursor.sql();
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
+    let statement = parser
+        .parse_update(ast::helpers::attached_token::AttachedToken::empty().0)
+        .map_err(|error| from_parser(&error, sql))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(super::cursor::near(&next, sql));
+    }
+    let unsupported =
+        || ServerError::unsupported("UPDATE takes one table, SET of columns and a condition");
+    let ast::Statement::Update(update) = statement else {
+        return Err(unsupported());
+    };
+    let plain = update.from.is_none()
+        && update.returning.is_none()
+        && update.output.is_none()
+        && update.or.is_none()
+        && update.limit.is_none()
+        && update.table.joins.is_empty();
+    let (TableFactor::Table { name, alias, .. }, true) = (&update.table.relation, plain) else {
+        return Err(unsupported());
+    };
+    let mut set = Vec::new();
+    for assignment in update.assignments {
+        match assignment.target {
+            ast::AssignmentTarget::ColumnName(column) => {
+                set.push((assigned(&column)?, assignment.value));
+            }
+            ast::AssignmentTarget::Tuple(columns) => {
+                let values = match assignment.value {
+                    ast::Expr::Tuple(values) => values,
+                    ast::Expr::Nested(value) => vec![*value],
+                    _ => return Err(unsupported().hint("Set the columns one by one.")),
+                };
+                if columns.len() != values.len() {
+                    let text = "number of columns does not match number of values";
+                    return Err(ServerError::syntax(text, None));
+                }
+                let names = columns.iter().map(assigned).collect::<Read<Vec<_>>>()?;
+                set.extend(names.into_iter().zip(values));
+            }
+        }
+    }
+    Ok(TempCommand::Update {
+        name: name_of(name)?,
+        alias: alias.as_ref().map(|alias| folded(&alias.name)),
+        set,
+        condition: update.selection.map(Box::new),
+    })
+}
+
+/// The column that is set.
+fn assigned(column: &ObjectName) -> Read<String> {
+    match column.0.as_slice() {
+        [part] => part
+            .as_ident()
+            .map(folded)
+            .ok_or_else(|| ServerError::syntax("UPDATE sets columns", None)),
+        _ => Err(
+            ServerError::unsupported("UPDATE of parts of a column is not supported")
+                .hint("The columns after SET have no table name before them."),
+        ),
+    }
 }

@@ -1,4 +1,6 @@
-//! INSERT: which columns get values, and constants that take the types of the columns they go to.
+//! INSERT and UPDATE: which columns get values, and constants that take the types of the columns they go to.
+
+use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem, SetExpr, Value};
@@ -23,22 +25,40 @@ pub(super) fn targets(
     }
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     once_each(&names)?;
-    let place = |column: &String| {
-        table.schema.index_of(column).map_err(|_| {
-            let text = format!("column \"{column}\" of relation \"{name}\" does not exist");
-            let error = ServerError::new("42703", text).near(column);
-            let known = table
-                .schema
-                .fields()
-                .iter()
-                .map(|field| field.name().as_str());
-            match nearest(column, known) {
-                Some(known) => error.hint(format!("Perhaps you meant the column \"{known}\".")),
-                None => error,
-            }
-        })
-    };
-    columns.iter().map(place).collect()
+    let columns = columns.iter();
+    columns.map(|column| place(table, name, column)).collect()
+}
+
+/// Where a column stands in a table.
+fn place(table: &TempTable, name: &str, column: &str) -> Result<usize, ServerError> {
+    table.schema.index_of(column).map_err(|_| {
+        let text = format!("column \"{column}\" of relation \"{name}\" does not exist");
+        let error = ServerError::new("42703", text).near(column);
+        let known = table
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str());
+        match nearest(column, known) {
+            Some(known) => error.hint(format!("Perhaps you meant the column \"{known}\".")),
+            None => error,
+        }
+    })
+}
+
+/// The columns that UPDATE sets, as places in the table.
+pub(super) fn set_targets(
+    table: &TempTable,
+    name: &str,
+    set: &[(String, Expr)],
+) -> Result<Vec<usize>, ServerError> {
+    let mut seen = BTreeSet::new();
+    if let Some((column, _)) = set.iter().find(|(column, _)| !seen.insert(column)) {
+        let text = format!("multiple assignments to same column \"{column}\"");
+        return Err(ServerError::syntax(text, None).near(column));
+    }
+    let columns = set.iter().map(|(column, _)| column);
+    columns.map(|column| place(table, name, column)).collect()
 }
 
 /// 42804 when values of a query cannot be stored in a column.

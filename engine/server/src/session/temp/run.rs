@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::sql::sqlparser::ast::{self, Expr};
 use futures::TryStreamExt as _;
@@ -71,6 +72,7 @@ impl Session {
                     defaults: vec![None; schema.fields().len()],
                     schema,
                     on_commit: *on_commit,
+                    cohort: false,
                     pieces,
                 };
                 self.put(&name.name, Relation::Table(Arc::new(table)));
@@ -100,6 +102,15 @@ impl Session {
             } => {
                 self.delete(name, alias.as_deref(), condition.as_deref(), arguments)
                     .await
+            }
+            TempCommand::Update {
+                name,
+                alias,
+                set,
+                condition,
+            } => {
+                let (alias, condition) = (alias.as_deref(), condition.as_deref());
+                self.update(name, alias, set, condition, arguments).await
             }
             TempCommand::Drop {
                 kind,
@@ -156,6 +167,17 @@ impl Session {
                 let alias = alias.as_deref();
                 self.kept(&name.name, alias, condition).map(Some)
             }
+            TempCommand::Update {
+                name,
+                alias,
+                set,
+                condition,
+            } => {
+                let table = self.target(name, "UPDATE").await?;
+                let (alias, condition) = (alias.as_deref(), condition.as_deref());
+                self.changed(&table, &name.name, alias, set, condition)
+                    .map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -168,19 +190,19 @@ impl Session {
         self.temporary = next;
     }
 
-    fn put(&mut self, name: &str, relation: Relation) {
+    pub(super) fn put(&mut self, name: &str, relation: Relation) {
         self.set_temporary(self.temporary.with(name, relation));
     }
 
     /// Whether a name may be that of a temporary relation of this session.
-    fn may_be_own(&self, name: &Name) -> bool {
+    pub(super) fn may_be_own(&self, name: &Name) -> bool {
         name.schema
             .as_deref()
             .is_none_or(|schema| schema == "pg_temp" || schema == schema_name(self.options.pid))
     }
 
     /// Whether a relation may be made under this name; an outcome when one is there and that is well.
-    fn new_name(
+    pub(super) fn new_name(
         &self,
         name: &Name,
         if_not_exists: bool,
@@ -206,7 +228,11 @@ impl Session {
     }
 
     /// The temporary table of this name, to be written to.
-    async fn target(&mut self, name: &Name, what: &str) -> Result<Arc<TempTable>, ServerError> {
+    pub(super) async fn target(
+        &mut self,
+        name: &Name,
+        what: &str,
+    ) -> Result<Arc<TempTable>, ServerError> {
         if self.may_be_own(name) {
             match self.temporary.get(&name.name) {
                 Some(Relation::Table(table)) => return Ok(Arc::clone(table)),
@@ -214,6 +240,7 @@ impl Session {
                     let text = match what {
                         "TRUNCATE TABLE" => format!("\"{}\" is not a table", name.name),
                         "COPY FROM" => format!("cannot copy to view \"{}\"", name.name),
+                        "UPDATE" => format!("cannot update view \"{}\"", name.name),
                         "INSERT" => format!("cannot insert into view \"{}\"", name.name),
                         _ => format!("cannot delete from view \"{}\"", name.name),
                     };
@@ -226,6 +253,15 @@ impl Session {
             return Err(statement::read_only(what));
         }
         Err(self.unknown(name))
+    }
+
+    /// The table that COPY FROM fills: a temporary one, or a cohort of the lake that is the session's to write.
+    async fn copy_target(&mut self, name: &Name) -> Result<CopyTarget, ServerError> {
+        if !self.is_temporary(name) && self.is_kept_cohort(name).await? {
+            return Ok(CopyTarget::Cohort);
+        }
+        let table = self.target(name, "COPY FROM").await?;
+        Ok(CopyTarget::Table(table))
     }
 
     /// 42P01 with the temporary relation that was meant, perhaps.
@@ -279,6 +315,7 @@ impl Session {
                 .map(|column| column.default.clone())
                 .collect(),
             on_commit,
+            cohort: false,
             pieces: Vec::new(),
         };
         // A default that is no value of its column is told of now.
@@ -328,7 +365,12 @@ impl Session {
         }
     }
 
-    fn arrangement(&self, table: &str, schema: &SchemaRef, origins: Vec<Origin>) -> Arrangement {
+    pub(super) fn arrangement(
+        &self,
+        table: &str,
+        schema: &SchemaRef,
+        origins: Vec<Origin>,
+    ) -> Arrangement {
         Arrangement {
             table: table.to_owned(),
             schema: Arc::clone(schema),
@@ -338,7 +380,7 @@ impl Session {
     }
 
     /// The memory that a statement may fill.
-    async fn memory(&mut self) -> Result<TempMemory, ServerError> {
+    pub(super) async fn memory(&mut self) -> Result<TempMemory, ServerError> {
         let context = self.plan_context().await?;
         let pool = &context.context.runtime_env().memory_pool;
         let engine = match pool.memory_limit() {
@@ -352,12 +394,24 @@ impl Session {
     }
 
     /// Runs a query and keeps its rows.
-    async fn fill(
+    pub(super) async fn fill(
         &mut self,
         planned: Planned,
         arrangement: Arrangement,
     ) -> Result<(Vec<Arc<Piece>>, u64), ServerError> {
-        let memory = self.memory().await?;
+        let filling = Filling::new(Arc::clone(&arrangement.schema), self.memory().await?);
+        let filled = self.gather(planned, arrangement, filling, Filling::push);
+        filled.await?.finish()
+    }
+
+    /// Runs a query and has its rows taken as a table would keep them.
+    pub(super) async fn gather<T: Send + 'static>(
+        &mut self,
+        planned: Planned,
+        arrangement: Arrangement,
+        mut taken: T,
+        take: impl Fn(&mut T, RecordBatch) -> Result<(), ServerError> + Send + 'static,
+    ) -> Result<T, ServerError> {
         let rows = self.start(planned).await?;
         // The limit of rows is on what leaves the server.
         let limits = self
@@ -372,18 +426,17 @@ impl Session {
             })
             .await;
         let guard = rows.stop.guard();
-        let mut filling = Filling::new(Arc::clone(&arrangement.schema), memory);
-        let filled = self.spawn(async move {
+        let gathered = self.spawn(async move {
             let mut batches = rows.into_stream();
             while let Some(batch) = batches.try_next().await? {
-                filling.push(arrangement.apply(&batch)?)?;
+                take(&mut taken, arrangement.apply(&batch)?)?;
                 tokio::task::yield_now().await;
             }
-            filling.finish()
+            Ok(taken)
         });
-        let filled = filled.await;
+        let gathered = gathered.await;
         guard.disarm();
-        filled
+        gathered
     }
 
     async fn create_view(
@@ -493,6 +546,11 @@ impl Session {
         table: &TempTable,
         pieces: Vec<Arc<Piece>>,
     ) -> Result<(), ServerError> {
+        if table.cohort {
+            return self
+                .set_cohort(name, table.pieces.iter().chain(&pieces))
+                .await;
+        }
         let memory = self.memory().await?;
         let table = table.extended(pieces, &memory)?;
         self.put(name, Relation::Table(Arc::new(table)));
@@ -526,7 +584,7 @@ impl Session {
     }
 
     /// The query of the rows that a DELETE leaves.
-    fn kept(
+    pub(super) fn kept(
         &self,
         table: &str,
         alias: Option<&str>,
@@ -541,7 +599,7 @@ impl Session {
         ))
     }
 
-    async fn drop_relations(
+    pub(super) async fn drop_relations(
         &mut self,
         kind: Kind,
         names: &[Name],
@@ -556,6 +614,7 @@ impl Session {
             let own = own
                 .filter(|_| self.may_be_own(name))
                 .map(|relation| match relation {
+                    Relation::Table(table) if table.cohort => Kind::Cohort,
                     Relation::Table(_) => Kind::Table,
                     Relation::View(_) => Kind::View,
                 });
@@ -610,7 +669,10 @@ impl Session {
         columns: &[String],
         options: &CopyOptions,
     ) -> Result<Outcome, ServerError> {
-        let table = self.target(name, "COPY FROM").await?;
+        let table = match self.copy_target(name).await? {
+            CopyTarget::Table(table) => table,
+            CopyTarget::Cohort => Arc::new(TempTable::of_samples()),
+        };
         let targets = targets(&table, &name.name, columns)?;
         let mut constants = Vec::new();
         for at in 0..table.schema.fields().len() {
@@ -637,10 +699,20 @@ impl Session {
     pub(crate) async fn copied(&mut self, copy: CopyIn) -> Result<u64, ServerError> {
         let name = copy.name().clone();
         let (pieces, rows) = copy.finish()?;
-        let table = self.target(&name, "COPY FROM").await?;
-        self.extend(&name.name, &table, pieces).await?;
+        match self.copy_target(&name).await? {
+            CopyTarget::Table(table) => self.extend(&name.name, &table, pieces).await?,
+            CopyTarget::Cohort => self.extend_kept_cohort(&name.name, pieces).await?,
+        }
         Ok(rows)
     }
+}
+
+/// What COPY FROM fills.
+enum CopyTarget {
+    /// A temporary table.
+    Table(Arc<TempTable>),
+    /// A cohort of the lake.
+    Cohort,
 }
 
 fn notice(code: &'static str, text: String) -> ServerError {

@@ -1,0 +1,113 @@
+//! UPDATE: the rows that the condition leaves, and those that it finds with their new values, are the next table.
+//!
+//! Both are queries over the table as it was. A condition that answers otherwise when it is asked again (`random()`)
+//! would lose rows or have them twice: their number is compared, and such a statement refused.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::{self, Expr};
+
+use super::fill::Origin;
+use super::insert::{check_assignable, set_targets, type_cell};
+use super::{Relation, TempTable, schema_name};
+use crate::session::statement::temp::Name;
+use crate::session::{Outcome, Session, statement};
+use crate::sqlstate::ServerError;
+
+impl Session {
+    /// Runs UPDATE.
+    ///
+    /// # Errors
+    /// As PostgreSQL reports them; 0A000 for a condition that changes from one evaluation to the next.
+    pub(super) async fn update(
+        &mut self,
+        name: &Name,
+        alias: Option<&str>,
+        set: &[(String, Expr)],
+        condition: Option<&Expr>,
+        arguments: &[Expr],
+    ) -> Result<Outcome, ServerError> {
+        let table = self.target(name, "UPDATE").await?;
+        let query = self.changed(&table, &name.name, alias, set, condition)?;
+        let planned = self.plan(&query, arguments).await?;
+        let touched = set_targets(&table, &name.name, set)?;
+        let mut origins = Vec::with_capacity(table.schema.fields().len());
+        for (at, column) in planned.columns().iter().enumerate() {
+            if touched.contains(&at) {
+                check_assignable(column.pg_type, &planned, at, table.schema.field(at))?;
+            }
+            origins.push(Origin::Column(at, column.pg_type));
+        }
+        let arrangement = self.arrangement(&name.name, &table.schema, origins);
+        let (changed, rows) = self.fill(planned, arrangement).await?;
+        let (mut pieces, kept) = match condition {
+            None => (Vec::new(), 0),
+            Some(condition) => {
+                let query = self.kept(&name.name, alias, condition)?;
+                let planned = self.plan(&query, arguments).await?;
+                let types = planned.columns().iter().map(|column| column.pg_type);
+                let origins = types.enumerate().map(|(at, from)| Origin::Column(at, from));
+                let origins = origins.collect();
+                let arrangement = self.arrangement(&name.name, &table.schema, origins);
+                self.fill(planned, arrangement).await?
+            }
+        };
+        if u64::try_from(table.rows()).ok() != kept.checked_add(rows) {
+            return Err(ServerError::unsupported(
+                "UPDATE with a condition that answers otherwise when it is asked again",
+            )
+            .hint("Keep its answers in a column first, then UPDATE … WHERE that column."));
+        }
+        pieces.extend(changed);
+        if table.cohort {
+            self.set_cohort(&name.name, pieces.iter()).await?;
+        } else {
+            let table = Arc::new(table.with_pieces(pieces));
+            self.put(&name.name, Relation::Table(table));
+        }
+        Ok(Outcome::done(&format!("UPDATE {rows}")))
+    }
+
+    /// The query of the rows that an UPDATE changes, as they are after it.
+    pub(super) fn changed(
+        &self,
+        table: &TempTable,
+        name: &str,
+        alias: Option<&str>,
+        set: &[(String, Expr)],
+        condition: Option<&Expr>,
+    ) -> Result<Box<ast::Statement>, ServerError> {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let called = quoted(alias.unwrap_or(name));
+        let targets = set_targets(table, name, set)?;
+        let mut sql = String::from("SELECT ");
+        for (at, field) in table.schema.fields().iter().enumerate() {
+            if at > 0 {
+                sql.push_str(", ");
+            }
+            let column = quoted(field.name());
+            // Writing to a String cannot fail.
+            let _ = match targets.iter().position(|target| *target == at) {
+                None => write!(sql, "{called}.{column}"),
+                Some(place) => {
+                    let mut value = set[place].1.clone();
+                    let default = table.defaults.get(at).and_then(Option::as_ref);
+                    type_cell(
+                        &mut value,
+                        field,
+                        Some(default),
+                        &self.settings.text_style(),
+                    )?;
+                    write!(sql, "({value}) AS {column}")
+                }
+            };
+        }
+        let own = quoted(&schema_name(self.options.pid));
+        let _ = write!(sql, " FROM {own}.{} AS {called}", quoted(name));
+        if let Some(condition) = condition {
+            let _ = write!(sql, " WHERE {condition}");
+        }
+        statement::query_text(&sql)
+    }
+}

@@ -1,0 +1,224 @@
+//! Cohorts: who may keep them, who may read them, and nobody in them or of them whom one may not see.
+
+use futures::SinkExt as _;
+use tokio_postgres::Client;
+
+use super::setup::{CONDITION, Lake, PERSON, RoleFile, Server, VCF, refused, rows, told};
+
+fn serve(roles: &RoleFile) -> (Lake, Server) {
+    let lake = Lake::make(VCF, PERSON, CONDITION);
+    let server = Server::on(&lake, &["--roles", roles.path().to_str().unwrap()]);
+    (lake, server)
+}
+
+async fn copy(client: &Client, sql: &str, data: &'static str) -> Result<u64, String> {
+    let sink = client.copy_in(sql).await.map_err(|e| told(&e))?;
+    let mut sink = std::pin::pin!(sink);
+    let sent = sink.send(bytes::Bytes::from_static(data.as_bytes())).await;
+    sent.map_err(|e| told(&e))?;
+    sink.finish().await.map_err(|e| told(&e))
+}
+
+/// Fails without: `Session::may_keep_cohorts`.
+#[tokio::test(flavor = "multi_thread")]
+async fn cohorts_are_kept_by_who_may_keep_them() {
+    let roles = RoleFile::new();
+    roles.add("root", &["--admin"]);
+    roles.reader("ann", &["lab.*"]);
+    let (_lake, server) = serve(&roles);
+    let (root, ann) = (server.connect("root").await, server.connect("ann").await);
+    let create = "create cohort cases as select sample_id from lab.samples where sample_id < 'S3'";
+    let told = refused(&ann, create).await;
+    assert_eq!(told, "42501 permission denied for schema public");
+    // What may not be done is refused before anything is looked up.
+    let never = refused(&ann, &create.replace("lab.", "never.")).await;
+    assert_eq!(never, told);
+    let may = "select has_schema_privilege('public', 'create'), has_schema_privilege('ann', 'public', 'create')";
+    assert_eq!(rows(&ann, may).await, ["f|f"]);
+    assert!(
+        rows(&ann, "create temp cohort cases as select 'S1'")
+            .await
+            .is_empty()
+    );
+    assert_eq!(rows(&ann, "select cohort('cases')").await, ["{S1}"]);
+    rows(&ann, "drop cohort cases").await;
+
+    let told = refused(&ann, "grant create on schema public to ann").await;
+    assert!(told.starts_with("42501"), "{told}");
+    rows(&root, "grant create on schema public to ann").await;
+    assert!(super::setup::soon(async || rows(&ann, may).await == ["t|t"]).await);
+    rows(&ann, create).await;
+    assert_eq!(rows(&ann, "select cohort('cases')").await, ["{S1,S2}"]);
+    let listed = "select name, datasets, size, owner from genokura.cohorts";
+    assert_eq!(rows(&ann, listed).await, ["cases|{lab}|2|ann"]);
+
+    // A client adds samples: a set, of samples that one sees.
+    copy(&ann, "copy cases from stdin", "S2\nS4\nS4\n")
+        .await
+        .unwrap();
+    assert_eq!(rows(&ann, "select cohort('cases')").await, ["{S1,S2,S4}"]);
+    let error = copy(&ann, "copy cases from stdin", "S3\nS9\n")
+        .await
+        .unwrap_err();
+    assert!(error.starts_with("22023"), "{error}");
+    assert_eq!(rows(&ann, listed).await, ["cases|{lab}|3|ann"]);
+    rows(&ann, "create temp cohort own as select 'S1'").await;
+    copy(
+        &ann,
+        "copy own (sample_id) from stdin csv header",
+        "sample_id\nS4\nS1\n",
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        rows(&ann, "select sample_id from own order by 1").await,
+        ["S1", "S4"]
+    );
+
+    rows(&root, "revoke create on schema public from ann").await;
+    assert!(super::setup::soon(async || rows(&ann, may).await == ["f|f"]).await);
+    let told = refused(&ann, "create cohort more as select 'S1'").await;
+    assert!(told.starts_with("42501"), "{told}");
+    // What is one's own stays so.
+    rows(&ann, "drop cohort cases").await;
+    roles.run(&["cohorts", "ann", "yes"]);
+    assert!(super::setup::soon(async || rows(&ann, may).await == ["t|t"]).await);
+}
+
+/// Fails without: `AccessContext::columns` on the tables of cohorts (`engine/exec/src/catalog.rs`), `Session::must_own`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cohort_is_of_its_owner() {
+    let roles = RoleFile::new();
+    roles.add("root", &["--admin"]);
+    for name in ["ann", "bob"] {
+        roles.reader(name, &["lab.*"]);
+        roles.run(&["cohorts", name, "yes"]);
+    }
+    let (_lake, server) = serve(&roles);
+    let root = server.connect("root").await;
+    let (ann, bob) = (server.connect("ann").await, server.connect("bob").await);
+    rows(&ann, "create cohort cases as select 'S1' union select 'S2'").await;
+    // To bob it looks like one that never was.
+    for sql in [
+        "select * from cases",
+        "select sample_id from public.cases",
+        "select cohort('cases')",
+        "select gt_allele_count(gt, 'cases') from lab.variants",
+        "copy cases to stdout",
+        "copy cases from stdin",
+        "drop cohort cases",
+        "select 'cases'::regclass",
+        "explain select * from cases",
+    ] {
+        let told = refused(&bob, sql).await;
+        let never = refused(&bob, &sql.replace("cases", "never")).await;
+        assert_eq!(told, never.replace("never", "cases"), "{sql}");
+    }
+    assert!(
+        rows(&bob, "select * from genokura.cohorts")
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        rows(
+            &bob,
+            "select count(*) from pg_class where relname = 'cases'"
+        )
+        .await,
+        ["0"]
+    );
+    rows(&root, "grant select on public.cases to bob").await;
+    let seen = async || rows(&bob, "select name, size, owner from genokura.cohorts").await;
+    assert!(super::setup::soon(async || seen().await == ["cases|2|ann"]).await);
+    assert_eq!(rows(&bob, "select cohort('cases')").await, ["{S1,S2}"]);
+    for sql in [
+        "drop cohort cases",
+        "create or replace cohort cases as select 'S4'",
+        "copy cases from stdin",
+    ] {
+        let told = refused(&bob, sql).await;
+        assert_eq!(told, "42501 must be owner of cohort cases", "{sql}");
+    }
+    // An admin may; whose it is does not change.
+    rows(&root, "create or replace cohort cases as select 'S4'").await;
+    assert_eq!(seen().await, ["cases|1|ann"]);
+    assert_eq!(
+        rows(
+            &root,
+            "select has_table_privilege('ann', 'public.cases', 'select')"
+        )
+        .await,
+        ["t"]
+    );
+    rows(&root, "drop cohort cases").await;
+    assert!(seen().await.is_empty());
+}
+
+/// Fails without: `Engine::samples` asking `AccessContext::sees`, and `VisibleExec` over the rows of cohorts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cohort_names_and_counts_no_hidden_sample() {
+    let roles = RoleFile::new();
+    roles.add("root", &["--admin"]);
+    roles.reader("ann", &["lab.*", "public.*"]);
+    roles.run(&["cohorts", "ann", "yes"]);
+    roles.run(&["samples", "ann", "--dataset", "lab", "--only", "S1,S2"]);
+    let (_lake, server) = serve(&roles);
+    let (root, ann) = (server.connect("root").await, server.connect("ann").await);
+    // A hidden sample cannot be named: it looks like one that never was.
+    for kind in ["cohort", "temp cohort"] {
+        let sql = |sample: &str| format!("create {kind} mine as select '{sample}'");
+        let told = refused(&ann, &sql("S3")).await;
+        let never = refused(&ann, &sql("S9")).await;
+        assert_eq!(told, never.replace("S9", "S3"));
+        assert!(told.starts_with("22023"), "{told}");
+    }
+    rows(
+        &root,
+        "create cohort all_of_them as select sample_id from lab.samples",
+    )
+    .await;
+    rows(
+        &root,
+        "create cohort hidden as select 'S3' union select 'S4'",
+    )
+    .await;
+    assert_eq!(
+        rows(&ann, "select * from all_of_them order by 1").await,
+        ["S1", "S2"]
+    );
+    assert_eq!(
+        rows(&ann, "select cohort('all_of_them')").await,
+        ["{S1,S2}"]
+    );
+    assert_eq!(
+        rows(
+            &ann,
+            "select name, datasets, size from genokura.cohorts order by 1"
+        )
+        .await,
+        ["all_of_them|{lab}|2", "hidden|{lab}|0"]
+    );
+    let counted = |cohort: &str| {
+        format!(
+            "select pos, gt_allele_count(gt, {cohort}), gt_allele_number(gt, {cohort}), gt_carriers(gt, {cohort}) \
+             from lab.variants order by pos"
+        )
+    };
+    assert_eq!(
+        rows(&ann, &counted("'all_of_them'")).await,
+        rows(&ann, &counted("array['S1', 'S2']")).await
+    );
+    assert_eq!(
+        rows(&ann, &counted("'hidden'")).await,
+        rows(&ann, &counted("array[]::text[]")).await
+    );
+    let plan = rows(
+        &ann,
+        &format!("explain verbose {}", counted("'all_of_them'")),
+    )
+    .await;
+    assert!(!plan.join("\n").contains("S3"), "{plan:?}");
+    let size = "select reltuples < 3 and pg_relation_size('all_of_them') is not distinct from \
+                pg_relation_size('hidden') from pg_class where relname = 'all_of_them'";
+    assert_eq!(rows(&ann, size).await, ["t"]);
+}
