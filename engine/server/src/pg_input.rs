@@ -8,6 +8,7 @@
 
 mod binary;
 mod decimal;
+mod jsonb;
 mod text;
 mod time;
 
@@ -20,7 +21,7 @@ use arrow::array::{
     Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 
 use crate::pg_types::{PgType, modifier_of_field};
 use crate::sqlstate::ServerError;
@@ -213,6 +214,69 @@ impl ColumnInput {
             Values::List(list) => list.offsets.len() - 1,
         }
     }
+}
+
+/// A value of a type that is kept as text, as its type prints it.
+///
+/// # Errors
+/// 22P02 for a text that is no value of the type.
+pub(crate) fn kept_text(text: &str, pg_type: PgType) -> Result<String, ServerError> {
+    match pg_type {
+        PgType::UUID => text::uuid(text),
+        PgType::JSONB => jsonb::canonical(text),
+        PgType::JSON => text::json(text, pg_type).map(|()| text.to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// A decimal number without exponent, every digit kept.
+///
+/// # Errors
+/// 22P02 for what is no number, 22003 for one that is longer than any column.
+pub(crate) fn plain_decimal(text: &str) -> Result<String, ServerError> {
+    decimal::plain(text)
+}
+
+/// A date, time or timestamp without zone in the form that everybody reads.
+///
+/// # Errors
+/// 22007 and 22008 as PostgreSQL reports them; 22008 for the end of a day, 24:00:00, which no time is here.
+pub(crate) fn plain_time(text: &str, pg_type: PgType) -> Result<String, ServerError> {
+    let shown = |micros: i64| chrono::DateTime::from_timestamp_micros(micros);
+    let range = || {
+        ServerError::new(
+            "22008",
+            format!("date/time field value out of range: \"{text}\""),
+        )
+    };
+    let word = text.trim().to_ascii_lowercase();
+    if matches!(word.as_str(), "infinity" | "-infinity") {
+        return Ok(word);
+    }
+    match pg_type {
+        PgType::DATE => {
+            let micros = i64::from(time::date(text)?).checked_mul(86_400_000_000);
+            let date = micros.and_then(shown).ok_or_else(range)?;
+            Ok(date.format("%Y-%m-%d").to_string())
+        }
+        PgType::TIME => {
+            let micros = time::time(text)?;
+            let time = shown(micros).filter(|_| micros < 86_400_000_000);
+            Ok(time.ok_or_else(range)?.format("%H:%M:%S%.6f").to_string())
+        }
+        _ => {
+            let time = shown(time::timestamp(text, None)?).ok_or_else(range)?;
+            Ok(time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string())
+        }
+    }
+}
+
+/// An interval from its text.
+///
+/// # Errors
+/// 22007 and 22015 as PostgreSQL reports them.
+pub(crate) fn interval(text: &str) -> Result<IntervalMonthDayNano, ServerError> {
+    time::interval(text)
 }
 
 /// 22P02 in PostgreSQL's words.

@@ -160,6 +160,7 @@ pg_types! {
     TIMESTAMPTZ = (1184, 8, 1185, "timestamp with time zone"),
     INTERVAL = (1186, 16, 1187, "interval"),
     NUMERIC = (1700, -1, 1231, "numeric"),
+    RECORD = (2249, -1, 2287, "record"),
     REGPROCEDURE = (2202, 4, 2207, "regprocedure"),
     REGCLASS = (2205, 4, 2210, "regclass"),
     REGTYPE = (2206, 4, 2211, "regtype"),
@@ -201,7 +202,7 @@ impl PgType {
     /// The PostgreSQL type that values of an Arrow type are sent as.
     ///
     /// Unsigned integers take the next wider signed type; nested lists become one
-    /// multi-dimensional array type; a struct is `json`, a map or union `jsonb`.
+    /// multi-dimensional array type; a struct is `record`, a map or union `jsonb`.
     #[must_use]
     pub fn of_arrow(data_type: &DataType) -> PgType {
         match data_type {
@@ -232,7 +233,7 @@ impl PgType {
             | DataType::LargeListView(field) => PgType::of_arrow(field.data_type()).array(),
             DataType::Dictionary(_, value) => PgType::of_arrow(value),
             DataType::RunEndEncoded(_, value) => PgType::of_arrow(value.data_type()),
-            DataType::Struct(_) => PgType::JSON,
+            DataType::Struct(_) => PgType::RECORD,
             DataType::Map(..) | DataType::Union(..) => PgType::JSONB,
             _ => PgType::TEXT,
         }
@@ -246,6 +247,11 @@ impl PgType {
             .metadata()
             .get("pg_type")
             .and_then(|name| PgType::named(name))
+            .map(|named| match field.data_type() {
+                // The key names the type of the elements.
+                DataType::List(_) | DataType::LargeList(_) => named.array(),
+                _ => named,
+            })
             .unwrap_or_else(|| PgType::of_arrow(field.data_type()))
     }
 }

@@ -10,6 +10,8 @@ mod connection;
 mod copy;
 pub mod encode;
 mod extended;
+pub mod fuzzing;
+mod layout;
 mod scram;
 mod simple;
 mod socket;

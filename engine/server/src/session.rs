@@ -9,6 +9,7 @@ mod backend;
 mod catalog;
 mod cohort;
 mod fuzzing;
+mod kinds;
 mod params;
 mod plan;
 mod portal;
@@ -845,6 +846,7 @@ impl Session {
     fn open(&self, snapshot: Snapshot, authorised: Authorised) -> Result<Pinned, ServerError> {
         let context = self.backend.restricted(&snapshot, &authorised.access)?;
         let context = yielding::yielding(&context);
+        kinds::register(&context);
         Ok(Pinned {
             authorised,
             cohorts: self.backend.cohorts(&snapshot),

@@ -253,6 +253,11 @@ impl From<ArrowError> for ServerError {
             ArrowError::ComputeError(text) if text.contains("verflow") => {
                 ServerError::new("22003", "value out of range").detail(text)
             }
+            ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text)
+                if text.contains("to store in a Decimal") =>
+            {
+                ServerError::new("22003", "numeric field overflow").detail(text)
+            }
             ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => {
                 ServerError::new("22000", text)
             }
@@ -476,6 +481,9 @@ fn execution_error(text: &str) -> ServerError {
     }
     if text.contains("Cannot cast") {
         return cast_error(text);
+    }
+    if text.contains("to store in a Decimal") {
+        return ServerError::new("22003", "numeric field overflow").detail(text.to_owned());
     }
     if text.contains("scalar subquery") || text.contains("more than one row") {
         return ServerError::new("21000", text.to_owned());

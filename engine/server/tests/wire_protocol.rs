@@ -524,7 +524,20 @@ async fn one_connection_too_many_is_told() {
     let first = server.connect().await;
     let error = server.try_connect().await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::TOO_MANY_CONNECTIONS));
+    // What is told of the limit is the limit.
+    for sql in [
+        "show max_connections",
+        "select current_setting('max_connections')",
+        "select setting from pg_settings where name = 'max_connections'",
+    ] {
+        assert_eq!(wire_support::one(&first, sql).await, "1", "{sql}");
+    }
     drop(first);
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let default = genokura_server::pgwire::ServerConfig::default().max_connections;
+    let told = wire_support::one(&client, "show max_connections").await;
+    assert_eq!(told, default.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use genokura_core::schema::{FieldDef, FieldType, Number};
-use genokura_storage::commit::{FORMAT, TableChanged};
+use genokura_storage::commit::TableChanged;
 use genokura_storage::state::TablePin;
 use genokura_storage::{
     Batch, Block, Contig, DatasetState, InputRecord, Lake, LakeCommit, LakeState, TableId,
@@ -58,7 +58,7 @@ fn sample() -> LakeCommit {
         }],
     };
     LakeCommit {
-        format: FORMAT,
+        format: 1,
         version: 7,
         id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301".to_owned(),
         timestamp: "2026-01-02T03:04:05.678Z".to_owned(),

@@ -736,6 +736,7 @@ pub(crate) fn parse_array(text: &str, delimiter: char) -> Result<ParsedArray> {
         delimiter,
         lengths: Vec::new(),
         items: Vec::new(),
+        deepest: None,
     };
     reader.level(0).ok_or_else(bad)?;
     reader.space();
@@ -766,6 +767,8 @@ struct ArrayReader<'a> {
     delimiter: char,
     lengths: Vec<usize>,
     items: Vec<Option<String>>,
+    /// The depth that all items are at.
+    deepest: Option<usize>,
 }
 
 impl ArrayReader<'_> {
@@ -791,6 +794,9 @@ impl ArrayReader<'_> {
                 }
                 '{' => self.level(depth + 1)?,
                 _ => {
+                    if *self.deepest.get_or_insert(depth) != depth {
+                        return None;
+                    }
                     let item = self.item()?;
                     self.items.push(item);
                 }
@@ -807,7 +813,9 @@ impl ArrayReader<'_> {
             }
         }
         if self.lengths.len() <= depth {
-            self.lengths.resize(depth + 1, count);
+            // Those around it are counted later.
+            self.lengths.resize(depth, 0);
+            self.lengths.push(count);
         } else if self.lengths[depth] == 0 {
             self.lengths[depth] = count;
         } else if self.lengths[depth] != count {

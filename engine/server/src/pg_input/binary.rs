@@ -64,7 +64,7 @@ impl ColumnInput {
                 PgType::JSONB => {
                     // A version byte stands before the text.
                     let text = value.get(1..).ok_or_else(malformed)?;
-                    values.append_value(utf8(text)?);
+                    values.append_value(super::kept_text(utf8(text)?, pg_type)?);
                 }
                 _ => values.append_value(within(utf8(&value)?, *most, pg_type)?),
             },

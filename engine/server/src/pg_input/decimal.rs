@@ -24,6 +24,53 @@ pub(super) enum Fault {
     Inexact,
 }
 
+/// The most digits that a number without exponent is written with.
+const DIGITS_MAX: i32 = 1_000;
+
+/// A decimal number without its exponent: its digits, and a point when some stand after it.
+///
+/// # Errors
+/// 22P02 for what is no number; 22003 for one that would be longer than any number here.
+pub(super) fn plain(text: &str) -> Result<String, ServerError> {
+    let invalid = || super::invalid(crate::pg_types::PgType::NUMERIC, text);
+    let (sign, number) = match text.trim() {
+        number if number.starts_with('-') => ("-", number.get(1..).unwrap_or_default()),
+        number => ("", number.strip_prefix('+').unwrap_or(number)),
+    };
+    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| invalid())?),
+        None => (number, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(invalid());
+    }
+    if exponent.abs() > DIGITS_MAX {
+        return Err(overflow());
+    }
+    // Where the point stands among the digits.
+    let point = i32::try_from(whole.len())
+        .map_err(|_| overflow())?
+        .saturating_add(exponent);
+    let before = usize::try_from(point.max(0)).map_err(|_| overflow())?;
+    let after = usize::try_from(point.min(0).unsigned_abs()).map_err(|_| overflow())?;
+    let padded = format!("{}{digits}", "0".repeat(after));
+    let padded = format!("{padded:0<before$}");
+    let (whole, fraction) = padded.split_at(before);
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    let point = if fraction.is_empty() { "" } else { "." };
+    Ok(format!("{sign}{whole}{point}{fraction}"))
+}
+
+/// 22003: more digits than any number has here.
+fn overflow() -> ServerError {
+    ServerError::new("22003", "value overflows numeric format")
+}
+
 impl Shape {
     pub(super) fn of(precision: u8, scale: i8, field: &Field) -> Shape {
         let exact = field.metadata().contains_key(crate::pg_types::ANY_SCALE);

@@ -41,10 +41,9 @@ impl ColumnInput {
             }
             Values::Numeric256(values, shape) => values.append_value(numeric(text, *shape)?),
             Values::Text(values, most) => match pg_type {
-                PgType::UUID => values.append_value(uuid(text)?),
+                PgType::UUID => values.append_value(super::kept_text(text, pg_type)?),
                 PgType::JSON | PgType::JSONB => {
-                    json(text, pg_type)?;
-                    values.append_value(text);
+                    values.append_value(super::kept_text(text, pg_type)?);
                 }
                 PgType::BPCHAR => {
                     let kept = within(text, *most, pg_type)?;
@@ -169,13 +168,17 @@ fn numeric(text: &str, shape: decimal::Shape) -> Result<arrow::datatypes::i256, 
     shape.read(text).map_err(|fault| shape.error(&fault, text))
 }
 
-fn uuid(text: &str) -> Result<String, ServerError> {
-    let id = uuid::Uuid::parse_str(text.trim());
-    let id = id.map_err(|_| invalid(PgType::UUID, text))?;
+pub(super) fn uuid(text: &str) -> Result<String, ServerError> {
+    let digits = text.trim();
+    let braced = digits
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    let digits = braced.unwrap_or(digits).replace('-', "");
+    let id = uuid::Uuid::try_parse(&digits).map_err(|_| invalid(PgType::UUID, text))?;
     Ok(id.hyphenated().to_string())
 }
 
-fn json(text: &str, pg_type: PgType) -> Result<(), ServerError> {
+pub(super) fn json(text: &str, pg_type: PgType) -> Result<(), ServerError> {
     serde_json::from_str::<serde::de::IgnoredAny>(text)
         .map(drop)
         .map_err(|error| {

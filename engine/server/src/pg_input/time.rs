@@ -66,15 +66,33 @@ pub(super) fn timestamp(text: &str, zone: Option<&Tz>) -> Result<i64, ServerErro
     Ok(instant)
 }
 
-/// An interval as PostgreSQL prints it: numbers with units, and `hh:mm:ss`.
+/// An interval: numbers with units and `hh:mm:ss`, as PostgreSQL prints it; `years-months`; ISO 8601 (`P1Y2M3DT4H`).
 pub(super) fn interval(text: &str) -> Result<IntervalMonthDayNano, ServerError> {
     let bad = || syntax("interval", text);
     let mut span = Span::default();
-    let mut words = text.split_whitespace().peekable();
-    if words.peek().is_none() {
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    if words.first() == Some(&"@") {
+        words.remove(0);
+    }
+    let ago = words
+        .last()
+        .is_some_and(|word| word.eq_ignore_ascii_case("ago"));
+    if ago {
+        words.pop();
+    }
+    if words.is_empty() {
         return Err(bad());
     }
+    let mut words = words.into_iter();
     while let Some(word) = words.next() {
+        if let Some(iso) = word.strip_prefix(['P', 'p']) {
+            span.iso(iso).ok_or_else(bad)?;
+            continue;
+        }
+        if let Some(months) = years_and_months(word) {
+            span.months = span.months.saturating_add(months);
+            continue;
+        }
         if word.contains(':') {
             let minus = word.starts_with('-');
             let clock = word.strip_prefix(['-', '+']).unwrap_or(word);
@@ -92,6 +110,13 @@ pub(super) fn interval(text: &str) -> Result<IntervalMonthDayNano, ServerError> 
             unit => unit,
         };
         span.add(number, unit).ok_or_else(bad)?;
+    }
+    if ago {
+        span = Span {
+            months: span.months.saturating_neg(),
+            days: span.days.saturating_neg(),
+            micros: span.micros.saturating_neg(),
+        };
     }
     let months = i32::try_from(span.months).map_err(|_| interval_range(text))?;
     let days = i32::try_from(span.days).map_err(|_| interval_range(text))?;
@@ -125,8 +150,39 @@ impl Span {
             "m" | "min" | "minute" => self.seconds(number * 60.0),
             "s" | "sec" | "second" => self.seconds(number),
             "ms" | "msec" | "millisecond" => self.seconds(number / 1e3),
-            "us" | "usec" | "microsecond" => self.seconds(number / 1e6),
+            "us" | "usec" | "microsecond" => self.microseconds(number),
             _ => return None,
+        }
+        Some(())
+    }
+
+    /// Adds what follows the P of ISO 8601.
+    fn iso(&mut self, text: &str) -> Option<()> {
+        let (date, time) = match text.split_once(['T', 't']) {
+            Some((date, time)) => (date, Some(time)),
+            None => (text, None),
+        };
+        if date.is_empty() && time.is_none_or(str::is_empty) {
+            return None;
+        }
+        for (part, units) in [(Some(date), "YMWD"), (time, "HMS")] {
+            let mut rest = part.unwrap_or_default();
+            while !rest.is_empty() {
+                let end = rest.find(|c: char| c.is_ascii_alphabetic())?;
+                let number: f64 = rest.get(..end)?.parse().ok()?;
+                let unit = rest.get(end..=end)?.to_ascii_uppercase();
+                if !units.contains(&unit) {
+                    return None;
+                }
+                // M is months before the T and minutes after it.
+                let unit = if unit == "M" && units == "YMWD" {
+                    "mon"
+                } else {
+                    &unit
+                };
+                self.add(number, unit)?;
+                rest = rest.get(end + 1..)?;
+            }
         }
         Some(())
     }
@@ -157,10 +213,37 @@ impl Span {
         clippy::cast_possible_truncation,
         reason = "saturates, and is looked at later"
     )]
+    fn microseconds(&mut self, number: f64) {
+        self.micros = self.micros.saturating_add(number.round() as i128);
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates, and is looked at later"
+    )]
     fn seconds(&mut self, number: f64) {
         let micros = (number * 1e6).round() as i128;
         self.micros = self.micros.saturating_add(micros);
     }
+}
+
+/// Months of `years-months`.
+fn years_and_months(text: &str) -> Option<i64> {
+    let minus = text.starts_with('-');
+    let (years, months) = text
+        .strip_prefix(['-', '+'])
+        .unwrap_or(text)
+        .split_once('-')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(years) || !digits(months) {
+        return None;
+    }
+    let (years, months): (i64, i64) = (years.parse().ok()?, months.parse().ok()?);
+    let all = years
+        .checked_mul(12)?
+        .checked_add(months)
+        .filter(|_| months < 12)?;
+    Some(if minus { -all } else { all })
 }
 
 /// Microseconds of `hh:mm[:ss[.ffffff]]` with any number of hours.

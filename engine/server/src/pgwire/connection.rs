@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info};
 
-use super::Server;
 use super::cancel::{Interrupts, connection_lost, shutting_down};
 use super::socket::{Reader, Socket, Writer};
 use super::startup;
+use super::{Server, layout};
 use crate::session::{Session, TransactionStatus};
 use crate::sqlstate::{ServerError, Severity};
 
@@ -177,6 +177,13 @@ fn decode(
         return Ok(None);
     }
     let mut message = buffer.split_to(length + 1);
+    let (header, body) = message.split_at_checked(5).unwrap_or((&message, &[]));
+    let sound = header
+        .first()
+        .is_some_and(|kind| layout::is_sound(*kind, body));
+    if !sound {
+        return Err(ServerError::protocol("invalid message format").severity(Severity::Fatal));
+    }
     // The decoders of the protocol crate index into short messages; a malformed one must end
     // this connection only.
     let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -13,7 +13,6 @@ mod text;
 use arrow::record_batch::RecordBatch;
 use bytes::{BufMut, BytesMut};
 
-pub(crate) use binary::split_array;
 pub(crate) use cells::Cells;
 use number::FloatTexts;
 

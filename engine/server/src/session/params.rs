@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use arrow::datatypes::IntervalMonthDayNano;
 use bytes::{Buf, Bytes};
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, TimezoneInfo, UnaryOperator, Value,
 };
 
 use super::rewrite::cast;
+use super::{kinds, rewrite};
+use crate::pg_input;
 use crate::pg_types::PgType;
-use crate::pgwire::encode::{Format, split_array};
+use crate::pgwire::encode::Format;
 use crate::sqlstate::ServerError;
 
 /// The number of parameters of a statement: the largest `n` of `$n`.
@@ -24,7 +27,7 @@ pub(crate) fn count(statement: &ast::Statement) -> usize {
 }
 
 /// `n` of the placeholder `$n`.
-fn placeholder(expr: &Expr) -> Option<usize> {
+pub(super) fn placeholder(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Placeholder(name) => name.strip_prefix('$')?.parse().ok(),
@@ -193,7 +196,10 @@ pub(crate) fn sql_type(pg_type: PgType) -> DataType {
 
 /// A NULL of a type: stands for a parameter whose value is not known yet.
 pub(crate) fn null_of(pg_type: PgType) -> Expr {
-    cast(Expr::value(Value::Null), sql_type(pg_type))
+    match kinds::function_of(pg_type) {
+        Some(_) if pg_type.element().is_none() => kind_cast(Expr::value(Value::Null), pg_type),
+        _ => cast(Expr::value(Value::Null), sql_type(pg_type)),
+    }
 }
 
 /// The value of a Bind message as a constant expression.
@@ -228,18 +234,16 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
         )
     };
     if let Some(element) = pg_type.element() {
-        if !text.trim().starts_with('{') {
-            return Err(ServerError::new(
-                "22P02",
-                format!("malformed array literal: \"{text}\""),
-            ));
-        }
-        let items = split_array(text.trim());
+        let (dims, items) = crate::pg_catalog::parse_array(text, ',')?;
+        let dims = dims
+            .iter()
+            .map(|(length, _)| usize::try_from(*length).unwrap_or(0));
         let items = items.into_iter().map(|item| match item {
             Some(item) => of_text(&item, element),
             None => Ok(null_of(element)),
         });
-        return array(items.collect::<Result<_, _>>()?, pg_type);
+        let items = items.collect::<Result<Vec<_>, _>>()?;
+        return Ok(array(&dims.collect::<Vec<_>>(), items, pg_type));
     }
     Ok(match pg_type {
         PgType::BOOL => match text.trim().to_ascii_lowercase().as_str() {
@@ -247,30 +251,93 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
             "f" | "false" | "n" | "no" | "off" | "0" => Expr::value(Value::Boolean(false)),
             _ => return Err(invalid()),
         },
-        PgType::INT2 => integer(
-            text.trim().parse::<i16>().map_err(|_| invalid())?.into(),
-            pg_type,
-        ),
-        PgType::INT4 => integer(
-            text.trim().parse::<i32>().map_err(|_| invalid())?.into(),
-            pg_type,
-        ),
-        PgType::INT8 | PgType::OID => {
-            integer(text.trim().parse::<i64>().map_err(|_| invalid())?, pg_type)
-        }
+        PgType::INT2 => integer(whole::<i16>(text, pg_type)?.into(), pg_type),
+        PgType::INT4 => integer(whole::<i32>(text, pg_type)?.into(), pg_type),
+        PgType::INT8 | PgType::OID => integer(whole(text, pg_type)?, pg_type),
         PgType::FLOAT4 | PgType::FLOAT8 => {
-            text.trim().parse::<f64>().map_err(|_| invalid())?;
+            let value = text.trim().parse::<f64>().map_err(|_| invalid())?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "asks whether it is too large"
+            )]
+            let narrow = pg_type == PgType::FLOAT4 && (value as f32).is_infinite();
+            let spelled = text.to_ascii_lowercase().contains("inf");
+            if (narrow || value.is_infinite()) && !spelled {
+                let name = pg_type.sql_name();
+                let text = format!("\"{}\" is out of range for type {name}", text.trim());
+                return Err(ServerError::new("22003", text));
+            }
             cast(string(text.trim()), sql_type(pg_type))
         }
-        PgType::NUMERIC => numeric(text.trim()).ok_or_else(invalid)?,
+        PgType::NUMERIC => numeric(text)?,
         PgType::BYTEA => bytes(&bytea_of_text(text)?),
-        PgType::DATE
-        | PgType::TIME
-        | PgType::TIMESTAMP
-        | PgType::TIMESTAMPTZ
-        | PgType::INTERVAL => cast(string(text), sql_type(pg_type)),
+        PgType::INTERVAL => interval(pg_input::interval(text)?),
+        PgType::DATE | PgType::TIME | PgType::TIMESTAMP => {
+            let text = pg_input::plain_time(text, pg_type)?;
+            cast(string(&text), sql_type(pg_type))
+        }
+        // Without a zone it is of the session's, which the planner knows.
+        PgType::TIMESTAMPTZ => cast(string(&with_seconds(text)), sql_type(pg_type)),
+        PgType::JSON | PgType::JSONB | PgType::UUID => {
+            kind(&pg_input::kept_text(text, pg_type)?, pg_type)
+        }
         _ => string(text),
     })
+}
+
+/// An integer from its text: 22P02 for what is none, 22003 for one that the type has not.
+fn whole<T: TryFrom<i128>>(text: &str, pg_type: PgType) -> Result<T, ServerError> {
+    let name = pg_type.sql_name();
+    let value: i128 = text.trim().parse().map_err(|_| {
+        let text = format!("invalid input syntax for type {name}: \"{text}\"");
+        ServerError::new("22P02", text)
+    })?;
+    T::try_from(value).map_err(|_| {
+        let text = format!("value \"{text}\" is out of range for type {name}");
+        ServerError::new("22003", text)
+    })
+}
+
+/// A time with seconds, which the planner wants and PostgreSQL does not.
+fn with_seconds(text: &str) -> String {
+    let text = text.trim();
+    let Some(colon) = text.find(':') else {
+        return text.to_owned();
+    };
+    let (upto, rest) = text.split_at_checked(colon + 3).unwrap_or((text, ""));
+    let minutes = upto.get(colon + 1..).unwrap_or_default();
+    let two = minutes.len() == 2 && minutes.bytes().all(|byte| byte.is_ascii_digit());
+    match two && !rest.starts_with(':') {
+        true => format!("{upto}:00{rest}"),
+        false => text.to_owned(),
+    }
+}
+
+/// A constant of a type that is kept as text.
+fn kind(text: &str, pg_type: PgType) -> Expr {
+    kind_cast(string(text), pg_type)
+}
+
+fn kind_cast(value: Expr, pg_type: PgType) -> Expr {
+    let data_type = match pg_type {
+        PgType::JSON => DataType::JSON,
+        PgType::JSONB => DataType::JSONB,
+        _ => DataType::Uuid,
+    };
+    cast(value, data_type)
+}
+
+/// An interval as a constant that the planner reads back as it is.
+pub(crate) fn interval(value: IntervalMonthDayNano) -> Expr {
+    let IntervalMonthDayNano {
+        months,
+        days,
+        nanoseconds,
+    } = value;
+    // PostgreSQL's are of whole microseconds.
+    let micros = nanoseconds / 1_000;
+    let text = format!("{months} months {days} days {micros} microseconds");
+    cast(string(&text), sql_type(PgType::INTERVAL))
 }
 
 fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
@@ -325,7 +392,7 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
         }
         PgType::NUMERIC => {
             let text = numeric_text(value).ok_or_else(bad)?;
-            numeric(&text).ok_or_else(bad)?
+            numeric(&text)?
         }
         PgType::BYTEA => bytes(&value),
         PgType::DATE => {
@@ -336,7 +403,10 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
         }
         PgType::TIME => {
             want(8)?;
-            let time = chrono::DateTime::from_timestamp_micros(value.get_i64()).ok_or_else(bad)?;
+            let micros = value.get_i64();
+            let time = chrono::DateTime::from_timestamp_micros(micros);
+            let time = time.filter(|_| (0..86_400_000_000).contains(&micros));
+            let time = time.ok_or_else(|| ServerError::new("22008", "time out of range"))?;
             cast(
                 string(&time.format("%H:%M:%S%.6f").to_string()),
                 sql_type(pg_type),
@@ -361,17 +431,24 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
         PgType::INTERVAL => {
             want(16)?;
             let (micros, days, months) = (value.get_i64(), value.get_i32(), value.get_i32());
-            let text = format!("{months} months {days} days {micros} microseconds");
-            cast(string(&text), sql_type(pg_type))
+            let nanoseconds = micros.checked_mul(1_000);
+            let nanoseconds =
+                nanoseconds.ok_or_else(|| ServerError::new("22008", "interval out of range"))?;
+            interval(IntervalMonthDayNano::new(months, days, nanoseconds))
         }
         PgType::UUID => {
             want(16)?;
             let id = uuid::Uuid::from_slice(&value).map_err(|_| bad())?;
-            string(&id.to_string())
+            kind(&id.to_string(), pg_type)
+        }
+        PgType::JSON => {
+            let text = std::str::from_utf8(&value).map_err(|_| bad())?;
+            kind(&pg_input::kept_text(text, pg_type)?, pg_type)
         }
         PgType::JSONB => {
             let text = value.get(1..).ok_or_else(bad)?;
-            string(std::str::from_utf8(text).map_err(|_| bad())?)
+            let text = std::str::from_utf8(text).map_err(|_| bad())?;
+            kind(&pg_input::kept_text(text, pg_type)?, pg_type)
         }
         _ => string(std::str::from_utf8(&value).map_err(|_| bad())?),
     })
@@ -383,39 +460,133 @@ fn binary_array(mut value: Bytes, element: PgType, pg_type: PgType) -> Result<Ex
         return Err(bad());
     }
     let (dimensions, _flags, _oid) = (value.get_i32(), value.get_i32(), value.get_u32());
-    if dimensions == 0 {
-        return array(Vec::new(), pg_type);
+    let dimensions = usize::try_from(dimensions)
+        .ok()
+        .filter(|n| *n <= DIMENSIONS_MAX);
+    let dimensions = dimensions.ok_or_else(|| {
+        let text =
+            format!("number of array dimensions exceeds the maximum allowed ({DIMENSIONS_MAX})");
+        ServerError::new("54000", text)
+    })?;
+    let mut dims = Vec::with_capacity(dimensions);
+    let mut total = usize::from(dimensions > 0);
+    for _ in 0..dimensions {
+        if value.len() < 8 {
+            return Err(bad());
+        }
+        let (length, _lower) = (value.get_i32(), value.get_i32());
+        let length = usize::try_from(length).map_err(|_| bad())?;
+        total = total.checked_mul(length).ok_or_else(bad)?;
+        dims.push(length);
     }
-    if dimensions != 1 {
-        return Err(ServerError::unsupported(
-            "parameters of more than one array dimension",
-        ));
-    }
-    if value.len() < 8 {
+    // Every item has at least its length.
+    if total > value.len() / 4 {
         return Err(bad());
     }
-    let (length, _lower) = (value.get_i32(), value.get_i32());
-    let mut items = Vec::new();
-    for _ in 0..length {
+    let mut items = Vec::with_capacity(total);
+    for _ in 0..total {
         if value.len() < 4 {
             return Err(bad());
         }
-        match usize::try_from(value.get_i32()) {
-            Err(_) => items.push(null_of(element)),
-            Ok(size) if size <= value.len() => {
-                items.push(of_binary(value.split_to(size), element)?)
-            }
-            Ok(_) => return Err(bad()),
+        match value.get_i32() {
+            -1 => items.push(null_of(element)),
+            size => match usize::try_from(size) {
+                Ok(size) if size <= value.len() => {
+                    items.push(of_binary(value.split_to(size), element)?);
+                }
+                _ => return Err(bad()),
+            },
         }
     }
-    array(items, pg_type)
+    if !value.is_empty() {
+        return Err(bad());
+    }
+    Ok(array(&dims, items, pg_type))
 }
 
-fn array(elem: Vec<Expr>, pg_type: PgType) -> Result<Expr, ServerError> {
-    Ok(cast(
-        Expr::Array(ast::Array { elem, named: true }),
-        sql_type(pg_type),
-    ))
+/// The most dimensions of an array, as in PostgreSQL.
+const DIMENSIONS_MAX: usize = 6;
+
+/// An array of these dimensions, none of them for one without items.
+fn array(dims: &[usize], items: Vec<Expr>, pg_type: PgType) -> Expr {
+    let mut data_type = sql_type(pg_type);
+    for _ in 1..dims.len() {
+        data_type = DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(data_type), None));
+    }
+    let function = pg_type.element().and_then(kinds::function_of);
+    let mut items: Vec<Expr> = match function {
+        // The function reads the texts of the whole array.
+        Some(_) => items.into_iter().map(uncast).collect(),
+        None => items,
+    };
+    // The last dimension is the innermost.
+    for length in dims.iter().skip(1).rev() {
+        let mut rest = items.into_iter();
+        let mut rows = Vec::new();
+        loop {
+            let elem: Vec<Expr> = rest.by_ref().take((*length).max(1)).collect();
+            if elem.is_empty() {
+                break;
+            }
+            rows.push(Expr::Array(ast::Array { elem, named: true }));
+        }
+        items = rows;
+    }
+    if pg_type.element() == Some(PgType::NUMERIC)
+        && let Some(digits) = digits_of(&items)
+    {
+        data_type = with_digits(data_type, digits);
+    }
+    let elem = items;
+    let made = cast(Expr::Array(ast::Array { elem, named: true }), data_type);
+    match function {
+        Some(function) => rewrite::call(function, made),
+        None => made,
+    }
+}
+
+fn uncast(item: Expr) -> Expr {
+    match item {
+        Expr::Cast { expr, .. } => *expr,
+        other => other,
+    }
+}
+
+/// The digits that numbers of an array have at most.
+fn digits_of(items: &[Expr]) -> Option<ExactNumberInfo> {
+    let (mut before, mut after) = (0, 0);
+    for item in items {
+        match item {
+            Expr::Array(inner) => match digits_of(&inner.elem)? {
+                ExactNumberInfo::PrecisionAndScale(precision, scale) => {
+                    before = before.max(i64::try_from(precision).ok()? - scale);
+                    after = after.max(scale);
+                }
+                _ => return None,
+            },
+            Expr::Cast {
+                data_type: DataType::Numeric(ExactNumberInfo::PrecisionAndScale(precision, scale)),
+                ..
+            } => {
+                before = before.max(i64::try_from(*precision).ok()? - scale);
+                after = after.max(*scale);
+            }
+            _ => {}
+        }
+    }
+    let precision = u64::try_from(before + after).ok()?.max(1);
+    let fits = usize::try_from(precision).is_ok_and(|p| p <= NUMERIC_DIGITS_MAX);
+    fits.then_some(ExactNumberInfo::PrecisionAndScale(precision, after))
+}
+
+fn with_digits(data_type: DataType, digits: ExactNumberInfo) -> DataType {
+    match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, size)) => {
+            let item = Box::new(with_digits(*item, digits));
+            DataType::Array(ArrayElemTypeDef::SquareBracket(item, size))
+        }
+        _ => DataType::Numeric(digits),
+    }
 }
 
 fn string(text: &str) -> Expr {
@@ -499,26 +670,37 @@ fn float_text(value: f64) -> String {
     value.to_string()
 }
 
+/// Digits of the widest number.
+const NUMERIC_DIGITS_MAX: usize = 76;
+
 /// A decimal of exactly the digits of `text`.
-pub(crate) fn numeric(text: &str) -> Option<Expr> {
-    let plain = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
-    if whole.len() + fraction.len() == 0
-        || !(whole
-            .bytes()
-            .chain(fraction.bytes())
-            .all(|b| b.is_ascii_digit()))
-    {
-        return text
-            .parse::<f64>()
-            .ok()
-            .map(|_| cast(string(text), DataType::DoublePrecision));
+///
+/// # Errors
+/// 22P02 for what is no number; 22003 for one of more than 76 digits, for NaN and for infinity.
+pub(crate) fn numeric(text: &str) -> Result<Expr, ServerError> {
+    let word = text
+        .trim()
+        .trim_start_matches(['+', '-'])
+        .to_ascii_lowercase();
+    if matches!(word.as_str(), "nan" | "inf" | "infinity") {
+        let text = format!("numeric has no {} here", text.trim());
+        return Err(ServerError::new("22003", text).hint("double precision has it."));
     }
+    let plain = pg_input::plain_decimal(text)?;
+    let digits = plain.strip_prefix('-').unwrap_or(&plain);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let scale = fraction.len();
-    let precision = (whole.trim_start_matches('0').len() + scale).clamp(1, 76);
-    let scale = i64::try_from(scale).ok()?;
-    let info = ExactNumberInfo::PrecisionAndScale(u64::try_from(precision).ok()?, scale);
-    Some(cast(string(text), DataType::Numeric(info)))
+    let precision = (whole.trim_start_matches('0').len() + scale).max(1);
+    let info = match (u64::try_from(precision), i64::try_from(scale)) {
+        (Ok(precision), Ok(scale)) if precision <= NUMERIC_DIGITS_MAX as u64 => {
+            ExactNumberInfo::PrecisionAndScale(precision, scale)
+        }
+        _ => {
+            let detail = format!("A numeric has at most {NUMERIC_DIGITS_MAX} digits here.");
+            return Err(ServerError::new("22003", "value overflows numeric format").detail(detail));
+        }
+    };
+    Ok(cast(string(&plain), DataType::Numeric(info)))
 }
 
 /// The decimal text of a binary numeric.

@@ -124,6 +124,7 @@ pub(super) async fn logical(
     super::cohort::substitute(context, &mut resolved).await?;
     rewrite::to_datafusion(&mut resolved, &context.info)?;
     if !parameters.is_empty() {
+        rewrite::tell_kinds(&mut resolved, parameters);
         resolved = ast::Statement::Prepare {
             name: ast::Ident::new("parameters"),
             data_types: parameters.iter().map(|t| params::sql_type(*t)).collect(),
@@ -152,12 +153,20 @@ pub(super) async fn logical(
 pub(super) fn columns(plan: &LogicalPlan, statement: &ast::Statement) -> Vec<Column> {
     let fields = plan.schema().fields();
     let names = rewrite::output_names(statement, fields.len());
+    let bare = rewrite::without_digits(statement, fields.len());
     fields
         .iter()
-        .zip(names)
-        .map(|(field, name)| {
+        .zip(names.into_iter().zip(bare))
+        .map(|(field, (name, bare))| {
             let name = name.unwrap_or_else(|| field.name().clone());
-            Column::of_field(name, field)
+            let column = Column::of_field(name, field);
+            match bare {
+                true => Column {
+                    typmod: -1,
+                    ..column
+                },
+                false => column,
+            }
         })
         .collect()
 }

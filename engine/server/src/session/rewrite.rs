@@ -17,7 +17,10 @@ use super::arrays;
 use super::spelling;
 use super::statement::temp::is_temp_schema;
 use super::temp::{Relation, TempState};
-use super::{DATABASE, SessionInfo};
+use super::{DATABASE, SessionInfo, kinds};
+use crate::pg_input;
+use crate::pg_types::PgType;
+use crate::pgwire::encode::Format;
 use crate::sqlstate::{ServerError, nearest, undefined_table};
 
 /// What a statement reads, after its names are resolved.
@@ -481,13 +484,20 @@ pub(super) fn string_literal(expr: &Expr) -> Option<&str> {
 
 /// A call of a function with one argument.
 pub(super) fn call(name: &str, argument: Expr) -> Expr {
+    call_of(name, vec![argument])
+}
+
+fn call_of(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments
+        .into_iter()
+        .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
     Expr::Function(Function {
         name: object_name(&[name]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(ast::FunctionArgumentList {
             duplicate_treatment: None,
-            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+            args: arguments.collect(),
             clauses: Vec::new(),
         }),
         null_treatment: None,
@@ -542,6 +552,33 @@ pub(crate) fn to_datafusion(
     Ok(())
 }
 
+/// The same for one expression.
+///
+/// # Errors
+/// As [`to_datafusion`].
+pub(super) fn expression_to_datafusion(
+    expr: &mut Expr,
+    info: &SessionInfo,
+) -> Result<(), ServerError> {
+    let mut rewriter = ToDataFusion { info, depth: 1 };
+    match expr.visit(&mut rewriter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// Lets parameters of types that are kept as text be told as what they are.
+pub(super) fn tell_kinds(statement: &mut ast::Statement, parameters: &[PgType]) {
+    let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        let number = super::params::placeholder(expr);
+        let pg_type = number.and_then(|number| parameters.get(number.checked_sub(1)?));
+        if let Some(function) = pg_type.and_then(|pg_type| kinds::function_of(*pg_type)) {
+            *expr = call(function, expr.clone());
+        }
+        ControlFlow::Continue(())
+    });
+}
+
 struct ToDataFusion<'a> {
     info: &'a SessionInfo,
     depth: usize,
@@ -576,8 +613,21 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
-        match arrays::constant(expr) {
-            Ok(Some(array)) => *expr = array,
+        let typed = match &*expr {
+            Expr::Cast {
+                expr: value,
+                data_type,
+                ..
+            } => typed_constant(value, data_type),
+            _ => Ok(None),
+        };
+        let constant = match typed {
+            Ok(Some(constant)) => Ok(Some(constant)),
+            Ok(None) => arrays::constant(expr),
+            Err(error) => Err(error),
+        };
+        match constant {
+            Ok(Some(constant)) => *expr = constant,
             Ok(None) => {}
             Err(error) => return ControlFlow::Break(error),
         }
@@ -636,10 +686,56 @@ impl VisitorMut for ToDataFusion<'_> {
                 expr: value,
                 data_type,
                 ..
-            } => match spelling::cut(value, data_type) {
-                Some(cut) => *expr = cut,
-                None => plain_type(data_type),
-            },
+            } => {
+                if let Some(function) = kinds::function_of_sql(data_type) {
+                    *expr = call(function, value.as_ref().clone());
+                } else if is_kind(value) && is_text(data_type) {
+                    *expr = call(kinds::AS_TEXT, value.as_ref().clone());
+                } else if let Some(cut) = spelling::cut(value, data_type) {
+                    *expr = cut;
+                } else {
+                    plain_type(data_type);
+                }
+            }
+            Expr::TypedString(typed) => {
+                let text = typed.value.value.clone().into_string().unwrap_or_default();
+                let value = self::text(&text);
+                match typed_constant(&value, &typed.data_type) {
+                    Ok(Some(constant)) => *expr = constant,
+                    Ok(None) => {
+                        if let Some(function) = kinds::function_of_sql(&typed.data_type) {
+                            *expr = call(function, value);
+                        }
+                    }
+                    Err(error) => return ControlFlow::Break(error),
+                }
+            }
+            Expr::Interval(interval) if interval.leading_field.is_none() => {
+                if let Some(text) = string_literal(&interval.value) {
+                    match pg_input::interval(text) {
+                        Ok(value) => *expr = super::params::interval(value),
+                        Err(error) => return ControlFlow::Break(error),
+                    }
+                }
+            }
+            Expr::Array(array) => {
+                // An array of calls of one of these functions is an array of their type.
+                let kind = array.elem.iter().find_map(|item| match item {
+                    Expr::Function(function) => kinds::named(&last_part(&function.name)),
+                    _ => None,
+                });
+                if let Some(function) = kind {
+                    *expr = call(function, expr.clone());
+                }
+            }
+            Expr::Value(value) => {
+                if let Value::Number(digits, _) = &value.value
+                    && digits.len() > LONG_DIGITS
+                    && let Err(error) = super::params::numeric(digits)
+                {
+                    return ControlFlow::Break(error);
+                }
+            }
             Expr::Collate {
                 expr: inner,
                 collation,
@@ -651,6 +747,59 @@ impl VisitorMut for ToDataFusion<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Whether this is a call of a function that tells what a text is.
+fn is_kind(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(function) => kinds::named(&last_part(&function.name)).is_some(),
+        Expr::Nested(inner) => is_kind(inner),
+        _ => false,
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    let pg_type = super::params::type_of_sql(data_type);
+    matches!(pg_type, Some(PgType::TEXT | PgType::VARCHAR))
+}
+
+/// Numbers with fewer characters fit every type that they may be given.
+const LONG_DIGITS: usize = 76;
+
+/// A constant that PostgreSQL reads by the rules of its type, and the planner by its own; None for what stays a cast.
+fn typed_constant(value: &Expr, data_type: &DataType) -> Result<Option<Expr>, ServerError> {
+    let Some(pg_type) = super::params::type_of_sql(data_type) else {
+        return Ok(None);
+    };
+    let mut data_type = data_type;
+    while let DataType::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        data_type = element;
+    }
+    let bare = matches!(
+        data_type,
+        DataType::Numeric(ast::ExactNumberInfo::None)
+            | DataType::Decimal(ast::ExactNumberInfo::None)
+    );
+    if let (Some(digits), true) = (constant_number(value), bare) {
+        return super::params::numeric(digits).map(Some);
+    }
+    let Some(text) = string_literal(value) else {
+        return Ok(None);
+    };
+    let read = |pg_type| {
+        let text = bytes::Bytes::from(text.to_owned());
+        super::params::constant(Some(&text), Format::Text, pg_type)
+    };
+    Ok(match pg_type.element().unwrap_or(pg_type) {
+        // The digits that the type asks for are the planner's to keep.
+        PgType::NUMERIC if !bare => {
+            read(pg_type)?;
+            None
+        }
+        PgType::INTERVAL | PgType::NUMERIC => Some(read(pg_type)?),
+        _ if pg_type.element().is_some() => Some(read(pg_type)?),
+        _ => None,
+    })
 }
 
 /// An expression without its collation: text is compared by its bytes, which is what these collations do.
@@ -673,6 +822,8 @@ fn bytea(text: &str) -> Result<Expr, ServerError> {
 
 /// Digits of the widest decimal that sums are still made of.
 const DECIMAL_DIGITS: u64 = 38;
+/// Digits of the widest decimal.
+const WIDEST_DIGITS: u64 = 76;
 
 /// Types of PostgreSQL that are text to DataFusion, and numbers wider than its own.
 fn plain_type(data_type: &mut DataType) {
@@ -696,7 +847,7 @@ fn plain_type(data_type: &mut DataType) {
         // Wider than any number here has digits: PostgreSQL's numeric(1000) asks for no more than "all of them".
         DataType::Numeric(ast::ExactNumberInfo::PrecisionAndScale(precision, _))
         | DataType::Numeric(ast::ExactNumberInfo::Precision(precision))
-            if *precision > DECIMAL_DIGITS =>
+            if *precision > WIDEST_DIGITS =>
         {
             *precision = DECIMAL_DIGITS;
         }
@@ -828,6 +979,24 @@ fn top_level(body: &mut SetExpr) {
 }
 
 fn constant_type(expr: &mut Expr) {
+    match expr {
+        Expr::Tuple(items) => {
+            items.iter_mut().for_each(constant_type);
+            *expr = call_of("row", std::mem::take(items));
+            return;
+        }
+        Expr::Array(array) => return array.elem.iter_mut().for_each(constant_type),
+        Expr::Nested(inner) => return constant_type(inner),
+        Expr::Function(function) if is_call_of(function, "row") => {
+            let mut place = 0;
+            while let Some(argument) = call_argument_mut(function, place) {
+                constant_type(argument);
+                place += 1;
+            }
+            return;
+        }
+        _ => {}
+    }
     let digits = match &*expr {
         Expr::UnaryOp {
             op: UnaryOperator::Minus,
@@ -840,18 +1009,16 @@ fn constant_type(expr: &mut Expr) {
     };
     if digits.parse::<i32>().is_ok() {
         *expr = cast(expr.clone(), DataType::Integer(None));
-    } else if let Some((whole, fraction)) = digits.split_once('.')
-        && (whole.bytes().chain(fraction.bytes())).all(|byte| byte.is_ascii_digit())
-        && let Ok(scale @ 0..=38) = i64::try_from(fraction.len())
-        && let Ok(precision @ 1..=38) = u64::try_from(whole.len() + fraction.len())
-    {
+    } else if digits.parse::<i64>().is_err() {
         let sign = if matches!(expr, Expr::UnaryOp { .. }) {
             "-"
         } else {
             ""
         };
-        let info = ast::ExactNumberInfo::PrecisionAndScale(precision, scale);
-        *expr = cast(text(&format!("{sign}{digits}")), DataType::Numeric(info));
+        // One that is too long was refused before.
+        if let Ok(exact) = super::params::numeric(&format!("{sign}{digits}")) {
+            *expr = exact;
+        }
     }
 }
 
@@ -905,17 +1072,55 @@ fn planner_name(expr: &Expr) -> String {
 /// The column names of the result as PostgreSQL would name them, for the columns that come
 /// before and after a wildcard; None where the planner's name stands.
 pub(crate) fn output_names(statement: &ast::Statement, width: usize) -> Vec<Option<String>> {
-    let mut names = vec![None; width];
+    if let ast::Statement::Query(query) = statement
+        && let SetExpr::Values(_) = query.body.as_ref()
+    {
+        let numbers = 1..=width;
+        return numbers
+            .map(|number| Some(format!("column{number}")))
+            .collect();
+    }
+    let items = output_items(statement, width).into_iter();
+    items.map(|item| item.and_then(item_name)).collect()
+}
+
+/// Whether each column of the result is a number that says nothing of its digits, as `1.5` and `x::numeric`: its type
+/// has no modifier then.
+pub(super) fn without_digits(statement: &ast::Statement, width: usize) -> Vec<bool> {
+    let bare = |item: Option<&SelectItem>| match item {
+        Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+            says_no_digits(expr)
+        }
+        _ => false,
+    };
+    output_items(statement, width)
+        .into_iter()
+        .map(bare)
+        .collect()
+}
+
+fn says_no_digits(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Value::Number(..) | Value::Placeholder(_)),
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => says_no_digits(expr),
+        Expr::Array(array) => array.elem.iter().any(says_no_digits),
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            DataType::Numeric(ast::ExactNumberInfo::None)
+                | DataType::Decimal(ast::ExactNumberInfo::None)
+        ),
+        _ => false,
+    }
+}
+
+/// The items of the first SELECT that the columns before and after a wildcard are made by.
+fn output_items(statement: &ast::Statement, width: usize) -> Vec<Option<&SelectItem>> {
+    let mut found = vec![None; width];
     let ast::Statement::Query(query) = statement else {
-        return names;
+        return found;
     };
     let Some(select) = first_select(&query.body) else {
-        if let SetExpr::Values(_) = query.body.as_ref() {
-            return (1..=width)
-                .map(|number| Some(format!("column{number}")))
-                .collect();
-        }
-        return names;
+        return found;
     };
     let items = &select.projection;
     let wild = |item: &SelectItem| {
@@ -925,16 +1130,16 @@ pub(crate) fn output_names(statement: &ast::Statement, width: usize) -> Vec<Opti
         )
     };
     let front = items.iter().take_while(|item| !wild(item)).count();
-    for (name, item) in names.iter_mut().zip(&items[..front]) {
-        *name = item_name(item);
+    for (place, item) in found.iter_mut().zip(&items[..front]) {
+        *place = Some(item);
     }
     if front < items.len() {
         let back = items.iter().rev().take_while(|item| !wild(item));
-        for (name, item) in names.iter_mut().rev().zip(back) {
-            *name = item_name(item);
+        for (place, item) in found.iter_mut().rev().zip(back) {
+            *place = Some(item);
         }
     }
-    names
+    found
 }
 
 fn first_select(body: &SetExpr) -> Option<&Select> {

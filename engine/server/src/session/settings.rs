@@ -127,7 +127,7 @@ static KNOWN: &[Known] = &[
     known("lc_numeric", "C", Kind::Text),
     known("lc_time", "C", Kind::Text),
     known("lock_timeout", "0", Kind::Milliseconds),
-    known("max_connections", "100", Kind::Fixed),
+    known("max_connections", "200", Kind::Fixed),
     known("max_identifier_length", "63", Kind::Fixed),
     known("max_index_keys", "32", Kind::Fixed),
     known(

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -110,6 +111,8 @@ impl Template {
         let mut values = Vec::with_capacity(arguments.len());
         for argument in arguments {
             match value(&context, argument)? {
+                // The plan was made for arrays of one dimension.
+                Some(value) if is_nested(&value) => return Ok(None),
                 Some(value) => values.push(value),
                 None => return Ok(None),
             }
@@ -124,11 +127,17 @@ impl Template {
     }
 }
 
+fn is_nested(value: &ScalarValue) -> bool {
+    matches!(value.data_type(), DataType::List(item) if matches!(item.data_type(), DataType::List(_)))
+}
+
 /// The value of a constant expression.
 fn value(context: &PlanContext, constant: &ast::Expr) -> Result<Option<ScalarValue>, ServerError> {
     let state = context.context.state();
+    let mut constant = constant.clone();
+    rewrite::expression_to_datafusion(&mut constant, &context.info)?;
     let constant = ast::ExprWithAlias {
-        expr: constant.clone(),
+        expr: constant,
         alias: None,
     };
     let schema = DFSchema::empty();

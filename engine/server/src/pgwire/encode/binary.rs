@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::cells::{Cells, Kind, ListCells};
+use super::cells::{Cells, FieldCells, Kind, ListCells};
 use super::text::MICROS_PER_DAY;
 use super::{TextStyle, json, patch_length};
 use crate::pg_types::PgType;
@@ -55,7 +55,7 @@ impl Cells {
                 out.put_i64(0);
             }
             Kind::List(list) => array(list, row, out)?,
-            Kind::Struct(_) => json::value(self, row, &TextStyle::default(), out)?,
+            Kind::Struct(fields) => record(fields, row, out)?,
             Kind::Map(_) => {
                 out.put_u8(1);
                 json::value(self, row, &TextStyle::default(), out)?;
@@ -121,6 +121,23 @@ fn groups(whole: &str, fraction: &str) -> Vec<i16> {
 
 fn count(value: usize) -> Result<i16, ServerError> {
     i16::try_from(value).map_err(|_| ServerError::new("22003", "value overflows numeric format"))
+}
+
+/// Number of fields, then for each its type and its value.
+fn record(fields: &[FieldCells], row: usize, out: &mut BytesMut) -> Result<(), ServerError> {
+    out.put_i32(i32::from(count(fields.len())?));
+    for field in fields {
+        out.put_u32(field.pg_type.oid);
+        if field.cells.is_null(row) {
+            out.put_i32(-1);
+            continue;
+        }
+        let start = out.len();
+        out.put_i32(0);
+        field.cells.binary(row, out)?;
+        patch_length(out, start, start + 4)?;
+    }
+    Ok(())
 }
 
 /// The extent of each dimension of the array in `row`; empty for an empty array.
@@ -259,7 +276,7 @@ fn array_from_text(text: &str, element: PgType, out: &mut BytesMut) -> Result<()
 }
 
 /// Splits `{a,"b c",NULL}` (one dimension) or a space-separated vector into its elements.
-pub(crate) fn split_array(text: &str) -> Vec<Option<String>> {
+fn split_array(text: &str) -> Vec<Option<String>> {
     let Some(inner) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
         return text
             .split_ascii_whitespace()

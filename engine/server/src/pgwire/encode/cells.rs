@@ -58,7 +58,7 @@ pub(super) enum Kind {
     Interval(PrimitiveArray<IntervalMonthDayNanoType>),
     Duration(PrimitiveArray<DurationMicrosecondType>),
     List(Box<ListCells>),
-    Struct(Vec<(String, Cells)>),
+    Struct(Vec<FieldCells>),
     Map(Box<MapCells>),
 }
 
@@ -68,6 +68,14 @@ pub(super) struct ListCells {
     pub(super) ranges: Vec<(usize, usize)>,
     pub(super) elements: Cells,
     pub(super) element_type: PgType,
+}
+
+/// A field of a struct column.
+#[derive(Debug, Clone)]
+pub(super) struct FieldCells {
+    pub(super) name: String,
+    pub(super) pg_type: PgType,
+    pub(super) cells: Cells,
 }
 
 /// Keys and values of a map column and where each row's begin and end.
@@ -171,7 +179,7 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
         }
         DataType::List(field) => {
             let list = array.as_list::<i32>();
-            list_kind(ranges(list.offsets()), list.values(), field)?
+            list_kind(ranges(list.offsets()), list.values(), field, pg_type)?
         }
         DataType::LargeList(field) => {
             let list = array.as_list::<i64>();
@@ -180,25 +188,30 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
                 .windows(2)
                 .map(|w| (wide(w[0]), wide(w[1])))
                 .collect();
-            list_kind(ranges, list.values(), field)?
+            list_kind(ranges, list.values(), field, pg_type)?
         }
         DataType::FixedSizeList(field, size) => {
             let size = index(*size);
             let ranges = (0..array.len())
                 .map(|row| (row * size, (row + 1) * size))
                 .collect();
-            list_kind(ranges, array.as_fixed_size_list().values(), field)?
+            {
+                let values = array.as_fixed_size_list().values();
+                list_kind(ranges, values, field, pg_type)?
+            }
         }
-        DataType::Struct(_) if pg_type != PgType::JSON => forms(array)?,
+        DataType::Struct(_) if pg_type != PgType::RECORD => forms(array)?,
         DataType::Struct(fields) => {
             let cells = fields
                 .iter()
                 .zip(array.as_struct().columns())
                 .map(|(field, column)| {
-                    Ok((
-                        field.name().clone(),
-                        Cells::new(column, PgType::of_field(field))?,
-                    ))
+                    let pg_type = PgType::of_field(field);
+                    Ok(FieldCells {
+                        name: field.name().clone(),
+                        pg_type,
+                        cells: Cells::new(column, pg_type)?,
+                    })
                 });
             Kind::Struct(cells.collect::<Result<_, ServerError>>()?)
         }
@@ -224,8 +237,13 @@ fn list_kind(
     ranges: Vec<(usize, usize)>,
     values: &ArrayRef,
     field: &Field,
+    pg_type: PgType,
 ) -> Result<Kind, ServerError> {
-    let inner = PgType::of_arrow(field.data_type());
+    // Every dimension is told as the same array type.
+    let inner = match PgType::of_arrow(field.data_type()) {
+        list if list.element().is_some() => pg_type,
+        scalar => pg_type.element().unwrap_or(scalar),
+    };
     let elements = Cells::new(values, inner)?;
     let element_type = inner.element().unwrap_or(inner);
     Ok(Kind::List(Box::new(ListCells {

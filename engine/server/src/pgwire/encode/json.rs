@@ -38,11 +38,11 @@ pub(super) fn value(
         }
         Kind::Struct(fields) => {
             out.put_u8(b'{');
-            for (number, (name, field)) in fields.iter().enumerate() {
+            for (number, field) in fields.iter().enumerate() {
                 comma(number > 0, out);
-                string(name, out);
+                string(&field.name, out);
                 out.put_u8(b':');
-                value(field, row, style, out)?;
+                value(&field.cells, row, style, out)?;
             }
             out.put_u8(b'}');
         }

@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use chrono::{Offset as _, TimeZone as _};
 
 use super::TextStyle;
-use super::cells::{Cells, Kind, ListCells};
+use super::cells::{Cells, FieldCells, Kind, ListCells};
 use super::json;
 use super::number::{FloatTexts, NumberText, integer};
 use crate::sqlstate::ServerError;
@@ -47,7 +47,8 @@ impl Cells {
             Kind::Interval(a) => interval(a.value(row), out),
             Kind::Duration(a) => interval_parts(0, 0, a.value(row), out),
             Kind::List(list) => array(list, row, style, out)?,
-            Kind::Struct(_) | Kind::Map(_) => json::value(self, row, style, out)?,
+            Kind::Struct(fields) => record(fields, row, style, out)?,
+            Kind::Map(_) => json::value(self, row, style, out)?,
         }
         Ok(())
     }
@@ -316,6 +317,42 @@ fn braces(
         }
     }
     out.put_u8(b'}');
+    Ok(())
+}
+
+/// `(1,"b c",)`: nothing for NULL, quoted where PostgreSQL quotes, quotes and backslashes twice.
+fn record(
+    fields: &[FieldCells],
+    row: usize,
+    style: &TextStyle,
+    out: &mut BytesMut,
+) -> Result<(), ServerError> {
+    let mut scratch = BytesMut::new();
+    out.put_u8(b'(');
+    for (number, field) in fields.iter().enumerate() {
+        if number > 0 {
+            out.put_u8(b',');
+        }
+        if field.cells.is_null(row) {
+            continue;
+        }
+        scratch.clear();
+        field.cells.text(row, style, &mut scratch)?;
+        let special = |byte: &u8| matches!(byte, b'(' | b')' | b',' | b'"' | b'\\' | 9..=13 | b' ');
+        if !scratch.is_empty() && !scratch.iter().any(special) {
+            out.put_slice(&scratch);
+            continue;
+        }
+        out.put_u8(b'"');
+        for byte in &scratch {
+            if matches!(byte, b'"' | b'\\') {
+                out.put_u8(*byte);
+            }
+            out.put_u8(*byte);
+        }
+        out.put_u8(b'"');
+    }
+    out.put_u8(b')');
     Ok(())
 }
 

@@ -153,18 +153,26 @@ pub(super) fn columns_of(
         .map(|(at, column)| names.get(at).map_or(column.name.as_str(), String::as_str))
         .collect();
     once_each(&names)?;
+    let record = columns
+        .iter()
+        .position(|column| column.pg_type == PgType::RECORD);
+    if let Some(name) = record.and_then(|at| names.get(at)) {
+        let text = format!("column \"{name}\" has pseudo-type record");
+        return Err(ServerError::new("42P16", text));
+    }
     let fields = columns.iter().zip(&names).enumerate();
     let fields = fields.map(|(at, (column, name))| {
         let mut arrow = stored(&planned.data_type(at));
         // Values of the system catalog that are no plain ones are kept as their text.
-        if matches!(arrow, DataType::Struct(_)) && column.pg_type != PgType::JSON {
+        if matches!(arrow, DataType::Struct(_)) {
             arrow = DataType::Utf8;
         }
         let field = Field::new(*name, arrow, true);
         match PgType::of_arrow(field.data_type()) == column.pg_type {
             true => field,
             false => {
-                let name = column.pg_type.sql_name().to_owned();
+                let element = column.pg_type.element().unwrap_or(column.pg_type);
+                let name = element.sql_name().to_owned();
                 field.with_metadata([("pg_type".to_owned(), name)].into())
             }
         }

@@ -145,9 +145,7 @@ pub(super) fn type_cell(
     match constant {
         Value::Number(digits, _) if pg_type == PgType::NUMERIC || digits.contains('.') => {
             let sign = if negative.is_some() { "-" } else { "" };
-            if let Some(exact) = params::numeric(&format!("{sign}{digits}")) {
-                *cell = exact;
-            }
+            *cell = params::numeric(&format!("{sign}{digits}"))?;
         }
         Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text)
             if negative.is_none() =>

@@ -1,0 +1,164 @@
+//! Types that are text to the engine and more to PostgreSQL: json, jsonb and uuid.
+//!
+//! ```text
+//! '{"b": 1, "a": 2}'::jsonb   ─►   as_jsonb('{"b": 1, "a": 2}')   ─►   {"a": 2, "b": 1}, a text column told as jsonb
+//! ```
+//! The functions read each value as the type's input function does and say in the metadata of their field what it is;
+//! what they gave once they take again as it is.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::sql::sqlparser::ast;
+
+use crate::pg_input;
+use crate::pg_types::PgType;
+use crate::sqlstate::ServerError;
+
+/// The types, each with the function that makes its values.
+const KINDS: [(PgType, &str); 4] = [
+    (PgType::JSON, "as_json"),
+    (PgType::JSONB, "as_jsonb"),
+    (PgType::UUID, "as_uuid"),
+    // What they are cast to text by.
+    (PgType::TEXT, AS_TEXT),
+];
+/// Takes away what a text is told as.
+pub(super) const AS_TEXT: &str = "as_text";
+
+/// Adds the functions to a session.
+pub(super) fn register(context: &SessionContext) {
+    for (pg_type, name) in KINDS {
+        context.register_udf(ScalarUDF::from(AsKind {
+            pg_type,
+            name,
+            signature: Signature::user_defined(Volatility::Immutable),
+        }));
+    }
+}
+
+/// The function that makes values of a type.
+pub(super) fn function_of(pg_type: PgType) -> Option<&'static str> {
+    let element = pg_type.element().unwrap_or(pg_type);
+    let kind = KINDS
+        .iter()
+        .find(|(known, _)| *known == element && *known != PgType::TEXT);
+    kind.map(|(_, function)| *function)
+}
+
+/// The function of this name, when it is one of these.
+pub(super) fn named(name: &str) -> Option<&'static str> {
+    let kind = KINDS.iter().find(|(_, function)| *function == name);
+    kind.map(|(_, function)| *function)
+}
+
+/// The function that makes values of a type as SQL writes it.
+pub(super) fn function_of_sql(data_type: &ast::DataType) -> Option<&'static str> {
+    super::params::type_of_sql(data_type).and_then(function_of)
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AsKind {
+    pg_type: PgType,
+    name: &'static str,
+    signature: Signature,
+}
+
+fn text_list() -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
+}
+
+impl ScalarUDFImpl for AsKind {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        match types {
+            [
+                DataType::Utf8
+                | DataType::LargeUtf8
+                | DataType::Utf8View
+                | DataType::Null
+                | DataType::Dictionary(..),
+            ] => Ok(vec![DataType::Utf8]),
+            [DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)] => {
+                Ok(vec![text_list()])
+            }
+            [other] => {
+                let (from, to) = (PgType::of_arrow(other).sql_name(), self.pg_type.sql_name());
+                let text = format!("cannot cast type {from} to {to}");
+                Err(DataFusionError::External(Box::new(ServerError::new(
+                    "42846", text,
+                ))))
+            }
+            _ => Err(DataFusionError::Plan(format!(
+                "{} takes one text",
+                self.name
+            ))),
+        }
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(match types {
+            [DataType::List(_)] => text_list(),
+            _ => DataType::Utf8,
+        })
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let types: Vec<DataType> = args
+            .arg_fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
+        let kind = ("pg_type".to_owned(), self.pg_type.sql_name().to_owned());
+        let field = Field::new(self.name, self.return_type(&types)?, true);
+        Ok(Arc::new(field.with_metadata([kind].into())))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let values = ColumnarValue::values_to_arrays(&args.args)?;
+        let [values] = values.as_slice() else {
+            return Err(DataFusionError::Internal(format!(
+                "{} takes one text",
+                self.name
+            )));
+        };
+        Ok(ColumnarValue::Array(self.read(values)?))
+    }
+}
+
+impl AsKind {
+    fn read(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        if let Some(list) = values.as_list_opt::<i32>() {
+            let items = self.read(list.values())?;
+            return Ok(Arc::new(ListArray::try_new(
+                Arc::new(Field::new_list_field(DataType::Utf8, true)),
+                list.offsets().clone(),
+                items,
+                list.nulls().cloned(),
+            )?));
+        }
+        let texts = cast(values, &DataType::Utf8)?;
+        let read = texts.as_string::<i32>().iter().map(|text| {
+            text.map(|text| pg_input::kept_text(text, self.pg_type))
+                .transpose()
+        });
+        let read: std::result::Result<StringArray, ServerError> = read.collect();
+        let read = read.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok(Arc::new(read))
+    }
+}

@@ -1,0 +1,388 @@
+//! Values of each type in text and binary, as results and as parameters: the bytes are those that PostgreSQL 15 sends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod oracle_support;
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::{BufMut as _, BytesMut};
+use genokura_server::backend::EngineBackend;
+use genokura_server::pgwire::{ServerConfig, serve_on};
+use genokura_storage::Lake;
+use oracle_support::Oracle;
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes as they are, of whatever type.
+#[derive(Debug, Clone)]
+struct Raw(Option<Vec<u8>>, Sent);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Text,
+    Binary,
+}
+
+impl<'a> FromSql<'a> for Raw {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(Some(raw.to_vec()), Sent::Binary))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(None, Sent::Binary))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+impl ToSql for Raw {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match &self.0 {
+            Some(bytes) => {
+                out.put_slice(bytes);
+                Ok(IsNull::No)
+            }
+            None => Ok(IsNull::Yes),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        match self.1 {
+            Sent::Text => Format::Text,
+            Sent::Binary => Format::Binary,
+        }
+    }
+
+    to_sql_checked!();
+}
+
+async fn server() -> Client {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let lake = Arc::new(Lake::memory());
+    let backend = EngineBackend::with_config(lake, genokura_exec::EngineConfig::default()).unwrap();
+    let config = ServerConfig::default();
+    tokio::spawn(serve_on(
+        listener,
+        Arc::new(backend),
+        config,
+        CancellationToken::new(),
+    ));
+    connect(&format!(
+        "host=127.0.0.1 port={port} user=ann dbname=genokura"
+    ))
+    .await
+}
+
+async fn connect(address: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(address, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("set timezone = 'UTC'").await.unwrap();
+    client
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn told(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(error) => format!("{} {}", error.code().code(), error.message()),
+        None => format!("{error:?}"),
+    }
+}
+
+/// Type, modifier, text and binary of one value.
+async fn result(client: &Client, sql: &str) -> Result<[String; 3], String> {
+    let statement = client.prepare(sql).await.map_err(|e| told(&e))?;
+    let column = &statement.columns()[0];
+    let shape = format!("{} {}", column.type_().name(), column.type_modifier());
+    let row = client
+        .query_one(&statement, &[])
+        .await
+        .map_err(|e| told(&e))?;
+    let raw: Raw = row.get(0);
+    let binary = raw.0.as_deref().map_or("NULL".to_owned(), hex);
+    let text = client.simple_query(sql).await.map_err(|e| told(&e))?;
+    let text = text.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
+        _ => None,
+    });
+    Ok([shape, text.unwrap(), binary])
+}
+
+/// A parameter of a type, sent so and read back in binary, and as text.
+async fn parameter(client: &Client, pg_type: &Type, value: &Raw) -> Result<[String; 2], String> {
+    let types = [pg_type.clone()];
+    let statement = client.prepare_typed("select $1", &types);
+    let statement = statement.await.map_err(|e| told(&e))?;
+    let shape = statement.columns()[0].type_().name().to_owned();
+    let row = client
+        .query_one(&statement, &[value])
+        .await
+        .map_err(|e| told(&e))?;
+    let raw: Raw = row.get(0);
+    Ok([shape, raw.0.as_deref().map_or("NULL".to_owned(), hex)])
+}
+
+const RESULTS: &[&str] = &[
+    // interval
+    "select interval '1 year 2 mons 3 days 04:05:06.789'",
+    "select '-1 day'::interval",
+    "select '0'::interval",
+    "select interval '1 mon -1 day'",
+    "select '-00:00:00.000001'::interval",
+    "select 'P1Y2M3DT4H5M6S'::interval",
+    "select '1-2'::interval",
+    "select '@ 3 days ago'::interval",
+    "select '1.5 hours'::interval",
+    "select null::interval",
+    "select array['1 day'::interval, null, '01:00'::interval]",
+    // json, jsonb
+    "select '{\"b\": 1,  \"a\":[1,null,\"x\\u00e9\"], \"b\": {}}'::json",
+    "select '{\"bb\": 1,  \"a\":[1,null,\"x\\u00e9\", 1.50, 1e3], \"bb\": {}, \"c\":true}'::jsonb",
+    "select '\"a\\tb\\\\\"'::jsonb",
+    "select '[]'::jsonb",
+    "select ' 1.0 '::jsonb",
+    "select '-0.0'::jsonb",
+    "select jsonb '{\"a\": {\"d\": [], \"c\": \"\"}}'",
+    "select json '[1]'",
+    "select '{'::jsonb",
+    "select 'x'::json",
+    "select null::jsonb",
+    "select '{}'::jsonb::text",
+    "select array['{}'::jsonb, '1'::jsonb]",
+    "select '{\"{}\",NULL}'::jsonb[]",
+    "select '{{9f1a1e1c-0000-4000-8000-00000000000a}}'::uuid[]",
+    "select '9f1a1e1c-0000-4000-8000-00000000000a'::uuid",
+    "select '{9F1A1E1C00004000800000000000000A}'::uuid",
+    "select 'nope'::uuid",
+    // numeric
+    "select 123.450::numeric(10,3)",
+    "select '123.456'::numeric(10,2)",
+    "select 1.10",
+    "select -0.00001",
+    "select '123456789012345678901234567890.123456789'::numeric",
+    "select 123456789012345678901234567890123456789012345678901234567890.5",
+    "select '1234567890123456789012345678901234567890.12'::numeric(50,2)",
+    "select '1e20'::numeric",
+    "select '1.5e-7'::numeric",
+    "select '12345678901234567890123456789012345678901234567890123456789012345678901234567'::numeric",
+    "select '1e100'::numeric",
+    "select 'NaN'::numeric",
+    "select 'abc'::numeric",
+    "select '12345.6'::numeric(5,2)",
+    "select null::numeric(7,2)",
+    "select array[1.5, null, 2.25]",
+    "select '{1.5,NULL,-2}'::numeric(6,2)[]",
+    // arrays
+    "select array[[1,2],[3,4]]",
+    "select '{{1,2},{3,NULL}}'::int[]",
+    "select '{{{a,\"b c\"}},{{\"\",NULL}}}'::text[]",
+    "select '{}'::int[]",
+    "select '{1,2'::int[]",
+    "select '{{1},{2,3}}'::int[]",
+    "select array[array['x'], array[null]]",
+    "select '{\"2024-01-01 00:00\",NULL}'::timestamp[]",
+    // records
+    "select row(1, 'a'::text, null::int, true)",
+    "select row(1.5, 'a b'::text, ''::text, 'x\"y'::text, 'c\\d'::text, '(,)'::text)",
+    "select (1, (2, 'z'::text))",
+    "select row(array[1,2], date '2024-01-31')",
+];
+
+/// What is told otherwise here, and why it is.
+const KNOWN: &[(&str, &str)] = &[
+    // More digits than any number has here, and no number.
+    (
+        "select '12345678901234567890123456789012345678901234567890123456789012345678901234567'::numeric",
+        "22003 value overflows numeric format",
+    ),
+    (
+        "select '1e100'::numeric",
+        "22003 value overflows numeric format",
+    ),
+    ("select 'NaN'::numeric", "22003 numeric has no NaN here"),
+    // Arrays of uuid, json and jsonb have one dimension here.
+    (
+        "select '{{9f1a1e1c-0000-4000-8000-00000000000a}}'::uuid[]",
+        "22P02 invalid input syntax for type uuid",
+    ),
+    // All numbers of an array have one scale.
+    ("select array[1.5, null, 2.25]", "{1.50,NULL,2.25}"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_sent_as_postgresql_sends_them() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    let mut failures = Vec::new();
+    for sql in RESULTS {
+        let (want, got) = (result(&theirs, sql).await, result(&ours, sql).await);
+        let known = KNOWN.iter().find(|(known, _)| known == sql);
+        let same = match (&want, &got) {
+            (Ok(want), Ok(got)) => want == got,
+            (Err(want), Err(got)) => want[..5] == got[..5],
+            _ => false,
+        };
+        match known {
+            Some((_, told)) => {
+                if same || !format!("{got:?}").contains(told) {
+                    failures.push(format!("{sql}\n  known: {told}\n  got:  {got:?}"));
+                }
+            }
+            None if !same => failures.push(format!("{sql}\n  want: {want:?}\n  got:  {got:?}")),
+            None => {}
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Types, and texts of values of them.
+const PARAMETERS: &[(Type, &[&str])] = &[
+    (
+        Type::INTERVAL,
+        &[
+            "1 year 2 mons 3 days 04:05:06.789",
+            "-1 days +00:00:01",
+            "00:00:00",
+            "P1DT2H",
+            "x",
+        ],
+    ),
+    (Type::JSON, &["{\"b\": 1,  \"a\":[1, null]}", "x"]),
+    (
+        Type::JSONB,
+        &["{\"b\": 1,  \"a\":[1, null]}", "\"\\u00e9\"", "x"],
+    ),
+    (Type::UUID, &["9f1a1e1c-0000-4000-8000-00000000000a", "x"]),
+    (
+        Type::NUMERIC,
+        &[
+            "0",
+            "-0.00",
+            "1.50",
+            "12345678901234567890.5",
+            "0.00001",
+            "-9999.9999",
+            "1e5",
+            "10000",
+            "123456789012345678901234567890123456789012345678901234567890.25",
+            "12345678901234567890123456789012345678901234567890123456789012345678901234567",
+            "x",
+        ],
+    ),
+    (Type::BYTEA, &["\\x00ff", ""]),
+    (Type::BOOL, &["t", "false", "x"]),
+    (Type::INT2, &["-32768", "32768", "x"]),
+    (Type::INT4, &["7", "2147483648"]),
+    (Type::INT8, &["-9223372036854775808", "9223372036854775808"]),
+    (Type::FLOAT4, &["1.5", "NaN", "-Infinity", "1e50"]),
+    (Type::FLOAT8, &["1.5", "NaN", "Infinity", "1e-300", "x"]),
+    (Type::TEXT, &["", "a\"b'c\\", "é"]),
+    (Type::DATE, &["2024-02-29", "0001-01-01", "2024-02-30"]),
+    (Type::TIME, &["12:34:56.789", "24:00:00", "25:00"]),
+    (
+        Type::TIMESTAMP,
+        &["2024-02-29 12:34:56.789", "1900-01-01", "x"],
+    ),
+    (
+        Type::TIMESTAMPTZ,
+        &["2024-02-29 12:34:56.789+09", "2024-02-29 12:34"],
+    ),
+    (
+        Type::INT4_ARRAY,
+        &[
+            "{}",
+            "{1,NULL,3}",
+            "{{1,2},{3,4}}",
+            "{{{1}},{{NULL}}}",
+            "{{1},{2,3}}",
+            "{1,{2}}",
+            "1",
+        ],
+    ),
+    (
+        Type::TEXT_ARRAY,
+        &[
+            "{a,\"b c\",NULL,\"NULL\",\"\",\"q\\\"\\\\\"}",
+            "{{a,b},{c,d}}",
+            "{a",
+        ],
+    ),
+    (Type::NUMERIC_ARRAY, &["{1.5,NULL}", "{{1},{2.25}}"]),
+    (Type::FLOAT8_ARRAY, &["{1.5,NaN}", "{{1,2}}"]),
+    (Type::BOOL_ARRAY, &["{t,f}", "{{t},{f}}"]),
+    (Type::DATE_ARRAY, &["{2024-01-31}", "{{2024-01-31},{NULL}}"]),
+    (Type::TIMESTAMPTZ_ARRAY, &["{\"2024-01-31 00:00+00\"}"]),
+    (Type::INTERVAL_ARRAY, &["{\"1 day\",NULL}"]),
+    (Type::JSONB_ARRAY, &["{\"{}\",\"[1, 2]\"}"]),
+    (
+        Type::UUID_ARRAY,
+        &["{9f1a1e1c-0000-4000-8000-00000000000a}"],
+    ),
+];
+
+/// Values of parameters that are told otherwise here.
+const KNOWN_PARAMETERS: &[(&str, &str)] = &[
+    (
+        "12345678901234567890123456789012345678901234567890123456789012345678901234567",
+        "22003 value overflows numeric format",
+    ),
+    ("{{1},{2.25}}", "000a000100000000000200010000000c"),
+    // The end of a day is no time here.
+    ("24:00:00", "22008"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_read_as_postgresql_reads_them() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    let mut failures = Vec::new();
+    for (pg_type, texts) in PARAMETERS {
+        for text in *texts {
+            let value = Raw(Some(text.as_bytes().to_vec()), Sent::Text);
+            let want = parameter(&theirs, pg_type, &value).await;
+            let got = parameter(&ours, pg_type, &value).await;
+            let mut pairs = vec![("text", want.clone(), got)];
+            // PostgreSQL's own bytes, sent back.
+            if let Ok([_, bytes]) = &want {
+                let digits = bytes.as_bytes().chunks(2);
+                let bytes = digits.map(|pair| {
+                    u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()
+                });
+                let value = Raw(Some(bytes.collect()), Sent::Binary);
+                pairs.push(("binary", want, parameter(&ours, pg_type, &value).await));
+            }
+            for (format, want, got) in pairs {
+                let known = KNOWN_PARAMETERS.iter().find(|(known, _)| known == text);
+                let same = match (&want, &got) {
+                    (Ok(want), Ok(got)) => want == got,
+                    (Err(want), Err(got)) => want[..5] == got[..5],
+                    _ => false,
+                };
+                let expected =
+                    known.map_or(same, |(_, told)| !same && format!("{got:?}").contains(told));
+                if !expected {
+                    let name = pg_type.name();
+                    failures.push(format!(
+                        "{name} {format} {text}\n  want: {want:?}\n  got:  {got:?}"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
