@@ -238,11 +238,10 @@ async fn results_are_sent_as_postgresql_sends_them() {
             _ => false,
         };
         match known {
-            Some((_, told)) => {
-                if same || !format!("{got:?}").contains(told) {
-                    failures.push(format!("{sql}\n  known: {told}\n  got:  {got:?}"));
-                }
+            Some((_, told)) if same || !format!("{got:?}").contains(told) => {
+                failures.push(format!("{sql}\n  known: {told}\n  got:  {got:?}"));
             }
+            Some(_) => {}
             None if !same => failures.push(format!("{sql}\n  want: {want:?}\n  got:  {got:?}")),
             None => {}
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -63,6 +64,24 @@ impl Planned {
         match self {
             Planned::Lake { columns, .. } | Planned::Ready { columns, .. } => columns,
         }
+    }
+
+    /// Whether the query may give other rows when it is run again on the same data, as with `random()`.
+    ///
+    /// # Errors
+    /// Never for a plan that was made; the signature follows the planner's.
+    pub(crate) fn is_volatile(&self) -> Result<bool, ServerError> {
+        let Planned::Lake { plan, .. } = self else {
+            return Ok(false);
+        };
+        let mut volatile = false;
+        plan.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                volatile |= expr.is_volatile();
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(volatile)
     }
 
     /// The Arrow type of a column.

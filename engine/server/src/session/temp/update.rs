@@ -1,7 +1,7 @@
 //! UPDATE: the rows that the condition leaves, and those that it finds with their new values, are the next table.
 //!
-//! Both are queries over the table as it was. A condition that answers otherwise when it is asked again (`random()`)
-//! would lose rows or have them twice: their number is compared, and such a statement refused.
+//! Both are queries over the table as it was, so that the condition is asked twice. One that answers otherwise then, as
+//! with `random()`, would lose rows or have them twice: it is refused.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -46,6 +46,9 @@ impl Session {
             Some(condition) => {
                 let query = self.kept(&name.name, alias, condition)?;
                 let planned = self.plan(&query, arguments).await?;
+                if planned.is_volatile()? {
+                    return Err(asked_again());
+                }
                 let types = planned.columns().iter().map(|column| column.pg_type);
                 let origins = types.enumerate().map(|(at, from)| Origin::Column(at, from));
                 let origins = origins.collect();
@@ -54,10 +57,7 @@ impl Session {
             }
         };
         if u64::try_from(table.rows()).ok() != kept.checked_add(rows) {
-            return Err(ServerError::unsupported(
-                "UPDATE with a condition that answers otherwise when it is asked again",
-            )
-            .hint("Keep its answers in a column first, then UPDATE … WHERE that column."));
+            return Err(asked_again());
         }
         pieces.extend(changed);
         if table.cohort {
@@ -110,4 +110,11 @@ impl Session {
         }
         statement::query_text(&sql)
     }
+}
+
+/// 0A000: rows are told apart by a condition that changes.
+fn asked_again() -> ServerError {
+    let text = "UPDATE with a condition that answers otherwise when it is asked again";
+    ServerError::unsupported(text)
+        .hint("Keep its answers in a column first, then UPDATE … WHERE that column.")
 }
