@@ -30,8 +30,12 @@ skip_zarr=()
 command -v "$vcf2zarr" >/dev/null || skip_zarr=(--skip vcf2zarr)
 
 # bcftools and plink2 take minutes over the larger cohort: their files are kept between runs.
-bench c31078 ingest,query,startup,sizes,questions 31078-samples --once bcftools \
+bench c31078 ingest,query,startup,sizes,questions,panel 31078-samples --once bcftools \
     --skip "plink2 --make-pgen,bcftools view -Ob" "${skip_zarr[@]}"
 bench c2504 ingest,sizes 2504-samples --once "plink2,bcftools" \
     --skip "bcftools view -Ob" "${skip_zarr[@]}"
 bench c500 formats,export 500-samples --repeat 1
+# Their inputs are made from a seed; Python has polars-bio, psycopg, ADBC and connectorx too.
+bench c500 intervals intervals --once DuckDB,bedtools
+bench c500 effects annotations
+bench c500 clients clients --repeat 2

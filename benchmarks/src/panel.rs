@@ -56,8 +56,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Vec<Row>> {
     let cohort = args.cohort.display();
     let mut server = Server::start(args)?;
     let mut rows = Vec::new();
-    // All regions of a BED, each record once: the simulator's genes do not overlap.
-    let peer = format!("bcftools query -R {bed} -f '%POS\\n' {cohort}");
+    // All regions of a BED, each allele once: the simulator's genes do not overlap.
+    let peer = format!("bcftools query -R {bed} -f '%ALT\\n' {cohort} | tr ',' '\\n'");
     if !args.skips("bcftools query -R") {
         let [(_, counts), ..] = QUESTIONS;
         let total = format!(

@@ -4,6 +4,7 @@
 //! judged by that chain, see [`Stretches::alternatives`].
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, BooleanBuilder, RecordBatch};
@@ -18,7 +19,7 @@ use datafusion::physical_expr::utils::conjunction;
 type Expr = Arc<dyn PhysicalExpr>;
 
 /// Stretches of rows that satisfy a key.
-#[derive(Clone, Debug, Eq, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub(super) struct Group {
     /// Judged first; every row without one.
     pub(super) key: Option<Expr>,
@@ -35,6 +36,12 @@ impl PartialEq for Group {
             && *self.start == *other.start
             && *self.end == *other.end
             && self.stretches == other.stretches
+    }
+}
+
+impl Hash for Group {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.key, &self.start, &self.end, &self.stretches).hash(state);
     }
 }
 
@@ -278,7 +285,7 @@ mod tests {
             }
             let again = Arc::new(stretches.clone());
             let children = again.children().into_iter().cloned().collect();
-            let again = again.clone().with_new_children(children).unwrap();
+            let again = Arc::clone(&again).with_new_children(children).unwrap();
             assert_eq!(again.downcast_ref::<Stretches>(), Some(&stretches));
         }
     }

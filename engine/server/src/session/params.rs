@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::rewrite::cast;
+use super::spelling;
 use super::{kinds, rewrite};
 use crate::pg_input;
 use crate::pg_types::PgType;
@@ -277,7 +278,7 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
             cast(string(&text), sql_type(pg_type))
         }
         // Without a zone it is of the session's, which the planner knows.
-        PgType::TIMESTAMPTZ => cast(string(&with_seconds(text)), sql_type(pg_type)),
+        PgType::TIMESTAMPTZ => cast(string(&spelling::with_seconds(text)), sql_type(pg_type)),
         PgType::JSON | PgType::JSONB | PgType::UUID => {
             kind(&pg_input::kept_text(text, pg_type)?, pg_type)
         }
@@ -296,21 +297,6 @@ fn whole<T: TryFrom<i128>>(text: &str, pg_type: PgType) -> Result<T, ServerError
         let text = format!("value \"{text}\" is out of range for type {name}");
         ServerError::new("22003", text)
     })
-}
-
-/// A time with seconds, which the planner wants and PostgreSQL does not.
-fn with_seconds(text: &str) -> String {
-    let text = text.trim();
-    let Some(colon) = text.find(':') else {
-        return text.to_owned();
-    };
-    let (upto, rest) = text.split_at_checked(colon + 3).unwrap_or((text, ""));
-    let minutes = upto.get(colon + 1..).unwrap_or_default();
-    let two = minutes.len() == 2 && minutes.bytes().all(|byte| byte.is_ascii_digit());
-    match two && !rest.starts_with(':') {
-        true => format!("{upto}:00{rest}"),
-        false => text.to_owned(),
-    }
 }
 
 /// A constant of a type that is kept as text.

@@ -664,10 +664,8 @@ impl VisitorMut for ToDataFusion<'_> {
                 }
             }
             Expr::TypedString(typed) if matches!(typed.data_type, DataType::Timestamp(..)) => {
-                if let Value::SingleQuotedString(text) = &mut typed.value.value
-                    && let Some(whole) = spelling::with_seconds(text)
-                {
-                    *text = whole;
+                if let Value::SingleQuotedString(text) = &mut typed.value.value {
+                    *text = spelling::with_seconds(text);
                 }
             }
             Expr::Cast {
@@ -677,9 +675,8 @@ impl VisitorMut for ToDataFusion<'_> {
             } => {
                 if let Expr::Value(value) = value.as_mut()
                     && let Value::SingleQuotedString(text) = &mut value.value
-                    && let Some(whole) = spelling::with_seconds(text)
                 {
-                    *text = whole;
+                    *text = spelling::with_seconds(text);
                 }
             }
             Expr::Cast {

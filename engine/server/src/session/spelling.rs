@@ -70,15 +70,19 @@ pub(super) fn cut(value: &Expr, data_type: &DataType) -> Option<Expr> {
     ))
 }
 
-/// The text of a timestamp whose clock has no seconds, with them.
-pub(super) fn with_seconds(text: &str) -> Option<String> {
-    let (minutes, rest) = (text.get(..16)?, text.get(16..)?);
-    let clock = minutes.as_bytes().get(10..)?;
-    let &[b' ' | b'T', a, b, b':', c, d] = clock else {
-        return None;
+/// A clock with seconds, which the planner wants and PostgreSQL does not.
+pub(super) fn with_seconds(text: &str) -> String {
+    let text = text.trim();
+    let Some(colon) = text.find(':') else {
+        return text.to_owned();
     };
-    let digits = [a, b, c, d].iter().all(u8::is_ascii_digit);
-    (digits && !rest.starts_with(':')).then(|| format!("{minutes}:00{rest}"))
+    let (upto, rest) = text.split_at_checked(colon + 3).unwrap_or((text, ""));
+    let minutes = upto.get(colon + 1..).unwrap_or_default();
+    let two = minutes.len() == 2 && minutes.bytes().all(|byte| byte.is_ascii_digit());
+    match two && !rest.starts_with(':') {
+        true => format!("{upto}:00{rest}"),
+        false => text.to_owned(),
+    }
 }
 
 /// `EXISTS (…)` in a list of columns is a count above 0.
@@ -279,13 +283,13 @@ mod tests {
     #[test]
     fn seconds_are_added_where_a_clock_has_none() {
         for (text, expected) in [
-            ("2024-01-02 03:04", Some("2024-01-02 03:04:00")),
-            ("2024-01-02T03:04+02", Some("2024-01-02T03:04:00+02")),
-            ("2024-01-02 03:04:05", None),
-            ("2024-01-02", None),
-            ("2024-01-02 3:04", None),
+            ("2024-01-02 03:04", "2024-01-02 03:04:00"),
+            ("2024-01-02T03:04+02", "2024-01-02T03:04:00+02"),
+            ("03:04", "03:04:00"),
+            ("2024-01-02 03:04:05", "2024-01-02 03:04:05"),
+            (" 2024-01-02 ", "2024-01-02"),
         ] {
-            assert_eq!(with_seconds(text).as_deref(), expected, "{text}");
+            assert_eq!(with_seconds(text), expected, "{text}");
         }
     }
 
