@@ -744,10 +744,11 @@ async fn sites_without_samples() {
 }
 
 #[tokio::test]
-async fn an_empty_lake_has_only_the_default_schema() {
+async fn an_empty_lake_has_the_default_schema_and_the_one_of_listings() {
     let fixture = Fixture::new(Shape::default());
     let ctx = open(&fixture).await;
-    assert_eq!(ctx.catalog("genokura").unwrap().schema_names(), ["public"]);
+    let schemas = ctx.catalog("genokura").unwrap().schema_names();
+    assert_eq!(schemas, ["genokura", "public"]);
     assert!(ctx.sql("SELECT 1 FROM cohort.variants").await.is_err());
 }
 
