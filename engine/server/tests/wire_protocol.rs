@@ -113,7 +113,7 @@ async fn binary_values_read_back() {
     assert_eq!(row.get::<_, f64>("f8"), 2.5);
     assert!(row.get::<_, bool>("b"));
     assert_eq!(row.get::<_, &str>("t"), "é");
-    assert_eq!(row.get::<_, Vec<i64>>("a"), [1, 2]);
+    assert_eq!(row.get::<_, Vec<i32>>("a"), [1, 2]);
     assert_eq!(
         row.get::<_, Vec<Option<String>>>("ta"),
         [Some("x".to_owned()), None]
