@@ -18,7 +18,7 @@ use genokura_storage::{Lake, TableId};
 
 use crate::error::{Error, Result};
 use crate::progress::{CancelFlag, Progress, Silent};
-use crate::report::{IngestReport, InputReport};
+use crate::report::IngestReport;
 use crate::table::fixed::Out;
 use crate::table::{
     Cell, Column, ColumnType, Delimited, Format, Input, Landing, Names, Rows, Sink, blocking,
@@ -192,17 +192,8 @@ impl OmopJob {
 }
 
 fn report(files: &[File], digests: &[String]) -> IngestReport {
-    let input = |((file, digest), number): ((&File, &String), u32)| InputReport {
-        input: number,
-        digest: digest.clone(),
-        size: file.input.size(),
-        ..InputReport::default()
-    };
-    IngestReport {
-        inputs: files.iter().zip(digests).zip(1..).map(input).collect(),
-        bytes: files.iter().map(|file| file.input.size()).sum(),
-        ..IngestReport::default()
-    }
+    let sizes = files.iter().map(|file| file.input.size());
+    IngestReport::of_inputs(digests.iter().zip(sizes))
 }
 
 /// `PERSON.csv.gz` as `person`; `None` for what is no csv.

@@ -28,7 +28,7 @@ use genokura_storage::{FileReader, Lake, ReadPlan, TableId};
 
 use crate::error::{Error, Result};
 use crate::progress::{CancelFlag, Progress, Silent};
-use crate::report::{IngestReport, InputReport};
+use crate::report::IngestReport;
 use crate::table::fixed::{FixedColumn, Out, columns};
 use crate::table::json::JsonRows;
 use crate::table::{Input, Landing, Sink, blocking, merged, schema_of};
@@ -103,7 +103,7 @@ impl PhenopacketsJob {
             digests.collect()
         })
         .await?;
-        let mut report = self.report(&inputs, &digests);
+        let mut report = report(&inputs, &digests);
         let key = self.key(digests);
         if landing.has_landed(&key).await? {
             report.already_done = true;
@@ -161,20 +161,6 @@ impl PhenopacketsJob {
         report.lake_version = landed.version;
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
-    }
-
-    fn report(&self, inputs: &[Input], digests: &[String]) -> IngestReport {
-        let input = |((input, digest), number): ((&Input, &String), u32)| InputReport {
-            input: number,
-            digest: digest.clone(),
-            size: input.size(),
-            ..InputReport::default()
-        };
-        IngestReport {
-            inputs: inputs.iter().zip(digests).zip(1..).map(input).collect(),
-            bytes: inputs.iter().map(Input::size).sum(),
-            ..IngestReport::default()
-        }
     }
 
     /// What names the inputs in the lake's log, whatever their order.
@@ -279,4 +265,7 @@ impl Read {
         }
         Ok(())
     }
+}
+fn report(inputs: &[Input], digests: &[String]) -> IngestReport {
+    IngestReport::of_inputs(digests.iter().zip(inputs.iter().map(Input::size)))
 }

@@ -53,6 +53,22 @@ pub struct InputReport {
 }
 
 impl IngestReport {
+    /// What is known before a job reads records: the digest and the size of each input, in job order.
+    pub(crate) fn of_inputs<'a>(inputs: impl Iterator<Item = (&'a String, u64)>) -> Self {
+        let input = |((digest, size), number): ((&String, u64), u32)| InputReport {
+            input: number,
+            digest: digest.clone(),
+            size,
+            ..InputReport::default()
+        };
+        let inputs: Vec<InputReport> = inputs.zip(1..).map(input).collect();
+        Self {
+            bytes: inputs.iter().map(|input| input.size).sum(),
+            inputs,
+            ..Self::default()
+        }
+    }
+
     /// Whether every record read is stored or quarantined.
     #[must_use]
     pub fn is_conserved(&self) -> bool {

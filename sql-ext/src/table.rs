@@ -185,15 +185,19 @@ impl<D: Definition> TableProvider for CallOf<D> {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
-            return Err(Error::Internal("a table function in a session of another kind").into());
-        };
+        let state = state_of(session)?;
         let plan = self.definition.plan(self, state).await?;
         match projection {
             Some(places) => projected(plan, places),
             None => Ok(plan),
         }
     }
+}
+
+/// The state of a session: what a function's inputs are planned in.
+pub(crate) fn state_of(session: &dyn Session) -> DfResult<&SessionState> {
+    let state = session.as_any().downcast_ref::<SessionState>();
+    state.ok_or_else(|| Error::Internal("a table function in a session of another kind").into())
 }
 
 /// Some columns of a plan.

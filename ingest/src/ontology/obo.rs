@@ -271,9 +271,8 @@ mod tests {
             [Term]\r\nid: X:0\r\nname: long \\\r\nname\r\nis_obsolete: true\r\nreplaced_by: X:1\r\nconsider: X:2";
         let obo = read_text(text).unwrap();
         assert_eq!(obo.release.as_deref(), Some("r1"));
-        let [a, b] = &obo.stanzas[..] else {
-            unreachable!()
-        };
+        assert_eq!(obo.stanzas.len(), 2, "terms, and no other stanza");
+        let (a, b) = (&obo.stanzas[0], &obo.stanzas[1]);
         assert_eq!((a.term.id.as_str(), a.line), ("X:1", 5));
         assert_eq!(a.name.as_deref(), Some("A {b} ! c"));
         assert_eq!(a.definition.as_deref(), Some("Says \"no\".\nTwice."));

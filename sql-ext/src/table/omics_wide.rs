@@ -164,9 +164,7 @@ impl TableProvider for Wide {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
-            return Err(Error::Internal("a table function in a session of another kind").into());
-        };
+        let state = super::state_of(session)?;
         let from = self.table(state).await?;
         self.check_profile(state, &from).await?;
         self.check_genes(state, &from).await?;

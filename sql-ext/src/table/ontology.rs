@@ -71,9 +71,7 @@ impl TableProvider for Packed {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
-            return Err(Error::Internal("a table function in a session of another kind").into());
-        };
+        let state = super::state_of(session)?;
         let terms = source::table(state, SCHEMA, TERMS).await?;
         let terms = terms.ok_or(Error::NoOntology)?;
         for column in COLUMNS {
