@@ -13,7 +13,6 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::datasource::{TableType, provider_as_source};
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ident};
 use datafusion::physical_plan::ExecutionPlan;
 use genokura_core::ontology::{Ontology, Term};
