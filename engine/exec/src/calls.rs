@@ -33,7 +33,7 @@ use crate::metrics::ScanMetrics;
 use crate::predicate::Predicate;
 use crate::pruning::bind;
 use crate::scan::{DatasetScanExec, empty_table, read_schema, table_name};
-use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
+use crate::source::{Allowance, ReadContext, SiteRows, SiteSource, column, evaluate};
 use crate::spec::Unit;
 use crate::table::{Stages, sql_schema};
 
@@ -323,6 +323,7 @@ pub(crate) fn read_context(
         batch_size,
         metrics,
         dynamic: scan.dynamic.clone(),
+        allowance: Allowance::new(spec.limit),
     }))
 }
 

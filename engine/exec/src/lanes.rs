@@ -12,12 +12,12 @@
 
 use std::ops::Range;
 
-use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use genokura_storage::FileReader;
 
 use crate::error::{Error, Result};
 use crate::pruning::UNIT_ROWS;
-use crate::source::{Early, ReadContext, part_access, prune_pages};
+use crate::source::{Early, ReadContext, part_access, prune_pages, rows_left};
 use crate::spec::{FilePart, ScanSpec, Unit};
 
 /// Rows of a lane at least, when there are several.
@@ -91,22 +91,7 @@ fn left_by_pages(
     if let Some(pages) = &early.pages {
         (access, _, _) = prune_pages(pages, reader, access);
     }
-    Ok(match access.into_inner().into_iter().nth(group) {
-        None | Some(RowGroupAccess::Skip) => Vec::new(),
-        Some(RowGroupAccess::Scan) => std::iter::once(0..all).collect(),
-        Some(RowGroupAccess::Selection(selection)) => {
-            let mut at = 0;
-            let mut left = Vec::new();
-            for selector in selection.iter() {
-                let next = at + selector.row_count;
-                if !selector.skip {
-                    left.push(at..next);
-                }
-                at = next;
-            }
-            left
-        }
-    })
+    Ok(rows_left(access.inner().get(group), all))
 }
 
 /// First rows of the pages of a row group's first column: all columns have theirs alike, as long as they are small.

@@ -37,7 +37,7 @@ use crate::predicate::{Comparison, Literal, Predicate};
 use crate::pruning::{SiteFilters, plan};
 use crate::scan::{empty_table, read_schema};
 use crate::session::Engine;
-use crate::source::{ReadContext, SiteSource, column};
+use crate::source::{Allowance, ReadContext, SiteSource, column};
 use crate::spec::{FilePart, ScanKind, Unit};
 use crate::table::{DatasetTable, RECORDS_COLUMN};
 
@@ -381,6 +381,7 @@ impl Records {
             batch_size: self.batch_size,
             metrics: self.metrics.clone(),
             dynamic: DynamicFilters::default(),
+            allowance: Allowance::new(None),
         }
     }
 

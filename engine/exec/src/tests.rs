@@ -57,7 +57,10 @@ pub(crate) async fn plan(ctx: &SessionContext, sql: &str) -> Arc<dyn ExecutionPl
 }
 
 /// Batches in the order of partitions.
-async fn run_plan(ctx: &SessionContext, plan: Arc<dyn ExecutionPlan>) -> Vec<RecordBatch> {
+pub(crate) async fn run_plan(
+    ctx: &SessionContext,
+    plan: Arc<dyn ExecutionPlan>,
+) -> Vec<RecordBatch> {
     collect_partitioned(plan, ctx.task_ctx())
         .await
         .unwrap()
@@ -70,7 +73,7 @@ async fn run(ctx: &SessionContext, sql: &str) -> Vec<RecordBatch> {
     run_plan(ctx, plan(ctx, sql).await).await
 }
 
-fn texts(batches: &[RecordBatch]) -> Vec<String> {
+pub(crate) fn texts(batches: &[RecordBatch]) -> Vec<String> {
     let mut rows = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {
@@ -99,7 +102,7 @@ async fn explain(ctx: &SessionContext, sql: &str) -> String {
     query(ctx, &format!("EXPLAIN {sql}")).await.join("\n")
 }
 
-fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
+pub(crate) fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
     let own = plan
         .metrics()
         .and_then(|m| m.sum_by_name(name))

@@ -29,7 +29,7 @@ use crate::metrics::ScanMetrics;
 use crate::predicate::Predicate;
 use crate::pruning::bind;
 use crate::scan::{DatasetScanExec, empty_table, read_schema};
-use crate::source::{ReadContext, SiteRows, SiteSource, column, evaluate};
+use crate::source::{Allowance, ReadContext, SiteRows, SiteSource, column, evaluate};
 use crate::spec::{GtOf, ScanSpec, Unit};
 use crate::table::{RECORDS_COLUMN, Stages, nullable_where_masked};
 
@@ -337,6 +337,7 @@ fn read_context(
         batch_size,
         metrics,
         dynamic: scan.dynamic.clone(),
+        allowance: Allowance::new(spec.limit),
     }))
 }
 

@@ -4,6 +4,7 @@
 //! table, whose files it opens with a [`FileReader`]. A writer fills a [`PartWriter`] per table
 //! and hands the files to [`Lake::commit`]. [`commit`] explains what is visible when.
 
+pub mod byte_cache;
 pub mod cohort;
 pub mod commit;
 mod delta;
@@ -19,6 +20,7 @@ pub mod state;
 pub mod verify;
 pub mod writer;
 
+pub use byte_cache::ByteCache;
 pub use cohort::{COHORT_COLUMN, COHORT_SCHEMA};
 pub use commit::{CommitOutcome, LakeChange, LakeCommit, TableChange};
 pub use error::{Error, Result};

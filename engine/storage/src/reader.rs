@@ -13,10 +13,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
-use lru::LruCache;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, RowFilter, RowSelection, RowSelector,
 };
@@ -24,11 +22,12 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 
+use crate::byte_cache::ByteCache;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::manifest::DataFile;
@@ -103,7 +102,7 @@ impl FileReader {
             store,
             path: file.path.clone(),
         };
-        let metadata = match cached(&file.path) {
+        let metadata = match CACHE.get(&file.path) {
             Some(metadata) => metadata,
             None => keep(&file.path, load(&mut fetch, file).await?),
         };
@@ -111,6 +110,12 @@ impl FileReader {
             source: Source { fetch, metadata },
             pos_bin: file.pos_bin.clone(),
         })
+    }
+
+    /// Where the file is in its store.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.source.fetch.path
     }
 
     /// Footer and page index.
@@ -311,12 +316,18 @@ impl<'a> RowGroup<'a> {
         u64::try_from(self.meta.compressed_size()).unwrap_or_default()
     }
 
-    /// Size in bytes of a column before compression; 0 when the file lacks it.
+    /// Size in bytes of a column before compression, of a list that of its items; 0 when the file
+    /// lacks it.
     #[must_use]
     pub fn decoded_bytes(&self, column: &str) -> u64 {
-        let chunk = leaf_of(self.meta, column).map(|leaf| self.meta.column(leaf));
-        let bytes = chunk.map_or(0, |chunk| chunk.uncompressed_size());
-        u64::try_from(bytes).unwrap_or_default()
+        let of_column = |chunk: &&ColumnChunkMetaData| {
+            let parts = chunk.column_path().parts();
+            parts.first().is_some_and(|root| root == column)
+        };
+        let chunks = self.meta.columns().iter().filter(of_column);
+        let bytes =
+            chunks.map(|chunk| u64::try_from(chunk.uncompressed_size()).unwrap_or_default());
+        bytes.sum()
     }
 
     /// Smallest and largest value of an integer column; `None` when not known or all NULL.
@@ -505,38 +516,11 @@ fn adapt(batch: &RecordBatch, output: &SchemaRef, pos_bin: Option<&str>) -> Resu
     )?)
 }
 
-struct MetadataCache {
-    entries: LruCache<Path, (ArrowReaderMetadata, usize)>,
-    bytes: usize,
-}
-
-static CACHE: LazyLock<Mutex<MetadataCache>> = LazyLock::new(|| {
-    Mutex::new(MetadataCache {
-        entries: LruCache::unbounded(),
-        bytes: 0,
-    })
-});
-
-fn cached(path: &Path) -> Option<ArrowReaderMetadata> {
-    CACHE
-        .lock()
-        .entries
-        .get(path)
-        .map(|(metadata, _)| metadata.clone())
-}
+static CACHE: LazyLock<ByteCache<Path, ArrowReaderMetadata>> =
+    LazyLock::new(|| ByteCache::new(METADATA_BYTES_MAX));
 
 fn keep(path: &Path, metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {
     let bytes = metadata.metadata().memory_size();
-    let mut cache = CACHE.lock();
-    if let Some((_, old)) = cache.entries.put(path.clone(), (metadata.clone(), bytes)) {
-        cache.bytes -= old;
-    }
-    cache.bytes += bytes;
-    while cache.bytes > METADATA_BYTES_MAX {
-        match cache.entries.pop_lru() {
-            Some((_, (_, old))) => cache.bytes -= old,
-            None => break,
-        }
-    }
+    CACHE.put(path.clone(), metadata.clone(), bytes);
     metadata
 }

@@ -9,9 +9,8 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
-use lru::LruCache;
+use genokura_storage::ByteCache;
 use object_store::path::Path;
-use parking_lot::Mutex;
 
 /// Bytes of all decoded row groups.
 const BYTES_MAX: usize = 96 << 20;
@@ -64,40 +63,19 @@ impl Group {
     }
 }
 
-struct Decoded {
-    groups: LruCache<Key, (Arc<Group>, usize)>,
-    bytes: usize,
-}
-
-static DECODED: LazyLock<Mutex<Decoded>> = LazyLock::new(|| {
-    Mutex::new(Decoded {
-        groups: LruCache::unbounded(),
-        bytes: 0,
-    })
-});
+static DECODED: LazyLock<ByteCache<Key, Arc<Group>>> = LazyLock::new(|| ByteCache::new(BYTES_MAX));
 
 /// A row group, if it is still there.
 pub(super) fn get(key: &Key) -> Option<Arc<Group>> {
-    let mut decoded = DECODED.lock();
-    decoded.groups.get(key).map(|(group, _)| Arc::clone(group))
+    DECODED.get(key)
 }
 
 /// Keeps a row group, for which those that were used least go.
 pub(super) fn keep(key: Key, group: Group) {
     let batches = group.batches.iter();
     let bytes = batches.map(RecordBatch::get_array_memory_size).sum();
-    if bytes > GROUP_BYTES_MAX {
-        return;
-    }
-    let mut decoded = DECODED.lock();
-    decoded.bytes += bytes;
-    if let Some((_, old)) = decoded.groups.put(key, (Arc::new(group), bytes)) {
-        decoded.bytes -= old;
-    }
-    while decoded.bytes > BYTES_MAX
-        && let Some((_, (_, old))) = decoded.groups.pop_lru()
-    {
-        decoded.bytes -= old;
+    if bytes <= GROUP_BYTES_MAX {
+        DECODED.put(key, Arc::new(group), bytes);
     }
 }
 
@@ -144,7 +122,7 @@ mod tests {
         assert!(get(&key(199, "gt")).is_some());
         assert!(get(&key(199, "fmt_dp")).is_none());
         assert!(get(&key(1, "gt")).is_none());
-        assert!(DECODED.lock().bytes <= BYTES_MAX);
+        assert!(DECODED.bytes() <= BYTES_MAX);
         keep(key(300, "gt"), group(0..2 << 20));
         assert!(get(&key(300, "gt")).is_none());
     }

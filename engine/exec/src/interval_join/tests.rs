@@ -13,6 +13,7 @@ use datafusion::prelude::SessionContext;
 
 use super::{IntervalCondition, IntervalJoinExec, SpanExprs};
 use crate::testing::{Fixture, Record, Shape, Source};
+use crate::tests::metric;
 use crate::{AccessContext, Engine, EngineConfig};
 
 /// 400 variants of chr2 at every hundredth base and 80 of chr10, in row groups of 8 rows and pages of 2.
@@ -65,12 +66,6 @@ async fn joined(ctx: &SessionContext, genes: &str, join_type: JoinType) -> Arc<d
     FilterPushdown::new_post_optimization()
         .optimize(Arc::new(join), state.config_options())
         .unwrap()
-}
-
-fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
-    let own = plan.metrics().and_then(|m| m.sum_by_name(name));
-    let below = plan.children().into_iter().map(|child| metric(child, name));
-    own.map_or(0, |value| value.as_usize()) + below.sum::<usize>()
 }
 
 #[tokio::test]

@@ -1,0 +1,272 @@
+//! Rows of parts of site files: row groups and pages pruned, filters applied.
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use datafusion::datasource::physical_plan::ParquetFileMetrics;
+use datafusion::datasource::physical_plan::parquet::{
+    PagePruningAccessPlanFilter, ParquetAccessPlan, RowGroupAccess,
+};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use genokura_core::schema::site_schema;
+use genokura_storage::{FileReader, ReadPlan};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter, RowSelection, RowSelector};
+
+use super::{ReadContext, decoded, evaluate};
+use crate::dynamic::DynamicPruner;
+use crate::error::{Error, Result};
+use crate::metrics::ScanMetrics;
+use crate::predicate::Predicate;
+use crate::pruning::bind;
+use crate::spec::FilePart;
+
+/// Filters that are applied while a file is read.
+pub(crate) struct Early {
+    filters: Vec<Predicate>,
+    /// Over [`ReadContext::schema`].
+    expr: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) pages: Option<PagePruningAccessPlanFilter>,
+}
+
+impl Early {
+    pub(crate) fn new(context: &ReadContext, filters: Vec<Predicate>) -> Result<Self> {
+        let schema = site_schema(&context.view.data.state.info);
+        let pages = bind(&filters, &schema)?
+            .map(|expr| PagePruningAccessPlanFilter::new(&expr, Arc::clone(&schema)));
+        Ok(Self {
+            expr: bind(&filters, &context.schema)?,
+            filters,
+            pages,
+        })
+    }
+
+    /// The filters as a predicate inside the Parquet reader; `None` when the file lacks a column.
+    fn row_filter(&self, reader: &FileReader) -> Result<Option<RowFilter>> {
+        let mut columns = HashSet::new();
+        for filter in &self.filters {
+            filter.for_each_column(&mut |column| {
+                columns.insert(column.to_owned());
+            });
+        }
+        let stored = reader.schema();
+        let typed_alike = |name: &String| stored.field_with_name(name).is_ok();
+        if self.filters.is_empty() || !columns.iter().all(typed_alike) {
+            return Ok(None);
+        }
+        let mut places: Vec<usize> = columns
+            .iter()
+            .filter_map(|c| stored.index_of(c).ok())
+            .collect();
+        places.sort_unstable();
+        let schema = Arc::new(stored.project(&places)?);
+        let Some(expr) = bind(&self.filters, &schema)? else {
+            return Ok(None);
+        };
+        let mask = reader.projection(columns.iter().map(String::as_str));
+        let predicate = ArrowPredicateFn::new(mask, move |batch| {
+            evaluate(&expr, &batch)
+                .map_err(|e| arrow::error::ArrowError::ExternalError(Box::new(e)))
+        });
+        Ok(Some(RowFilter::new(vec![Box::new(predicate)])))
+    }
+}
+
+/// The rows of parts of files, one part after the other.
+pub(super) struct PartStream {
+    context: Arc<ReadContext>,
+    early: Arc<Early>,
+    parts: VecDeque<FilePart>,
+    current: Option<OpenPart>,
+    batch_size: usize,
+}
+
+struct OpenPart {
+    stream: BoxStream<'static, genokura_storage::Result<RecordBatch>>,
+    /// True when the filters are still to be applied.
+    filter: bool,
+}
+
+impl PartStream {
+    pub(super) fn new(
+        context: &Arc<ReadContext>,
+        early: Arc<Early>,
+        parts: Vec<FilePart>,
+        batch_size: usize,
+    ) -> Self {
+        let context = Arc::clone(context);
+        Self {
+            context,
+            early,
+            parts: parts.into(),
+            current: None,
+            batch_size,
+        }
+    }
+
+    /// The next batch, not empty; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(open) = &mut self.current {
+                match open.stream.next().await {
+                    Some(batch) => {
+                        let batch = self.filtered(batch?)?;
+                        if batch.num_rows() > 0 {
+                            return Ok(Some(batch));
+                        }
+                        tokio::task::yield_now().await;
+                        continue;
+                    }
+                    None => self.current = None,
+                }
+            }
+            let Some(part) = self.parts.pop_front() else {
+                return Ok(None);
+            };
+            self.current = self.open(&part).await?;
+        }
+    }
+
+    fn filtered(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let filter = self.current.as_ref().is_some_and(|open| open.filter);
+        let rows = batch.num_rows();
+        self.context.metrics.rows_read.add(rows);
+        match &self.early.expr {
+            Some(expr) if filter => {
+                let keep = evaluate(expr, &batch)?;
+                match run_of(&keep) {
+                    Some(run) => Ok(batch.slice(run.start, run.len())),
+                    None => Ok(filter_record_batch(&batch, &keep)?),
+                }
+            }
+            _ => Ok(batch),
+        }
+    }
+
+    /// Opens a part; `None` when the page index leaves nothing of it.
+    async fn open(&mut self, part: &FilePart) -> Result<Option<OpenPart>> {
+        let context = &self.context;
+        let file =
+            context.table.files.get(part.file).ok_or_else(|| {
+                Error::Plan(format!("it names file {} of the site table", part.file))
+            })?;
+        let reader =
+            FileReader::open_at(context.metrics.store(context.view.data.lake()), file).await?;
+        let dynamic = context
+            .dynamic
+            .pruner(&site_schema(&context.view.data.state.info))?;
+        let dynamic = dynamic.as_deref();
+        let access = select(&reader, part, &self.early, dynamic, &context.metrics)?;
+        let row_groups = access.row_group_indexes();
+        if row_groups.is_empty() {
+            return Ok(None);
+        }
+        let cut = decoded::cut(&reader, &context.schema, &access, &context.allowance);
+        if let Some(cut) = cut.await? {
+            let batches = cut.batches(self.batch_size).map(Ok);
+            return Ok(Some(OpenPart {
+                stream: futures::stream::iter(batches).boxed(),
+                filter: true,
+            }));
+        }
+        let selection = access.into_overall_row_selection(reader.metadata().row_groups())?;
+        let filter = self.early.row_filter(&reader)?;
+        let applied = filter.is_some();
+        let plan = ReadPlan {
+            schema: Some(Arc::clone(&context.schema)),
+            row_groups: Some(row_groups),
+            selection,
+            filter,
+            batch_size: self.batch_size,
+            limit: None,
+        };
+        Ok(Some(OpenPart {
+            stream: reader.read(plan)?,
+            filter: !applied,
+        }))
+    }
+}
+
+/// Where the rows that pass stand side by side, they: no row needs to be copied then.
+fn run_of(keep: &BooleanArray) -> Option<Range<usize>> {
+    let passed = match keep.nulls() {
+        None => keep.values().clone(),
+        Some(known) => keep.values() & known.inner(),
+    };
+    let mut runs = passed.set_slices();
+    let (start, end) = runs.next().unwrap_or((0, 0));
+    runs.next().is_none().then_some(start..end)
+}
+
+/// Rows of a part that the page index and the dynamic filters leave.
+fn select(
+    reader: &FileReader,
+    part: &FilePart,
+    early: &Early,
+    dynamic: Option<&DynamicPruner>,
+    metrics: &ScanMetrics,
+) -> Result<ParquetAccessPlan> {
+    let metadata = reader.metadata();
+    let groups = metadata.row_groups();
+    let mut access = ParquetAccessPlan::new_none(groups.len());
+    for &(group, start, end) in &part.row_groups {
+        let Some(meta) = groups.get(group) else {
+            return Err(Error::Plan(format!(
+                "it names row group {group} of a file without it"
+            )));
+        };
+        let rows = usize::try_from(meta.num_rows()).unwrap_or_default();
+        access.set(group, part_access(start, end, rows));
+    }
+    if let Some(pages) = &early.pages {
+        let (pruned, matched);
+        (access, pruned, matched) = prune_pages(pages, reader, access);
+        metrics.pages_pruned.add(pruned);
+        metrics.pages_total.add(pruned + matched);
+    }
+    if let Some(dynamic) = dynamic {
+        let before = access.row_group_indexes().len();
+        access = dynamic.prune(reader, access);
+        let after = access.row_group_indexes().len();
+        metrics.row_groups_pruned.add(before - after);
+    }
+    Ok(access)
+}
+
+/// What the page index leaves of some rows of a file, and how many pages it ruled out and left.
+pub(crate) fn prune_pages(
+    pages: &PagePruningAccessPlanFilter,
+    reader: &FileReader,
+    access: ParquetAccessPlan,
+) -> (ParquetAccessPlan, usize, usize) {
+    let metadata = reader.metadata();
+    let scratch = ExecutionPlanMetricsSet::new();
+    let counted = ParquetFileMetrics::new(0, "site", &scratch);
+    let access = pages.prune_plan_with_page_index(
+        access,
+        reader.schema(),
+        metadata.file_metadata().schema_descr(),
+        metadata,
+        &counted,
+    );
+    let pruned = &counted.page_index_pages_pruned;
+    (access, pruned.pruned(), pruned.matched())
+}
+
+pub(crate) fn part_access(start: usize, end: usize, rows: usize) -> RowGroupAccess {
+    let end = end.min(rows);
+    if start == 0 && end == rows {
+        return RowGroupAccess::Scan;
+    }
+    let selectors = vec![
+        RowSelector::skip(start),
+        RowSelector::select(end.saturating_sub(start)),
+        RowSelector::skip(rows - end),
+    ];
+    RowGroupAccess::Selection(RowSelection::from(selectors))
+}
