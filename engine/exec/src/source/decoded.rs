@@ -362,7 +362,7 @@ mod tests {
                 "pos, af",
                 2_429,
             ),
-            (None, "pos = 19999", "*", 1),
+            (None, "pos = 19999", "pos, qual, filters, info_dp", 1),
             (
                 Some(&only_one),
                 "pos BETWEEN 19000 AND 24000",
@@ -386,9 +386,11 @@ mod tests {
                 let found = texts(&batches);
                 assert_eq!(found.len(), rows, "{sql}");
                 assert_eq!(first.get_or_insert_with(|| found.clone()), &found, "{sql}");
+                // Genotypes have a memory of their own.
                 let bytes = metric(&plan, "bytes_scanned");
+                let only_sites = metric(&plan, "genotype_rows_read") == 0;
                 assert!(
-                    turn < 2 || bytes == 0,
+                    turn < 2 || bytes == 0 || !only_sites,
                     "{bytes} bytes in turn {turn} of {sql}"
                 );
             }
