@@ -14,6 +14,8 @@ use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::physical_plan::metrics::Count;
 use futures::StreamExt as _;
+use genokura_core::Result as CodecResult;
+use genokura_core::codec::GenotypeRow;
 use genokura_storage::{DataFile, FileReader, ReadPlan, RowGroup, TableSnapshot};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
@@ -22,6 +24,8 @@ use crate::error::{Error, Result};
 use crate::metrics::ScanMetrics;
 use crate::source::{SiteRows, column};
 
+/// Id column of the genotype table.
+const VID: &str = "vid";
 /// Rows of a batch of blobs when pages are picked.
 const BATCH_ROWS: usize = 4_096;
 /// Rows of a batch when whole row groups are read, at most.
@@ -58,8 +62,7 @@ pub(crate) struct BlobReader {
 
 /// What was found. Blobs are views into decoded pages, which live as long as this.
 pub(crate) struct Blobs {
-    /// Blob columns of each batch.
-    batches: Vec<Vec<BinaryViewArray>>,
+    batches: Vec<FoundBatch>,
     /// What was found, in the order in which row groups were read.
     hits: Vec<Hit>,
     /// First slot of each wanted id, and where its blocks begin.
@@ -68,6 +71,13 @@ pub(crate) struct Blobs {
     n_slots: usize,
     /// The hit of each slot; made when somebody asks by id and block.
     slots: OnceLock<Vec<u32>>,
+}
+
+/// Blob columns of a batch.
+struct FoundBatch {
+    columns: Vec<BinaryViewArray>,
+    /// Those of the first are genotype rows that were checked.
+    checked: bool,
 }
 
 /// A row of the table that was wanted.
@@ -108,13 +118,21 @@ impl Blobs {
         hits.map(|hit| (hit.wanted as usize, hit.block as usize))
     }
 
-    /// The blob of the `number`th of [`Blobs::hits`]; `None` without a value.
-    pub(crate) fn of_hit(&self, number: usize, column: usize) -> Option<&[u8]> {
-        self.value(self.hits.get(number)?, column)
+    /// The genotype row of the `number`th of [`Blobs::hits`]; `None` without a value.
+    #[inline]
+    pub(crate) fn row_of_hit(&self, number: usize) -> Option<CodecResult<GenotypeRow<'_>>> {
+        let hit = self.hits.get(number)?;
+        let bytes = self.value(hit, 0)?;
+        let checked = self.batches.get(hit.batch as usize)?.checked;
+        Some(match checked {
+            true => GenotypeRow::trusted(bytes),
+            false => GenotypeRow::parse(bytes),
+        })
     }
 
+    #[inline]
     fn value(&self, hit: &Hit, column: usize) -> Option<&[u8]> {
-        let array = self.batches.get(hit.batch as usize)?.get(column)?;
+        let array = self.batches.get(hit.batch as usize)?.columns.get(column)?;
         let row = hit.row as usize;
         array.is_valid(row).then(|| array.value(row))
     }
@@ -137,7 +155,7 @@ impl BlobReader {
         Some(Self::new(
             view,
             table,
-            "vid",
+            VID,
             &["gt".to_owned()],
             metrics,
             rows,
@@ -213,7 +231,7 @@ impl BlobReader {
             if let Some(group) = decoded::get(&self.key(file, group.index)) {
                 for batch in group.between(first, last) {
                     self.rows_read.add(batch.num_rows());
-                    found.take(&batch)?;
+                    found.take(&batch, group.checked())?;
                 }
                 continue;
             }
@@ -247,7 +265,7 @@ impl BlobReader {
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             self.rows_read.add(batch.num_rows());
-            found.take(&batch)?;
+            found.take(&batch, false)?;
         }
         Ok(())
     }
@@ -270,6 +288,7 @@ impl BlobReader {
             batch_size: usize::try_from(most).map_or(GROUP_ROWS, |most| most.min(GROUP_ROWS)),
             ..ReadPlan::of(Arc::clone(&self.schema))
         };
+        let genotypes = self.id_column == VID;
         let mut stream = reader.read(plan)?;
         for (group, rows) in groups {
             let (mut batches, mut got) = (Vec::new(), 0);
@@ -280,14 +299,17 @@ impl BlobReader {
                 let batch = batch?;
                 got += batch.num_rows() as u64;
                 self.rows_read.add(batch.num_rows());
-                found.take(&batch)?;
+                found.take(&batch, false)?;
                 batches.push(batch);
             }
             if got != rows {
                 let what = format!("row group {group} has {got} rows, its footer says {rows}");
                 return Err(Error::damaged(self.table.id.to_string(), what));
             }
-            decoded::keep(self.key(file, group), decoded::Group::new(batches));
+            decoded::keep(
+                self.key(file, group),
+                decoded::Group::new(batches, genotypes),
+            );
         }
         Ok(())
     }
@@ -444,7 +466,7 @@ impl<'a> Found<'a> {
     }
 
     /// Notes the rows of a batch that are wanted.
-    fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+    fn take(&mut self, batch: &RecordBatch, checked: bool) -> Result<()> {
         let ids = column(batch, self.reader.id_column)?.as_primitive::<Int64Type>();
         let numbers = column(batch, "block")?.as_primitive::<Int32Type>();
         let place = count_u32(self.blobs.batches.len())?;
@@ -470,7 +492,7 @@ impl<'a> Found<'a> {
         if self.blobs.hits.len() > before {
             let columns = batch.columns().iter().skip(2);
             let columns = columns.map(|c| c.as_binary_view().clone()).collect();
-            self.blobs.batches.push(columns);
+            self.blobs.batches.push(FoundBatch { columns, checked });
         }
         Ok(())
     }

@@ -91,12 +91,12 @@ impl Members {
         mut f: impl FnMut(&Member, usize, &GenotypeRow<'_>),
     ) -> Result<()> {
         for (number, (place, block)) in self.stored_places().enumerate() {
-            let bytes = self.blobs.of_hit(number, 0);
-            let (Some(member), Some(bytes)) = (self.members.get(place), bytes) else {
+            let Some(member) = self.members.get(place) else {
                 continue;
             };
-            let row = GenotypeRow::parse(bytes).map_err(|e| self.damaged(member, block, &e))?;
-            self.check_size(&row, member, block)?;
+            let Some(row) = self.stored_row(number, member, block)? else {
+                continue;
+            };
             f(member, block, &row);
         }
         Ok(())
@@ -110,16 +110,19 @@ impl Members {
     }
 
     /// The `number`th stored row, which is of this member in this block.
+    #[inline]
     pub(crate) fn stored_row(
         &self,
         number: usize,
         member: &Member,
         block: usize,
     ) -> Result<Option<GenotypeRow<'_>>> {
-        let bytes = self.blobs.of_hit(number, 0);
-        bytes
-            .map(|bytes| self.parse(member, block, bytes))
-            .transpose()
+        let Some(row) = self.blobs.row_of_hit(number) else {
+            return Ok(None);
+        };
+        let row = row.map_err(|e| self.damaged(member, block, &e))?;
+        self.check_size(&row, member, block)?;
+        Ok(Some(row))
     }
 
     /// The members of one variant, the one that gives its identity first.

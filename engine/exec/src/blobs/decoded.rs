@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
+use genokura_core::codec::GenotypeRow;
 use genokura_storage::ByteCache;
 use object_store::path::Path;
 
@@ -16,6 +17,9 @@ use object_store::path::Path;
 const BYTES_MAX: usize = 96 << 20;
 /// Bytes of one of them; a larger one would push out too many others.
 const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// Before them stand the id and the block.
+const FIRST_BLOBS: usize = 2;
 
 /// A row group of a file and the columns that were read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,11 +37,14 @@ pub(super) struct Group {
     batches: Vec<RecordBatch>,
     /// Ids rise in each batch.
     rising: bool,
+    /// Every blob of the first column of blobs is a genotype row.
+    checked: bool,
 }
 
 impl Group {
-    /// A row group of these batches, whose first column is the id.
-    pub(super) fn new(batches: Vec<RecordBatch>) -> Self {
+    /// A row group of these batches, whose first column is the id and the first blobs, if `genotypes`, are genotype
+    /// rows.
+    pub(super) fn new(batches: Vec<RecordBatch>, genotypes: bool) -> Self {
         let rising = |batch: &RecordBatch| {
             let ids = batch.columns().first();
             let ids = ids.and_then(|ids| ids.as_primitive_opt::<Int64Type>());
@@ -45,8 +52,14 @@ impl Group {
         };
         Self {
             rising: batches.iter().all(rising),
+            checked: genotypes && batches.iter().all(are_genotype_rows),
             batches,
         }
+    }
+
+    /// True when the first blobs are genotype rows that were checked: they need not be checked again.
+    pub(super) fn checked(&self) -> bool {
+        self.checked
     }
 
     /// Rows that may have an id between two bounds, and perhaps others.
@@ -61,6 +74,13 @@ impl Group {
             (start < end).then(|| batch.slice(start, end - start))
         })
     }
+}
+
+fn are_genotype_rows(batch: &RecordBatch) -> bool {
+    let blobs = batch.columns().get(FIRST_BLOBS);
+    let blobs = blobs.and_then(|blobs| blobs.as_binary_view_opt());
+    let is_row = |blob: Option<&[u8]>| blob.is_none_or(|blob| GenotypeRow::parse(blob).is_ok());
+    blobs.is_some_and(|blobs| blobs.iter().all(is_row))
 }
 
 static DECODED: LazyLock<ByteCache<Key, Arc<Group>>> = LazyLock::new(|| ByteCache::new(BYTES_MAX));
@@ -88,7 +108,7 @@ mod tests {
     fn group(ids: impl Iterator<Item = i64>) -> Group {
         let ids: Int64Array = ids.collect();
         let batch = RecordBatch::try_from_iter([("vid", Arc::new(ids) as _)]).unwrap();
-        Group::new(vec![batch])
+        Group::new(vec![batch], false)
     }
 
     #[test]
