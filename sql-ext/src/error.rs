@@ -129,6 +129,9 @@ pub enum Error {
     /// `ARRAY(SELECT a, b …)`.
     #[error("subquery must return only one column")]
     ArraySubquery,
+    /// A text in the place of a cohort that is no list of names.
+    #[error("a cohort is the name of one, or an array of sample names")]
+    NameList,
     /// `cohort` of something that is no constant.
     #[error("cohort takes the name of a cohort as a constant")]
     CohortName,
@@ -163,6 +166,7 @@ impl Error {
             Self::Argument { .. } => "42883",
             Self::ArraySubquery => "42601",
             Self::CohortName => "0A000",
+            Self::NameList => "22P02",
             Self::Genotype(_) => "22P03",
             Self::TooManyNames => "54000",
             Self::DirectoryGone(_) => "55000",
@@ -243,6 +247,9 @@ impl Error {
             Self::DirectoryGone(_) => {
                 Some("Use gt in the statement that reads it from variants.".to_owned())
             }
+            Self::NameList => Some(
+                "Cohorts by name are constants; other samples are an array: ARRAY['…', '…'].".to_owned(),
+            ),
             Self::CohortName => Some(
                 "A subquery reads a cohort as a table: ARRAY(SELECT sample_id FROM …).".to_owned(),
             ),

@@ -18,6 +18,7 @@ use genokura_core::genotype::CallClass;
 use genokura_exec::directory::{self, SampleDirectory};
 
 use crate::error::{Error, Result};
+use crate::name_list::{self, NameList};
 use crate::nearest::nearest;
 
 /// A text argument: one value for the batch, or one for each row.
@@ -333,6 +334,8 @@ enum Cohort {
     All,
     /// A literal or a subquery that was run once: the names, None for NULL.
     Constant(Option<ArrayRef>),
+    /// A list of names that was written as one text.
+    Named(Arc<NameList>),
     /// A list in each row.
     Column(ListArray),
 }
@@ -344,6 +347,9 @@ impl Cohort {
             Some(ColumnarValue::Scalar(ScalarValue::List(list))) => {
                 Self::Constant(list.is_valid(0).then(|| list.value(0)))
             }
+            Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(text)))) => {
+                Self::Named(name_list::read(text)?)
+            }
             Some(ColumnarValue::Scalar(value)) if value.is_null() => Self::Constant(None),
             Some(other) => Self::Column(other.to_array(args.number_rows)?.as_list().clone()),
         })
@@ -354,6 +360,7 @@ impl Cohort {
         match self {
             Self::All => Some(None),
             Self::Constant(names) => names.clone().map(Some),
+            Self::Named(list) => Some(Some(ArrayRef::clone(&list.names))),
             Self::Column(list) => list.is_valid(row).then(|| Some(list.value(row))),
         }
     }
@@ -424,6 +431,7 @@ pub(crate) fn per_counts<T>(
     let id = match Cohort::of(args)? {
         Cohort::All => CohortId::ALL,
         Cohort::Constant(Some(names)) => CohortId::of(names.as_string::<i32>().iter().flatten()),
+        Cohort::Named(list) => list.id,
         _ => return Err(Error::Internal("a counted genotype without a constant cohort").into()),
     };
     let of_row = |cell: Option<&[u8]>| match cell {
@@ -452,7 +460,7 @@ pub(crate) fn per_cohort<T>(
         let cell = Cell::open(gt.value(row)).map_err(Error::Genotype)?;
         let (current, generation) = directory.of(&cell)?;
         if let Some(names) = names {
-            let constant = matches!(cohort, Cohort::Constant(_));
+            let constant = matches!(cohort, Cohort::Constant(_) | Cohort::Named(_));
             resolve(&mut members, &current, generation, names, constant)?;
         }
         values.push(value(&CohortRow {

@@ -10,6 +10,7 @@ pub mod doc;
 mod error;
 mod genotypes;
 mod literals;
+pub mod name_list;
 mod nearest;
 mod ontologies;
 pub mod reference;

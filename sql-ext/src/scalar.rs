@@ -35,14 +35,15 @@ mod types;
 mod worst_consequence;
 
 use std::hash::{Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::Result as DfResult;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl,
+    Signature, Volatility,
 };
 
 use crate::doc::FunctionDoc;
@@ -163,6 +164,15 @@ impl ScalarUDFImpl for Function {
 
     fn return_type(&self, _arg_types: &[DataType]) -> DfResult<DataType> {
         Ok((self.definition.returns)())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DfResult<FieldRef> {
+        if let Some(place) = crate::cohort_argument(self.name()) {
+            let (fields, constants) = (args.arg_fields, args.scalar_arguments);
+            types::constant_cohort(self.doc().name, place, fields, constants)?;
+        }
+        let returned = (self.definition.returns)();
+        Ok(Arc::new(Field::new(self.name(), returned, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {

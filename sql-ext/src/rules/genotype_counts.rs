@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array as _, AsArray};
+use datafusion::arrow::array::{Array as _, ArrayRef, AsArray};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use datafusion::common::{Result, ScalarValue};
@@ -24,6 +24,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::genotype_samples::with_scan;
 use super::gt_uses::{GtCall, ended_by};
 use crate::genotypes::COUNTING;
+use crate::name_list;
 
 /// Everybody, or a set of names.
 type Cohort = Option<BTreeSet<String>>;
@@ -70,12 +71,11 @@ fn cohort_of(call: &GtCall) -> Option<Cohort> {
         [argument] => argument.downcast_ref::<Literal>()?,
         _ => return None,
     };
-    match argument.value() {
-        ScalarValue::List(list) if list.is_valid(0) => {
-            let names = list.value(0);
-            let names = names.as_string_opt::<i32>()?;
-            Some(Some(names.iter().flatten().map(str::to_owned).collect()))
-        }
-        _ => None,
-    }
+    let names = match argument.value() {
+        ScalarValue::List(list) if list.is_valid(0) => list.value(0),
+        ScalarValue::Utf8(Some(text)) => ArrayRef::clone(&name_list::read(text).ok()?.names),
+        _ => return None,
+    };
+    let names = names.as_string_opt::<i32>()?;
+    Some(Some(names.iter().flatten().map(str::to_owned).collect()))
 }

@@ -23,6 +23,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use genokura_exec::DatasetScanExec;
 
 use super::gt_uses::{GtCall, ended_by};
+use crate::doc::COHORT;
+use crate::name_list;
 
 /// Arguments by which a function names samples.
 const SAMPLE_ARGUMENTS: [&str; 5] = ["sample", "child", "father", "mother", "cohort"];
@@ -91,6 +93,11 @@ fn names_of(call: &GtCall, samples: &mut BTreeSet<String>) -> Option<()> {
             return None;
         }
         match argument.downcast_ref::<Literal>()?.value() {
+            ScalarValue::Utf8(Some(text)) if named == COHORT.name => {
+                let list = name_list::read(text).ok()?;
+                let names = list.names.as_string_opt::<i32>()?;
+                samples.extend(names.iter().flatten().map(str::to_owned));
+            }
             ScalarValue::Utf8(name) => samples.extend(name.clone()),
             ScalarValue::List(list) => {
                 let names = list.values();

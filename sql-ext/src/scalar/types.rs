@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
 
 use crate::error::{Error, Result};
 
@@ -27,12 +28,34 @@ pub(super) fn gt_and_cohort(function: &'static str, types: &[DataType]) -> Resul
         [gt, cohort] if is_packed(gt) && is_text_list(cohort) => {
             Ok(vec![DataType::BinaryView, text_list()])
         }
-        _ => Err(wrong(
-            function,
-            "takes (gt [, cohort]): column gt of variants and a text[]",
-            types,
-        )),
+        // A list of names as a constant: see `constant_cohort`.
+        [gt, DataType::Utf8] if is_packed(gt) => Ok(vec![DataType::BinaryView, DataType::Utf8]),
+        _ => Err(no_cohort(function, types)),
     }
+}
+
+/// Refuses a text as a cohort unless it is a [list of names](crate::name_list) that stands in the statement.
+pub(super) fn constant_cohort(
+    function: &'static str,
+    place: usize,
+    fields: &[FieldRef],
+    constants: &[Option<&ScalarValue>],
+) -> Result<()> {
+    let is_text = fields
+        .get(place)
+        .is_some_and(|field| field.data_type().is_string());
+    match constants.get(place) {
+        Some(None) if is_text => {
+            let types = fields.iter().map(|field| field.data_type().clone());
+            Err(no_cohort(function, &types.collect::<Vec<_>>()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_cohort(function: &'static str, types: &[DataType]) -> Error {
+    let expected = "takes (gt [, cohort]): column gt of variants and a text[]";
+    wrong(function, expected, types)
 }
 
 /// `(gt, text, text, text [, text, integer, text, text])`

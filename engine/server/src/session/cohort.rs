@@ -20,13 +20,16 @@ use datafusion::datasource::TableType;
 use datafusion::prelude::col;
 use datafusion::sql::sqlparser::ast::{self, Expr};
 use futures::TryStreamExt as _;
+use genokura_sql_ext::name_list;
 use genokura_storage::{COHORT_COLUMN, COHORT_SCHEMA, CohortState, CommitOutcome};
 
 use super::plan::PlanContext;
 use super::rewrite::{self, constant};
 use super::statement::cohort::CohortCommand;
+use super::statement::long_lists;
 use super::statement::temp::{Name, is_temp_schema};
 use super::{DATABASE, Outcome, Session, inside_block, params};
+use crate::pg_catalog::parse_array;
 use crate::pg_types::PgType;
 use crate::sqlstate::{ServerError, Severity, nearest};
 
@@ -469,16 +472,72 @@ pub(super) async fn substitute(
     for (name, value) in &mut samples {
         *value = array(&samples_of(context, name).await?)?;
     }
-    if samples.is_empty() {
-        return Ok(());
-    }
-    let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+    let flow = ast::visit_expressions_mut(statement, |expr| {
         if let Some(value) = named(expr).and_then(|name| samples.get(&name)) {
             *expr = value.clone();
         }
-        ControlFlow::Continue(())
+        match long_list(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     });
+    flow.break_value().map_or(Ok(()), Err)
+}
+
+/// Writes the cohort of a function of `gt` as a [list of names](genokura_sql_ext::name_list): one that is a text of an
+/// array, and one of many names.
+fn long_list(expr: &mut Expr) -> Result<(), ServerError> {
+    let Expr::Function(function) = expr else {
+        return Ok(());
+    };
+    let place = match function.name.0.as_slice() {
+        [name] => name
+            .as_ident()
+            .and_then(|word| genokura_sql_ext::cohort_argument(&word.value.to_ascii_lowercase())),
+        _ => None,
+    };
+    let Some(argument) = place.and_then(|place| rewrite::call_argument_mut(function, place)) else {
+        return Ok(());
+    };
+    let names: Option<Vec<String>> = match &*argument {
+        Expr::Array(array) if array.elem.len() >= long_lists::LONG => {
+            let name = |item: &Expr| rewrite::string_literal(item).map(str::to_owned);
+            array.elem.iter().map(name).collect()
+        }
+        Expr::Cast {
+            expr: text,
+            data_type,
+            format: None,
+            ..
+        } if is_text_array(data_type) => match rewrite::string_literal(text) {
+            Some(text) => one_dimension(text)?,
+            None => None,
+        },
+        text => match rewrite::string_literal(text) {
+            Some(text) => one_dimension(text)?,
+            None => None,
+        },
+    };
+    if let Some(names) = names {
+        let list = name_list::written(names.iter().map(String::as_str));
+        *argument = Expr::value(ast::Value::SingleQuotedString(list));
+    }
     Ok(())
+}
+
+fn is_text_array(data_type: &ast::DataType) -> bool {
+    use ast::{ArrayElemTypeDef as Of, DataType as Type};
+    matches!(
+        data_type,
+        Type::Array(Of::SquareBracket(item, None)) if matches!(**item, Type::Text | Type::Varchar(None))
+    )
+}
+
+/// The items of the text of an array of one dimension without NULL.
+fn one_dimension(text: &str) -> Result<Option<Vec<String>>, ServerError> {
+    let (dimensions, items) = parse_array(text, ',').map_err(ServerError::from)?;
+    let items = items.into_iter().collect::<Option<Vec<String>>>();
+    Ok(items.filter(|_| dimensions.len() <= 1))
 }
 
 fn array(samples: &BTreeSet<String>) -> Result<Expr, ServerError> {

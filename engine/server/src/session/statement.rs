@@ -7,6 +7,7 @@
 pub mod cohort;
 mod commands;
 mod cursor;
+pub(super) mod long_lists;
 pub mod rights;
 pub mod temp;
 
@@ -169,6 +170,7 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ServerError> {
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
     Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
+        .map(long_lists::folded)
         .map_err(|error| from_parser(&error.into(), sql))
 }
 
