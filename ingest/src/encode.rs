@@ -148,7 +148,7 @@ impl ChunkBuilder {
         let contig = self.contig(fields.contig);
         self.sites
             .append(fields, alleles, info, genotypes, input, &self.layout.info);
-        self.genotypes.append(fields, alleles, genotypes, input);
+        self.genotypes.append(fields, genotypes, input);
         self.formats.append(fields, genotypes, input);
         self.records.push(RecordEnd {
             contig,
@@ -488,7 +488,6 @@ struct GenotypeColumns {
     n_rows: u32,
     block: Int32Builder,
     contig: StringBuilder,
-    pos: Int32Builder,
     ac: Int32Builder,
     an: Int32Builder,
     n_missing: Int32Builder,
@@ -502,7 +501,6 @@ impl GenotypeColumns {
     fn append(
         &mut self,
         fields: &Fields<'_>,
-        alleles: &[Allele<'_>],
         genotypes: &Genotypes,
         input: &InputPlan,
     ) {
@@ -512,11 +510,9 @@ impl GenotypeColumns {
             .sort_by_key(|i| (genotypes.cells[*i].alt_index, genotypes.cells[*i].block));
         for i in &self.order {
             let cell = &genotypes.cells[*i];
-            let allele = &alleles[usize::from(cell.alt_index.max(1)) - 1];
             self.n_rows += 1;
             self.block.append_value(input.blocks[cell.block].block);
             self.contig.append_value(fields.contig);
-            self.pos.append_value(allele.pos);
             self.ac.append_value(cell.counts.ac);
             self.an.append_value(cell.counts.an);
             self.n_missing.append_value(cell.counts.n_missing);
@@ -530,7 +526,6 @@ impl GenotypeColumns {
         vec![
             Arc::new(self.block.finish()),
             Arc::new(self.contig.finish()),
-            Arc::new(self.pos.finish()),
             Arc::new(self.ac.finish()),
             Arc::new(self.an.finish()),
             Arc::new(self.n_missing.finish()),

@@ -249,7 +249,7 @@ pub fn site_schema(info: &[FieldDef]) -> SchemaRef {
     schema(fields)
 }
 
-/// Physical columns of the genotype table.
+/// Physical columns of the genotype table. Rows are found by `vid`, which rises with the position.
 #[must_use]
 pub fn genotype_schema() -> SchemaRef {
     use DataType::{Binary, Int32, Int64, Utf8};
@@ -257,7 +257,6 @@ pub fn genotype_schema() -> SchemaRef {
         required("vid", Int64),
         required("block", Int32),
         required("contig", Utf8),
-        required("pos", Int32),
         required("ac", Int32),
         required("an", Int32),
         required("n_missing", Int32),

@@ -583,7 +583,6 @@ impl<'a> BatchPlan<'a> {
             Arc::new(arrow::array::Int64Array::from(vec![self.vid(i)])),
             int(block.number),
             Arc::new(arrow::array::StringArray::from(vec![row.record.contig])),
-            int(row.record.pos),
             int(counts.ac),
             int(counts.an),
             int(counts.n_missing),

@@ -59,7 +59,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 const FORMAT_ZSTD_LEVEL: i32 = 1;
 
-const GENOTYPE_ZSTD_LEVEL: i32 = 6;
+const GENOTYPE_ZSTD_LEVEL: i32 = 9;
 
 /// Columns whose statistics a Delta log has when none are named: Delta's own default.
 const STATS_COLUMNS_DEFAULT: usize = 32;
@@ -119,7 +119,7 @@ impl WritePolicy {
             row_group_rows: 1 << 20,
             page_rows: 8_192,
             zstd_level: GENOTYPE_ZSTD_LEVEL,
-            rising: &["vid", "pos"],
+            rising: &["vid"],
             jumping: &["ac", "an", "n_missing"],
             caller_ends_row_groups: true,
             ..Self::site()
