@@ -498,12 +498,7 @@ struct GenotypeColumns {
 
 impl GenotypeColumns {
     /// Appends the cells of a record, ALT by ALT.
-    fn append(
-        &mut self,
-        fields: &Fields<'_>,
-        genotypes: &Genotypes,
-        input: &InputPlan,
-    ) {
+    fn append(&mut self, fields: &Fields<'_>, genotypes: &Genotypes, input: &InputPlan) {
         self.order.clear();
         self.order.extend(0..genotypes.cells.len());
         self.order

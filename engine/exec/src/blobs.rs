@@ -89,6 +89,33 @@ struct Hit {
     row: u32,
 }
 
+/// A genotype row as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredRow<'a> {
+    bytes: &'a [u8],
+    checked: bool,
+}
+
+impl<'a> StoredRow<'a> {
+    /// The bytes, if they are known to be a row.
+    #[inline]
+    pub(crate) fn checked(&self) -> Option<&'a [u8]> {
+        self.checked.then_some(self.bytes)
+    }
+
+    /// The row.
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    #[inline]
+    pub(crate) fn read(&self) -> CodecResult<GenotypeRow<'a>> {
+        match self.checked {
+            true => GenotypeRow::trusted(self.bytes),
+            false => GenotypeRow::parse(self.bytes),
+        }
+    }
+}
+
 impl Blobs {
     /// No blobs at all.
     pub(crate) fn none() -> Self {
@@ -120,13 +147,13 @@ impl Blobs {
 
     /// The genotype row of the `number`th of [`Blobs::hits`]; `None` without a value.
     #[inline]
-    pub(crate) fn row_of_hit(&self, number: usize) -> Option<CodecResult<GenotypeRow<'_>>> {
+    pub(crate) fn stored_row(&self, number: usize) -> Option<StoredRow<'_>> {
         let hit = self.hits.get(number)?;
-        let bytes = self.value(hit, 0)?;
-        let checked = self.batches.get(hit.batch as usize)?.checked;
-        Some(match checked {
-            true => GenotypeRow::trusted(bytes),
-            false => GenotypeRow::parse(bytes),
+        let batch = self.batches.get(hit.batch as usize)?;
+        let (array, row) = (batch.columns.first()?, hit.row as usize);
+        array.is_valid(row).then(|| StoredRow {
+            bytes: array.value(row),
+            checked: batch.checked,
         })
     }
 

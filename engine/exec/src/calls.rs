@@ -3,16 +3,18 @@
 //! Filters on `sample_id` and on `dosage` are judged before a blob is fetched (see [`Choice`]); where they leave only
 //! carriers (and always in `carriers`) variants that nobody carries are skipped, and samples that do not carry are
 //! not looked at. Filters on `gt`, `dosage` and `phased` are judged once for each default call; where the one of a
-//! record is not kept, only samples that differ from it are looked at. What is left of the filters is applied to
-//! batches of finished rows, FORMAT columns last and only for rows that passed the others.
+//! record is not kept, only samples that differ from it are looked at. Filters on FORMAT columns alone are judged on
+//! their values before rows are made, where rows would be made of most samples; see [`FormatFirst`]. What is left of
+//! the filters is applied to batches of finished rows, FORMAT columns last and only for rows that passed the others.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanBuilder, Int16Builder, Int32Array, RecordBatch, RecordBatchOptions,
-    StringBuilder, UInt32Array, new_null_array,
+    ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int16Builder, Int32Array, RecordBatch,
+    RecordBatchOptions, StringBuilder, UInt32Array, new_null_array,
 };
 use arrow::compute::kernels::cmp::gt;
 use arrow::compute::{filter_record_batch, take};
@@ -187,6 +189,7 @@ impl CallRows {
             records,
             formats,
             parts,
+            made: Exploded::default(),
         })
     }
 
@@ -194,11 +197,27 @@ impl CallRows {
     fn explode(&mut self, mut chunk: OpenChunk) -> Result<()> {
         let _timer = self.context.metrics.baseline.elapsed_compute().timer();
         let batch_size = self.context.batch_size;
-        let mut rows = Exploded::default();
-        while rows.len() < batch_size
-            && let Some(part) = chunk.parts.pop_front()
-        {
-            self.push(&chunk, &part, &mut rows)?;
+        let mut rows = std::mem::take(&mut chunk.made);
+        match &self.output.first {
+            None => {
+                while rows.len() < batch_size
+                    && let Some(part) = chunk.parts.pop_front()
+                {
+                    let mask = self.choice.mask(part.block);
+                    self.push(&chunk, &part, mask, &mut rows)?;
+                }
+            }
+            Some(first) => {
+                for (part, mask) in self.judged(first, &mut chunk) {
+                    self.push(&chunk, &part, mask.as_deref(), &mut rows)?;
+                }
+                // Few calls pass: rows of many parts make a batch, and other work has its turn between them.
+                if rows.len() < batch_size.min(self.remaining) && !chunk.parts.is_empty() {
+                    chunk.made = rows;
+                    self.open = Some(chunk);
+                    return Ok(());
+                }
+            }
         }
         let batch = self
             .output
@@ -213,11 +232,56 @@ impl CallRows {
         Ok(())
     }
 
-    /// Makes the rows of one site row in one block.
-    fn push(&self, chunk: &OpenChunk, part: &Part, rows: &mut Exploded) -> Result<()> {
+    /// Takes parts of about a batch of calls, each with the samples that filters on FORMAT columns leave.
+    fn judged(
+        &self,
+        first: &FormatFirst,
+        chunk: &mut OpenChunk,
+    ) -> Vec<(Part, Option<Cow<'_, SampleMask>>)> {
+        let mut parts = Vec::new();
+        let mut cells = Vec::new();
+        while cells.len() < self.context.batch_size
+            && let Some(part) = chunk.parts.pop_front()
+        {
+            let mask = self.choice.mask(part.block);
+            let member = chunk.members.all().get(part.member);
+            let most = !self.choice.reads_genotypes()
+                || member.is_some_and(|member| self.choice.keeps_default(member.default));
+            let start = cells.len();
+            if let Some(mask) = mask.filter(|_| most) {
+                let record = chunk.record_of(part.member);
+                cells.extend(mask.iter().map(|sample| (record, part.block, sample)));
+            }
+            parts.push((part, mask, most.then_some(start..cells.len())));
+        }
+        // What cannot be judged here may be left out by other filters, or fails with them.
+        let judged = first.judge(&self.output, &cells, &chunk.formats, &self.context.view);
+        let mut narrowed = Vec::with_capacity(parts.len());
+        for (part, mask, cells_of) in parts {
+            let left = match (mask, cells_of, &judged) {
+                (Some(mask), Some(cells_of), Ok(keep)) => {
+                    let kept = cells_of.filter(|&cell| passes(keep, cell));
+                    let kept = kept.filter_map(|cell| cells.get(cell).map(|(.., sample)| *sample));
+                    let kept = SampleMask::from_indices(mask.n_samples(), kept);
+                    (kept.count_ones() > 0).then_some(Cow::Owned(kept))
+                }
+                (mask, ..) => mask.map(Cow::Borrowed),
+            };
+            narrowed.push((part, left));
+        }
+        narrowed
+    }
+
+    /// Makes the rows of one site row in one block, of the samples of a mask.
+    fn push(
+        &self,
+        chunk: &OpenChunk,
+        part: &Part,
+        mask: Option<&SampleMask>,
+        rows: &mut Exploded,
+    ) -> Result<()> {
         let view = &self.context.view;
-        let (Some(block), Some(mask)) = (view.blocks.get(part.block), self.choice.mask(part.block))
-        else {
+        let (Some(block), Some(mask)) = (view.blocks.get(part.block), mask) else {
             return Ok(());
         };
         let Some(member) = chunk.members.all().get(part.member) else {
@@ -335,6 +399,15 @@ struct OpenChunk {
     records: Vec<usize>,
     formats: Blobs,
     parts: VecDeque<Part>,
+    /// Rows that were made and not yet given out.
+    made: Exploded,
+}
+
+impl OpenChunk {
+    /// Place of a member's record among those of `formats`.
+    fn record_of(&self, member: usize) -> usize {
+        self.records.get(member).copied().unwrap_or(usize::MAX)
+    }
 }
 
 /// One member row of a variant in one block.
@@ -530,6 +603,8 @@ struct CallColumns {
     /// Plain columns, then FORMAT columns.
     wide: SchemaRef,
     wide_filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Filters on FORMAT columns alone.
+    first: Option<FormatFirst>,
     needs: CallNeeds,
     masked: BTreeSet<String>,
 }
@@ -553,8 +628,10 @@ impl CallColumns {
             .iter()
             .cloned()
             .partition(|p| !p.only_columns(|c| !is_format(c)));
+        let first = FormatFirst::new(&late, &formats, &wide)?;
         let needs = |name: &str| needed.contains(name) && !masked.contains(name);
         Ok(Self {
+            first,
             schema: scan.schema(),
             plain_filter: bind(&early, &plain)?,
             wide_filter: bind(&late, &wide)?,
@@ -599,8 +676,7 @@ impl CallColumns {
         let mut columns = plain.columns().to_vec();
         for format in &self.formats {
             let cells = places.iter().map(|&row| {
-                let member = rows.member[row] as usize;
-                let record = chunk.records.get(member).copied().unwrap_or(usize::MAX);
+                let record = chunk.record_of(rows.member[row] as usize);
                 (record, rows.block[row] as usize, rows.in_block[row])
             });
             columns.push(format.build(cells, &chunk.formats, &self.physical, view)?);
@@ -633,6 +709,61 @@ impl CallColumns {
             columns.push(array);
         }
         batch_of(&self.plain, columns, rows.len())
+    }
+}
+
+/// Filters on FORMAT columns alone, which are judged on the values of calls of which no row is made yet.
+///
+/// Where a statement keeps few kinds of calls (carriers, say), rows are made first: there are fewer of them than
+/// values. The filters are applied to finished rows as well then.
+struct FormatFirst {
+    filter: Arc<dyn PhysicalExpr>,
+    schema: SchemaRef,
+    /// Places of their columns among those of the scan.
+    columns: Vec<usize>,
+}
+
+impl FormatFirst {
+    /// Of filters that have something to do with FORMAT columns.
+    fn new(
+        filters: &[Predicate],
+        formats: &[FormatColumn],
+        wide: &SchemaRef,
+    ) -> Result<Option<Self>> {
+        let place = |name: &str| formats.iter().position(|f| f.name() == name);
+        let alone = filters
+            .iter()
+            .filter(|filter| filter.only_columns(|column| place(column).is_some()));
+        let alone: Vec<Predicate> = alone.cloned().collect();
+        let mut names = BTreeSet::new();
+        alone
+            .iter()
+            .for_each(|filter| filter.collect_columns(&mut names));
+        let columns: Vec<usize> = names.into_iter().filter_map(place).collect();
+        let field = |place: &usize| Ok(wide.field_with_name(formats[*place].name())?.clone());
+        let fields = columns.iter().map(field).collect::<Result<Vec<_>>>()?;
+        let schema = Arc::new(Schema::new(fields));
+        Ok(bind(&alone, &schema)?.map(|filter| Self {
+            filter,
+            schema,
+            columns,
+        }))
+    }
+
+    /// Whether each of some calls (record, block, sample in the block) passes.
+    fn judge(
+        &self,
+        output: &CallColumns,
+        cells: &[(usize, usize, u32)],
+        blobs: &Blobs,
+        view: &DatasetView,
+    ) -> Result<BooleanArray> {
+        let formats = self.columns.iter().filter_map(|&c| output.formats.get(c));
+        let columns = formats
+            .map(|format| format.build(cells.iter().copied(), blobs, &output.physical, view))
+            .collect::<Result<Vec<_>>>()?;
+        let batch = batch_of(&self.schema, columns, cells.len())?;
+        evaluate(&self.filter, &batch)
     }
 }
 

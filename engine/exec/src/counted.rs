@@ -128,17 +128,25 @@ impl CountedCells {
 }
 
 fn of_genotypes(masks: &[Option<SampleMask>], members: &Members) -> Result<Vec<CohortCounts>> {
-    let count = |row: &GenotypeRow<'_>, block: usize| match masks.get(block) {
-        Some(Some(mask)) => CohortCounts::of(row, Some(mask)),
-        _ => CohortCounts::default(),
-    };
-    members.sums(
+    let mask = |block: usize| masks.get(block).and_then(Option::as_ref);
+    members.sums_of(
         |default, block| {
-            let mask = masks.get(block).and_then(Option::as_ref);
-            let n = mask.map_or(0, SampleMask::n_samples);
-            count(&GenotypeRow::of_default(n, default), block)
+            mask(block).map_or_else(CohortCounts::default, |mask| {
+                let row = GenotypeRow::of_default(mask.n_samples(), default);
+                CohortCounts::of(&row, Some(mask))
+            })
         },
-        count,
+        |stored, member, block| {
+            let Some(mask) = mask(block) else {
+                return Ok(CohortCounts::default());
+            };
+            let listed = stored.checked();
+            if let Some(counts) = listed.and_then(|bytes| CohortCounts::of_listed(bytes, mask)) {
+                return Ok(counts);
+            }
+            let row = members.read_row(stored, member, block)?;
+            Ok(CohortCounts::of(&row, Some(mask)))
+        },
     )
 }
 

@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int8Type, Int16Type, Int32Type, Int64Type};
 use genokura_core::codec::{AlleleCounts, DefaultCall, GenotypeRow};
 
-use crate::blobs::{BlobReader, Blobs, Wanted};
+use crate::blobs::{BlobReader, Blobs, StoredRow, Wanted};
 use crate::dataset::DatasetView;
 use crate::error::{Error, Result};
 use crate::source::SiteRows;
@@ -90,14 +90,23 @@ impl Members {
         &self,
         mut f: impl FnMut(&Member, usize, &GenotypeRow<'_>),
     ) -> Result<()> {
+        self.for_each_bytes(|member, block, stored| {
+            f(member, block, &self.read_row(stored, member, block)?);
+            Ok(())
+        })
+    }
+
+    /// [`Members::for_each_stored`] without reading the rows.
+    #[inline]
+    fn for_each_bytes(
+        &self,
+        mut f: impl FnMut(&Member, usize, StoredRow<'_>) -> Result<()>,
+    ) -> Result<()> {
         for (number, (place, block)) in self.stored_places().enumerate() {
-            let Some(member) = self.members.get(place) else {
-                continue;
-            };
-            let Some(row) = self.stored_row(number, member, block)? else {
-                continue;
-            };
-            f(member, block, &row);
+            let stored = self.blobs.stored_row(number);
+            if let (Some(member), Some(stored)) = (self.members.get(place), stored) {
+                f(member, block, stored)?;
+            }
         }
         Ok(())
     }
@@ -117,12 +126,23 @@ impl Members {
         member: &Member,
         block: usize,
     ) -> Result<Option<GenotypeRow<'_>>> {
-        let Some(row) = self.blobs.row_of_hit(number) else {
-            return Ok(None);
-        };
+        let stored = self.blobs.stored_row(number);
+        let row = stored.map(|stored| self.read_row(stored, member, block));
+        row.transpose()
+    }
+
+    /// Reads the row of a member in a block.
+    #[inline]
+    pub(crate) fn read_row<'a>(
+        &self,
+        stored: StoredRow<'a>,
+        member: &Member,
+        block: usize,
+    ) -> Result<GenotypeRow<'a>> {
+        let row = stored.read();
         let row = row.map_err(|e| self.damaged(member, block, &e))?;
         self.check_size(&row, member, block)?;
-        Ok(Some(row))
+        Ok(row)
     }
 
     /// The members of one variant, the one that gives its identity first.
@@ -191,14 +211,30 @@ impl Members {
     where
         T: Clone + Default + AddAssign + Sub<Output = T>,
     {
+        self.sums_of(of_default, |stored, member, block| {
+            Ok(of_row(&self.read_row(stored, member, block)?, block))
+        })
+    }
+
+    /// [`Members::sums`] that leaves it to `of_stored` to read a row.
+    #[inline]
+    pub(crate) fn sums_of<T>(
+        &self,
+        of_default: impl Fn(DefaultCall, usize) -> T,
+        of_stored: impl Fn(StoredRow<'_>, &Member, usize) -> Result<T>,
+    ) -> Result<Vec<T>>
+    where
+        T: Clone + Default + AddAssign + Sub<Output = T>,
+    {
         let (mut sums, defaults) = self.with_defaults(of_default);
-        self.for_each_stored(|member, block, row| {
+        self.for_each_bytes(|member, block, stored| {
             let defaults = defaults.get(usize::from(member.default.number()));
             if let Some(default) = defaults.and_then(|d| d.as_ref()?.blocks.get(block)) {
                 let sum = &mut sums[member.group];
                 *sum = std::mem::take(sum) - default.clone();
-                *sum += of_row(row, block);
+                *sum += of_stored(stored, member, block)?;
             }
+            Ok(())
         })?;
         Ok(sums)
     }

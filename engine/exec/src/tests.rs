@@ -986,6 +986,27 @@ async fn check_queries(ctx: &SessionContext, all: &[Expected], sees: &dyn Fn(&st
     .await;
     let dp = |c: &CallText| c.text.split(' ').nth(7).and_then(|t| t.parse::<i32>().ok());
     assert_eq!(deep, texts(&|c| c.dosage > Some(0) && dp(c) >= Some(100)));
+    // Judged before rows are made, with and without other filters.
+    let called = |c: &CallText| c.text.split(' ').nth(5) != Some("-");
+    type OfCall<'a> = &'a dyn Fn(&CallText) -> bool;
+    let of_dp: [(&str, OfCall<'_>); 5] = [
+        ("dp >= 100", &|c: &CallText| dp(c) >= Some(100)),
+        ("dp IS NULL", &|c: &CallText| dp(c).is_none()),
+        ("dp < 30 AND gt IS NOT NULL", &|c: &CallText| {
+            dp(c).is_some_and(|dp| dp < 30) && called(c)
+        }),
+        (
+            "(dp IS NULL OR dp > 50) AND sample_id <> 'S1'",
+            &|c: &CallText| dp(c).is_none_or(|dp| dp > 50) && !c.text.contains(" S1 "),
+        ),
+        ("dp BETWEEN 20 AND 300 AND dp <> 50", &|c: &CallText| {
+            dp(c).is_some_and(|dp| (20..=300).contains(&dp) && dp != 50)
+        }),
+    ];
+    for (filter, passes) in of_dp {
+        let sql = format!("{} WHERE {filter}", select("calls"));
+        assert_eq!(query(ctx, &sql).await, texts(passes), "{filter}");
+    }
     let gt = |c: &CallText| {
         c.text
             .split(' ')

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::codec::counted::CohortCounts;
 use crate::error::Error;
 use crate::genotype::{CallClass, Genotype};
 
@@ -71,6 +72,9 @@ fn check(record: &Record, alt: u16, mask: &SampleMask) {
         row.counts_in(mask),
         record.counts(alt, |s| mask.contains(s))
     );
+    if let Some(listed) = blob.as_ref().and_then(|b| CohortCounts::of_listed(b, mask)) {
+        assert_eq!(listed, CohortCounts::of(&row, Some(mask)));
+    }
     check_calls(record, alt, &row, mask);
     check_single(record, alt, &row);
 }
@@ -336,6 +340,41 @@ fn calls_that_break_the_rules_are_refused() {
         Err(Error::SampleIndex { .. })
     ));
     assert_eq!(encoder.finish(1, &mut Vec::new()).counts.ac, 1);
+}
+
+#[test]
+fn carriers_among_diploid_calls_are_counted_without_a_row() {
+    let mask = SampleMask::from_indices(300, [0, 2, 3, 200, 299]);
+    let calls = [(0, "1/1"), (1, "1/1"), (2, "1/0"), (3, "0/1"), (299, "0/1")];
+    let listed = |record: &Record| {
+        let blob = bytes_of(record, 1);
+        CohortCounts::of_listed(&blob, &mask)
+    };
+    let counts = listed(&sparse(DefaultCall::Phased, 300, &calls.map(phased))).unwrap();
+    assert_eq!(
+        (counts.alleles.ac, counts.alleles.an, counts.genotypes),
+        (5, 10, 5)
+    );
+    assert_eq!((counts.alleles.n_het, counts.alleles.n_hom_alt), (3, 1));
+    // Half a call, a haploid one, a missing one, another ALT: they need the row.
+    for other in ["./1", "1", "./.", "0/2"] {
+        let record = sparse(DefaultCall::Unphased, 300, &[(7, other), (9, "0/1")]);
+        assert_eq!(listed(&record), None, "{other}");
+    }
+    assert_eq!(
+        listed(&sparse(DefaultCall::Haploid, 300, &[(7, "1")])),
+        None
+    );
+    let other_size = sparse(DefaultCall::Phased, 301, &[(7, "0|1")]);
+    assert_eq!(listed(&other_size), None);
+}
+
+fn phased((sample, call): (usize, &'static str)) -> (usize, &'static str) {
+    match call {
+        "1/1" => (sample, "1|1"),
+        "1/0" => (sample, "1|0"),
+        _ => (sample, "0|1"),
+    }
 }
 
 #[test]
