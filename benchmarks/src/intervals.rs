@@ -1,8 +1,8 @@
 //! Workload `intervals`: points and spans joined, counted and measured by genokura, polars-bio, DuckDB and bedtools.
 //!
 //! genokura, polars-bio and DuckDB are warm in a process of their own with both tables in memory, two threads each.
-//! bedtools is a process that reads sorted BED files and writes text; what takes it or DuckDB minutes is not asked of
-//! them. Before a task is timed, its numbers are equal.
+//! bedtools is a process that reads sorted BED files and writes text. It and DuckDB take minutes of the larger sizes:
+//! `--once`. Before a task is timed, its numbers are equal.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,8 +27,6 @@ const SCHEMA: &str = "bench";
 /// Points, spans, the mean length of a span, and what is asked of them.
 struct Size {
     name: &'static str,
-    /// About how many pairs overlap.
-    pairs: u64,
     points: usize,
     spans: usize,
     mean_bp: usize,
@@ -38,7 +36,6 @@ struct Size {
 const SIZES: [Size; 4] = [
     Size {
         name: "1 million pairs",
-        pairs: 1_000_000,
         points: 1_000_000,
         spans: 30_000,
         mean_bp: 100_000,
@@ -46,7 +43,6 @@ const SIZES: [Size; 4] = [
     },
     Size {
         name: "10 million pairs",
-        pairs: 10_000_000,
         points: 1_000_000,
         spans: 300_000,
         mean_bp: 100_000,
@@ -54,7 +50,6 @@ const SIZES: [Size; 4] = [
     },
     Size {
         name: "100 million pairs",
-        pairs: 100_000_000,
         points: 1_000_000,
         spans: 300_000,
         mean_bp: 1_000_000,
@@ -62,7 +57,6 @@ const SIZES: [Size; 4] = [
     },
     Size {
         name: "spans over a tenth of the genome",
-        pairs: 100_000,
         points: 1_000_000,
         spans: 30_000,
         mean_bp: 10_000,
@@ -153,7 +147,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Vec<Row>> {
         let directory = inputs(args, size)?;
         for name in size.tasks {
             let task = task(name)?;
-            let peers = peers(args, task, size.pairs, &directory)?;
+            let peers = peers(args, task, &directory)?;
             compare(name, &peers)?;
             let workload = format!("{name} of {}", size.name);
             for peer in &peers {
@@ -210,7 +204,7 @@ enum Timed {
     Whole(String),
 }
 
-fn peers(args: &RunArgs, task: &Task, pairs: u64, directory: &Path) -> anyhow::Result<Vec<Peer>> {
+fn peers(args: &RunArgs, task: &Task, directory: &Path) -> anyhow::Result<Vec<Peer>> {
     let path = directory.display();
     let own = std::env::current_exe()?;
     let (python, script, name) = (
@@ -233,13 +227,8 @@ fn peers(args: &RunArgs, task: &Task, pairs: u64, directory: &Path) -> anyhow::R
             format!("{python} {script} {path} polars-bio {name}"),
         ),
     ];
-    // SQL alone has no word for the others, and of many pairs DuckDB counts are enough: it takes most of a minute.
-    let duckdb = match name {
-        "count" => pairs <= 10_000_000,
-        "pairs" => pairs <= 1_000_000,
-        _ => false,
-    };
-    if duckdb {
+    // SQL alone has no word for the others.
+    if matches!(name, "count" | "pairs") {
         let command = format!("{python} {script} {path} duckdb {name}");
         all.push(warm("DuckDB (warm)", command));
     }
@@ -253,14 +242,12 @@ fn peers(args: &RunArgs, task: &Task, pairs: u64, directory: &Path) -> anyhow::R
     } else {
         "cat > /dev/null"
     };
-    // It takes minutes of more.
-    let bedtools_answers = pairs <= 10_000_000;
     all.push(Peer {
         name: "bedtools",
         answer: format!("{bedtools} | awk '{}'", task.sums),
         timed: Timed::Whole(format!("{bedtools} | {write}")),
     });
-    all.retain(|peer| !args.skips(peer.name) && (bedtools_answers || peer.name != "bedtools"));
+    all.retain(|peer| !args.skips(peer.name));
     Ok(all)
 }
 
