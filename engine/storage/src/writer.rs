@@ -59,7 +59,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 const FORMAT_ZSTD_LEVEL: i32 = 1;
 
-const GENOTYPE_ZSTD_LEVEL: i32 = 9;
+const GENOTYPE_ZSTD_LEVEL: i32 = 12;
 
 /// Columns whose statistics a Delta log has when none are named: Delta's own default.
 const STATS_COLUMNS_DEFAULT: usize = 32;
