@@ -10,6 +10,8 @@ use crate::answers;
 use crate::measure::{self, Row};
 use crate::startup::Server;
 
+/// A region that was asked for before.
+const WARM: &str = "genokura (warm)";
 /// Width of each region.
 const WIDTH_BP: i64 = 100_000;
 /// Longest REF that the simulator writes.
@@ -47,11 +49,14 @@ async fn measure_regions(args: &RunArgs, port: u16) -> anyhow::Result<Vec<Row>> 
             start - LONGEST_REF_BP,
             end + LONGEST_REF_BP
         );
-        client.query(&sql, &[]).await?;
-        let started = Instant::now();
-        let found = client.query(&sql, &[]).await?.len();
-        let wall_s = started.elapsed().as_secs_f64();
-        rows.push(Row::warm(&workload, "genokura (warm)", i, wall_s));
+        // The second time the server keeps what it decodes; who looks at a gene asks more often than that.
+        let mut found = 0;
+        for time in ["genokura (first time)", "genokura (second time)", WARM] {
+            let started = Instant::now();
+            found = client.query(&sql, &[]).await?.len();
+            let wall_s = started.elapsed().as_secs_f64();
+            rows.push(Row::warm(&workload, time, i, wall_s));
+        }
         let region = format!("{contig}:{start}-{end}");
         let cohort = args.cohort.display();
         // bcftools parses every call of a record, which takes half a minute in the largest cohort.
