@@ -1,0 +1,143 @@
+//! Columns of SELECTs as the planner takes them: named, of PostgreSQL's types, each name once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, DataType, Expr, Ident, Select, SelectItem, SetExpr, UnaryOperator,
+};
+
+use super::calls::{call_argument_mut, call_of, is_call_of};
+use super::literals::{cast, constant_number};
+use super::names::folded;
+use super::output::{column_name, item_name};
+use crate::session::params;
+
+/// Gives unnamed expressions of a subquery the names PostgreSQL gives them, where unique.
+pub(super) fn name_inner_columns(select: &mut Select) {
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for item in &select.projection {
+        if let Some(name) = item_name(item) {
+            *taken.entry(name).or_default() += 1;
+        }
+    }
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            continue;
+        }
+        let name = column_name(expr);
+        if name != "?column?" && taken.get(&name) == Some(&1) {
+            let alias = Ident::with_quote('"', name);
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias,
+            };
+        }
+    }
+}
+
+/// In the outermost SELECTs, makes integer constants int4, decimal ones numeric, and repeated names unique to the
+/// planner; [`super::output_names`] gives clients the names they asked for.
+pub(super) fn top_level(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+                {
+                    constant_type(expr);
+                }
+            }
+            unique_columns(select);
+        }
+        SetExpr::Query(query) => top_level(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            top_level(left);
+            top_level(right);
+        }
+        _ => {}
+    }
+}
+
+fn constant_type(expr: &mut Expr) {
+    match expr {
+        Expr::Tuple(items) => {
+            items.iter_mut().for_each(constant_type);
+            *expr = call_of("row", std::mem::take(items));
+            return;
+        }
+        Expr::Array(array) => return array.elem.iter_mut().for_each(constant_type),
+        Expr::Nested(inner) => return constant_type(inner),
+        Expr::Function(function) if is_call_of(function, "row") => {
+            let mut place = 0;
+            while let Some(argument) = call_argument_mut(function, place) {
+                constant_type(argument);
+                place += 1;
+            }
+            return;
+        }
+        _ => {}
+    }
+    let digits = match &*expr {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => constant_number(expr),
+        other => constant_number(other),
+    };
+    let Some(digits) = digits else {
+        return;
+    };
+    if digits.parse::<i32>().is_ok() {
+        *expr = cast(expr.clone(), DataType::Integer(None));
+    } else if digits.parse::<i64>().is_err() {
+        let sign = if matches!(expr, Expr::UnaryOp { .. }) {
+            "-"
+        } else {
+            ""
+        };
+        // One that is too long was refused before.
+        if let Ok(exact) = params::numeric(&format!("{sign}{digits}")) {
+            *expr = exact;
+        }
+    }
+}
+
+fn unique_columns(select: &mut Select) {
+    let mut seen = BTreeSet::new();
+    for (number, item) in select.projection.iter_mut().enumerate() {
+        let key = match &*item {
+            SelectItem::UnnamedExpr(expr) => planner_name(expr),
+            SelectItem::ExprWithAlias { alias, .. } => folded(alias),
+            _ => continue,
+        };
+        if seen.insert(key) {
+            continue;
+        }
+        let unique = Ident::with_quote('"', format!("column {}", number + 1));
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias: unique,
+                };
+            }
+            SelectItem::ExprWithAlias { alias, .. } => *alias = unique,
+            _ => {}
+        }
+    }
+}
+
+/// What the planner tells an unnamed expression by; it calls every scalar subquery the same.
+fn planner_name(expr: &Expr) -> String {
+    let mut named = expr.clone();
+    let _: ControlFlow<()> = ast::visit_expressions_mut(&mut named, |part| {
+        if matches!(part, Expr::Subquery(_)) {
+            *part = Expr::Identifier(Ident::new("subquery"));
+        }
+        ControlFlow::Continue(())
+    });
+    named.to_string().to_ascii_lowercase()
+}

@@ -1,0 +1,209 @@
+//! Columns of a result as clients see them: PostgreSQL's names, and whether numbers say their digits.
+
+use datafusion::sql::sqlparser::ast::{self, DataType, Expr, Select, SelectItem, SetExpr, Value};
+
+use super::names::{folded, last_part};
+
+/// The column names of the result as PostgreSQL would name them, for the columns that come
+/// before and after a wildcard; None where the planner's name stands.
+pub(crate) fn output_names(statement: &ast::Statement, width: usize) -> Vec<Option<String>> {
+    if let ast::Statement::Query(query) = statement
+        && let SetExpr::Values(_) = query.body.as_ref()
+    {
+        let numbers = 1..=width;
+        return numbers
+            .map(|number| Some(format!("column{number}")))
+            .collect();
+    }
+    let items = output_items(statement, width).into_iter();
+    items.map(|item| item.and_then(item_name)).collect()
+}
+
+/// Whether each column of the result is a number that says nothing of its digits, as `1.5` and `x::numeric`: its type
+/// has no modifier then.
+pub(in crate::session) fn without_digits(statement: &ast::Statement, width: usize) -> Vec<bool> {
+    let bare = |item: Option<&SelectItem>| match item {
+        Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+            says_no_digits(expr)
+        }
+        _ => false,
+    };
+    output_items(statement, width)
+        .into_iter()
+        .map(bare)
+        .collect()
+}
+
+fn says_no_digits(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Value::Number(..) | Value::Placeholder(_)),
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => says_no_digits(expr),
+        Expr::Array(array) => array.elem.iter().any(says_no_digits),
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            DataType::Numeric(ast::ExactNumberInfo::None)
+                | DataType::Decimal(ast::ExactNumberInfo::None)
+        ),
+        _ => false,
+    }
+}
+
+/// The items of the first SELECT that the columns before and after a wildcard are made by.
+fn output_items(statement: &ast::Statement, width: usize) -> Vec<Option<&SelectItem>> {
+    let mut found = vec![None; width];
+    let ast::Statement::Query(query) = statement else {
+        return found;
+    };
+    let Some(select) = first_select(&query.body) else {
+        return found;
+    };
+    let items = &select.projection;
+    let wild = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
+    let front = items.iter().take_while(|item| !wild(item)).count();
+    for (place, item) in found.iter_mut().zip(&items[..front]) {
+        *place = Some(item);
+    }
+    if front < items.len() {
+        let back = items.iter().rev().take_while(|item| !wild(item));
+        for (place, item) in found.iter_mut().rev().zip(back) {
+            *place = Some(item);
+        }
+    }
+    found
+}
+
+fn first_select(body: &SetExpr) -> Option<&Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(query) => first_select(&query.body),
+        SetExpr::SetOperation { left, .. } => first_select(left),
+        _ => None,
+    }
+}
+
+pub(super) fn item_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        _ => None,
+    }
+}
+
+/// The name PostgreSQL gives an unnamed expression (FigureColname).
+pub(super) fn column_name(expr: &Expr) -> String {
+    given_name(expr).unwrap_or_else(|| "?column?".to_owned())
+}
+
+fn given_name(expr: &Expr) -> Option<String> {
+    Some(match expr {
+        Expr::Identifier(ident) => folded(ident),
+        Expr::CompoundIdentifier(idents) => folded(idents.last()?),
+        Expr::Function(function) => last_part(&function.name),
+        Expr::Nested(inner) => return given_name(inner),
+        Expr::Collate { expr, .. } => return given_name(expr),
+        Expr::Cast {
+            expr, data_type, ..
+        } => {
+            return given_name(expr).or_else(|| type_name(data_type));
+        }
+        Expr::TypedString(typed) => return type_name(&typed.data_type),
+        Expr::Case { else_result, .. } => match else_result.as_deref() {
+            Some(expr @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) => column_name(expr),
+            _ => "case".to_owned(),
+        },
+        Expr::Array(_) => "array".to_owned(),
+        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Extract { .. } => "extract".to_owned(),
+        Expr::AtTimeZone { .. } => "timezone".to_owned(),
+        Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Position { .. } => "position".to_owned(),
+        Expr::Overlay { .. } => "overlay".to_owned(),
+        Expr::Ceil { .. } => "ceil".to_owned(),
+        Expr::Floor { .. } => "floor".to_owned(),
+        Expr::Interval(_) => "interval".to_owned(),
+        Expr::Tuple(_) => "row".to_owned(),
+        Expr::CompoundFieldAccess { root, .. } => return given_name(root),
+        Expr::Value(value) => match &value.value {
+            Value::Boolean(_) => "bool".to_owned(),
+            _ => return None,
+        },
+        Expr::Subquery(query) => {
+            let select = first_select(&query.body)?;
+            return item_name(select.projection.first()?).filter(|name| name != "?column?");
+        }
+        _ => return None,
+    })
+}
+
+fn type_name(data_type: &DataType) -> Option<String> {
+    Some(
+        match data_type {
+            DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4",
+            DataType::BigInt(_) | DataType::Int8(_) => "int8",
+            DataType::SmallInt(_) | DataType::Int2(_) => "int2",
+            DataType::Text => "text",
+            DataType::Varchar(_) | DataType::CharacterVarying(_) => "varchar",
+            DataType::Boolean | DataType::Bool => "bool",
+            DataType::Real | DataType::Float4 => "float4",
+            DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) => "float8",
+            DataType::Numeric(_) | DataType::Decimal(_) => "numeric",
+            DataType::Date => "date",
+            DataType::Bytea => "bytea",
+            DataType::Timestamp(_, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => {
+                "timestamptz"
+            }
+            DataType::Timestamp(..) => "timestamp",
+            DataType::Time(..) => "time",
+            DataType::Interval { .. } => "interval",
+            DataType::Custom(name, _) => return Some(last_part(name)),
+            _ => return None,
+        }
+        .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::session::statement::{Statement, parse};
+
+    fn query(sql: &str) -> ast::Statement {
+        match parse(sql).unwrap().remove(0).statement {
+            Statement::Query(query) => *query,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn unnamed_columns_are_named_as_in_postgresql() {
+        let sql = "select 1, count(*), a.b, 'x'::text, pos::int8, case when true then 1 end, \
+                   version(), array[1], a + b, true, (select max(x) from t)";
+        let names: Vec<_> = output_names(&query(sql), 11)
+            .into_iter()
+            .flatten()
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "?column?", "count", "b", "text", "pos", "case", "version", "array", "?column?",
+                "bool", "max"
+            ]
+        );
+    }
+
+    #[test]
+    fn names_around_a_wildcard_count_from_both_ends() {
+        let names = output_names(&query("select count(*), t.*, 1 as z from t"), 4);
+        assert_eq!(
+            names,
+            [Some("count".to_owned()), None, None, Some("z".to_owned())]
+        );
+    }
+}

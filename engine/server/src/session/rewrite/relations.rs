@@ -1,0 +1,315 @@
+//! Names of relations, resolved along `search_path`.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::execution::context::SessionContext;
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor, VisitMut, VisitorMut,
+};
+
+use super::names::{folded, last_part, name_parts, object_name, part_text, strip_pg_catalog};
+use super::session_functions::is_session_function;
+use super::types::is_reg_type;
+use crate::session::DATABASE;
+use crate::session::statement::temp::is_temp_schema;
+use crate::session::temp::{Relation, TempState};
+use crate::sqlstate::{ServerError, nearest, undefined_table};
+
+/// What a statement reads, after its names are resolved.
+#[derive(Debug, Default)]
+pub(crate) struct Relations {
+    /// Relations of `pg_catalog` and `information_schema`.
+    pub(crate) catalog: BTreeSet<String>,
+    /// Tables of the lake.
+    pub(crate) lake: usize,
+    /// Functions and casts that DataFusion does not have.
+    pub(crate) foreign: bool,
+}
+
+/// Resolves every table name of `statement` in place: afterwards it is schema-qualified. `ARRAY(SELECT …)` becomes
+/// what the planner takes.
+///
+/// # Errors
+/// 42P01 with the nearest name as a hint; 42601 for an array subquery of several columns.
+pub(crate) fn resolve(
+    statement: &mut ast::Statement,
+    context: &SessionContext,
+    search_path: &[String],
+    temporary: &TempState,
+) -> Result<Relations, ServerError> {
+    genokura_sql_ext::syntax::rewrite(statement)
+        .map_err(|error| ServerError::new(error.sqlstate(), error.to_string()))?;
+    let mut resolver = Resolver {
+        context,
+        search_path,
+        temporary,
+        ctes: Vec::new(),
+        found: Relations::default(),
+    };
+    match statement.visit(&mut resolver) {
+        ControlFlow::Continue(()) => Ok(resolver.found),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// Points relations of `pg_catalog` and `information_schema` at their copies in the catalog
+/// `system`.
+pub(crate) fn to_system_copies(statement: &mut ast::Statement, system: &str) {
+    let _: ControlFlow<()> = ast::visit_relations_mut(statement, |name| {
+        let parts: Vec<String> = name.0.iter().map(part_text).collect();
+        match parts
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
+            [schema @ ("pg_catalog" | "information_schema"), table] => {
+                *name = object_name(&[system, schema, table]);
+            }
+            [table] if table.starts_with("pg_") => {
+                *name = object_name(&[system, "pg_catalog", table]);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+struct Resolver<'a> {
+    context: &'a SessionContext,
+    search_path: &'a [String],
+    temporary: &'a TempState,
+    ctes: Vec<Vec<String>>,
+    found: Relations,
+}
+
+impl VisitorMut for Resolver<'_> {
+    type Break = ServerError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ServerError> {
+        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.ctes
+            .push(ctes.map(|cte| folded(&cte.alias.name)).collect());
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ServerError> {
+        self.ctes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ServerError> {
+        match factor {
+            TableFactor::Table {
+                name,
+                args: None,
+                alias,
+                ..
+            } => {
+                if let Err(error) = self.table(name) {
+                    return ControlFlow::Break(error);
+                }
+                if let Some(view) = self.view(name, alias.as_ref()) {
+                    *factor = view;
+                }
+                ControlFlow::Continue(())
+            }
+            TableFactor::Table {
+                name,
+                args: Some(_),
+                ..
+            }
+            | TableFactor::Function { name, .. } => {
+                strip_pg_catalog(name);
+                self.found.foreign |= self.context.table_function(&last_part(name)).is_err();
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        match expr {
+            Expr::Function(function) => {
+                let name = last_part(&function.name);
+                // What asks about the session is the catalog's to answer, with the types that PostgreSQL gives it,
+                // unless the statement reads the lake.
+                if is_session_function(&name) || !self.knows_function(&name) {
+                    self.found.foreign = true;
+                }
+            }
+            Expr::Cast { data_type, .. } if is_reg_type(data_type) => self.found.foreign = true,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Resolver<'_> {
+    /// Resolves a name; an error points at its first part, as PostgreSQL's do.
+    fn table(&mut self, name: &mut ObjectName) -> Result<(), ServerError> {
+        let first = name.0.first().and_then(ObjectNamePart::as_ident);
+        let start = first.map(|ident| ident.span.start);
+        self.table_named(name).map_err(|error| match start {
+            Some(start) if start.line > 0 => error.at(start.line, start.column),
+            _ => error,
+        })
+    }
+
+    fn table_named(&mut self, name: &mut ObjectName) -> Result<(), ServerError> {
+        let parts = name_parts(name)?;
+        match parts.as_slice() {
+            [table] => self.bare(name, table),
+            [schema, table] => self.qualified(name, schema, table),
+            [database, schema, table] if database == DATABASE => {
+                *name = object_name(&[schema, table]);
+                self.qualified(name, schema, table)
+            }
+            _ => Err(ServerError::unsupported(format!(
+                "cross-database references are not implemented: \"{name}\""
+            ))),
+        }
+    }
+
+    fn bare(&mut self, name: &mut ObjectName, table: &str) -> Result<(), ServerError> {
+        if self.ctes.iter().flatten().any(|cte| cte == table) {
+            return Ok(());
+        }
+        // Temporary relations come first, PostgreSQL's own second.
+        let temporary = |schema: &&String| is_temp_schema(schema) && self.exists(schema, table);
+        if table.starts_with("pg_") && !self.search_path.iter().any(|name| temporary(&name)) {
+            self.found.catalog.insert(format!("pg_catalog.{table}"));
+            return Ok(());
+        }
+        match self
+            .search_path
+            .iter()
+            .find(|schema| self.exists(schema, table))
+        {
+            Some(schema) => {
+                *name = object_name(&[schema, table]);
+                self.found.lake += 1;
+                Ok(())
+            }
+            None => Err(self.undefined(table, table, None)),
+        }
+    }
+
+    fn qualified(
+        &mut self,
+        name: &mut ObjectName,
+        schema: &str,
+        table: &str,
+    ) -> Result<(), ServerError> {
+        // pg_temp is the session's own, whatever its number.
+        let own = || self.search_path.iter().find(|name| is_temp_schema(name));
+        let schema = match own().filter(|_| schema == "pg_temp") {
+            Some(own) => own.as_str(),
+            None => schema,
+        };
+        if matches!(schema, "pg_catalog" | "information_schema") {
+            self.found.catalog.insert(format!("{schema}.{table}"));
+            return Ok(());
+        }
+        if self.exists(schema, table) {
+            *name = object_name(&[schema, table]);
+            self.found.lake += 1;
+            return Ok(());
+        }
+        let shown = name.0.iter().map(part_text).collect::<Vec<_>>().join(".");
+        Err(self.undefined(&shown, table, Some(schema)))
+    }
+
+    /// What stands for a temporary view: its query, whose names are resolved in their turn.
+    fn view(&self, name: &ObjectName, alias: Option<&ast::TableAlias>) -> Option<TableFactor> {
+        let parts: Vec<String> = name.0.iter().map(part_text).collect();
+        let [schema, table] = parts.as_slice() else {
+            return None;
+        };
+        let Relation::View(view) = self
+            .temporary
+            .get(table)
+            .filter(|_| is_temp_schema(schema))?
+        else {
+            return None;
+        };
+        let mut columns: Vec<ast::TableAliasColumnDef> = view
+            .schema
+            .fields()
+            .iter()
+            .map(|field| ast::TableAliasColumnDef {
+                name: Ident::with_quote('"', field.name()),
+                data_type: None,
+            })
+            .collect();
+        for (own, given) in columns
+            .iter_mut()
+            .zip(alias.iter().flat_map(|a| &a.columns))
+        {
+            own.clone_from(given);
+        }
+        let name = alias.map_or_else(|| Ident::with_quote('"', table), |alias| alias.name.clone());
+        Some(TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(view.query.clone()),
+            alias: Some(ast::TableAlias {
+                explicit: true,
+                name,
+                columns,
+                at: None,
+            }),
+            sample: None,
+        })
+    }
+
+    fn exists(&self, schema: &str, table: &str) -> bool {
+        self.context
+            .catalog(DATABASE)
+            .and_then(|catalog| catalog.schema(schema))
+            .is_some_and(|schema| schema.table_exist(table))
+    }
+
+    /// 42P01; the hint names a table of the same name in another schema, or one spelled alike.
+    fn undefined(&self, shown: &str, table: &str, schema: Option<&str>) -> ServerError {
+        let error = undefined_table(shown);
+        let Some(catalog) = self.context.catalog(DATABASE) else {
+            return error;
+        };
+        let schemas = catalog.schema_names();
+        if let Some(schema) = schema
+            && !schemas.iter().any(|known| known == schema)
+        {
+            return match nearest(schema, schemas.iter().map(String::as_str)) {
+                Some(known) => error.hint(format!("Perhaps you meant the schema \"{known}\".")),
+                None => error.detail(format!("There is no schema \"{schema}\".")),
+            };
+        }
+        if schema.is_none()
+            && let Some(home) = schemas.iter().find(|home| self.exists(home, table))
+        {
+            return error.hint(format!(
+                "There is a relation \"{home}.{table}\"; qualify the name or add the schema to search_path."
+            ));
+        }
+        let wanted = schema.map_or_else(|| self.search_path.to_vec(), |s| vec![s.to_owned()]);
+        let names: Vec<String> = wanted
+            .iter()
+            .filter_map(|schema| catalog.schema(schema))
+            .flat_map(|schema| schema.table_names())
+            .collect();
+        match nearest(table, names.iter().map(String::as_str)) {
+            Some(name) => error.hint(format!("Perhaps you meant the relation \"{name}\".")),
+            None => error,
+        }
+    }
+
+    fn knows_function(&self, name: &str) -> bool {
+        let state = self.context.state_ref();
+        let state = state.read();
+        state.scalar_functions().contains_key(name)
+            || state.aggregate_functions().contains_key(name)
+            || state.window_functions().contains_key(name)
+            || state.higher_order_functions().contains_key(name)
+    }
+}

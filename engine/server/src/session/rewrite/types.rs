@@ -1,0 +1,130 @@
+//! PostgreSQL's types and their constants as the planner's.
+
+use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName};
+
+use super::literals::{constant_number, string_literal};
+use super::names::{last_part, strip_pg_catalog};
+use crate::pg_types::PgType;
+use crate::pgwire::encode::Format;
+use crate::session::{kinds, params};
+use crate::sqlstate::ServerError;
+
+pub(super) fn is_reg_type(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Regclass => true,
+        DataType::Custom(name, _) => {
+            let name = last_part(name);
+            name.starts_with("reg") || matches!(name.as_str(), "oid" | "xid" | "aclitem")
+        }
+        _ => false,
+    }
+}
+
+/// Whether this is a call of a function that tells what a text is.
+pub(super) fn is_kind(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(function) => kinds::named(&last_part(&function.name)).is_some(),
+        Expr::Nested(inner) => is_kind(inner),
+        _ => false,
+    }
+}
+
+pub(super) fn is_text(data_type: &DataType) -> bool {
+    let pg_type = params::type_of_sql(data_type);
+    matches!(pg_type, Some(PgType::TEXT | PgType::VARCHAR))
+}
+
+/// Numbers with fewer characters fit every type that they may be given.
+pub(super) const LONG_DIGITS: usize = 76;
+
+/// A constant that PostgreSQL reads by the rules of its type, and the planner by its own; None for what stays a cast.
+pub(super) fn typed_constant(
+    value: &Expr,
+    data_type: &DataType,
+) -> Result<Option<Expr>, ServerError> {
+    let Some(pg_type) = params::type_of_sql(data_type) else {
+        return Ok(None);
+    };
+    let mut data_type = data_type;
+    while let DataType::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) = data_type {
+        data_type = element;
+    }
+    let bare = matches!(
+        data_type,
+        DataType::Numeric(ast::ExactNumberInfo::None)
+            | DataType::Decimal(ast::ExactNumberInfo::None)
+    );
+    if let (Some(digits), true) = (constant_number(value), bare) {
+        return params::numeric(digits).map(Some);
+    }
+    let Some(text) = string_literal(value) else {
+        return Ok(None);
+    };
+    let read = |pg_type| {
+        let text = bytes::Bytes::from(text.to_owned());
+        params::constant(Some(&text), Format::Text, pg_type)
+    };
+    Ok(match pg_type.element().unwrap_or(pg_type) {
+        // The digits that the type asks for are the planner's to keep.
+        PgType::NUMERIC if !bare => {
+            read(pg_type)?;
+            None
+        }
+        PgType::INTERVAL | PgType::NUMERIC => Some(read(pg_type)?),
+        _ if pg_type.element().is_some() => Some(read(pg_type)?),
+        _ => None,
+    })
+}
+
+/// An expression without its collation: text is compared by its bytes, which is what these collations do.
+pub(super) fn collated(expr: &Expr, collation: &ObjectName) -> Result<Expr, ServerError> {
+    match last_part(collation).as_str() {
+        "C" | "POSIX" | "default" | "ucs_basic" | "C.utf8" | "C.UTF-8" => Ok(expr.clone()),
+        other => Err(ServerError::new(
+            "42704",
+            format!("collation \"{other}\" for encoding \"UTF8\" does not exist"),
+        )
+        .hint("Text is compared by its bytes: use the collation \"C\".")
+        .near(other)),
+    }
+}
+
+/// A bytea literal from its text.
+pub(super) fn bytea(text: &str) -> Result<Expr, ServerError> {
+    params::bytea_of_text(text).map(|bytes| params::bytes(&bytes))
+}
+
+/// Digits of the widest decimal that sums are still made of.
+const DECIMAL_DIGITS: u64 = 38;
+/// Digits of the widest decimal.
+const WIDEST_DIGITS: u64 = 76;
+
+/// Types of PostgreSQL that are text to DataFusion, and numbers wider than its own.
+pub(super) fn plain_type(data_type: &mut DataType) {
+    match data_type {
+        DataType::Custom(name, _) => {
+            strip_pg_catalog(name);
+            let known = match last_part(name).as_str() {
+                "name" | "char" | "citext" | "xml" | "cstring" | "unknown" => DataType::Text,
+                "int2" => DataType::SmallInt(None),
+                "int4" => DataType::Integer(None),
+                "int8" => DataType::BigInt(None),
+                "float4" => DataType::Real,
+                "float8" => DataType::DoublePrecision,
+                "bool" => DataType::Boolean,
+                "bpchar" | "varchar" | "text" => DataType::Text,
+                _ => return,
+            };
+            *data_type = known;
+        }
+        DataType::JSON | DataType::JSONB | DataType::Uuid => *data_type = DataType::Text,
+        // Wider than any number here has digits: PostgreSQL's numeric(1000) asks for no more than "all of them".
+        DataType::Numeric(ast::ExactNumberInfo::PrecisionAndScale(precision, _))
+        | DataType::Numeric(ast::ExactNumberInfo::Precision(precision))
+            if *precision > WIDEST_DIGITS =>
+        {
+            *precision = DECIMAL_DIGITS;
+        }
+        _ => {}
+    }
+}
