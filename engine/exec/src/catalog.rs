@@ -18,7 +18,10 @@ use crate::plain::{PlainTable, headers_table, samples_table};
 use crate::session::{DEFAULT_SCHEMA, Engine};
 use crate::spec::{CallKind, ScanKind};
 use crate::table::DatasetTable;
-use crate::visible_rows::{SAMPLE, VisibleKeys, key_column, visible_persons, visible_samples};
+use crate::visible_rows::{
+    FAMILY, SAMPLE, VisibleKeys, key_column, names_relatives, visible_families, visible_persons,
+    visible_samples,
+};
 
 /// Physical tables of a dataset; SQL shows what is made of them.
 const PHYSICAL: [&str; 6] = [
@@ -40,11 +43,17 @@ pub(crate) struct LakeCatalog {
     snapshot: Arc<LakeSnapshot>,
     access: AccessContext,
     public: Arc<MemorySchemaProvider>,
-    persons: Arc<Persons>,
+    people: Arc<People>,
 }
 
-/// The persons that a session with hidden samples may see, read when the first table asks.
-type Persons = OnceCell<Arc<BTreeSet<String>>>;
+/// Who a session with hidden samples may see, read when the first table asks.
+#[derive(Debug, Default)]
+struct People {
+    persons: OnceCell<Arc<BTreeSet<String>>>,
+    families: OnceCell<Arc<BTreeSet<String>>>,
+    /// Persons and samples.
+    named: OnceCell<Arc<BTreeSet<String>>>,
+}
 
 impl LakeCatalog {
     pub(crate) fn new(
@@ -58,7 +67,7 @@ impl LakeCatalog {
             snapshot,
             access,
             public: Arc::default(),
-            persons: Arc::default(),
+            people: Arc::default(),
         }
     }
 
@@ -76,7 +85,7 @@ impl LakeCatalog {
             engine: Arc::clone(&self.engine),
             snapshot: Arc::clone(&self.snapshot),
             access: self.access.clone(),
-            persons: Arc::clone(&self.persons),
+            people: Arc::clone(&self.people),
             name: name.to_owned(),
         }
     }
@@ -104,7 +113,7 @@ struct LakeSchema {
     engine: Arc<Engine>,
     snapshot: Arc<LakeSnapshot>,
     access: AccessContext,
-    persons: Arc<Persons>,
+    people: Arc<People>,
     name: String,
 }
 
@@ -150,18 +159,48 @@ impl LakeSchema {
         let Some(samples) = visible_samples(&self.access) else {
             return Ok(None);
         };
-        if column == SAMPLE {
-            let keys = Arc::new(samples);
-            return Ok(Some(VisibleKeys { column, keys }));
-        }
+        let keys = match column {
+            SAMPLE => Arc::new(samples.clone()),
+            FAMILY => self.families(&samples).await?,
+            _ => self.persons(&samples).await?,
+        };
+        let relatives = match names_relatives(&table.schema) {
+            true => Some(self.named(&samples).await?),
+            false => None,
+        };
+        Ok(Some(VisibleKeys {
+            column,
+            keys,
+            relatives,
+        }))
+    }
+
+    async fn persons(&self, samples: &BTreeSet<String>) -> Result<Arc<BTreeSet<String>>> {
         let (lake, snapshot) = (self.engine.lake(), &self.snapshot);
-        let persons = self.persons.get_or_try_init(|| async {
-            visible_persons(lake, snapshot, &samples)
-                .await
-                .map(Arc::new)
-        });
-        let keys = Arc::clone(persons.await?);
-        Ok(Some(VisibleKeys { column, keys }))
+        let read = || async {
+            let persons = visible_persons(lake, snapshot, samples).await;
+            persons.map(Arc::new)
+        };
+        let persons = self.people.persons.get_or_try_init(read).await?;
+        Ok(Arc::clone(persons))
+    }
+
+    async fn families(&self, samples: &BTreeSet<String>) -> Result<Arc<BTreeSet<String>>> {
+        let persons = self.persons(samples).await?;
+        let (lake, snapshot) = (self.engine.lake(), &self.snapshot);
+        let read = || async {
+            let families = visible_families(lake, snapshot, samples, &persons).await;
+            families.map(Arc::new)
+        };
+        let families = self.people.families.get_or_try_init(read).await?;
+        Ok(Arc::clone(families))
+    }
+
+    /// Whom cells about relatives may name: pedigrees name persons or samples there.
+    async fn named(&self, samples: &BTreeSet<String>) -> Result<Arc<BTreeSet<String>>> {
+        let persons = self.persons(samples).await?;
+        let both = || async { Arc::new(samples.union(&persons).cloned().collect()) };
+        Ok(Arc::clone(self.people.named.get_or_init(both).await))
     }
 
     async fn provider(&self, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {

@@ -7,7 +7,7 @@ use arrow::array::{
     ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
 };
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -30,7 +30,7 @@ use crate::dataset::{DatasetView, HIDDEN, SAMPLE_COUNTS, SampleRow};
 use crate::error::{Error, Result};
 use crate::session::lake_store_url;
 use crate::table::{nullable_where_masked, only_readable, projected, with_spelling, without};
-use crate::visible_rows::{Sight, VisibleExec, VisibleKeys, key_column};
+use crate::visible_rows::{Sight, VisibleExec, VisibleKeys, key_column, nullable_relatives};
 
 /// A stored table over the files that one snapshot pins.
 #[derive(Debug)]
@@ -69,7 +69,15 @@ impl PlainTable {
 
     /// The same table with only the rows of these keys.
     pub(crate) fn with_visible(self, visible: Option<VisibleKeys>) -> Self {
-        Self { visible, ..self }
+        let schema = match &visible {
+            Some(keys) if keys.relatives.is_some() => nullable_relatives(&self.schema),
+            _ => self.schema,
+        };
+        Self {
+            visible,
+            schema,
+            ..self
+        }
     }
 
     /// Places in the stored table of the columns of a projection of the session's schema.
@@ -397,7 +405,7 @@ fn mask_batch(batch: &RecordBatch, masked: &BTreeSet<String>) -> Result<RecordBa
     )?)
 }
 
-/// `headers`: the stored table; where samples are hidden, without their names and what is said of them.
+/// `headers`: the stored table; where samples are hidden, without their inputs, their names and what is said of them.
 pub(crate) async fn headers_table(view: &DatasetView) -> Result<Arc<dyn TableProvider>> {
     let id = TableId::new(&view.data.name, "headers");
     let Some(table) = view.data.snapshot.table(&id).await? else {
@@ -443,10 +451,35 @@ pub(crate) async fn header_batches(view: &DatasetView) -> Result<Vec<RecordBatch
     Ok(batches)
 }
 
-/// Keys of header lines that tell of samples or families.
-const SAMPLE_KEYS: [&str; 3] = ["SAMPLE", "PEDIGREE", "META"];
+/// Keys of header lines that say what records look like. All others are hidden with the samples: they may name them
+/// (`SAMPLE`, `PEDIGREE`), the files they came in, or commands that listed them.
+const KEYS_OF_RECORDS: [&str; 11] = [
+    "fileformat",
+    "fileDate",
+    "INFO",
+    "FORMAT",
+    "FILTER",
+    "ALT",
+    "contig",
+    "assembly",
+    "reference",
+    "phasing",
+    COLUMNS_KEY,
+];
+/// The key of the line that names the columns.
+const COLUMNS_KEY: &str = "CHROM";
 /// Columns of the `#CHROM` line before the samples.
 const FIXED_COLUMNS: usize = 9;
+
+/// The inputs, by batch and number, that hold samples and no visible one.
+fn hidden_sources(view: &DatasetView) -> BTreeSet<(i32, i32)> {
+    let source = |row: &SampleRow| (row.batch, row.source);
+    let mut hidden: BTreeSet<_> = view.data.sample_rows.iter().map(source).collect();
+    for row in visible_rows(view) {
+        hidden.remove(&source(row));
+    }
+    hidden
+}
 
 fn visible_headers(view: &DatasetView, batch: &RecordBatch) -> Result<RecordBatch> {
     let schema = batch.schema();
@@ -456,10 +489,16 @@ fn visible_headers(view: &DatasetView, batch: &RecordBatch) -> Result<RecordBatc
             .map_err(|e| Error::damaged("headers", e.to_string()))
     };
     let (key, text) = (place("key")?, place("text")?);
+    let (batches, sources) = (place("batch")?, place("source")?);
+    let hidden = hidden_sources(view);
+    let batches = batch.column(batches).as_primitive::<Int32Type>().values();
+    let sources = batch.column(sources).as_primitive::<Int32Type>().values();
     let keys = batch.column(key).as_string::<i32>();
-    let keep = keys
-        .iter()
-        .map(|key| Some(key.is_none_or(|key| !SAMPLE_KEYS.contains(&key))));
+    let sources = batches.iter().copied().zip(sources.iter().copied());
+    let keep = keys.iter().zip(sources).map(|(key, source)| {
+        let of_records = key.is_some_and(|key| KEYS_OF_RECORDS.contains(&key));
+        Some(of_records && !hidden.contains(&source))
+    });
     let texts = batch.column(text).as_string::<i32>();
     let rewritten: StringArray = texts
         .iter()

@@ -178,7 +178,8 @@ impl Engine {
             .with_batch_size(self.config.batch_size.max(1))
             .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
             .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true)
+            // The server has its own, with PostgreSQL's columns; DataFusion's tells of the engine's settings.
+            .with_information_schema(false)
             .with_extension(Arc::clone(self));
         let options = config.options_mut();
         options.sql_parser.dialect = Dialect::PostgreSQL;

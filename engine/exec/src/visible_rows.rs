@@ -1,8 +1,16 @@
 //! Rows of plain tables about people: where a session may not see every sample, it sees only the rows of those it may.
 //!
-//! A table with a column `sample_id` shows the rows of visible samples. A table with `person_id` and no `sample_id`
-//! shows the rows of persons who have a visible sample, as the tables that hold both columns tell; a person whom no
-//! table links to a sample is not shown. Tables with neither column are about nobody and stay whole.
+//! | a table with | shows the rows of |
+//! |---|---|
+//! | `family_id` and `proband_id` | families whose every member is visible: what is told of a family is told of them all |
+//! | else `sample_id` | visible samples |
+//! | else `person_id` | persons with a visible sample, as the tables that hold both columns tell; a person whom no table links to a sample is not shown |
+//! | else `family_id` | families, as above |
+//! | else `proband_id` | persons, as above |
+//! | none of them | everybody: it is about nobody |
+//!
+//! The members of a family are those that tables with `family_id` and `sample_id` or `person_id` tell of. In rows that
+//! are shown, `father_id`, `mother_id` and `proband_id` read as NULL where they name somebody who is not.
 //!
 //! [`VisibleExec`] stands directly on the files, also where only columns are masked. It lets no filter, limit or
 //! statistic pass: what an expression of the user computes, it computes on visible rows alone, and no error, count or
@@ -12,8 +20,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
+};
+use arrow::compute::{cast, filter_record_batch, nullif};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result as DfResult};
@@ -25,7 +35,7 @@ use datafusion::physical_plan::{
     SendableRecordBatchStream,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
-use genokura_storage::{FileReader, Lake, LakeSnapshot, ReadPlan, TableSnapshot};
+use genokura_storage::{FileReader, Lake, LakeSnapshot, ReadPlan};
 
 use crate::access::{AccessContext, SampleVisibility};
 use crate::error::{Error, Result};
@@ -35,19 +45,43 @@ use crate::table::nullable_where_masked;
 pub(crate) const SAMPLE: &str = "sample_id";
 /// The column that names a person.
 pub(crate) const PERSON: &str = "person_id";
+/// The column that names a family.
+pub(crate) const FAMILY: &str = "family_id";
+/// The column that names the person for whom a family was enrolled.
+pub(crate) const PROBAND: &str = "proband_id";
+/// Columns that name other persons or samples than the one whose row it is.
+const RELATIVES: [&str; 3] = ["father_id", "mother_id", PROBAND];
 
-/// Which rows of a table a session may see: those whose key is in the set.
+/// Which rows of a table a session may see, and whom they may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VisibleKeys {
+    /// Rows are seen whose value here is one of `keys`.
     pub(crate) column: &'static str,
     pub(crate) keys: Arc<BTreeSet<String>>,
+    /// The persons and samples whom cells about relatives may name; `None`: the table has no such cells.
+    pub(crate) relatives: Option<Arc<BTreeSet<String>>>,
 }
 
-/// The column by which rows of a table belong to samples; `None` for a table about nobody.
+/// The column by which rows of a table belong to people; `None` for a table about nobody.
 pub(crate) fn key_column(schema: &Schema) -> Option<&'static str> {
-    [SAMPLE, PERSON]
+    let has = |name: &str| schema.index_of(name).is_ok();
+    if has(FAMILY) && has(PROBAND) {
+        return Some(FAMILY);
+    }
+    [SAMPLE, PERSON, FAMILY, PROBAND]
         .into_iter()
-        .find(|name| schema.index_of(name).is_ok())
+        .find(|name| has(name))
+}
+
+/// Whether a table has cells that name relatives.
+pub(crate) fn names_relatives(schema: &Schema) -> bool {
+    let has = |name: &&str| schema.index_of(name).is_ok();
+    RELATIVES.iter().any(has)
+}
+
+/// The schema with the cells that name relatives nullable.
+pub(crate) fn nullable_relatives(schema: &SchemaRef) -> SchemaRef {
+    nullable_where_masked(schema, &RELATIVES.iter().map(|n| (*n).to_owned()).collect())
 }
 
 /// Every sample that the session may see, of whatever dataset; `None` when it sees all.
@@ -65,55 +99,96 @@ pub(crate) async fn visible_persons(
     samples: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>> {
     let mut persons = BTreeSet::new();
+    for_each_row(lake, snapshot, &[SAMPLE, PERSON], |row| {
+        if let [Some(sample), Some(person)] = row
+            && samples.contains(*sample)
+        {
+            persons.insert((*person).to_owned());
+        }
+    })
+    .await?;
+    Ok(persons)
+}
+
+/// The families that have members and no hidden one. `samples` and `persons` are the visible ones.
+pub(crate) async fn visible_families(
+    lake: &Lake,
+    snapshot: &LakeSnapshot,
+    samples: &BTreeSet<String>,
+    persons: &BTreeSet<String>,
+) -> Result<BTreeSet<String>> {
+    let (mut seen, mut hidden) = (BTreeSet::new(), BTreeSet::new());
+    for (column, visible) in [(SAMPLE, samples), (PERSON, persons)] {
+        for_each_row(lake, snapshot, &[FAMILY, column], |row| {
+            if let [Some(family), Some(member)] = row {
+                let families = match visible.contains(*member) {
+                    true => &mut seen,
+                    false => &mut hidden,
+                };
+                if !families.contains(*family) {
+                    families.insert((*family).to_owned());
+                }
+            }
+        })
+        .await?;
+    }
+    Ok(seen.difference(&hidden).cloned().collect())
+}
+
+/// Shows the rows of every table that has all of these columns, and of each row the texts of those.
+async fn for_each_row(
+    lake: &Lake,
+    snapshot: &LakeSnapshot,
+    columns: &[&str],
+    mut show: impl FnMut(&[Option<&str>]),
+) -> Result<()> {
     for id in snapshot.tables() {
         let Some(table) = snapshot.table(id).await? else {
             continue;
         };
-        let has = |name| table.schema.index_of(name).is_ok();
-        if has(SAMPLE) && has(PERSON) {
-            links(lake, &table, samples, &mut persons).await?;
-        }
-    }
-    Ok(persons)
-}
-
-async fn links(
-    lake: &Lake,
-    table: &TableSnapshot,
-    samples: &BTreeSet<String>,
-    persons: &mut BTreeSet<String>,
-) -> Result<()> {
-    let fields: Vec<Arc<Field>> = table
-        .schema
-        .fields()
-        .iter()
-        .filter(|field| [SAMPLE, PERSON].contains(&field.name().as_str()))
-        .cloned()
-        .collect();
-    let schema = Arc::new(Schema::new(fields));
-    for file in &table.files {
-        let reader = FileReader::open(lake, file).await?;
-        let mut batches = reader.read(ReadPlan::of(Arc::clone(&schema)))?;
-        while let Some(batch) = batches.try_next().await? {
-            let (sample, person) = (texts(&batch, SAMPLE)?, texts(&batch, PERSON)?);
-            let pairs = sample
-                .as_string::<i32>()
-                .iter()
-                .zip(person.as_string::<i32>());
-            for (sample, person) in pairs {
-                if let (Some(sample), Some(person)) = (sample, person)
-                    && samples.contains(sample)
-                {
-                    persons.insert(person.to_owned());
-                }
+        let found = columns.iter().map(|name| {
+            let found = table.schema.fields().find(name);
+            found.map(|(_, field)| Arc::clone(field))
+        });
+        let Some(fields) = found.collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let schema = Arc::new(Schema::new(fields));
+        for file in &table.files {
+            let reader = FileReader::open(lake, file).await?;
+            let mut batches = reader.read(ReadPlan::of(Arc::clone(&schema)))?;
+            while let Some(batch) = batches.try_next().await? {
+                show_rows(&batch, columns, &mut show)?;
+                tokio::task::yield_now().await;
             }
         }
     }
     Ok(())
 }
 
+fn show_rows(
+    batch: &RecordBatch,
+    columns: &[&str],
+    show: &mut impl FnMut(&[Option<&str>]),
+) -> Result<()> {
+    let columns = columns.iter().map(|name| texts(batch, name));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let columns: Vec<_> = columns.iter().map(|c| c.as_string::<i32>()).collect();
+    let mut row = Vec::with_capacity(columns.len());
+    for place in 0..batch.num_rows() {
+        row.clear();
+        row.extend(
+            columns
+                .iter()
+                .map(|column| column.is_valid(place).then(|| column.value(place))),
+        );
+        show(&row);
+    }
+    Ok(())
+}
+
 /// A column as texts.
-fn texts(batch: &RecordBatch, name: &str) -> Result<arrow::array::ArrayRef> {
+fn texts(batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
     let column = batch
         .column_by_name(name)
         .ok_or_else(|| Error::Internal(format!("column {name} was not read")))?;
@@ -142,20 +217,46 @@ pub(crate) struct Sight {
 impl Sight {
     fn schema(&self, input: &Schema) -> Result<SchemaRef> {
         let schema = Arc::new(input.project(&self.columns)?);
-        Ok(nullable_where_masked(&schema, &self.masked))
+        let schema = nullable_where_masked(&schema, &self.masked);
+        Ok(match self.relatives() {
+            Some(_) => nullable_relatives(&schema),
+            None => schema,
+        })
+    }
+
+    /// Whom cells about relatives may name; `None`: anybody.
+    fn relatives(&self) -> Option<&BTreeSet<String>> {
+        self.visible.as_ref()?.relatives.as_deref()
+    }
+
+    /// A column as it is seen.
+    fn column(&self, field: &Field, column: &ArrayRef) -> Result<ArrayRef> {
+        if self.masked.contains(field.name()) {
+            return Ok(new_null_array(field.data_type(), column.len()));
+        }
+        match self.relatives() {
+            Some(seen) if RELATIVES.contains(&field.name().as_str()) => {
+                let names = cast(column, &DataType::Utf8)?;
+                let names = names.as_string::<i32>().iter();
+                let hidden = |name: Option<&str>| name.is_some_and(|name| !seen.contains(name));
+                let hidden: BooleanArray = names.map(|name| Some(hidden(name))).collect();
+                Ok(nullif(column, &hidden)?)
+            }
+            _ => Ok(Arc::clone(column)),
+        }
     }
 
     /// What is seen of a batch.
     fn of(&self, batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         let shown = batch.project(&self.columns)?;
-        let masked = schema.fields().iter().zip(shown.columns());
-        let columns = masked.map(|(field, column)| match self.masked.contains(field.name()) {
-            true => new_null_array(field.data_type(), shown.num_rows()),
-            false => Arc::clone(column),
-        });
+        let columns = schema.fields().iter().zip(shown.columns());
+        let columns = columns.map(|(field, column)| self.column(field, column));
         let options = RecordBatchOptions::new().with_row_count(Some(shown.num_rows()));
-        let shown =
-            RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect(), &options)?;
+        let shown = RecordBatch::try_new_with_options(
+            Arc::clone(schema),
+            columns.collect::<Result<_>>()?,
+            &options,
+        )?;
         let Some(visible) = &self.visible else {
             return Ok(shown);
         };
@@ -249,7 +350,7 @@ impl ExecutionPlan for VisibleExec {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use arrow::array::{Int32Array, StringArray};
+    use arrow::array::{Int32Array, Int64Array, StringArray};
 
     #[test]
     fn rows_without_a_visible_key_go_and_so_do_those_without_a_key() {
@@ -268,6 +369,7 @@ mod tests {
         let visible = VisibleKeys {
             column: SAMPLE,
             keys: Arc::new(["S2".to_owned()].into()),
+            relatives: None,
         };
         let sight = |masked: &[&str]| Sight {
             visible: Some(visible.clone()),
@@ -281,5 +383,48 @@ mod tests {
             assert_eq!(kept.column(0).as_ref(), &Int32Array::from(vec![value]));
         }
         assert_eq!(key_column(batch.schema_ref()), Some(SAMPLE));
+    }
+
+    #[test]
+    fn cells_that_name_hidden_relatives_are_null() {
+        let schema = Schema::new(vec![
+            Field::new(PERSON, DataType::Int64, false),
+            Field::new("father_id", DataType::Int64, false),
+        ]);
+        let ids = |ids: [i64; 3]| Arc::new(Int64Array::from(ids.to_vec())) as ArrayRef;
+        let columns = vec![ids([1, 2, 3]), ids([2, 7, 1])];
+        let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+        let seen: Arc<BTreeSet<String>> = Arc::new(["1".to_owned(), "2".to_owned()].into());
+        let sight = Sight {
+            visible: Some(VisibleKeys {
+                column: PERSON,
+                keys: Arc::clone(&seen),
+                relatives: Some(seen),
+            }),
+            columns: vec![0, 1],
+            masked: BTreeSet::new(),
+        };
+        let schema = sight.schema(batch.schema_ref()).unwrap();
+        let shown = sight.of(&batch, &schema).unwrap();
+        let fathers = Int64Array::from(vec![Some(2), None]);
+        assert_eq!(shown.column(1).as_ref(), &fathers);
+    }
+
+    #[test]
+    fn rows_belong_to_families_samples_and_persons() {
+        let key = |names: &[&str]| {
+            let field = |name: &&str| Field::new(*name, DataType::Utf8, true);
+            key_column(&Schema::new(names.iter().map(field).collect::<Vec<_>>()))
+        };
+        for (columns, expected) in [
+            (&["person_id", "sample_id", "family_id"][..], Some(SAMPLE)),
+            (&["person_id", "family_id"], Some(PERSON)),
+            (&["family_id", "person_id", "proband_id"], Some(FAMILY)),
+            (&["family_id", "members"], Some(FAMILY)),
+            (&["proband_id"], Some(PROBAND)),
+            (&["gene", "note"], None),
+        ] {
+            assert_eq!(key(columns), expected, "{columns:?}");
+        }
     }
 }

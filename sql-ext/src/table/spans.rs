@@ -251,3 +251,25 @@ fn subtracted(a: &str, others: &str) -> String {
          WHERE pos <= end_pos OR is_whole)"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used)]
+    use datafusion::execution::context::SessionContext;
+
+    use super::logical;
+
+    #[tokio::test]
+    async fn what_is_planned_only_reads() {
+        let state = SessionContext::new().state();
+        for sql in [
+            "CREATE TABLE t AS SELECT 1",
+            "DROP TABLE IF EXISTS t",
+            "SET a.b = 1",
+        ] {
+            let error = logical(&state, sql).await.expect_err(sql).to_string();
+            assert!(error.contains("not supported"), "{sql}: {error}");
+        }
+        assert!(logical(&state, "SELECT 1").await.is_ok());
+    }
+}
