@@ -301,13 +301,7 @@ impl Session {
         }
         if !gone.is_empty() {
             self.no_block("DROP COHORT")?;
-            let pinned = self.pin().await?;
-            let (backend, first) = (Arc::clone(&self.backend), gone.first().cloned());
-            let written = self.spawn(async move {
-                let outcome = backend.drop_cohorts(&pinned.snapshot, gone).await?;
-                landed(outcome, &first.unwrap_or_default())
-            });
-            written.await?;
+            self.drop_kept(gone).await?;
         }
         if !own.is_empty() {
             self.drop_temporary_cohorts(&own, cascade).await?;
@@ -318,6 +312,51 @@ impl Session {
             tag: "DROP COHORT".to_owned(),
             warning,
         })
+    }
+
+    /// Takes cohorts out of the lake, whosever they are.
+    pub(super) async fn drop_kept(&mut self, names: BTreeSet<String>) -> Result<(), ServerError> {
+        let Some(first) = names.first().cloned() else {
+            return Ok(());
+        };
+        let (pinned, backend) = (self.pin().await?, Arc::clone(&self.backend));
+        let written = self.spawn(async move {
+            let outcome = backend.drop_cohorts(&pinned.snapshot, names).await?;
+            landed(outcome, &first)
+        });
+        written.await
+    }
+
+    /// The cohorts of the lake that belong to one of these roles, with their owners.
+    pub(super) async fn owned_by(
+        &mut self,
+        roles: &[String],
+    ) -> Result<BTreeMap<String, CohortState>, ServerError> {
+        let kept = self.kept_cohorts().await?;
+        let owned = kept
+            .iter()
+            .filter(|(_, state)| roles.contains(&state.owner));
+        Ok(owned
+            .map(|(name, state)| (name.clone(), state.clone()))
+            .collect())
+    }
+
+    /// Gives a cohort of the lake to another role.
+    pub(super) async fn give_cohort(
+        &mut self,
+        name: &str,
+        state: CohortState,
+    ) -> Result<(), ServerError> {
+        let (pinned, backend) = (self.pin().await?, Arc::clone(&self.backend));
+        let name = name.to_owned();
+        let written = self.spawn(async move {
+            let members = backend.cohort_members(&pinned.snapshot, &name).await?;
+            let outcome = backend
+                .put_cohort(&pinned.snapshot, &name, state, &members)
+                .await?;
+            landed(outcome, &name)
+        });
+        written.await
     }
 
     /// Whether the lake keeps a cohort of this name that the session may read, and may write.

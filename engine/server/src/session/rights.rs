@@ -1,7 +1,10 @@
-//! GRANT, REVOKE and the statements about roles: what an admin may do, and everybody with the own password.
+//! GRANT, REVOKE and the statements about roles and what they own: what an admin may do, and everybody with the own
+//! password.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use genokura_storage::CohortState;
 
 use super::statement::rights::{Object, RightsCommand, RoleOptions};
 use super::{DATABASE, Outcome, Session};
@@ -86,6 +89,10 @@ impl Session {
                 Ok(Outcome::done("ALTER ROLE"))
             }
             RightsCommand::Drop { names, if_exists } => {
+                let roles = store.current();
+                let there = names.iter().filter(|name| roles.get(name).is_some());
+                let there: Vec<String> = there.cloned().collect();
+                self.must_own_nothing(&there).await?;
                 change(&store, |all| {
                     for name in names {
                         if *if_exists && all.get(name).is_none() {
@@ -105,7 +112,53 @@ impl Session {
                 })?;
                 Ok(Outcome::done("DROP ROLE"))
             }
+            RightsCommand::DropOwned(roles) => {
+                let owned = self.owned_by(roles).await?;
+                owners(&store, &owned, roles)?;
+                self.drop_kept(owned.into_keys().collect()).await?;
+                change(&store, |all| {
+                    for name in roles {
+                        if let Ok(role) = all.get_mut(name) {
+                            role.grants.clear();
+                            role.cohorts = false;
+                        }
+                    }
+                    Ok(())
+                })?;
+                Ok(Outcome::done("DROP OWNED"))
+            }
+            RightsCommand::ReassignOwned { from, to } => {
+                let owned = self.owned_by(from).await?;
+                owners(&store, &owned, from)?;
+                if store.current().get(to).is_none() {
+                    return Err(undefined_role(to));
+                }
+                for (name, mut state) in owned {
+                    state.owner.clone_from(to);
+                    self.give_cohort(&name, state).await?;
+                }
+                Ok(Outcome::done("REASSIGN OWNED"))
+            }
         }
+    }
+
+    /// 2BP01: a role that owns cohorts stays, or a later one of its name would own them.
+    async fn must_own_nothing(&mut self, roles: &[String]) -> Result<(), ServerError> {
+        let owned = self.owned_by(roles).await?;
+        let Some(first) = owned.values().next() else {
+            return Ok(());
+        };
+        let of_first = owned.iter().filter(|(_, state)| state.owner == first.owner);
+        let of_first: Vec<String> = of_first
+            .map(|(name, _)| format!("owner of cohort {name}"))
+            .collect();
+        let name = &first.owner;
+        let text = format!("role \"{name}\" cannot be dropped because some objects depend on it");
+        Err(ServerError::new("2BP01", text)
+            .detail(of_first.join("\n"))
+            .hint(format!(
+                "REASSIGN OWNED BY {name} TO … gives them to another role, DROP OWNED BY {name} drops them."
+            )))
     }
 
     /// The tables and schemas that are meant; each must exist, and so must the columns.
@@ -221,10 +274,26 @@ fn set_options(role: &mut Role, options: &RoleOptions) -> Result<(), ServerError
     Ok(())
 }
 
+/// 42704 for a name that is no role and owns nothing: the cohorts of a role that "genokura role drop" removed stay.
+fn owners(
+    store: &RoleStore,
+    owned: &BTreeMap<String, CohortState>,
+    names: &[String],
+) -> Result<(), ServerError> {
+    let roles = store.current();
+    let unknown = |name: &&String| {
+        roles.get(name).is_none() && !owned.values().any(|state| state.owner == **name)
+    };
+    let unknown = names.iter().find(unknown);
+    unknown.map_or(Ok(()), |name| Err(undefined_role(name)))
+}
+
+fn undefined_role(name: &str) -> ServerError {
+    ServerError::new("42704", format!("role \"{name}\" does not exist")).near(name)
+}
+
 fn role<'a>(all: &'a mut Roles, name: &str) -> Result<&'a mut Role, ServerError> {
-    all.get_mut(name).map_err(|_| {
-        ServerError::new("42704", format!("role \"{name}\" does not exist")).near(name)
-    })
+    all.get_mut(name).map_err(|_| undefined_role(name))
 }
 
 fn change(

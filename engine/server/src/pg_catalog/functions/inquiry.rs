@@ -5,7 +5,7 @@ use crate::pg_catalog::builtin::{Function, builtin};
 use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::eval::Cx;
-use crate::pg_catalog::model::{SessionInfo, is_temporary};
+use crate::pg_catalog::model::{OWNER, SessionInfo, is_temporary};
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
 
@@ -271,7 +271,7 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 Err(_) => Value::Null,
             }
         }
-        "pg_has_role" => Value::Bool(true),
+        "pg_has_role" => membership(cx, args)?,
         _ if name.starts_with("has_") => privilege(cx, function, args)?,
         "_pg_truetypid"
         | "_pg_truetypmod"
@@ -279,6 +279,38 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         | "_pg_numeric_precision"
         | "_pg_numeric_scale" => return Err(super::unsupported(function)),
         _ => return Ok(None),
+    }))
+}
+
+/// Whether a role is another: nobody is a member of roles here, and an admin may do what all may.
+fn membership(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
+    let (user, role) = match args {
+        [user, role, _] => (Some(user), role),
+        [role, _] => (None, role),
+        _ => return Ok(Value::Null),
+    };
+    let found = |value: &Value| match value {
+        Value::Text(name) => cx.model.role(name).map(Some),
+        other => {
+            let mut roles = cx.model.roles.iter();
+            Ok(roles.find(|role| Some(role.oid) == other.as_oid()))
+        }
+    };
+    let who = match user {
+        Some(user) => found(user)?,
+        None => Some(cx.model.role(&cx.session.user)?),
+    };
+    let Some(who) = who else {
+        return Ok(Value::Null);
+    };
+    let all = who.superuser || who.oid == OWNER;
+    // PostgreSQL's own roles, such as pg_read_all_stats, are an admin's.
+    if role.as_str().is_some_and(|name| name.starts_with("pg_")) {
+        return Ok(Value::Bool(all));
+    }
+    let role = found(role)?;
+    Ok(role.map_or(Value::Null, |role| {
+        Value::Bool(all || role.name == who.name)
     }))
 }
 

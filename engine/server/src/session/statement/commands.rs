@@ -161,7 +161,7 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             ServerError::unsupported("LOCK TABLE is not supported"),
         )?,
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CREATE" | "DROP" | "ALTER"
-        | "COMMENT" | "REINDEX" | "CLUSTER" | "REFRESH" | "REASSIGN" | "SECURITY" | "IMPORT" => {
+        | "COMMENT" | "REINDEX" | "CLUSTER" | "REFRESH" | "SECURITY" | "IMPORT" => {
             let object = cursor.peek_word().filter(|_| ddl(&word));
             let what = object.map_or(word.clone(), |object| format!("{word} {object}"));
             refuse(cursor, read_only(&what))?

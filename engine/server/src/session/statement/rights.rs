@@ -39,6 +39,15 @@ pub enum RightsCommand {
         /// IF EXISTS.
         if_exists: bool,
     },
+    /// DROP OWNED BY: the cohorts of roles, and their rights.
+    DropOwned(Vec<String>),
+    /// REASSIGN OWNED BY: the cohorts of roles become another's.
+    ReassignOwned {
+        /// Whose.
+        from: Vec<String>,
+        /// Who gets them.
+        to: String,
+    },
 }
 
 /// What a right is on.
@@ -73,6 +82,23 @@ pub(super) fn read(
                 return Err(ServerError::unsupported("grant options are not supported"));
             }
             tables(cursor, false)?
+        }
+        "REASSIGN" => {
+            cursor.expect_word("OWNED")?;
+            cursor.expect_word("BY")?;
+            let from = list(cursor, role)?;
+            cursor.expect_word("TO")?;
+            RightsCommand::ReassignOwned {
+                from,
+                to: role(cursor)?,
+            }
+        }
+        "DROP" if cursor.peek_word().as_deref() == Some("OWNED") => {
+            cursor.next();
+            cursor.expect_word("BY")?;
+            let roles = list(cursor, role)?;
+            let _ = cursor.accept("CASCADE") || cursor.accept("RESTRICT");
+            RightsCommand::DropOwned(roles)
         }
         "CREATE" | "ALTER" | "DROP" => {
             let about_roles = matches!(cursor.peek_word().as_deref(), Some("ROLE" | "USER"));
