@@ -1,12 +1,18 @@
 //! Passwords: what is stored of them, what a stranger learns, and that nobody gets in without one.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
+use genokura_server::pgwire::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
-use super::setup::{LAKE, RoleFile, Server, genokura, must_fail, password, rows, told};
+use super::setup::{
+    LAKE, RoleFile, Server, backend, genokura, must_fail, password, rows, soon, told,
+};
 
 /// Fails without: the conversation itself, and the constant-false of unknown names.
 #[tokio::test(flavor = "multi_thread")]
@@ -70,10 +76,11 @@ fn the_role_file_holds_neither_the_password_nor_what_logs_in() {
     assert!(!text.contains(&hex));
 }
 
-struct Raw(TcpStream);
+/// A connection below the level of clients.
+pub struct Raw(pub TcpStream);
 
 impl Raw {
-    async fn start(server: &Server, user: &str) -> Raw {
+    pub async fn start(server: &Server, user: &str) -> Raw {
         let mut raw = Raw(TcpStream::connect(("127.0.0.1", server.port))
             .await
             .unwrap());
@@ -86,7 +93,7 @@ impl Raw {
         raw
     }
 
-    async fn message(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub async fn message(&mut self) -> Option<(u8, Vec<u8>)> {
         let kind = self.0.read_u8().await.ok()?;
         let length = self.0.read_u32().await.ok()?;
         let mut body = vec![0; length as usize - 4];
@@ -204,6 +211,62 @@ async fn a_conversation_out_of_order_ends() {
     assert_eq!(raw.message().await.unwrap().0, b'E');
 }
 
+/// Fails without: a nonce of its own for each conversation. A proof that was overheard would count again.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_conversation_is_like_another() {
+    let roles = RoleFile::new();
+    roles.add("ann", &[]);
+    let server = Server::with_roles(&roles);
+    let mut nonces = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let mut raw = Raw::start(&server, "ann").await;
+        raw.message().await.unwrap();
+        raw.first("SCRAM-SHA-256", "n,,n=,r=abc").await;
+        let (_, reply) = raw.message().await.unwrap();
+        let reply = String::from_utf8(reply[4..].to_vec()).unwrap();
+        let (nonce, _) = reply.split_once(',').unwrap();
+        assert!(
+            nonce.starts_with("r=abc") && nonce.len() > 5 + 20,
+            "{nonce}"
+        );
+        nonces.insert(nonce.to_owned());
+    }
+    assert_eq!(nonces.len(), 3);
+}
+
+/// Fails without: the bounds of what is read of clients and kept for them before they have said who they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_take_little() {
+    let server = Server::start(&["--set", "max_connections=1"]);
+    let ended = async |raw: &mut TcpStream| {
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), raw.read_to_end(&mut rest));
+        read.await.is_ok()
+    };
+    // A packet that says it is long is not waited for.
+    let mut raw = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    raw.write_all(b"\x7f\xff\xff\xff\0\x03\0\0").await.unwrap();
+    assert!(ended(&mut raw).await);
+    // Beyond a hundred and the server's own connections, nobody waits at the door.
+    let mut waiting = Vec::new();
+    for _ in 0..101 {
+        waiting.push(
+            TcpStream::connect(("127.0.0.1", server.port))
+                .await
+                .unwrap(),
+        );
+    }
+    let mut one_more = TcpStream::connect(("127.0.0.1", server.port))
+        .await
+        .unwrap();
+    assert!(ended(&mut one_more).await);
+    // When they are gone, there is room again.
+    drop(waiting);
+    assert!(soon(async || server.try_connect("anybody", "").await.is_ok()).await);
+}
+
 /// Fails without: the loopback rule of the embedded default.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_roles_only_this_machine_is_answered() {
@@ -248,9 +311,36 @@ async fn without_roles_only_this_machine_is_answered() {
         {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     panic!("{}", server.said());
+}
+
+/// Fails without: the rules of the server itself, whatever the command line has checked before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_refuses_to_listen_where_everybody_would_own_the_lake() {
+    let refused = async |address: &str, require_tls: bool| {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let config = ServerConfig {
+            require_tls,
+            ..ServerConfig::default()
+        };
+        // It would stop at once.
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let served = genokura_server::pgwire::serve_on(listener, backend(), config, stop).await;
+        served.err().map(|error| error.to_string())
+    };
+    for open in ["0.0.0.0:0", "[::]:0"] {
+        let told = refused(open, false).await.unwrap();
+        assert!(
+            told.contains("everybody would be the lake's owner"),
+            "{told}"
+        );
+    }
+    let told = refused("127.0.0.1:0", true).await.unwrap();
+    assert!(told.contains("must be encrypted"), "{told}");
+    assert_eq!(refused("127.0.0.1:0", false).await, None);
 }
 
 /// Fails without: `subtle` in the comparison. What a clock could tell cannot be tested on a busy machine; the source can.

@@ -28,6 +28,13 @@ async fn cohorts_are_kept_by_who_may_keep_them() {
     let (_lake, server) = serve(&roles);
     let (root, ann) = (server.connect("root").await, server.connect("ann").await);
     let create = "create cohort cases as select sample_id from lab.samples where sample_id < 'S3'";
+    // Who may read nothing of a dataset cannot name its samples: they look like ones that never were.
+    roles.reader("bob", &["kb.*"]);
+    let bob = server.connect("bob").await;
+    let named = refused(&bob, "create temp cohort cases as select 'S1'").await;
+    let never = refused(&bob, "create temp cohort cases as select 'S9'").await;
+    assert_eq!(named, never.replace("S9", "S1"));
+    assert!(named.starts_with("22023"), "{named}");
     let told = refused(&ann, create).await;
     assert_eq!(told, "42501 permission denied for schema public");
     // What may not be done is refused before anything is looked up.
@@ -131,6 +138,18 @@ async fn a_cohort_is_of_its_owner() {
     let seen = async || rows(&bob, "select name, size, owner from genokura.cohorts").await;
     assert!(super::setup::soon(async || seen().await == ["cases|2|ann"]).await);
     assert_eq!(rows(&bob, "select cohort('cases')").await, ["{S1,S2}"]);
+    // The list itself can be granted by columns.
+    roles.run(&["cohorts", "bob", "no"]);
+    roles.run(&["grant", "bob", "genokura.cohorts", "--columns", "name,size"]);
+    let narrow = async || bob.simple_query("select owner from genokura.cohorts").await;
+    assert!(super::setup::soon(async || narrow().await.is_err()).await);
+    assert_eq!(
+        rows(&bob, "select * from genokura.cohorts").await,
+        ["cases|2"]
+    );
+    roles.run(&["revoke", "bob", "genokura.cohorts"]);
+    roles.run(&["cohorts", "bob", "yes"]);
+    assert!(super::setup::soon(async || narrow().await.is_ok()).await);
     for sql in [
         "drop cohort cases",
         "create or replace cohort cases as select 'S4'",
@@ -221,4 +240,67 @@ async fn a_cohort_names_and_counts_no_hidden_sample() {
     let size = "select reltuples < 3 and pg_relation_size('all_of_them') is not distinct from \
                 pg_relation_size('hidden') from pg_class where relname = 'all_of_them'";
     assert_eq!(rows(&ann, size).await, ["t"]);
+}
+
+/// Fails without: `Session::must_own_nothing`. A later role of the same name would own what the first one kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_owns_cohorts_is_not_dropped() {
+    let roles = RoleFile::new();
+    roles.add("root", &["--admin"]);
+    for name in ["ann", "bob"] {
+        roles.reader(name, &["lab.*"]);
+        roles.run(&["cohorts", name, "yes"]);
+    }
+    let (_lake, server) = serve(&roles);
+    let root = server.connect("root").await;
+    let (ann, bob) = (server.connect("ann").await, server.connect("bob").await);
+    for name in ["cases", "controls"] {
+        rows(&ann, &format!("create cohort {name} as select 'S1'")).await;
+    }
+    for sql in ["drop role bob, ann", "drop role if exists nobody, ann"] {
+        let error = root.simple_query(sql).await.unwrap_err();
+        assert_eq!(
+            told(&error),
+            "2BP01 role \"ann\" cannot be dropped because some objects depend on it"
+        );
+        let detail = error.as_db_error().unwrap().detail();
+        assert_eq!(
+            detail,
+            Some("owner of cohort cases\nowner of cohort controls")
+        );
+    }
+    // Neither was dropped.
+    rows(&bob, "select 1").await;
+    for sql in ["reassign owned by ann to bob", "drop owned by ann"] {
+        assert!(refused(&ann, sql).await.starts_with("42501"), "{sql}");
+        let told = refused(&root, &sql.replace("ann", "nobody")).await;
+        assert_eq!(told, "42704 role \"nobody\" does not exist", "{sql}");
+        rows(&root, "begin").await;
+        assert!(refused(&root, sql).await.starts_with("25001"), "{sql}");
+        rows(&root, "rollback").await;
+    }
+    let to_nobody = refused(&root, "reassign owned by ann to nobody").await;
+    assert!(to_nobody.starts_with("42704"), "{to_nobody}");
+    rows(&root, "reassign owned by ann to bob").await;
+    let listed = "select name, size, owner from genokura.cohorts order by 1";
+    assert_eq!(rows(&root, listed).await, ["cases|1|bob", "controls|1|bob"]);
+    assert!(rows(&ann, listed).await.is_empty());
+    rows(&bob, "drop cohort controls").await;
+    rows(&root, "drop role ann").await;
+    rows(&root, "drop owned by bob").await;
+    assert!(rows(&root, listed).await.is_empty());
+    assert!(
+        refused(&bob, "select 1 from lab.samples")
+            .await
+            .starts_with("42P01")
+    );
+    rows(&root, "drop role bob").await;
+    // The command line knows no lake: what a role keeps stays, and an admin can give it away.
+    roles.reader("eve", &["lab.*"]);
+    roles.run(&["cohorts", "eve", "yes"]);
+    let eve = server.connect("eve").await;
+    rows(&eve, "create cohort cases as select 'S2'").await;
+    roles.run(&["drop", "eve"]);
+    rows(&root, "reassign owned by eve to root").await;
+    assert_eq!(rows(&root, listed).await, ["cases|1|root"]);
 }

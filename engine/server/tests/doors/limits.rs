@@ -100,6 +100,13 @@ async fn memory_of_a_statement_is_bounded() {
     );
     let bob = server.connect("bob").await;
     assert_eq!(rows(&bob, hungry).await, ["1000000"]);
+    // The server's own limit holds for everybody.
+    let (_roles, server) = limited_by(
+        &["--spill-bytes", "0"],
+        &["--set", "query_memory_bytes=3000000"],
+    );
+    let client = server.connect("ann").await;
+    assert!(refused(&client, hungry).await.starts_with("53200"));
 }
 
 /// Fails without: the role's own limit of spill files.

@@ -15,6 +15,7 @@ mod cohorts;
 mod limits;
 mod operations;
 mod page;
+mod people;
 mod roles;
 mod setup;
 mod temporary;

@@ -2,9 +2,14 @@
 
 use std::fmt::Write as _;
 
+use datafusion::prelude::SessionContext;
+use genokura_exec::AccessContext;
+use genokura_server::roles::{RoleStore, Roles};
+use genokura_server::session::{Backend, Session, SessionOptions, Settings, Snapshot, statement};
+use genokura_server::sqlstate::ServerError;
 use tokio_postgres::Client;
 
-use super::setup::{LAKE, Lake, RoleFile, Server, refused, rows, soon, told};
+use super::setup::{LAKE, Lake, RoleFile, Server, refused, refused_in_full, rows, soon, told};
 
 /// Every way to name a relation, with `{}` where its name stands.
 const PATHS: &[&str] = &[
@@ -85,15 +90,15 @@ async fn a_table_without_a_grant_looks_like_one_that_never_was() {
         ["3"]
     );
     for path in PATHS {
-        let hidden = refused(&client, &path.replace("{}", "lab.calls")).await;
-        let never = refused(&client, &path.replace("{}", "lab.callz")).await;
+        let hidden = refused_in_full(&client, &path.replace("{}", "lab.calls")).await;
+        let never = refused_in_full(&client, &path.replace("{}", "lab.callz")).await;
         assert_eq!(
             hidden.replace("calls", "?"),
             never.replace("callz", "?"),
             "{path}"
         );
-        let hidden = refused(&client, &path.replace("{}", "clin.person")).await;
-        let never = refused(&client, &path.replace("{}", "clim.person")).await;
+        let hidden = refused_in_full(&client, &path.replace("{}", "clin.person")).await;
+        let never = refused_in_full(&client, &path.replace("{}", "clim.person")).await;
         assert_eq!(
             hidden.replace("clin", "?"),
             never.replace("clim", "?"),
@@ -105,6 +110,10 @@ async fn a_table_without_a_grant_looks_like_one_that_never_was() {
         "select * from lab.cals",
         "select * from lab.carrier",
         "select * from clin.persons",
+        "select * from clim.person",
+        "select * from person",
+        "select * from merge_regions('clim.person')",
+        "select * from sample_qc('clim')",
     ] {
         let error = client.simple_query(sql).await.unwrap_err();
         let hint = error
@@ -287,6 +296,15 @@ async fn a_masked_column_is_null_on_every_path() {
     ] {
         assert_eq!(rows(&client, sql).await, [answer], "{sql}");
     }
+    // How many rows passed a filter on a masked column is not told either.
+    for sql in [
+        "lab.variants where ac > 1",
+        "clin.person where sex = 'male'",
+    ] {
+        let explained = rows(&client, &format!("explain analyze select * from {sql}")).await;
+        let explained = explained.join("\n");
+        assert!(!explained.contains("metrics="), "{explained}");
+    }
 }
 
 /// What a role that sees S1 and S2 may ask; the answers must not depend on anybody else.
@@ -303,6 +321,7 @@ const QUESTIONS: &[&str] = &[
     "select pos from lab.variants where info_ac > 1 or qual > 31 or info_af < 0.4",
     "select pos, gt_carriers(gt), gt_allele_count(gt), gt_allele_number(gt), gt_call_rate(gt), gt_hwe_p(gt), \
      gt_het_count(gt), gt_missing_count(gt) from lab.variants order by pos",
+    "select pos, gt_allele_frequency(gt), gt_allele_count(gt) from lab.variants order by pos",
     "select gt_text(gt, 'S3') from lab.variants",
     "select gt_dosage(gt, 'S4') from lab.variants",
     "select gt_is_het(gt, 'S3') from lab.variants",
@@ -327,6 +346,9 @@ const QUESTIONS: &[&str] = &[
     "select count(*) from clin.person where 1 / zero > 0",
     "select sum(case when sample_id = 'S3' then 1 / zero else 0 end) from clin.person",
     "select cast(sample_id as int) from clin.person where sample_id like 'S3%'",
+    "select count(*) from (select 1 from clin.person limit 1) as p",
+    "select person_id from clin.person where sex = 'female' limit 1",
+    "select person_id from clin.person limit 2",
     "select count(*) from clin.person limit 3",
     "select * from clin.person order by sample_id desc limit 2",
     "select p.sex, count(*) from lab.carriers c join clin.person p using (sample_id) group by 1 order by 1",
@@ -373,11 +395,18 @@ async fn no_answer_depends_on_a_hidden_sample() {
     }
     assert_eq!(answers[0], answers[1]);
     let seen = &answers[0];
-    for expected in ["{S1}", "P1|S1|female", "1|P1|asthma"] {
+    for expected in [
+        "{S1}",
+        "P1|S1|female",
+        "1|P1|asthma",
+        "where 1 / zero > 0\n2\n",
+        "select 1 / zero from clin.person\n1\n1\n",
+        "limit 2\nP1\nP2\n",
+    ] {
         assert!(seen.contains(expected), "{expected} is visible\n{seen}");
     }
     let lines = seen.lines().filter(|line| !line.starts_with("-- "));
-    let hidden = ["S4", "P3", "P4", "marfan", "metrics", ".parquet"];
+    let hidden = ["S4", "P3", "P4", "marfan", "metrics", ".parquet", "files="];
     // The question named S4 itself there.
     for line in lines.filter(|line| !line.contains("is not in this dataset")) {
         assert!(!hidden.iter().any(|word| line.contains(word)), "{line}");
@@ -386,9 +415,10 @@ async fn no_answer_depends_on_a_hidden_sample() {
 
 /// As the first, for the visible people; the hidden ones have other genotypes, depths, conditions and rows.
 fn other_lake() -> Lake {
-    Lake::make(
+    let lake = Lake::make(
         &super::setup::VCF
-            .replace("0/1\t0/0\t1/1\t0/1", "x")
+            .replace("ID=S4,Father=S3", "ID=S3,Father=S4")
+            .replace("marfan", "long covid")
             .replace(
                 "0/1:11\t0/0:12\t1/1:13\t0/1:14",
                 "0/1:11\t0/0:12\t0/0:93\t./.:94",
@@ -404,15 +434,79 @@ fn other_lake() -> Lake {
             .replace("\t31\tPASS\tAC=4;AF=0.5;", "\t71\tPASS\tAC=1;AF=0.2;")
             .replace("\t32\tPASS\tAC=1;AF=0.125;", "\t72\tPASS\tAC=4;AF=0.9;"),
         &format!(
-            "{}{}",
+            "person_id,sample_id,sex,family_id,zero\n{}{}",
+            (5..400).fold(String::new(), |text, n| text
+                + &format!("P{n},S{n},female,F{n},0\n")),
             super::setup::PERSON
+                .replace("person_id,sample_id,sex,family_id,zero\n", "")
                 .replace("P3,S3,male,F2,0", "P3,S3,female,F9,7")
                 .replace("P4,S4,female,F2,0", "P4,S4,unknown,F9,8"),
-            (5..400).fold(String::new(), |text, n| text
-                + &format!("P{n},S{n},male,F{n},0\n"))
         ),
         "condition_id,person_id,name\n1,P1,asthma\n2,P3,long covid\n3,P4,x\n4,P4,y\n5,P99,z\n",
-    )
+    );
+    // A second file of the table, for hidden people only.
+    lake.table("clin.condition", "condition_id,person_id,name\n6,P4,w\n");
+    lake
+}
+
+/// Fails without: the filter of headers by inputs and by what lines tell of (`engine/exec/src/plain.rs`).
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_tell_of_records_of_inputs_with_a_visible_sample() {
+    let lake = Lake::of(super::setup::VCF);
+    // An input of a hidden person alone.
+    let more = "##fileformat=VCFv4.3\n##contig=<ID=chr1,length=248956422>\n\
+                ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"Genotype\">\n\
+                #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS7\n\
+                chr1\t100\t.\tA\tG\t.\tPASS\t.\tGT\t1/1\n";
+    lake.ingest(&["vcf", "--dataset", "lab"], &lake.file("more.vcf", more));
+    let roles = RoleFile::new();
+    roles.reader("ann", &["lab.*"]);
+    roles.add("root", &["--admin"]);
+    roles.run(&["samples", "ann", "--dataset", "lab", "--only", "S1,S2"]);
+    let server = Server::on(&lake, &["--roles", roles.path().to_str().unwrap()]);
+    let (ann, root) = (server.connect("ann").await, server.connect("root").await);
+    let inputs = "select distinct batch, source from lab.headers";
+    assert_eq!(rows(&root, inputs).await.len(), 2);
+    assert_eq!(rows(&ann, inputs).await.len(), 1);
+    let texts = rows(&ann, "select text from lab.headers").await.join("\n");
+    assert!(
+        texts.contains("FORMAT\tS1\tS2\n") || texts.ends_with("FORMAT\tS1\tS2"),
+        "{texts}"
+    );
+    assert!(texts.contains("##INFO=<ID=CLN"), "{texts}");
+    for hidden in ["S3", "S4", "S7", "SAMPLE", "PEDIGREE", "Command"] {
+        assert!(!texts.contains(hidden), "{hidden}: {texts}");
+    }
+    let all = rows(&root, "select text from lab.headers").await.join("\n");
+    for there in ["SAMPLE", "PEDIGREE", "Command", "S7"] {
+        assert!(all.contains(there), "{there}");
+    }
+}
+
+/// Fails without: the rule that refused records, which hold everybody's genotypes, are hidden with any sample.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_records_are_hidden_with_the_samples_they_hold() {
+    let bad = "chr1\tnowhere\t.\tG\tA\t33\tPASS\t.\tGT:DP\t0/1:31\t1/1:32\t1/1:33\t0/0:34\n";
+    let lake = Lake::of(&format!("{}{bad}", super::setup::VCF));
+    let roles = RoleFile::new();
+    for name in ["all", "few"] {
+        roles.reader(name, &["lab.*"]);
+    }
+    roles.run(&[
+        "samples",
+        "few",
+        "--dataset",
+        "lab",
+        "--only",
+        "S1,S2,S3,S4",
+    ]);
+    let server = Server::on(&lake, &["--roles", roles.path().to_str().unwrap()]);
+    let sql = "select count(*) from lab.quarantine";
+    assert_eq!(rows(&server.connect("all").await, sql).await, ["1"]);
+    let few = server.connect("few").await;
+    let told = refused_in_full(&few, sql).await;
+    let never = refused_in_full(&few, "select count(*) from lab.quarantene").await;
+    assert_eq!(told, never.replace("quarantene", "quarantine"));
 }
 
 /// Fails without: effects being made of what the session sees of `variants`, and the mask above them.
@@ -505,7 +599,9 @@ async fn a_revoke_holds_for_open_sessions_statements_portals_and_cursors() {
     let gone = soon(async || client.simple_query("fetch 1 from held").await.is_err()).await;
     assert!(gone, "the cursor went on reading");
     rows(&client, "rollback").await;
-    assert!(client.query(&statement, &[]).await.is_err());
+    // Prepared under other rights, it is there no more.
+    let told_now = told(&client.query(&statement, &[]).await.unwrap_err());
+    assert!(told_now.starts_with("26000"), "{told_now}");
     for path in PATHS {
         let told = refused(&client, &path.replace("{}", "lab.variants")).await;
         assert!(
@@ -528,6 +624,94 @@ async fn a_revoke_holds_for_open_sessions_statements_portals_and_cursors() {
     });
     assert!(ended.await, "a role that was removed goes on asking");
     assert!(server.try_connect("ann", "secret-ann").await.is_err());
+}
+
+/// Fails without: the look at rights when a portal goes on, and for every statement of a transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoke_holds_inside_of_a_transaction_and_for_a_portal_that_was_begun() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["lab.variants", "kb.*"]);
+    let server = Server::with_roles(&roles);
+    let (mut one, two) = (server.connect("ann").await, server.connect("ann").await);
+    let block = one.transaction().await.unwrap();
+    let sql = "select pos from lab.variants order by pos";
+    let portal = block.bind(sql, &[]).await.unwrap();
+    let untouched = block.bind(sql, &[]).await.unwrap();
+    assert_eq!(block.query_portal(&portal, 1).await.unwrap().len(), 1);
+    rows(&two, "begin; select 1 from lab.variants; savepoint s").await;
+    roles.run(&["revoke", "ann", "lab.variants"]);
+    let refused_now = async || {
+        let gone = two.batch_execute("select 1 from lab.variants").await;
+        let gone = gone.is_err_and(|error| told(&error).starts_with("42P01"));
+        two.batch_execute("rollback to s").await.unwrap();
+        gone
+    };
+    assert!(soon(refused_now).await, "the transaction goes on reading");
+    let refused = block.query_portal(&portal, 1).await.unwrap_err();
+    assert!(told(&refused).starts_with("34000"), "{}", told(&refused));
+    block.rollback().await.unwrap();
+    drop(untouched);
+    // A role that is gone cannot even prepare what reads nothing.
+    roles.run(&["drop", "ann"]);
+    assert!(soon(async || server.try_connect("ann", "secret-ann").await.is_err()).await);
+    let told = told(&two.prepare("show timezone").await.unwrap_err());
+    assert!(told.starts_with("57P01"), "{told}");
+}
+
+/// Takes a right away between the plan of a statement and its start.
+struct Meddling {
+    inner: std::sync::Arc<genokura_server::backend::EngineBackend>,
+    roles: std::sync::Arc<RoleStore>,
+}
+
+#[async_trait::async_trait]
+impl Backend for Meddling {
+    async fn snapshot(&self) -> Result<Snapshot, ServerError> {
+        self.inner.snapshot().await
+    }
+
+    fn context(&self, snapshot: &Snapshot, principal: &str) -> Result<SessionContext, ServerError> {
+        self.inner.context(snapshot, principal)
+    }
+
+    fn restricted(
+        &self,
+        snapshot: &Snapshot,
+        access: &AccessContext,
+    ) -> Result<SessionContext, ServerError> {
+        let context = self.inner.restricted(snapshot, access);
+        let change = |roles: &mut Roles| {
+            roles.get_mut("ann")?.grants.clear();
+            Ok(())
+        };
+        self.roles.update(change).unwrap();
+        context
+    }
+}
+
+/// Fails without: the look at rights when a planned statement starts.
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_change_while_a_statement_is_planned_stop_it() {
+    let file = RoleFile::new();
+    file.reader("ann", &["kb.*"]);
+    let roles = std::sync::Arc::new(RoleStore::open(&file.path()).unwrap());
+    let backend = Meddling {
+        inner: super::setup::backend(),
+        roles: std::sync::Arc::clone(&roles),
+    };
+    let options = SessionOptions {
+        user: "ann".to_owned(),
+        pid: 1,
+        runtime: tokio::runtime::Handle::current(),
+        memory_limit: None,
+    };
+    let session = Session::new(std::sync::Arc::new(backend), options, Settings::default());
+    let mut session = session.with_roles(roles);
+    let sql = statement::parse("select 1").unwrap();
+    let error = session.run(&sql[0], &[]).await.unwrap_err();
+    assert_eq!(error.code(), "40001", "{error}");
+    // Nothing is left to take away.
+    assert!(session.run(&sql[0], &[]).await.is_ok());
 }
 
 /// Fails without: the allow-list of SET, and the refusal of other identities.
@@ -604,7 +788,13 @@ async fn an_admin_gives_and_takes_rights_in_sql_and_nobody_else_does() {
         "create role eve",
         "create user eve password 'SCRAM-SHA-256$4096:c2FsdHNhbHQ=$x:y'",
         "alter role root password null",
+        "alter role ann superuser",
+        "alter role ann password null connection limit -1",
+        "alter user ann nosuperuser",
+        "grant create on schema public to ann",
         "drop role root",
+        "drop role ann",
+        "drop role if exists nobody",
     ] {
         assert!(refused(&ann, sql).await.starts_with("42501"), "{sql}");
     }
@@ -717,10 +907,18 @@ async fn privileges_are_told_as_they_are() {
             .await
             .starts_with("3F000")
     );
-    let told = refused(
-        &ann,
+    // Other roles do not exist for a role.
+    for sql in [
         "select has_table_privilege('root', 'lab.variants', 'select')",
-    )
-    .await;
-    assert!(told.starts_with("42704"), "{told}");
+        "select pg_has_role('root', 'member')",
+        "select pg_has_role('root', 'ann', 'usage')",
+    ] {
+        let told = refused(&ann, sql).await;
+        assert_eq!(told, "42704 role \"root\" does not exist", "{sql}");
+    }
+    let member = "select pg_has_role('ann', 'member'), pg_has_role('pg_read_all_stats', 'usage')";
+    assert_eq!(rows(&ann, member).await, ["t|f"]);
+    assert_eq!(rows(&root, member).await, ["t|t"]);
+    let owner = "select pg_has_role(relowner, 'usage') from pg_class where relname = 'variants'";
+    assert_eq!(rows(&ann, owner).await, ["f"]);
 }

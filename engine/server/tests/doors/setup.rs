@@ -18,6 +18,9 @@ pub const VCF: &str = "##fileformat=VCFv4.3
 ##INFO=<ID=AC,Number=A,Type=Integer,Description=\"Allele count\">
 ##INFO=<ID=AF,Number=A,Type=Float,Description=\"Allele frequency\">
 ##INFO=<ID=CLN,Number=1,Type=String,Description=\"Significance\">
+##SAMPLE=<ID=S3,Description=\"marfan\">
+##PEDIGREE=<ID=S4,Father=S3>
+##bcftools_viewCommand=view -s S1,S2,S3,S4 marfan.vcf
 ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"Genotype\">
 ##FORMAT=<ID=DP,Number=1,Type=Integer,Description=\"Depth\">
 #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2\tS3\tS4
@@ -41,7 +44,7 @@ const PANEL: &str = "gene,note\nBRCA1,public\n";
 pub const IDENTIFIERS: &[&str] = &["S1", "S2", "S3", "S4", "P1", "P2", "P3", "P4", "marfan"];
 
 pub struct Lake {
-    _dir: TempDir,
+    dir: TempDir,
     pub path: PathBuf,
 }
 
@@ -51,35 +54,46 @@ pub static LAKE: LazyLock<Lake> = LazyLock::new(|| Lake::make(VCF, PERSON, CONDI
 impl Lake {
     /// A lake of these files.
     pub fn make(vcf: &str, person: &str, condition: &str) -> Lake {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lake");
-        let file = |name: &str, text: &str| {
-            let path = dir.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let ingest = |args: &[&str], input: &Path| {
-            must(
-                genokura()
-                    .arg("ingest")
-                    .args(args)
-                    .arg("--lake")
-                    .arg(&path)
-                    .arg(input),
-            );
-        };
-        ingest(&["vcf", "--dataset", "lab"], &file("lab.vcf", vcf));
+        let lake = Lake::of(vcf);
         for (table, text) in [
             ("clin.person", person),
             ("clin.condition", condition),
             ("kb.panel", PANEL),
         ] {
-            ingest(
-                &["table", "--table", table],
-                &file(&format!("{table}.csv"), text),
-            );
+            lake.table(table, text);
         }
-        Lake { _dir: dir, path }
+        lake
+    }
+
+    /// A lake of dataset `lab` alone.
+    pub fn of(vcf: &str) -> Lake {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lake");
+        let lake = Lake { dir, path };
+        lake.ingest(&["vcf", "--dataset", "lab"], &lake.file("lab.vcf", vcf));
+        lake
+    }
+
+    /// `genokura ingest …` of a file or directory; records that are refused are quarantined.
+    pub fn ingest(&self, args: &[&str], input: &Path) {
+        let mut command = genokura();
+        command.arg("ingest").args(args).arg("--lake");
+        let output = command.arg(&self.path).arg(input).output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    }
+
+    /// A table of csv text.
+    pub fn table(&self, table: &str, text: &str) {
+        let file = self.file(&format!("{table}.csv"), text);
+        self.ingest(&["table", "--table", table], &file);
+    }
+
+    /// A file beside the lake; its name may begin with a directory.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
     }
 }
 
@@ -316,6 +330,25 @@ pub async fn refused(client: &Client, sql: &str) -> String {
         Ok(_) => panic!("{sql} was not refused"),
         Err(error) => told(&error),
     }
+}
+
+/// As [`refused`], with detail and hint.
+pub async fn refused_in_full(client: &Client, sql: &str) -> String {
+    let error = match client.simple_query(sql).await {
+        Ok(_) => panic!("{sql} was not refused"),
+        Err(error) => error,
+    };
+    let db = error.as_db_error().unwrap();
+    let more = [db.detail(), db.hint()].map(Option::unwrap_or_default);
+    format!("{}\n{}", told(&error), more.join("\n"))
+}
+
+/// A backend over an empty lake in memory.
+pub fn backend() -> Arc<genokura_server::backend::EngineBackend> {
+    let lake = Arc::new(genokura_storage::Lake::memory());
+    let config = genokura_exec::EngineConfig::default();
+    let backend = genokura_server::backend::EngineBackend::with_config(lake, config);
+    Arc::new(backend.unwrap())
 }
 
 /// SQLSTATE and message of an error.

@@ -77,6 +77,7 @@ async fn temporary_tables_go_with_the_rights_they_were_made_under() {
     .await;
     roles.run(&["samples", "ann", "--dataset", "lab", "--only", "S1"]);
     assert!(super::setup::soon(async || refused_now(&ann).await).await);
+    assert!(refused_now(&ann).await, "a savepoint kept it");
     rows(&ann, "rollback").await;
     let told = refused(&ann, "select * from seen").await;
     assert!(told.starts_with("42P01"), "{told}");
@@ -144,6 +145,23 @@ async fn temporary_tables_are_bounded_by_the_memory_of_the_role() {
     let bob = server.connect("bob").await;
     rows(&bob, &many("big", 200_000)).await;
     assert_eq!(rows(&bob, "select count(*) from big").await, ["200000"]);
+    // A quarter of the engine's memory is the most, whatever the role may take.
+    let path = roles.path();
+    let small = [
+        "--roles",
+        path.to_str().unwrap(),
+        "--set",
+        "memory_bytes=32000000",
+    ];
+    roles.reader("eve", &["*"]);
+    roles.run(&["limit", "eve", "--memory-bytes", "31000000"]);
+    let small = Server::start(&small);
+    for name in ["bob", "eve"] {
+        let client = small.connect(name).await;
+        let told = refused(&client, &many("big", 100_000)).await;
+        assert!(told.starts_with("53200"), "{name}: {told}");
+        rows(&client, &many("less", 20_000)).await;
+    }
     // What a session held is free when it is gone.
     rows(&ann, "discard temp").await;
     rows(&ann, &many("more", 20_000)).await;

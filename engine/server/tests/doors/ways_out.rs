@@ -1,6 +1,10 @@
 //! Ways out of the tables: files, URLs, settings of the engine, functions that nobody has read, and writing.
 
-use super::setup::{RoleFile, Server, refused, rows};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use genokura_server::session::{Session, SessionOptions, Settings, statement};
+
+use super::setup::{RoleFile, Server, backend, refused, rows};
 
 /// Fails without: the allow-list of statements, the check of planned statements, and the catalog that knows no files.
 #[tokio::test(flavor = "multi_thread")]
@@ -69,6 +73,25 @@ async fn no_statement_reads_or_writes_files_or_urls() {
             format!("declare c cursor for copy lab.variants to '{out}'"),
             "select * from datafusion.information_schema.df_settings".to_owned(),
             "select * from information_schema.df_settings".to_owned(),
+            // Texts that table functions take go the same way.
+            format!("select * from merge_regions('{bait}')"),
+            format!("select * from merge_regions('\"{bait}\"')"),
+            format!(
+                "select * from merge_regions('select a as contig, 1 as pos, 2 as end_pos from \"{bait}\"')"
+            ),
+            format!("select * from merge_regions('copy lab.variants to ''{out}'' ')"),
+            "select * from merge_regions('delete from lab.variants')".to_owned(),
+            "select * from merge_regions('with d as (select 1 into t) select * from d')".to_owned(),
+            "select * from merge_regions('select name as contig, 1 as pos, 2 as end_pos \
+             from information_schema.df_settings')"
+                .to_owned(),
+            "select * from merge_regions('select table_name as contig, 1 as pos, 2 as end_pos \
+             from information_schema.tables')"
+                .to_owned(),
+            format!("select * from sample_qc('{bait}')"),
+            format!("select * from omics_wide('{bait}', array['TP53'])"),
+            format!("select * from sample_qc('lab', 'pos in (select a from \"{bait}\")')"),
+            "with d as (select 1 into t) select * from d".to_owned(),
             "show functions".to_owned(),
             "show tables".to_owned(),
             "select * from genokura_system.pg_catalog.pg_class".to_owned(),
@@ -85,6 +108,36 @@ async fn no_statement_reads_or_writes_files_or_urls() {
             rows(&client, "select count(*) from lab.variants").await,
             ["3"]
         );
+    }
+}
+
+/// Fails without: the check of planned statements. No statement of a client gets that far; this does not rely on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_writes_is_refused_whoever_parsed_it() {
+    let options = SessionOptions {
+        user: "owner".to_owned(),
+        pid: 1,
+        runtime: tokio::runtime::Handle::current(),
+        memory_limit: None,
+    };
+    let mut session = Session::new(backend(), options, Settings::default());
+    let temporary = statement::parse("create temp table t as select 1 as a").unwrap();
+    session.run(&temporary[0], &[]).await.unwrap();
+    for (sql, told) in [
+        ("create table x as select 1", "DDL not supported"),
+        ("create view x as select 1", "DDL not supported"),
+        ("drop table t", "DDL not supported"),
+        ("insert into pg_temp_1.t values (2)", "DML not supported"),
+        ("delete from pg_temp_1.t", "DML not supported"),
+        ("start transaction", "Statement not supported"),
+    ] {
+        let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
+        let unlooked_at = statement::Parsed {
+            statement: statement::Statement::Query(Box::new(parsed.remove(0))),
+            text: sql.into(),
+        };
+        let error = session.run(&unlooked_at, &[]).await.unwrap_err();
+        assert!(error.to_string().contains(told), "{sql}: {error}");
     }
 }
 
