@@ -489,11 +489,32 @@ impl File {
             if let (Some(place), Some(renamed)) = (contig, &renamed) {
                 cells[place] = Cell::Quoted(renamed);
             }
+            self.check_span(&cells, line)?;
             out.row(&cells, line)?;
             n += 1;
         }
         out.flush()?;
         Ok(n)
+    }
+
+    /// Refuses a span that ends before it starts; what is no number is refused with its column.
+    fn check_span(&self, cells: &[Cell<'_>], line: u64) -> Result<()> {
+        let place = |name: &str| -> Option<i64> {
+            let at = self.columns.iter().position(|column| column.name == name)?;
+            match cells.get(at)? {
+                Cell::Bare(text) | Cell::Quoted(text) => text.trim().parse().ok(),
+                _ => None,
+            }
+        };
+        match (place("pos"), place("end_pos")) {
+            (Some(pos), Some(end)) if end < pos => Err(Error::Line {
+                input: 1,
+                line,
+                rule: "span",
+                message: format!("{}: end {end} is before start {pos}", self.name),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Sends the values of a matrix, gene by gene; gives the number of its rows.

@@ -1,4 +1,5 @@
-//! OMOP CDM, versions 5.3 and 5.4: a directory of csv files, one for each table of the model, as typed tables.
+//! OMOP CDM, versions 5.3 and 5.4: a directory of csv, tsv or Parquet files, one for each table of the model, as typed
+//! tables.
 //!
 //! - Types are those of the model, not of the file: an empty table has its columns, an id is never text. A column that the
 //!   model does not have is kept as text. A whole number may be written `8507.0`, a date `20240229` or with a midnight
@@ -21,8 +22,8 @@ use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::IngestReport;
 use crate::table::fixed::Out;
 use crate::table::{
-    Cell, Column, ColumnType, Delimited, Format, Input, Landing, Names, Rows, Sink, blocking,
-    merged, schema_of, sql_name,
+    Cell, Column, ColumnType, Delimited, Format, Input, Landing, Names, ParquetInput, Rows, Sink,
+    blocking, merged, schema_of, sql_name,
 };
 
 use cdm::{CdmTable, NAMELESS, PERSON};
@@ -33,7 +34,7 @@ pub struct OmopJob {
     pub lake: Arc<Lake>,
     /// The schema.
     pub schema: String,
-    /// The directory with `PERSON.csv` and the like, in any case, gzip or not.
+    /// The directory with `PERSON.csv`, `person.parquet` and the like, in any case, text gzip or not.
     pub directory: String,
     /// Drop the rows and columns of the tables first. Otherwise rows are added.
     pub replace: bool,
@@ -166,7 +167,7 @@ impl OmopJob {
         }
         if tables.is_empty() {
             let message = format!(
-                "no csv file in {:?}; a CDM has PERSON.csv and others",
+                "no csv, tsv or Parquet file in {:?}; a CDM has PERSON.csv and others",
                 self.directory
             );
             return Err(Error::Request(message));
@@ -196,12 +197,12 @@ fn report(files: &[File], digests: &[String]) -> IngestReport {
     IngestReport::of_inputs(digests.iter().zip(sizes))
 }
 
-/// `PERSON.csv.gz` as `person`; `None` for what is no csv.
+/// `PERSON.csv.gz` as `person`; `None` for what is no table.
 fn table_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
-    let stem = name.strip_suffix(".csv").or(name.strip_suffix(".tsv"))?;
-    Some(stem.to_owned())
+    let mut stems = [".csv", ".tsv", ".parquet"].iter();
+    Some(stems.find_map(|end| name.strip_suffix(end))?.to_owned())
 }
 
 fn known(name: &str) -> Result<&'static CdmTable> {
@@ -215,7 +216,7 @@ fn known(name: &str) -> Result<&'static CdmTable> {
     cdm::table(name).ok_or_else(|| {
         let near = cdm::nearest(name).map(|near| format!("; did you mean {near}?"));
         Error::Request(format!(
-            "{name}.csv is no table of the OMOP CDM{}",
+            "{name} is no table of the OMOP CDM{}",
             near.unwrap_or_else(|| "; rename it or move it away".to_owned())
         ))
     })
@@ -246,7 +247,7 @@ fn columns(table: &CdmTable, headers: &[String]) -> Result<Vec<Column>> {
     for needed in needs {
         if !columns.iter().any(|column| column.name == needed) {
             let message = format!(
-                "{}.csv has no column {needed}, which the CDM asks for",
+                "{} has no column {needed}, which the CDM asks for",
                 table.name
             );
             return Err(Error::Request(message));
@@ -256,8 +257,11 @@ fn columns(table: &CdmTable, headers: &[String]) -> Result<Vec<Column>> {
 }
 
 impl File {
-    fn rows(&self) -> Result<Delimited<Box<dyn std::io::Read + Send>>> {
+    fn rows(&self) -> Result<Box<dyn Rows>> {
         let head = self.input.head()?;
+        if Format::detect(self.input.name(), &head) == Format::Parquet {
+            return Ok(Box::new(ParquetInput::open(&self.input)?.rows()?));
+        }
         let first = head.split(|b| *b == b'\n').next().unwrap_or_default();
         // Vocabularies come with tabs under the name of csv.
         let format = if first.contains(&b'\t') {
@@ -265,7 +269,7 @@ impl File {
         } else {
             Format::Csv
         };
-        Delimited::new(self.input.read()?, format)
+        Ok(Box::new(Delimited::new(self.input.read()?, format)?))
     }
 
     /// Columns that the model does not have.
@@ -359,6 +363,7 @@ mod tests {
     fn files_are_told_by_their_names() {
         let name = |text: &str| table_name(Path::new(text));
         assert_eq!(name("d/PERSON.csv.gz").as_deref(), Some("person"));
+        assert_eq!(name("d/Person.parquet").as_deref(), Some("person"));
         assert_eq!(name("d/README.md"), None);
     }
 }

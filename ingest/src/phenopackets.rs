@@ -10,13 +10,15 @@
 //! - A phenotype that was looked for and not found is a row with `excluded` true, never a missing row.
 //! - Tables that are there already keep their columns; those that they lack are added.
 //! - A person has one phenopacket: a second one, in these files or in the lake, is an error.
+//! - A phenotype of HPO that the release in the lake does not know is an error; without HPO in the lake none is looked up.
 //! - All files land or none. Errors name the input, the line where its message begins and the JSON path.
 
 mod message;
 mod node;
 mod tables;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,6 +46,7 @@ pub struct PhenopacketsJob {
     /// The schema.
     pub schema: String,
     /// Paths, globs, URLs or `-`; gzip is seen by itself. A file is a message, an array of them, or one after the other.
+    /// A directory stands for the JSON files in it and below.
     pub inputs: Vec<String>,
     /// How human primary contigs are to be named; `None`: as the files name them.
     pub contigs: Option<ContigNames>,
@@ -92,7 +95,9 @@ impl PhenopacketsJob {
     /// as it was.
     pub async fn run(self) -> Result<IngestReport> {
         let begun = Instant::now();
-        let inputs = Arc::new(Input::open_all(&self.inputs).await?);
+        let named = self.inputs.clone();
+        let files = blocking(move || files(&named)).await?;
+        let inputs = Arc::new(Input::open_all(&files).await?);
         let id = |table: &Table| TableId::new(&self.schema, table.name());
         let ids: Vec<TableId> = Table::ALL.iter().map(id).collect();
         let operation = "ingest phenopackets";
@@ -114,6 +119,7 @@ impl PhenopacketsJob {
         let mut read = Read {
             reader: Reader {
                 contigs: self.contigs,
+                terms: self.known_terms().await?,
             },
             persons: known.into_iter().map(|id| (id, Met::InTheLake)).collect(),
             messages: vec![0; inputs.len()],
@@ -171,6 +177,38 @@ impl PhenopacketsJob {
                 .map(|names| format!("contigs:{}", names.as_str())),
         );
         digests.join("+")
+    }
+
+    /// The ids that HPO in the lake knows, alternative ones too; `None` without it.
+    async fn known_terms(&self) -> Result<Option<HashSet<String>>> {
+        let snapshot = self.lake.snapshot().await?;
+        let Some(table) = snapshot.table(&TableId::new("kb", "hpo_terms")).await? else {
+            return Ok(None);
+        };
+        let (Ok(term), Ok(others)) = (
+            table.schema.field_with_name("term"),
+            table.schema.field_with_name("alt_ids"),
+        ) else {
+            return Ok(None);
+        };
+        let schema = Arc::new(Schema::new(vec![term.clone(), others.clone()]));
+        let mut terms = HashSet::new();
+        for file in &table.files {
+            let reader = FileReader::open(&self.lake, file).await?;
+            let mut batches = reader.read(ReadPlan::of(Arc::clone(&schema)))?;
+            while let Some(batch) = batches.try_next().await? {
+                self.cancel.check()?;
+                let names = batch.column(0).as_string_opt::<i32>();
+                let others = batch.column(1).as_list_opt::<i32>();
+                let others = others.and_then(|lists| lists.values().as_string_opt::<i32>());
+                let all = names
+                    .into_iter()
+                    .chain(others)
+                    .flat_map(|names| names.iter().flatten());
+                terms.extend(all.map(str::to_owned));
+            }
+        }
+        Ok(Some(terms))
     }
 
     /// Everybody whom the table of persons has.
@@ -266,6 +304,56 @@ impl Read {
         Ok(())
     }
 }
+
+/// The inputs, with the JSON files of a directory and of those below it in its place.
+fn files(inputs: &[String]) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for input in inputs {
+        match Path::new(input).is_dir() {
+            true => {
+                let before = files.len();
+                of_directory(Path::new(input), &mut files)?;
+                if files.len() == before {
+                    let message = format!("no .json or .jsonl file in the directory {input:?}");
+                    return Err(Error::Request(message));
+                }
+            }
+            false => files.push(input.clone()),
+        }
+    }
+    Ok(files)
+}
+
+fn of_directory(directory: &Path, files: &mut Vec<String>) -> Result<()> {
+    let cannot = |e: std::io::Error| {
+        Error::Request(format!("the directory {directory:?} cannot be read: {e}"))
+    };
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        // A link may lead back.
+        entries.push((entry.path(), entry.file_type().map_err(cannot)?.is_dir()));
+    }
+    entries.sort();
+    for (path, is_directory) in entries {
+        if is_directory {
+            of_directory(&path, files)?;
+            continue;
+        }
+        let text = path.to_str().map(str::to_owned);
+        let text = text.ok_or_else(|| Error::Request("a path that is not UTF-8".to_owned()))?;
+        let name = text.to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        if [".json", ".jsonl", ".ndjson"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
+            files.push(text);
+        }
+    }
+    Ok(())
+}
+
 fn report(inputs: &[Input], digests: &[String]) -> IngestReport {
     IngestReport::of_inputs(digests.iter().zip(inputs.iter().map(Input::size)))
 }

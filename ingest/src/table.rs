@@ -30,7 +30,6 @@ use crate::report::{IngestReport, InputReport};
 
 use dictionary::Dictionary;
 use json::JsonRows;
-use parquet::ParquetInput;
 
 pub use reader::Format;
 
@@ -39,6 +38,7 @@ pub(crate) use delimited::Delimited;
 pub(crate) use input::{Input, blocking};
 pub(crate) use landing::{Landed, Landing, Sink};
 pub(crate) use names::{Names, sql_name};
+pub(crate) use parquet::ParquetInput;
 pub(crate) use reader::Rows;
 pub(crate) use types::{Cell, ColumnType, Inference};
 

@@ -39,6 +39,14 @@ pub enum Error {
         /// How the other does.
         right: String,
     },
+    /// A contig under a name that the table it is compared with does not use.
+    #[error("contig \"{name}\" has another name in this table")]
+    ContigNamed {
+        /// The name as written in the statement.
+        name: String,
+        /// How the table names it.
+        known: String,
+    },
     /// A table of genes that is not there.
     #[error("table of genes \"{0}\" does not exist")]
     NoGenes(String),
@@ -150,6 +158,7 @@ impl Error {
             Self::UnknownSample { .. }
             | Self::UnknownContig { .. }
             | Self::ContigNames { .. }
+            | Self::ContigNamed { .. }
             | Self::UnknownAssembly(_)
             | Self::Region(_) => "22023",
             Self::UnknownDataset { .. } => "3F000",
@@ -196,6 +205,9 @@ impl Error {
                 "Compare contig_key(a.contig) = contig_key(b.contig), or load one of the tables again with --contigs."
                     .to_owned(),
             ),
+            Self::ContigNamed { known, .. } => Some(format!(
+                "It is \"{known}\" there; in_region takes both usual names, and contig_key(contig) is one for all."
+            )),
             Self::NoGenes(_) => Some(
                 "Load one with genokura ingest regions, or name another as the last argument.".to_owned(),
             ),

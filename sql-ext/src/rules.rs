@@ -1,5 +1,5 @@
 //! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes and
-//! joins by overlap run as interval joins, and what refuses joins of contigs that are named in different ways.
+//! joins by overlap run as interval joins, and what refuses comparisons of contigs that are named in different ways.
 
 pub(crate) mod contig_names;
 mod count_below_join;
@@ -43,5 +43,7 @@ pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder 
     optimizer
         .rules
         .insert(at, Arc::new(interval_join::IntervalJoin));
-    builder.with_optimizer_rule(Arc::new(contig_names::ContigNames))
+    builder
+        .with_analyzer_rule(Arc::new(contig_names::ContigConstants))
+        .with_query_planner(Arc::new(contig_names::ContigPlanner))
 }

@@ -136,7 +136,13 @@ pub(crate) trait Definition: Send + Sync + Sized + 'static {
 
     /// The plan of one call.
     fn plan<'a>(&self, call: &'a CallOf<Self>, state: &'a SessionState) -> Planned<'a>;
+
+    /// How the column `contig` of the result spells the human primaries, if that is known.
+    fn spelling<'a>(&self, call: &'a CallOf<Self>, state: &'a SessionState) -> Spelled<'a>;
 }
+
+/// How contigs are spelled, in the making.
+pub(crate) type Spelled<'a> = BoxFuture<'a, DfResult<Option<String>>>;
 
 /// A call of a function of [`DEFINITIONS`].
 pub(crate) type Call = CallOf<TableDefinition>;
@@ -151,6 +157,10 @@ impl Definition for TableDefinition {
     fn plan<'a>(&self, call: &'a Call, state: &'a SessionState) -> Planned<'a> {
         (self.plan)(call, state)
     }
+
+    fn spelling<'a>(&self, call: &'a Call, state: &'a SessionState) -> Spelled<'a> {
+        Box::pin(source::spelling(state, &call.arguments.dataset))
+    }
 }
 
 /// A table function with its arguments: a table.
@@ -158,6 +168,20 @@ pub(crate) struct CallOf<D: Definition> {
     definition: &'static D,
     pub(crate) arguments: D::Arguments,
     pub(crate) schema: SchemaRef,
+}
+
+impl<D: Definition> CallOf<D> {
+    /// How a column of the result spells the human primaries.
+    pub(crate) async fn spelling(
+        &self,
+        state: &SessionState,
+        column: &str,
+    ) -> DfResult<Option<String>> {
+        match column {
+            "contig" => self.definition.spelling(self, state).await,
+            _ => Ok(None),
+        }
+    }
 }
 
 impl<D: Definition> fmt::Debug for CallOf<D> {

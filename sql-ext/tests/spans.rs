@@ -127,17 +127,64 @@ fn bedtools(directory: &Path, command: &str, awk: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_those_of_bedtools() {
     let directory = tempfile::tempdir().unwrap();
-    for (a, b) in [
+    let random = [
         (seeded(150, 3, 60), seeded(200, 5, 40)),
         (seeded(40, 7, 2), seeded(60, 11, 300)),
         (seeded(60, 13, 400), seeded(3, 17, 10)),
-    ] {
+    ];
+    let random = random.into_iter().map(|pair| (pair, &[1, 2, 8][..]));
+    let adversarial = adversarial().map(|pair| (pair, &[2][..]));
+    for ((a, b), partitions) in random.chain(adversarial) {
+        let sessions: Vec<_> = partitions.iter().map(|n| session(&a, &b, *n)).collect();
         bed(directory.path(), "a.bed", &a);
         bed(directory.path(), "b.bed", &b);
         let span = "print $1, $2 + 1, $3";
         let closest = "if ($4 == \".\") print $1, $2 + 1, $3, \".\", \".\", \".\"; \
                        else print $1, $2 + 1, $3, $5 + 1, $6, $7";
+        let both = "print $1, $2 + 1, $3, $5 + 1, $6";
         let cases = [
+            (
+                "(SELECT a.contig, a.pos, a.end_pos, b.pos AS p, b.end_pos AS e FROM kb.a a JOIN kb.b b \
+                 ON a.contig = b.contig AND a.pos <= b.end_pos AND a.end_pos >= b.pos)",
+                "intersect -wa -wb -a a.bed -b b.bed",
+                both,
+            ),
+            (
+                "(SELECT a.contig, a.pos, a.end_pos, b.pos AS p, b.end_pos AS e FROM kb.a a LEFT JOIN kb.b b \
+                 ON interval_overlaps(a.contig, a.pos, a.end_pos, b.contig, b.pos, b.end_pos))",
+                "intersect -loj -a a.bed -b b.bed",
+                "if ($4 == \".\") print $1, $2 + 1, $3, \".\", \".\"; else print $1, $2 + 1, $3, $5 + 1, $6",
+            ),
+            (
+                "(SELECT * FROM kb.a a WHERE EXISTS (SELECT 1 FROM kb.b b \
+                 WHERE a.contig = b.contig AND a.pos <= b.end_pos AND a.end_pos >= b.pos))",
+                "intersect -u -a a.bed -b b.bed",
+                span,
+            ),
+            (
+                "(SELECT * FROM kb.a a WHERE NOT EXISTS (SELECT 1 FROM kb.b b \
+                 WHERE a.contig = b.contig AND a.pos <= b.end_pos AND a.end_pos >= b.pos))",
+                "intersect -v -a a.bed -b b.bed",
+                span,
+            ),
+            (
+                "(SELECT a.contig, greatest(a.pos, b.pos) AS p, least(a.end_pos, b.end_pos) AS e FROM kb.a a \
+                 JOIN kb.b b ON a.contig = b.contig AND NOT (a.pos > b.end_pos OR a.end_pos < b.pos))",
+                "intersect -a a.bed -b b.bed",
+                span,
+            ),
+            (
+                "(SELECT a.contig, a.pos, a.end_pos, b.pos AS p, b.end_pos AS e FROM kb.a a JOIN kb.b b \
+                 ON a.contig = b.contig AND a.pos >= b.pos AND a.end_pos <= b.end_pos)",
+                "intersect -f 1 -wa -wb -a a.bed -b b.bed",
+                both,
+            ),
+            (
+                "(SELECT a.contig, a.pos, a.end_pos, b.pos AS p, b.end_pos AS e FROM kb.a a JOIN kb.b b \
+                 ON a.contig = b.contig AND a.pos <= b.end_pos + 7 AND a.end_pos >= b.pos - 7)",
+                "window -w 7 -a a.bed -b b.bed",
+                both,
+            ),
             (
                 "count_overlaps('kb.a', 'kb.b')",
                 "intersect -c -a a.bed -b b.bed",
@@ -186,13 +233,55 @@ async fn answers_are_those_of_bedtools() {
         ];
         for (ours, theirs, awk) in cases {
             let expected = bedtools(directory.path(), theirs, &format!("{{ {awk} }}"));
-            for partitions in [1, 2, 8] {
-                let context = session(&a, &b, partitions);
-                let found = rows(&context, &format!("SELECT * FROM {ours}")).await;
-                assert_eq!(found, expected, "{ours} and bedtools {theirs}");
+            for context in &sessions {
+                let found = rows(context, &format!("SELECT * FROM {ours}")).await;
+                assert_eq!(
+                    found, expected,
+                    "{ours} and bedtools {theirs} of {a:?} and {b:?}"
+                );
             }
         }
     }
+}
+
+/// The last base of a contig; bedtools counts to 2^29.
+const FAR: i32 = 500_000_000;
+
+/// Where ends, contigs and copies meet: spans of one base, neighbours, spans in spans, equal starts and equal ends, copies,
+/// the first base of a contig, contigs that only one side has, and one side without spans. Points between two bases are
+/// left to the model below: bedtools makes two bases of them.
+fn adversarial() -> impl Iterator<Item = (Vec<Span>, Vec<Span>)> {
+    let nested: Vec<Span> = (1..30).map(|i| ("chr1", i, 60 - i)).collect();
+    let stairs: Vec<Span> = (0..30).map(|i| ("chr1", 1 + 2 * i, 2 + 2 * i)).collect();
+    let bases: Vec<Span> = (1..60).map(|i| ("chr1", i, i)).collect();
+    let same_start: Vec<Span> = (0..20).map(|i| ("chr1", 10, 10 + i)).collect();
+    let same_end: Vec<Span> = (1..21).map(|i| ("chr1", i, 21)).collect();
+    let copies = vec![("chr1", 5, 9); 12];
+    let whole = vec![("chr1", 1, 248_956_422), ("chr2", 1, 1), ("chr3", 1, FAR)];
+    let elsewhere = vec![("chr2", 1, 1), ("chr2", 2, 2), ("chr3", FAR, FAR)];
+    let mut far = nested.clone();
+    far.extend([("chr2", 1, 5), ("chr3", 7, 7)]);
+    let shapes = [
+        nested, stairs, bases, same_start, same_end, copies, whole, elsewhere, far,
+    ];
+    // Each with itself and with two others.
+    let pair = move |n: usize| {
+        let (a, b) = (n / 3, n / 3 + [0, 1, 4][n % 3]);
+        (shapes[a].clone(), shapes[b % shapes.len()].clone())
+    };
+    let pairs = (0..27).map(pair);
+    let crowds = (0..8).map(|seed| {
+        let long = |seed| {
+            let mut spans: Vec<Span> = crowded(seed);
+            spans.retain(|span| span.1 <= span.2);
+            // bedtools wants a span to begin with.
+            spans.push(("chr2", 3, 4));
+            spans.sort_unstable();
+            spans
+        };
+        (long(2 * seed + 1), long(2 * seed + 2))
+    });
+    pairs.chain(crowds)
 }
 
 /// Few spans in a small place: copies, neighbours, spans in spans and points between two bases come up all the time.

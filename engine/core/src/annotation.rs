@@ -95,7 +95,7 @@ const INTEGERS: [&str; 5] = ["ALLELE_NUM", "DISTANCE", "HGVS_OFFSET", "STRAND", 
 /// Those that are flags.
 const FLAGS: [&str; 4] = ["CANONICAL", "GENE_PHENO", "MINIMISED", "PICK"];
 /// Those that are lists of texts.
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 13] = [
     "Consequence",
     "Annotation",
     "CLIN_SIG",
@@ -107,26 +107,36 @@ const LISTS: [&str; 11] = [
     "PUBMED",
     "DOMAINS",
     "VAR_SYNONYMS",
+    "clinvar_clnsig",
+    "clinvar_review",
 ];
-/// Those that are numbers and whose names do not show it; `_score`, `_rankscore`, `_phred`, `_raw` do.
-const NUMBERS: [&str; 16] = [
+/// Those that are numbers and whose names do not show it; names that end in [`NUMBER_ENDS`] or begin with
+/// [`NUMBER_STARTS`] do.
+const NUMBERS: [&str; 9] = [
     "am_pathogenicity",
     "CADD_PHRED",
     "CADD_RAW",
     "EVE_SCORE",
-    "GERP++_NR",
-    "GERP++_RS",
     "LoFtool",
     "MPC",
     "REVEL",
-    "SpliceAI_pred_DS_AG",
-    "SpliceAI_pred_DS_AL",
-    "SpliceAI_pred_DS_DG",
-    "SpliceAI_pred_DS_DL",
     "ada_score",
     "rf_score",
-    "phyloP100way_vertebrate",
 ];
+
+/// How names of numbers end in lower case: scores, and the counts of alleles of dbNSFP.
+const NUMBER_ENDS: [&str; 6] = ["score", "_phred", "_raw", "_ac", "_an", "_nhomalt"];
+/// How names of numbers begin in lower case: conservation in dbNSFP, differences and places of SpliceAI.
+const NUMBER_STARTS: [&str; 6] = [
+    "phylop",
+    "phastcons",
+    "gerp++_",
+    "siphy_",
+    "spliceai_pred_ds_",
+    "spliceai_pred_dp_",
+];
+/// How names of lists of texts end in lower case: dbNSFP has a prediction for each transcript.
+const LIST_ENDS: [&str; 1] = ["_pred"];
 
 fn is_among(name: &str, names: &[&str]) -> bool {
     names.iter().any(|known| known.eq_ignore_ascii_case(name))
@@ -135,14 +145,16 @@ fn is_among(name: &str, names: &[&str]) -> bool {
 fn type_of(name: &str) -> SubfieldType {
     let lower = name.to_ascii_lowercase();
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| lower.ends_with(suffix));
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| lower.starts_with(prefix));
     match name {
         _ if is_among(name, &INTEGERS) => SubfieldType::Integer,
         _ if is_among(name, &FLAGS) => SubfieldType::Flag,
         _ if is_among(name, &LISTS) => SubfieldType::Texts,
         _ if lower == "af" || ends(&["_af"]) => SubfieldType::Frequency,
-        _ if is_among(name, &NUMBERS) || ends(&["score", "_phred", "_raw"]) => {
+        _ if is_among(name, &NUMBERS) || ends(&NUMBER_ENDS) || starts(&NUMBER_STARTS) => {
             SubfieldType::Numbers
         }
+        _ if ends(&LIST_ENDS) => SubfieldType::Texts,
         _ => SubfieldType::Text,
     }
 }
@@ -418,8 +430,21 @@ mod tests {
             ("REVEL_score", Numbers),
             ("SIFT_converted_rankscore", Numbers),
             ("CADD_phred", Numbers),
+            ("SpliceAI_pred_DS_AG", Numbers),
+            ("SpliceAI_pred_DP_AG", Numbers),
+            ("SpliceAI_pred_SYMBOL", Text),
+            ("phyloP100way_vertebrate", Numbers),
+            ("GERP++_RS", Numbers),
+            ("SiPhy_29way_logOdds", Numbers),
+            ("MetaSVM_pred", Texts),
+            ("clinvar_clnsig", Texts),
+            ("1000Gp3_AC", Numbers),
+            ("gnomAD_exomes_nhomalt", Numbers),
+            ("gnomAD_exomes_POPMAX_AF", Frequency),
             ("LoF", Text),
             ("LoF_filter", Texts),
+            ("LoF_flags", Texts),
+            ("LoF_info", Texts),
             ("HGVSp", Text),
         ] {
             assert_eq!(type_of(name), expected, "{name}");

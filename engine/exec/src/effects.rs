@@ -79,6 +79,11 @@ pub(crate) struct EffectsTable {
 }
 
 impl EffectsTable {
+    /// The dataset as the session sees it.
+    pub(crate) fn view(&self) -> &Arc<DatasetView> {
+        &self.view
+    }
+
     /// The table of a dataset, by the headers of its inputs.
     pub(crate) async fn new(view: Arc<DatasetView>) -> Result<Self> {
         let variants = DatasetTable::new(Arc::clone(&view), ScanKind::Variants);

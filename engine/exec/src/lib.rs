@@ -20,6 +20,7 @@ pub mod effects;
 mod error;
 mod formats;
 mod interval_join;
+mod lake_files;
 mod lanes;
 mod members;
 mod metrics;

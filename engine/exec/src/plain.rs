@@ -20,7 +20,7 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt as _;
-use genokura_core::contig::common_spelling;
+use genokura_core::contig::{canonical_key, common_spelling};
 use genokura_core::schema::{COMMENT_KEY, headers_schema};
 use genokura_storage::{DataFile, FileReader, ReadPlan, ScalarStat, TableId, TableSnapshot};
 use object_store::ObjectMeta;
@@ -28,6 +28,7 @@ use object_store::ObjectMeta;
 use crate::access::AccessContext;
 use crate::dataset::{DatasetView, HIDDEN, SAMPLE_COUNTS, SampleRow};
 use crate::error::{Error, Result};
+use crate::lake_files::LakeFiles;
 use crate::session::lake_store_url;
 use crate::table::{nullable_where_masked, only_readable, projected, with_spelling, without};
 use crate::visible_rows::{Sight, VisibleExec, VisibleKeys, key_column, nullable_relatives};
@@ -53,8 +54,11 @@ impl PlainTable {
             .collect();
         // Where rows are hidden, nothing is told of all of them.
         let told = access.sees_all_samples() || key_column(&table.schema).is_none();
-        let spelling = contig_spelling(&table).filter(|_| told);
-        let stored = with_spelling(&table.schema, spelling, &masked);
+        let tells = |column: &str| told && !masked.contains(column);
+        let stored = with_spelling(&table.schema, |column| match tells(column) {
+            true => contig_spelling(&table, column),
+            false => None,
+        });
         let columns = access.columns(&table.id.schema, &table.id.table);
         let hidden = |name: &str| columns.as_ref().is_none_or(|c| !c.contains(name));
         let schema = nullable_where_masked(&without(&stored, hidden), &masked);
@@ -124,11 +128,10 @@ impl PlainTable {
         limit: Option<usize>,
         partitions: usize,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let source = Arc::new(
-            ParquetSource::new(Arc::clone(&self.stored))
-                .with_pushdown_filters(true)
-                .with_enable_page_index(true),
-        );
+        let source = ParquetSource::new(Arc::clone(&self.stored))
+            .with_pushdown_filters(true)
+            .with_enable_page_index(true);
+        let source = Arc::new(LakeFiles::new(source));
         let mut groups = FileGroup::new(self.files()).split_files(partitions.max(1));
         if groups.is_empty() {
             groups.push(FileGroup::default());
@@ -200,18 +203,34 @@ impl TableProvider for PlainTable {
     }
 }
 
-/// How the column `contig` of a table spells the human primaries, as far as the bounds of its files tell: in a table
-/// of several spellings, the first and the last name are of different ones.
-fn contig_spelling(table: &TableSnapshot) -> Option<&str> {
+/// How a column of contigs spells the human primaries, as far as the bounds of the files tell: in a table of several
+/// spellings, the first and the last name are of different ones. A column that only its name says to hold contigs must
+/// have primaries as all bounds.
+fn contig_spelling<'a>(table: &'a TableSnapshot, column: &str) -> Option<&'a str> {
+    if column != "contig" && !names_contigs(column) {
+        return None;
+    }
     let bounds = table.files.iter().filter_map(|file| {
-        let stats = file.stats.column("contig")?;
+        let stats = file.stats.column(column)?;
         Some([stats.min.as_ref(), stats.max.as_ref()])
     });
     let names = bounds.flatten().filter_map(|bound| match bound {
         Some(ScalarStat::Text(name)) => Some(name.as_str()),
         _ => None,
     });
+    let names: Vec<&str> = names.collect();
+    let strict = column != "contig";
+    if strict && names.iter().any(|name| canonical_key(name).is_none()) {
+        return None;
+    }
     common_spelling(names)
+}
+
+/// Whether a column is called as contigs are in the tables of other programs.
+fn names_contigs(column: &str) -> bool {
+    let column = column.to_ascii_lowercase();
+    let whole = ["chr", "seqid", "seqname", "seqnames", "sequence_name"];
+    column.contains("contig") || column.contains("chrom") || whole.contains(&column.as_str())
 }
 
 fn partitioned(file: &DataFile, schema: &Schema) -> PartitionedFile {

@@ -19,6 +19,7 @@ use genokura_core::schema::{
 use crate::access::Columns;
 use crate::dataset::DatasetView;
 use crate::directory::SampleDirectory;
+use crate::effects::EffectsTable;
 use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 use crate::pruning::{SiteFilters, plan};
@@ -146,24 +147,20 @@ pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
     let readable = only_readable(&full, view, table_name(kind));
     let contigs = view.data.state.contigs.iter().map(|c| c.name.as_str());
     let masked = view.masked(table_name(kind));
-    let spelled = with_spelling(&readable, common_spelling(contigs), &masked);
+    let spelling = common_spelling(contigs).filter(|_| !masked.contains("contig"));
+    let spelled = with_spelling(&readable, |column| spelling.filter(|_| column == "contig"));
     nullable_where_masked(&spelled, &masked)
 }
 
-/// The schema with what is known of how its column `contig` spells names, which joins are checked by; nothing of a
-/// column that reads as NULL.
-pub(crate) fn with_spelling(
+/// The schema with what is known of how its columns spell contigs, which comparisons are checked by.
+pub(crate) fn with_spelling<'a>(
     schema: &SchemaRef,
-    spelling: Option<&str>,
-    masked: &BTreeSet<String>,
+    spelling: impl Fn(&str) -> Option<&'a str>,
 ) -> SchemaRef {
-    let Some(spelling) = spelling.filter(|_| !masked.contains("contig")) else {
-        return Arc::clone(schema);
-    };
     let fields = schema.fields().iter().map(|field| {
-        if field.name() != "contig" {
+        let Some(spelling) = spelling(field.name()) else {
             return Arc::clone(field);
-        }
+        };
         let mut metadata = field.metadata().clone();
         metadata.insert(CONTIG_SPELLING_KEY.to_owned(), spelling.to_owned());
         Arc::new(field.as_ref().clone().with_metadata(metadata))
@@ -246,10 +243,14 @@ pub struct DatasetInfo {
     pub directory: Arc<SampleDirectory>,
 }
 
-/// The dataset behind a table `variants`, `calls` or `carriers`; `None` for any other table.
+/// The dataset behind a table `variants`, `calls`, `carriers` or `variant_effects`; `None` for any other table.
 pub fn dataset_info(table: &dyn TableProvider) -> Option<DatasetInfo> {
     let table: &dyn Any = table;
-    let view = &table.downcast_ref::<DatasetTable>()?.view;
+    let of_effects = || table.downcast_ref::<EffectsTable>().map(EffectsTable::view);
+    let view = match table.downcast_ref::<DatasetTable>() {
+        Some(table) => &table.view,
+        None => of_effects()?,
+    };
     let state = &view.data.state;
     let named = state.assembly.as_deref().and_then(Assembly::from_name);
     let lengths = state.contigs.iter().map(|c| (c.name.as_str(), c.length));

@@ -259,7 +259,7 @@ impl From<ArrowError> for ServerError {
                 ServerError::new("22003", "numeric field overflow").detail(text)
             }
             ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => {
-                ServerError::new("22000", text)
+                regex_error(&text).unwrap_or_else(|| ServerError::new("22000", text))
             }
             ArrowError::ExternalError(source) => match source.downcast::<DataFusionError>() {
                 Ok(inner) => ServerError::from(*inner),
@@ -313,8 +313,24 @@ fn from_source(source: Box<dyn std::error::Error + Send + Sync>) -> ServerError 
     }
     match source.downcast::<ArrowError>() {
         Ok(error) => ServerError::from(*error),
-        Err(source) => ServerError::new("58000", with_causes(source.as_ref())),
+        Err(source) => {
+            let text = with_causes(source.as_ref());
+            regex_error(&text).unwrap_or_else(|| ServerError::new("58000", text))
+        }
     }
+}
+
+/// 2201B for a text that is no regular expression, with what the parser says of it.
+fn regex_error(text: &str) -> Option<ServerError> {
+    let is_of_parser =
+        text.contains("regex parse error") || text.contains("Regular expression did not compile");
+    is_of_parser.then(|| {
+        let reason = text
+            .rsplit_once("error: ")
+            .map_or(text, |(_, reason)| reason);
+        let reason = first_of(reason, "\n").trim_end_matches([')', ' ']);
+        ServerError::new("2201B", format!("invalid regular expression: {reason}"))
+    })
 }
 
 /// An error of a genomic function knows its SQLSTATE and hint.
@@ -334,19 +350,46 @@ fn from_shared(error: &DataFusionError) -> ServerError {
         DataFusionError::Execution(text) => execution_error(text),
         DataFusionError::NotImplemented(text) => ServerError::unsupported(text.clone()),
         DataFusionError::SchemaError(inner, _) => schema_error(inner),
-        DataFusionError::External(source) => match source.downcast_ref::<genokura_sql_ext::Error>()
-        {
-            Some(error) => function_error(error),
-            None => ServerError::new("58000", with_causes(source.as_ref())),
-        },
-        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
-            ArrowError::DivideByZero => ServerError::new("22012", "division by zero"),
-            ArrowError::CastError(text) => cast_error(text),
-            ArrowError::IoError(text, _) => io_error(text),
-            other => ServerError::new("22000", other.to_string()),
-        },
+        DataFusionError::External(source) => from_shared_source(source.as_ref()),
+        DataFusionError::ArrowError(inner, _) => from_shared_arrow(inner),
         other => ServerError::internal(other.strip_backtrace()),
     }
+}
+
+fn from_shared_source(source: &(dyn std::error::Error + Send + Sync + 'static)) -> ServerError {
+    if let Some(error) = source.downcast_ref::<ServerError>() {
+        return error.clone();
+    }
+    if let Some(error) = source.downcast_ref::<DataFusionError>() {
+        return from_shared(error);
+    }
+    if let Some(error) = source.downcast_ref::<genokura_sql_ext::Error>() {
+        return function_error(error);
+    }
+    if let Some(error) = source.downcast_ref::<ArrowError>() {
+        return from_shared_arrow(error);
+    }
+    let text = with_causes(source);
+    regex_error(&text).unwrap_or_else(|| ServerError::new("58000", text))
+}
+
+fn from_shared_arrow(error: &ArrowError) -> ServerError {
+    // What holds no other error can be made anew, and is then sorted as one that is not shared.
+    let text = String::clone;
+    let again = match error {
+        ArrowError::DivideByZero => ArrowError::DivideByZero,
+        ArrowError::ArithmeticOverflow(told) => ArrowError::ArithmeticOverflow(text(told)),
+        ArrowError::CastError(told) => ArrowError::CastError(text(told)),
+        ArrowError::ParseError(told) => ArrowError::ParseError(text(told)),
+        ArrowError::MemoryError(told) => ArrowError::MemoryError(text(told)),
+        ArrowError::ComputeError(told) => ArrowError::ComputeError(text(told)),
+        ArrowError::InvalidArgumentError(told) => ArrowError::InvalidArgumentError(text(told)),
+        ArrowError::NotYetImplemented(told) => ArrowError::NotYetImplemented(text(told)),
+        ArrowError::IoError(text, _) => return io_error(text),
+        ArrowError::ExternalError(source) => return from_shared_source(source.as_ref()),
+        other => return ServerError::new("22000", other.to_string()),
+    };
+    ServerError::from(again)
 }
 
 /// The text of an error and of what caused it, where it says more.
@@ -482,6 +525,9 @@ fn execution_error(text: &str) -> ServerError {
     if text.contains("Cannot cast") {
         return cast_error(text);
     }
+    if let Some(error) = regex_error(text) {
+        return error;
+    }
     if text.contains("to store in a Decimal") {
         return ServerError::new("22003", "numeric field overflow").detail(text.to_owned());
     }
@@ -491,17 +537,24 @@ fn execution_error(text: &str) -> ServerError {
     ServerError::new("22000", text.to_owned())
 }
 
-/// Arrow: `Cannot cast string 'x' to value of Int32 type`, `Can't cast value 300 to type Int8`.
+/// Arrow: `Cannot cast string 'x' to value of Int32 type`, `Cannot cast value 'x' to value of Boolean type`,
+/// `Can't cast value 300 to type Int8`.
 fn cast_error(text: &str) -> ServerError {
-    let value = between(text, "string '", "' to value").or_else(|| between(text, "string '", "'"));
+    let value = between(text, "string '", "' to value")
+        .or_else(|| between(text, "string '", "'"))
+        .or_else(|| between(text, "cast value '", "' to value"));
     let target = between(text, "to value of ", " type")
         .or_else(|| between(text, "to type ", "\n"))
         .or_else(|| text.rsplit_once("to type ").map(|(_, t)| t));
     match (value, target.map(|t| pg_name(t.trim()))) {
-        (Some(value), Some(target)) => ServerError::new(
-            "22P02",
-            format!("invalid input syntax for type {target}: \"{value}\""),
-        ),
+        (Some(value), Some(target)) => {
+            let code = match target.as_str() {
+                "date" | "timestamp" => "22007",
+                _ => "22P02",
+            };
+            let text = format!("invalid input syntax for type {target}: \"{value}\"");
+            ServerError::new(code, text)
+        }
         (None, Some(target)) if text.contains("cast value") => {
             ServerError::new("22003", format!("{target} out of range"))
         }

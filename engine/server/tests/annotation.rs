@@ -353,6 +353,110 @@ fn joins_of_sites_are_those_of_bcftools_annotate() {
     assert_eq!(found, expected);
 }
 
+/// Splits the alleles of two files as they stand, and gives what `bcftools annotate` copies from `known` to `calls`, whose
+/// INFO is left out: bcftools breaks off at keys that the header does not declare.
+fn annotated(dir: &Path, calls: &Path, known: &Path, key: &str) -> Vec<String> {
+    let line = format!(
+        "set -o pipefail; zcat -f \"$calls\" | awk -F'\\t' -v OFS='\\t' '!/^#/ {{ $8 = \".\" }} {{ print }}' > calls.bare.vcf; \
+         calls=calls.bare.vcf; for f in calls known; do bcftools norm -m- \"${{!f}}\" | \
+         bcftools sort -Oz -o $f.split.vcf.gz && bcftools index -f $f.split.vcf.gz || exit 1; done; \
+         bcftools annotate -a known.split.vcf.gz -c INFO/K:=INFO/{key} calls.split.vcf.gz | \
+         bcftools query -i 'K!=\".\"' -f '%CHROM\\t%POS\\t%REF\\t%ALT\\t%K\\n'"
+    );
+    let mut command = Command::new("bash");
+    command.args(["-c", &line]).current_dir(dir);
+    let told = stdout_of(command.env("calls", calls).env("known", known));
+    let mut rows: Vec<String> = told.lines().map(str::to_owned).collect();
+    rows.sort();
+    rows
+}
+
+/// Pairs of equal alleles by the records as they stood, which bcftools compares without a reference.
+fn joined(key: &str) -> String {
+    format!(
+        "SELECT v.contig, v.vcf_pos, v.vcf_ref, v.vcf_alts[v.alt_index] AS vcf_alt, k.{key} AS k FROM d.variants v \
+         JOIN kb.known k USING (contig, pos, ref, alt) \
+         WHERE v.vcf_pos = k.vcf_pos AND v.vcf_ref = k.vcf_ref AND v.vcf_alts[v.alt_index] = k.vcf_alts[k.alt_index]"
+    )
+}
+
+/// Published calls, and published frequencies of ExAC.
+#[test]
+fn joins_of_published_frequencies_are_those_of_bcftools_annotate() {
+    let shared = shared().expect("the shared data");
+    let files = ["query", "exac"].map(|name| shared.join(format!("vcfanno/example/{name}.vcf.gz")));
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    load_both(&lake, &files[0], &files[1]);
+    let expected = annotated(dir.path(), &files[0], &files[1], "AC");
+    let mut found = rows(&lake, &joined("info_ac"));
+    found.sort();
+    assert!(expected.len() > 5, "{expected:?}");
+    assert_eq!(found, expected);
+    // Trimmed alleles find more than those as they stand, and lose none.
+    let all = "SELECT v.pos FROM d.variants v JOIN kb.known k USING (contig, pos, ref, alt)";
+    assert!(rows(&lake, all).len() >= expected.len());
+}
+
+fn load_both(lake: &Path, calls: &Path, known: &Path) {
+    for (args, file) in [
+        (&["vcf", "--dataset", "d"][..], calls),
+        (&["sites", "--table", "kb.known"][..], known),
+    ] {
+        let mut command = genokura();
+        command.arg("ingest").args(args).arg("--lake").arg(lake);
+        stdout_of(command.arg(file));
+    }
+}
+
+/// Of alleles that stand twice, a join gives every pair; bcftools copies one of them.
+#[test]
+fn duplicates_are_joined_with_all_that_is_known_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, records: &str| {
+        let path = dir.path().join(name);
+        let text = format!(
+            "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=1000>\n\
+             ##INFO=<ID=N,Number=A,Type=Integer,Description=\"a number\">\n\
+             #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n{records}"
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let calls = file(
+        "calls.vcf",
+        "chr1\t10\ta\tA\tG\t.\t.\t.\nchr1\t10\tb\tA\tG,T\t.\t.\t.\nchr1\t20\tc\tC\tT\t.\t.\t.\n\
+         chr1\t30\td\tC\tT\t.\t.\t.\nchr1\t40\te\tC\t*\t.\t.\t.\nchr1\t50\tf\tC\t<DEL>\t.\t.\t.\n",
+    );
+    let known = file(
+        "known.vcf",
+        "chr1\t10\t.\tA\tG\t.\t.\tN=1\nchr1\t20\t.\tC\tT\t.\t.\tN=2\nchr1\t20\t.\tC\tT,G\t.\t.\tN=3,4\n\
+         chr1\t30\t.\tC\tA\t.\t.\tN=5\n",
+    );
+    let lake = dir.path().join("lake");
+    load_both(&lake, &calls, &known);
+    let mut found = rows(&lake, &joined("info_n"));
+    found.sort();
+    let all = [
+        "chr1\t10\tA\tG\t1",
+        "chr1\t10\tA\tG\t1",
+        "chr1\t20\tC\tT\t2",
+        "chr1\t20\tC\tT\t3",
+    ];
+    assert_eq!(found, all);
+    let copied = annotated(dir.path(), &calls, &known, "N");
+    assert!(
+        !copied.is_empty() && copied.iter().all(|row| found.contains(row)),
+        "{copied:?}"
+    );
+    for place in ["chr1\t10\t", "chr1\t20\t"] {
+        assert!(
+            copied.iter().any(|row| row.starts_with(place)),
+            "{copied:?}"
+        );
+    }
+}
+
 /// Releases lie side by side, a new key is a new column, and what a table of sites cannot hold is refused.
 #[test]
 fn releases_lie_side_by_side() {

@@ -319,6 +319,91 @@ fn omop_tables_of_synthea_are_typed_by_the_model() {
     );
 }
 
+/// Phenotypes that the HPO of the lake does not know, and messages from a directory.
+#[test]
+fn a_directory_of_phenopackets_and_terms_that_hpo_does_not_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    let cases = dir.path().join("cases");
+    std::fs::create_dir_all(cases.join("b")).unwrap();
+    let one = |person: &str, term: &str| {
+        let members = format!(
+            "\"phenotypicFeatures\":[{{\"type\":{{\"id\":\"HP:0001250\"}}}},\
+             {{\"type\":{{\"id\":\"{term}\"}},\"excluded\":true}}],"
+        );
+        packet(person, &members)
+    };
+    written(&cases, "a.json", &one("p1", "HP:0001263"));
+    let lines = one("p2", "HP:0001250") + &one("p3", "HP:0001250");
+    written(&cases.join("b"), "lines.jsonl", &lines);
+    written(&cases, "README.md", "no phenopacket");
+    ingest(&lake, &["phenopackets"], &[&cases]);
+    let counts = "SELECT count(DISTINCT person_id), count(*), count(*) FILTER (WHERE excluded) FROM clin.phenotype";
+    assert_eq!(select(&lake, counts), ["3,6,3"]);
+
+    let hpo = dir.path().join("hp.obo");
+    genokura_testdata::write_hpo(&mut std::fs::File::create(&hpo).unwrap()).unwrap();
+    ingest(&lake, &["hpo"], &[&hpo]);
+    let bad = written(
+        dir.path(),
+        "bad.jsonl",
+        &format!("{}\n{}", one("p4", "HP:0001250"), one("p5", "HP:00012633")),
+    );
+    let told = refused(&lake, "phenopackets", &bad);
+    for word in [
+        "input 1",
+        "line 3",
+        "phenotypicFeatures[1].type",
+        "knows no term \"HP:00012633\"; did you mean \"HP:0001263\"?",
+    ] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert_eq!(select(&lake, counts), ["3,6,3"]);
+}
+
+/// The same tables as Parquet, under names in any case, load to the same rows.
+#[test]
+fn omop_tables_in_parquet_are_those_in_csv() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    ingest(&lake, &["omop"], &[&shared("omop-synthea")]);
+    let cdm = dir.path().join("cdm");
+    std::fs::create_dir(&cdm).unwrap();
+    let tables = ["person", "condition_occurrence", "death"];
+    for (table, file) in tables
+        .into_iter()
+        .zip(["PERSON", "Condition_Occurrence", "death"])
+    {
+        let sql = format!("SELECT * FROM omop.{table}");
+        let mut command = genokura();
+        command.args(["sql", "--format", "parquet", "-c", &sql, "--lake"]);
+        let output = run(command.arg(&lake));
+        assert!(output.status.success(), "{output:?}");
+        std::fs::write(cdm.join(format!("{file}.parquet")), output.stdout).unwrap();
+    }
+    ingest(&lake, &["omop", "--schema", "again"], &[&cdm]);
+    for table in tables {
+        let rows = |schema: &str| {
+            let mut rows = select(&lake, &format!("SELECT * FROM {schema}.{table}"));
+            rows.sort();
+            rows
+        };
+        assert_eq!(rows("again"), rows("omop"), "{table}");
+        let types = |schema: &str| {
+            let sql = "SELECT column_name, data_type FROM information_schema.columns";
+            let of = format!("{sql} WHERE table_schema = '{schema}' AND table_name = '{table}'");
+            select(&lake, &format!("{of} ORDER BY ordinal_position"))
+        };
+        assert_eq!(types("again"), types("omop"), "{table}");
+    }
+    std::fs::write(cdm.join("death.parquet"), "PAR1 and nothing else").unwrap();
+    let told = refused(&lake, "omop", &cdm);
+    assert!(
+        told.contains("input 3") && told.contains("Parquet"),
+        "{told}"
+    );
+}
+
 /// Records of a csv file behind its header.
 fn csv_records(path: &Path) -> usize {
     let text = std::fs::read_to_string(path).unwrap();
@@ -339,7 +424,7 @@ fn a_bad_omop_directory_is_named_by_table_line_and_column() {
     let lake = dir.path().join("lake");
     let source = dir.path().join("cdm");
     std::fs::create_dir(&source).unwrap();
-    assert!(refused(&lake, "omop", &source).contains("no csv file"));
+    assert!(refused(&lake, "omop", &source).contains("no csv, tsv or Parquet file"));
     let person = "person_id,gender_concept_id,year_of_birth,Ward No.\n1,8507.0,1980,7\n";
     written(&source, "Person.csv", person);
     for (name, text, told) in [
@@ -356,12 +441,12 @@ fn a_bad_omop_directory_is_named_by_table_line_and_column() {
         (
             "death.csv",
             "death_date\n2020-02-29\n",
-            "death.csv has no column person_id",
+            "death has no column person_id",
         ),
         (
             "deaths.csv",
             "person_id\n1\n",
-            "deaths.csv is no table of the OMOP CDM; did you mean death?",
+            "deaths is no table of the OMOP CDM; did you mean death?",
         ),
         (
             "cost.csv",
@@ -592,6 +677,12 @@ fn a_bad_study_is_named_by_file_line_and_column() {
             "data_cna.txt",
             "Hugo_Symbol\tS1\tS2\nERBB2\t2\n",
             "line 2: the row has 2 cells, the header 3",
+        ),
+        (
+            "data_mutations.txt",
+            "#version 2.4\nHugo_Symbol\tChromosome\tStart_Position\tEnd_Position\tReference_Allele\tTumor_Seq_Allele2\t\
+             Tumor_Sample_Barcode\nTP53\t17\t7674220\t7674219\tC\tT\tS1\n",
+            "line 3: data_mutations.txt: end 7674219 is before start 7674220",
         ),
         (
             "data_mutations.txt",

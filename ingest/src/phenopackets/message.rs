@@ -1,12 +1,12 @@
 //! Phenopackets, families and cohorts as rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, NaiveDate};
 use genokura_core::contig::ContigNames;
 use genokura_core::variant::trim;
 
-use super::node::{Fault, Node, Result};
+use super::node::{Fault, Node, Result, nearest};
 use super::tables::{Held, Row, Rows, Table, bare};
 
 /// Keys of a phenopacket of version 1 that version 2 does not have.
@@ -39,6 +39,8 @@ struct Member {
 pub(super) struct Reader {
     /// How human primary contigs are to be named.
     pub(super) contigs: Option<ContigNames>,
+    /// The ids that HPO knows, where the lake has it.
+    pub(super) terms: Option<HashSet<String>>,
 }
 
 impl Reader {
@@ -57,6 +59,23 @@ impl Reader {
             made.packet(node, &Around::default(), true)?;
         }
         Ok((made.rows, made.persons))
+    }
+
+    /// Refuses an id of HPO that HPO does not know.
+    fn known(&self, node: &Node<'_>, id: &str) -> Result<()> {
+        let Some(terms) = self.terms.as_ref().filter(|_| id.starts_with("HP:")) else {
+            return Ok(());
+        };
+        if terms.contains(id) {
+            return Ok(());
+        }
+        let mut all: Vec<&str> = terms.iter().map(String::as_str).collect();
+        all.sort_unstable();
+        let near = nearest(id, &all).map(|near| format!("; did you mean \"{near}\"?"));
+        Err(node.fault(&format!(
+            "kb.hpo_terms knows no term \"{id}\"{}",
+            near.unwrap_or_else(|| "; load the release of HPO that has it".to_owned())
+        )))
     }
 }
 
@@ -289,7 +308,9 @@ impl Made<'_> {
             "resolution",
             "evidence",
         ])?;
-        let (id, label) = node.need("type")?.as_term()?;
+        let term = node.need("type")?;
+        let (id, label) = term.as_term()?;
+        self.reader.known(&term, &id)?;
         let mut row = of.row(Table::Phenotype);
         row.put("hpo_id", id).put("hpo_label", label);
         row.put("excluded", node.bool("excluded")?.unwrap_or(false));
@@ -1036,6 +1057,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(text).unwrap();
         let reader = Reader {
             contigs: Some(ContigNames::Chr),
+            terms: None,
         };
         let made = reader.message(&Node::root(&value));
         made.map(|(rows, _)| rows).map_err(|fault| fault.0)

@@ -210,6 +210,6 @@ fn snake(name: &str) -> String {
     snake
 }
 
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     genokura_core::contig::suggest(name, known)
 }

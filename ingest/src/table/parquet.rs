@@ -7,15 +7,17 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array as _, ArrayRef, AsArray as _, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::columns::{Column, schema_of};
 use super::input::Input;
 use super::landing::Sink;
+use super::reader::Rows;
+use super::types::Cell;
 use crate::error::{Error, Result};
 use crate::progress::CancelFlag;
 
@@ -83,6 +85,66 @@ impl ParquetInput {
             sink.send(RecordBatch::try_new(Arc::clone(&schema), cast)?)?;
         }
         Ok(())
+    }
+}
+
+/// The rows of a Parquet input with every cell as text, for jobs that give columns types of their own.
+pub(crate) struct ParquetRows {
+    batches: ParquetRecordBatchReader,
+    headers: Vec<String>,
+    columns: Vec<StringArray>,
+    row: usize,
+    line: u64,
+}
+
+impl ParquetInput {
+    /// Its rows; the number of a row, from 1, stands for its line.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for damaged Parquet.
+    pub(crate) fn rows(self) -> Result<ParquetRows> {
+        let headers = self.names();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(self.file).map_err(damaged)?;
+        let reader = reader.with_batch_size(BATCH_ROWS);
+        Ok(ParquetRows {
+            batches: reader.build().map_err(damaged)?,
+            headers,
+            columns: Vec::new(),
+            row: 0,
+            line: 0,
+        })
+    }
+}
+
+impl Rows for ParquetRows {
+    fn next_row(&mut self) -> Result<Option<u64>> {
+        self.row += 1;
+        while self.columns.first().is_none_or(|c| self.row >= c.len()) {
+            let Some(batch) = self.batches.next().transpose()? else {
+                return Ok(None);
+            };
+            let fields = self.headers.iter().zip(batch.columns());
+            let texts = fields.map(|(name, array)| {
+                let field = Field::new(name, DataType::Utf8, true);
+                Ok(cast_column(array, &field)?.as_string::<i32>().clone())
+            });
+            self.columns = texts.collect::<Result<_>>()?;
+            self.row = 0;
+        }
+        self.line += 1;
+        Ok(Some(self.line))
+    }
+
+    fn headers(&self) -> &[String] {
+        &self.headers
+    }
+
+    fn cell(&self, column: usize) -> Cell<'_> {
+        let texts = self.columns.get(column);
+        match texts.filter(|texts| texts.is_valid(self.row)) {
+            Some(texts) => Cell::Bare(texts.value(self.row)),
+            None => Cell::Null,
+        }
     }
 }
 

@@ -1,78 +1,179 @@
-//! Refuses joins of contigs that two tables spell in different ways (`1` and `chr1`): no row would match, and nobody
-//! would be told.
+//! Refuses comparisons of contigs that can only be false because the two sides spell contigs in different ways (`1` and
+//! `chr1`): no row would match, and nobody would be told.
 //!
-//! Tables say in the metadata of their column `contig` how they spell the human primaries (`CONTIG_SPELLING_KEY`).
-//! That goes along with the column through projections and subqueries; the result of a function has none. The rule runs last, when comparisons of every spelling have become the keys of
-//! joins. It changes nothing.
+//! ```text
+//! v.contig = g.contig          a join of tables that spell the human primaries differently      ContigNames
+//! v.contig = '1'               a constant that the table names otherwise                        ContigNamed
+//! in_region(v.contig, …, 'chr99:1-5')      a contig that the dataset lacks under all its names  UnknownContig
+//! ```
+//! Where a column comes from is followed through the plan ([`origin`]): tables tell in the metadata of their columns how
+//! they spell (`CONTIG_SPELLING_KEY`), table functions are asked, rows that a session holds in memory and constants
+//! are looked at. Where one of several origins tells nothing, or two disagree, nothing is refused: whatever matches,
+//! matches. A constant whose other name stands beside it (`contig IN ('1', 'chr1')`) is meant as it is.
+//!
+//! Joins are looked at in the plan as it is run, when comparisons of every form have become keys; constants in the plan as
+//! it was written, before they are pushed below unions. Neither is changed.
 
-use datafusion::arrow::datatypes::Field;
+mod constants;
+pub(crate) mod origin;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::common::Result as DfResult;
-use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, ExprSchemable as _, Join, LogicalPlan};
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
-use genokura_core::schema::CONTIG_SPELLING_KEY;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::SessionState;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
 
 use crate::error::Error;
+use crate::table::state_of;
+use origin::{Origin, origins, spelling};
 
-/// The rule.
+/// Constants in a plan as it was written.
 #[derive(Debug)]
-pub(crate) struct ContigNames;
+pub(crate) struct ContigConstants;
 
-impl OptimizerRule for ContigNames {
+impl AnalyzerRule for ContigConstants {
     fn name(&self) -> &'static str {
-        "contig_names"
+        "contig_constants"
     }
 
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        _config: &dyn OptimizerConfig,
-    ) -> DfResult<Transformed<LogicalPlan>> {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> DfResult<LogicalPlan> {
         plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::Join(join) = node {
-                check(join)?;
-            }
+            constants::check(node)?;
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(Transformed::no(plan))
+        Ok(plan)
     }
 }
 
-fn check(join: &Join) -> DfResult<()> {
-    for (left, right) in &join.on {
-        let (left, right) = (spelling(left, &join.left)?, spelling(right, &join.right)?);
-        if let (Some(left), Some(right)) = (left, right)
-            && left != right
-        {
-            return Err(Error::ContigNames { left, right }.into());
+/// DataFusion's planner, when the joins of a plan and its constants beside the results of functions are looked at.
+#[derive(Debug)]
+pub(crate) struct ContigPlanner;
+
+#[async_trait]
+impl QueryPlanner for ContigPlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let state = state_of(session)?;
+        for comparison in comparisons(plan)? {
+            comparison.check(state).await?;
+        }
+        let planner = DefaultPhysicalPlanner::default();
+        planner.create_physical_plan(plan, session).await
+    }
+}
+
+/// What a plan compares, and can only be judged when functions and rows in memory are asked.
+enum Comparison {
+    Join(Vec<Origin>, Vec<Origin>),
+    Constants(Vec<constants::Compared>),
+}
+
+impl Comparison {
+    async fn check(self, state: &SessionState) -> DfResult<()> {
+        let (left, right) = match self {
+            Self::Join(left, right) => (left, right),
+            Self::Constants(compared) => return constants::check_made(&compared, state).await,
+        };
+        // Rows in memory are looked through only where the other side tells something.
+        let made = |origins: &[Origin]| origins.iter().any(Origin::is_made);
+        let told = match made(&left) && !made(&right) {
+            true => match spelling(&right, state).await? {
+                Some(right) => spelling(&left, state).await?.zip(Some(right)),
+                None => None,
+            },
+            false => match spelling(&left, state).await? {
+                Some(left) => Some(left).zip(spelling(&right, state).await?),
+                None => None,
+            },
+        };
+        match told {
+            Some((left, right)) if left != right => Err(Error::ContigNames { left, right }.into()),
+            _ => Ok(()),
         }
     }
-    Ok(())
 }
 
-/// What a key says of how its contigs are spelled. Below a union every table must say the same.
-fn spelling(key: &Expr, input: &LogicalPlan) -> DfResult<Option<String>> {
-    let (_, field) = key.to_field(input.schema())?;
-    spelling_of(&field, input)
-}
-
-/// The same of a column of a plan.
-pub(crate) fn spelling_of(field: &Field, input: &LogicalPlan) -> DfResult<Option<String>> {
-    let Some(told) = field.metadata().get(CONTIG_SPELLING_KEY) else {
-        return Ok(None);
-    };
-    let (mut unites, mut agree) = (false, true);
-    input.apply(|node| {
-        unites |= matches!(node, LogicalPlan::Union(_));
-        if let LogicalPlan::TableScan(scan) = node {
-            let source = scan.source.schema();
-            let mut spellings = source.fields().iter();
-            agree &= spellings.all(|field| {
-                let of_table = field.metadata().get(CONTIG_SPELLING_KEY);
-                of_table.is_none_or(|spelling| spelling == told)
-            });
+/// The comparisons of a plan that is optimised.
+fn comparisons(plan: &LogicalPlan) -> DfResult<Vec<Comparison>> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::Join(join) => {
+                for (left, right) in &join.on {
+                    keys(left, right, &[&join.left, &join.right], &mut found);
+                }
+                if let Some(filter) = &join.filter {
+                    conjuncts(filter, &[&join.left, &join.right], &mut found);
+                }
+            }
+            LogicalPlan::Filter(filter) => {
+                let compared = constants::of(&filter.predicate, &[&filter.input]);
+                let made = compared.into_iter().filter(constants::Compared::is_made);
+                found.push(Comparison::Constants(made.collect()));
+                conjuncts(&filter.predicate, &[&filter.input], &mut found);
+            }
+            _ => {}
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok((agree || !unites).then(|| told.clone()))
+    Ok(found)
+}
+
+/// Parts of a condition, all of which must hold, that two columns be equal.
+fn conjuncts(condition: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Comparison>) {
+    for part in split_conjunction(condition) {
+        // `= ANY (SELECT …)` becomes a join on what is true.
+        let part = match part {
+            Expr::IsTrue(part) => part.as_ref(),
+            part => part,
+        };
+        if let Expr::BinaryExpr(binary) = part
+            && binary.op == Operator::Eq
+        {
+            keys(&binary.left, &binary.right, inputs, found);
+        }
+    }
+}
+
+/// Two expressions that must be equal, or the columns of two rows. Constants are looked at elsewhere.
+fn keys(left: &Expr, right: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Comparison>) {
+    let of = |expr: &Expr| match expr {
+        Expr::Literal(..) => None,
+        expr => inputs.iter().find_map(|input| origins(expr, input)),
+    };
+    for (left, right) in pairs(left, right) {
+        if let (Some(left), Some(right)) = (of(left), of(right)) {
+            found.push(Comparison::Join(left, right));
+        }
+    }
+}
+
+/// Two expressions, or if both are rows, what stands in them at the same places.
+fn pairs<'a>(left: &'a Expr, right: &'a Expr) -> Vec<(&'a Expr, &'a Expr)> {
+    match (row(left), row(right)) {
+        (Some(left), Some(right)) => left.iter().zip(right).collect(),
+        _ => vec![(left, right)],
+    }
+}
+
+/// The parts of a row, whatever it is cast to.
+fn row(expr: &Expr) -> Option<&Vec<Expr>> {
+    match expr {
+        Expr::ScalarFunction(function) if function.name() == "struct" => Some(&function.args),
+        Expr::Cast(cast) => row(&cast.expr),
+        Expr::Alias(alias) => row(&alias.expr),
+        _ => None,
+    }
 }

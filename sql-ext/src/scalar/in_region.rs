@@ -45,7 +45,7 @@ pub(super) const DEFINITION: Definition = Definition {
              so that a scan reads only the files, row groups and pages that can hold the region.",
             "A human primary contig is found under both of its usual names: `22:100-200` and \
              `chr22:100-200` are the same region (`chrM`, `M` and `MT` likewise). Every other name is \
-             taken as it stands.",
+             taken as it stands. A literal region on a contig that the dataset does not have is an error (22023).",
             "A NULL argument gives NULL, unless another comparison already says no. A text that is \
              not a region is an error (22023).",
         ],

@@ -47,7 +47,7 @@ pub(super) const DEFINITION: Definition = Definition {
             "Closed intervals: sharing one base is an overlap. A span that ends before it starts \
              is compared as it stands.",
             "Rewritten to `contig1 = contig2 AND start1 <= end2 AND start2 <= end1`: contig names \
-             are compared as they stand, and a NULL argument gives NULL unless another comparison \
+             are compared as they stand (a pair that can never be equal, as `1` in a table of `chr1`, is refused), and a NULL argument gives NULL unless another comparison \
              already says no.",
         ],
         example: "SELECT g.name, count(*) FROM cohort.variants v JOIN kb.genes g\n\

@@ -8,6 +8,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
+use genokura_core::contig::common_spelling;
 use genokura_core::region::Region;
 use genokura_exec::{CATALOG, DatasetInfo, dataset_info};
 
@@ -39,6 +40,13 @@ pub(super) fn dataset_schema(
         name: dataset.to_owned(),
         nearest: nearest(dataset, known.iter().map(String::as_str)),
     })
+}
+
+/// How a dataset spells the human primaries, if all are spelled alike.
+pub(super) async fn spelling(state: &SessionState, dataset: &str) -> DfResult<Option<String>> {
+    let info = Variants::of(state, dataset).await?.info;
+    let contigs = info.contigs.iter().map(String::as_str);
+    Ok(common_spelling(contigs).map(str::to_owned))
 }
 
 /// A table by schema and name, if the catalog has it.

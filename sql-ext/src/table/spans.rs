@@ -26,16 +26,17 @@ use datafusion::common::Result as DfResult;
 use datafusion::common::config::Dialect;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 
-use super::{CallOf, Definition, Planned, ResultColumn, schema_of};
+use super::arguments::DATASET;
+use super::{CallOf, Definition, Planned, ResultColumn, Spelled, schema_of, source};
 use crate::doc::FunctionDoc;
 use crate::error::Error;
-use crate::rules::contig_names::spelling_of;
+use crate::rules::contig_names::origin;
 use arguments::Arguments;
 
 /// Every function of this module, in the order of the reference.
@@ -104,6 +105,18 @@ impl Definition for SpanDefinition {
     fn plan<'a>(&self, call: &'a Call, state: &'a SessionState) -> Planned<'a> {
         (self.plan)(call, state)
     }
+
+    /// Results have the contigs of the first argument.
+    fn spelling<'a>(&self, call: &'a Call, state: &'a SessionState) -> Spelled<'a> {
+        let first = self.doc.arguments.first();
+        let of_dataset = first.is_some_and(|argument| argument.name == DATASET.name);
+        Box::pin(async move {
+            match call.arguments.texts.first() {
+                Some(dataset) if of_dataset => source::spelling(state, dataset).await,
+                _ => spelling(state, &call.spans(state, 0).await?).await,
+            }
+        })
+    }
 }
 
 impl Call {
@@ -165,7 +178,12 @@ pub(super) fn declared(
 /// How spans spell contigs, if their tables tell.
 async fn spelling(state: &SessionState, spans: &str) -> DfResult<Option<String>> {
     let plan = logical(state, &format!("SELECT contig FROM {spans} AS spans")).await?;
-    spelling_of(plan.schema().field(0), &plan)
+    let contig = plan.schema().columns().into_iter().next();
+    let contig = contig.ok_or(Error::Internal("a statement without columns"))?;
+    match origin::origins(&Expr::Column(contig), &plan) {
+        Some(origins) => origin::spelling(&origins, state).await,
+        None => Ok(None),
+    }
 }
 
 /// Contigs are compared by name, as in a join.

@@ -58,10 +58,10 @@ pub(super) enum IngestCommand {
         clin.phenotype, clin.condition, clin.specimen, clin.measurement, clin.treatment, clin.interpretation, \
         clin.family and clin.phenopacket.")]
     Phenopackets(PhenopacketsArgs),
-    /// Load a directory of OMOP CDM tables (version 5.3 or 5.4, csv)
+    /// Load a directory of OMOP CDM tables (version 5.3 or 5.4; csv, tsv, parquet)
     #[command(after_help = "Example:\n  \
         genokura ingest omop --lake lake synthea/\n\n\
-        Files are told by their names (PERSON.csv, condition_occurrence.csv.gz); types are those of the CDM.")]
+        Files are told by their names (PERSON.csv, condition_occurrence.csv.gz, death.parquet); types are those of the CDM.")]
     Omop(OmopArgs),
     /// Load a study of cBioPortal: clinical attributes, mutations, segments, and matrices as long tables
     #[command(after_help = "Example:\n  \
@@ -254,7 +254,7 @@ pub(super) struct OmopArgs {
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
-    /// The directory of the csv files, gzip accepted
+    /// The directory of the csv, tsv and parquet files, gzip accepted
     #[arg(value_name = "DIRECTORY")]
     directory: String,
 }

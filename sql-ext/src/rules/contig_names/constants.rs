@@ -1,0 +1,274 @@
+//! Constants that are compared with contigs.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result as DfResult};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use genokura_core::contig::{ContigNames, canonical_key, spelling as spelling_of_name, suggest};
+use genokura_core::region::Region;
+
+use super::origin::{Origin, origins, spelling, texts};
+use super::pairs;
+use crate::contigs::names;
+use crate::error::Error;
+
+/// Constants that one expression compares with contigs of these origins.
+pub(super) struct Compared {
+    origins: Vec<Origin>,
+    names: Vec<String>,
+    /// A region finds both usual names.
+    region: bool,
+}
+
+impl Compared {
+    /// Whether functions or rows in memory must be asked.
+    pub(super) fn is_made(&self) -> bool {
+        let of_primary = |name: &String| spelling_of_name(name).is_some();
+        self.names.iter().any(of_primary) && self.origins.iter().any(Origin::is_made)
+    }
+}
+
+/// What is wrong with the constants of a node of a plan, as far as the schemas of tables tell.
+///
+/// # Errors
+/// [`Error::ContigNamed`], [`Error::UnknownContig`].
+pub(super) fn check(node: &LogicalPlan) -> DfResult<()> {
+    let inputs = node.inputs();
+    node.apply_expressions(|expr| {
+        let compared = of(expr, &inputs);
+        let told = |of: &Compared| {
+            let told = of.origins.iter().map(|origin| match origin {
+                Origin::Column { told, .. } => told.clone(),
+                Origin::Names(_) => None,
+            });
+            told.collect()
+        };
+        let judged: Vec<_> = compared.iter().map(|of| (of, told(of))).collect();
+        refuse(&judged)?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+/// The same of constants beside the results of functions and rows in memory.
+pub(super) async fn check_made(compared: &[Compared], state: &SessionState) -> DfResult<()> {
+    let mut judged: Vec<(&Compared, Vec<Option<String>>)> = Vec::new();
+    for of in compared {
+        let mut told = Vec::new();
+        for origin in &of.origins {
+            told.push(spelling(std::slice::from_ref(origin), state).await?);
+        }
+        judged.push((of, told));
+    }
+    refuse(&judged)
+}
+
+/// The comparisons of an expression over the rows of some inputs.
+pub(super) fn of(expr: &Expr, inputs: &[&LogicalPlan]) -> Vec<Compared> {
+    let mut found = Vec::new();
+    let visited = expr.apply(|part| {
+        collect(part, inputs, &mut found);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    // Nothing in it fails.
+    visited.map_or_else(|_| Vec::new(), |_| found)
+}
+
+fn collect(part: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Compared>) {
+    // What the constants are is asked only where a contig stands beside them.
+    let mut compared = |contig: &Expr, constants: &[&Expr], region: bool| {
+        let from = inputs.iter().find_map(|input| origins(contig, input));
+        let of_tables = |origins: &Vec<Origin>| {
+            let column = |origin: &Origin| matches!(origin, Origin::Column { .. });
+            origins.iter().all(column)
+        };
+        let Some(origins) = from.filter(of_tables) else {
+            return;
+        };
+        let names: Option<Vec<_>> = constants.iter().map(|expr| constant(expr)).collect();
+        let mut names = names.unwrap_or_default().concat();
+        if region {
+            // A text that is no region is refused where it is read.
+            let contigs = names.iter().filter_map(|text| text.parse::<Region>().ok());
+            names = contigs.map(|region| region.contig).collect();
+        }
+        if !names.is_empty() {
+            found.push(Compared {
+                origins,
+                names,
+                region,
+            });
+        }
+    };
+    match part {
+        Expr::BinaryExpr(binary) if is_equality(binary.op) => {
+            for (left, right) in pairs(&binary.left, &binary.right) {
+                compared(left, &[right], false);
+                compared(right, &[left], false);
+            }
+        }
+        Expr::InList(list) => {
+            let rows = list.list.iter().map(|item| pairs(&list.expr, item));
+            let rows: Vec<Vec<_>> = rows.collect();
+            for place in 0..rows.first().map_or(0, Vec::len) {
+                let items: Vec<_> = rows.iter().filter_map(|row| row.get(place)).collect();
+                let constants: Vec<&Expr> = items.iter().map(|(_, constant)| *constant).collect();
+                if let Some((contig, _)) = items.first() {
+                    compared(contig, &constants, false);
+                }
+            }
+        }
+        Expr::Like(like) => {
+            let says_all = |text: &String| !text.contains(['%', '_', '\\']);
+            if constant(&like.pattern).is_some_and(|texts| texts.iter().all(says_all)) {
+                compared(&like.expr, &[&like.pattern], false);
+            }
+        }
+        Expr::Case(case) => {
+            let Some(contig) = &case.expr else { return };
+            let constants = case.when_then_expr.iter().map(|(when, _)| when.as_ref());
+            compared(contig, &constants.collect::<Vec<_>>(), false);
+        }
+        Expr::ScalarFunction(function) => match (function.name(), &function.args[..]) {
+            ("array_has", [list, contig]) => compared(contig, &[list], false),
+            ("interval_overlaps", [one, _, _, other, _, _]) => {
+                compared(one, &[other], false);
+                compared(other, &[one], false);
+            }
+            ("in_region", [contig, _, _, region]) => compared(contig, &[region], true),
+            _ => {}
+        },
+        _ => {}
+    }
+}
+
+fn is_equality(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom
+    )
+}
+
+/// The texts of a constant expression, or of the elements of a constant array; none of what is no constant.
+fn constant(expr: &Expr) -> Option<Vec<String>> {
+    if let Expr::Literal(value, _) = expr {
+        return texts(value);
+    }
+    let varies = |part: &Expr| {
+        Ok(part.is_volatile_node()
+            || matches!(
+                part,
+                Expr::Column(_)
+                    | Expr::OuterReferenceColumn(..)
+                    | Expr::Placeholder(_)
+                    | Expr::ScalarSubquery(_)
+                    | Expr::InSubquery(_)
+                    | Expr::Exists(_)
+                    | Expr::SetComparison(_)
+                    | Expr::AggregateFunction(_)
+                    | Expr::WindowFunction(_)
+            ))
+    };
+    if expr.exists(varies).ok()? {
+        return None;
+    }
+    let info = SimplifyContext::builder().with_schema(Arc::new(DFSchema::empty()));
+    match ExprSimplifier::new(info.build())
+        .simplify(expr.clone())
+        .ok()?
+    {
+        Expr::Literal(value, _) => texts(&value),
+        _ => None,
+    }
+}
+
+/// What a table makes of a name.
+enum Judged {
+    /// It may hold it, or nothing is known.
+    Fits,
+    /// It calls this contig otherwise.
+    Named(String),
+    /// It has no such contig; the nearest.
+    Lacks(Option<String>),
+}
+
+/// Refuses names that none of their tables can hold, unless the same expression asks for the contig by its name there.
+fn refuse(judged: &[(&Compared, Vec<Option<String>>)]) -> DfResult<()> {
+    let mut fitting: BTreeSet<String> = BTreeSet::new();
+    let mut wrong: Vec<(String, Error)> = Vec::new();
+    for (compared, told) in judged {
+        let contigs: Vec<_> = compared.origins.iter().map(Origin::contigs).collect();
+        for name in &compared.names {
+            let key = canonical_key(name).unwrap_or(name).to_owned();
+            let mut worst = None;
+            let origins = contigs.iter().zip(told);
+            let all = origins
+                .map(|(contigs, told)| {
+                    judge(name, contigs.as_deref(), told.as_deref(), compared.region)
+                })
+                .try_for_each(|judged| match judged {
+                    Judged::Fits => ControlFlow::Break(()),
+                    judged => {
+                        worst.get_or_insert(judged);
+                        ControlFlow::Continue(())
+                    }
+                });
+            let name = name.clone();
+            match (all, worst) {
+                (ControlFlow::Continue(()), Some(Judged::Named(known))) => {
+                    wrong.push((key, Error::ContigNamed { name, known }));
+                }
+                (ControlFlow::Continue(()), Some(Judged::Lacks(nearest))) => {
+                    wrong.push((key, Error::UnknownContig { name, nearest }));
+                }
+                _ => {
+                    fitting.insert(key);
+                }
+            }
+        }
+    }
+    let refused = wrong.into_iter().find(|(key, _)| !fitting.contains(key));
+    refused.map_or(Ok(()), |(_, error)| Err(error.into()))
+}
+
+/// What a table makes of a name: one with these contigs, if it is of a dataset, that spells them so, if it tells.
+fn judge(name: &str, contigs: Option<&[String]>, told: Option<&str>, region: bool) -> Judged {
+    let asked = match region {
+        true => names(name.to_owned()),
+        false => vec![name.to_owned()],
+    };
+    if let Some(contigs) = contigs {
+        if contigs.iter().any(|contig| asked.contains(contig)) {
+            return Judged::Fits;
+        }
+        let known: Vec<&str> = contigs.iter().map(String::as_str).collect();
+        if region {
+            return Judged::Lacks(suggest(name, &known).map(str::to_owned));
+        }
+        let key = canonical_key(name);
+        let same = known
+            .iter()
+            .find(|c| key.is_some() && canonical_key(c) == key);
+        if let Some(same) = same {
+            return Judged::Named((*same).to_owned());
+        }
+    }
+    let Some(told) = told else {
+        return Judged::Fits;
+    };
+    let spelled = |name: &String| spelling_of_name(name).is_none_or(|spelled| spelled == told);
+    if asked.iter().any(spelled) {
+        return Judged::Fits;
+    }
+    Judged::Named(match told {
+        "chr" => ContigNames::Chr.of(name).into_owned(),
+        "" => ContigNames::Plain.of(name).into_owned(),
+        accession => format!("{accession}…"),
+    })
+}

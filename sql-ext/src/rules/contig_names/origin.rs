@@ -1,0 +1,289 @@
+//! Where the contigs of an expression come from, followed through a logical plan.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::catalog::TableProvider;
+use datafusion::common::{JoinType, Result as DfResult, ScalarValue};
+use datafusion::datasource::{MemTable, source_as_provider};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan};
+use genokura_core::contig::{common_spelling, spelling as spelling_of_name};
+use genokura_core::schema::CONTIG_SPELLING_KEY;
+use genokura_exec::dataset_info;
+
+use crate::table::CallOf;
+
+/// Names that are no primaries, at the front of a column, after which it is no column of contigs.
+const OTHERS_MAX: usize = 1_000;
+
+/// One place that contigs come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A column of a table.
+    Column {
+        table: Arc<dyn TableProvider>,
+        column: String,
+        /// How the table says that it spells the human primaries.
+        told: Option<String>,
+    },
+    /// Constants.
+    Names(Vec<String>),
+}
+
+impl Origin {
+    /// Whether it is the result of a table function or rows in memory, of which the schema does not tell.
+    pub(super) fn is_made(&self) -> bool {
+        matches!(self, Self::Column { told: None, .. })
+    }
+
+    /// The contigs of the dataset that the column is of; `None` of other tables, and of a column that reads as NULL.
+    pub(super) fn contigs(&self) -> Option<Vec<String>> {
+        let Self::Column {
+            table,
+            column,
+            told,
+        } = self
+        else {
+            return None;
+        };
+        let schema = table.schema();
+        let masked = schema.field_with_name(column).ok()?.is_nullable() && told.is_none();
+        if column != "contig" || masked {
+            return None;
+        }
+        Some(dataset_info(table.as_ref())?.contigs)
+    }
+
+    /// How it spells the human primaries, if all are spelled alike.
+    async fn spelling(&self, state: &SessionState) -> DfResult<Option<String>> {
+        let (table, column) = match self {
+            Self::Names(names) => {
+                let names = names.iter().map(String::as_str);
+                return Ok(common_spelling(names).map(str::to_owned));
+            }
+            Self::Column { told, .. } if told.is_some() => return Ok(told.clone()),
+            Self::Column { table, column, .. } => (table.as_ref() as &dyn Any, column),
+        };
+        if let Some(call) = table.downcast_ref::<CallOf<crate::table::spans::SpanDefinition>>() {
+            return call.spelling(state, column).await;
+        }
+        if let Some(call) = table.downcast_ref::<CallOf<crate::table::TableDefinition>>() {
+            return call.spelling(state, column).await;
+        }
+        match table.downcast_ref::<MemTable>() {
+            Some(rows) => spelling_of_rows(rows, column).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// How these origins spell the human primaries, if all of them tell, and the same.
+pub(crate) async fn spelling(origins: &[Origin], state: &SessionState) -> DfResult<Option<String>> {
+    let mut common: Option<String> = None;
+    for origin in origins {
+        // Constants of other contigs than the primaries say nothing.
+        if let Origin::Names(names) = origin
+            && names.iter().all(|name| spelling_of_name(name).is_none())
+        {
+            continue;
+        }
+        match (origin.spelling(state).await?, &common) {
+            (None, _) => return Ok(None),
+            (Some(one), Some(other)) if one != *other => return Ok(None),
+            (one, _) => common = one,
+        }
+    }
+    Ok(common)
+}
+
+/// How a column of rows in memory spells the human primaries; a column that begins with many other names has none.
+async fn spelling_of_rows(rows: &MemTable, column: &str) -> DfResult<Option<String>> {
+    let mut common: Option<String> = None;
+    let mut others = 0;
+    for partition in &rows.batches {
+        for batch in partition.read().await.iter() {
+            let Some(values) = batch.column_by_name(column) else {
+                return Ok(None);
+            };
+            if !is_text(values.data_type()) {
+                return Ok(None);
+            }
+            let values = cast(values, &DataType::Utf8)?;
+            let mut last = "";
+            for name in values.as_string::<i32>().iter().flatten() {
+                if name == last {
+                    continue;
+                }
+                last = name;
+                match (spelling_of_name(name), &common) {
+                    (None, None) if others == OTHERS_MAX => return Ok(None),
+                    (None, _) => others += 1,
+                    (Some(one), Some(other)) if one != other => return Ok(None),
+                    (Some(_), Some(_)) => {}
+                    (Some(one), None) => common = Some(one.to_owned()),
+                }
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(common)
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+/// Where the values of an expression over the rows of `input` come from; `None` when that is not known. An array comes
+/// from where its elements come from.
+pub(crate) fn origins(expr: &Expr, input: &LogicalPlan) -> Option<Vec<Origin>> {
+    let mut found = Vec::new();
+    of_expr(expr, input, &mut found)?;
+    (!found.is_empty()).then_some(found)
+}
+
+fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<()> {
+    match expr {
+        Expr::Alias(alias) => of_expr(&alias.expr, input, found),
+        Expr::Cast(cast) => of_expr(&cast.expr, input, found),
+        Expr::TryCast(cast) => of_expr(&cast.expr, input, found),
+        Expr::Unnest(unnest) => of_expr(&unnest.expr, input, found),
+        Expr::Column(column) => {
+            let place = input.schema().maybe_index_of_column(column)?;
+            of_column(input, place, found)
+        }
+        Expr::Literal(value, _) => {
+            found.push(Origin::Names(texts(value)?));
+            Some(())
+        }
+        Expr::ScalarSubquery(subquery) => of_column(&subquery.subquery, 0, found),
+        Expr::Case(case) => {
+            let values = case.when_then_expr.iter().map(|(_, value)| value);
+            for value in values.chain(&case.else_expr) {
+                of_expr(value, input, found)?;
+            }
+            Some(())
+        }
+        Expr::ScalarFunction(function) => match function.name() {
+            "coalesce" | "make_array" => {
+                let mut all = function.args.iter();
+                all.try_for_each(|value| of_expr(value, input, found))
+            }
+            _ => None,
+        },
+        Expr::AggregateFunction(function) => match function.func.name() {
+            "min" | "max" | "first_value" | "last_value" | "any_value" | "array_agg" => {
+                of_expr(function.params.args.first()?, input, found)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The texts of a constant, or of the elements of a constant array; none of NULL.
+pub(super) fn texts(value: &ScalarValue) -> Option<Vec<String>> {
+    match value {
+        ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => {
+            Some(text.iter().cloned().collect())
+        }
+        ScalarValue::Null => Some(Vec::new()),
+        ScalarValue::Dictionary(_, value) => texts(value),
+        ScalarValue::List(list) => {
+            let values: &ArrayRef = list.values();
+            let values = is_text(values.data_type())
+                .then(|| cast(values, &DataType::Utf8).ok())
+                .flatten()?;
+            let names = values.as_string::<i32>().iter().flatten();
+            Some(names.map(str::to_owned).collect())
+        }
+        _ => None,
+    }
+}
+
+fn of_column(plan: &LogicalPlan, place: usize, found: &mut Vec<Origin>) -> Option<()> {
+    match plan {
+        LogicalPlan::Projection(node) => of_expr(node.expr.get(place)?, &node.input, found),
+        LogicalPlan::Filter(node) => of_column(&node.input, place, found),
+        LogicalPlan::Sort(node) => of_column(&node.input, place, found),
+        LogicalPlan::Limit(node) => of_column(&node.input, place, found),
+        LogicalPlan::Repartition(node) => of_column(&node.input, place, found),
+        LogicalPlan::SubqueryAlias(node) => of_column(&node.input, place, found),
+        LogicalPlan::Subquery(node) => of_column(&node.subquery, place, found),
+        LogicalPlan::Distinct(Distinct::All(input)) => of_column(input, place, found),
+        LogicalPlan::Distinct(Distinct::On(node)) => {
+            of_expr(node.select_expr.get(place)?, &node.input, found)
+        }
+        LogicalPlan::Window(node) if place < node.input.schema().fields().len() => {
+            of_column(&node.input, place, found)
+        }
+        LogicalPlan::Aggregate(node) => {
+            let groups = &node.group_expr;
+            if groups.iter().any(|g| matches!(g, Expr::GroupingSet(_))) {
+                return None;
+            }
+            let mut all = groups.iter().chain(&node.aggr_expr);
+            of_expr(all.nth(place)?, &node.input, found)
+        }
+        LogicalPlan::Join(node) => {
+            let of_left = node.left.schema().fields().len();
+            let only_right = matches!(
+                node.join_type,
+                JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark
+            );
+            let only_left = matches!(
+                node.join_type,
+                JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark
+            );
+            match place.checked_sub(of_left) {
+                _ if only_right => of_column_if_any(&node.right, place, found),
+                None => of_column(&node.left, place, found),
+                Some(place) if !only_left => of_column_if_any(&node.right, place, found),
+                Some(_) => None,
+            }
+        }
+        LogicalPlan::Union(node) => {
+            let mut inputs = node.inputs.iter();
+            inputs.try_for_each(|input| of_column(input, place, found))
+        }
+        LogicalPlan::Unnest(node) => {
+            let place = node.dependency_indices.get(place)?;
+            of_column(&node.input, *place, found)
+        }
+        LogicalPlan::Values(node) => {
+            let mut rows = node.values.iter();
+            rows.try_for_each(|row| of_expr(row.get(place)?, plan, found))
+        }
+        LogicalPlan::TableScan(scan) => {
+            found.push(of_table(scan, place)?);
+            Some(())
+        }
+        _ => None,
+    }
+}
+
+fn of_column_if_any(plan: &LogicalPlan, place: usize, found: &mut Vec<Origin>) -> Option<()> {
+    let exists = place < plan.schema().fields().len();
+    exists.then(|| of_column(plan, place, found)).flatten()
+}
+
+fn of_table(scan: &TableScan, place: usize) -> Option<Origin> {
+    let field = scan.projected_schema.fields().get(place)?;
+    if !is_text(field.data_type()) {
+        return None;
+    }
+    let source = scan.source.schema();
+    let of_source = source.field_with_name(field.name()).ok()?;
+    Some(Origin::Column {
+        table: source_as_provider(&scan.source).ok()?,
+        column: field.name().clone(),
+        told: of_source.metadata().get(CONTIG_SPELLING_KEY).cloned(),
+    })
+}
