@@ -416,14 +416,13 @@ mod tests {
     #[test]
     fn rows_are_dealt_to_their_stretches() {
         let pieces = by_stretch(&[10..20, ROWS - 5..ROWS + 5, 3 * ROWS..4 * ROWS]);
-        let pieces: Vec<_> = pieces.into_iter().collect();
+        let pieces = pieces.into_iter().flat_map(|(stretch, rows)| {
+            let bounds = move |rows: Range<usize>| (stretch, rows.start, rows.end);
+            rows.into_iter().map(bounds)
+        });
         assert_eq!(
-            pieces,
-            [
-                (0, vec![10..20, ROWS - 5..ROWS]),
-                (1, vec![0..5]),
-                (3, vec![0..ROWS]),
-            ]
+            pieces.collect::<Vec<_>>(),
+            [(0, 10, 20), (0, ROWS - 5, ROWS), (1, 0, 5), (3, 0, ROWS)]
         );
     }
 
