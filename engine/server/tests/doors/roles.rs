@@ -259,9 +259,38 @@ async fn a_masked_column_is_null_on_every_path() {
         "clin.person.sex",
         "lab.samples.n_het",
     ]);
+    roles.run(&[
+        "mask",
+        "ann",
+        "lab.variants.info_cln",
+        "lab.calls.dp",
+        "lab.carriers.dp",
+    ]);
     let server = Server::with_roles(&roles);
     let client = server.connect("ann").await;
     for (sql, answer) in [
+        ("select count(info_cln), count(*) from lab.variants", "0|3"),
+        (
+            "select count(*) from lab.variants where info_cln = 'vus' or info_cln <> 'vus'",
+            "0",
+        ),
+        (
+            "select count(*) from lab.variants where info_cln is null",
+            "3",
+        ),
+        (
+            "select count(dp), max(dp), count(*) from lab.calls",
+            "0|NULL|12",
+        ),
+        (
+            "select count(*) from lab.calls where dp > 20 or dp <= 20",
+            "0",
+        ),
+        (
+            "select count(*) from lab.calls where dp is null and pos = 100",
+            "4",
+        ),
+        ("select count(*) from lab.carriers where dp > 0", "0"),
         ("select count(ac), count(*) from lab.variants", "0|3"),
         (
             "select count(*) from lab.variants where ac > 0 or ac = 0",

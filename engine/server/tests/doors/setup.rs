@@ -362,7 +362,7 @@ pub fn told(error: &tokio_postgres::Error) -> String {
 /// Asks again until the answer is right: a change of the role file is seen with the next statement, and the file system
 /// may date two changes alike.
 pub async fn soon(mut ready: impl AsyncFnMut() -> bool) -> bool {
-    for _ in 0..100 {
+    for _ in 0..500 {
         if ready().await {
             return true;
         }
