@@ -7,6 +7,7 @@
 //!
 //! One commit makes both visible. An ontology is whole: another release takes the place of the one that is there.
 
+pub(crate) mod known;
 mod obo;
 
 use std::collections::HashMap;

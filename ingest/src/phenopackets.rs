@@ -17,7 +17,7 @@ mod message;
 mod node;
 mod tables;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,6 +29,7 @@ use genokura_core::contig::ContigNames;
 use genokura_storage::{FileReader, Lake, ReadPlan, TableId};
 
 use crate::error::{Error, Result};
+use crate::ontology::known::KnownTerms;
 use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::IngestReport;
 use crate::table::fixed::{FixedColumn, Out, columns};
@@ -119,7 +120,7 @@ impl PhenopacketsJob {
         let mut read = Read {
             reader: Reader {
                 contigs: self.contigs,
-                terms: self.known_terms().await?,
+                terms: KnownTerms::of_hpo(&self.lake, &self.cancel).await?,
             },
             persons: known.into_iter().map(|id| (id, Met::InTheLake)).collect(),
             messages: vec![0; inputs.len()],
@@ -177,38 +178,6 @@ impl PhenopacketsJob {
                 .map(|names| format!("contigs:{}", names.as_str())),
         );
         digests.join("+")
-    }
-
-    /// The ids that HPO in the lake knows, alternative ones too; `None` without it.
-    async fn known_terms(&self) -> Result<Option<HashSet<String>>> {
-        let snapshot = self.lake.snapshot().await?;
-        let Some(table) = snapshot.table(&TableId::new("kb", "hpo_terms")).await? else {
-            return Ok(None);
-        };
-        let (Ok(term), Ok(others)) = (
-            table.schema.field_with_name("term"),
-            table.schema.field_with_name("alt_ids"),
-        ) else {
-            return Ok(None);
-        };
-        let schema = Arc::new(Schema::new(vec![term.clone(), others.clone()]));
-        let mut terms = HashSet::new();
-        for file in &table.files {
-            let reader = FileReader::open(&self.lake, file).await?;
-            let mut batches = reader.read(ReadPlan::of(Arc::clone(&schema)))?;
-            while let Some(batch) = batches.try_next().await? {
-                self.cancel.check()?;
-                let names = batch.column(0).as_string_opt::<i32>();
-                let others = batch.column(1).as_list_opt::<i32>();
-                let others = others.and_then(|lists| lists.values().as_string_opt::<i32>());
-                let all = names
-                    .into_iter()
-                    .chain(others)
-                    .flat_map(|names| names.iter().flatten());
-                terms.extend(all.map(str::to_owned));
-            }
-        }
-        Ok(Some(terms))
     }
 
     /// Everybody whom the table of persons has.

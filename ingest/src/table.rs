@@ -2,7 +2,8 @@
 //!
 //! The whole input is looked at before a type is chosen (or a data dictionary says it), so a type
 //! never fails halfway; a cell that does not fit a declared type is an error that names line, column
-//! and rule, and nothing is visible. NULL rules stand with each format, name rules with the names,
+//! and rule, and nothing is visible. So is a term in a column `hpo_id` that HPO in the lake does not
+//! know. NULL rules stand with each format, name rules with the names,
 //! types with the table of types.
 
 mod columns;
@@ -21,10 +22,13 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::AsArray as _;
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use genokura_storage::{Lake, TableId};
 
 use crate::error::{Error, Result};
+use crate::ontology::known::{HPO_COLUMN, KnownTerms};
 use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::{IngestReport, InputReport};
 
@@ -175,6 +179,7 @@ impl TableJob {
         })
         .await?;
         note_repairs(&plan, report);
+        let phenotypes = self.phenotypes(&schema_of(&plan.columns)).await?;
         let (columns, places) = (plan.columns, plan.places);
         let (cancel, progress) = (self.cancel.clone(), Arc::clone(&self.progress));
         let schema = schema_of(&columns);
@@ -184,8 +189,8 @@ impl TableJob {
                 rows.as_mut(),
                 columns,
                 &places,
-                &cancel,
-                progress.as_ref(),
+                phenotypes.as_ref(),
+                (&cancel, progress.as_ref()),
                 sink,
             )
         };
@@ -208,12 +213,60 @@ impl TableJob {
         })
         .await?;
         note_repairs(&plan, report);
+        let phenotypes = self.phenotypes(&schema).await?;
         let (cancel, same) = (self.cancel.clone(), Arc::clone(&schema));
+        let look = move |batch: &RecordBatch, before: u64| match &phenotypes {
+            Some(phenotypes) => phenotypes.check(batch, before, &plan.columns),
+            None => Ok(()),
+        };
         landing
             .write(schema, details, move |sink| {
-                parquet.send(same, &cancel, sink)
+                parquet.send(same, look, &cancel, sink)
             })
             .await
+    }
+
+    /// The column of a table that has terms of HPO, where the lake has HPO.
+    async fn phenotypes(&self, schema: &SchemaRef) -> Result<Option<Phenotypes>> {
+        let Some((column, field)) = schema.column_with_name(HPO_COLUMN) else {
+            return Ok(None);
+        };
+        if field.data_type() != &DataType::Utf8 {
+            return Ok(None);
+        }
+        let terms = KnownTerms::of_hpo(&self.lake, &self.cancel).await?;
+        Ok(terms.map(|terms| Phenotypes { column, terms }))
+    }
+}
+
+/// A column of terms, and those that HPO knows.
+struct Phenotypes {
+    /// Its place in the table.
+    column: usize,
+    terms: KnownTerms,
+}
+
+impl Phenotypes {
+    /// Refuses a term that HPO does not know.
+    fn check_cell(&self, text: &str, line: u64, columns: &[Column]) -> Result<()> {
+        let Some(message) = self.terms.fault(text) else {
+            return Ok(());
+        };
+        let column = columns.get(self.column);
+        Err(Error::Cell {
+            input: 1,
+            line,
+            column: column.map_or_else(|| HPO_COLUMN.to_owned(), |c| c.source.clone()),
+            message,
+        })
+    }
+
+    /// The same of the rows of a batch, `before` which there were so many.
+    fn check(&self, batch: &RecordBatch, before: u64, columns: &[Column]) -> Result<()> {
+        let terms = batch.columns().get(self.column);
+        let terms = terms.and_then(|terms| terms.as_string_opt::<i32>());
+        let mut numbered = terms.into_iter().flatten().zip(before + 1..);
+        numbered.try_for_each(|(term, row)| self.check_cell(term.unwrap_or_default(), row, columns))
     }
 }
 
@@ -417,15 +470,21 @@ fn send_rows(
     rows: &mut dyn Rows,
     columns: Vec<Column>,
     places: &[usize],
-    cancel: &CancelFlag,
-    progress: &dyn Progress,
+    phenotypes: Option<&Phenotypes>,
+    (cancel, progress): (&CancelFlag, &dyn Progress),
     sink: &Sink,
 ) -> Result<()> {
-    let mut batch = BatchBuilder::new(columns);
+    let mut batch = BatchBuilder::new(columns.clone());
     let mut n = 0_u64;
     while let Some(line) = rows.next_row()? {
         for (column, &place) in places.iter().enumerate() {
-            batch.append(column, rows.cell(place), line)?;
+            let cell = rows.cell(place);
+            if let Some(phenotypes) = phenotypes.filter(|of| of.column == column)
+                && let Cell::Bare(text) | Cell::Quoted(text) = cell
+            {
+                phenotypes.check_cell(text, line, &columns)?;
+            }
+            batch.append(column, cell, line)?;
         }
         n += 1;
         if batch.end_row() {

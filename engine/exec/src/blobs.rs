@@ -97,6 +97,12 @@ pub(crate) struct StoredRow<'a> {
 }
 
 impl<'a> StoredRow<'a> {
+    /// The bytes as they are stored.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The bytes, if they are known to be a row.
     #[inline]
     pub(crate) fn checked(&self) -> Option<&'a [u8]> {
@@ -130,10 +136,15 @@ impl Blobs {
 
     /// The blob of the `wanted`th id in a block; `None` when the table has no such row or value.
     pub(crate) fn get(&self, wanted: usize, block: usize, column: usize) -> Option<&[u8]> {
+        self.value(self.hit(wanted, block)?, column)
+    }
+
+    #[inline]
+    fn hit(&self, wanted: usize, block: usize) -> Option<&Hit> {
         let (start, first) = *self.starts.get(wanted)?;
         let slots = self.slots.get_or_init(|| self.index());
         let hit = *slots.get(start + block.checked_sub(first)?)?;
-        self.value(self.hits.get(hit as usize)?, column)
+        self.hits.get(hit as usize)
     }
 
     /// Every row that was found: the place of its id among the wanted, and its block.
@@ -148,7 +159,17 @@ impl Blobs {
     /// The genotype row of the `number`th of [`Blobs::hits`]; `None` without a value.
     #[inline]
     pub(crate) fn stored_row(&self, number: usize) -> Option<StoredRow<'_>> {
-        let hit = self.hits.get(number)?;
+        self.row_of(self.hits.get(number)?)
+    }
+
+    /// The genotype row of the `wanted`th id in a block; `None` when the table has no such row or value.
+    #[inline]
+    pub(crate) fn stored(&self, wanted: usize, block: usize) -> Option<StoredRow<'_>> {
+        self.row_of(self.hit(wanted, block)?)
+    }
+
+    #[inline]
+    fn row_of(&self, hit: &Hit) -> Option<StoredRow<'_>> {
         let batch = self.batches.get(hit.batch as usize)?;
         let (array, row) = (batch.columns.first()?, hit.row as usize);
         array.is_valid(row).then(|| StoredRow {

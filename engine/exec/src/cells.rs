@@ -180,18 +180,17 @@ impl<'a> CellBuilder<'a> {
                 continue;
             };
             let place = (part.ordinal, several, member.alt_index);
-            let bytes = if stored {
-                members.stored_bytes(member, part.block)
-            } else {
-                None
+            let stored = match stored {
+                true => members.stored(member, part.block),
+                false => None,
             };
-            let Some(bytes) = bytes else {
+            let Some(stored) = stored else {
                 default_part(&mut writer, block, member.default, place, &mut self.blob);
                 continue;
             };
-            let row = members.parse(member, part.block, bytes)?;
+            let row = members.read_row(stored, member, part.block)?;
             if block.sees_all() {
-                writer.part_blob(part.ordinal, bytes);
+                writer.part_blob(part.ordinal, stored.bytes());
                 continue;
             }
             self.blob.clear();

@@ -17,8 +17,11 @@ use genokura_storage::FileReader;
 
 use crate::error::{Error, Result};
 use crate::pruning::UNIT_ROWS;
-use crate::source::{Early, ReadContext, part_access, prune_pages, rows_left};
+use crate::source::{Early, ReadContext, is_kept, part_access, prune_pages, rows_left};
 use crate::spec::{FilePart, ScanSpec, Unit};
+
+/// Lanes for each processor where rows are kept decoded.
+const LANES_OF_KEPT: usize = 2;
 
 /// Rows of a lane at least, when there are several.
 const LANE_ROWS_MIN: usize = 1_024;
@@ -61,7 +64,11 @@ pub(crate) async fn cut(
     let reader = FileReader::open_at(store, file).await?;
     let filters = context.key.iter().chain(&context.row).cloned().collect();
     let ranges = left_by_pages(&reader, &Early::new(context, filters)?, group, start..end)?;
-    let pages = page_starts(&reader, group);
+    // Rows that are kept decoded are read from anywhere at no cost, and smaller lanes are shared out better.
+    let (pages, lanes) = match is_kept(&reader, group, &context.schema, &ranges) {
+        true => (Vec::new(), lanes.saturating_mul(LANES_OF_KEPT)),
+        false => (page_starts(&reader, group), lanes),
+    };
     let unit = |rows: Range<usize>| Unit {
         streams: vec![vec![FilePart {
             file: part.file,

@@ -161,23 +161,10 @@ impl Members {
         &self.members
     }
 
-    /// The bytes of a member's row in one of its blocks; without one everybody has the default call.
+    /// A member's row in one of its blocks; without one everybody has the default call.
     #[inline]
-    pub(crate) fn stored_bytes(&self, member: &Member, block: usize) -> Option<&[u8]> {
-        self.blobs.get(member.wanted, block, 0)
-    }
-
-    /// Reads bytes of [`Members::stored_bytes`].
-    #[inline]
-    pub(crate) fn parse<'a>(
-        &self,
-        member: &Member,
-        block: usize,
-        bytes: &'a [u8],
-    ) -> Result<GenotypeRow<'a>> {
-        let row = GenotypeRow::parse(bytes).map_err(|e| self.damaged(member, block, &e))?;
-        self.check_size(&row, member, block)?;
-        Ok(row)
+    pub(crate) fn stored(&self, member: &Member, block: usize) -> Option<StoredRow<'_>> {
+        self.blobs.stored(member.wanted, block)
     }
 
     #[inline]

@@ -103,6 +103,18 @@ impl Predicate {
         }
     }
 
+    /// The contig whose rows alone this filter leaves, when it says nothing else.
+    pub(crate) fn contig(&self) -> Option<&str> {
+        match self {
+            Self::Compare {
+                column,
+                op: Comparison::Eq,
+                value: Literal::Text(contig),
+            } if column == "contig" => Some(contig),
+            _ => None,
+        }
+    }
+
     /// Adds every column named.
     pub(crate) fn collect_columns<'a>(&'a self, into: &mut BTreeSet<&'a str>) {
         match self {

@@ -37,7 +37,7 @@ use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
 use crate::lanes::{cut, lone_part};
 use crate::metrics::{ScanMetrics, report_pruned};
-use crate::predicate::{Comparison, Literal, Predicate};
+use crate::predicate::Predicate;
 use crate::source::MERGE_COLUMNS;
 use crate::spec::{FilePart, GtOf, ScanKind, ScanSpec, Unit};
 use crate::table::sql_schema;
@@ -455,13 +455,8 @@ pub(crate) fn table_name(kind: ScanKind) -> &'static str {
 
 fn one_contig(filters: &[Predicate]) -> bool {
     filters.iter().any(|filter| match filter {
-        Predicate::Compare {
-            column,
-            op: Comparison::Eq,
-            value: Literal::Text(_),
-        } => column == "contig",
         Predicate::And(parts) => one_contig(parts),
-        _ => false,
+        filter => filter.contig().is_some(),
     })
 }
 

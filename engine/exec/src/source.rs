@@ -23,7 +23,7 @@ use crate::metrics::ScanMetrics;
 use crate::predicate::Predicate;
 use crate::spec::Unit;
 
-pub(crate) use self::decoded::{Allowance, rows_left};
+pub(crate) use self::decoded::{Allowance, is_kept, rows_left};
 pub(crate) use self::merge::{Disjoint, Origin};
 pub(crate) use self::part::{Early, part_access, prune_pages};
 

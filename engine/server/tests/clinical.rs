@@ -361,6 +361,57 @@ fn a_directory_of_phenopackets_and_terms_that_hpo_does_not_know() {
     assert_eq!(select(&lake, counts), ["3,6,3"]);
 }
 
+/// A column of terms in a table of any format is looked up too; ids of other vocabularies are not.
+#[test]
+fn terms_of_a_table_that_hpo_does_not_know_are_named_with_their_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    let table = |name: &str, text: &str| written(dir.path(), name, text);
+    let bad = table(
+        "bad.csv",
+        "person_id,HPO_ID\np1,HP:0001250\np2,\np3,HP:00012633\n",
+    );
+    // Without HPO nothing is looked up.
+    ingest(&lake, &["table", "--table", "clin.before"], &[&bad]);
+    let sql = "SELECT person_id, hpo_id FROM clin.before ORDER BY 1";
+    let mut command = genokura();
+    command.args(["sql", "--format", "parquet", "-c", sql, "--lake"]);
+    let output = run(command.arg(&lake));
+    assert!(output.status.success(), "{output:?}");
+    let rows = dir.path().join("bad.parquet");
+    std::fs::write(&rows, output.stdout).unwrap();
+
+    let hpo = dir.path().join("hp.obo");
+    genokura_testdata::write_hpo(&mut std::fs::File::create(&hpo).unwrap()).unwrap();
+    ingest(&lake, &["hpo"], &[&hpo]);
+    let json = table(
+        "bad.jsonl",
+        "{\"person_id\": \"p1\", \"hpo_id\": \"HP:0001250\"}\n\n{\"person_id\": \"p2\", \"hpo_id\": \"HP:00012633\"}\n",
+    );
+    for (input, column, line) in [
+        (&bad, "HPO_ID", 4),
+        (&rows, "hpo_id", 3),
+        (&json, "hpo_id", 3),
+    ] {
+        let mut command = genokura();
+        command.args(["ingest", "table", "--table", "clin.phenotype", "--lake"]);
+        let output = run(command.arg(&lake).arg(input));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        for word in [
+            format!("line {line}"),
+            column.to_owned(),
+            "knows no term \"HP:00012633\"; did you mean \"HP:0001263\"?".to_owned(),
+        ] {
+            assert!(told.contains(&word), "{word}: {told}");
+        }
+    }
+    let good = table("good.csv", "person_id,hpo_id\np1,HP:0001250\np2,OMIM:1\n");
+    ingest(&lake, &["table", "--table", "clin.phenotype"], &[&good]);
+    let counted = "SELECT count(*), count(hpo_id) FROM clin.phenotype";
+    assert_eq!(select(&lake, counted), ["2,2"]);
+}
+
 /// The same tables as Parquet, under names in any case, load to the same rows.
 #[test]
 fn omop_tables_in_parquet_are_those_in_csv() {

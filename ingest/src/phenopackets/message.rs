@@ -1,13 +1,14 @@
 //! Phenopackets, families and cohorts as rows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate};
 use genokura_core::contig::ContigNames;
 use genokura_core::variant::trim;
 
-use super::node::{Fault, Node, Result, nearest};
+use super::node::{Fault, Node, Result};
 use super::tables::{Held, Row, Rows, Table, bare};
+use crate::ontology::known::KnownTerms;
 
 /// Keys of a phenopacket of version 1 that version 2 does not have.
 const KEYS_OF_V1: [&str; 3] = ["genes", "variants", "htsFiles"];
@@ -40,7 +41,7 @@ pub(super) struct Reader {
     /// How human primary contigs are to be named.
     pub(super) contigs: Option<ContigNames>,
     /// The ids that HPO knows, where the lake has it.
-    pub(super) terms: Option<HashSet<String>>,
+    pub(super) terms: Option<KnownTerms>,
 }
 
 impl Reader {
@@ -63,19 +64,10 @@ impl Reader {
 
     /// Refuses an id of HPO that HPO does not know.
     fn known(&self, node: &Node<'_>, id: &str) -> Result<()> {
-        let Some(terms) = self.terms.as_ref().filter(|_| id.starts_with("HP:")) else {
-            return Ok(());
-        };
-        if terms.contains(id) {
-            return Ok(());
+        match self.terms.as_ref().and_then(|terms| terms.fault(id)) {
+            Some(fault) => Err(node.fault(&fault)),
+            None => Ok(()),
         }
-        let mut all: Vec<&str> = terms.iter().map(String::as_str).collect();
-        all.sort_unstable();
-        let near = nearest(id, &all).map(|near| format!("; did you mean \"{near}\"?"));
-        Err(node.fault(&format!(
-            "kb.hpo_terms knows no term \"{id}\"{}",
-            near.unwrap_or_else(|| "; load the release of HPO that has it".to_owned())
-        )))
     }
 }
 

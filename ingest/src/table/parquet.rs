@@ -68,13 +68,21 @@ impl ParquetInput {
         })
     }
 
-    /// Sends all rows, the columns cast to those of `schema` by place.
-    pub(crate) fn send(self, schema: SchemaRef, cancel: &CancelFlag, sink: &Sink) -> Result<()> {
+    /// Sends all rows that `look` has passed, the columns cast to those of `schema` by place. It is told how many rows
+    /// came before those of a batch.
+    pub(crate) fn send(
+        self,
+        schema: SchemaRef,
+        look: impl Fn(&RecordBatch, u64) -> Result<()>,
+        cancel: &CancelFlag,
+        sink: &Sink,
+    ) -> Result<()> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(self.file).map_err(damaged)?;
         let reader = reader
             .with_batch_size(BATCH_ROWS)
             .build()
             .map_err(damaged)?;
+        let mut before = 0;
         for batch in reader {
             cancel.check()?;
             let batch = batch?;
@@ -82,7 +90,10 @@ impl ParquetInput {
             let cast = columns
                 .map(|(array, field)| cast_column(array, field))
                 .collect::<Result<_>>()?;
-            sink.send(RecordBatch::try_new(Arc::clone(&schema), cast)?)?;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), cast)?;
+            look(&batch, before)?;
+            before += batch.num_rows() as u64;
+            sink.send(batch)?;
         }
         Ok(())
     }

@@ -177,6 +177,22 @@ pub(super) async fn cut(
     Ok(Some(Cut { stretches }))
 }
 
+/// Whether all columns of a schema are kept of the stretches that hold these rows of a row group.
+pub(crate) fn is_kept(
+    reader: &FileReader,
+    group: usize,
+    schema: &SchemaRef,
+    rows: &[Range<usize>],
+) -> bool {
+    let group = reader.row_groups().find(|other| other.index == group);
+    group.is_some_and(|group| {
+        by_stretch(rows).into_keys().all(|stretch| {
+            let kept = STRETCHES.get(&key(reader, &group, stretch));
+            kept.is_some_and(|kept| schema.fields().iter().all(|field| kept.has(field)))
+        })
+    })
+}
+
 /// Rows of a row group by the number of their stretch, counted from its first row.
 fn by_stretch(rows: &[Range<usize>]) -> BTreeMap<usize, Vec<Range<usize>>> {
     let mut pieces: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
 use datafusion::datasource::physical_plan::ParquetFileMetrics;
 use datafusion::datasource::physical_plan::parquet::{
     PagePruningAccessPlanFilter, ParquetAccessPlan, RowGroupAccess,
@@ -28,10 +29,17 @@ use crate::spec::FilePart;
 
 /// Filters that are applied while a file is read.
 pub(crate) struct Early {
-    filters: Vec<Predicate>,
+    all: Filters,
+    /// The contig that they ask for, and the others: all there is to judge where rows are of that contig.
+    contig: Option<(String, Filters)>,
+    pub(crate) pages: Option<PagePruningAccessPlanFilter>,
+}
+
+/// Filters, all of which a row must pass.
+struct Filters {
+    list: Vec<Predicate>,
     /// Over [`ReadContext::schema`].
     expr: Option<Arc<dyn PhysicalExpr>>,
-    pub(crate) pages: Option<PagePruningAccessPlanFilter>,
 }
 
 impl Early {
@@ -39,24 +47,60 @@ impl Early {
         let schema = site_schema(&context.view.data.state.info);
         let pages = bind(&filters, &schema)?
             .map(|expr| PagePruningAccessPlanFilter::new(&expr, Arc::clone(&schema)));
+        let never_null = schema
+            .field_with_name("contig")
+            .is_ok_and(|field| !field.is_nullable());
+        let asked = filters.iter().find_map(Predicate::contig);
+        let contig = match asked.filter(|_| never_null) {
+            Some(contig) => {
+                let is_it = |filter: &&Predicate| filter.contig() != Some(contig);
+                let others = filters.iter().filter(is_it).cloned().collect();
+                Some((contig.to_owned(), Filters::new(others, &context.schema)?))
+            }
+            None => None,
+        };
         Ok(Self {
-            expr: bind(&filters, &context.schema)?,
-            filters,
+            all: Filters::new(filters, &context.schema)?,
+            contig,
             pages,
         })
+    }
+
+    /// The filters that some rows of these row groups may fail because of more than their contig.
+    fn of_groups(&self, reader: &FileReader, groups: &[usize]) -> &Filters {
+        match &self.contig {
+            Some((contig, others)) if are_of(contig, reader, groups) => others,
+            _ => &self.all,
+        }
+    }
+}
+
+/// Whether all rows of these row groups are of a contig.
+fn are_of(contig: &str, reader: &FileReader, groups: &[usize]) -> bool {
+    let wanted = reader
+        .row_groups()
+        .filter(|group| groups.contains(&group.index));
+    let mut ranges = wanted.map(|group| group.text_range("contig"));
+    ranges.all(|range| range == Some((contig, contig)))
+}
+
+impl Filters {
+    fn new(list: Vec<Predicate>, schema: &SchemaRef) -> Result<Self> {
+        let expr = bind(&list, schema)?;
+        Ok(Self { list, expr })
     }
 
     /// The filters as a predicate inside the Parquet reader; `None` when the file lacks a column.
     fn row_filter(&self, reader: &FileReader) -> Result<Option<RowFilter>> {
         let mut columns = HashSet::new();
-        for filter in &self.filters {
+        for filter in &self.list {
             filter.for_each_column(&mut |column| {
                 columns.insert(column.to_owned());
             });
         }
         let stored = reader.schema();
         let typed_alike = |name: &String| stored.field_with_name(name).is_ok();
-        if self.filters.is_empty() || !columns.iter().all(typed_alike) {
+        if self.list.is_empty() || !columns.iter().all(typed_alike) {
             return Ok(None);
         }
         let mut places: Vec<usize> = columns
@@ -65,7 +109,7 @@ impl Early {
             .collect();
         places.sort_unstable();
         let schema = Arc::new(stored.project(&places)?);
-        let Some(expr) = bind(&self.filters, &schema)? else {
+        let Some(expr) = bind(&self.list, &schema)? else {
             return Ok(None);
         };
         let mask = reader.projection(columns.iter().map(String::as_str));
@@ -88,8 +132,8 @@ pub(super) struct PartStream {
 
 struct OpenPart {
     stream: BoxStream<'static, genokura_storage::Result<RecordBatch>>,
-    /// True when the filters are still to be applied.
-    filter: bool,
+    /// What is still to be judged of a row.
+    filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
 impl PartStream {
@@ -133,18 +177,16 @@ impl PartStream {
     }
 
     fn filtered(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        let filter = self.current.as_ref().is_some_and(|open| open.filter);
         let rows = batch.num_rows();
         self.context.metrics.rows_read.add(rows);
-        match &self.early.expr {
-            Some(expr) if filter => {
-                let keep = evaluate(expr, &batch)?;
-                match run_of(&keep) {
-                    Some(run) => Ok(batch.slice(run.start, run.len())),
-                    None => Ok(filter_record_batch(&batch, &keep)?),
-                }
-            }
-            _ => Ok(batch),
+        let open = self.current.as_ref();
+        let Some(filter) = open.and_then(|open| open.filter.as_ref()) else {
+            return Ok(batch);
+        };
+        let keep = evaluate(filter, &batch)?;
+        match run_of(&keep) {
+            Some(run) => Ok(batch.slice(run.start, run.len())),
+            None => Ok(filter_record_batch(&batch, &keep)?),
         }
     }
 
@@ -166,17 +208,18 @@ impl PartStream {
         if row_groups.is_empty() {
             return Ok(None);
         }
+        let filters = self.early.of_groups(&reader, &row_groups);
         let cut = decoded::cut(&reader, &context.schema, &access, &context.allowance);
         if let Some(cut) = cut.await? {
             let batches = cut.batches(self.batch_size).map(Ok);
             return Ok(Some(OpenPart {
                 stream: futures::stream::iter(batches).boxed(),
-                filter: true,
+                filter: filters.expr.clone(),
             }));
         }
         let selection = access.into_overall_row_selection(reader.metadata().row_groups())?;
-        let filter = self.early.row_filter(&reader)?;
-        let applied = filter.is_some();
+        let filter = filters.row_filter(&reader)?;
+        let left = filters.expr.clone().filter(|_| filter.is_none());
         let plan = ReadPlan {
             schema: Some(Arc::clone(&context.schema)),
             row_groups: Some(row_groups),
@@ -187,7 +230,7 @@ impl PartStream {
         };
         Ok(Some(OpenPart {
             stream: reader.read(plan)?,
-            filter: !applied,
+            filter: left,
         }))
     }
 }

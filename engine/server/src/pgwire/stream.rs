@@ -4,10 +4,13 @@
 //! query runtime                              connection task
 //! plan -> batch -> rows encoded -> chunk --channel of 2--> out buffer -> socket
 //! ```
-//! A slow client fills the channel, which stops the plan: nothing grows with the result.
+//! A slow client fills the channel, which stops the plan: nothing grows with the result. While a large batch is
+//! encoded the plan makes the next one.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::record_batch::RecordBatch;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -19,6 +22,8 @@ use crate::sqlstate::ServerError;
 
 /// Chunks between the encoder and the socket.
 const CHUNKS: usize = 2;
+/// Rows of a batch at least, that the next is made while they are encoded.
+const AHEAD_ROWS_MIN: usize = 1_024;
 /// Rows that trickle in are shown at least this often.
 const SHOW_AFTER: Duration = Duration::from_millis(50);
 
@@ -123,10 +128,12 @@ async fn encode(
     chunks: mpsc::Sender<Bytes>,
 ) -> Result<u64, ServerError> {
     let mut out = BytesMut::with_capacity(FLUSH_BYTES + FLUSH_BYTES / 4);
-    let (mut sent, mut left, mut shown) = (0_u64, rows.limit, Instant::now());
+    let (mut sent, mut shown) = (0_u64, Instant::now());
+    let columns = Arc::clone(&rows.columns);
     framing.begin(&mut out)?;
-    while left != Some(0) {
-        let batch = match rows.next(left).await {
+    let mut ahead = Ahead::new(rows);
+    loop {
+        let batch = match ahead.next().await {
             Ok(Some(batch)) => batch,
             Ok(None) => break,
             Err(error) => {
@@ -135,7 +142,7 @@ async fn encode(
                 return Err(error);
             }
         };
-        let mut encoder = RowEncoder::new(&batch, &rows.columns, framing.formats(), &style)?;
+        let mut encoder = RowEncoder::new(&batch, &columns, framing.formats(), &style)?;
         for row in 0..batch.num_rows() {
             framing.row(&mut encoder, row, &mut out)?;
             if out.len() >= FLUSH_BYTES {
@@ -149,7 +156,6 @@ async fn encode(
         let rows_of_batch = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
         let first = sent == 0;
         sent += rows_of_batch;
-        left = left.map(|left| left.saturating_sub(rows_of_batch));
         if !out.is_empty() && (first || shown.elapsed() > SHOW_AFTER) {
             if chunks.send(out.split().freeze()).await.is_err() {
                 return Ok(sent);
@@ -164,15 +170,84 @@ async fn encode(
     Ok(sent)
 }
 
+/// Batches of a result, of which the next is made while a large one is encoded.
+enum Ahead {
+    /// The rows, and how many more are wanted.
+    Here(Rows, Option<u64>),
+    /// A task makes them.
+    There(
+        mpsc::Receiver<Result<RecordBatch, ServerError>>,
+        AbortOnDropHandle<()>,
+    ),
+    Ended,
+}
+
+impl Ahead {
+    fn new(rows: Rows) -> Ahead {
+        let left = rows.limit;
+        Ahead::Here(rows, left)
+    }
+
+    async fn next(&mut self) -> Result<Option<RecordBatch>, ServerError> {
+        match self {
+            Ahead::There(batches, _) => match batches.recv().await {
+                Some(batch) => batch.map(Some),
+                None => self.ended().await,
+            },
+            Ahead::Here(_, Some(0)) | Ahead::Ended => Ok(None),
+            Ahead::Here(rows, left) => {
+                let Some(batch) = read(rows, left).await? else {
+                    *self = Ahead::Ended;
+                    return Ok(None);
+                };
+                if batch.num_rows() >= AHEAD_ROWS_MIN && *left != Some(0) {
+                    *self = Ahead::made_by_a_task(rows.clone(), *left);
+                }
+                Ok(Some(batch))
+            }
+        }
+    }
+
+    fn made_by_a_task(rows: Rows, mut left: Option<u64>) -> Ahead {
+        let (sender, batches) = mpsc::channel(1);
+        let work = async move {
+            while left != Some(0)
+                && let Ok(place) = sender.reserve().await
+            {
+                match read(&rows, &mut left).await.transpose() {
+                    Some(Ok(batch)) => place.send(Ok(batch)),
+                    Some(Err(error)) => return place.send(Err(error)),
+                    None => return,
+                }
+            }
+        };
+        Ahead::There(batches, AbortOnDropHandle::new(tokio::spawn(work)))
+    }
+
+    /// The end of what a task makes: that it was reached, and not that the task fell.
+    async fn ended(&mut self) -> Result<Option<RecordBatch>, ServerError> {
+        match std::mem::replace(self, Ahead::Ended) {
+            Ahead::There(_, task) => task.await.map(|()| None).map_err(|_| bug()),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The next of the rows that are left.
+async fn read(rows: &Rows, left: &mut Option<u64>) -> Result<Option<RecordBatch>, ServerError> {
+    let batch = rows.next(*left).await?;
+    let read = batch.as_ref().map_or(0, RecordBatch::num_rows);
+    let read = u64::try_from(read).unwrap_or(u64::MAX);
+    *left = left.map(|left| left.saturating_sub(read));
+    Ok(batch)
+}
+
 async fn count(rows: Rows) -> Result<u64, ServerError> {
     let (mut counted, mut left) = (0_u64, rows.limit);
-    while left != Some(0) {
-        let Some(batch) = rows.next(left).await? else {
-            break;
-        };
-        let rows_of_batch = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
-        counted += rows_of_batch;
-        left = left.map(|left| left.saturating_sub(rows_of_batch));
+    while left != Some(0)
+        && let Some(batch) = read(&rows, &mut left).await?
+    {
+        counted += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
     }
     Ok(counted)
 }

@@ -1,6 +1,9 @@
 //! The operator of functions that look every region up among others: others are collected, regions stream by.
+//!
+//! Batches of regions are looked up by tasks, as many at once as the session has partitions, and given out in the order
+//! in which they came.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +15,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -19,7 +23,8 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, Partitioning,
     PlanProperties,
 };
-use futures::{StreamExt as _, stream};
+use futures::StreamExt as _;
+use futures::stream::{self, Fuse};
 
 use super::{Call, same_spelling, spelling};
 use crate::error::Error;
@@ -36,13 +41,19 @@ pub(super) trait Beside: fmt::Debug + Send + Sync {
     fn bytes_per_span(&self) -> usize;
 
     /// An index of the others.
-    fn index(&self, others: Collected, schema: SchemaRef) -> Box<dyn Rows>;
+    fn index(&self, others: Collected, schema: SchemaRef) -> Arc<dyn Index>;
 }
 
-/// An index that makes rows of regions.
+/// Others, to look regions up in.
+pub(super) trait Index: Send + Sync {
+    /// What becomes of a batch of regions.
+    fn rows(self: Arc<Self>, regions: Regions) -> Box<dyn Rows>;
+}
+
+/// The rows of a batch of regions, in its order.
 pub(super) trait Rows: Send {
-    /// The next rows of a batch of regions, at most `most`; `None` when it has no more, and another may come.
-    fn next(&mut self, regions: &Regions, most: usize) -> DfResult<Option<RecordBatch>>;
+    /// The next of them, at most `most`; `None` when there are no more.
+    fn next(&mut self, most: usize) -> DfResult<Option<RecordBatch>>;
 }
 
 /// Regions beside others: the first two arguments of a call.
@@ -88,15 +99,6 @@ impl Regions {
     /// How many.
     pub(super) fn len(&self) -> usize {
         self.pos.len()
-    }
-
-    /// One of them: contig, first and last.
-    pub(super) fn get(&self, row: usize) -> (&str, i64, i64) {
-        (
-            self.contigs.value(row),
-            self.pos.value(row),
-            self.end_pos.value(row),
-        )
     }
 
     /// First row behind `row` that is of another contig.
@@ -217,14 +219,16 @@ impl ExecutionPlan for BesideExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> DfResult<SendableRecordBatchStream> {
+        let config = context.session_config();
         let rows = BesideRows {
-            regions: self.regions.execute(0, Arc::clone(&context))?,
+            regions: self.regions.execute(0, Arc::clone(&context))?.fuse(),
             others: self.others.execute(0, Arc::clone(&context))?,
             what: Arc::clone(&self.what),
             index: None,
-            batch: None,
+            ahead: VecDeque::new(),
+            tasks: config.target_partitions().max(1),
             held: MemoryConsumer::new("Beside").register(context.memory_pool()),
-            batch_size: context.session_config().batch_size().max(1),
+            batch_size: config.batch_size().max(1),
             schema: self.schema(),
             metrics: BaselineMetrics::new(&self.metrics, partition),
         };
@@ -238,13 +242,18 @@ impl ExecutionPlan for BesideExec {
     }
 }
 
+/// Batches that a task makes ahead of the one that is given out.
+const BATCHES_AHEAD: usize = 2;
+
 struct BesideRows {
-    regions: SendableRecordBatchStream,
+    regions: Fuse<SendableRecordBatchStream>,
     others: SendableRecordBatchStream,
     what: Arc<dyn Beside>,
     /// Made when the others are collected.
-    index: Option<Box<dyn Rows>>,
-    batch: Option<Regions>,
+    index: Option<Arc<dyn Index>>,
+    /// What becomes of each batch of regions that was read, in order.
+    ahead: VecDeque<SendableRecordBatchStream>,
+    tasks: usize,
     held: MemoryReservation,
     batch_size: usize,
     schema: SchemaRef,
@@ -253,41 +262,56 @@ struct BesideRows {
 
 impl BesideRows {
     async fn next(&mut self) -> DfResult<Option<RecordBatch>> {
-        let index = match &mut self.index {
-            Some(index) => index,
-            none => {
-                let mut collected = Collected::new();
-                while let Some(batch) = self.others.next().await.transpose()? {
-                    self.held
-                        .try_grow(batch.num_rows() * self.what.bytes_per_span())?;
-                    Regions::of(&batch)?.add_to(&mut collected);
-                }
-                let _timer = self.metrics.elapsed_compute().timer();
-                none.insert(self.what.index(collected, Arc::clone(&self.schema)))
+        let index = match &self.index {
+            Some(index) => Arc::clone(index),
+            None => {
+                let index = self.collect().await?;
+                Arc::clone(self.index.insert(index))
             }
         };
         loop {
-            let regions = match &self.batch {
-                Some(regions) => regions,
-                None => {
-                    let Some(batch) = self.regions.next().await.transpose()? else {
-                        return Ok(None);
-                    };
-                    self.batch.insert(Regions::of(&batch)?)
-                }
-            };
-            let rows = {
-                let _timer = self.metrics.elapsed_compute().timer();
-                index.next(regions, self.batch_size)?
-            };
-            match rows {
-                Some(rows) => {
-                    self.metrics.record_output(rows.num_rows());
-                    return Ok(Some(rows));
-                }
-                None => self.batch = None,
+            while self.ahead.len() < self.tasks {
+                let Some(batch) = self.regions.next().await.transpose()? else {
+                    break;
+                };
+                let rows = Arc::clone(&index).rows(Regions::of(&batch)?);
+                self.ahead.push_back(self.made(rows));
             }
-            tokio::task::yield_now().await;
+            let Some(first) = self.ahead.front_mut() else {
+                return Ok(None);
+            };
+            if let Some(rows) = first.next().await.transpose()? {
+                self.metrics.record_output(rows.num_rows());
+                return Ok(Some(rows));
+            }
+            self.ahead.pop_front();
         }
+    }
+
+    async fn collect(&mut self) -> DfResult<Arc<dyn Index>> {
+        let mut collected = Collected::new();
+        while let Some(batch) = self.others.next().await.transpose()? {
+            self.held
+                .try_grow(batch.num_rows() * self.what.bytes_per_span())?;
+            Regions::of(&batch)?.add_to(&mut collected);
+        }
+        let _timer = self.metrics.elapsed_compute().timer();
+        Ok(self.what.index(collected, Arc::clone(&self.schema)))
+    }
+
+    /// The rows of a batch of regions, made by a task, which ends when nobody waits for them.
+    fn made(&self, rows: Box<dyn Rows>) -> SendableRecordBatchStream {
+        let (most, time) = (self.batch_size, self.metrics.elapsed_compute().clone());
+        let stream = stream::try_unfold((rows, time), move |(mut rows, time)| async move {
+            tokio::task::yield_now().await;
+            let batch = {
+                let _timer = time.timer();
+                rows.next(most)?
+            };
+            Ok(batch.map(|batch| (batch, (rows, time))))
+        });
+        let schema = Arc::clone(&self.schema);
+        let stream = Box::pin(RecordBatchStreamAdapter::new(schema, stream));
+        spawn_buffered(stream, BATCHES_AHEAD)
     }
 }

@@ -11,7 +11,7 @@ use datafusion::execution::SessionState;
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::arguments::{OTHERS, REGIONS};
-use super::beside::{Beside, Collected, Regions, Rows, positions};
+use super::beside::{Beside, Collected, Index, Regions, Rows, positions};
 use super::cursor::Cursor;
 use super::{Call, SpanDefinition, Takes, beside};
 use crate::doc::{Argument, Chapter, FunctionDoc, optional};
@@ -121,6 +121,9 @@ impl Side {
     }
 }
 
+/// First, last and distance.
+type Found = (i64, i64, i64);
+
 /// Others of one contig.
 #[derive(Debug)]
 struct Others {
@@ -133,6 +136,11 @@ struct Others {
     reach: Vec<i64>,
     /// The greatest last base of `by_start` up to each.
     furthest: Vec<i64>,
+}
+
+/// Where the last searches among the others of a contig ended.
+#[derive(Debug, Default)]
+struct Cursors {
     begun: Cursor,
     ended: Cursor,
     /// Nodes that are still to be looked at: kept for its memory.
@@ -161,9 +169,6 @@ impl Others {
             by_start,
             by_end,
             reach,
-            begun: Cursor::default(),
-            ended: Cursor::default(),
-            open: Vec::new(),
         }
     }
 
@@ -171,11 +176,17 @@ impl Others {
     ///
     /// # Cost
     /// The logarithm of their number for each that is found, however long spans before them are.
-    fn reaching(&mut self, begun: usize, pos: i64, found: &mut Vec<(i64, i64, i64)>) {
+    fn reaching(
+        &self,
+        open: &mut Vec<(usize, usize, usize)>,
+        begun: usize,
+        pos: i64,
+        found: &mut Vec<Found>,
+    ) {
         let leaves = self.reach.len() / 2;
         // The next one last, with the first place and the number of its leaves.
-        self.open.push((1, 0, leaves));
-        while let Some((node, first, count)) = self.open.pop() {
+        open.push((1, 0, leaves));
+        while let Some((node, first, count)) = open.pop() {
             if first >= begun || self.reach[node] < pos {
                 continue;
             }
@@ -185,70 +196,67 @@ impl Others {
                 continue;
             }
             let half = count / 2;
-            self.open.push((2 * node + 1, first + half, half));
-            self.open.push((2 * node, first, half));
+            open.push((2 * node + 1, first + half, half));
+            open.push((2 * node, first, half));
         }
     }
 
-    /// Makes `found` the closest, as (first, last, distance): those than which fewer than `k` are closer.
+    /// Makes `found` the closest: those than which fewer than `k` are closer.
     fn nearest(
-        &mut self,
+        &self,
+        at: &mut Cursors,
         (pos, end_pos): (i64, i64),
-        k: usize,
-        side: Side,
-        found: &mut Vec<(i64, i64, i64)>,
+        Nearest { k, side }: Nearest,
+        found: &mut Vec<Found>,
     ) {
         found.clear();
-        let begun = self
+        let mut behind = at
             .begun
             .seek(&self.by_start, |(start, _)| *start <= end_pos);
-        let reached = begun.checked_sub(1).map(|last| self.furthest[last]);
+        let reached = behind.checked_sub(1).map(|last| self.furthest[last]);
         if reached.is_some_and(|reached| reached >= pos) {
-            self.reaching(begun, pos, found);
+            self.reaching(&mut at.open, behind, pos, found);
         }
         // Points between the same two bases are at one place, and hold no base that they could share.
         let mut same = 0;
         if end_pos < pos {
-            same = self.by_start[begun..].partition_point(|other| *other == (pos, end_pos));
+            same = self.by_start[behind..].partition_point(|other| *other == (pos, end_pos));
             found.extend(std::iter::repeat_n((pos, end_pos, 0), same));
         }
-        let begun = begun + same;
-        let ended = self.ended.seek(&self.by_end, |(end, _)| *end < pos) - same;
+        behind += same;
+        let mut before = at.ended.seek(&self.by_end, |(end, _)| *end < pos) - same;
         let wants = |of: Side| side == Side::Either || side == of;
-        let before = if wants(Side::Upstream) {
-            &self.by_end[..ended]
-        } else {
-            &[]
-        };
-        let behind = if wants(Side::Downstream) {
-            &self.by_start[begun..]
-        } else {
-            &[]
-        };
-        // Of equal ends the one that starts first comes first.
-        let mut before = before
-            .chunk_by(|a, b| a.0 == b.0)
-            .rev()
-            .flatten()
-            .peekable();
-        let mut behind = behind.iter().peekable();
-        let (mut closer, mut at) = (0, 0);
-        loop {
-            let up = before.peek().map(|(end, _)| pos - end);
-            let down = behind.peek().map(|(start, _)| start - end_pos);
+        if !wants(Side::Upstream) {
+            before = 0;
+        }
+        if !wants(Side::Downstream) {
+            behind = self.by_start.len();
+        }
+        // Those of one distance are all found, or none of them.
+        while found.len() < k {
+            let up = before.checked_sub(1).map(|last| pos - self.by_end[last].0);
+            let down = self.by_start.get(behind).map(|(start, _)| start - end_pos);
             let Some(distance) = up.into_iter().chain(down).min() else {
                 return;
             };
-            if distance > at {
-                (closer, at) = (found.len(), distance);
-            }
-            if closer >= k {
-                return;
-            }
             if up == Some(distance) {
-                found.extend(before.next().map(|(end, start)| (*start, *end, -distance)));
-            } else {
-                found.extend(behind.next().map(|(start, end)| (*start, *end, distance)));
+                // Of equal ends the one that starts first comes first.
+                let of_end = |(end, _): &&(i64, i64)| pos - end == distance;
+                let count = self.by_end[..before]
+                    .iter()
+                    .rev()
+                    .take_while(of_end)
+                    .count();
+                let ties = &self.by_end[before - count..before];
+                found.extend(ties.iter().map(|(end, start)| (*start, *end, -distance)));
+                before -= count;
+            }
+            if down == Some(distance) {
+                let of_start = |(start, _): &&(i64, i64)| start - end_pos == distance;
+                let ties = self.by_start[behind..].iter().take_while(of_start);
+                let some = found.len();
+                found.extend(ties.map(|(start, end)| (*start, *end, distance)));
+                behind += found.len() - some;
             }
         }
     }
@@ -264,36 +272,59 @@ impl Beside for Nearest {
         9 * size_of::<i64>()
     }
 
-    fn index(&self, others: Collected, schema: SchemaRef) -> Box<dyn Rows> {
-        let of = |(contig, spans)| (contig, Others::new(spans));
-        Box::new(NearestRows {
+    fn index(&self, others: Collected, schema: SchemaRef) -> Arc<dyn Index> {
+        let of = |(contig, spans)| (contig, Arc::new(Others::new(spans)));
+        Arc::new(NearestIndex {
             what: *self,
             contigs: others.into_iter().map(of).collect(),
-            next: 0,
-            found: Vec::new(),
-            given: 0,
-            alone: false,
             schema,
         })
     }
 }
 
-struct NearestRows {
+struct NearestIndex {
     what: Nearest,
-    contigs: HashMap<String, Others>,
-    /// The region of the batch that comes next.
-    next: usize,
-    /// What is found of the region before that, how many of it are given out, and whether nothing was found.
-    found: Vec<(i64, i64, i64)>,
-    given: usize,
-    alone: bool,
+    contigs: HashMap<String, Arc<Others>>,
     schema: SchemaRef,
 }
 
+impl Index for NearestIndex {
+    fn rows(self: Arc<Self>, regions: Regions) -> Box<dyn Rows> {
+        Box::new(NearestRows {
+            index: self,
+            regions,
+            next: 0,
+            run_end: 0,
+            others: None,
+            at: Cursors::default(),
+            found: Vec::new(),
+            given: 0,
+            alone: false,
+        })
+    }
+}
+
+struct NearestRows {
+    index: Arc<NearestIndex>,
+    regions: Regions,
+    /// The region that comes next.
+    next: usize,
+    /// Regions before this one are of one contig, with these others.
+    run_end: usize,
+    others: Option<Arc<Others>>,
+    at: Cursors,
+    /// What is found of the region before the next, how many of it are given out, and whether nothing was found.
+    found: Vec<Found>,
+    given: usize,
+    alone: bool,
+}
+
 impl Rows for NearestRows {
-    fn next(&mut self, regions: &Regions, most: usize) -> DfResult<Option<RecordBatch>> {
-        let mut rows: Vec<u32> = Vec::new();
-        let mut nearest: [Int32Builder; 3] = std::array::from_fn(|_| Int32Builder::new());
+    fn next(&mut self, most: usize) -> DfResult<Option<RecordBatch>> {
+        let room = most.min(self.regions.len());
+        let mut rows: Vec<u32> = Vec::with_capacity(room);
+        let mut nearest: [Int32Builder; 3] =
+            std::array::from_fn(|_| Int32Builder::with_capacity(room));
         let row = |next: usize| {
             u32::try_from(next).map_err(|_| Error::Internal("a batch of 2^32 regions"))
         };
@@ -306,8 +337,8 @@ impl Rows for NearestRows {
             } else if self.alone {
                 nearest.iter_mut().for_each(Int32Builder::append_null);
                 self.alone = false;
-            } else if self.next < regions.len() {
-                self.look_up(regions);
+            } else if self.next < self.regions.len() {
+                self.look_up();
                 continue;
             } else {
                 break;
@@ -315,10 +346,9 @@ impl Rows for NearestRows {
             rows.push(row(self.next - 1)?);
         }
         if rows.is_empty() {
-            self.next = 0;
             return Ok(None);
         }
-        let rows = UInt32Array::from(rows);
+        let (regions, rows) = (&self.regions, UInt32Array::from(rows));
         let mut columns = vec![
             take(&regions.contigs, &rows, None)?,
             positions(take(&regions.pos, &rows, None)?.as_primitive())?,
@@ -326,7 +356,7 @@ impl Rows for NearestRows {
         ];
         columns.extend(nearest.iter_mut().map(|n| Arc::new(n.finish()) as ArrayRef));
         Ok(Some(RecordBatch::try_new(
-            Arc::clone(&self.schema),
+            Arc::clone(&self.index.schema),
             columns,
         )?))
     }
@@ -334,12 +364,22 @@ impl Rows for NearestRows {
 
 impl NearestRows {
     /// Finds what is nearest to the next region.
-    fn look_up(&mut self, regions: &Regions) {
-        let (contig, pos, end_pos) = regions.get(self.next);
+    fn look_up(&mut self) {
+        if self.next >= self.run_end {
+            self.run_end = self.regions.end_of_run(self.next);
+            let contig = self.regions.contigs.value(self.next);
+            self.others = self.index.contigs.get(contig).cloned();
+            self.at = Cursors::default();
+        }
+        let (pos, end_pos) = (
+            self.regions.pos.value(self.next),
+            self.regions.end_pos.value(self.next),
+        );
         self.given = 0;
-        match self.contigs.get_mut(contig) {
+        match &self.others {
             Some(others) => {
-                others.nearest((pos, end_pos), self.what.k, self.what.side, &mut self.found);
+                let what = self.index.what;
+                others.nearest(&mut self.at, (pos, end_pos), what, &mut self.found);
             }
             None => self.found.clear(),
         }
@@ -368,10 +408,12 @@ mod tests {
             (40, 41),
             (45, 44),
         ];
-        let mut others = Others::new(by_start);
+        let others = Others::new(by_start);
+        let mut at = Cursors::default();
         let mut nearest = |pos, end_pos, k, side| {
             let mut found = Vec::new();
-            others.nearest((pos, end_pos), k, side, &mut found);
+            let what = Nearest { k, side };
+            others.nearest(&mut at, (pos, end_pos), what, &mut found);
             found
         };
         use Side::{Downstream, Either, Upstream};

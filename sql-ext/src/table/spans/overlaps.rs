@@ -7,7 +7,7 @@ use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result as DfResult;
 
-use super::beside::{Beside, Collected, Regions, Rows, positions};
+use super::beside::{Beside, Collected, Index, Regions, Rows, positions};
 use super::cursor::Cursor;
 
 /// Columns `contig, pos, end_pos, n_overlaps`, and of coverage `covered_bp, covered`.
@@ -33,12 +33,11 @@ impl Beside for Overlaps {
         }
     }
 
-    fn index(&self, others: Collected, schema: SchemaRef) -> Box<dyn Rows> {
+    fn index(&self, others: Collected, schema: SchemaRef) -> Arc<dyn Index> {
         let of = |(contig, spans)| (contig, Others::new(spans, *self));
-        Box::new(OverlapRows {
+        Arc::new(OverlapIndex {
             what: *self,
             contigs: others.into_iter().map(of).collect(),
-            next: 0,
             schema,
         })
     }
@@ -57,6 +56,11 @@ struct Others {
     union_starts: Vec<i64>,
     /// Their last bases, and the bases of all stretches before.
     union_ends: Vec<(i64, i64)>,
+}
+
+/// Where the last searches among the spans of a contig ended.
+#[derive(Debug, Default)]
+struct Cursors {
     start: Cursor,
     end: Cursor,
     covered: [Cursor; 2],
@@ -98,9 +102,9 @@ impl Others {
     }
 
     /// How many share a base with a region, or hold both bases beside a point.
-    fn count(&mut self, pos: i64, end_pos: i64) -> i64 {
-        let begun = self.start.seek(&self.starts, |start| *start <= end_pos);
-        let mut ended = self.end.seek(&self.ends, |end| *end < pos);
+    fn count(&self, at: &mut Cursors, pos: i64, end_pos: i64) -> i64 {
+        let begun = at.start.seek(&self.starts, |start| *start <= end_pos);
+        let mut ended = at.end.seek(&self.ends, |end| *end < pos);
         if end_pos < pos {
             // Points at the same place have ended before they begin.
             let same = self.points.partition_point(|point| *point <= pos)
@@ -111,13 +115,14 @@ impl Others {
     }
 
     /// Bases of a region that any covers.
-    fn bases(&mut self, pos: i64, end_pos: i64) -> i64 {
-        self.bases_to(1, end_pos) - self.bases_to(0, pos - 1)
+    fn bases(&self, at: &mut Cursors, pos: i64, end_pos: i64) -> i64 {
+        let [before, to] = &mut at.covered;
+        self.bases_to(to, end_pos) - self.bases_to(before, pos - 1)
     }
 
     /// Bases that any covers up to one.
-    fn bases_to(&mut self, cursor: usize, base: i64) -> i64 {
-        let begun = self.covered[cursor].seek(&self.union_starts, |start| *start <= base);
+    fn bases_to(&self, at: &mut Cursor, base: i64) -> i64 {
+        let begun = at.seek(&self.union_starts, |start| *start <= base);
         begun.checked_sub(1).map_or(0, |place| {
             let (end, before) = self.union_ends[place];
             before + base.min(end) - self.union_starts[place] + 1
@@ -125,34 +130,50 @@ impl Others {
     }
 }
 
-struct OverlapRows {
+struct OverlapIndex {
     what: Overlaps,
     contigs: HashMap<String, Others>,
-    /// Regions of the batch before this one are given out.
-    next: usize,
     schema: SchemaRef,
 }
 
+impl Index for OverlapIndex {
+    fn rows(self: Arc<Self>, regions: Regions) -> Box<dyn Rows> {
+        Box::new(OverlapRows {
+            index: self,
+            regions,
+            next: 0,
+        })
+    }
+}
+
+struct OverlapRows {
+    index: Arc<OverlapIndex>,
+    regions: Regions,
+    /// Regions before this one are given out.
+    next: usize,
+}
+
 impl Rows for OverlapRows {
-    fn next(&mut self, regions: &Regions, most: usize) -> DfResult<Option<RecordBatch>> {
+    fn next(&mut self, most: usize) -> DfResult<Option<RecordBatch>> {
+        let (index, regions) = (&self.index, &self.regions);
         let rows = self.next..regions.len().min(self.next + most);
         if rows.is_empty() {
-            self.next = 0;
             return Ok(None);
         }
         let (mut counts, mut bases) = (vec![0; rows.len()], Vec::new());
-        if self.what == Overlaps::Coverage {
+        if index.what == Overlaps::Coverage {
             bases = vec![0; rows.len()];
         }
         let mut row = rows.start;
         while row < rows.end {
             let run = regions.end_of_run(row).min(rows.end);
-            if let Some(others) = self.contigs.get_mut(regions.contigs.value(row)) {
+            if let Some(others) = index.contigs.get(regions.contigs.value(row)) {
+                let mut at = Cursors::default();
                 for row in row..run {
                     let (pos, end_pos) = (regions.pos.value(row), regions.end_pos.value(row));
-                    counts[row - rows.start] = others.count(pos, end_pos);
+                    counts[row - rows.start] = others.count(&mut at, pos, end_pos);
                     if let Some(bases) = bases.get_mut(row - rows.start) {
-                        *bases = others.bases(pos, end_pos);
+                        *bases = others.bases(&mut at, pos, end_pos);
                     }
                 }
             }
@@ -166,7 +187,7 @@ impl Rows for OverlapRows {
             positions(&end_pos)?,
             Arc::new(Int64Array::from(counts)),
         ];
-        if self.what == Overlaps::Coverage {
+        if index.what == Overlaps::Coverage {
             let share =
                 |(row, bases): (usize, &i64)| share(*bases, pos.value(row), end_pos.value(row));
             let shares: Float64Array = bases.iter().enumerate().map(share).collect();
@@ -175,7 +196,7 @@ impl Rows for OverlapRows {
         }
         self.next = rows.end;
         Ok(Some(RecordBatch::try_new(
-            Arc::clone(&self.schema),
+            Arc::clone(&index.schema),
             columns,
         )?))
     }
@@ -198,7 +219,8 @@ mod tests {
     #[test]
     fn neighbours_are_one_stretch_and_points_cover_nothing() {
         let spans = vec![(5, 8), (9, 12), (20, 19), (1, 2), (6, 7), (30, 30)];
-        let mut others = Others::new(spans, Overlaps::Coverage);
+        let others = Others::new(spans, Overlaps::Coverage);
+        let mut at = Cursors::default();
         assert_eq!(others.union_starts, [1, 5, 30]);
         assert_eq!(others.union_ends, [(2, 0), (12, 2), (30, 10)]);
         for (pos, end_pos, count, bases) in [
@@ -212,8 +234,16 @@ mod tests {
             (5, 4, 0, 0),
             (9, 8, 0, 0),
         ] {
-            assert_eq!(others.count(pos, end_pos), count, "{pos}-{end_pos}");
-            assert_eq!(others.bases(pos, end_pos), bases, "{pos}-{end_pos}");
+            assert_eq!(
+                others.count(&mut at, pos, end_pos),
+                count,
+                "{pos}-{end_pos}"
+            );
+            assert_eq!(
+                others.bases(&mut at, pos, end_pos),
+                bases,
+                "{pos}-{end_pos}"
+            );
         }
     }
 }
