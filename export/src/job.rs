@@ -169,6 +169,12 @@ impl ExportJob {
             let message = "a PLINK file set is three files with genotypes; name them by -o PREFIX";
             return Err(Error::Request(message.to_owned()));
         }
+        if let Some(name) = plink::unfit(self.selection.names()) {
+            return Err(Error::Request(format!(
+                "a PLINK file set cannot hold the sample {name:?}: PLINK splits lines at white space; leave it out \
+                 (--samples), or export vcf"
+            )));
+        }
         let mut sinks = Vec::new();
         for suffix in [".bed", ".bim", ".fam"] {
             let target = prefix.with_suffix(suffix)?;

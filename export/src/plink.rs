@@ -115,16 +115,17 @@ fn is_polyploid(call: &[u8]) -> bool {
         > 1
 }
 
-/// Chromosome, ID, centimorgans (0), position, A1, A2. A record without an ID of its own, or of
-/// several ALTs, is named `CHROM:POS:REF:ALT`.
+/// Chromosome, ID, centimorgans (0), position, A1, A2. A record without an ID of its own, with one
+/// that has a space, or of several ALTs, is named `CHROM:POS:REF:ALT`.
 fn write_bim(record: &RecordView<'_>, alt: &str, is_only: bool, out: &mut Vec<u8>) {
     let mut id = None;
     record.for_each_id(|found| id = id.take().or_else(|| Some(found.to_owned())));
     out.extend_from_slice(record.contig().as_bytes());
     out.push(b'\t');
     match id.filter(|_| is_only) {
-        Some(id) => out.extend_from_slice(id.as_bytes()),
-        None => {
+        // PLINK splits its files at white space.
+        Some(id) if !id.contains(char::is_whitespace) => out.extend_from_slice(id.as_bytes()),
+        _ => {
             out.extend_from_slice(record.contig().as_bytes());
             out.push(b':');
             write_integer(record.pos(), out);
@@ -143,6 +144,13 @@ fn write_bim(record: &RecordView<'_>, alt: &str, is_only: bool, out: &mut Vec<u8
     out.push(b'\n');
 }
 
+/// The first name that a `.fam` cannot hold: PLINK splits its files at white space, and would read the rest as a
+/// parent.
+pub(crate) fn unfit(samples: &[String]) -> Option<&String> {
+    let fits = |name: &String| !name.is_empty() && !name.contains(char::is_whitespace);
+    samples.iter().find(|name| !fits(name))
+}
+
 /// The `.fam`: family 0, no parents, sex unknown, no phenotype.
 pub(crate) fn fam(samples: &[String]) -> Vec<u8> {
     let line = |sample: &String| format!("0\t{sample}\t0\t0\t0\t-9\n");
@@ -152,6 +160,15 @@ pub(crate) fn fam(samples: &[String]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_with_white_space_are_unfit() {
+        let names = |names: [&str; 2]| names.map(str::to_owned);
+        assert_eq!(unfit(&names(["A1", "né-3"])), None);
+        for bad in ["a b", "a\tb", "", "a\u{a0}b"] {
+            assert_eq!(unfit(&names(["A1", bad])).map(String::as_str), Some(bad));
+        }
+    }
 
     #[test]
     fn calls_are_pairs_of_alleles() {

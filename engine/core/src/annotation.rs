@@ -228,34 +228,124 @@ impl AnnotationFormat {
         Some(*text).filter(|text| !text.is_empty() && *text != ".")
     }
 
-    /// The ALT (from 0) that an entry speaks of; `None` when the entry does not tell, so that it may be any.
+    /// The ALT that an entry speaks of.
     ///
-    /// The only ALT of a record is it. Else the number of the allele tells, or its text: as it stands in the record, without
-    /// the base that an indel's alleles share (VEP), or cut down to what differs (VEP `--minimal`), `-` for nothing; for
-    /// `bcftools csq` the change at this very record. More than one that fits is none.
+    /// The number of the allele tells, or its text: as it stands in the record, without the base that an indel's alleles
+    /// share (VEP), or cut down to what differs (VEP `--minimal`), `-` for nothing; for `bcftools csq` the change at this
+    /// very record. More than one that fits is none.
+    ///
+    /// The only ALT of a record is it, unless the record was of several when it was annotated and was split since
+    /// (`bcftools norm -m`): then it has the entries of all of them. `all` are the entries of the record.
     #[must_use]
-    pub fn alt_of(&self, entry: &[&str], record: &AnnotatedRecord<'_>) -> Option<usize> {
+    pub fn alt_of(&self, entry: &[&str], record: &AnnotatedRecord<'_>, all: Spoken) -> AltOf {
         let alts = record.alts;
-        if alts.len() == 1 {
-            return Some(0);
+        if let [alt] = alts {
+            return self.only_alt(entry, record, alt, all);
         }
         let number = self.text(entry, Role::AlleleNumber);
-        if let Some(number) = number.and_then(|text| text.parse::<usize>().ok()) {
-            return number.checked_sub(1).filter(|place| *place < alts.len());
-        }
-        if let Some(allele) = self.text(entry, Role::Allele) {
-            return only(alts, |alt| *alt == allele)
-                .or_else(|| only(alts, |alt| vep_allele(record, alt) == Some(allele)))
-                .or_else(|| only(alts, |alt| minimal(record.reference, alt) == allele))
-                .or_else(|| only(alts, |alt| symbolic(alt) == Some(allele)));
-        }
-        let changes = self.text(entry, Role::DnaChange)?;
-        only(alts, |alt| {
-            changes
-                .split('+')
-                .any(|change| is_change(change, record, alt))
-        })
+        let found = match number.and_then(|text| text.parse::<usize>().ok()) {
+            Some(number) => number.checked_sub(1).filter(|place| *place < alts.len()),
+            None => match self.text(entry, Role::Allele) {
+                Some(allele) => only(alts, |alt| *alt == allele)
+                    .or_else(|| only(alts, |alt| vep_allele(record, alt) == Some(allele)))
+                    .or_else(|| only(alts, |alt| minimal(record.reference, alt) == allele))
+                    .or_else(|| only(alts, |alt| symbolic(alt) == Some(allele))),
+                None => self.text(entry, Role::DnaChange).and_then(|changes| {
+                    only(alts, |alt| {
+                        let mut changes = changes.split('+');
+                        changes.any(|change| is_change(change, record, alt))
+                    })
+                }),
+            },
+        };
+        found.map_or(AltOf::Any, AltOf::This)
     }
+
+    fn only_alt(
+        &self,
+        entry: &[&str],
+        record: &AnnotatedRecord<'_>,
+        alt: &str,
+        all: Spoken,
+    ) -> AltOf {
+        if let Some(allele) = self.text(entry, Role::Allele) {
+            let is_another = are_bases(record, alt, allele) || (all.of_several && all.of_this);
+            return if fits(record, alt, allele) {
+                AltOf::This(0)
+            } else if is_another {
+                AltOf::Another
+            } else if all.of_several {
+                AltOf::Any
+            } else {
+                AltOf::This(0)
+            };
+        }
+        // A change at this record that leads elsewhere.
+        let elsewhere = |changes: &str| {
+            let here = changes
+                .split('+')
+                .filter_map(|change| alt_of_change(change, record));
+            let here: Vec<&str> = here.collect();
+            !here.is_empty() && !here.contains(&alt)
+        };
+        match self.text(entry, Role::DnaChange).is_some_and(elsewhere) {
+            true => AltOf::Another,
+            false => AltOf::This(0),
+        }
+    }
+
+    /// What the entries of a record of one ALT speak of.
+    #[must_use]
+    pub fn spoken<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a str>,
+        record: &AnnotatedRecord<'_>,
+    ) -> Spoken {
+        let (Some(place), [alt]) = (self.place(Role::Allele), record.alts) else {
+            return Spoken::default();
+        };
+        let mut spoken = Spoken::default();
+        let mut first = None;
+        for allele in entries.filter_map(|entry| entry.split('|').nth(place)) {
+            spoken.of_several |= *first.get_or_insert(allele) != allele;
+            spoken.of_this |= fits(record, alt, allele);
+        }
+        spoken
+    }
+}
+
+/// The ALT that an entry speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AltOf {
+    /// This one of the record, counted from 0.
+    This(usize),
+    /// The entry does not tell: it may be any of the record.
+    Any,
+    /// None of this record: of an ALT that stood in it before it was split.
+    Another,
+}
+
+/// What all entries of a record of one ALT speak of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spoken {
+    /// Of more than one allele.
+    of_several: bool,
+    /// Of the record's ALT, some of them.
+    of_this: bool,
+}
+
+/// Whether an allele is a way to write this ALT.
+fn fits(record: &AnnotatedRecord<'_>, alt: &str, allele: &str) -> bool {
+    alt.eq_ignore_ascii_case(allele)
+        || vep_allele(record, alt) == Some(allele)
+        || minimal(record.reference, alt) == allele
+        || symbolic(alt) == Some(allele)
+}
+
+/// Whether a substitution of one base and an allele are bases, which are the same or another.
+fn are_bases(record: &AnnotatedRecord<'_>, alt: &str, allele: &str) -> bool {
+    let is_base = |text: &str| text.len() == 1 && text.bytes().all(|b| b.is_ascii_alphabetic());
+    [record.reference, alt, allele].into_iter().all(is_base)
 }
 
 /// The place of the only ALT that fits.
@@ -306,11 +396,15 @@ fn symbolic(alt: &str) -> Option<&'static str> {
 
 /// Whether `pos ref > alt` is this record's ALT.
 fn is_change(change: &str, record: &AnnotatedRecord<'_>, alt: &str) -> bool {
-    let digits = change.find(|c: char| !c.is_ascii_digit());
-    let Some((pos, alleles)) = digits.map(|at| change.split_at(at)) else {
-        return false;
-    };
-    pos.parse() == Ok(record.pos) && alleles.split_once('>') == Some((record.reference, alt))
+    alt_of_change(change, record) == Some(alt)
+}
+
+/// The ALT of `pos ref > alt` where it is a change of this record's REF.
+fn alt_of_change<'a>(change: &'a str, record: &AnnotatedRecord<'_>) -> Option<&'a str> {
+    let digits = change.find(|c: char| !c.is_ascii_digit())?;
+    let (pos, alleles) = change.split_at(digits);
+    let (reference, alt) = alleles.split_once('>')?;
+    (pos.parse() == Ok(record.pos) && reference == record.reference).then_some(alt)
 }
 
 /// The names of a Format in order.
@@ -471,7 +565,11 @@ mod tests {
                 reference,
                 alts,
             };
-            vep.alt_of(&[allele, "x"], &record)
+            match vep.alt_of(&[allele, "x"], &record, Spoken::default()) {
+                AltOf::This(place) => Some(place),
+                AltOf::Any => None,
+                AltOf::Another => panic!("{alts:?} {allele}"),
+            }
         };
         for (reference, alts, allele, expected) in [
             ("A", &["G"][..], "anything", Some(0)),
@@ -499,11 +597,56 @@ mod tests {
             reference: "AT",
             alts: &["GT", "AG"],
         };
-        assert_eq!(numbered.alt_of(&["G", "2"], &record), Some(1));
-        assert_eq!(numbered.alt_of(&["G", "3"], &record), None);
-        let change = |dna| bcsq.alt_of(&["missense", "G", "T", "b", "+", "1A>1B", dna], &record);
-        assert_eq!(change("10AT>AG"), Some(1));
-        assert_eq!(change("7C>T+10AT>GT"), Some(0));
-        assert_eq!(change("11AT>GT"), None);
+        let none = Spoken::default();
+        assert_eq!(numbered.alt_of(&["G", "2"], &record, none), AltOf::This(1));
+        assert_eq!(numbered.alt_of(&["G", "3"], &record, none), AltOf::Any);
+        let bcsq_entry = |dna| ["missense", "G", "T", "b", "+", "1A>1B", dna];
+        let change = |dna| bcsq.alt_of(&bcsq_entry(dna), &record, none);
+        assert_eq!(change("10AT>AG"), AltOf::This(1));
+        assert_eq!(change("7C>T+10AT>GT"), AltOf::This(0));
+        assert_eq!(change("11AT>GT"), AltOf::Any);
+        // The same, split.
+        let split = AnnotatedRecord {
+            alts: &["GT"],
+            ..record
+        };
+        let change = |dna| bcsq.alt_of(&bcsq_entry(dna), &split, none);
+        assert_eq!(change("10AT>AG"), AltOf::Another);
+        assert_eq!(change("7C>T+10AT>GT"), AltOf::This(0));
+        assert_eq!(change("11AT>GT"), AltOf::This(0));
+    }
+
+    #[test]
+    fn entries_of_the_alts_that_a_record_was_split_from_are_of_another() {
+        let vep = AnnotationFormat::parse("CSQ", "Format: Allele|X|ALLELE_NUM").unwrap();
+        let of = |reference: &str, alt: &str, alleles: &[&str]| -> Vec<AltOf> {
+            let alts = [alt];
+            let record = AnnotatedRecord {
+                pos: 10,
+                reference,
+                alts: &alts,
+            };
+            let entries: Vec<String> = alleles.iter().map(|a| format!("{a}|x|3")).collect();
+            let all = vep.spoken(entries.iter().map(String::as_str), &record);
+            let cut = |entry: &String| {
+                let cut: Vec<&str> = entry.split('|').collect();
+                vep.alt_of(&cut, &record, all)
+            };
+            entries.iter().map(cut).collect()
+        };
+        use AltOf::{Another, Any, This};
+        // A>G,T split; a base is another whether its own entry is there or not.
+        assert_eq!(of("A", "T", &["G", "T"]), [Another, This(0)]);
+        assert_eq!(of("A", "T", &["G"]), [Another]);
+        assert_eq!(of("A", "g", &["G"]), [This(0)]);
+        // AT>A,ATT,GT split.
+        assert_eq!(
+            of("AT", "A", &["-", "TT", "GT"]),
+            [This(0), Another, Another]
+        );
+        assert_eq!(of("A", "AT", &["-", "TT"]), [Any, Any]);
+        // Whatever the only allele is called.
+        assert_eq!(of("A", "AT", &["insT", "insT"]), [This(0), This(0)]);
+        assert_eq!(of("A", "<DEL>", &["deletion"]), [This(0)]);
     }
 }

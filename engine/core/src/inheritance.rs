@@ -76,7 +76,7 @@ impl WholeCall {
 /// Whether a child's genotype cannot come from its parents; `None` where that cannot be told.
 ///
 /// # Rules
-/// - Autosomal: one allele from each parent, of a diploid child.
+/// - Autosomal: one allele from each parent, of a diploid child. A haploid parent is a missing call.
 /// - X: a son has his mother's allele; his father is not asked. A daughter has one from each. Sons, and fathers of
 ///   daughters, must be hemizygous: haploid, or two copies of one allele; a heterozygous one is no call to judge by.
 ///   Without a sex, a haploid child is a son, and a diploid one is not judged.
@@ -97,7 +97,10 @@ pub fn mendel_error(
     let child = child?;
     match zone {
         Zone::Autosomal => (!child.is_haploid)
-            .then(|| from_both(&child, father, mother))
+            .then(|| {
+                let diploid = |parent: Option<WholeCall>| parent.filter(|p| !p.is_haploid);
+                from_both(&child, diploid(father), diploid(mother))
+            })
             .flatten(),
         Zone::X if is_son(sex, &child) => child
             .is_uniform()
@@ -105,6 +108,7 @@ pub fn mendel_error(
             .flatten(),
         Zone::X => {
             let father = father.filter(WholeCall::is_uniform);
+            let mother = mother.filter(|mother| !mother.is_haploid);
             let is_daughter = sex == Sex::Female && !child.is_haploid;
             is_daughter
                 .then(|| from_both(&child, father, mother))

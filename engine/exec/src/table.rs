@@ -7,6 +7,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Statistics;
+use datafusion::common::stats::Precision;
 use datafusion::datasource::TableType;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -17,14 +19,14 @@ use genokura_core::schema::{
 };
 
 use crate::access::Columns;
-use crate::dataset::DatasetView;
+use crate::dataset::{BlockView, DatasetView};
 use crate::directory::SampleDirectory;
 use crate::effects::EffectsTable;
 use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 use crate::pruning::{SiteFilters, plan};
 use crate::scan::{DatasetScanExec, table_name};
-use crate::spec::{GtOf, ScanKind, ScanSpec};
+use crate::spec::{CallKind, GtOf, ScanKind, ScanSpec};
 
 /// Columns in which all rows of one variant agree.
 pub(crate) const KEY_COLUMNS: [&str; 5] = ["contig", "pos", "end_pos", "ref", "alt"];
@@ -297,5 +299,26 @@ impl TableProvider for DatasetTable {
         let spec = self.spec(projection, filters, limit, partitions).await?;
         let view = Arc::clone(&self.view);
         Ok(Arc::new(DatasetScanExec::new(spec, view)?))
+    }
+
+    /// About how many rows there are, for those who may see all samples.
+    fn statistics(&self) -> Option<Statistics> {
+        if !self.view.blocks.iter().all(BlockView::sees_all) {
+            return None;
+        }
+        let sites = self.view.data.site.as_ref().map_or(0, |site| site.rows());
+        let rows = match self.kind {
+            ScanKind::Variants | ScanKind::Records => sites,
+            ScanKind::Calls(CallKind::Calls) => {
+                let samples = self.view.directory.samples.len();
+                sites.saturating_mul(u64::try_from(samples).unwrap_or(u64::MAX))
+            }
+            // Nobody counted them.
+            ScanKind::Calls(CallKind::Carriers) => return None,
+        };
+        Some(Statistics {
+            num_rows: Precision::Inexact(usize::try_from(rows).unwrap_or(usize::MAX)),
+            ..Statistics::new_unknown(&self.schema)
+        })
     }
 }

@@ -5,6 +5,7 @@ use datafusion::common::stats::Precision;
 use datafusion::datasource::{TableProvider, TableType};
 use datafusion::logical_expr::{Signature, TypeSignature};
 use datafusion::prelude::SessionContext;
+use genokura_sql_ext::FunctionDoc;
 
 use crate::pg_catalog::{CatalogModel, Column, Relation};
 use crate::pg_types::{PgType, modifier_of_field, oid};
@@ -133,7 +134,13 @@ fn add_functions(
     let mut scalars: Vec<_> = state.scalar_functions().iter().collect();
     scalars.retain(|(name, _)| own(name));
     scalars.sort_by_key(|(name, _)| *name);
+    let docs = genokura_sql_ext::functions();
+    let documented = |name: &str| docs.iter().find(|doc| doc.name == name);
     for (name, function) in scalars {
+        if let Some(doc) = documented(name) {
+            add_documented(model, doc);
+            continue;
+        }
         let (types, arrow, variadic) = arguments(function.signature());
         let result = result_oid(arrow, |types| function.return_type(types));
         let description = function.documentation().map(|d| d.description.clone());
@@ -173,22 +180,73 @@ fn add_functions(
         .collect();
     tables.sort();
     for name in tables {
-        let doc = genokura_sql_ext::functions()
-            .into_iter()
-            .find(|doc| doc.name == name);
-        let (types, variadic) = match doc {
-            Some(doc) => (vec![oid::TEXT; doc.arguments.len()], false),
-            None => (vec![oid::ANY], true),
-        };
+        if let Some(doc) = documented(name) {
+            add_documented(model, doc);
+            continue;
+        }
         model.add_function(
             "public",
             name,
             'f',
-            types,
-            variadic,
+            vec![oid::ANY],
+            true,
             oid::RECORD,
             true,
-            doc.map(|doc| doc.summary.to_owned()),
+            None,
         );
     }
+}
+
+/// A genomic function with the arguments and the result that its reference tells.
+fn add_documented(model: &mut CatalogModel, doc: &FunctionDoc) {
+    let arguments: Vec<(&str, u32, bool)> = doc
+        .arguments
+        .iter()
+        .map(|argument| {
+            (
+                argument.name,
+                type_oid(argument.sql_type),
+                argument.optional,
+            )
+        })
+        .collect();
+    let table = doc.returns.strip_prefix("TABLE (");
+    let columns = table.and_then(|columns| columns.strip_suffix(')'));
+    // A table whose columns are those of the data has `…` among them.
+    let columns: Vec<(&str, u32)> = columns
+        .into_iter()
+        .flat_map(|columns| columns.split(", "))
+        .filter_map(|column| column.split_once(' '))
+        .filter(|(name, _)| *name != "…")
+        .map(|(name, sql_type)| (name, type_oid(sql_type)))
+        .collect();
+    let result = match table {
+        Some(_) => oid::RECORD,
+        None => type_oid(doc.returns),
+    };
+    model.add_documented(doc.name, &arguments, result, &columns, doc.summary);
+}
+
+/// The type that a reference calls so; of several the first.
+fn type_oid(name: &str) -> u32 {
+    let name = name.split(" or ").next().unwrap_or(name);
+    let (element, is_array) = match name.strip_suffix("[]") {
+        Some(element) => (element, true),
+        None => (name, false),
+    };
+    let element = match element {
+        "gt" => PgType::BYTEA,
+        "smallint" => PgType::INT2,
+        "integer" => PgType::INT4,
+        "bigint" => PgType::INT8,
+        "real" => PgType::FLOAT4,
+        "double precision" => PgType::FLOAT8,
+        "boolean" => PgType::BOOL,
+        _ => PgType::TEXT,
+    };
+    let found = match is_array {
+        true => element.array(),
+        false => element,
+    };
+    found.oid
 }

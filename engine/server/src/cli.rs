@@ -4,6 +4,14 @@
 //! records were quarantined; 4 another writer landed first and the changes collide, run it again;
 //! 130 interrupted, the lake is as it was.
 
+/// A line for whoever runs the command. Nobody may listen any more, which must not end the work.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod config;
 mod export;
 mod ingest;
@@ -103,10 +111,15 @@ impl LakeArg {
     }
 }
 
+/// Stack of the threads that read statements and plan those of the command line: long conditions are deep trees. Only
+/// what is used is ever taken from the system.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Runs one parsed command line and prints its error, if any, in one line a cause.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
     {
@@ -135,12 +148,12 @@ async fn dispatch(command: Command) -> anyhow::Result<Outcome> {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("genokura: {error}");
+    tell!("genokura: {error}");
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let text = cause.to_string();
         if !said.contains(&text) {
-            eprintln!("  because: {text}");
+            tell!("  because: {text}");
             said.push_str(&text);
         }
     }

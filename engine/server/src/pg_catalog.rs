@@ -30,6 +30,7 @@ pub use model::{
     Signal,
 };
 pub use numeric::Numeric;
+pub(crate) use operators::pattern_regex;
 pub(crate) use value::parse_array;
 pub use value::{ArrayValue, RecordValue, Value};
 

@@ -109,6 +109,10 @@ impl Server {
     }
 }
 
+/// Stack of the threads that plan: conditions as long as a statement may have are trees as deep. Only what is used is
+/// ever taken from the system.
+const STACK_BYTES: usize = 64 << 20;
+
 /// A runtime whose drop does not wait for blocking work.
 struct QueryRuntime(Option<Runtime>);
 
@@ -117,7 +121,7 @@ impl QueryRuntime {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("genokura-query")
-            .thread_stack_size(8 << 20)
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
         Ok(QueryRuntime(Some(runtime)))

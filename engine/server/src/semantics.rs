@@ -3,6 +3,7 @@
 //! - A fraction that becomes an integer is rounded, not cut off: `2.7::int` is 3.
 //! - Whole numbers that leave their type are an error (22003), not another number: `ac * an` of integers.
 //! - What becomes text is printed as results are: `{1,2}`, `10000000000`.
+//! - Sums, quotients and dates have PostgreSQL's types ([`settle`]).
 //!
 //! The rule runs after types are settled. A sum or difference with a small constant stays as it is, so that scans and
 //! joins still recognise `pos + 1000`.
@@ -10,6 +11,9 @@
 mod checked;
 mod rounded;
 mod text;
+mod types;
+
+pub(crate) use types::settle;
 
 use std::sync::Arc;
 

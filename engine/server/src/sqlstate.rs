@@ -213,6 +213,9 @@ impl ServerError {
 
 /// 1-based character position of `word` as a whole word in `sql`, ignoring ASCII case.
 fn find_word(sql: &str, word: &str) -> Option<usize> {
+    if word.is_empty() {
+        return None;
+    }
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
     let lower = sql.to_ascii_lowercase();
     let word = word.to_ascii_lowercase();
@@ -434,6 +437,16 @@ fn schema_error(error: &SchemaError) -> ServerError {
             valid_fields,
         } => {
             let relation = field.relation.as_ref().map(|r| r.table().to_owned());
+            // A relation of which no column is there is none of the statement's.
+            let of_relation = |table: &String| {
+                let mut known = valid_fields.iter().filter_map(|f| f.relation.as_ref());
+                known.any(|r| r.table() == table)
+            };
+            if let Some(table) = relation.as_ref().filter(|table| !of_relation(table))
+                && !valid_fields.is_empty()
+            {
+                return missing_relation(table, valid_fields);
+            }
             let message = match &relation {
                 Some(table) => format!("column {table}.{} does not exist", field.name),
                 None => format!("column \"{}\" does not exist", field.name),
@@ -467,8 +480,89 @@ fn schema_error(error: &SchemaError) -> ServerError {
     }
 }
 
+/// 42P01 for a column of a relation that FROM does not name.
+fn missing_relation(table: &str, valid: &[datafusion::common::Column]) -> ServerError {
+    let known: std::collections::BTreeSet<&str> = valid
+        .iter()
+        .filter_map(|f| f.relation.as_ref().map(|r| r.table()))
+        .collect();
+    let text = format!("missing FROM-clause entry for table \"{table}\"");
+    let error = ServerError::new("42P01", text).near(table);
+    match known.iter().copied().collect::<Vec<_>>().as_slice() {
+        [one] => error.hint(format!(
+            "Perhaps you meant to reference the table \"{one}\"."
+        )),
+        _ => error,
+    }
+}
+
+/// What a function or an operator is refused for by the types it is given, as PostgreSQL says it.
+fn wrong_types(text: &str) -> Option<ServerError> {
+    if let Some(own) = between(
+        text,
+        "coercion failed with: External error: ",
+        " No function matches",
+    ) {
+        return Some(ServerError::new("42883", own.trim_end_matches('.')));
+    }
+    let hint = |what: &str| {
+        format!(
+            "No {what} matches the given name and argument types. You might need to add explicit type casts."
+        )
+    };
+    if let Some(call) = between(text, "given name and argument types '", "'") {
+        let (name, arguments) = call.strip_suffix(')')?.split_once('(')?;
+        let arguments: Vec<String> = arrow_types(arguments).map(pg_name).collect();
+        let message = format!("function {name}({}) does not exist", arguments.join(", "));
+        return Some(
+            ServerError::new("42883", message)
+                .hint(hint("function"))
+                .near(name),
+        );
+    }
+    let compared = text.split_once("argument type for comparison operation ");
+    let calculated = between(
+        text,
+        "Cannot coerce arithmetic expression ",
+        " to valid types",
+    );
+    let operation = compared.map(|(_, operation)| operation).or(calculated)?;
+    let mut words = split_top(operation.trim(), ' ');
+    let (left, op, right) = (words.next()?, words.next()?, words.next()?);
+    let (left, right) = (pg_name(left), pg_name(right));
+    let message = format!("operator does not exist: {left} {op} {right}");
+    let hint = match (left.strip_suffix("[]"), op) {
+        (Some(_), "=") => "To look for an item of a list: \"value = ANY (list)\".".to_owned(),
+        _ => hint("operator"),
+    };
+    Some(ServerError::new("42883", message).hint(hint))
+}
+
+/// The types of a list of Arrow's.
+fn arrow_types(list: &str) -> impl Iterator<Item = &str> {
+    split_top(list, ',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+}
+
+/// Parts of a text between separators that stand in no parentheses.
+fn split_top(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    text.split(move |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == separator && depth == 0
+    })
+}
+
 fn plan_error(text: &str) -> ServerError {
     let text = first_of(text, "\n\nbacktrace");
+    if let Some(error) = wrong_types(text) {
+        return error;
+    }
     if let Some(table) = between(text, "table '", "' not found") {
         return undefined_table(table.rsplit('.').next().unwrap_or(table));
     }
@@ -531,6 +625,9 @@ fn execution_error(text: &str) -> ServerError {
     if text.contains("to store in a Decimal") {
         return ServerError::new("22003", "numeric field overflow").detail(text.to_owned());
     }
+    if text.contains("square root of a negative") {
+        return ServerError::new("2201F", "cannot take square root of a negative number");
+    }
     if text.contains("scalar subquery") || text.contains("more than one row") {
         return ServerError::new("21000", text.to_owned());
     }
@@ -563,7 +660,18 @@ fn cast_error(text: &str) -> ServerError {
 }
 
 fn pg_name(arrow: &str) -> String {
+    let item = arrow
+        .strip_prefix("List(")
+        .and_then(|of| of.strip_suffix(')'));
+    if let Some(item) = item {
+        // `Field { data_type: Utf8, … }`, `non-null Utf8` or the type alone.
+        let item = item.rsplit(' ').next().unwrap_or(item);
+        return format!("{}[]", pg_name(item));
+    }
     match arrow {
+        "Utf8" | "LargeUtf8" | "Utf8View" => "text",
+        "Null" => "unknown",
+        "Binary" | "LargeBinary" | "BinaryView" => "bytea",
         "Int8" | "Int16" => "smallint",
         "Int32" => "integer",
         "Int64" => "bigint",
@@ -573,6 +681,8 @@ fn pg_name(arrow: &str) -> String {
         "Date32" | "Date64" => "date",
         other if other.starts_with("Timestamp") => "timestamp",
         other if other.starts_with("Decimal") => "numeric",
+        other if other.starts_with("Interval") => "interval",
+        other if other.starts_with("Time") => "time",
         other => return other.to_owned(),
     }
     .to_owned()

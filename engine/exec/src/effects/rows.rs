@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt as _;
-use genokura_core::annotation::{AnnotatedRecord, AnnotationFormat, Role, SubfieldType};
+use genokura_core::annotation::{AltOf, AnnotatedRecord, AnnotationFormat, Role, SubfieldType};
 use genokura_core::consequence::{impact, terms, worst};
 
 use super::{Annotation, subfield};
@@ -233,21 +233,25 @@ impl Variants {
         let mut count = 0;
         for (place, annotation) in annotations.iter().enumerate() {
             let entries = Entries::of(&self.annotations[place], row)?;
+            let all = annotation.format.spoken(entries.iter().flatten(), &record);
             for (number, text) in (1_i32..).zip(entries.iter()) {
                 let Some(text) = text else { continue };
                 let cut: Vec<&str> = text.split('|').collect();
-                let of = match annotation.per_alt {
-                    true => own,
-                    false => annotation.format.alt_of(&cut, &record),
+                let of = match (annotation.per_alt, own) {
+                    (true, Some(own)) => AltOf::This(own),
+                    (true, None) => AltOf::Any,
+                    (false, _) => annotation.format.alt_of(&cut, &record, all),
                 };
-                if of.is_some() && of != own {
-                    continue;
+                match of {
+                    AltOf::This(place) if own != Some(place) => continue,
+                    AltOf::Another => continue,
+                    AltOf::This(_) | AltOf::Any => {}
                 }
                 let entry = Entry {
                     place,
                     format: &annotation.format,
                     number,
-                    of_alt: of.is_some(),
+                    of_alt: of != AltOf::Any,
                     text,
                     cut: &cut,
                 };

@@ -38,7 +38,7 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Outcome> {
             "{}",
             crate::pgwire::open_door(settings.listen)
         );
-        eprintln!("genokura: a server would start with these settings");
+        tell!("genokura: a server would start with these settings");
     }
     Ok(Outcome::Done)
 }

@@ -134,11 +134,11 @@ pub(super) async fn run(command: ExportCommand) -> anyhow::Result<Outcome> {
     };
     tokio::select! {
         done = Box::pin(export(args, format)) => {
-            eprint!("{}", summary(&done?, format));
+            tell!("{}", summary(&done?, format).trim_end());
             Ok(Outcome::Done)
         }
         () = interrupted => {
-            eprintln!("genokura: interrupted; nothing stands under the output's name");
+            tell!("genokura: interrupted; nothing stands under the output's name");
             Ok(Outcome::Interrupted)
         }
     }
@@ -255,8 +255,23 @@ impl Opened {
         for name in &names {
             let found = place.get(name.as_str()).copied();
             let known = || all.iter().map(String::as_str).collect::<Vec<_>>();
-            chosen.push(found.with_context(|| unknown("sample", name, &known()))?);
+            let hint = match name.contains(',')
+                || args.samples.as_ref().is_some_and(|l| l.contains(','))
+            {
+                true => "; a name with a comma stands in a file: --samples @FILE",
+                false => "",
+            };
+            let absent = || format!("{}{hint}", unknown("sample", name, &known()));
+            chosen.push(found.with_context(absent)?);
         }
+        anyhow::ensure!(
+            !chosen.is_empty(),
+            "{} names no sample; --drop-genotypes writes the variants alone",
+            match args.samples {
+                Some(_) => "--samples",
+                None => "--samples-sql",
+            }
+        );
         Ok((self.records.select(chosen), true))
     }
 

@@ -476,11 +476,11 @@ fn finish(result: genokura_ingest::Result<IngestReport>, json: bool) -> anyhow::
     let report = match result {
         Ok(report) => report,
         Err(Error::Cancelled) => {
-            eprintln!("genokura: interrupted; the lake is as it was");
+            tell!("genokura: interrupted; the lake is as it was");
             return Ok(Outcome::Interrupted);
         }
         Err(error @ Error::Conflict { .. }) => {
-            eprintln!("genokura: {error}");
+            tell!("genokura: {error}");
             return Ok(Outcome::Conflict);
         }
         Err(error) => return Err(error.into()),

@@ -89,9 +89,11 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<Outcome> {
         println!("{table}: Delta version {version} is not part of the lake yet; nobody sees it");
     }
     for problem in &report.problems {
-        eprintln!(
+        tell!(
             "genokura: {} {}: {}",
-            problem.table, problem.path, problem.what
+            problem.table,
+            problem.path,
+            problem.what
         );
     }
     anyhow::ensure!(

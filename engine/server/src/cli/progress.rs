@@ -59,7 +59,7 @@ impl genokura_export::Progress for RecordLines {
         let line = serde_json::json!({
             "progress": title, "records": done, "records_total": total,
         });
-        eprintln!("{line}");
+        tell!("{line}");
     }
 
     fn message(&self, text: &str) {
@@ -146,7 +146,7 @@ impl JsonLines {
             "progress": self.title, "bytes": state.bytes, "bytes_total": state.total,
             "records": state.records,
         });
-        eprintln!("{line}");
+        tell!("{line}");
     }
 }
 
@@ -165,7 +165,7 @@ impl Progress for JsonLines {
     }
 
     fn message(&self, text: &str) {
-        eprintln!(
+        tell!(
             "{}",
             serde_json::json!({ "progress": self.title, "message": text })
         );

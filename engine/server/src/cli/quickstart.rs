@@ -179,7 +179,7 @@ fn report(what: &str, report: &IngestReport) {
 }
 
 fn say(what: &str, text: &str) {
-    eprintln!("  {what:<18} {text}");
+    tell!("  {what:<18} {text}");
 }
 
 fn print_invitation(address: SocketAddr) {

@@ -203,7 +203,7 @@ pub(super) fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
         RoleCommand::Drop(args) => {
             RoleStore::open(&args.file.path)?.update(|roles| roles.remove(&args.name))?;
             // The file is not of one lake: what the role owns there is not known here.
-            eprintln!(
+            tell!(
                 "Cohorts that \"{0}\" keeps in a lake stay: REASSIGN OWNED BY {0} TO …, or DROP OWNED BY {0}, in SQL.",
                 args.name
             );

@@ -54,9 +54,9 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Outcome> {
     let lake = args.lake.open().await?;
     let listener = bind(settings.listen, &doors.roles).await?;
     let address = listener.local_addr()?;
-    eprintln!("genokura: serving {} on {address}", lake.url());
-    eprintln!("genokura: {}", doors.said(&settings));
-    eprintln!("genokura: {}", psql_line(address, None));
+    tell!("genokura: serving {} on {address}", lake.url());
+    tell!("genokura: {}", doors.said(&settings));
+    tell!("genokura: {}", psql_line(address, None));
     serve(lake, &settings, doors, listener).await?;
     Ok(Outcome::Done)
 }

@@ -153,7 +153,7 @@ async fn run_one(session: &mut Session, parsed: &Parsed, form: Form) -> anyhow::
         SessionOutcome::CopyIn(_) => Err(told(&no_input(), &parsed.text)),
         SessionOutcome::Done { tag, warning } => {
             if let Some(warning) = warning {
-                eprintln!("genokura: {warning}");
+                tell!("genokura: {warning}");
             }
             if form == Form::Table {
                 println!("{tag}");
@@ -405,7 +405,7 @@ async fn ask(session: &mut Session, form: Form) -> anyhow::Result<()> {
             let sql = std::mem::take(&mut waiting);
             editor.add_history_entry(sql.trim_end())?;
             if let Err(error) = run_all(session, &sql, form).await {
-                eprintln!("{error}");
+                tell!("{error}");
             }
         }
     }

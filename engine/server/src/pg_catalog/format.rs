@@ -47,6 +47,7 @@ pub(crate) fn sql_name(ty: u32) -> String {
         oid::TIMETZ => "time with time zone",
         oid::TIMESTAMP => "timestamp without time zone",
         oid::TIMESTAMPTZ => "timestamp with time zone",
+        oid::INTERVAL => "interval",
         1560 => "bit",
         1562 => "bit varying",
         _ => return array_or_plain(ty),

@@ -368,6 +368,50 @@ impl CatalogModel {
         }));
     }
 
+    /// Adds a function whose arguments are known by name: name, type and whether it may be left out of each, and result, or
+    /// the columns of the table that it returns. Shown by `\df` in schema `public`.
+    pub fn add_documented(
+        &mut self,
+        name: &str,
+        arguments: &[(&str, u32, bool)],
+        result: u32,
+        columns: &[(&str, u32)],
+        description: &str,
+    ) {
+        let types: Vec<u32> = arguments.iter().map(|(_, ty, _)| *ty).collect();
+        let oid = self.assign("function", "public", &format!("{name}({types:?})"));
+        let named = arguments.iter().map(|(name, ..)| *name);
+        let all = types
+            .iter()
+            .copied()
+            .chain(columns.iter().map(|(_, ty)| *ty));
+        let modes = std::iter::repeat_n('i', types.len());
+        let of_table = !columns.is_empty();
+        self.functions.push(Arc::new(Function {
+            oid,
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            kind: 'f',
+            result,
+            set: of_table || result == oid::RECORD,
+            variadic: 0,
+            defaults: arguments.iter().filter(|(.., optional)| *optional).count(),
+            volatility: 's',
+            strict: false,
+            all_arguments: if of_table { all.collect() } else { Vec::new() },
+            modes: match of_table {
+                true => modes.chain(columns.iter().map(|_| 't')).collect(),
+                false => String::new(),
+            },
+            names: named
+                .chain(columns.iter().map(|(name, _)| *name))
+                .map(str::to_owned)
+                .collect(),
+            arguments: types,
+            description: Some(description.to_owned()),
+        }));
+    }
+
     /// Adds a role; the first one added owns everything.
     pub fn add_role(&mut self, name: &str, superuser: bool, login: bool) {
         if self.roles.iter().any(|r| r.name == name) {

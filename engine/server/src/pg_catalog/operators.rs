@@ -427,15 +427,11 @@ fn translate(pattern: &str) -> String {
     out
 }
 
-/// LIKE, ILIKE and SIMILAR TO.
-pub(crate) fn like(
-    cx: &Cx<'_>,
-    input: &str,
-    pattern: &str,
-    escape: Option<char>,
-    insensitive: bool,
-    similar: bool,
-) -> Result<bool> {
+/// The regular expression that a pattern of LIKE or of SIMILAR TO is, for the whole text.
+///
+/// # Errors
+/// 22025 for a pattern that ends with the escape character.
+pub(crate) fn pattern_regex(pattern: &str, escape: Option<char>, similar: bool) -> Result<String> {
     let mut out = String::from("^(?:");
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -461,6 +457,19 @@ pub(crate) fn like(
         }
     }
     out.push_str(")$");
+    Ok(out)
+}
+
+/// LIKE, ILIKE and SIMILAR TO.
+pub(crate) fn like(
+    cx: &Cx<'_>,
+    input: &str,
+    pattern: &str,
+    escape: Option<char>,
+    insensitive: bool,
+    similar: bool,
+) -> Result<bool> {
+    let out = pattern_regex(pattern, escape, similar)?;
     let cached = format!("l{}{out}", u8::from(insensitive));
     if let Some(found) = cx.regexes.borrow().get(&cached) {
         return Ok(found.is_match(input));

@@ -476,6 +476,23 @@ pub(super) fn waits_for_values(statement: &ast::Statement) -> bool {
     flow.is_break()
 }
 
+/// The parameters that stand as the cohort of a function of `gt`: lists of samples.
+pub(super) fn parameters(statement: &ast::Statement) -> Vec<usize> {
+    let mut found = Vec::new();
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        if let Expr::Function(function) = expr
+            && let [name] = function.name.0.as_slice()
+            && let Some(word) = name.as_ident()
+            && let Some(place) = genokura_sql_ext::cohort_argument(&word.value.to_ascii_lowercase())
+            && let Some(argument) = rewrite::call_arguments(function).get(place)
+        {
+            found.extend(params::placeholder(argument));
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
 /// Turns the cohort of a function of `gt` that is given as a text, as in `gt_allele_count(gt, 'cases')`, into a call of
 /// `cohort`. A text in braces is an array as it always was.
 fn named_by_text(statement: &mut ast::Statement) {
@@ -572,11 +589,10 @@ fn is_text_array(data_type: &ast::DataType) -> bool {
     )
 }
 
-/// The items of the text of an array of one dimension without NULL.
+/// The items of the text of an array of one dimension; NULL names nobody.
 fn one_dimension(text: &str) -> Result<Option<Vec<String>>, ServerError> {
     let (dimensions, items) = parse_array(text, ',').map_err(ServerError::from)?;
-    let items = items.into_iter().collect::<Option<Vec<String>>>();
-    Ok(items.filter(|_| dimensions.len() <= 1))
+    Ok((dimensions.len() <= 1).then(|| items.into_iter().flatten().collect()))
 }
 
 fn array(samples: &BTreeSet<String>) -> Result<Expr, ServerError> {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Statement as DfLogical};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Statement as DfLogical};
 use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
@@ -23,6 +23,7 @@ use super::{SessionInfo, arrays, params, rewrite};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
+use crate::semantics;
 use crate::sqlstate::ServerError;
 
 /// Everything that planning a query of one session needs: cheap to clone, owned by the task.
@@ -161,12 +162,44 @@ pub(super) async fn logical(
         plan => plan,
     };
     arrays::check(&plan)?;
+    let plan = typed(plan, &state)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&plan)?;
     Ok(plan)
+}
+
+/// The plan with the types that its rows will have.
+fn typed(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, ServerError> {
+    if !is_typed_later(&plan)? {
+        return Ok(semantics::settle(plan)?);
+    }
+    // Types are settled on what is known of them, and may then be others.
+    let analyse = |plan| {
+        let analyzer = state.analyzer();
+        analyzer.execute_and_check(plan, state.config_options(), |_, _| {})
+    };
+    Ok(analyse(semantics::settle(analyse(plan)?)?)?)
+}
+
+/// Whether the planner does not know the types of a plan yet: it takes those of a UNION and of a CASE from their first
+/// part, and finds the common one when it analyses the plan.
+fn is_typed_later(plan: &LogicalPlan) -> Result<bool, ServerError> {
+    let mut later = false;
+    plan.apply_with_subqueries(|node| {
+        later |= matches!(node, LogicalPlan::Union(_) | LogicalPlan::RecursiveQuery(_));
+        node.apply_expressions(|expr| {
+            later = later || expr.exists(|part| Ok(matches!(part, Expr::Case(_))))?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(match later {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(later)
 }
 
 pub(super) fn columns(plan: &LogicalPlan, statement: &ast::Statement) -> Vec<Column> {

@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 pub(super) use calls::{call, call_argument_mut, call_arguments, is_call_of};
 use columns::{name_inner_columns, top_level};
 pub(crate) use literals::cast;
-pub(super) use literals::{constant, string_literal, text_array};
+pub(super) use literals::{constant, string_literal, text, text_array};
 use names::{last_part, strip_pg_catalog};
 pub(crate) use output::output_names;
 pub(super) use output::without_digits;
@@ -233,6 +233,18 @@ impl VisitorMut for ToDataFusion<'_> {
                     && let Err(error) = super::params::numeric(digits)
                 {
                     return ControlFlow::Break(error);
+                }
+            }
+            Expr::SimilarTo {
+                negated,
+                expr: text,
+                pattern,
+                escape_char,
+            } => {
+                let escape = escape_char.as_ref().map(|escape| escape.value.clone());
+                match spelling::similar(text, *negated, pattern, escape) {
+                    Ok(matched) => *expr = matched,
+                    Err(error) => return ControlFlow::Break(error),
                 }
             }
             Expr::Collate {

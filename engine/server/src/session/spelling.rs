@@ -5,9 +5,9 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
     SelectItem, SetExpr, Value,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::dialect::Postgres;
 use super::rewrite::cast;
 use crate::sqlstate::ServerError;
 
@@ -142,7 +142,7 @@ fn plain_select(query: &mut Query) -> Option<&mut Select> {
 }
 
 fn parsed(sql: &str) -> Result<Query, ServerError> {
-    let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
+    let parser = Parser::new(&Postgres).try_with_sql(sql);
     let query = parser.and_then(|mut parser| parser.parse_query());
     let query = query.map_err(|error| ServerError::internal(error.to_string()))?;
     Ok(*query)
@@ -273,6 +273,37 @@ fn pattern_of(pattern: &str) -> Result<String, ServerError> {
         }
     }
     Ok(out)
+}
+
+/// `text SIMILAR TO pattern`: the whole text, by a regular expression.
+///
+/// # Errors
+/// 0A000 for a pattern that is no constant, 22025 and 2201B for a bad one.
+pub(super) fn similar(
+    text: &Expr,
+    negated: bool,
+    pattern: &Expr,
+    escape: Option<Value>,
+) -> Result<Expr, ServerError> {
+    let Some(pattern) = super::rewrite::string_literal(pattern) else {
+        return Err(ServerError::new(
+            "0A000",
+            "SIMILAR TO takes a pattern that is a constant here",
+        ));
+    };
+    let escape = match escape.and_then(Value::into_string) {
+        None => Some('\\'),
+        Some(escape) => escape.chars().next(),
+    };
+    let regex = crate::pg_catalog::pattern_regex(pattern, escape, true)?;
+    Ok(Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(Expr::Nested(Box::new(text.clone()))),
+        op: match negated {
+            true => ast::BinaryOperator::PGRegexNotMatch,
+            false => ast::BinaryOperator::PGRegexMatch,
+        },
+        right: Box::new(super::rewrite::text(&format!("(?s){regex}"))),
+    })))
 }
 
 #[cfg(test)]

@@ -14,10 +14,11 @@ pub mod temp;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
+use super::depth;
+use super::dialect::Postgres;
 use crate::sqlstate::{ServerError, from_parser};
 pub use commands::{CopyFormat, CopyHeader, CopyOptions, FetchCount, SetValue};
 use cursor::TokenCursor;
@@ -150,7 +151,8 @@ pub enum Statement {
 /// Splits a query string into its statements; empty statements are left out.
 ///
 /// # Errors
-/// 42601 with the position in `sql`. Nothing of the string may run then, as in PostgreSQL.
+/// 42601 with the position in `sql`, 54001 for what nests too deeply. Nothing of the string may run then, as in
+/// PostgreSQL.
 pub fn parse(sql: &str) -> Result<Vec<Parsed>, ServerError> {
     let tokens = tokenize(sql)?;
     let text: std::sync::Arc<str> = sql.into();
@@ -168,10 +170,12 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ServerError> {
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
-    Tokenizer::new(&PostgreSqlDialect {}, sql)
+    let tokens = Tokenizer::new(&Postgres, sql)
         .tokenize_with_location()
         .map(long_lists::folded)
-        .map_err(|error| from_parser(&error.into(), sql))
+        .map_err(|error| from_parser(&error.into(), sql))?;
+    depth::check(&tokens)?;
+    Ok(tokens)
 }
 
 fn is_space(token: &Token) -> bool {
@@ -210,7 +214,7 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 }
 
 fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = Postgres;
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
     let query = parser
         .parse_query()

@@ -266,9 +266,12 @@ fn calls_set_config(query: &ast::Statement) -> bool {
     flow.is_break()
 }
 
-/// Types from the client and from casts in the statement.
+/// Types from the client, from casts in the statement, and those of the cohorts of functions of `gt`.
 fn known_types(query: &ast::Statement, declared: &[PgType], count: usize) -> Vec<Option<PgType>> {
-    let written = params::cast_types(query);
+    let mut written = params::cast_types(query);
+    for number in super::cohort::parameters(query) {
+        written.entry(number).or_insert(PgType::TEXT.array());
+    }
     (1..=count)
         .map(|number| {
             let declared = declared.get(number - 1).copied();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, Int32Builder, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::Result as DfResult;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::ExecutionPlan;
@@ -388,8 +389,12 @@ impl NearestRows {
     }
 }
 
+/// A position as results have it; the error is that of a cast.
 fn position(value: i64) -> DfResult<i32> {
-    i32::try_from(value).map_err(|_| Error::Internal("a position beyond integer").into())
+    i32::try_from(value).map_err(|_| {
+        let told = format!("Can't cast value {value} to type Int32");
+        ArrowError::CastError(told).into()
+    })
 }
 
 #[cfg(test)]

@@ -106,6 +106,13 @@ fn constant_type(expr: &mut Expr) {
 }
 
 fn unique_columns(select: &mut Select) {
+    let wild = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
+    let any_wild = select.projection.iter().any(wild);
     let mut seen = BTreeSet::new();
     for (number, item) in select.projection.iter_mut().enumerate() {
         let key = match &*item {
@@ -113,7 +120,10 @@ fn unique_columns(select: &mut Select) {
             SelectItem::ExprWithAlias { alias, .. } => folded(alias),
             _ => continue,
         };
-        if seen.insert(key) {
+        // A column may be among those that an asterisk stands for.
+        let repeated =
+            any_wild && matches!(&*item, SelectItem::UnnamedExpr(expr) if is_column(expr));
+        if seen.insert(key) && !repeated {
             continue;
         }
         let unique = Ident::with_quote('"', format!("column {}", number + 1));
@@ -130,10 +140,21 @@ fn unique_columns(select: &mut Select) {
     }
 }
 
-/// What the planner tells an unnamed expression by; it calls every scalar subquery the same.
+fn is_column(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_column(expr),
+        _ => false,
+    }
+}
+
+/// What the planner tells an unnamed expression by: without casts and parentheses, and every scalar subquery the same.
 fn planner_name(expr: &Expr) -> String {
     let mut named = expr.clone();
     let _: ControlFlow<()> = ast::visit_expressions_mut(&mut named, |part| {
+        while let Expr::Cast { expr, .. } | Expr::Nested(expr) = part {
+            *part = std::mem::replace(expr, Expr::Identifier(Ident::new("moved")));
+        }
         if matches!(part, Expr::Subquery(_)) {
             *part = Expr::Identifier(Ident::new("subquery"));
         }

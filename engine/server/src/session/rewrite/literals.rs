@@ -35,7 +35,7 @@ pub(super) fn constant_number(expr: &Expr) -> Option<&str> {
     }
 }
 
-pub(super) fn text(value: &str) -> Expr {
+pub(in crate::session) fn text(value: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(value.to_owned()))
 }
 

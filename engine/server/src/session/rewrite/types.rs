@@ -118,6 +118,11 @@ pub(super) fn plain_type(data_type: &mut DataType) {
             *data_type = known;
         }
         DataType::JSON | DataType::JSONB | DataType::Uuid => *data_type = DataType::Text,
+        // To PostgreSQL a float is double precision, unless it asks for 24 binary digits or fewer.
+        DataType::Float(ast::ExactNumberInfo::Precision(digits)) if *digits <= 24 => {
+            *data_type = DataType::Real;
+        }
+        DataType::Float(_) => *data_type = DataType::DoublePrecision,
         // Wider than any number here has digits: PostgreSQL's numeric(1000) asks for no more than "all of them".
         DataType::Numeric(ast::ExactNumberInfo::PrecisionAndScale(precision, _))
         | DataType::Numeric(ast::ExactNumberInfo::Precision(precision))

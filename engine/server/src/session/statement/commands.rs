@@ -1,12 +1,12 @@
 //! PostgreSQL's session commands, read from tokens.
 
 use datafusion::sql::sqlparser::ast::{self, Expr};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::TokenCursor;
 use super::{Parsed, Statement, query, query_of, query_statement, query_text, read_only};
+use crate::session::dialect::Postgres;
 use crate::sqlstate::{ServerError, from_parser};
 
 type Read<T> = Result<T, ServerError>;
@@ -528,7 +528,7 @@ fn execute(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     let mut arguments = Vec::new();
     if cursor.peek() == Some(&Token::LParen) {
         let inner = cursor.take_parenthesised()?;
-        let dialect = PostgreSqlDialect {};
+        let dialect = Postgres;
         let mut parser = Parser::new(&dialect).with_tokens_with_locations(inner.to_vec());
         let parsed: Result<Vec<Expr>, _> = parser.parse_comma_separated(Parser::parse_expr);
         arguments = parsed.map_err(|error| from_parser(&error, cursor.sql()))?;

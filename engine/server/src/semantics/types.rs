@@ -1,0 +1,154 @@
+//! Types of results that PostgreSQL gives otherwise than the planner, settled before the planner settles types.
+//!
+//! - The sum of bigint is numeric, and so is what is divided by it: `sum(n_ts) / sum(n_tv)` is 0.2997.
+//! - Division of numeric and its average keep 16 more digits than the planner's 4.
+//! - A date with an interval added or taken away is a timestamp: `date '2024-01-01' - interval '1 hour'`.
+
+use std::cell::Cell;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast};
+
+/// Digits behind the point that a dividend has at least: PostgreSQL gives some 16 significant ones.
+const SCALE: i8 = 16;
+/// Digits of the widest decimal.
+const WIDEST: u8 = 76;
+/// Digits of any bigint.
+const BIGINT_DIGITS: u8 = 20;
+
+/// A plan whose expressions have PostgreSQL's types.
+///
+/// # Errors
+/// What changing a plan fails with.
+pub(crate) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let changed = Cell::new(false);
+    plan.transform_up_with_subqueries(|node| settled(node, &changed))
+        .map(|plan| plan.data)
+}
+
+fn settled(node: LogicalPlan, any: &Cell<bool>) -> Result<Transformed<LogicalPlan>> {
+    let mut schema = DFSchema::empty();
+    for input in node.inputs() {
+        schema.merge(input.schema());
+    }
+    let names = NamePreserver::new(&node);
+    let node = node.map_expressions(|expr| {
+        if !expr.exists(|part| Ok(typed(part, &schema).is_some()))? {
+            return Ok(Transformed::no(expr));
+        }
+        let name = names.save(&expr);
+        let changed = expr.transform_up(|part| {
+            Ok(match typed(&part, &schema) {
+                Some(typed) => Transformed::yes(typed),
+                None => Transformed::no(part),
+            })
+        })?;
+        Ok(changed.update_data(|expr| name.restore(expr)))
+    })?;
+    any.set(any.get() || node.transformed);
+    // Whatever stands above a changed type has other types as well.
+    match any.get() {
+        true => node.map_data(LogicalPlan::recompute_schema),
+        false => Ok(node),
+    }
+}
+
+/// What an expression should be; `None` when its type is PostgreSQL's.
+fn typed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let of = |side: &Expr| side.get_type(schema).ok();
+            match op {
+                Operator::Divide => {
+                    let dividend = dividend(&of(left)?, &of(right)?)?;
+                    Some(binary(
+                        cast(left.as_ref().clone(), dividend),
+                        *op,
+                        right.as_ref().clone(),
+                    ))
+                }
+                Operator::Plus | Operator::Minus => {
+                    let stamp = |side: &Expr| {
+                        let stamp = DataType::Timestamp(TimeUnit::Microsecond, None);
+                        cast(side.clone(), stamp)
+                    };
+                    match (of(left)?, of(right)?) {
+                        (DataType::Date32, DataType::Interval(_)) => {
+                            Some(binary(stamp(left), *op, right.as_ref().clone()))
+                        }
+                        (DataType::Interval(_), DataType::Date32) if *op == Operator::Plus => {
+                            Some(binary(stamp(right), *op, left.as_ref().clone()))
+                        }
+                        _ => None,
+                    }
+                }
+                _ => None,
+            }
+        }
+        Expr::AggregateFunction(aggregate) => {
+            let args = &aggregate.params.args;
+            let arg = argument(aggregate.func.name(), args, schema)?;
+            let mut params = aggregate.params.clone();
+            *params.args.first_mut()? = arg;
+            let func = std::sync::Arc::clone(&aggregate.func);
+            Some(Expr::AggregateFunction(AggregateFunction { func, params }))
+        }
+        Expr::WindowFunction(window) => {
+            let arg = argument(window.fun.name(), &window.params.args, schema)?;
+            let mut changed = WindowFunction::clone(window);
+            *changed.params.args.first_mut()? = arg;
+            Some(Expr::WindowFunction(Box::new(changed)))
+        }
+        _ => None,
+    }
+}
+
+fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+/// The type that a dividend is to have; `None` when it has it, or when nothing of the two is numeric.
+fn dividend(left: &DataType, right: &DataType) -> Option<DataType> {
+    let exact = |side: &DataType| side.is_integer() || side.is_decimal();
+    if !exact(left) || !exact(right) || !(left.is_decimal() || right.is_decimal()) {
+        return None;
+    }
+    let (digits, scale) = digits(left);
+    let wide = DataType::Decimal256(WIDEST, scale.max(SCALE));
+    (scale < SCALE || digits < WIDEST).then_some(wide)
+}
+
+fn digits(data_type: &DataType) -> (u8, i8) {
+    match data_type {
+        DataType::Decimal32(digits, scale)
+        | DataType::Decimal64(digits, scale)
+        | DataType::Decimal128(digits, scale)
+        | DataType::Decimal256(digits, scale) => (*digits, *scale),
+        _ => (0, 0),
+    }
+}
+
+/// The argument that an aggregate is to have; `None` when it has it.
+fn argument(function: &str, args: &[Expr], schema: &DFSchema) -> Option<Expr> {
+    let [arg] = args else {
+        return None;
+    };
+    let from = || arg.get_type(schema).ok();
+    let to = match function {
+        "sum" if from()? == DataType::Int64 => DataType::Decimal128(BIGINT_DIGITS, 0),
+        "avg" => {
+            let from = from()?;
+            let (_, scale) = digits(&from);
+            if !from.is_decimal() || scale >= SCALE {
+                return None;
+            }
+            DataType::Decimal256(WIDEST, SCALE)
+        }
+        _ => return None,
+    };
+    Some(cast(arg.clone(), to))
+}
