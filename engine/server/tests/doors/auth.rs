@@ -195,6 +195,16 @@ async fn a_conversation_out_of_order_ends() {
     raw.0.write_all(b"Q\0\0\0\x0dselect 1\0").await.unwrap();
     assert_eq!(raw.message().await.unwrap().0, b'E');
     assert!(raw.message().await.is_none());
+    // Nor does a message of another kind count for its contents.
+    let mut raw = Raw::start(&server, "ann").await;
+    raw.message().await.unwrap();
+    let mut disguised = b"Q".to_vec();
+    let body = b"SCRAM-SHA-256\0\0\0\0\x0cn,,n=,r=abcd";
+    disguised.extend(u32::try_from(body.len() + 4).unwrap().to_be_bytes());
+    disguised.extend(body);
+    raw.0.write_all(&disguised).await.unwrap();
+    assert_eq!(raw.message().await.unwrap().0, b'E');
+    assert!(raw.message().await.is_none());
     // A nonce of another conversation does not count, nor does a huge message.
     let mut raw = Raw::start(&server, "ann").await;
     raw.message().await.unwrap();

@@ -325,6 +325,40 @@ async fn a_masked_column_is_null_on_every_path() {
     ] {
         assert_eq!(rows(&client, sql).await, [answer], "{sql}");
     }
+    // Masked keys: files and row groups are not looked for by them, and joins do not tell scans which ones they want.
+    roles.reader("key", &["lab.*"]);
+    roles.run(&["mask", "key", "lab.variants.contig", "lab.variants.pos"]);
+    roles.run(&["mask", "key", "lab.calls.contig", "lab.calls.pos"]);
+    roles.run(&["mask", "key", "lab.calls.sample_id"]);
+    let key = server.connect("key").await;
+    for (sql, answer) in [
+        ("lab.variants where pos = 100", "0"),
+        ("lab.variants where pos > 100 or contig = 'chr1'", "0"),
+        ("lab.variants where pos is null and contig is null", "3"),
+        (
+            "lab.variants where in_region(contig, pos, end_pos, 'chr1:100-200')",
+            "0",
+        ),
+        ("lab.calls where contig = 'chr1' or pos < 300", "0"),
+        ("lab.calls where pos is null", "12"),
+        ("lab.calls where sample_id = 'S1'", "0"),
+        ("lab.calls where sample_id is null", "12"),
+        (
+            "lab.variants join (values (null::int)) v(n) on n is not distinct from pos",
+            "3",
+        ),
+        (
+            "lab.calls join (values (null::int)) v(n) on n is not distinct from pos",
+            "12",
+        ),
+        (
+            "lab.calls join (values (null::text)) v(n) on n is not distinct from sample_id",
+            "12",
+        ),
+    ] {
+        let sql = format!("select count(*) from {sql}");
+        assert_eq!(rows(&key, &sql).await, [answer], "{sql}");
+    }
     // How many rows passed a filter on a masked column is not told either.
     for sql in [
         "lab.variants where ac > 1",
@@ -390,6 +424,7 @@ const QUESTIONS: &[&str] = &[
     "explain select * from lab.calls where sample_id = 'S3'",
     "explain select * from lab.variants where ac > 1 and info_ac = 1",
     "explain select count(*) from clin.person",
+    "explain select name, count(*) from clin.condition where condition_id > 1 group by name",
     "explain (verbose) select * from clin.person where zero = 0",
     "explain select count(*) from lab.carriers",
     "explain analyze select count(*) from lab.carriers",
@@ -439,6 +474,24 @@ async fn no_answer_depends_on_a_hidden_sample() {
     // The question named S4 itself there.
     for line in lines.filter(|line| !line.contains("is not in this dataset")) {
         assert!(!hidden.iter().any(|word| line.contains(word)), "{line}");
+    }
+}
+
+/// Fails without: counts of visible people where nothing is stored of a block, since everybody in it is 0/0.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_nobody_carries_is_counted_over_visible_people() {
+    let nobody = "chr1\t400\t.\tT\tC\t.\tPASS\t.\tGT:DP\t0/0:1\t0/0:2\t0/0:3\t0/0:4\n";
+    let lake = Lake::of(&format!("{}{nobody}", super::setup::VCF));
+    let roles = RoleFile::new();
+    for name in ["all", "few"] {
+        roles.reader(name, &["lab.*"]);
+    }
+    roles.run(&["samples", "few", "--dataset", "lab", "--only", "S1,S2"]);
+    let server = Server::on(&lake, &["--roles", roles.path().to_str().unwrap()]);
+    let sql = "select ac, an, n_missing, gt_allele_number(gt) from lab.variants where pos = 400";
+    for (name, answer) in [("all", "0|8|0|8"), ("few", "0|4|0|4")] {
+        let client = server.connect(name).await;
+        assert_eq!(rows(&client, sql).await, [answer], "{name}");
     }
 }
 
@@ -662,6 +715,8 @@ async fn a_revoke_holds_inside_of_a_transaction_and_for_a_portal_that_was_begun(
     roles.reader("ann", &["lab.variants", "kb.*"]);
     let server = Server::with_roles(&roles);
     let (mut one, two) = (server.connect("ann").await, server.connect("ann").await);
+    let three = server.connect("ann").await;
+    let prepared = three.prepare("select 1 from lab.variants").await.unwrap();
     let block = one.transaction().await.unwrap();
     let sql = "select pos from lab.variants order by pos";
     let portal = block.bind(sql, &[]).await.unwrap();
@@ -676,6 +731,9 @@ async fn a_revoke_holds_inside_of_a_transaction_and_for_a_portal_that_was_begun(
         gone
     };
     assert!(soon(refused_now).await, "the transaction goes on reading");
+    // Nothing is bound to what was prepared under other rights.
+    let unbound = told(&three.query(&prepared, &[]).await.unwrap_err());
+    assert!(unbound.starts_with("26000"), "{unbound}");
     let refused = block.query_portal(&portal, 1).await.unwrap_err();
     assert!(told(&refused).starts_with("34000"), "{}", told(&refused));
     block.rollback().await.unwrap();
