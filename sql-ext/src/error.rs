@@ -137,6 +137,12 @@ pub enum Error {
     /// `ARRAY(SELECT a, b …)`.
     #[error("subquery must return only one column")]
     ArraySubquery,
+    /// A statement whose syntax tree would be too deep for the stack.
+    #[error("statement is nested too deeply")]
+    TooDeep,
+    /// A clause that the planner would read over.
+    #[error("{0} is not supported")]
+    Clause(&'static str),
     /// A text in the place of a cohort that is no list of names.
     #[error("a cohort is the name of one, or an array of sample names")]
     NameList,
@@ -174,10 +180,11 @@ impl Error {
             | Self::OntologyGone => "55000",
             Self::Argument { .. } => "42883",
             Self::ArraySubquery => "42601",
-            Self::CohortName => "0A000",
+            Self::Clause(_) | Self::CohortName => "0A000",
             Self::NameList => "22P02",
             Self::Genotype(_) => "22P03",
             Self::TooManyNames => "54000",
+            Self::TooDeep => "54001",
             Self::DirectoryGone(_) => "55000",
             Self::Internal(_) => "XX000",
         }
@@ -265,7 +272,17 @@ impl Error {
             Self::CohortName => Some(
                 "A subquery reads a cohort as a table: ARRAY(SELECT sample_id FROM …).".to_owned(),
             ),
+            Self::TooDeep => Some(format!(
+                "At most {} conditions stand in one chain, a tenth as many sums and products, and {} functions around one \
+                 another: write IN (…) for OR, WITH or a temporary table for parts.",
+                crate::depth::STEPS_MAX,
+                crate::depth::CALLS_MAX
+            )),
+            Self::Clause("TABLESAMPLE") => {
+                Some("WHERE random() < 0.01 keeps about one row in a hundred.".to_owned())
+            }
             Self::Argument { .. }
+            | Self::Clause(_)
             | Self::NoColumn { .. }
             | Self::ArraySubquery
             | Self::Internal(_) => None,

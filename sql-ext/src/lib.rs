@@ -6,6 +6,8 @@
 //! otherwise; an unknown sample name is an error, never an empty answer.
 
 mod contigs;
+pub mod depth;
+pub mod dialect;
 pub mod doc;
 mod error;
 mod genotypes;

@@ -26,7 +26,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::{
     self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Ident, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value,
+    Ident, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, Visit as _,
+    Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -41,10 +42,43 @@ pub(crate) const ARRAY_OR_EMPTY: &str = "array_or_empty";
 /// Rewrites a statement to what the planner takes: [`array_subqueries`], and [`ontologies`].
 ///
 /// # Errors
-/// [`Error::ArraySubquery`] for an array subquery of several columns.
+/// [`Error::ArraySubquery`] for an array subquery of several columns; [`Error::Clause`] for what the planner would
+/// read over, and answer as if it were not there.
 pub fn rewrite(statement: &mut ast::Statement) -> Result<()> {
+    if let ControlFlow::Break(clause) = statement.visit(&mut ReadOver) {
+        return Err(Error::Clause(clause));
+    }
     array_subqueries(statement)?;
     ontologies(statement)
+}
+
+/// Finds clauses that the parser knows and the planner does not look at.
+struct ReadOver;
+
+impl Visitor for ReadOver {
+    type Break = &'static str;
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<&'static str> {
+        match select.connect_by.as_slice() {
+            [] => ControlFlow::Continue(()),
+            _ => ControlFlow::Break("CONNECT BY"),
+        }
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<&'static str> {
+        match factor {
+            TableFactor::Table {
+                sample: Some(_), ..
+            }
+            | TableFactor::Derived {
+                sample: Some(_), ..
+            } => ControlFlow::Break("TABLESAMPLE"),
+            TableFactor::Table { with_hints, .. } if !with_hints.is_empty() => {
+                ControlFlow::Break("WITH behind a table")
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 /// Functions that take an ontology behind the arguments that users write, and the number of those.

@@ -26,8 +26,10 @@ mod table;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use clap::{Args, Parser, Subcommand};
+use genokura_sql_ext::depth::STACK_BYTES;
 use genokura_storage::Lake;
 
 /// How a subcommand ended when it did not fail.
@@ -111,13 +113,19 @@ impl LakeArg {
     }
 }
 
-/// Stack of the threads that read statements and plan those of the command line: long conditions are deep trees. Only
-/// what is used is ever taken from the system.
-const STACK_BYTES: usize = 64 << 20;
-
 /// Runs one parsed command line and prints its error, if any, in one line a cause.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
+    // The first thread has the stack that the system gives it.
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    match thread.spawn(|| run_here(cli)).map(JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(error) => fail(&anyhow::Error::new(error).context("cannot start a thread")),
+    }
+}
+
+fn run_here(cli: Cli) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK_BYTES)
         .enable_all()

@@ -31,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use genokura_sql_ext::depth::STACK_BYTES;
+
 use crate::limits::ConnectionLimit;
 use crate::metrics::Metrics;
 use crate::roles::RoleStore;
@@ -108,10 +110,6 @@ impl Server {
         self.next_pid.fetch_add(1, Ordering::Relaxed)
     }
 }
-
-/// Stack of the threads that plan: conditions as long as a statement may have are trees as deep. Only what is used is
-/// ever taken from the system.
-const STACK_BYTES: usize = 64 << 20;
 
 /// A runtime whose drop does not wait for blocking work.
 struct QueryRuntime(Option<Runtime>);

@@ -8,8 +8,6 @@ mod arrays;
 mod backend;
 mod catalog;
 mod cohort;
-pub(crate) mod depth;
-pub(crate) mod dialect;
 mod fuzzing;
 mod kinds;
 mod params;

@@ -337,7 +337,7 @@ fn regex_error(text: &str) -> Option<ServerError> {
 }
 
 /// An error of a genomic function knows its SQLSTATE and hint.
-fn function_error(error: &genokura_sql_ext::Error) -> ServerError {
+pub(crate) fn function_error(error: &genokura_sql_ext::Error) -> ServerError {
     let told = ServerError::new(error.sqlstate(), error.to_string());
     match error.hint() {
         Some(hint) => told.hint(hint),

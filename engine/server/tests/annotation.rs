@@ -105,6 +105,17 @@ fn load(lake: &Path, file: &Path) {
 const ENTRIES: &str = "SELECT DISTINCT v.contig, v.vcf_pos, v.vcf_ref, array_to_string(v.vcf_alts, ',') AS alts, \
                        e.entry_text FROM d.variant_effects e JOIN d.variants v USING (contig, pos, end_pos, ref, alt)";
 
+/// Whether an entry speaks of a base that is not the record's only ALT: the record was split after it was annotated, and
+/// the entry stands with another one.
+fn is_of_another(line: &str) -> bool {
+    let fields: Vec<&str> = line.split(['\t', '|']).collect();
+    let [_, _, reference, alt, allele, ..] = fields.as_slice() else {
+        return false;
+    };
+    let bases = [reference, alt, allele].iter().all(|text| text.len() == 1);
+    bases && *allele != "." && alt != allele
+}
+
 #[test]
 fn entries_are_those_of_split_vep() {
     let Some(shared) = shared() else {
@@ -139,7 +150,8 @@ fn entries_are_those_of_split_vep() {
             }
         };
         let found: BTreeSet<String> = entries.iter().map(cut).collect();
-        let missing: Vec<_> = expected.difference(&found).take(2).collect();
+        let missing = expected.difference(&found);
+        let missing: Vec<_> = missing.filter(|line| !is_of_another(line)).take(2).collect();
         let strange: Vec<_> = found.difference(&expected).take(2).collect();
         assert!(
             missing.is_empty() && strange.is_empty(),

@@ -23,7 +23,6 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::Result as DfResult;
-use datafusion::common::config::Dialect;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -34,6 +33,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::arguments::DATASET;
 use super::{CallOf, Definition, Planned, ResultColumn, Spelled, schema_of, source};
+use crate::depth;
 use crate::doc::FunctionDoc;
 use crate::error::Error;
 use crate::rules::contig_names::origin;
@@ -208,7 +208,7 @@ fn all_nullable(schema: &SchemaRef) -> SchemaRef {
 
 /// The plan of a statement that only reads.
 pub(super) async fn logical(state: &SessionState, sql: &str) -> DfResult<LogicalPlan> {
-    let statement = state.sql_to_statement(sql, &Dialect::PostgreSQL)?;
+    let statement = depth::parsed(state, sql)?;
     let plan = state.statement_to_plan(statement).await?;
     let reads = SQLOptions::new()
         .with_allow_ddl(false)

@@ -257,6 +257,56 @@ mod tests {
         assert_eq!(waiting.last(wrong.as_bytes()).unwrap(), None);
     }
 
+    /// The client's last message of somebody who knows the password and says `c=` of this binding.
+    fn proved(waiting: &Waiting, binding: &[u8]) -> String {
+        let keys = &waiting.scram.keys;
+        let mut salted = [0; KEY_BYTES];
+        ring::pbkdf2::derive(
+            ring::pbkdf2::PBKDF2_HMAC_SHA256,
+            keys.iterations,
+            &keys.salt,
+            b"pencil",
+            &mut salted,
+        );
+        let client_key = hmac_sha256(&salted, b"Client Key");
+        let unproved = format!("c={},r={}", STANDARD.encode(binding), waiting.nonce);
+        let said = format!("{},{unproved}", waiting.said);
+        let mut proof = hmac_sha256(&keys.stored_key, said.as_bytes());
+        for (byte, mask) in proof.iter_mut().zip(client_key) {
+            *byte ^= mask;
+        }
+        format!("{unproved},p={}", STANDARD.encode(proof))
+    }
+
+    /// Somebody in the middle has another certificate: the password is right, and bound to another connection.
+    #[test]
+    fn a_right_proof_for_another_connection_is_refused() {
+        for (mechanism, first, connection, opens) in [
+            (PLUS, "p=tls-server-end-point,,", vec![7; 32], true),
+            (PLUS, "p=tls-server-end-point,,", vec![8; 32], false),
+            (PLUS, "p=tls-server-end-point,,", Vec::new(), false),
+            (PLAIN, "n,,", Vec::new(), true),
+            (PLAIN, "n,,", vec![7; 32], false),
+            (PLAIN, "y,,", Vec::new(), false),
+        ] {
+            let binding = Some(vec![7; 32]).filter(|_| !first.starts_with('y'));
+            let said_first = first.replace('y', "n");
+            let message = format!("{said_first}n=user,r=abc");
+            let (waiting, _) = rfc(true, binding)
+                .first(mechanism, message.as_bytes())
+                .unwrap();
+            let said = [first.as_bytes(), &connection].concat();
+            let last = proved(&waiting, &said);
+            let proved = waiting.last(last.as_bytes());
+            assert_eq!(
+                matches!(proved, Ok(Some(_))),
+                opens,
+                "{first} {connection:?}"
+            );
+            assert_eq!(proved.is_err(), !opens, "{first} {connection:?}");
+        }
+    }
+
     #[test]
     fn a_binding_that_was_taken_away_is_noticed() {
         let bound = || rfc(true, Some(vec![7; 32]));

@@ -7,7 +7,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::dialect::Postgres;
+use genokura_sql_ext::dialect::Bounded;
+
 use super::rewrite::cast;
 use crate::sqlstate::ServerError;
 
@@ -142,7 +143,8 @@ fn plain_select(query: &mut Query) -> Option<&mut Select> {
 }
 
 fn parsed(sql: &str) -> Result<Query, ServerError> {
-    let parser = Parser::new(&Postgres).try_with_sql(sql);
+    let dialect = Bounded::of(sql.len());
+    let parser = Parser::new(&dialect).try_with_sql(sql);
     let query = parser.and_then(|mut parser| parser.parse_query());
     let query = query.map_err(|error| ServerError::internal(error.to_string()))?;
     Ok(*query)

@@ -14,12 +14,14 @@ pub mod temp;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
-use super::depth;
-use super::dialect::Postgres;
-use crate::sqlstate::{ServerError, from_parser};
+use genokura_sql_ext::depth;
+use genokura_sql_ext::dialect::Bounded;
+
+use crate::sqlstate::{ServerError, from_parser, function_error};
 pub use commands::{CopyFormat, CopyHeader, CopyOptions, FetchCount, SetValue};
 use cursor::TokenCursor;
 
@@ -170,11 +172,12 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ServerError> {
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
-    let tokens = Tokenizer::new(&Postgres, sql)
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map(long_lists::folded)
         .map_err(|error| from_parser(&error.into(), sql))?;
-    depth::check(&tokens)?;
+    depth::check(tokens.iter().map(|token| &token.token))
+        .map_err(|error| function_error(&error))?;
     Ok(tokens)
 }
 
@@ -214,7 +217,7 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 }
 
 fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
-    let dialect = Postgres;
+    let dialect = Bounded::of(sql.len());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
     let query = parser
         .parse_query()

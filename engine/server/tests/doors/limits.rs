@@ -156,3 +156,74 @@ async fn rows_of_a_result_are_bounded() {
     let bob = server.connect("bob").await;
     assert_eq!(rows(&bob, many).await.len(), 5000);
 }
+
+/// Fails without: the bounds on the depth of a statement (`sql-ext/src/depth.rs`), whose tree would overflow the stack and
+/// end the process, and on the work of the parser (`sql-ext/src/dialect.rs`), which nothing stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_takes_the_server_from_everybody() {
+    let roles = RoleFile::new();
+    roles.reader("ann", &["*"]);
+    let server = Server::with_roles(&roles);
+    let client = server.connect("ann").await;
+    let many = |link: &str, n: usize| link.repeat(n);
+    let nested =
+        |open: &str, n: usize, close: &str| format!("{}1{}", many(open, n), many(close, n));
+    for sql in [
+        format!("select 'a'{}", many(" || 'b'", 50_000)),
+        format!("select {}1", many("1 + ", 50_000)),
+        format!("select 1{}", many("::int", 50_000)),
+        format!("select 1{}", many(" is null", 50_000)),
+        format!(
+            "select pos from lab.variants where {}true",
+            many("pos > 1 and ", 50_000)
+        ),
+        format!(
+            "select relname from pg_class where {}true",
+            many("oid > 1 or ", 50_000)
+        ),
+        format!("select 1{}", many(" union all select 1", 20_000)),
+        format!(
+            "select relname from pg_class{}",
+            many(" union all select relname from pg_class", 20_000)
+        ),
+        format!("select {}", nested("(", 50_000, ")")),
+        format!("select {}", nested("array[", 50_000, "]")),
+        format!("select {}", nested("case when true then ", 50_000, " end")),
+        format!(
+            "select * from sample_qc('lab', '{}true')",
+            many("pos > 1 and ", 50_000)
+        ),
+        format!(
+            "select * from merge_regions('select * from lab.variants where {}true')",
+            many("pos > 1 or ", 50_000)
+        ),
+        format!("create temp table t as select 1{}", many(" + 1", 50_000)),
+        format!("prepare p as select 1{}", many(" + 1", 50_000)),
+        format!("explain select 1{}", many(" + 1", 50_000)),
+        format!("select {}", nested("position(", 45, ")")),
+        format!("select {}", nested("array(select ", 45, ")")),
+        format!("select {}", nested("exists(select ", 45, ")")),
+        format!("select {}", nested("abs(", 45, ")")),
+        format!("select {}", nested("(", 45, ", 1)")),
+        format!(
+            "select * from sample_qc('lab', 'pos = {}')",
+            nested("position(", 45, ")")
+        ),
+    ] {
+        let asked = client.simple_query(&sql);
+        let answer = tokio::time::timeout(Duration::from_secs(60), asked).await;
+        let start: String = sql.chars().take(60).collect();
+        let error = answer
+            .unwrap_or_else(|_| panic!("{start} goes on"))
+            .unwrap_err();
+        assert!(
+            told(&error).starts_with("54001"),
+            "{start}: {}",
+            told(&error)
+        );
+        assert_eq!(rows(&client, "select 1").await, ["1"], "{start}");
+    }
+    // As deep as statements may be, in the threads that plan and drop them.
+    let sql = format!("select 1{}", many(" is null", 1_990));
+    assert_eq!(rows(&client, &sql).await, ["f"]);
+}

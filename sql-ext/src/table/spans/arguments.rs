@@ -1,6 +1,5 @@
 //! The arguments of a function on spans: sources and names, then numbers, then a word.
 
-use datafusion::common::config::Dialect;
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
@@ -9,6 +8,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::super::source::table;
 use super::SpanDefinition;
+use crate::depth;
 use crate::doc::{Argument, argument};
 use crate::error::{Error, Result};
 
@@ -85,7 +85,7 @@ pub(super) async fn source(
     if !text.trim().contains(char::is_whitespace) {
         return named(state, text.trim()).await;
     }
-    let statement = state.sql_to_statement(text, &Dialect::PostgreSQL)?;
+    let statement = depth::parsed(state, text)?;
     let Statement::Statement(statement) = statement else {
         return Err(no_query(function));
     };

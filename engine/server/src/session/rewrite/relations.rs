@@ -14,7 +14,7 @@ use super::types::is_reg_type;
 use crate::session::DATABASE;
 use crate::session::statement::temp::is_temp_schema;
 use crate::session::temp::{Relation, TempState};
-use crate::sqlstate::{ServerError, nearest, undefined_table};
+use crate::sqlstate::{ServerError, function_error, nearest, undefined_table};
 
 /// What a statement reads, after its names are resolved.
 #[derive(Debug, Default)]
@@ -38,8 +38,7 @@ pub(crate) fn resolve(
     search_path: &[String],
     temporary: &TempState,
 ) -> Result<Relations, ServerError> {
-    genokura_sql_ext::syntax::rewrite(statement)
-        .map_err(|error| ServerError::new(error.sqlstate(), error.to_string()))?;
+    genokura_sql_ext::syntax::rewrite(statement).map_err(|error| function_error(&error))?;
     let mut resolver = Resolver {
         context,
         search_path,

@@ -4,9 +4,10 @@ use datafusion::sql::sqlparser::ast::{self, Expr};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use genokura_sql_ext::dialect::Bounded;
+
 use super::cursor::TokenCursor;
 use super::{Parsed, Statement, query, query_of, query_statement, query_text, read_only};
-use crate::session::dialect::Postgres;
 use crate::sqlstate::{ServerError, from_parser};
 
 type Read<T> = Result<T, ServerError>;
@@ -528,7 +529,7 @@ fn execute(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     let mut arguments = Vec::new();
     if cursor.peek() == Some(&Token::LParen) {
         let inner = cursor.take_parenthesised()?;
-        let dialect = Postgres;
+        let dialect = Bounded::of(cursor.sql().len());
         let mut parser = Parser::new(&dialect).with_tokens_with_locations(inner.to_vec());
         let parsed: Result<Vec<Expr>, _> = parser.parse_comma_separated(Parser::parse_expr);
         arguments = parsed.map_err(|error| from_parser(&error, cursor.sql()))?;

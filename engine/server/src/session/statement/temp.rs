@@ -4,10 +4,11 @@ use datafusion::sql::sqlparser::ast::{self, ObjectName, TableFactor, TableObject
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use genokura_sql_ext::dialect::Bounded;
+
 use super::commands::CopyOptions;
 use super::cursor::TokenCursor;
 use super::{Statement, query, query_of, read_only};
-use crate::session::dialect::Postgres;
 use crate::sqlstate::{ServerError, from_parser};
 
 type Read<T> = Result<T, ServerError>;
@@ -421,7 +422,7 @@ fn column(tokens: &[TokenWithSpan], sql: &str) -> Read<ColumnDef> {
     ) {
         return Err(unsupported_constraint(&word));
     }
-    let dialect = Postgres;
+    let dialect = Bounded::of(cursor.sql().len());
     let name = cursor.identifier()?;
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
     let data_type = parser
@@ -530,7 +531,7 @@ fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     cursor.back_to(start);
     let sql = cursor.sql();
     let tokens = cursor.take_rest();
-    let dialect = Postgres;
+    let dialect = Bounded::of(sql.len());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
     let statement = parser
         .parse_insert(ast::helpers::attached_token::AttachedToken::empty().0)
@@ -579,7 +580,7 @@ fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
 
 fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     let sql = cursor.sql();
-    let dialect = Postgres;
+    let dialect = Bounded::of(sql.len());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
     let statement = parser
         .parse_delete(ast::helpers::attached_token::AttachedToken::empty().0)
@@ -616,7 +617,7 @@ fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
 fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     cursor.accept("ONLY");
     let sql = cursor.sql();
-    let dialect = Postgres;
+    let dialect = Bounded::of(sql.len());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
     let statement = parser
         .parse_update(ast::helpers::attached_token::AttachedToken::empty().0)
