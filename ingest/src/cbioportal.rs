@@ -9,19 +9,21 @@
 //! - Clinical: the `#` lines give comments and types (STRING, NUMBER, BOOLEAN); `[Not Available]` and its like are NULL.
 //! - MAF: `contig, pos, end_pos, ref, alt` are the columns of these meanings. Substitutions are as in a call set;
 //!   insertions and deletions have MAF's `-`.
+//! - Chromosomes 23 and 24 are X and Y, as cBioPortal numbers them.
 //! - Matrices are long: `study_id, profile, gene, entrez_id, sample_id, value`; a cell without a value has no row.
 //! - All files land together or not at all. A cell that does not fit is named with file, line and column.
 
 mod meta;
 
-use std::io::{BufRead as _, BufReader};
+use std::borrow::Cow;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::sync::Arc;
 use std::time::Instant;
 
 use genokura_core::contig::ContigNames;
 use genokura_storage::{Lake, TableId};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, NOT_UTF8, Result};
 use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::IngestReport;
 use crate::table::fixed::Out;
@@ -34,6 +36,10 @@ use meta::{Kind, Study};
 
 /// Header lines of a clinical file at most.
 const CLINICAL_HEADERS: usize = 5;
+/// Bytes of them at most.
+const HEADER_BYTES_MAX: u64 = 64 << 20;
+/// Columns of contigs in the tables.
+const CONTIGS: [&str; 3] = ["contig", "site1_chromosome", "site2_chromosome"];
 /// Rows between two looks at the cancel flag.
 const ROWS_PER_CHECK: u64 = 4_096;
 /// Columns of a matrix that are no samples.
@@ -276,6 +282,8 @@ fn meaning(table: &str, name: &str) -> Option<(&'static str, ColumnType)> {
         ("mutation", "chromosome") | ("segment", "chrom") => ("contig", Text),
         ("mutation", "start_position") | ("segment", "loc_start") => ("pos", Int4),
         ("mutation", "end_position") | ("segment", "loc_end") => ("end_pos", Int4),
+        ("structural_variant", "site1_chromosome") => ("site1_chromosome", Text),
+        ("structural_variant", "site2_chromosome") => ("site2_chromosome", Text),
         ("mutation", "reference_allele") => ("ref", Text),
         ("mutation", "tumor_seq_allele2") => ("alt", Text),
         ("segment", "num_mark") => ("n_probes", Int4),
@@ -305,8 +313,14 @@ struct Told {
 }
 
 impl File {
-    fn rows(&self) -> Result<Delimited<Box<dyn std::io::Read + Send>>> {
-        Delimited::new(self.input.read()?, Format::Tsv)
+    fn rows(&self) -> Result<FileRows<'_>> {
+        let rows = Delimited::new(self.input.read()?, Format::Tsv);
+        let rows = rows.map_err(|error| error.in_file(&self.name))?;
+        Ok(FileRows {
+            rows,
+            name: &self.name,
+            is_matrix: matches!(self.kind, Kind::Matrix(_)),
+        })
     }
 
     fn look(&mut self, cancel: &CancelFlag) -> Result<()> {
@@ -384,7 +398,8 @@ impl File {
             ty: ColumnType::Text,
             comment: "Study".to_owned(),
         }];
-        for (at, header) in rows.headers().iter().enumerate() {
+        let headers = rows.headers().to_vec();
+        for (at, header) in headers.iter().enumerate() {
             let name = sql_name(header, at + 1);
             let (name, known) = match meaning(table, &name) {
                 Some((name, ty)) => (name.to_owned(), Some(ty)),
@@ -420,13 +435,26 @@ impl File {
             input: 1,
             reason: e.to_string(),
         };
-        let mut lines = BufReader::new(self.input.read()?)
-            .lines()
-            .take(CLINICAL_HEADERS);
+        let head = self.input.read()?.take(HEADER_BYTES_MAX);
+        let mut lines = BufReader::new(head)
+            .split(b'\n')
+            .take(CLINICAL_HEADERS)
+            .zip(1_u64..);
         let mut cells = || -> Result<Option<Vec<String>>> {
-            let Some(line) = lines.next().transpose().map_err(read)? else {
+            let Some((line, number)) = lines.next() else {
                 return Ok(None);
             };
+            let line = line.map_err(read)?;
+            let bare = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
+            if !bare.starts_with(b"#") {
+                return Ok(None);
+            }
+            let line = String::from_utf8(line).map_err(|_| Error::Line {
+                input: 1,
+                line: number,
+                rule: "utf8",
+                message: format!("{}: {NOT_UTF8}", self.name),
+            })?;
             let line = line.trim_start_matches('\u{feff}').trim_end_matches('\r');
             let cells = line.strip_prefix('#');
             Ok(cells.map(|line| {
@@ -445,7 +473,8 @@ impl File {
                 "BOOLEAN" => Some(ColumnType::Bool),
                 _ => {
                     let message = format!(
-                        "column {number}: {word:?} is no type; STRING, NUMBER and BOOLEAN are"
+                        "{}: column {number}: {word:?} is no type; STRING, NUMBER and BOOLEAN are",
+                        self.name
                     );
                     return Err(Error::Line {
                         input: 1,
@@ -468,26 +497,34 @@ impl File {
         out: &mut Out<'_>,
     ) -> Result<u64> {
         let mut rows = self.rows()?;
-        let contig = self
+        let of_contigs = |(place, column): (usize, &Column)| {
+            CONTIGS.contains(&column.name.as_str()).then_some(place)
+        };
+        let of_contigs: Vec<usize> = self
             .columns
             .iter()
-            .position(|column| column.name == "contig");
+            .enumerate()
+            .filter_map(of_contigs)
+            .collect();
         let mut n = 0;
         while let Some(line) = rows.next_row()? {
-            let renamed = contig.and_then(|place| match (rows.cell(place - 1), contigs) {
-                (Cell::Bare(text) | Cell::Quoted(text), Some(names)) => {
-                    Some(names.of(text).into_owned())
-                }
-                _ => None,
-            });
+            let named = of_contigs
+                .iter()
+                .filter_map(|place| match rows.cell(place - 1) {
+                    Cell::Bare(text) | Cell::Quoted(text) => Some((*place, contig(text, contigs))),
+                    _ => None,
+                });
+            let named: Vec<(usize, Cow<'_, str>)> = named.collect();
             let mut cells = vec![Cell::Null; self.columns.len()];
             cells[0] = Cell::Quoted(study);
             for (at, part) in self.parts.iter().enumerate() {
                 let Part::Column(place) = part else { continue };
                 cells[*place] = cell(rows.cell(at));
             }
-            if let (Some(place), Some(renamed)) = (contig, &renamed) {
-                cells[place] = Cell::Quoted(renamed);
+            for (place, name) in &named {
+                if cells[*place] != Cell::Null {
+                    cells[*place] = Cell::Quoted(name);
+                }
             }
             self.check_span(&cells, line)?;
             out.row(&cells, line)?;
@@ -528,7 +565,7 @@ impl File {
             let (gene, entrez) = (of(gene), of(entrez));
             let gene = if gene == Cell::Null { entrez } else { gene };
             if gene == Cell::Null {
-                let message = "the row has no gene".to_owned();
+                let message = format!("{}: the row has no gene", self.name);
                 return Err(Error::Line {
                     input: 1,
                     line,
@@ -570,10 +607,82 @@ impl File {
     }
 }
 
+/// Rows of a file, whose name stands in every error.
+struct FileRows<'a> {
+    rows: Delimited<Box<dyn std::io::Read + Send>>,
+    name: &'a str,
+    /// Names of columns are samples, so that their numbers are told.
+    is_matrix: bool,
+}
+
+impl Rows for FileRows<'_> {
+    fn next_row(&mut self) -> Result<Option<u64>> {
+        let row = self.rows.next_row();
+        row.map_err(|mut error| {
+            if let (true, Error::Cell { column, .. }) = (self.is_matrix, &mut error) {
+                let place = self
+                    .rows
+                    .headers()
+                    .iter()
+                    .position(|header| header == column);
+                *column = place.map_or_else(String::new, |place| format!("column {}", place + 1));
+            }
+            error.in_file(self.name)
+        })
+    }
+
+    fn headers(&self) -> &[String] {
+        self.rows.headers()
+    }
+
+    fn cell(&self, column: usize) -> Cell<'_> {
+        self.rows.cell(column)
+    }
+}
+
+/// The name of a contig: 23 and 24 are X and Y in the files of cBioPortal, and a primary is named as asked for.
+fn contig(text: &str, names: Option<ContigNames>) -> Cow<'_, str> {
+    let (prefix, plain) = match text.get(..3) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("chr") => text.split_at(3),
+        _ => ("", text),
+    };
+    let text = match plain {
+        "23" => Cow::Owned(format!("{prefix}X")),
+        "24" => Cow::Owned(format!("{prefix}Y")),
+        _ => Cow::Borrowed(text),
+    };
+    match names {
+        Some(names) => Cow::Owned(names.of(&text).into_owned()),
+        None => text,
+    }
+}
+
 /// A cell as cBioPortal reads it.
 fn cell(cell: Cell<'_>) -> Cell<'_> {
     match cell {
         Cell::Bare(text) | Cell::Quoted(text) if NO_VALUE.contains(&text) => Cell::Null,
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chromosomes_are_numbered_as_cbioportal_does() {
+        for (text, names, expected) in [
+            ("23", None, "X"),
+            ("24", None, "Y"),
+            ("25", None, "25"),
+            ("chr23", None, "chrX"),
+            ("23", Some(ContigNames::Chr), "chrX"),
+            ("24", Some(ContigNames::Plain), "Y"),
+            ("22", Some(ContigNames::Chr), "chr22"),
+            ("X", None, "X"),
+            ("GL000191.1", Some(ContigNames::Chr), "GL000191.1"),
+        ] {
+            assert_eq!(contig(text, names), expected, "{text}");
+        }
     }
 }

@@ -5,6 +5,9 @@
 
 use crate::quarantine::Refusal;
 
+/// What is said of text that is not UTF-8.
+pub(crate) const NOT_UTF8: &str = "not UTF-8; convert the file, e.g. iconv -f latin1 -t utf8";
+
 /// Result of an ingest step.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -110,6 +113,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error of a line or cell, with the name that its kind of input gives the file. For files whose names are
+    /// prescribed, which tell of no sample.
+    #[must_use]
+    pub(crate) fn in_file(mut self, name: &str) -> Self {
+        let told = match &mut self {
+            Self::Cell { column, .. } => Some(column),
+            Self::Line { message, .. } => Some(message),
+            _ => None,
+        };
+        if let Some(told) = told {
+            *told = format!("{name}: {told}");
+        }
+        self
+    }
+
     /// The same error, with the number of the input filled in (1-based).
     #[must_use]
     pub fn in_input(mut self, number: u32) -> Self {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use genokura_core::annotation::{AnnotationFormat, is_annotation};
 use genokura_core::contig::Assembly;
 use genokura_core::schema::{FieldDef, headers_schema, samples_schema};
 use genokura_storage::{
@@ -22,7 +23,7 @@ use genokura_storage::{
 
 use crate::assemble::{Contigs, Output, Restart};
 use crate::error::{Error, Result};
-use crate::header::{FieldKind, merge_fields, undeclared_field};
+use crate::header::{FieldKind, merge_fields, repair as header_repair, undeclared_field};
 use crate::inflate::CHUNK_BYTES;
 use crate::normalise::Fasta;
 use crate::open::{Opened, SCAN_BYTES, open};
@@ -217,6 +218,12 @@ impl VcfJob {
     ) -> Result<Plan> {
         let known = base.dataset(&self.dataset).cloned().unwrap_or_default();
         let mut counts = Counts::default();
+        let differing = differing_annotations(&known, opened);
+        if let Some(first) = differing.first().filter(|_| self.strict) {
+            return Err(first.refused());
+        }
+        let differ = differing.len() as u64;
+        counts.repair(header_repair::ANNOTATION_FORMAT_DIFFERS, differ);
         let fields = Fields::merge(&known, opened, &mut counts);
         let contigs = declare_contigs(&known, opened)?;
         let mut blocks = SampleBlocks::new(batch);
@@ -578,6 +585,58 @@ fn refuse_violations(number: u32, opened: &Opened) -> Result<()> {
         rule: first.rule,
         message,
     })
+}
+
+/// An annotation whose Format is another one than that of the inputs before it.
+struct DifferingAnnotation {
+    input: u32,
+    line: u32,
+    key: String,
+}
+
+impl DifferingAnnotation {
+    fn refused(&self) -> Error {
+        Error::Header {
+            input: self.input,
+            line: u64::from(self.line),
+            rule: header_repair::ANNOTATION_FORMAT_DIFFERS,
+            message: format!(
+                "the Format of INFO {:?} is another one than that of the dataset, whose table variant_effects could no longer \
+                 be read; annotate the file as the others are, or load it as a dataset of its own",
+                self.key
+            ),
+        }
+    }
+}
+
+/// The annotations of the inputs that the subfields of the dataset's do not name.
+fn differing_annotations(known: &DatasetState, opened: &[Opened]) -> Vec<DifferingAnnotation> {
+    let format = |field: &FieldDef| AnnotationFormat::parse(&field.key, &field.description);
+    let annotations = known.info.iter().filter(|field| is_annotation(&field.key));
+    let mut formats: Vec<AnnotationFormat> = annotations.filter_map(format).collect();
+    let mut differing = Vec::new();
+    for (input, opened) in (1..).zip(opened) {
+        let header = &opened.header;
+        for field in header.info.iter().filter(|field| is_annotation(&field.key)) {
+            let Some(found) = format(field) else { continue };
+            match formats.iter().find(|known| known.key == found.key) {
+                None => formats.push(found),
+                Some(known) if *known == found => {}
+                Some(_) => {
+                    let mut lines = header.lines.iter();
+                    let line = lines.find(|line| {
+                        line.key == "INFO" && line.id.as_deref() == Some(field.key.as_str())
+                    });
+                    differing.push(DifferingAnnotation {
+                        input,
+                        line: line.map_or(0, |line| line.line),
+                        key: field.key.clone(),
+                    });
+                }
+            }
+        }
+    }
+    differing
 }
 
 fn count32(n: usize) -> Result<u32> {

@@ -2,8 +2,8 @@
 //! tables.
 //!
 //! - Types are those of the model, not of the file: an empty table has its columns, an id is never text. A column that the
-//!   model does not have is kept as text. A whole number may be written `8507.0`, a date `20240229` or with a midnight
-//!   behind it, as other programs write them.
+//!   model does not have is kept as text. A whole number may be written `8507.0`, a date or a moment `20240229`, a date
+//!   with a midnight behind it, a moment with a zone that is UTC (`Z`, `+00`), as other programs write them.
 //! - All files land together or not at all. A file that is no table of the model is refused by name, and so is one that
 //!   tells of persons without naming them (`cost`, `note_nlp`, …): its rows could not be hidden with their person.
 //! - A cell that does not fit its type is an error that names file (as table), line and column.
@@ -182,7 +182,9 @@ impl OmopJob {
             let (mut looked, mut digests) = (Vec::new(), Vec::new());
             for (mut file, number) in files.into_iter().zip(1_u32..) {
                 digests.push(file.input.digest(&cancel)?);
-                let header = file.rows().map_err(|error| error.in_input(number))?;
+                let header = file.rows();
+                let header =
+                    header.map_err(|error| error.in_file(file.table.name).in_input(number))?;
                 file.columns = columns(file.table, header.headers())?;
                 looked.push(file);
             }
@@ -283,7 +285,8 @@ impl File {
         let mut rows = self.rows()?;
         let person = self.columns.iter().position(|column| column.name == PERSON);
         let mut n = 0;
-        while let Some(line) = rows.next_row()? {
+        let told = |error: Error| error.in_file(self.table.name);
+        while let Some(line) = rows.next_row().map_err(told)? {
             if person.is_some_and(|person| rows.cell(person) == Cell::Null) {
                 return Err(Error::Cell {
                     input: 1,
@@ -322,16 +325,35 @@ fn fitted(text: &str, ty: ColumnType) -> Cow<'_, str> {
                 whole.filter(|(_, rest)| !rest.is_empty() && rest.bytes().all(|b| b == b'0'));
             Cow::Borrowed(whole.map_or(text, |(whole, _)| whole))
         }
-        ColumnType::Date => {
-            let midnight = text
-                .strip_suffix(" 00:00:00")
-                .or(text.strip_suffix("T00:00:00"));
-            let text = midnight.unwrap_or(text);
-            match (text.len(), text.bytes().all(|b| b.is_ascii_digit())) {
-                (8, true) => Cow::Owned(format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..])),
-                _ => Cow::Borrowed(text),
-            }
-        }
+        ColumnType::Date => dashed(without_midnight(without_zone(text))),
+        ColumnType::Timestamp => dashed(without_zone(text)),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// A moment without the zone that says UTC: the model has times without zone.
+fn without_zone(text: &str) -> &str {
+    let mut zones = ["Z", "+00:00", "+0000", "+00", " UTC"].iter();
+    let bare = zones.find_map(|zone| text.strip_suffix(zone));
+    bare.filter(|bare| bare.contains(':')).unwrap_or(text)
+}
+
+/// The day of a moment that is its midnight.
+fn without_midnight(text: &str) -> &str {
+    let is_zero = |time: &str| match time.strip_prefix("00:00") {
+        Some(rest) => rest.bytes().all(|b| matches!(b, b'0' | b':' | b'.')),
+        None => false,
+    };
+    match text.split_once([' ', 'T']) {
+        Some((day, time)) if is_zero(time) => day,
+        _ => text,
+    }
+}
+
+/// `20240229` as `2024-02-29`.
+fn dashed(text: &str) -> Cow<'_, str> {
+    match (text.len(), text.bytes().all(|b| b.is_ascii_digit())) {
+        (8, true) => Cow::Owned(format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..])),
         _ => Cow::Borrowed(text),
     }
 }
@@ -354,6 +376,31 @@ mod tests {
                 "2024-02-29 10:00:00",
             ),
             ("20240229", ColumnType::Text, "20240229"),
+            ("2020-01-01 00:00:00.000", ColumnType::Date, "2020-01-01"),
+            ("2020-01-01T00:00:00Z", ColumnType::Date, "2020-01-01"),
+            ("2020-01-01 00:00:00+00", ColumnType::Date, "2020-01-01"),
+            ("2020-01-01 00:00:00 UTC", ColumnType::Date, "2020-01-01"),
+            (
+                "2020-01-01 00:00:00.001",
+                ColumnType::Date,
+                "2020-01-01 00:00:00.001",
+            ),
+            ("20200101", ColumnType::Timestamp, "2020-01-01"),
+            (
+                "2020-01-01T10:11:12.5Z",
+                ColumnType::Timestamp,
+                "2020-01-01T10:11:12.5",
+            ),
+            (
+                "2020-01-01 10:11:12+00:00",
+                ColumnType::Timestamp,
+                "2020-01-01 10:11:12",
+            ),
+            (
+                "2020-01-01 10:11:12+09",
+                ColumnType::Timestamp,
+                "2020-01-01 10:11:12+09",
+            ),
         ] {
             assert_eq!(fitted(text, ty), expected, "{text}");
         }

@@ -1,7 +1,8 @@
 //! Pedigrees: PED and FAM files into a plain table.
 //!
 //! A line is `family sample father mother sex affected`, apart by tabs where the line has one, else by white space;
-//! further columns (genotypes of a PED file) are passed over, `#` begins a comment. Samples `0`, `-9` and `.` are no
+//! further columns (genotypes of a PED file) are passed over, `#` begins a comment, and a first line that names the
+//! columns (`FID IID PAT MAT SEX PHENOTYPE`) is a header. Samples `0`, `-9` and `.` are no
 //! sample. Sex is 1 male, 2 female, anything else unknown; affected is 2 true, 1 false, anything else NULL.
 //!
 //! The whole file is checked before anything lands: an id twice, a child that is its own parent or has one parent
@@ -158,13 +159,16 @@ fn fault(line: u64, rule: &'static str, message: impl Into<String>) -> Error {
 
 fn read(input: &Input, cancel: &CancelFlag) -> Result<Vec<Member>> {
     let mut members = Vec::new();
-    let mut number = 0;
+    let (mut number, mut begun) = (0, false);
     for line in BufReader::new(input.read()?).lines() {
         number += 1;
         let line = line.map_err(|e| fault(number, "text", format!("cannot be read: {e}")))?;
         let line = line.trim_start_matches('\u{feff}').trim_end_matches('\r');
         if !line.trim().is_empty() && !line.starts_with('#') {
-            members.push(member(number, line)?);
+            if begun || !is_header(number, line)? {
+                members.push(member(number, line)?);
+            }
+            begun = true;
         }
         if number.is_multiple_of(LINES_PER_CHECK) {
             cancel.check()?;
@@ -177,12 +181,95 @@ fn read(input: &Input, cancel: &CancelFlag) -> Result<Vec<Member>> {
     Ok(members)
 }
 
-fn member(number: u64, line: &str) -> Result<Member> {
-    let fields: Vec<&str> = if line.contains('\t') {
+/// What headers call the columns, in lower case, letters and digits only.
+const HEADERS: [&[&str]; 6] = [
+    &[
+        "fid",
+        "family",
+        "familyid",
+        "pedigree",
+        "pedigreeid",
+        "ped",
+        "kindred",
+    ],
+    &[
+        "iid",
+        "id",
+        "individual",
+        "individualid",
+        "sample",
+        "sampleid",
+        "person",
+        "personid",
+    ],
+    &[
+        "pat",
+        "patid",
+        "father",
+        "fatherid",
+        "paternal",
+        "paternalid",
+        "dad",
+    ],
+    &[
+        "mat",
+        "matid",
+        "mother",
+        "motherid",
+        "maternal",
+        "maternalid",
+        "mom",
+    ],
+    &["sex", "gender"],
+    &[
+        "phenotype",
+        "pheno",
+        "pheno1",
+        "phen",
+        "affected",
+        "affectedstatus",
+        "affection",
+        "affectionstatus",
+        "status",
+        "aff",
+    ],
+];
+
+/// Whether the first line names the columns. Their order must be the one that is read.
+fn is_header(number: u64, line: &str) -> Result<bool> {
+    let fields = fields(line);
+    let is = |(field, names): (&&str, &&[&str])| {
+        let bare = field.chars().filter(char::is_ascii_alphanumeric);
+        let bare: String = bare.map(|c| c.to_ascii_lowercase()).collect();
+        names.contains(&bare.as_str())
+    };
+    if !fields.iter().zip(&HEADERS).take(2).all(is) || fields.len() < 2 {
+        return Ok(false);
+    }
+    match fields.iter().zip(&HEADERS).position(|pair| !is(pair)) {
+        None => Ok(true),
+        Some(place) => {
+            let message = format!(
+                "the header names column {} {:?}, and columns are read as family, sample, father, mother, sex, affected, in \
+                 this order",
+                place + 1,
+                fields[place]
+            );
+            Err(fault(number, "pedigree-header", message))
+        }
+    }
+}
+
+fn fields(line: &str) -> Vec<&str> {
+    if line.contains('\t') {
         line.split('\t').map(str::trim).collect()
     } else {
         line.split_whitespace().collect()
-    };
+    }
+}
+
+fn member(number: u64, line: &str) -> Result<Member> {
+    let fields = fields(line);
     let [family, sample, father, mother, sex, affected, ..] = &fields[..] else {
         let message = format!(
             "{} columns where family, sample, father, mother, sex and affected are expected",
@@ -331,6 +418,27 @@ mod tests {
         assert_eq!(sexes, [Sex::Male, Sex::Male, Sex::Female, Sex::Unknown]);
         let affected: Vec<_> = read.iter().map(|m| m.affected).collect();
         assert_eq!(affected, [Some(true), Some(false), None, None]);
+    }
+
+    #[test]
+    fn a_first_line_that_names_the_columns_is_a_header() {
+        for (line, is) in [
+            ("FID IID PAT MAT SEX PHENOTYPE", true),
+            (
+                "Family ID\tIndividual ID\tPaternal ID\tMaternal ID\tSex\tAffected Status\tmore",
+                true,
+            ),
+            ("family_id sample_id father_id mother_id sex affected", true),
+            ("FID1 IID1 0 0 1 2", false),
+            ("family S1 0 0 1 2", false),
+            ("F", false),
+        ] {
+            assert_eq!(is_header(1, line).unwrap(), is, "{line}");
+        }
+        let told = is_header(1, "FID IID SEX PAT MAT PHENO")
+            .unwrap_err()
+            .to_string();
+        assert!(told.contains("column 3 \"SEX\""), "{told}");
     }
 
     #[test]

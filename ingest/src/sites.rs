@@ -16,11 +16,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{ArrayRef, AsArray, Date32Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type, Schema, SchemaRef};
 use chrono::NaiveDate;
 use futures::TryStreamExt as _;
 use genokura_core::contig::ContigNames;
-use genokura_core::schema::{COMMENT_KEY, INFO_PREFIX, site_schema};
+use genokura_core::schema::{COMMENT_KEY, INFO_PREFIX, quarantine_schema, site_schema};
 use genokura_storage::{
     DataFile, DatasetState, FileReader, Lake, LakeSnapshot, ReadPlan, TableId, TableSnapshot,
 };
@@ -186,12 +186,15 @@ impl SitesJob {
         if report.records_quarantined > 0 {
             let rules = report.quarantined.iter();
             let rules: Vec<String> = rules.map(|(rule, n)| format!("{rule}: {n}")).collect();
+            let first = first_refusal(passing).await?;
+            let first = first.map(|first| format!("; the first is {first}"));
             let message = format!(
-                "{} of {} records break a rule ({}); mend them, or load the file with ingest vcf --dataset, whose \
+                "{} of {} records break a rule ({}){}; mend them, or load the file with ingest vcf --dataset, whose \
                  table quarantine tells each with its line",
                 report.records_quarantined,
                 report.records_read,
-                rules.join(", ")
+                rules.join(", "),
+                first.unwrap_or_default()
             );
             return Err(Error::Request(message));
         }
@@ -222,6 +225,40 @@ async fn sites_of(snapshot: &LakeSnapshot) -> Result<Arc<TableSnapshot>> {
     let id = TableId::new(PASSING, "site");
     let sites = snapshot.table(&id).await?;
     sites.ok_or_else(|| Error::Request("the input has no records".to_owned()))
+}
+
+/// The first refused record of the passing dataset, as messages tell it.
+async fn first_refusal(passing: &Arc<Lake>) -> Result<Option<String>> {
+    let id = TableId::new(PASSING, "quarantine");
+    let Some(table) = passing.snapshot().await?.table(&id).await? else {
+        return Ok(None);
+    };
+    let mut first: Option<((i32, i64), String)> = None;
+    for file in &table.files {
+        let reader = FileReader::open(passing, file).await?;
+        let mut batches = reader.read(ReadPlan::of(quarantine_schema()))?;
+        while let Some(batch) = batches.try_next().await? {
+            let columns = (
+                batch.column(1).as_primitive_opt::<Int32Type>(),
+                batch.column(2).as_primitive_opt::<Int64Type>(),
+                batch.column(5).as_string_opt::<i32>(),
+                batch.column(6).as_string_opt::<i32>(),
+            );
+            let (Some(inputs), Some(lines), Some(rules), Some(messages)) = columns else {
+                return Err(Error::Internal("a quarantine of other columns".to_owned()));
+            };
+            for row in 0..batch.num_rows() {
+                let place = (inputs.value(row), lines.value(row));
+                if first.as_ref().is_none_or(|(before, _)| place < *before) {
+                    let (message, rule) = (messages.value(row), rules.value(row));
+                    let (input, line) = (place.0 + 1, place.1);
+                    let told = format!("input {input}, line {line}: {message} (rule {rule})");
+                    first = Some((place, told));
+                }
+            }
+        }
+    }
+    Ok(first.map(|(_, told)| told))
 }
 
 /// The columns that are read.

@@ -51,7 +51,7 @@ pub(crate) async fn resolve(inputs: &[String]) -> Result<Vec<Source>> {
         for text in expand(input)? {
             let number = u32::try_from(sources.len() + 1)
                 .map_err(|_| Error::Request("more than 4 billion inputs".to_owned()))?;
-            sources.push(Source::open(number, &text).await?);
+            sources.push(Source::open(number, &text, input).await?);
         }
     }
     if sources.is_empty() {
@@ -81,7 +81,8 @@ fn expand(input: &str) -> Result<Vec<String>> {
 }
 
 impl Source {
-    async fn open(number: u32, text: &str) -> Result<Self> {
+    /// `typed` is what the user named it by, which messages may show.
+    async fn open(number: u32, text: &str, typed: &str) -> Result<Self> {
         if text == "-" {
             return tokio::task::spawn_blocking(move || Self::spool(number))
                 .await
@@ -89,7 +90,7 @@ impl Source {
         }
         let read = |e: &dyn std::fmt::Display| Error::Read {
             input: number,
-            reason: e.to_string(),
+            reason: format!("{typed}: {e}"),
         };
         let location = Location::parse(text)?;
         let name = location.path.filename().unwrap_or("input").to_owned();
@@ -262,7 +263,7 @@ impl RawInput {
         };
         input.refill(64)?;
         if input.available().is_empty() {
-            let reason = "the input is empty (0 bytes); a VCF has at least a header".to_owned();
+            let reason = "the input is empty (0 bytes); is the copy complete?".to_owned();
             return Err(Error::Format {
                 input: number,
                 reason,

@@ -3,8 +3,11 @@
 //! The whole input is looked at before a type is chosen (or a data dictionary says it), so a type
 //! never fails halfway; a cell that does not fit a declared type is an error that names line, column
 //! and rule, and nothing is visible. So is a term in a column `hpo_id` that HPO in the lake does not
-//! know. NULL rules stand with each format, name rules with the names,
-//! types with the table of types.
+//! know; one that is obsolete without another in its place is counted in the report.
+//!
+//! A column that is called as contigs are (`chr`, `contig`, …) is text, whatever it holds: `1` is a name there.
+//!
+//! NULL rules stand with each format, name rules with the names, types with the table of types.
 
 mod columns;
 mod delimited;
@@ -25,10 +28,11 @@ use std::time::Instant;
 use arrow::array::AsArray as _;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use genokura_core::contig::is_contig_column;
 use genokura_storage::{Lake, TableId};
 
 use crate::error::{Error, Result};
-use crate::ontology::known::{HPO_COLUMN, KnownTerms};
+use crate::ontology::known::{HPO_COLUMN, KnownTerms, note_obsolete};
 use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::{IngestReport, InputReport};
 
@@ -173,6 +177,10 @@ impl TableJob {
         }
         let (again, cancel) = (Arc::clone(&input), self.cancel.clone());
         let existing = landing.existing().cloned();
+        let hint = match existing {
+            Some(_) => "mend the cell, or use --replace, which finds the types anew",
+            None => "mend the cell, or declare the column text in a dictionary",
+        };
         let plan = blocking(move || {
             let (sources, types) = infer(open_rows(&again, format)?.as_mut(), &cancel)?;
             plan(&sources, &types, &dictionary, existing.as_ref())
@@ -180,6 +188,7 @@ impl TableJob {
         .await?;
         note_repairs(&plan, report);
         let phenotypes = self.phenotypes(&schema_of(&plan.columns)).await?;
+        let obsolete = phenotypes.as_ref().map(|of| of.terms.obsolete_met());
         let (columns, places) = (plan.columns, plan.places);
         let (cancel, progress) = (self.cancel.clone(), Arc::clone(&self.progress));
         let schema = schema_of(&columns);
@@ -190,11 +199,14 @@ impl TableJob {
                 columns,
                 &places,
                 phenotypes.as_ref(),
+                hint,
                 (&cancel, progress.as_ref()),
                 sink,
             )
         };
-        landing.write(schema, details, produce).await
+        let landed = landing.write(schema, details, produce).await?;
+        note_obsolete(report, obsolete.as_ref());
+        Ok(landed)
     }
 
     async fn land_parquet(
@@ -214,16 +226,16 @@ impl TableJob {
         .await?;
         note_repairs(&plan, report);
         let phenotypes = self.phenotypes(&schema).await?;
+        let obsolete = phenotypes.as_ref().map(|of| of.terms.obsolete_met());
         let (cancel, same) = (self.cancel.clone(), Arc::clone(&schema));
         let look = move |batch: &RecordBatch, before: u64| match &phenotypes {
             Some(phenotypes) => phenotypes.check(batch, before, &plan.columns),
             None => Ok(()),
         };
-        landing
-            .write(schema, details, move |sink| {
-                parquet.send(same, look, &cancel, sink)
-            })
-            .await
+        let produce = move |sink: &Sink| parquet.send(same, look, &cancel, sink);
+        let landed = landing.write(schema, details, produce).await?;
+        note_obsolete(report, obsolete.as_ref());
+        Ok(landed)
     }
 
     /// The column of a table that has terms of HPO, where the lake has HPO.
@@ -395,10 +407,15 @@ fn named_columns(sources: &[String], types: &[ColumnType], dictionary: &Dictiona
     let column = |(i, (source, &ty)): (usize, (&String, &ColumnType))| {
         let entry = dictionary.get(source);
         let name = entry.map_or_else(|| sql_name(source, i + 1), |entry| entry.name.clone());
+        let is_number = matches!(ty, ColumnType::Int4 | ColumnType::Int8);
+        let found = match is_number && (is_contig_column(&name) || is_contig_column(source)) {
+            true => ColumnType::Text,
+            false => ty,
+        };
         Column {
             name: names.take(&name),
             source: source.clone(),
-            ty: entry.and_then(|entry| entry.ty).unwrap_or(ty),
+            ty: entry.and_then(|entry| entry.ty).unwrap_or(found),
             comment: entry.map(|entry| entry.comment.clone()).unwrap_or_default(),
         }
     };
@@ -439,7 +456,15 @@ fn plan_parquet(
     let sources = parquet.names();
     let columns = named_columns(&sources, &vec![ColumnType::Text; sources.len()], dictionary);
     let declared = |i: usize| dictionary.get(&sources[i]).and_then(|entry| entry.ty);
-    let own = |i: usize| declared(i).map_or_else(|| parquet.target(i), |ty| Ok(ty.arrow()));
+    let own = |i: usize| match declared(i) {
+        Some(ty) => Ok(ty.arrow()),
+        None => Ok(match parquet.target(i)? {
+            DataType::Int32 | DataType::Int64 if is_contig_column(&columns[i].name) => {
+                DataType::Utf8
+            }
+            ty => ty,
+        }),
+    };
     let mut types: Vec<DataType> = (0..sources.len()).map(own).collect::<Result<_>>()?;
     let renamed = columns
         .iter()
@@ -471,10 +496,11 @@ fn send_rows(
     columns: Vec<Column>,
     places: &[usize],
     phenotypes: Option<&Phenotypes>,
+    hint: &'static str,
     (cancel, progress): (&CancelFlag, &dyn Progress),
     sink: &Sink,
 ) -> Result<()> {
-    let mut batch = BatchBuilder::new(columns.clone());
+    let mut batch = BatchBuilder::new(columns.clone()).with_hint(hint);
     let mut n = 0_u64;
     while let Some(line) = rows.next_row()? {
         for (column, &place) in places.iter().enumerate() {

@@ -280,7 +280,8 @@ impl RecordParser {
                 integer(svlen, 0),
                 integer(end, 0),
             );
-            let (pos, reference) = (fields.pos, Cow::Borrowed(reference));
+            let reference = variant::upper_case(Cow::Borrowed(reference));
+            let pos = fields.pos;
             return vec![Allele {
                 pos,
                 end_pos: last,
@@ -320,8 +321,8 @@ impl RecordParser {
                     end,
                 ),
                 kind: kind_of(fields.reference, fields.alts[i], &short),
-                reference: short.reference,
-                alternate: Some(short.alternate),
+                reference: variant::upper_case(short.reference),
+                alternate: Some(variant::upper_case(short.alternate)),
             }
         };
         fields.alts.iter().enumerate().map(shape).collect()

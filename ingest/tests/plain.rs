@@ -336,6 +336,120 @@ async fn ragged_rows_foreign_encodings_and_dataset_schemas_are_refused() {
     );
 }
 
+/// A column of contigs is text whatever it holds, unless a dictionary says otherwise, in every format.
+#[tokio::test(flavor = "multi_thread")]
+async fn contigs_are_names_and_no_numbers() {
+    for (name, text) in [
+        ("a.csv", "#CHROM,pos\n1,5\n22,6\n"),
+        ("a.csv", "Chromosome,pos\n1,5\n22,6\n"),
+        (
+            "a.json",
+            "[{\"chr\": 1, \"pos\": 5}, {\"chr\": 22, \"pos\": 6}]",
+        ),
+    ] {
+        let lake = Arc::new(Lake::memory());
+        ingest(&lake, written(name, text).path()).await.unwrap();
+        let batch = read_table(&lake, &id()).await;
+        let columns = columns(&batch);
+        assert!(columns[0].ends_with(" Utf8"), "{text}: {columns:?}");
+        assert_eq!(columns[1], "pos Int32");
+    }
+    let lake = Arc::new(Lake::memory());
+    let (dictionary, rows) = (
+        written("d.csv", "column,type\nchr,int4\n").keep(),
+        written("a.csv", "chr,chrom_count\n1,5\n").keep(),
+    );
+    let job = TableJob {
+        dictionary: Some(dictionary),
+        ..TableJob::new(Arc::clone(&lake), id(), rows)
+    };
+    job.run().await.unwrap();
+    let batch = read_table(&lake, &id()).await;
+    assert_eq!(columns(&batch), ["chr Int32", "chrom_count Int32"]);
+    // In Parquet too.
+    let mut parquet = tempfile::Builder::new()
+        .suffix(".parquet")
+        .tempfile()
+        .unwrap();
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(parquet.as_file_mut(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let other = TableId::new("clin", "other");
+    let path = parquet.path().to_str().unwrap();
+    let job = TableJob::new(Arc::clone(&lake), other.clone(), path);
+    job.run().await.unwrap();
+    let batch = read_table(&lake, &other).await;
+    assert_eq!(columns(&batch), ["chr Utf8", "chrom_count Int32"]);
+}
+
+/// Contigs that are spelt another way than those of the table are refused, and nothing lands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_keeps_one_spelling_of_contigs() {
+    let lake = Arc::new(Lake::memory());
+    let first = written("a.csv", "chrom,gene\nchr1,A\nchrX,B\n");
+    ingest(&lake, first.path()).await.unwrap();
+    let more = written("b.csv", "chrom,gene\nchr2,C\nchrM,D\n,E\n");
+    ingest(&lake, more.path()).await.unwrap();
+    let other = written("c.csv", "chrom,gene\nchr3,F\n1,G\n");
+    let told = ingest(&lake, other.path()).await.unwrap_err().to_string();
+    for word in ["clin.t", "\"chr1\"", "\"1\"", "name them", "--replace"] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert_eq!(read_table(&lake, &id()).await.num_rows(), 5);
+    let job = TableJob {
+        replace: true,
+        ..TableJob::new(Arc::clone(&lake), id(), other.keep())
+    };
+    assert_eq!(job.run().await.unwrap().rows, 2);
+
+    let lake = Arc::new(Lake::memory());
+    let plain = written("a.bed", "1\t0\t9\nX\t0\t9\n");
+    ingest_regions(&lake, plain.path()).await.unwrap();
+    let chr = written("b.bed", "chr1\t0\t9\n");
+    let told = ingest_regions(&lake, chr.path()).await.unwrap_err();
+    assert!(told.to_string().contains("--contigs plain"), "{told}");
+    let job = RegionsJob {
+        contigs: Some(genokura_core::contig::ContigNames::Plain),
+        ..RegionsJob::new(Arc::clone(&lake), id(), chr.path().to_str().unwrap())
+    };
+    job.run().await.unwrap();
+    let batch = read_table(&lake, &id()).await;
+    let mut contigs = cells(&batch, "contig");
+    contigs.sort();
+    assert_eq!(contigs, texts(&[Some("1"), Some("1"), Some("X")]));
+}
+
+/// What is wrong is told with what the user typed, by the words of the format, and with what can be done.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_fit_the_format() {
+    let lake = Arc::new(Lake::memory());
+    let missing = ingest(&lake, Path::new("/nowhere/a.csv"))
+        .await
+        .unwrap_err();
+    assert!(missing.to_string().contains("/nowhere/a.csv"), "{missing}");
+    for name in ["a.csv", "a.json", "a.bed"] {
+        let file = written(name, "");
+        let empty = match name {
+            "a.bed" => ingest_regions(&lake, file.path()).await,
+            _ => ingest(&lake, file.path()).await,
+        };
+        let told = empty.unwrap_err().to_string();
+        assert!(told.contains("empty") && !told.contains("VCF"), "{told}");
+    }
+    let panel = written("a.bed", "chr1\t0\t9\tX\tNM_1\n");
+    let told = ingest_regions(&lake, panel.path()).await.unwrap_err();
+    assert!(told.to_string().contains("cut -f1-4"), "{told}");
+    let open = written("a.csv", "p,n\n1,ok\n2,\"x\n3,y\n");
+    let told = ingest(&lake, open.path()).await.unwrap_err().to_string();
+    assert!(told.contains("line 3") && told.contains("quote-not-closed"));
+    let typed = written("a.csv", "a\n1\n");
+    ingest(&lake, typed.path()).await.unwrap();
+    let worse = written("b.csv", "a\nx\n");
+    let told = ingest(&lake, worse.path()).await.unwrap_err().to_string();
+    assert!(told.contains("--replace"), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn comments_before_the_header_are_passed() {
     for (text, name) in [

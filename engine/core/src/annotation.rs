@@ -425,7 +425,11 @@ fn names(description: &str) -> Option<Vec<String>> {
     };
     // `[*]` marks what may stand before, brackets what may be left out.
     let bare = format.replace("[*]", "").replace(['[', ']'], "");
-    let names: Vec<String> = bare.split('|').map(|name| name.trim().to_owned()).collect();
+    let mut names: Vec<String> = bare.split('|').map(|name| name.trim().to_owned()).collect();
+    // A bar behind the last name (VEP's plugins leave one): what stands behind it in entries is nothing.
+    if names.last().is_some_and(String::is_empty) {
+        names.pop();
+    }
     let named = names.iter().all(|name| !name.is_empty());
     (names.len() > 1 && named).then_some(names)
 }

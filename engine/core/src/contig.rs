@@ -224,6 +224,31 @@ pub fn common_spelling<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&
     spellings.all(|spelling| spelling == first).then_some(first)
 }
 
+/// Whether a column is called as contigs are in the tables of other programs.
+#[must_use]
+pub fn names_contigs(column: &str) -> bool {
+    let column = column.to_ascii_lowercase();
+    let whole = ["chr", "seqid", "seqname", "seqnames", "sequence_name"];
+    column.contains("contig") || column.contains("chrom") || whole.contains(&column.as_str())
+}
+
+/// Whether a column of this name holds contigs and nothing else, so that `1` to `22` in it are names and no numbers.
+/// `chrom_count` is called like contigs ([`names_contigs`]) and counts.
+#[must_use]
+pub fn is_contig_column(column: &str) -> bool {
+    let column = column.to_ascii_lowercase();
+    let names = [
+        "contig",
+        "chrom",
+        "chr",
+        "chromosome",
+        "seqid",
+        "seqname",
+        "seqnames",
+    ];
+    names.contains(&column.trim_start_matches('#'))
+}
+
 /// The two usual ways to name the human primaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContigNames {
@@ -362,6 +387,26 @@ mod tests {
             ("NC_000000.1", None),
         ] {
             assert_eq!(canonical_key(name), key, "{name}");
+        }
+    }
+
+    #[test]
+    fn columns_of_contigs_are_known_by_name() {
+        for (name, only, called) in [
+            ("contig", true, true),
+            ("#CHROM", true, true),
+            ("Chr", true, true),
+            ("chromosome", true, true),
+            ("seqnames", true, true),
+            ("chrom_count", false, true),
+            ("chrisomal", false, false),
+            ("pos", false, false),
+        ] {
+            assert_eq!(
+                (is_contig_column(name), names_contigs(name)),
+                (only, called),
+                "{name}"
+            );
         }
     }
 

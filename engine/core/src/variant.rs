@@ -84,6 +84,34 @@ impl VariantType {
     }
 }
 
+/// An allele with its bases in upper case, as rows of variants hold them: case means nothing in VCF (4.5, section 1.6.1).
+///
+/// Of a breakend what is not within brackets is bases. Symbolic alleles and letters that are no bases come back as they
+/// are.
+#[must_use]
+pub fn upper_case(allele: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if !allele.iter().any(u8::is_ascii_lowercase) {
+        return allele;
+    }
+    let is_bracket = |b: &u8| matches!(b, b'[' | b']');
+    let (head, tail) = match AlleleKind::of(&allele) {
+        AlleleKind::Bases if is_plain_bases(&allele) => (allele.len(), 0),
+        AlleleKind::Breakend => match allele.iter().position(is_bracket) {
+            Some(first) => {
+                let behind = allele.iter().rev().position(is_bracket);
+                (first, behind.unwrap_or(0))
+            }
+            None => (allele.len(), 0),
+        },
+        _ => return allele,
+    };
+    let mut upper = allele.into_owned();
+    let behind = upper.len() - tail;
+    upper[..head].make_ascii_uppercase();
+    upper[behind..].make_ascii_uppercase();
+    Cow::Owned(upper)
+}
+
 /// Removes the bases that both alleles share: first at the end while both have more than one base,
 /// then at the start likewise, which moves `pos`. As `bcftools norm` does without a reference.
 ///
@@ -422,6 +450,27 @@ mod tests {
     fn shown(v: &Normalized<'_>) -> (i32, String, String) {
         let text = |bases: &[u8]| String::from_utf8_lossy(bases).into_owned();
         (v.pos, text(&v.reference), text(&v.alternate))
+    }
+
+    #[test]
+    fn bases_are_in_upper_case_and_names_as_they_are() {
+        for (allele, expected) in [
+            ("acgtn", "ACGTN"),
+            ("ACG", "ACG"),
+            ("aR", "AR"),
+            ("<DEL:me>", "<DEL:me>"),
+            ("*", "*"),
+            ("azq", "azq"),
+            ("g]chr17:198982]", "G]chr17:198982]"),
+            ("[chrX:5[at", "[chrX:5[AT"),
+            ("]<ctga>:5]c", "]<ctga>:5]C"),
+            ("c[chr2:1[", "C[chr2:1["),
+            ("t.", "T."),
+            (".t", ".T"),
+        ] {
+            let upper = upper_case(Cow::Borrowed(allele.as_bytes()));
+            assert_eq!(String::from_utf8_lossy(&upper), expected);
+        }
     }
 
     #[test]

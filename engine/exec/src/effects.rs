@@ -97,14 +97,19 @@ impl EffectsTable {
             .iter()
             .filter(|f| is_annotation(&f.key))
         {
-            match format_of(&view.data.name, field, &headers) {
-                Ok(format) => annotations.push(Annotation {
-                    column: field.column.clone(),
-                    format,
-                    per_alt: field.number == Number::A,
-                }),
-                Err(why) => refused = refused.or(Some(why)),
-            }
+            let format = match format_of(&view.data.name, field, &headers) {
+                Ok(format) => Some(format),
+                Err(nameless) => {
+                    let Nameless { why, first } = *nameless;
+                    refused = refused.or(Some(why));
+                    first
+                }
+            };
+            annotations.extend(format.map(|format| Annotation {
+                column: field.column.clone(),
+                format,
+                per_alt: field.number == Number::A,
+            }));
         }
         let full = effects_schema(&annotations, &variants.schema());
         let masked: BTreeSet<String> = view
@@ -194,12 +199,26 @@ async fn header_lines(view: &DatasetView) -> Result<Vec<HeaderLine>> {
     Ok(lines)
 }
 
+/// Why the subfields of an annotation have no names that hold for all inputs.
+struct Nameless {
+    why: String,
+    /// The Format of the first input, whose columns the table has: who asks for one is told why it cannot be read, and not
+    /// that there is none.
+    first: Option<AnnotationFormat>,
+}
+
+impl Nameless {
+    fn because(why: String) -> Box<Self> {
+        Box::new(Self { why, first: None })
+    }
+}
+
 /// The Format of an annotation, which all inputs must share.
 fn format_of(
     dataset: &str,
     field: &FieldDef,
     headers: &[HeaderLine],
-) -> Result<AnnotationFormat, String> {
+) -> Result<AnnotationFormat, Box<Nameless>> {
     let key = &field.key;
     let mut found: Option<(AnnotationFormat, &HeaderLine)> = None;
     // A key that is declared twice counts once, as everywhere.
@@ -213,26 +232,28 @@ fn format_of(
             line.source, line.batch, line.line
         );
         let Some(format) = AnnotationFormat::parse(key, description(&line.text)) else {
-            return Err(format!(
+            return Err(Nameless::because(format!(
                 "INFO {key} of dataset \"{dataset}\" has no Format in its header ({place}): its subfields have no names"
-            ));
+            )));
         };
         match &found {
             None => found = Some((format, line)),
             Some((first, _)) if *first == format => {}
-            Some((_, first)) => {
-                return Err(format!(
+            Some((format, first)) => {
+                let why = format!(
                     "INFO {key} of dataset \"{dataset}\" has different Formats in input {} of batch {}, line {}, and in \
                      {place}: load them as datasets of their own",
                     first.source, first.batch, first.line
-                ));
+                );
+                let first = Some(format.clone());
+                return Err(Box::new(Nameless { why, first }));
             }
         }
     }
     let undeclared = || {
-        format!(
+        Nameless::because(format!(
             "INFO {key} of dataset \"{dataset}\" is declared in no header: its subfields have no names"
-        )
+        ))
     };
     found.map(|(format, _)| format).ok_or_else(undeclared)
 }

@@ -20,7 +20,6 @@ use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt as _;
-use genokura_core::contig::{canonical_key, common_spelling};
 use genokura_core::schema::{COMMENT_KEY, headers_schema};
 use genokura_storage::{DataFile, FileReader, ReadPlan, ScalarStat, TableId, TableSnapshot};
 use object_store::ObjectMeta;
@@ -56,7 +55,7 @@ impl PlainTable {
         let told = access.sees_all_samples() || key_column(&table.schema).is_none();
         let tells = |column: &str| told && !masked.contains(column);
         let stored = with_spelling(&table.schema, |column| match tells(column) {
-            true => contig_spelling(&table, column),
+            true => table.contig_spelling(column),
             false => None,
         });
         let columns = access.columns(&table.id.schema, &table.id.table);
@@ -201,36 +200,6 @@ impl TableProvider for PlainTable {
             ..Statistics::new_unknown(&self.schema)
         })
     }
-}
-
-/// How a column of contigs spells the human primaries, as far as the bounds of the files tell: in a table of several
-/// spellings, the first and the last name are of different ones. A column that only its name says to hold contigs must
-/// have primaries as all bounds.
-fn contig_spelling<'a>(table: &'a TableSnapshot, column: &str) -> Option<&'a str> {
-    if column != "contig" && !names_contigs(column) {
-        return None;
-    }
-    let bounds = table.files.iter().filter_map(|file| {
-        let stats = file.stats.column(column)?;
-        Some([stats.min.as_ref(), stats.max.as_ref()])
-    });
-    let names = bounds.flatten().filter_map(|bound| match bound {
-        Some(ScalarStat::Text(name)) => Some(name.as_str()),
-        _ => None,
-    });
-    let names: Vec<&str> = names.collect();
-    let strict = column != "contig";
-    if strict && names.iter().any(|name| canonical_key(name).is_none()) {
-        return None;
-    }
-    common_spelling(names)
-}
-
-/// Whether a column is called as contigs are in the tables of other programs.
-fn names_contigs(column: &str) -> bool {
-    let column = column.to_ascii_lowercase();
-    let whole = ["chr", "seqid", "seqname", "seqnames", "sequence_name"];
-    column.contains("contig") || column.contains("chrom") || whole.contains(&column.as_str())
 }
 
 fn partitioned(file: &DataFile, schema: &Schema) -> PartitionedFile {

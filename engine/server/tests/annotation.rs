@@ -229,6 +229,114 @@ fn an_annotation_without_format_is_refused_by_name() {
     assert!(!output.status.success() && told.contains("CSQ"), "{told}");
 }
 
+/// A second Format of an annotation is told when it is loaded; `--strict` refuses the file. A bar behind the last name of
+/// a Format names nothing.
+#[test]
+fn another_format_of_an_annotation_is_told_when_it_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    let file = |name: &str, pos: u32, format: &str, entry: &str| {
+        let path = dir.path().join(name);
+        let text = format!(
+            "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=1000>\n\
+             ##INFO=<ID=CSQ,Number=.,Type=String,Description=\"Consequence annotations from Ensembl VEP. Format: {format}\">\n\
+             #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nchr1\t{pos}\t.\tA\tG\t.\t.\tCSQ={entry}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let ingest = |more: &[&str], file: &Path| {
+        let mut command = genokura();
+        command.args(["ingest", "vcf", "--dataset", "d", "--lake"]);
+        run(command.arg(&lake).args(more).arg(file))
+    };
+    let told = |output: &std::process::Output| {
+        let (out, err) = (&output.stdout, &output.stderr);
+        String::from_utf8_lossy(&[out.as_slice(), err].concat()).into_owned()
+    };
+    let first = file(
+        "1.vcf",
+        5,
+        "Allele|Consequence|SYMBOL|",
+        "G|missense_variant|A1|",
+    );
+    let same = file("2.vcf", 6, "Allele|Consequence|SYMBOL", "G|stop_gained|A2");
+    for file in [&first, &same] {
+        let output = ingest(&["--strict"], file);
+        assert!(output.status.success(), "{}", told(&output));
+    }
+    let sql = "SELECT pos, worst, gene, csq_symbol, entry_text FROM d.variant_effects ORDER BY pos";
+    let expected = [
+        "5\tmissense_variant\tA1\tA1\tG|missense_variant|A1|",
+        "6\tstop_gained\tA2\tA2\tG|stop_gained|A2",
+    ];
+    assert_eq!(rows(&lake, sql), expected);
+    let other = file("3.vcf", 7, "Allele|SYMBOL|Consequence", "G|A3|stop_gained");
+    let refused = ingest(&["--strict"], &other);
+    for word in ["line 3", "\"CSQ\"", "annotation-format-differs"] {
+        assert!(told(&refused).contains(word), "{}", told(&refused));
+    }
+    assert_eq!(rows(&lake, sql), expected);
+    let loaded = ingest(&[], &other);
+    assert!(loaded.status.success());
+    assert!(
+        told(&loaded).contains("annotation-format-differs: 1"),
+        "{}",
+        told(&loaded)
+    );
+    let output = run(genokura().args(["sql", "-c", sql, "--lake"]).arg(&lake));
+    assert!(
+        told(&output).contains("different Formats"),
+        "{}",
+        told(&output)
+    );
+}
+
+/// Bases are the same in either case; an export gives back the record as it stood.
+#[test]
+fn alleles_are_equal_whatever_the_case_of_their_bases() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    let head = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=1000>\n\
+                ##ALT=<ID=DEL:me,Description=\"x\">\n\
+                ##INFO=<ID=END,Number=1,Type=Integer,Description=\"End\">\n";
+    let file = |name: &str, records: &str| {
+        let path = dir.path().join(name);
+        let chrom = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+        std::fs::write(&path, format!("{head}{chrom}{records}")).unwrap();
+        path
+    };
+    let lower = "chr1\t10\t.\ta\tg,T\t.\t.\t.\nchr1\t20\t.\tcta\tca\t.\t.\t.\nchr1\t30\t.\tn\t<DEL:me>\t.\t.\tEND=40\n\
+                 chr1\t50\t.\tg\tg]chr1:90]\t.\t.\t.\nchr1\t60\t.\tc\t.\t.\t.\t.\n";
+    let calls = file("calls.vcf", lower);
+    let known = file(
+        "known.vcf",
+        "chr1\t10\t.\tA\tG\t.\t.\t.\nchr1\t10\t.\tA\tt\t.\t.\t.\nchr1\t20\t.\tCT\tC\t.\t.\t.\n",
+    );
+    load_both(&lake, &calls, &known);
+    let alleles = "SELECT pos, ref, alt, vcf_ref, vcf_alts[alt_index] AS vcf_alt FROM d.variants ORDER BY 1, 3";
+    assert_eq!(
+        rows(&lake, alleles),
+        [
+            "10\tA\tG\ta\tg",
+            "10\tA\tT\ta\tT",
+            "20\tCT\tC\tcta\tca",
+            "30\tN\t<DEL:me>\tn\t<DEL:me>",
+            "50\tG\tG]chr1:90]\tg\tg]chr1:90]",
+            "60\tC\tc",
+        ]
+    );
+    let join = "SELECT v.pos, v.alt FROM d.variants v JOIN kb.known k USING (contig, pos, ref, alt) ORDER BY 1, 2";
+    assert_eq!(rows(&lake, join), ["10\tG", "10\tT", "20\tC"]);
+    let back = dir.path().join("back.vcf");
+    let mut command = genokura();
+    command.args(["export", "vcf", "--dataset", "d", "--lake"]);
+    stdout_of(command.arg(&lake).arg("-o").arg(&back));
+    let back = std::fs::read_to_string(&back).unwrap();
+    let records: Vec<&str> = back.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(records, lower.lines().collect::<Vec<_>>());
+}
+
 /// A contig of runs and repeats, where indels have many forms.
 fn reference(length: usize) -> Vec<u8> {
     let mut state = 17_u64;
@@ -540,7 +648,7 @@ fn releases_lie_side_by_side() {
             "5.vcf",
             sig,
             format!("{chrom}\n1\tx\t7\tA\tG\t.\t.\t."),
-            "break a rule",
+            "the first is input 1, line 5: ",
         ),
     ] {
         let refused = load("kb.clinvar", "2024-03-01", &file(name, info, &record));
@@ -551,4 +659,24 @@ fn releases_lie_side_by_side() {
         );
     }
     assert_eq!(rows(&lake, "SELECT count(*) FROM kb.clinvar"), ["3"]);
+    // Without --contigs chr the table would name contigs both ways.
+    let mut command = genokura();
+    command.args(["ingest", "sites", "--table", "kb.clinvar", "--lake"]);
+    let mixed = run(command.arg(&lake).arg(&first));
+    let told = String::from_utf8_lossy(&mixed.stderr).into_owned();
+    assert!(
+        !mixed.status.success() && told.contains("--contigs chr"),
+        "{told}"
+    );
+    assert_eq!(rows(&lake, "SELECT count(*) FROM kb.clinvar"), ["3"]);
+    // Numbers of chromosomes in a table are names, so that comparing them with chr1 is refused and not empty.
+    let panel = dir.path().join("panel.csv");
+    std::fs::write(&panel, "chr,gene\n1,A\n2,B\n").unwrap();
+    let mut command = genokura();
+    command.args(["ingest", "table", "--table", "kb.panel", "--lake"]);
+    stdout_of(command.arg(&lake).arg(&panel));
+    let join = "SELECT count(*) FROM kb.panel p JOIN kb.clinvar c ON p.chr = c.contig";
+    let refused = run(genokura().args(["sql", "-c", join, "--lake"]).arg(&lake));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("chr1"), "{told}");
 }

@@ -230,6 +230,45 @@ fn everything_of_a_phenopacket_has_its_table() {
     }
 }
 
+/// Whom only a pedigree knows is no obstacle to their own phenopacket, in the same job or later.
+#[test]
+fn a_person_of_a_pedigree_may_have_a_phenopacket_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let bare =
+        |person: &str| format!("{{\"id\": \"K-{person}\", \"subject\": {{\"id\": \"{person}\"}}}}");
+    let family = format!(
+        "{{\"id\": \"F1\", \"proband\": {}, \"pedigree\": {{\"persons\": [\
+         {{\"individualId\": \"C\", \"paternalId\": \"D\", \"maternalId\": \"M\", \"sex\": \"MALE\", \"affectedStatus\": 2}},\
+         {{\"individualId\": \"D\", \"paternalId\": \"G\", \"sex\": 2, \"affectedStatus\": \"UNAFFECTED\"}},\
+         {{\"individualId\": \"M\", \"sex\": \"FEMALE\"}}]}},\
+         \"metaData\": {{\"phenopacketSchemaVersion\": \"2.0\"}}}}\n",
+        bare("C")
+    );
+    let family = written(dir.path(), "family.json", &family);
+    let father = written(dir.path(), "father.json", &packet("D", EVERYTHING));
+    let expected = [
+        "C,F1,D,M,male,t,t,K-C",
+        "D,F1,G,,male,f,f,K-D",
+        "M,F1,,,female,,f,",
+    ];
+    let persons = "SELECT person_id, family_id, father_id, mother_id, sex, affected, proband, phenopacket_id \
+                   FROM clin.person ORDER BY 1";
+    let (together, later) = (dir.path().join("together"), dir.path().join("later"));
+    ingest(&together, &["phenopackets"], &[&family, &father]);
+    assert_eq!(select(&together, persons), expected);
+    ingest(&later, &["phenopackets"], &[&family]);
+    assert_eq!(select(&later, persons)[1], "D,F1,G,,male,f,f,");
+    ingest(&later, &["phenopackets"], &[&father]);
+    assert_eq!(select(&later, persons), expected);
+    // Both files have landed, and a second phenopacket of the person is refused.
+    for file in [&family, &father] {
+        assert!(ingest(&later, &["phenopackets"], &[file]).contains("already"));
+    }
+    let second = written(dir.path(), "second.json", &packet("D", ""));
+    assert!(refused(&later, "phenopackets", &second).contains("in the lake already"));
+    assert_eq!(select(&later, persons), expected);
+}
+
 #[test]
 fn a_bad_phenopacket_is_named_with_input_line_and_path_and_nothing_lands() {
     let dir = tempfile::tempdir().unwrap();
@@ -256,6 +295,16 @@ fn a_bad_phenopacket_is_named_with_input_line_and_path_and_nothing_lands() {
         ("\n\n{\"id\": 5}".to_owned(), 3, "\"metaData\" is missing"),
         ("{\"id\": \"x\"".to_owned(), 1, "not closed"),
         ("{\"id\": }".to_owned(), 1, "is no JSON"),
+        (
+            packet("P2", "\"diseases\": [], \"diseases\": [], "),
+            1,
+            "key \"diseases\" stands twice in one object",
+        ),
+        (
+            packet("P2", "").replace("\"id\": \"P2\"", "\"id\": \"P2\", \"sex\": \"FEMAIL\""),
+            1,
+            "subject.sex: \"FEMAIL\" is none of UNKNOWN_SEX, FEMALE, MALE, OTHER_SEX; did you mean \"FEMALE\"?",
+        ),
     ] {
         let bad = written(dir.path(), "b.json", &text);
         let output = run(genokura()
@@ -359,6 +408,26 @@ fn a_directory_of_phenopackets_and_terms_that_hpo_does_not_know() {
         assert!(told.contains(word), "{told}");
     }
     assert_eq!(select(&lake, counts), ["3,6,3"]);
+    let lower = written(dir.path(), "lower.json", &one("p6", "hp:0001263"));
+    let told = refused(&lake, "phenopackets", &lower);
+    assert!(
+        told.contains("\"hp:0001263\"; did you mean \"HP:0001263\"?"),
+        "{told}"
+    );
+    let gone = select(
+        &lake,
+        "SELECT term FROM kb.hpo_terms WHERE is_obsolete AND resolves_to IS NULL",
+    );
+    let old = written(dir.path(), "old.json", &one("p7", &gone[0]));
+    let told = ingest(&lake, &["phenopackets"], &[&old]);
+    assert!(told.contains("obsolete-term: 1"), "{told}");
+    let table = written(
+        dir.path(),
+        "old.csv",
+        &format!("person_id,hpo_id\np8,{}\n", gone[0]),
+    );
+    let told = ingest(&lake, &["table", "--table", "clin.old"], &[&table]);
+    assert!(told.contains("obsolete-term: 1"), "{told}");
 }
 
 /// A column of terms in a table of any format is looked up too; ids of other vocabularies are not.
@@ -482,7 +551,7 @@ fn a_bad_omop_directory_is_named_by_table_line_and_column() {
         (
             "death.csv",
             "person_id,death_date\n1,20200229\n1,2021-02-30\n",
-            "line 3, column \"death.death_date\"",
+            "line 3, column \"death.death_date\": a text of 10 characters is no date (rule cell-type); mend the cell\n",
         ),
         (
             "death.csv",
@@ -503,6 +572,11 @@ fn a_bad_omop_directory_is_named_by_table_line_and_column() {
             "cost.csv",
             "cost_id\n1\n",
             "table cost tells of persons without a column person_id",
+        ),
+        (
+            "death.csv",
+            "person_id,cause_source_value\n1,\"x\n1,y\n",
+            "line 2: death: a quote that opens here is never closed",
         ),
         ("person.csv.gz", "", "two files of table person"),
     ] {
@@ -571,7 +645,8 @@ fn study(dir: &Path) -> PathBuf {
         "mutations",
         "#version 2.4\nHugo_Symbol\tEntrez_Gene_Id\tChromosome\tStart_Position\tEnd_Position\tReference_Allele\t\
          Tumor_Seq_Allele2\tTumor_Sample_Barcode\tHGVSp_Short\tt_alt_count\n\
-         TP53\t7157\t17\t7674220\t7674220\tC\tT\tS1\tp.R248Q\t31\nTP53\t7157\t17\t7675088\t7675088\tC\tT\tS3\tp.R175H\t\n",
+         TP53\t7157\t17\t7674220\t7674220\tC\tT\tS1\tp.R248Q\t31\nTP53\t7157\t17\t7675088\t7675088\tC\tT\tS3\tp.R175H\t\n\
+         SRY\t6736\t24\t2787515\t2787515\tC\tT\tS3\tp.A1T\t4\n",
     );
     meta(
         "expression",
@@ -600,7 +675,8 @@ fn study(dir: &Path) -> PathBuf {
     meta("seg", "COPY_NUMBER_ALTERATION", "SEG", "");
     data(
         "seg",
-        "ID\tchrom\tloc.start\tloc.end\tnum.mark\tseg.mean\nS1\t17\t100\t900\t12\t-0.5\n",
+        "ID\tchrom\tloc.start\tloc.end\tnum.mark\tseg.mean\nS1\t17\t100\t900\t12\t-0.5\n\
+         S2\t23\t100\t900\t12\t-1\n",
     );
     meta("panel", "GENE_PANEL_MATRIX", "GENE_PANEL_MATRIX", "");
     study
@@ -629,13 +705,14 @@ fn a_study_of_cbioportal_becomes_tables_and_long_matrices() {
         (
             "SELECT gene, entrez_id, contig, pos, ref, alt, sample_id, hgvsp_short, t_alt_count FROM demo_2024.mutation ORDER BY pos",
             &[
+                "SRY,6736,chrY,2787515,C,T,S3,p.A1T,4",
                 "TP53,7157,chr17,7674220,C,T,S1,p.R248Q,31",
                 "TP53,7157,chr17,7675088,C,T,S3,p.R175H,",
             ],
         ),
         (
-            "SELECT sample_id, contig, pos, end_pos, n_probes, mean FROM demo_2024.segment",
-            &["S1,chr17,100,900,12,-0.5"],
+            "SELECT sample_id, contig, pos, end_pos, n_probes, mean FROM demo_2024.segment ORDER BY 1",
+            &["S1,chr17,100,900,12,-0.5", "S2,chrX,100,900,12,-1"],
         ),
         (
             "SELECT gene, sample_id, value FROM omics.copy_number ORDER BY 2",
@@ -657,7 +734,7 @@ fn a_study_of_cbioportal_becomes_tables_and_long_matrices() {
         ),
         (
             "SELECT w.hla_a, m.hgvsp_short FROM omics_wide('omics.expression', ARRAY['HLA-A'], 'rna_seq') w \
-             JOIN demo_2024.mutation m USING (sample_id) WHERE w.hla_a > 1",
+             JOIN demo_2024.mutation m USING (sample_id) WHERE w.hla_a > 1 AND m.gene = 'TP53'",
             &["300,p.R175H"],
         ),
         (
@@ -727,7 +804,7 @@ fn a_bad_study_is_named_by_file_line_and_column() {
         (
             "data_cna.txt",
             "Hugo_Symbol\tS1\tS2\nERBB2\t2\n",
-            "line 2: the row has 2 cells, the header 3",
+            "line 2: data_cna.txt: the row has 2 cells, the header 3",
         ),
         (
             "data_mutations.txt",
@@ -743,12 +820,12 @@ fn a_bad_study_is_named_by_file_line_and_column() {
         (
             "data_clinical_patient.txt",
             "#a\tb\n#a\tb\n#STRING\tDATE\n#1\t1\nPATIENT_ID\tX\nP1\t1\n",
-            "line 3: column 2: \"DATE\" is no type",
+            "line 3: data_clinical_patient.txt: column 2: \"DATE\" is no type",
         ),
         (
             "data_clinical_patient.txt",
             "#a\tb\n#a\tb\n#STRING\tNUMBER\n#1\t1\nPATIENT_ID\tAGE\nP1\told\n",
-            "line 6, column \"data_clinical_patient.txt: AGE\"",
+            "line 6, column \"data_clinical_patient.txt: AGE\": a text of 3 characters is no float8 (rule cell-type); mend the cell\n",
         ),
         (
             "meta_cna.txt",
@@ -771,6 +848,29 @@ fn a_bad_study_is_named_by_file_line_and_column() {
         let error = refused(&lake, "cbioportal", &study);
         assert!(error.contains(told), "{name}: {error}");
         written(&study, name, &held);
+    }
+    for (name, text, told) in [
+        (
+            "data_clinical_patient.txt",
+            &b"#a\tb\n#Jos\xe9\tb\n#STRING\tSTRING\n#1\t1\nPATIENT_ID\tX\nP1\t1\n"[..],
+            "line 2: data_clinical_patient.txt: not UTF-8",
+        ),
+        (
+            "data_clinical_sample.txt",
+            b"PATIENT_ID\tSAMPLE_ID\tSITE\nP1\tS1\tcr\xe2ne\n",
+            "line 2, column \"data_clinical_sample.txt: SITE\": not UTF-8",
+        ),
+        (
+            "meta_cna.txt",
+            b"a: b\nc: \xe9\n",
+            "meta_cna.txt, line 2: not UTF-8",
+        ),
+    ] {
+        let held = std::fs::read(study.join(name)).unwrap();
+        std::fs::write(study.join(name), text).unwrap();
+        let error = refused(&lake, "cbioportal", &study);
+        assert!(error.contains(told), "{name}: {error}");
+        std::fs::write(study.join(name), held).unwrap();
     }
     ingest(&lake, &["cbioportal"], &[&study]);
     written(

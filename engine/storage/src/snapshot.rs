@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use genokura_core::contig::{canonical_key, common_spelling, names_contigs};
 
 use crate::delta::DeltaTable;
 use crate::error::Result;
 use crate::lake::Lake;
-use crate::manifest::{DataFile, TableId};
+use crate::manifest::{DataFile, ScalarStat, TableId};
 use crate::state::{DatasetState, LakeState};
 
 /// The lake at one version. It never changes; holding it keeps nothing locked.
@@ -103,5 +104,29 @@ impl TableSnapshot {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// How a column of contigs spells the human primaries, as far as the bounds of the files tell: in a table of several
+    /// spellings, the first and the last name are of different ones. A column that only its name says to hold contigs must
+    /// have primaries as all bounds. `None` for other columns and where the bounds do not tell.
+    #[must_use]
+    pub fn contig_spelling(&self, column: &str) -> Option<&str> {
+        if !names_contigs(column) {
+            return None;
+        }
+        let bounds = self.files.iter().filter_map(|file| {
+            let stats = file.stats.column(column)?;
+            Some([stats.min.as_ref(), stats.max.as_ref()])
+        });
+        let names = bounds.flatten().filter_map(|bound| match bound {
+            Some(ScalarStat::Text(name)) => Some(name.as_str()),
+            _ => None,
+        });
+        let names: Vec<&str> = names.collect();
+        let strict = column != "contig";
+        if strict && names.iter().any(|name| canonical_key(name).is_none()) {
+            return None;
+        }
+        common_spelling(names)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, NOT_UTF8, Result};
 
 /// What a data file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,8 +132,12 @@ fn kind(alteration: &str, datatype: &str) -> Option<Kind> {
 
 /// `key: value` by line.
 fn pairs(path: &Path, name: &str) -> Result<BTreeMap<String, String>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| request(format!("{name} cannot be read: {e}")))?;
+    let bytes = std::fs::read(path).map_err(|e| request(format!("{name} cannot be read: {e}")))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        request(format!("{name}, line {line}: {NOT_UTF8}"))
+    })?;
     let mut pairs = BTreeMap::new();
     for (line, number) in text.lines().zip(1..) {
         let line = line.trim();

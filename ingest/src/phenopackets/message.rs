@@ -1,10 +1,11 @@
 //! Phenopackets, families and cohorts as rows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate};
 use genokura_core::contig::ContigNames;
-use genokura_core::variant::trim;
+use genokura_core::variant::{trim, upper_case};
 
 use super::node::{Fault, Node, Result};
 use super::tables::{Held, Row, Rows, Table, bare};
@@ -12,6 +13,63 @@ use crate::ontology::known::KnownTerms;
 
 /// Keys of a phenopacket of version 1 that version 2 does not have.
 const KEYS_OF_V1: [&str; 3] = ["genes", "variants", "htsFiles"];
+/// The enumerations of version 2 of the schema: their names in the order of their numbers.
+mod words {
+    pub(super) const SEX: &[&str] = &["UNKNOWN_SEX", "FEMALE", "MALE", "OTHER_SEX"];
+    pub(super) const KARYOTYPE: &[&str] = &[
+        "UNKNOWN_KARYOTYPE",
+        "XX",
+        "XY",
+        "XO",
+        "XXY",
+        "XXX",
+        "XXYY",
+        "XXXY",
+        "XXXX",
+        "XYY",
+        "OTHER_KARYOTYPE",
+    ];
+    pub(super) const VITAL: &[&str] = &["UNKNOWN_STATUS", "ALIVE", "DECEASED"];
+    pub(super) const AFFECTED: &[&str] = &["MISSING", "UNAFFECTED", "AFFECTED"];
+    pub(super) const REGIMEN: &[&str] = &["UNKNOWN_STATUS", "STARTED", "COMPLETED", "DISCONTINUED"];
+    pub(super) const PROGRESS: &[&str] = &[
+        "UNKNOWN_PROGRESS",
+        "IN_PROGRESS",
+        "COMPLETED",
+        "SOLVED",
+        "UNSOLVED",
+    ];
+    pub(super) const INTERPRETATION: &[&str] = &[
+        "UNKNOWN_STATUS",
+        "REJECTED",
+        "CANDIDATE",
+        "CONTRIBUTORY",
+        "CAUSATIVE",
+    ];
+    pub(super) const ACMG: &[&str] = &[
+        "NOT_PROVIDED",
+        "BENIGN",
+        "LIKELY_BENIGN",
+        "UNCERTAIN_SIGNIFICANCE",
+        "LIKELY_PATHOGENIC",
+        "PATHOGENIC",
+    ];
+    pub(super) const ACTIONABILITY: &[&str] =
+        &["UNKNOWN_ACTIONABILITY", "NOT_ACTIONABLE", "ACTIONABLE"];
+    pub(super) const MOLECULE: &[&str] = &[
+        "unspecified_molecule_context",
+        "genomic",
+        "transcript",
+        "protein",
+    ];
+    pub(super) const DRUG: &[&str] = &[
+        "UNKNOWN_DRUG_TYPE",
+        "PRESCRIPTION",
+        "EHR_MEDICATION_LIST",
+        "ADMINISTRATION_RELATED_TO_PROCEDURE",
+    ];
+}
+
 /// Days of a mean year.
 const DAYS_OF_YEAR: f64 = 365.25;
 
@@ -36,6 +94,13 @@ struct Member {
     affected: Option<bool>,
 }
 
+/// A person whom a message tells of.
+pub(super) struct Told {
+    pub(super) id: String,
+    /// The pedigree of a family knows them, and no phenopacket in it.
+    pub(super) is_of_pedigree: bool,
+}
+
 /// Turns messages into rows.
 pub(super) struct Reader {
     /// How human primary contigs are to be named.
@@ -46,7 +111,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Rows of a message of any of the three kinds, and the persons it tells of.
-    pub(super) fn message(&self, node: &Node<'_>) -> Result<(Rows, Vec<String>)> {
+    pub(super) fn message(&self, node: &Node<'_>) -> Result<(Rows, Vec<Told>)> {
         let mut made = Made {
             reader: self,
             rows: Rows::default(),
@@ -74,7 +139,7 @@ impl Reader {
 struct Made<'r> {
     reader: &'r Reader,
     rows: Rows,
-    persons: Vec<String>,
+    persons: Vec<Told>,
 }
 
 impl Made<'_> {
@@ -108,7 +173,7 @@ impl Made<'_> {
         for relative in node.list("relatives")? {
             self.packet(&relative, &around, false)?;
         }
-        let told: Vec<String> = self.persons.clone();
+        let told: Vec<String> = self.persons.iter().map(|p| p.id.clone()).collect();
         let untold: Vec<String> = around
             .pedigree
             .keys()
@@ -120,7 +185,10 @@ impl Made<'_> {
             row.put("person_id", person.clone());
             around.put(&person, None, &mut row);
             self.add(row);
-            self.persons.push(person);
+            self.persons.push(Told {
+                id: person,
+                is_of_pedigree: true,
+            });
         }
         let affected = around
             .pedigree
@@ -255,8 +323,9 @@ impl Made<'_> {
         row.put("person_id", id.clone())
             .put("phenopacket_id", packet);
         row.put("sample_id", sample(files, &id));
-        around.put(&id, word(&node, "sex", "_SEX")?, &mut row);
-        row.put("karyotypic_sex", node.text("karyotypicSex")?);
+        around.put(&id, word(&node, "sex", words::SEX, "_SEX")?, &mut row);
+        let karyotype = node.word("karyotypicSex", words::KARYOTYPE)?;
+        row.put("karyotypic_sex", karyotype.map(str::to_owned));
         row.put_term("gender_id", "gender", node.term("gender")?);
         row.put("date_of_birth", date(&node, "dateOfBirth")?);
         row.put("alternate_ids", node.texts("alternateIds")?);
@@ -270,7 +339,10 @@ impl Made<'_> {
                 "survivalTimeInDays",
             ];
             let vital = vital.only(&known)?;
-            row.put("vital_status", word(&vital, "status", "_STATUS")?);
+            row.put(
+                "vital_status",
+                word(&vital, "status", words::VITAL, "_STATUS")?,
+            );
             row.put_term(
                 "cause_of_death_id",
                 "cause_of_death",
@@ -280,7 +352,10 @@ impl Made<'_> {
             time(&mut row, "death", vital.get("timeOfDeath"))?;
         }
         self.add(row);
-        self.persons.push(id.clone());
+        self.persons.push(Told {
+            id: id.clone(),
+            is_of_pedigree: false,
+        });
         Ok(id)
     }
 
@@ -456,7 +531,10 @@ impl Made<'_> {
             }
             time(&mut row, "started", given.get("startTime"))?;
             time(&mut row, "ended", given.get("endTime"))?;
-            row.put("regimen_status", word(&given, "regimenStatus", "")?);
+            row.put(
+                "regimen_status",
+                word(&given, "regimenStatus", words::REGIMEN, "")?,
+            );
         }
         row.put_term("target_id", "target", node.term("treatmentTarget")?);
         row.put_term("intent_id", "intent", node.term("treatmentIntent")?);
@@ -475,7 +553,10 @@ impl Made<'_> {
         let start = || -> Result<Row> {
             let mut row = of.row(Table::Interpretation);
             row.put("interpretation_id", node.need_text("id")?);
-            row.put("progress_status", word(&node, "progressStatus", "_STATUS")?);
+            row.put(
+                "progress_status",
+                word(&node, "progressStatus", words::PROGRESS, "_STATUS")?,
+            );
             row.put("summary", node.text("summary")?);
             Ok(row)
         };
@@ -511,7 +592,15 @@ impl Made<'_> {
             "variantInterpretation",
         ])?;
         row.put("subject_or_specimen_id", node.text("subjectOrBiosampleId")?);
-        row.put("status", word(&node, "interpretationStatus", "_STATUS")?);
+        row.put(
+            "status",
+            word(
+                &node,
+                "interpretationStatus",
+                words::INTERPRETATION,
+                "_STATUS",
+            )?,
+        );
         if let Some(gene) = node.get("gene").or(node.get("geneDescriptor")) {
             put_gene(row, &gene)?;
         }
@@ -526,11 +615,16 @@ impl Made<'_> {
         let variant = variant.only(&known)?;
         row.put(
             "acmg",
-            word(&variant, "acmgPathogenicityClassification", "")?,
+            word(&variant, "acmgPathogenicityClassification", words::ACMG, "")?,
         );
         row.put(
             "actionability",
-            word(&variant, "therapeuticActionability", "")?,
+            word(
+                &variant,
+                "therapeuticActionability",
+                words::ACTIONABILITY,
+                "",
+            )?,
         );
         let described = variant.need("variationDescriptor")?.only(&[
             "id",
@@ -552,7 +646,12 @@ impl Made<'_> {
         row.put("variant_label", described.text("label")?);
         row.put(
             "molecule_context",
-            word(&described, "moleculeContext", "_MOLECULE_CONTEXT")?,
+            word(
+                &described,
+                "moleculeContext",
+                words::MOLECULE,
+                "_MOLECULE_CONTEXT",
+            )?,
         );
         row.put_term(
             "structural_type_id",
@@ -604,12 +703,13 @@ impl Made<'_> {
             .map(|names| names.of(&contig).into_owned());
         row.put("contig", named.unwrap_or(contig));
         let trimmed = trim(pos, reference.as_bytes(), alt.as_bytes());
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text =
+            |allele: Cow<'_, [u8]>| String::from_utf8_lossy(&upper_case(allele)).into_owned();
         let length = i32::try_from(trimmed.reference.len()).unwrap_or(i32::MAX);
         row.put("pos", Some(trimmed.pos));
         row.put("end_pos", Some(trimmed.pos.saturating_add(length - 1)));
-        row.put("ref", text(&trimmed.reference))
-            .put("alt", text(&trimmed.alternate));
+        row.put("ref", text(trimmed.reference))
+            .put("alt", text(trimmed.alternate));
         row.put("vcf_pos", Some(pos))
             .put("vcf_ref", reference)
             .put("vcf_alt", alt);
@@ -791,7 +891,7 @@ fn pedigree(node: &Node<'_>) -> Result<BTreeMap<String, Member>> {
         let person = person.only(&keys)?;
         let parent =
             |key| -> Result<Option<String>> { Ok(person.text(key)?.filter(|id| id != "0")) };
-        let affected = match person.text("affectedStatus")?.as_deref() {
+        let affected = match person.word("affectedStatus", words::AFFECTED)? {
             Some("AFFECTED") => Some(true),
             Some("UNAFFECTED") => Some(false),
             _ => None,
@@ -799,7 +899,7 @@ fn pedigree(node: &Node<'_>) -> Result<BTreeMap<String, Member>> {
         let member = Member {
             father: parent("paternalId")?,
             mother: parent("maternalId")?,
-            sex: word(&person, "sex", "_SEX")?,
+            sex: word(&person, "sex", words::SEX, "_SEX")?,
             affected,
         };
         let id = person.need_text("individualId")?;
@@ -862,7 +962,10 @@ fn drug(row: &mut Row, node: Node<'_>) -> Result<()> {
     row.put("kind", "treatment");
     row.put_term("action_id", "action", Some(node.need("agent")?.as_term()?));
     row.put_term("route_id", "route", node.term("routeOfAdministration")?);
-    row.put("drug_type", word(&node, "drugType", "_DRUG_TYPE")?);
+    row.put(
+        "drug_type",
+        word(&node, "drugType", words::DRUG, "_DRUG_TYPE")?,
+    );
     if let Some(dose) = node.get("cumulativeDose") {
         let dose = dose.only(&["unit", "value", "referenceRange"])?;
         row.put("cumulative_dose", bare(dose.number("value")?));
@@ -892,15 +995,14 @@ fn drug(row: &mut Row, node: Node<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A word of an enumeration in lower case, without what the schema puts before or behind it.
-fn word(node: &Node<'_>, key: &str, frill: &str) -> Result<Option<String>> {
-    let Some(text) = node.text(key)? else {
+/// A word of an enumeration in lower case, without what the schema puts behind it.
+fn word(node: &Node<'_>, key: &str, words: &[&'static str], frill: &str) -> Result<Option<String>> {
+    let Some(text) = node.word(key, words)? else {
         return Ok(None);
     };
-    let bare = frill.trim_start_matches('_');
-    let text = text.strip_suffix(frill).unwrap_or(&text);
-    let text = text.strip_prefix(&format!("{bare}_")).unwrap_or(text);
-    Ok(Some(text.to_ascii_lowercase()))
+    let text = text.to_ascii_lowercase();
+    let bare = text.strip_suffix(&frill.to_ascii_lowercase());
+    Ok(Some(bare.unwrap_or(&text).to_owned()))
 }
 
 /// A time element.
@@ -1080,6 +1182,26 @@ mod tests {
     }
 
     #[test]
+    fn enumerations_are_read_by_name_and_by_number() {
+        let sexes = [
+            ("\"FEMALE\"", "female"),
+            ("1", "female"),
+            ("2", "male"),
+            ("\"OTHER_SEX\"", "other"),
+            ("3", "other"),
+            ("0", "unknown"),
+            ("\"male\"", "male"),
+        ];
+        for (sex, expected) in sexes {
+            let subject = format!("{{\"id\":\"P\",\"sex\":{sex},\"karyotypicSex\":4}}");
+            let rows = read(&packet("").replace("{\"id\":\"P\"}", &subject)).unwrap();
+            let person = rows.0.iter().find(|r| r.table == Table::Person).unwrap();
+            assert_eq!(person.text("sex"), Some(expected), "{sex}");
+            assert_eq!(person.text("karyotypic_sex"), Some("XXY"));
+        }
+    }
+
+    #[test]
     fn an_allele_is_trimmed_and_named() {
         let rows = read(&packet(
             "\"interpretations\":[{\"id\":\"I\",\"progressStatus\":\"SOLVED\",\"diagnosis\":{\"genomicInterpretations\":[\
@@ -1135,6 +1257,18 @@ mod tests {
                     "{\"type\":{\"id\":\"HP:1\"},\"onset\":{\"age\":{\"iso8601duration\":\"3 years\"}}}",
                 ),
                 "phenotypicFeatures[1].onset.age: \"iso8601duration\" is no",
+            ),
+            (
+                packet("").replace("{\"id\":\"P\"}", "{\"id\":\"P\",\"sex\":\"FEMAIL\"}"),
+                "subject.sex: \"FEMAIL\" is none of UNKNOWN_SEX, FEMALE, MALE, OTHER_SEX; did you mean \"FEMALE\"?",
+            ),
+            (
+                packet("").replace("{\"id\":\"P\"}", "{\"id\":\"P\",\"karyotypicSex\":11}"),
+                "subject.karyotypicSex: 11 is the number of no value; 0 to 10 are",
+            ),
+            (
+                packet("\"phenotypicFeatures\":[],\"phenotypic_features\":[],"),
+                "\"phenotypicFeatures\" and \"phenotypic_features\" are one field",
             ),
             (packet("\"genes\":[],"), "\"genes\" is of version 1"),
             (

@@ -2,7 +2,7 @@
 //!
 //! Keys are taken in lowerCamelCase or in snake_case, as protobuf's JSON does; `null` and an empty text are no value.
 //! A key that a message does not have is refused with the nearest one that it has: `exclude` for `excluded` must not
-//! turn a phenotype around.
+//! turn a phenotype around. So is a word that an enumeration does not have, and a key that stands in both cases.
 
 use serde_json::Value;
 
@@ -51,6 +51,11 @@ impl<'a> Node<'a> {
                 let near = nearest(key, known);
                 let near = near.map(|name| format!("; did you mean \"{name}\"?"));
                 let message = format!("unknown field \"{key}\"{}", near.unwrap_or_default());
+                return Err(self.fault(&message));
+            }
+            if *key != snake(key) && members.contains_key(&snake(key)) {
+                let other = snake(key);
+                let message = format!("\"{key}\" and \"{other}\" are one field; leave one");
                 return Err(self.fault(&message));
             }
         }
@@ -147,6 +152,44 @@ impl<'a> Node<'a> {
             _ => Err(item.expected("text")),
         };
         self.list(key)?.iter().map(text).collect()
+    }
+
+    /// A word of an enumeration, as the schema has it: by its name in any case, or by its number, which is its place.
+    /// `None` when it is absent or empty.
+    pub(super) fn word(&self, key: &str, words: &[&'static str]) -> Result<Option<&'static str>> {
+        let Some(member) = self.get(key) else {
+            return Ok(None);
+        };
+        match member.value {
+            Value::String(text) if text.is_empty() => Ok(None),
+            Value::String(text) => {
+                let known = words.iter().find(|word| word.eq_ignore_ascii_case(text));
+                known.copied().map(Some).ok_or_else(|| {
+                    let upper = text.to_ascii_uppercase();
+                    let near =
+                        nearest(&upper, words).map(|near| format!("; did you mean \"{near}\"?"));
+                    member.fault(&format!(
+                        "{text:?} is none of {}{}",
+                        words.join(", "),
+                        near.unwrap_or_default()
+                    ))
+                })
+            }
+            Value::Number(number) => {
+                let place = number
+                    .as_u64()
+                    .and_then(|place| usize::try_from(place).ok());
+                let known = place.and_then(|place| words.get(place));
+                known.copied().map(Some).ok_or_else(|| {
+                    let last = words.len().saturating_sub(1);
+                    member.fault(&format!(
+                        "{number} is the number of no value; 0 to {last} are {}",
+                        words.join(", ")
+                    ))
+                })
+            }
+            _ => Err(member.expected("a word of an enumeration")),
+        }
     }
 
     /// Members of a map of texts.

@@ -474,6 +474,25 @@ pub(super) fn bare(text: Option<String>) -> Held {
 #[derive(Debug, Default)]
 pub(super) struct Rows(pub(super) Vec<Row>);
 
+impl Rows {
+    fn place_of_person(&self, id: &str) -> Option<usize> {
+        let is_it = |row: &Row| row.table == Table::Person && row.is("person_id", id);
+        self.0.iter().position(is_it)
+    }
+
+    /// Takes out the row of a person.
+    pub(super) fn take_person(&mut self, id: &str) -> Option<Row> {
+        Some(self.0.remove(self.place_of_person(id)?))
+    }
+
+    /// Adds to the row of a person what it lacks and another says of them.
+    pub(super) fn fill_person(&mut self, id: &str, other: Row) {
+        if let Some(place) = self.place_of_person(id) {
+            self.0[place].fill(other);
+        }
+    }
+}
+
 /// One row: values by column.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -490,6 +509,30 @@ impl Row {
     pub(super) fn put(&mut self, column: &str, value: impl Into<Held>) -> &mut Self {
         self.values.push((column.to_owned(), value.into()));
         self
+    }
+
+    /// Whether a column holds this text.
+    fn is(&self, column: &str, text: &str) -> bool {
+        let mut values = self.values.iter();
+        values
+            .any(|(name, held)| name == column && matches!(held, Held::Text(held) if held == text))
+    }
+
+    /// Takes the values of another row where this one has none; a sex that is not known is none.
+    fn fill(&mut self, other: Self) {
+        for (column, value) in other.values {
+            let is_none = |held: &Held| match held {
+                Held::Null => true,
+                Held::Text(text) => column == "sex" && text == "unknown",
+                _ => false,
+            };
+            let own = self.values.iter_mut().rev();
+            match own.into_iter().find(|(name, _)| *name == column) {
+                Some((_, held)) if is_none(held) => *held = value,
+                Some(_) => {}
+                None => self.values.push((column, value)),
+            }
+        }
     }
 
     /// The id of a term to one column, its label to another.

@@ -263,7 +263,7 @@ fn bed(line: &str, number: u64) -> Result<Feature<'_>> {
         pos: start + 1,
         end_pos,
         name: cell(0).map(Cow::Borrowed),
-        score: score_of(cell(1).unwrap_or("."), number)?,
+        score: bed_score(cell(1).unwrap_or("."), number)?,
         strand: strand_of(cell(2).unwrap_or("."), number)?,
         feature: None,
         source: None,
@@ -292,6 +292,15 @@ fn score_of(text: &str, number: u64) -> Result<Option<&str>> {
         )),
         score => Ok(score),
     }
+}
+
+/// Column 5 of BED, where many a panel has something else.
+fn bed_score(text: &str, number: u64) -> Result<Option<&str>> {
+    score_of(text, number).map_err(|_| {
+        let message = "column 5 of BED is the score, a number or \".\"; move what stands there behind column 6, cut it off \
+                       (cut -f1-4), or load the file with ingest table";
+        refuse(number, "score", message.to_owned())
+    })
 }
 
 fn strand_of(text: &str, number: u64) -> Result<Option<&str>> {

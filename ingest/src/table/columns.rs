@@ -84,6 +84,7 @@ pub(crate) struct BatchBuilder {
     builders: Vec<ColumnBuilder>,
     rows: usize,
     bytes: usize,
+    hint: &'static str,
 }
 
 impl BatchBuilder {
@@ -95,7 +96,13 @@ impl BatchBuilder {
             builders,
             rows: 0,
             bytes: 0,
+            hint: "mend the cell",
         }
+    }
+
+    /// What to do about a cell that does not fit.
+    pub(crate) fn with_hint(self, hint: &'static str) -> Self {
+        Self { hint, ..self }
     }
 
     /// Appends the value of one column of the row at hand. Every column gets one value a row.
@@ -110,7 +117,7 @@ impl BatchBuilder {
             return Ok(());
         }
         let Column { source, ty, .. } = &self.columns[column];
-        Err(bad_cell(source, *ty, cell, line))
+        Err(bad_cell(source, *ty, cell, line, self.hint))
     }
 
     /// Ends the row; true when the batch is full.
@@ -141,7 +148,7 @@ impl BatchBuilder {
 }
 
 /// The error for a cell; the text of the cell stays in the data.
-fn bad_cell(source: &str, ty: ColumnType, cell: Cell<'_>, line: u64) -> Error {
+fn bad_cell(source: &str, ty: ColumnType, cell: Cell<'_>, line: u64, hint: &str) -> Error {
     let shape = match cell {
         Cell::Bare(text) | Cell::Quoted(text) => {
             format!("a text of {} characters", text.chars().count())
@@ -150,7 +157,7 @@ fn bad_cell(source: &str, ty: ColumnType, cell: Cell<'_>, line: u64) -> Error {
         Cell::Null => "no value".to_owned(),
     };
     let message = format!(
-        "{shape} is no {ty} (rule cell-type); mend the cell, or declare the column text",
+        "{shape} is no {ty} (rule cell-type); {hint}",
         ty = ty.as_str()
     );
     Error::Cell {

@@ -7,19 +7,20 @@
 //! - csv: quotes as in RFC 4180. tsv: a cell within quotes loses them, doubled quotes become one;
 //!   a quote elsewhere is a character like any other.
 //! - UTF-8 only; a byte order mark is ignored.
+//! - A quote that is never closed is an error with the line where it opens: the cell would hold the rest of the file.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use super::reader::{Format, Rows};
 use super::types::Cell;
-use crate::error::{Error, Result};
+use crate::error::{Error, NOT_UTF8, Result};
 
 /// Longest header or row, in bytes.
 const ROW_BYTES_MAX: usize = 64 << 20;
 
 /// A csv or tsv input.
 pub(crate) struct Delimited<R> {
-    reader: csv::Reader<BufReader<R>>,
+    reader: csv::Reader<Quotes<BufReader<R>>>,
     headers: Vec<String>,
     record: csv::StringRecord,
     bytes: csv::ByteRecord,
@@ -39,7 +40,7 @@ impl<R: Read> Delimited<R> {
         let mut input = BufReader::with_capacity(1 << 18, input);
         let (header, lines_before) = comments(&mut input, if is_tsv { b'\t' } else { b',' })?;
         let mut table = Self {
-            reader: builder(is_tsv).from_reader(input),
+            reader: builder(is_tsv).from_reader(Quotes::new(input, !is_tsv)),
             headers: Vec::new(),
             record: csv::StringRecord::new(),
             bytes: csv::ByteRecord::new(),
@@ -55,19 +56,17 @@ impl<R: Read> Delimited<R> {
     fn read_header(&mut self, header: Vec<u8>) -> Result<()> {
         // A header that was taken as a line may hold the start of a quoted cell with a line break.
         let mut text = header;
+        let begins = self.lines_before;
         while !self.is_tsv && text.iter().filter(|&&b| b == b'"').count() % 2 == 1 {
             let n = self
                 .reader
                 .get_mut()
+                .input
                 .read_until(b'\n', &mut text)
                 .map_err(failed)?;
             self.lines_before += 1;
             if n == 0 || text.len() > ROW_BYTES_MAX {
-                return Err(line_error(
-                    self.lines_before,
-                    "quotes",
-                    "a quote in the header is never closed",
-                ));
+                return Err(not_closed(begins));
             }
         }
         let mut one = builder(self.is_tsv).from_reader(text.as_slice());
@@ -97,9 +96,7 @@ impl<R: Read> Delimited<R> {
                     input: 1,
                     line,
                     column: name.to_owned(),
-                    message:
-                        "not UTF-8 (rule utf8); convert the file, e.g. iconv -f latin1 -t utf8"
-                            .to_owned(),
+                    message: format!("{NOT_UTF8} (rule utf8)"),
                 }
             })?;
         if self.is_tsv {
@@ -117,9 +114,101 @@ impl<R: Read> Delimited<R> {
     }
 
     fn csv_error(&self, error: &csv::Error) -> Error {
+        if let Some(line) = self.unclosed() {
+            return not_closed(line);
+        }
         let line = error.position().map_or(0, csv::Position::line) + self.lines_before;
         line_error(line, "read", &error.to_string())
     }
+
+    /// The line of a quote that the end of the input, or of what a cell may hold, has not closed.
+    fn unclosed(&self) -> Option<u64> {
+        let opened = self.reader.get_ref().unclosed()?;
+        Some(opened + self.lines_before)
+    }
+}
+
+/// Passes bytes to the csv reader and knows whether they are within quotes, which that reader does not tell at the end.
+struct Quotes<R> {
+    input: R,
+    state: Quoting,
+    /// Line breaks so far.
+    breaks: u64,
+    /// Where the last quote was opened: line from 0, and bytes since then.
+    opened: u64,
+    within: usize,
+    ended: bool,
+}
+
+/// Where the next byte stands, as RFC 4180 has it and the csv reader reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quoting {
+    /// There are no quotes in this format.
+    Off,
+    /// At the first byte of a cell, where a quote opens.
+    Start,
+    /// In a cell without quotes, where a quote is a character.
+    Bare,
+    Quoted,
+    /// Behind a quote within quotes: another one is a character, anything else stands outside.
+    Closing,
+}
+
+impl<R> Quotes<R> {
+    fn new(input: R, on: bool) -> Self {
+        Self {
+            input,
+            state: if on { Quoting::Start } else { Quoting::Off },
+            breaks: 0,
+            opened: 0,
+            within: 0,
+            ended: false,
+        }
+    }
+
+    /// The line from 1 of a quote that is open where nothing more is read.
+    fn unclosed(&self) -> Option<u64> {
+        (self.ended && self.state == Quoting::Quoted).then_some(self.opened + 1)
+    }
+
+    fn see(&mut self, bytes: &[u8]) {
+        if self.state == Quoting::Off {
+            return;
+        }
+        for &byte in bytes {
+            self.state = match (self.state, byte) {
+                (Quoting::Start, b'"') => {
+                    (self.opened, self.within) = (self.breaks, 0);
+                    Quoting::Quoted
+                }
+                (Quoting::Quoted, b'"') => Quoting::Closing,
+                (Quoting::Closing, b'"') | (Quoting::Quoted, _) => Quoting::Quoted,
+                (_, b',' | b'\n' | b'\r') => Quoting::Start,
+                _ => Quoting::Bare,
+            };
+            self.within += 1;
+            self.breaks += u64::from(byte == b'\n');
+        }
+    }
+}
+
+impl<R: Read> Read for Quotes<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(out)?;
+        self.see(&out[..n]);
+        self.ended = n == 0 && !out.is_empty();
+        if self.state == Quoting::Quoted && self.within > ROW_BYTES_MAX {
+            self.ended = true;
+            return Err(io::Error::other("a cell is longer than 64 MiB"));
+        }
+        Ok(n)
+    }
+}
+
+fn not_closed(line: u64) -> Error {
+    let message = "a quote that opens here is never closed, so that the cell would hold the rest of the file; close it, or \
+                   double a quote that is a character";
+    line_error(line, "quote-not-closed", message)
 }
 
 fn builder(is_tsv: bool) -> csv::ReaderBuilder {
@@ -185,6 +274,9 @@ impl<R: Read> Rows for Delimited<R> {
         {
             return Ok(None);
         }
+        if let Some(line) = self.unclosed() {
+            return Err(not_closed(line));
+        }
         let line = self.bytes.position().map_or(0, csv::Position::line) + self.lines_before;
         self.take_record(line)?;
         self.pending = true;
@@ -234,9 +326,53 @@ pub(crate) fn line_error(line: u64, rule: &'static str, message: &str) -> Error 
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "shape of map_err")]
-pub(crate) fn failed(error: std::io::Error) -> Error {
+pub(crate) fn failed(error: io::Error) -> Error {
     Error::Read {
         input: 1,
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Reads all rows; the error if there is one.
+    fn read(text: &str) -> Result<u64> {
+        let mut rows = Delimited::new(text.as_bytes(), Format::Csv)?;
+        let mut n = 0;
+        while rows.next_row()?.is_some() {
+            n += 1;
+        }
+        Ok(n)
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_told_with_its_line() {
+        for (text, line) in [
+            ("p,n\n1,ok\n2,\"x\n3,y\n", 3),
+            ("# c\np,n\n1,\"a\nb\"\n2,\"x", 5),
+            ("p,n\n1,\"x\"\"\n", 2),
+            ("p,n\n1,\"", 2),
+            ("p,\"n\n1,2\n", 1),
+            ("p,n\r\n\"1,2\r\n", 2),
+        ] {
+            match read(text).unwrap_err() {
+                Error::Line { line: at, rule, .. } => {
+                    assert_eq!((at, rule), (line, "quote-not-closed"), "{text}");
+                }
+                other => unreachable!("{text}: {other}"),
+            }
+        }
+        for (text, rows) in [
+            ("p,n\n1,\"x\"", 1),
+            ("p,n\n1,\"x,\"\"\n\"\"\"\n2,\"\"\n", 2),
+            ("p,n\n1,5\" \n2,a\"b\n", 2),
+            ("p,n\n1,\"x\"y\"\n2,z\n", 2),
+            ("p,n\n", 0),
+        ] {
+            assert_eq!(read(text).unwrap(), rows, "{text}");
+        }
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! NULL: `null` and an absent key. Columns are all keys in order of first appearance. A string is
 //! text unless all strings of the column are dates or timestamps; a nested object or array is kept as
-//! its JSON text. The objects are cut out of the stream one by one, so that memory holds one.
+//! its JSON text. A key twice in one object is an error: one of its values would be lost. The objects are cut out of the
+//! stream one by one, so that memory holds one.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::delimited::{failed, line_error};
 use super::reader::Rows;
@@ -16,6 +20,74 @@ use crate::error::Result;
 
 /// Longest object, in bytes.
 const OBJECT_BYTES_MAX: usize = 64 << 20;
+
+/// A JSON value whose objects have each key once, at any depth.
+pub(crate) struct Strict(pub(crate) Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> std::result::Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> std::result::Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> std::result::Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            if object.contains_key(&key) {
+                let message = format!("key {key:?} stands twice in one object; leave one");
+                return Err(de::Error::custom(message));
+            }
+            let Strict(value) = members.next_value()?;
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
 
 /// A JSON input.
 pub(crate) struct JsonRows<R> {
@@ -163,10 +235,12 @@ impl<R: Read> Rows for JsonRows<R> {
             return Ok(None);
         };
         self.cells.fill(Value::Null);
-        let parsed: serde_json::Map<String, Value> = serde_json::from_slice(&self.object)
+        let parsed: Strict = serde_json::from_slice(&self.object)
             .map_err(|e| line_error(line, "json", &format!("the object that begins here: {e}")))?;
-        for (key, value) in parsed {
-            self.store(key, value);
+        if let Strict(Value::Object(members)) = parsed {
+            for (key, value) in members {
+                self.store(key, value);
+            }
         }
         Ok(Some(line))
     }

@@ -3,13 +3,19 @@
 //!
 //! A lake commit of such a job names its input by digest (`details.key`). The same key among the
 //! commits since the table was last replaced means that the input has landed.
+//!
+//! A column of contigs keeps the spelling that it has (`chr1` or `1`): rows with another are refused, since a table of
+//! both is joined in part only, and comparisons with it could no longer be checked.
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::AsArray as _;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use genokura_core::contig::{ContigNames, spelling};
 use genokura_storage::{
-    CommitOutcome, Lake, LakeChange, LakeSnapshot, PartWriter, TableChange, TableId, WritePolicy,
+    CommitOutcome, Lake, LakeChange, LakeSnapshot, PartWriter, TableChange, TableId, TableSnapshot,
+    WritePolicy,
 };
 
 use super::input::blocking;
@@ -17,6 +23,9 @@ use crate::error::{Error, Result};
 
 /// Batches that may wait for the writer.
 const QUEUE: usize = 2;
+
+/// In the details of a lake commit: tables that were written anew and hold what they held.
+const REWRITTEN: &str = "rewritten";
 
 /// Schemas that hold no tables of users.
 const SCHEMAS_RESERVED: [&str; 5] = [
@@ -35,6 +44,14 @@ pub(crate) struct Landing {
     operation: &'static str,
     base: Arc<LakeSnapshot>,
     existing: Vec<Option<SchemaRef>>,
+    spellings: Vec<Vec<Spelled>>,
+}
+
+/// A column of contigs of a table that is there, and how it spells the human primaries.
+#[derive(Debug)]
+struct Spelled {
+    column: String,
+    spelling: String,
 }
 
 /// What landed.
@@ -44,7 +61,17 @@ pub(crate) struct Landed {
 }
 
 /// Takes batches from the thread that reads. Fails when nobody takes them any more.
-pub(crate) struct Sink(tokio::sync::mpsc::Sender<(usize, RecordBatch)>);
+pub(crate) struct Sink(tokio::sync::mpsc::Sender<Sent>);
+
+/// What goes to the writer of one of the tables.
+enum Sent {
+    /// New rows.
+    Rows(usize, RecordBatch),
+    /// What the table holds is written anew: only the rows that are sent stay.
+    Rewrite(usize),
+    /// Rows that the table held and keeps.
+    Kept(usize, RecordBatch),
+}
 
 impl Sink {
     /// A batch of the only table.
@@ -54,8 +81,80 @@ impl Sink {
 
     /// A batch of one of several tables.
     pub(crate) fn send_to(&self, table: usize, batch: RecordBatch) -> Result<()> {
-        let sent = self.0.blocking_send((table, batch));
+        self.sent(Sent::Rows(table, batch))
+    }
+
+    /// The rows that a table holds go, but for those that [`keep`](Self::keep) sends. The inputs that brought them count
+    /// as landed as before.
+    pub(crate) fn rewrite(&self, table: usize) -> Result<()> {
+        self.sent(Sent::Rewrite(table))
+    }
+
+    /// Rows that the table held and keeps.
+    pub(crate) fn keep(&self, table: usize, batch: RecordBatch) -> Result<()> {
+        self.sent(Sent::Kept(table, batch))
+    }
+
+    fn sent(&self, sent: Sent) -> Result<()> {
+        let sent = self.0.blocking_send(sent);
         sent.map_err(|_| Error::Cancelled)
+    }
+}
+
+/// The columns of contigs of a table, as far as they tell how they spell.
+fn spelled(table: &TableSnapshot) -> Vec<Spelled> {
+    let fields = table.schema.fields().iter();
+    let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
+    let spelled = texts.filter_map(|field| {
+        Some(Spelled {
+            column: field.name().clone(),
+            spelling: table.contig_spelling(field.name())?.to_owned(),
+        })
+    });
+    spelled.collect()
+}
+
+impl Spelled {
+    /// Refuses rows that name a human primary another way than the table.
+    fn check(&self, id: &TableId, rows: &RecordBatch, operation: &str) -> Result<()> {
+        let names = rows.column_by_name(&self.column);
+        let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
+            return Ok(());
+        };
+        let mut last = "";
+        for name in names.iter().flatten() {
+            if name == last {
+                continue;
+            }
+            last = name;
+            if spelling(name).is_some_and(|spelling| spelling != self.spelling) {
+                return Err(self.refused(id, name, operation));
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, id: &TableId, name: &str, operation: &str) -> Error {
+        let names = match self.spelling.as_str() {
+            "chr" => Some(ContigNames::Chr),
+            "" => Some(ContigNames::Plain),
+            _ => None,
+        };
+        let like = names.map_or_else(
+            || format!("{}…", self.spelling),
+            |n| n.of(name).into_owned(),
+        );
+        let how = match names {
+            Some(names) if operation != "ingest table" => {
+                format!("give --contigs {}", names.as_str())
+            }
+            _ => "name them as the table does".to_owned(),
+        };
+        Error::Request(format!(
+            "column \"{}\" of {}.{} names contigs like \"{like}\" and this input \"{name}\": joins would find half of such a \
+             table; {how}, or use --replace",
+            self.column, id.schema, id.table
+        ))
     }
 }
 
@@ -85,6 +184,7 @@ impl Landing {
     ) -> Result<Self> {
         let base = lake.snapshot().await?;
         let mut existing = Vec::with_capacity(ids.len());
+        let mut spellings = Vec::with_capacity(ids.len());
         for id in &ids {
             if SCHEMAS_RESERVED.contains(&id.schema.as_str()) || base.dataset(&id.schema).is_some()
             {
@@ -96,6 +196,7 @@ impl Landing {
             }
             let table = base.table(id).await?;
             let table = table.filter(|_| !replace);
+            spellings.push(table.as_deref().map(spelled).unwrap_or_default());
             existing.push(table.map(|table| Arc::clone(&table.schema)));
         }
         Ok(Self {
@@ -105,6 +206,7 @@ impl Landing {
             operation,
             base,
             existing,
+            spellings,
         })
     }
 
@@ -135,7 +237,18 @@ impl Landing {
             let Some(first) = changes.find(|c| self.ids.contains(&c.table)) else {
                 continue;
             };
-            if first.replaced || changes.any(|c| c.replaced && self.ids.contains(&c.table)) {
+            let rewritten = commit
+                .details
+                .get(REWRITTEN)
+                .and_then(|names| names.as_array());
+            // What is written anew holds what it held.
+            let is_new = |table: &TableId, replaced: bool| {
+                let mut names = rewritten.into_iter().flatten();
+                replaced && !names.any(|name| name.as_str() == Some(table.table.as_str()))
+            };
+            if is_new(&first.table, first.replaced)
+                || changes.any(|c| is_new(&c.table, c.replaced) && self.ids.contains(&c.table))
+            {
                 (landed, commits) = (false, 0);
             }
             let this = commit.details.get("key").and_then(|key| key.as_str());
@@ -149,7 +262,8 @@ impl Landing {
     /// returns `Ok`.
     ///
     /// # Errors
-    /// What `produce` and the lake report, and [`Error::Conflict`].
+    /// What `produce` and the lake report, [`Error::Request`] for contigs that are spelt another way than those that the
+    /// table has, and [`Error::Conflict`].
     pub(crate) async fn write(
         self,
         schema: SchemaRef,
@@ -166,7 +280,7 @@ impl Landing {
     pub(crate) async fn write_all(
         self,
         schemas: Vec<SchemaRef>,
-        details: serde_json::Value,
+        mut details: serde_json::Value,
         produce: impl FnOnce(&Sink) -> Result<()> + Send + 'static,
     ) -> Result<Landed> {
         let (sender, mut batches) = tokio::sync::mpsc::channel(QUEUE);
@@ -178,11 +292,29 @@ impl Landing {
             let writer = PartWriter::new(&self.lake, id, Arc::clone(schema), policy);
             writers.push((writer, 0_u64));
         }
-        while let Some((table, batch)) = batches.recv().await {
+        let mut rewritten = vec![false; self.ids.len()];
+        while let Some(sent) = batches.recv().await {
+            let (table, batch, is_new) = match sent {
+                Sent::Rows(table, batch) => (table, batch, true),
+                Sent::Kept(table, batch) => (table, batch, false),
+                Sent::Rewrite(table) => {
+                    rewritten
+                        .get_mut(table)
+                        .into_iter()
+                        .for_each(|it| *it = true);
+                    continue;
+                }
+            };
             let writer = writers.get_mut(table);
             let (writer, rows) =
                 writer.ok_or_else(|| Error::Internal("rows of no table".to_owned()))?;
-            *rows += batch.num_rows() as u64;
+            if is_new {
+                *rows += batch.num_rows() as u64;
+            }
+            if let (Some(id), Some(spelled)) = (self.ids.get(table), self.spellings.get(table)) {
+                let mut spelled = spelled.iter();
+                spelled.try_for_each(|spelled| spelled.check(id, &batch, self.operation))?;
+            }
             writer.write(None, &batch).await?;
         }
         producer
@@ -190,10 +322,18 @@ impl Landing {
             .map_err(|e| Error::Internal(e.to_string()))??;
         let (mut tables, mut all_rows) = (Vec::new(), 0);
         let several = self.ids.len() > 1;
+        let names = self.ids.iter().zip(&rewritten);
+        let names: Vec<&str> = names
+            .filter_map(|(id, is)| is.then_some(id.table.as_str()))
+            .collect();
+        if let (false, Some(details)) = (names.is_empty(), details.as_object_mut()) {
+            details.insert(REWRITTEN.to_owned(), names.into());
+        }
         let targets = self.ids.into_iter().zip(schemas).zip(self.existing);
-        for (((id, schema), existing), (writer, rows)) in targets.zip(writers) {
+        let targets = targets.zip(rewritten);
+        for ((((id, schema), existing), rewritten), (writer, rows)) in targets.zip(writers) {
             all_rows += rows;
-            if several && rows == 0 && existing.is_some() {
+            if several && rows == 0 && existing.is_some() && !rewritten {
                 continue;
             }
             tables.push(TableChange {
@@ -201,7 +341,7 @@ impl Landing {
                 schema,
                 partition_columns: Vec::new(),
                 add: writer.finish().await?,
-                replace: self.replace,
+                replace: self.replace || rewritten,
             });
         }
         let change = LakeChange {
