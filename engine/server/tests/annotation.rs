@@ -151,7 +151,10 @@ fn entries_are_those_of_split_vep() {
         };
         let found: BTreeSet<String> = entries.iter().map(cut).collect();
         let missing = expected.difference(&found);
-        let missing: Vec<_> = missing.filter(|line| !is_of_another(line)).take(2).collect();
+        let missing: Vec<_> = missing
+            .filter(|line| !is_of_another(line))
+            .take(2)
+            .collect();
         let strange: Vec<_> = found.difference(&expected).take(2).collect();
         assert!(
             missing.is_empty() && strange.is_empty(),
