@@ -105,15 +105,22 @@ fn load(lake: &Path, file: &Path) {
 const ENTRIES: &str = "SELECT DISTINCT v.contig, v.vcf_pos, v.vcf_ref, array_to_string(v.vcf_alts, ',') AS alts, \
                        e.entry_text FROM d.variant_effects e JOIN d.variants v USING (contig, pos, end_pos, ref, alt)";
 
-/// Whether an entry speaks of a base that is not the record's only ALT: the record was split after it was annotated, and
-/// the entry stands with another one.
+/// Whether an entry speaks of a base, or for `bcftools csq` of a change at this record, that is not the record's only ALT:
+/// the record was split after it was annotated, and the entry stands with another one.
 fn is_of_another(line: &str) -> bool {
     let fields: Vec<&str> = line.split(['\t', '|']).collect();
-    let [_, _, reference, alt, allele, ..] = fields.as_slice() else {
+    let [_, pos, reference, alt, allele, ..] = fields.as_slice() else {
         return false;
     };
+    let here = format!("{pos}{reference}>");
+    let changes = fields.last().into_iter().flat_map(|last| last.split('+'));
+    let here: Vec<&str> = changes
+        .filter_map(|c| c.strip_prefix(here.as_str()))
+        .collect();
     let bases = [reference, alt, allele].iter().all(|text| text.len() == 1);
-    bases && *allele != "." && alt != allele
+    let of_base = bases && *allele != "." && alt != allele;
+    let of_change = !alt.contains(',') && !here.is_empty() && !here.contains(alt);
+    of_base || of_change
 }
 
 #[test]
