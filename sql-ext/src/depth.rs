@@ -11,9 +11,10 @@
 //! beside the deepest branch and not in it, is counted all the same. Commas, and words behind which no expression goes
 //! on, begin again.
 
-use datafusion::common::{Result as DfResult, not_impl_err, plan_err};
+use datafusion::common::{DFSchema, Result as DfResult, not_impl_err, plan_err};
 use datafusion::execution::session_state::SessionState;
-use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::logical_expr::Expr;
+use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -26,7 +27,7 @@ pub const STEPS_MAX: usize = 2_000;
 /// Steps of one `+ - * / %`. The planner asks for the type of the whole branch at each of them, three times over: a chain
 /// of 200 takes it seconds, one of 2,000 would take it an hour.
 const ARITHMETIC: usize = 10;
-/// Functions around one another, and brackets. The planner asks for the types of arguments again at each of them, and
+/// Functions around one another, brackets, and rows. The planner asks for the types of arguments again at each of them, and
 /// again for each time that it is asked itself: its time doubles with a function more.
 pub const CALLS_MAX: usize = 14;
 /// The stack that threads need which parse, plan and drop statements.
@@ -40,7 +41,8 @@ pub fn check<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> Result<()> {
     let mut levels = Levels::default();
     for token in tokens {
         levels.read(token);
-        if levels.deepest() > STEPS_MAX || levels.now.calls > CALLS_MAX {
+        let calls = levels.now.calls.max(levels.now.rows);
+        if levels.deepest() > STEPS_MAX || calls > CALLS_MAX {
             return Err(Error::TooDeep);
         }
     }
@@ -52,22 +54,45 @@ pub fn check<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> Result<()> {
 /// # Errors
 /// [`Error::TooDeep`], and what the parser says.
 pub(crate) fn parsed(state: &SessionState, sql: &str) -> DfResult<Statement> {
-    // What is no text of SQL is the parser's to refuse.
-    if let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() {
-        check(&tokens)?;
-    }
+    check_text(sql)?;
     let dialect = Bounded::of(sql.len());
-    let nesting = state.config().options().sql_parser.recursion_limit.get();
-    let mut statements = DFParserBuilder::new(sql)
-        .with_dialect(&dialect)
-        .with_recursion_limit(nesting)
-        .build()?
-        .parse_statements()?;
+    let mut statements = parser(state, sql, &dialect)?.parse_statements()?;
     match (statements.pop_front(), statements.pop_front()) {
         (Some(statement), None) => Ok(statement),
         (None, _) => plan_err!("No SQL statements were provided in the query string"),
         _ => not_impl_err!("The context currently only supports a single SQL statement"),
     }
+}
+
+/// Parses a condition that a function was given, over columns.
+///
+/// # Errors
+/// [`Error::TooDeep`], and what the parser and the planner say.
+pub(crate) fn parsed_condition(
+    state: &SessionState,
+    sql: &str,
+    columns: &DFSchema,
+) -> DfResult<Expr> {
+    check_text(sql)?;
+    let dialect = Bounded::of(sql.len());
+    let parsed = parser(state, sql, &dialect)?.parse_into_expr()?;
+    state.create_logical_expr_from_sql_expr(parsed, columns)
+}
+
+/// What is no text of SQL is the parser's to refuse.
+fn check_text(sql: &str) -> Result<()> {
+    match Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() {
+        Ok(tokens) => check(&tokens),
+        Err(_) => Ok(()),
+    }
+}
+
+fn parser<'a>(state: &SessionState, sql: &'a str, dialect: &'a Bounded) -> DfResult<DFParser<'a>> {
+    let nesting = state.config().options().sql_parser.recursion_limit.get();
+    DFParserBuilder::new(sql)
+        .with_dialect(dialect)
+        .with_recursion_limit(nesting)
+        .build()
 }
 
 /// What one pair of parentheses, or of CASE and END, holds.
@@ -78,6 +103,12 @@ struct Level {
     is_case: bool,
     /// Calls of functions, and brackets, that it is in.
     calls: usize,
+    /// What a function is called with, and not a row.
+    is_call: bool,
+    /// A comma stands in it.
+    has_comma: bool,
+    /// Rows around one another in it: `(1, (2, 3))` are two in what holds them.
+    rows: usize,
     /// UNION, EXCEPT, INTERSECT and JOIN.
     of_rows: usize,
     ors: usize,
@@ -98,6 +129,9 @@ impl Level {
             outside: self.outside,
             is_case: self.is_case,
             calls: self.calls,
+            is_call: self.is_call,
+            has_comma: self.has_comma,
+            rows: self.rows,
             of_rows: self.of_rows,
             ..Self::default()
         };
@@ -152,13 +186,15 @@ impl Levels {
         match token {
             Token::SemiColon => *self = Self::default(),
             Token::Comma => {
+                self.now.has_comma = true;
                 self.now.begin();
                 self.after_operand = false;
             }
             Token::LParen => {
-                let calls = usize::from(self.after_name);
+                let is_call = self.after_name;
                 self.open(false);
-                self.now.calls += calls;
+                self.now.is_call = is_call;
+                self.now.calls += usize::from(is_call);
             }
             Token::LBracket | Token::LBrace => {
                 // A subscript.
@@ -258,7 +294,9 @@ impl Levels {
     }
 
     fn close(&mut self) {
-        self.now = self.outer.pop().unwrap_or_default();
+        let inside = std::mem::replace(&mut self.now, self.outer.pop().unwrap_or_default());
+        let is_row = inside.has_comma && !inside.is_call;
+        self.now.rows = self.now.rows.max(inside.rows + usize::from(is_row));
         self.after_operand = true;
     }
 }

@@ -853,7 +853,7 @@ fn mendel_law([child, father, mother]: [&str; 3]) -> (String, String) {
              WHERE sample_id = '{name}')"
         )
     };
-    let whole = |who: &str| format!("({who}.g NOT LIKE '%.%' AND length({who}.g) <= 2)");
+    let whole = |who: &str| format!("({who}.g NOT LIKE '%.%' AND length({who}.g) = 2)");
     let has =
         |who: &str, allele: &str| format!("(NOT {} OR strpos({who}.g, {allele}) > 0)", whole(who));
     let (a, b) = ("substr(child.g, 1, 1)", "substr(child.g, 2, 1)");

@@ -13,6 +13,7 @@ use genokura_core::region::Region;
 use genokura_exec::{CATALOG, DatasetInfo, dataset_info};
 
 use crate::contigs::names;
+use crate::depth;
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 
@@ -118,7 +119,7 @@ impl Variants {
     /// A text as a condition: a region, or an expression over the columns.
     fn condition(&self, state: &SessionState, text: &str, schema: &DFSchema) -> DfResult<Expr> {
         if is_expression(text) || schema.has_column_with_unqualified_name(text) {
-            return state.create_logical_expr(text, schema);
+            return depth::parsed_condition(state, text, schema);
         }
         let region: Region = text.parse().map_err(Error::Region)?;
         Ok(self.in_region(&region)?)
