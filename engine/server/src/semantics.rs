@@ -47,29 +47,37 @@ impl AnalyzerRule for PostgresSemantics {
 }
 
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let changed = with_expressions(node, mended)?;
+    match changed.transformed {
+        true => changed.map_data(LogicalPlan::recompute_schema),
+        false => Ok(changed),
+    }
+}
+
+/// A node whose expressions are what `better` makes of them and of their parts, under the names that they had.
+fn with_expressions(
+    node: LogicalPlan,
+    better: impl Fn(&Expr, &DFSchema) -> Option<Expr>,
+) -> Result<Transformed<LogicalPlan>> {
     let mut schema = DFSchema::empty();
     for input in node.inputs() {
         schema.merge(input.schema());
     }
     let names = NamePreserver::new(&node);
-    let changed = node.map_expressions(|expr| {
+    node.map_expressions(|expr| {
         // Names of long constants cost more than looking first.
-        if !expr.exists(|part| Ok(mended(part, &schema).is_some()))? {
+        if !expr.exists(|part| Ok(better(part, &schema).is_some()))? {
             return Ok(Transformed::no(expr));
         }
         let name = names.save(&expr);
         let changed = expr.transform_up(|part| {
-            Ok(match mended(&part, &schema) {
-                Some(mended) => Transformed::yes(mended),
+            Ok(match better(&part, &schema) {
+                Some(better) => Transformed::yes(better),
                 None => Transformed::no(part),
             })
         })?;
         Ok(changed.update_data(|expr| name.restore(expr)))
-    })?;
-    match changed.transformed {
-        true => changed.map_data(LogicalPlan::recompute_schema),
-        false => Ok(changed),
-    }
+    })
 }
 
 /// What an expression should be; `None` when it is right. What names a column of an outer query has no type here and

@@ -7,10 +7,9 @@
 use std::cell::Cell;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast};
 
 /// Digits behind the point that a dividend has at least: PostgreSQL gives some 16 significant ones.
@@ -31,24 +30,7 @@ pub(crate) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn settled(node: LogicalPlan, any: &Cell<bool>) -> Result<Transformed<LogicalPlan>> {
-    let mut schema = DFSchema::empty();
-    for input in node.inputs() {
-        schema.merge(input.schema());
-    }
-    let names = NamePreserver::new(&node);
-    let node = node.map_expressions(|expr| {
-        if !expr.exists(|part| Ok(typed(part, &schema).is_some()))? {
-            return Ok(Transformed::no(expr));
-        }
-        let name = names.save(&expr);
-        let changed = expr.transform_up(|part| {
-            Ok(match typed(&part, &schema) {
-                Some(typed) => Transformed::yes(typed),
-                None => Transformed::no(part),
-            })
-        })?;
-        Ok(changed.update_data(|expr| name.restore(expr)))
-    })?;
+    let node = super::with_expressions(node, typed)?;
     any.set(any.get() || node.transformed);
     // Whatever stands above a changed type has other types as well.
     match any.get() {
