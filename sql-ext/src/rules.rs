@@ -1,5 +1,5 @@
 //! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes and
-//! joins by overlap run as interval joins, and what refuses comparisons of contigs that are named in different ways.
+//! joins by overlap run as interval joins, what joins calls with their variants where both are read, and what refuses comparisons of contigs that are named in different ways.
 
 pub(crate) mod contig_names;
 mod count_below_join;
@@ -8,6 +8,7 @@ mod genotype_counts;
 mod genotype_samples;
 mod gt_uses;
 mod interval_join;
+mod join_on_sites;
 
 use std::sync::Arc;
 
@@ -43,6 +44,10 @@ pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder 
     optimizer
         .rules
         .insert(at, Arc::new(interval_join::IntervalJoin));
+    // Before anything stands between a join and its scans.
+    optimizer
+        .rules
+        .insert(0, Arc::new(join_on_sites::JoinOnSites));
     builder
         .with_analyzer_rule(Arc::new(contig_names::ContigConstants))
         .with_query_planner(Arc::new(contig_names::ContigPlanner))

@@ -25,6 +25,8 @@ use genokura_core::codec::{CallRef, CallsOf, DefaultCall, GenotypeRow, SampleMas
 use genokura_core::schema::{FieldDef, calls_columns};
 
 use crate::blobs::{BlobReader, Blobs, Wanted, chunks};
+use crate::call_join::places::WholePlaces;
+use crate::call_join::{JOIN_KEY, SiteJoin, fields_beside};
 use crate::choice::{Choice, passes};
 use crate::dataset::{DatasetView, HIDDEN};
 use crate::dynamic::DynamicFilters;
@@ -45,7 +47,7 @@ const FEW_SAMPLES: u32 = 8;
 /// Batches of some units of work.
 pub(crate) struct CallRows {
     context: Arc<ReadContext>,
-    source: SiteSource,
+    source: Sites,
     choice: Arc<Choice>,
     blocks: Vec<bool>,
     genotypes: Option<BlobReader>,
@@ -90,7 +92,7 @@ impl CallRows {
             .then(|| BlobReader::formats(view, physical, &context.metrics))
             .flatten();
         Ok(Self {
-            source: SiteSource::new(Arc::clone(&context), units),
+            source: Sites::new(scan, &context, units)?,
             choice: Arc::clone(choice),
             blocks,
             genotypes: genotypes.flatten(),
@@ -158,16 +160,19 @@ impl CallRows {
             if let Some(rows) = self.pending.pop_front() {
                 return Ok(Some(rows));
             }
-            let Some(mut rows) = self.source.next().await? else {
+            let Some(pieces) = self.source.next().await? else {
                 return Ok(None);
             };
-            if self.choice.carriers() {
-                rows = carried(rows)?;
+            for mut rows in pieces {
+                if self.choice.carriers() {
+                    rows = carried(rows)?;
+                }
+                rows = self.dynamic.rows(rows)?;
+                let readers = [self.genotypes.as_ref(), self.format_reader.as_ref()];
+                let size = self.context.batch_size;
+                let chunks = chunks(rows, readers, &self.blocks, size).await?;
+                self.pending.extend(chunks);
             }
-            rows = self.dynamic.rows(rows)?;
-            let readers = [self.genotypes.as_ref(), self.format_reader.as_ref()];
-            let size = self.context.batch_size;
-            self.pending = chunks(rows, readers, &self.blocks, size).await?;
         }
     }
 
@@ -318,6 +323,41 @@ impl CallRows {
     }
 }
 
+/// The site rows that calls are made of.
+pub(crate) enum Sites {
+    Alone(SiteSource),
+    /// Joined with themselves, as variants.
+    Joined(Box<WholePlaces>, SiteJoin),
+}
+
+impl Sites {
+    pub(crate) fn new(
+        scan: &DatasetScanExec,
+        context: &Arc<ReadContext>,
+        units: Vec<Unit>,
+    ) -> Result<Self> {
+        let source = SiteSource::new(Arc::clone(context), units);
+        Ok(match &scan.spec.variants {
+            None => Self::Alone(source),
+            Some(side) => {
+                let join = SiteJoin::new(side, &scan.view)?;
+                Self::Joined(Box::new(WholePlaces::new(source)), join)
+            }
+        })
+    }
+
+    /// The next rows, perhaps none, in pieces; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<VecDeque<SiteRows>>> {
+        match self {
+            Self::Alone(source) => Ok(source.next().await?.map(|rows| [rows].into())),
+            Self::Joined(source, join) => match source.next().await? {
+                Some(rows) => join.join(rows).map(Some),
+                None => Ok(None),
+            },
+        }
+    }
+}
+
 fn push_calls(row: &GenotypeRow<'_>, mask: &SampleMask, choice: &Choice, sink: &mut Sink<'_>) {
     let keep = choice.keep();
     let whose = match keep {
@@ -374,7 +414,19 @@ pub(crate) fn read_context(
         .flatten()
         .any(|u| u.merge || u.streams.len() > 1);
     let site = |c: &&str| ["contig", "pos", "end_pos", "ref", "alt"].contains(c);
-    let needed: BTreeSet<&str> = spec.columns_needed().into_iter().filter(site).collect();
+    let mut needed: BTreeSet<&str> = spec.columns_needed().into_iter().filter(site).collect();
+    let join = match &spec.variants {
+        Some(side) => Some(SiteJoin::new(side, view)?),
+        None => None,
+    };
+    if let (Some(side), Some(join)) = (&spec.variants, &join) {
+        needed.extend(JOIN_KEY);
+        needed.extend(side.columns.iter().map(String::as_str));
+        side.filters
+            .iter()
+            .for_each(|f| f.collect_columns(&mut needed));
+        extra.extend(join.counts());
+    }
     let schema = read_schema(view, &needed, extra, merge)?;
     let table = view.data.site.clone().unwrap_or_else(|| empty_table(view));
     let view = Arc::clone(view);
@@ -620,7 +672,11 @@ impl CallColumns {
             .fields()
             .iter()
             .filter(|f| needed.contains(f.name().as_str()));
-        let (late, early): (Vec<_>, Vec<_>) = wanted.cloned().partition(|f| is_format(f.name()));
+        let (late, mut early): (Vec<_>, Vec<_>) =
+            wanted.cloned().partition(|f| is_format(f.name()));
+        if let Some(side) = &spec.variants {
+            early.extend(fields_beside(side, view)?);
+        }
         let plain = Arc::new(Schema::new(early.clone()));
         let wide = Arc::new(Schema::new([early, late].concat()));
         let (late, early): (Vec<Predicate>, Vec<Predicate>) = choice

@@ -240,6 +240,7 @@ impl DisplayAs for CallCountExec {
             table_name(self.scan.spec.kind),
             self.choice
         )?;
+        self.scan.write_variants(f)?;
         let by = self.counting.group_columns().join(", ");
         let counts: Vec<String> = self
             .counting

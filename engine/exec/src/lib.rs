@@ -5,6 +5,7 @@
 
 pub mod access;
 mod blobs;
+mod call_join;
 mod calls;
 mod catalog;
 mod cells;
@@ -37,6 +38,7 @@ mod variants;
 mod visible_rows;
 
 pub use access::{AccessContext, MaskedColumn, ReadGrant, ReadGrants, SampleVisibility};
+pub use call_join::join_on_sites;
 pub use codec::{decode_scan, encode_scan};
 pub use counting::{CallCountExec, count_on_packed};
 pub use directory::{DirectoryBlock, SampleDirectory};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::Statistics;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
@@ -29,7 +29,9 @@ use datafusion::physical_plan::{
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use genokura_core::codec::counted::COHORTS_MAX;
 use genokura_core::schema::site_schema;
+use tokio::sync::OnceCell;
 
+use crate::call_join::{fields_beside, places};
 use crate::calls::CallRows;
 use crate::choice::Choice;
 use crate::dataset::DatasetView;
@@ -38,7 +40,7 @@ use crate::error::{Error, Result};
 use crate::lanes::{cut, lone_part};
 use crate::metrics::{ScanMetrics, report_pruned};
 use crate::predicate::Predicate;
-use crate::source::MERGE_COLUMNS;
+use crate::source::{MERGE_COLUMNS, ReadContext};
 use crate::spec::{FilePart, GtOf, ScanKind, ScanSpec, Unit};
 use crate::table::sql_schema;
 use crate::variants::{VariantRows, gt_blocks, reads_genotypes};
@@ -52,6 +54,8 @@ pub struct DatasetScanExec {
     pub(crate) dynamic: DynamicFilters,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    /// The partitions with places that are not cut, once they are known.
+    whole: Arc<OnceCell<Vec<Vec<Unit>>>>,
 }
 
 /// What makes the rows.
@@ -90,13 +94,9 @@ impl RowsOf {
         })
     }
 
-    /// The rows of a stretch, read by several tasks: one after the other, all but the first ahead of time.
-    async fn in_lanes(
-        self,
-        part: &FilePart,
-        lanes: usize,
-    ) -> DfResult<impl Stream<Item = DfResult<RecordBatch>> + use<>> {
-        let context = match &self.scan.maker {
+    /// What the readers of a partition share.
+    fn context(&self) -> Result<Arc<ReadContext>> {
+        Ok(match &self.scan.maker {
             Maker::Variants => VariantRows::new(
                 &self.scan,
                 Vec::new(),
@@ -109,9 +109,28 @@ impl RowsOf {
                 CallRows::new(&self.scan, choice, Vec::new(), self.batch_size, metrics)?
                     .into_context()
             }
-        };
+        })
+    }
+
+    /// The rows of a partition of calls that are joined with their variants.
+    async fn joined(self, partition: usize) -> DfResult<SendableRecordBatchStream> {
+        let units = self.scan.units(&*self.context()?, partition).await?;
+        self.stream(units)
+    }
+
+    /// The rows of a stretch, read by several tasks: one after the other, all but the first ahead of time.
+    async fn in_lanes(
+        self,
+        part: &FilePart,
+        lanes: usize,
+    ) -> DfResult<impl Stream<Item = DfResult<RecordBatch>> + use<>> {
+        let context = self.context()?;
+        let mut lanes = cut(&context, part, lanes).await?;
+        if self.scan.spec.variants.is_some() {
+            lanes = places::whole(&context, lanes).await?;
+        }
         let mut streams = Vec::new();
-        for (lane, units) in cut(&context, part, lanes).await?.into_iter().enumerate() {
+        for (lane, units) in lanes.into_iter().enumerate() {
             let rows = self.stream(units)?;
             streams.push(match lane {
                 0 => rows,
@@ -127,7 +146,7 @@ const LANE_BATCHES: usize = 2;
 
 impl DatasetScanExec {
     pub(crate) fn new(spec: ScanSpec, view: Arc<DatasetView>) -> Result<Self> {
-        let schema = output_schema(&sql_schema(spec.kind, &view), &spec.columns)?;
+        let schema = output_schema(&spec, &view)?;
         let metrics = ExecutionPlanMetricsSet::new();
         report_pruned(&metrics, &spec.pruned);
         let maker = match spec.kind {
@@ -141,6 +160,7 @@ impl DatasetScanExec {
             maker,
             dynamic: DynamicFilters::default(),
             metrics,
+            whole: Arc::default(),
         })
     }
 
@@ -219,6 +239,30 @@ impl DatasetScanExec {
         write_spec(f, name, &self.spec, genotypes)
     }
 
+    /// What EXPLAIN tells of the variants that calls are joined with.
+    pub(crate) fn write_variants(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(side) = &self.spec.variants else {
+            return Ok(());
+        };
+        let filters: Vec<String> = side.filters.iter().map(ToString::to_string).collect();
+        write!(f, ", joined with variants=[{}]", filters.join(", "))?;
+        write!(f, ", variant_columns=[{}]", side.columns.join(", "))
+    }
+
+    /// The work of a partition. Rows of one place stay together where calls are joined with their variants.
+    ///
+    /// # Errors
+    /// What reading the site table fails with.
+    pub(crate) async fn units(&self, context: &ReadContext, partition: usize) -> Result<Vec<Unit>> {
+        let planned = &self.spec.partitions;
+        if self.spec.variants.is_none() || planned.len() < 2 {
+            return Ok(planned.get(partition).cloned().unwrap_or_default());
+        }
+        let whole = || places::whole(context, planned.clone());
+        let partitions = self.whole.get_or_try_init(whole).await?;
+        Ok(partitions.get(partition).cloned().unwrap_or_default())
+    }
+
     /// Rows of a partition or of all; exact without filters, limit and merging.
     fn rows(&self, partition: Option<usize>) -> Precision<usize> {
         match &self.maker {
@@ -286,7 +330,10 @@ impl DisplayAs for DatasetScanExec {
                 write!(f, ", gt_blocks={wanted}/{}", blocks.len())
             }
             Maker::Variants => Ok(()),
-            Maker::Calls(choice) => write!(f, ", table={}, {choice}", table_name(self.spec.kind)),
+            Maker::Calls(choice) => {
+                write!(f, ", table={}, {choice}", table_name(self.spec.kind))?;
+                self.write_variants(f)
+            }
         }
     }
 }
@@ -339,8 +386,12 @@ impl ExecutionPlan for DatasetScanExec {
         };
         let lanes = context.session_config().target_partitions();
         let Some(part) = lone_part(&self.spec).filter(|_| lanes > 1) else {
-            let units = self.spec.partitions.get(partition).cloned();
-            return rows_of.stream(units.unwrap_or_default());
+            if self.spec.variants.is_none() {
+                let units = self.spec.partitions.get(partition).cloned();
+                return rows_of.stream(units.unwrap_or_default());
+            }
+            let rows = stream::once(rows_of.joined(partition)).try_flatten();
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)));
         };
         let part = part.clone();
         let streams = stream::once(async move { rows_of.in_lanes(&part, lanes).await });
@@ -372,7 +423,10 @@ impl ExecutionPlan for DatasetScanExec {
         let masked = self.view.masked(table_name(self.spec.kind));
         let mut taken = false;
         for filter in &result.parent_filters {
-            taken |= dynamic.take(&filter.filter, self.spec.kind, |name| masked.contains(name));
+            // Rows that are one allele may end elsewhere, and are joined all the same.
+            let joined = self.spec.variants.is_some();
+            let is_closed = |name: &str| masked.contains(name) || (joined && name == "end_pos");
+            taken |= dynamic.take(&filter.filter, self.spec.kind, is_closed);
         }
         // Hints only: whoever made a filter judges every row all the same.
         let answer = FilterPushdownPropagation::all_unsupported(result);
@@ -399,14 +453,21 @@ impl ExecutionPlan for DatasetScanExec {
     }
 }
 
-/// Fields of the named columns.
-fn output_schema(full: &SchemaRef, columns: &[String]) -> Result<SchemaRef> {
+/// Fields of the named columns, then those of the variants that calls are joined with.
+fn output_schema(spec: &ScanSpec, view: &DatasetView) -> Result<SchemaRef> {
+    let full = sql_schema(spec.kind, view);
     let place = |name: &String| {
         full.index_of(name)
             .map_err(|_| Error::Plan(format!("column {name} does not exist")))
     };
-    let places = columns.iter().map(place).collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(full.project(&places)?))
+    let places = spec.columns.iter().map(place);
+    let own = full.project(&places.collect::<Result<Vec<_>>>()?)?;
+    let Some(side) = &spec.variants else {
+        return Ok(Arc::new(own));
+    };
+    let mut fields: Vec<FieldRef> = own.fields().iter().cloned().collect();
+    fields.extend(fields_beside(side, view)?);
+    Ok(Arc::new(Schema::new(fields)))
 }
 
 /// Partitions, and the order of positions where the rows are of one contig.

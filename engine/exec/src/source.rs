@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, Int32Array, RecordBatch, UInt32Array};
-use arrow::compute::{filter_record_batch, take_record_batch};
-use arrow::datatypes::{Int32Type, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, filter_record_batch, take, take_record_batch};
+use arrow::datatypes::{FieldRef, Int32Type, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use genokura_storage::TableSnapshot;
 
@@ -134,6 +134,71 @@ impl SiteRows {
                 })
             }
         }
+    }
+
+    /// These variants in this order, each once.
+    pub(crate) fn take(&self, variants: &[u32]) -> Result<Self> {
+        Ok(match &self.groups {
+            None => Self {
+                batch: take_record_batch(&self.batch, &UInt32Array::from(variants.to_vec()))?,
+                groups: None,
+            },
+            Some(groups) => {
+                let group = |variant: &u32| groups.get(*variant as usize).copied();
+                Self {
+                    batch: self.batch.clone(),
+                    groups: Some(variants.iter().filter_map(group).collect()),
+                }
+            }
+        })
+    }
+
+    /// These variants and then those of `other`.
+    pub(crate) fn followed_by(&self, other: &Self) -> Result<Self> {
+        let batch = concat_batches(&self.batch.schema(), [&self.batch, &other.batch])?;
+        if self.groups.is_none() && other.groups.is_none() {
+            return Ok(Self {
+                batch,
+                groups: None,
+            });
+        }
+        let groups = |rows: &Self, after: usize| -> Vec<(u32, u32)> {
+            let number = |row: usize| u32::try_from(row + after).unwrap_or(u32::MAX);
+            let members = (0..rows.len()).map(|variant| rows.members(variant));
+            members.map(|m| (number(m.start), number(m.end))).collect()
+        };
+        let groups = [groups(self, 0), groups(other, self.batch.num_rows())].concat();
+        Ok(Self {
+            batch,
+            groups: Some(groups),
+        })
+    }
+
+    /// The same rows with more columns, which have a value for each variant.
+    pub(crate) fn with_columns(self, fields: &[FieldRef], columns: &[ArrayRef]) -> Result<Self> {
+        let rows = self.batch.num_rows();
+        let mut all = self.batch.columns().to_vec();
+        for column in columns {
+            all.push(match &self.groups {
+                None => Arc::clone(column),
+                Some(groups) => {
+                    // The first row of a variant gives its identity.
+                    let mut places = vec![None; rows];
+                    for (number, (first, _)) in (0u32..).zip(groups) {
+                        places[*first as usize] = Some(number);
+                    }
+                    take(column, &UInt32Array::from(places), None)?
+                }
+            });
+        }
+        let known = self.batch.schema();
+        let added = fields.iter().map(|field| match &self.groups {
+            None => Arc::clone(field),
+            Some(_) => Arc::new(field.as_ref().clone().with_nullable(true)),
+        });
+        let fields: Vec<FieldRef> = known.fields().iter().cloned().chain(added).collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), all)?;
+        Ok(Self { batch, ..self })
     }
 
     /// `length` variants from `start` on.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 
 /// Version of the byte form; a reader refuses every other.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Which rows a scan of calls makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,17 @@ pub enum GtOf {
     Counts(Vec<Option<Vec<String>>>),
 }
 
+/// The side of `variants` in a scan of calls that are joined with their variants: see [`crate::join_on_sites`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariantSide {
+    /// Columns of the result, as SQL names them; they come after those of the calls.
+    pub columns: Vec<String>,
+    /// Filters, all of which the variant of a call satisfies.
+    pub filters: Vec<Predicate>,
+    /// A call comes once, however many variants it meets.
+    pub once: bool,
+}
+
 /// Everything that defines a scan. Two processes with the same spec give the same rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanSpec {
@@ -62,6 +73,8 @@ pub struct ScanSpec {
     pub gt: GtOf,
     /// Filters, all of which a row of the result satisfies.
     pub filters: Vec<Predicate>,
+    /// The variants that calls are joined with.
+    pub variants: Option<VariantSide>,
     /// Rows of the result at most, of each partition and of all together.
     pub limit: Option<usize>,
     /// The work, per partition.
@@ -212,6 +225,11 @@ mod tests {
                     negated: true,
                 })),
             ],
+            variants: Some(VariantSide {
+                columns: vec!["qual".into()],
+                filters: Vec::new(),
+                once: true,
+            }),
             limit: Some(3),
             partitions: vec![vec![Unit {
                 streams: vec![vec![FilePart {

@@ -225,6 +225,7 @@ impl DatasetTable {
             columns: projected(&self.schema, projection),
             gt: GtOf::All,
             filters,
+            variants: None,
             limit,
             partitions: work.partitions,
             pruned: work.report,

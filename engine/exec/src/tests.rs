@@ -145,7 +145,7 @@ fn variant_texts(all: &[Expected], sees: &dyn Fn(&str) -> bool) -> Vec<String> {
 }
 
 /// The same context with grants on everything and one that names `qual`, which was computed over all samples.
-fn vouching_for_qual(access: AccessContext) -> AccessContext {
+pub(crate) fn vouching_for_qual(access: AccessContext) -> AccessContext {
     let grant = |table: Option<&str>, columns: Option<&str>| ReadGrant {
         schema: None,
         table: table.map(str::to_owned),
@@ -794,7 +794,7 @@ async fn plans_travel_as_bytes() {
 }
 
 /// A cohort by seed: some batches, inputs, overlapping positions and samples, odd genotypes.
-fn random_batches(rng: &mut StdRng) -> Vec<Vec<Source>> {
+pub(crate) fn random_batches(rng: &mut StdRng) -> Vec<Vec<Source>> {
     let names: Vec<String> = (0..14).map(|i| format!("S{i}")).collect();
     let batches = rng.random_range(1..=3);
     (0..batches)

@@ -30,8 +30,8 @@ use crate::predicate::Predicate;
 use crate::pruning::bind;
 use crate::scan::{DatasetScanExec, empty_table, read_schema};
 use crate::source::{Allowance, ReadContext, SiteRows, SiteSource, column, evaluate};
-use crate::spec::{GtOf, ScanSpec, Unit};
-use crate::table::{RECORDS_COLUMN, Stages, nullable_where_masked};
+use crate::spec::{GtOf, ScanKind, ScanSpec, Unit};
+use crate::table::{RECORDS_COLUMN, Stages, nullable_where_masked, sql_schema};
 
 /// The columns that are counted.
 const COUNTS: [&str; 6] = ["ac", "an", "af", "n_het", "n_hom_alt", "n_missing"];
@@ -344,9 +344,7 @@ fn read_context(
 impl Needs {
     fn of(spec: &ScanSpec, view: &DatasetView) -> Self {
         let needed = spec.columns_needed();
-        let of_af = needed.contains("af");
-        let counts = STORED_COUNTS
-            .map(|name| needed.contains(name) || (of_af && matches!(name, "ac" | "an")));
+        let counts = counts_of(&needed);
         let masked = view.masked("variants");
         let cells = spec.columns.iter().any(|c| c == "gt") && !masked.contains("gt");
         let recount = counts != [false; 5] && !view.sees_all;
@@ -414,6 +412,71 @@ impl LastFilter {
         };
         evaluate(&self.expr, &columns.batch(&self.schema)?)
     }
+}
+
+/// What is told of variants without their genotypes: filters judged, columns made.
+pub(crate) struct SiteColumns {
+    filter: Option<LastFilter>,
+    schema: SchemaRef,
+    /// Which of the [`STORED_COUNTS`].
+    counts: [bool; 5],
+    masked: BTreeSet<String>,
+}
+
+impl SiteColumns {
+    /// Columns and filters that need no genotypes: not `gt`, and counts only of those who see every sample.
+    pub(crate) fn new(
+        columns: &[String],
+        filters: &[Predicate],
+        view: &DatasetView,
+    ) -> Result<Self> {
+        let masked = view.masked("variants");
+        let all = sql_schema(ScanKind::Variants, view);
+        let places = columns.iter().map(|name| Ok(all.index_of(name)?));
+        let places = places.collect::<Result<Vec<_>>>()?;
+        let mut needed: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
+        filters.iter().for_each(|f| f.collect_columns(&mut needed));
+        Ok(Self {
+            filter: LastFilter::new(filters, view, &masked)?,
+            schema: Arc::new(all.project(&places)?),
+            counts: counts_of(&needed),
+            masked,
+        })
+    }
+
+    /// The counts that it reads of site rows.
+    pub(crate) fn stored_counts(&self) -> impl Iterator<Item = &'static str> {
+        let stored = STORED_COUNTS.into_iter().zip(self.counts);
+        stored.filter_map(|(name, needed)| needed.then_some(name))
+    }
+
+    /// The variants that satisfy the filters; `None` without filters.
+    pub(crate) fn keep(&self, rows: &SiteRows) -> Result<Option<BooleanArray>> {
+        let Some(filter) = &self.filter else {
+            return Ok(None);
+        };
+        let counts = Counts::stored(rows, self.counts)?;
+        filter.evaluate(rows, Some(&counts), &self.masked).map(Some)
+    }
+
+    /// The columns.
+    pub(crate) fn batch(&self, rows: &SiteRows) -> Result<RecordBatch> {
+        let counts = Counts::stored(rows, self.counts)?;
+        let columns = SqlColumns {
+            identity: &rows.identity()?,
+            counts: Some(&counts),
+            cells: None,
+            records: None,
+            masked: &self.masked,
+        };
+        columns.batch(&self.schema)
+    }
+}
+
+/// Which of the [`STORED_COUNTS`] some columns are made of.
+fn counts_of(needed: &BTreeSet<&str>) -> [bool; 5] {
+    let of_af = needed.contains("af");
+    STORED_COUNTS.map(|name| needed.contains(name) || (of_af && matches!(name, "ac" | "an")))
 }
 
 /// The counted columns of a batch, those that are needed, in the order of [`STORED_COUNTS`].

@@ -14,15 +14,15 @@ use genokura_core::codec::{DefaultCall, DosageCounts, GenotypeRow, SampleCounts,
 
 use super::{CallCountExec, Count, Counting, GroupCounts, Groups, Source, kept_by};
 use crate::blobs::{BlobReader, chunks};
-use crate::calls::{carried, read_context};
+use crate::calls::{Sites, carried, read_context};
 use crate::choice::{Choice, Keep, Kept};
 use crate::dataset::HIDDEN;
 use crate::dynamic::DynamicFilters;
 use crate::error::{Error, Result};
 use crate::members::Members;
 use crate::metrics::ScanMetrics;
-use crate::scan::table_name;
-use crate::source::{ReadContext, SiteRows, SiteSource, column};
+use crate::scan::{DatasetScanExec, table_name};
+use crate::source::{ReadContext, SiteRows, column};
 use crate::table::Stages;
 
 /// Counts of the site table that a count of carriers is made of.
@@ -31,7 +31,10 @@ const SITE_COUNTS: [&str; 4] = ["ac", "n_het", "n_hom_alt", "n_missing"];
 /// Batches of partial states.
 pub(super) struct CountRows {
     context: Arc<ReadContext>,
-    source: SiteSource,
+    scan: DatasetScanExec,
+    partition: usize,
+    /// Once the first row is asked for.
+    source: Option<Sites>,
     choice: Arc<Choice>,
     counting: Arc<Counting>,
     made_of: Source,
@@ -69,7 +72,6 @@ impl CountRows {
         metrics: ScanMetrics,
     ) -> Result<Self> {
         let (spec, view) = (&node.scan.spec, &node.scan.view);
-        let units = spec.partitions.get(partition).cloned().unwrap_or_default();
         let masked = view.masked(table_name(spec.kind));
         let stages = Stages::of(spec.kind, &spec.filters, &masked);
         let made_of = node.source();
@@ -86,7 +88,9 @@ impl CountRows {
         let base = node.choice.keep().clone();
         let measures = &node.counting.measures;
         Ok(Self {
-            source: SiteSource::new(Arc::clone(&context), units),
+            scan: node.scan.clone(),
+            partition,
+            source: None,
             choice: Arc::clone(&node.choice),
             counting: Arc::clone(&node.counting),
             made_of,
@@ -154,14 +158,24 @@ impl CountRows {
             if let Some(rows) = self.pending.pop_front() {
                 return Ok(Some(rows));
             }
-            let Some(mut rows) = self.source.next().await? else {
+            if self.source.is_none() {
+                let units = self.scan.units(&self.context, self.partition).await?;
+                self.source = Some(Sites::new(&self.scan, &self.context, units)?);
+            }
+            let Some(source) = &mut self.source else {
                 return Ok(None);
             };
-            if self.choice.carriers() {
-                rows = carried(rows)?;
+            let Some(pieces) = source.next().await? else {
+                return Ok(None);
+            };
+            for mut rows in pieces {
+                if self.choice.carriers() {
+                    rows = carried(rows)?;
+                }
+                let readers = [self.genotypes.as_ref(), None];
+                let chunks = chunks(rows, readers, &self.blocks, self.batch_size).await?;
+                self.pending.extend(chunks);
             }
-            let readers = [self.genotypes.as_ref(), None];
-            self.pending = chunks(rows, readers, &self.blocks, self.batch_size).await?;
         }
     }
 
