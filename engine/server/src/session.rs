@@ -10,6 +10,7 @@ mod catalog;
 mod cohort;
 mod fuzzing;
 mod kinds;
+mod noticed;
 mod params;
 mod plan;
 mod portal;
@@ -234,6 +235,8 @@ pub struct Session {
     sessions: Option<Arc<Registry>>,
     /// What the session may do, as of its last statement.
     authorised: Option<Authorised>,
+    /// What clients are to be told beside the answers of their statements.
+    notices: Vec<ServerError>,
 }
 
 impl Session {
@@ -246,6 +249,7 @@ impl Session {
             settings,
             transaction: None,
             pinned: None,
+            notices: Vec::new(),
             prepared: BTreeMap::new(),
             portals: BTreeMap::new(),
             temporary: TempState::default(),
@@ -705,6 +709,11 @@ impl Session {
         Ok(query)
     }
 
+    /// What the last statements have to say beside their answers.
+    pub fn take_notices(&mut self) -> Vec<ServerError> {
+        std::mem::take(&mut self.notices)
+    }
+
     async fn start(&mut self, planned: Planned) -> Result<Rows, ServerError> {
         let planned_under = self.authorised.clone();
         let now = self.authorise()?;
@@ -712,6 +721,7 @@ impl Session {
             let text = "the rights of the role changed while the statement was planned";
             return Err(ServerError::new("40001", text).hint("Run it again."));
         }
+        self.notices.extend(noticed::unknown_samples(&planned));
         let rows = self.spawn(plan::start(planned)).await;
         let limits = now.limits();
         match rows {

@@ -137,6 +137,9 @@ async fn run_one(session: &mut Session, parsed: &Parsed, form: Form) -> anyhow::
         .run(parsed, &[])
         .await
         .map_err(|error| told(&error, &parsed.text))?;
+    for notice in session.take_notices() {
+        tell!("genokura: {:#}", told(&notice, &parsed.text));
+    }
     match outcome {
         SessionOutcome::Rows { rows, .. }
         | SessionOutcome::Copy { rows, .. }

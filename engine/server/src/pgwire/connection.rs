@@ -342,6 +342,14 @@ impl Connection {
             .map_err(|error| ServerError::internal(error.to_string()))
     }
 
+    /// Tells what the session has to say beside its answers.
+    pub(super) fn tell_notices(&mut self) -> Result<(), ServerError> {
+        for notice in self.session.take_notices() {
+            self.notice(&notice)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn notice(&mut self, warning: &ServerError) -> Result<(), ServerError> {
         let info = warning.to_error_info();
         self.put(PgWireBackendMessage::NoticeResponse(NoticeResponse::from(

@@ -110,7 +110,9 @@ impl Connection {
         let bound = self
             .interrupts
             .race(self.session.execute(name, limit))
-            .await?;
+            .await;
+        self.tell_notices()?;
+        let bound = bound?;
         match bound {
             Bound::Empty => {
                 self.empty_query()?;

@@ -35,7 +35,9 @@ impl Connection {
         let query = self.begin_statement();
         self.runs(&parsed.text);
         let started = Instant::now();
-        let outcome = self.interrupts.race(self.session.run(parsed, &[])).await?;
+        let outcome = self.interrupts.race(self.session.run(parsed, &[])).await;
+        self.tell_notices()?;
+        let outcome = outcome?;
         let rows = self.send_simple(outcome).await?;
         self.done(query, rows, started);
         Ok(())

@@ -304,3 +304,40 @@ async fn a_role_that_owns_cohorts_is_not_dropped() {
     rows(&root, "reassign owned by eve to root").await;
     assert_eq!(rows(&root, listed).await, ["cases|1|root"]);
 }
+
+/// Fails without: the directory of visible samples being the one that names are looked up in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_that_is_hidden_is_warned_of_as_one_that_never_was() {
+    let roles = RoleFile::new();
+    roles.add("root", &["--admin"]);
+    roles.reader("ann", &["lab.*"]);
+    roles.run(&["samples", "ann", "--dataset", "lab", "--only", "S1,S2"]);
+    let (_lake, server) = serve(&roles);
+    let of =
+        |sample: &str| format!("select pos from lab.carriers c where c.sample_id = '{sample}'");
+    let unknown = server.notices("ann", &of("S9")).await;
+    let expected = "WARNING sample \"S9\" is not in this dataset: no row is compared equal; Did you mean \"S1\"?";
+    assert_eq!(unknown, [expected]);
+    let hidden = server.notices("ann", &of("S3")).await;
+    assert_eq!(hidden, [expected.replace("S9", "S3")]);
+    for sql in [
+        of("S1"),
+        "select pos from lab.calls where sample_id <> 'S9'".to_owned(),
+        "select pos from lab.calls where not (sample_id in ('S9'))".to_owned(),
+        "select 1 from (select pos::text as sample_id from lab.variants) v where sample_id = '5'"
+            .to_owned(),
+    ] {
+        assert!(server.notices("ann", &sql).await.is_empty(), "{sql}");
+    }
+    let several = "select c.pos from lab.calls c join lab.variants v using (contig, pos, ref, alt) \
+                   where c.sample_id in ('S1', 'X', 'Y', 'X') and v.af >= 0";
+    assert_eq!(server.notices("ann", several).await.len(), 2);
+    assert_eq!(server.notices("root", &of("S3")).await, [""; 0]);
+    let prepared = "prepare p as select pos from lab.calls where sample_id = $1; execute p('S9')";
+    assert_eq!(server.notices("ann", prepared).await, [expected]);
+    let cursor = format!(
+        "begin; declare c cursor for {}; fetch 1 from c; fetch 1 from c; commit",
+        of("S9")
+    );
+    assert_eq!(server.notices("ann", &cursor).await, [expected]);
+}

@@ -1,5 +1,6 @@
 //! A small lake, a role file, a server on a free port, and clients that say what they were told.
 
+use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
 /// A command that refuses to start ends within this time, on a busy machine too.
 const FAILS_WITHIN: Duration = Duration::from_secs(30);
@@ -295,6 +296,36 @@ impl Server {
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// What a role is told beside the answer of a statement: text and hint.
+    pub async fn notices(&self, user: &str, sql: &str) -> Vec<String> {
+        let port = self.port;
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host("127.0.0.1")
+            .port(port)
+            .dbname("genokura")
+            .user(user);
+        config.password(password(user));
+        let (client, mut connection) = config.connect(NoTls).await.unwrap();
+        let told = tokio::spawn(async move {
+            let mut told = Vec::new();
+            while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notice(notice) = message.unwrap() {
+                    let hint = notice.hint().unwrap_or_default().to_owned();
+                    told.push(format!(
+                        "{} {}; {hint}",
+                        notice.severity(),
+                        notice.message()
+                    ));
+                }
+            }
+            told
+        });
+        client.simple_query(sql).await.unwrap();
+        drop(client);
+        told.await.unwrap()
     }
 
     /// A connection of a role made by [`RoleFile::add`].
