@@ -335,6 +335,17 @@ fn what_is_asked_for_is_told_by_name() {
     assert!(text.contains("did you mean \"1\"?"), "{text}");
     let text = said(&["--dataset", "cohort", "--region", "1:9-5"]);
     assert!(text.contains("ends before it starts"), "{text}");
+    for unbalanced in [
+        "ac > 0) OR (true",
+        "ac > 0) ORDER BY (1",
+        "ac > 0 --)\n) -- (",
+        "",
+        "ac > 0; true",
+    ] {
+        let text = said(&["--dataset", "cohort", "--where", unbalanced]);
+        assert!(text.contains("--where: "), "{text}");
+        assert!(text.contains("syntax error"), "{unbalanced}: {text}");
+    }
     let text = said(&["--dataset", "cohort", "--where", "qul > 3"]);
     assert!(text.contains("qul"), "{text}");
     let query = "SELECT sample_id FROM cohort.samples WHERE sample_id > 'S1' ORDER BY 1 DESC";

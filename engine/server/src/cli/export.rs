@@ -22,7 +22,9 @@ use genokura_storage::LakeSnapshot;
 
 use super::{LakeArg, Outcome, ingest, progress};
 use crate::backend::EngineBackend;
-use crate::session::{Backend, Session, SessionOptions, Settings, Snapshot, query_batches};
+use crate::session::{
+    Backend, Session, SessionOptions, Settings, Snapshot, query_batches, statement,
+};
 use crate::sqlstate::ServerError;
 
 /// Name of the table that `--where` is a predicate over.
@@ -221,6 +223,7 @@ impl Opened {
 
     /// The records of which some ALT satisfies the predicate.
     async fn passing(&self, predicate: &str) -> anyhow::Result<RecordSet> {
+        statement::condition(predicate).map_err(|e| told("--where", &e))?;
         let sql = format!("SELECT {RECORD_IDS} FROM {TABLE} WHERE (\n{predicate}\n)");
         let mut passing = RecordSet::default();
         let mut session = self.session();

@@ -231,6 +231,24 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
     Ok(Box::new(query))
 }
 
+/// Reads a condition as it stands in WHERE, to the end of the text.
+///
+/// # Errors
+/// 42601 where it is none, or more than one.
+pub fn condition(text: &str) -> Result<(), ServerError> {
+    let tokens = tokenize(text)?;
+    let dialect = Bounded::of(text.len());
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    parser
+        .parse_expr()
+        .map_err(|error| from_parser(&error, text))?;
+    let next = parser.peek_token();
+    match next.token {
+        Token::EOF => Ok(()),
+        _ => Err(cursor::near(&next, text)),
+    }
+}
+
 /// A query, or SELECT … INTO TEMP.
 fn query_statement(cursor: &mut TokenCursor<'_>) -> Result<Statement, ServerError> {
     let tokens = cursor.take_rest();
