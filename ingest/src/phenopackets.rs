@@ -18,6 +18,8 @@
 mod message;
 mod node;
 mod tables;
+mod times;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
