@@ -349,8 +349,13 @@ impl Session {
         self.authorise()?;
         match statement {
             Statement::Query(query) => {
-                let planned = self.plan(query, arguments).await?;
-                self.rows(planned, "SELECT", true).await
+                let rows = self.plan_and_start(query, arguments).await?;
+                Ok(Outcome::Rows {
+                    rows,
+                    tag: "SELECT",
+                    counted: true,
+                    formats: None,
+                })
             }
             Statement::Explain {
                 analyze,
@@ -714,20 +719,43 @@ impl Session {
         std::mem::take(&mut self.notices)
     }
 
+    /// Plans a query and starts it, in one piece of work of the query runtime.
+    async fn plan_and_start(
+        &mut self,
+        query: &ast::Statement,
+        arguments: &[ast::Expr],
+    ) -> Result<Rows, ServerError> {
+        let query = self.with_arguments(query, arguments)?;
+        let context = self.plan_context().await?;
+        let planned_under = self.authorised.clone();
+        let (notices, rows) = self
+            .spawn(async move {
+                let planned = plan::plan(&context, &query).await?;
+                let notices = noticed::unknown_samples(&planned);
+                Ok((notices, plan::start(planned).await))
+            })
+            .await?;
+        let now = self.unchanged_since(planned_under)?;
+        self.notices.extend(notices);
+        under_limits(rows, &now).await
+    }
+
     async fn start(&mut self, planned: Planned) -> Result<Rows, ServerError> {
         let planned_under = self.authorised.clone();
+        let now = self.unchanged_since(planned_under)?;
+        self.notices.extend(noticed::unknown_samples(&planned));
+        let rows = self.spawn(plan::start(planned)).await;
+        under_limits(rows, &now).await
+    }
+
+    /// What the session may do, which is what it might do when a statement was planned.
+    fn unchanged_since(&mut self, planned: Option<Authorised>) -> Result<Authorised, ServerError> {
         let now = self.authorise()?;
-        if planned_under.is_some_and(|before| before.access != now.access) {
+        if planned.is_some_and(|before| before.access != now.access) {
             let text = "the rights of the role changed while the statement was planned";
             return Err(ServerError::new("40001", text).hint("Run it again."));
         }
-        self.notices.extend(noticed::unknown_samples(&planned));
-        let rows = self.spawn(plan::start(planned)).await;
-        let limits = now.limits();
-        match rows {
-            Ok(rows) => Ok(rows.under(limits).await),
-            Err(error) => Err(limits.of_spilling(error)),
-        }
+        Ok(now)
     }
 
     /// Runs `work` on the query runtime; dropping the returned future aborts it.
@@ -903,6 +931,18 @@ impl Session {
                 savepoint.temporary = TempState::default();
             }
         }
+    }
+}
+
+/// Rows within the limits of a role.
+async fn under_limits(
+    rows: Result<Rows, ServerError>,
+    who: &Authorised,
+) -> Result<Rows, ServerError> {
+    let limits = who.limits();
+    match rows {
+        Ok(rows) => Ok(rows.under(limits).await),
+        Err(error) => Err(limits.of_spilling(error)),
     }
 }
 
