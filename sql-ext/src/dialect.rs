@@ -7,7 +7,7 @@
 use std::any::TypeId;
 use std::cell::Cell;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -35,6 +35,45 @@ impl Bounded {
     }
 }
 
+impl Bounded {
+    fn between_symmetric(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+    ) -> Option<Result<Expr, ParserError>> {
+        let plain = [Keyword::BETWEEN, Keyword::SYMMETRIC];
+        let not = [Keyword::NOT, Keyword::BETWEEN, Keyword::SYMMETRIC];
+        let negated = match (parser.parse_keywords(&plain), parser.parse_keywords(&not)) {
+            (true, _) => false,
+            (_, true) => true,
+            _ => return None,
+        };
+        let mut ends = || {
+            let low = parser.parse_subexpr(self.prec_value(Precedence::Between))?;
+            parser.expect_keyword_is(Keyword::AND)?;
+            let high = parser.parse_subexpr(self.prec_value(Precedence::Between))?;
+            Ok((Box::new(low), Box::new(high)))
+        };
+        Some(ends().map(|(low, high)| {
+            let between = |low, high| Expr::Between {
+                expr: Box::new(expr.clone()),
+                negated,
+                low,
+                high,
+            };
+            let op = match negated {
+                true => BinaryOperator::And,
+                false => BinaryOperator::Or,
+            };
+            Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new(between(low.clone(), high.clone())),
+                op,
+                right: Box::new(between(high, low)),
+            }))
+        }))
+    }
+}
+
 impl Dialect for Bounded {
     /// Counts; the error ends every attempt, as that about recursion does.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
@@ -45,13 +84,17 @@ impl Dialect for Bounded {
         self.base.parse_prefix(parser)
     }
 
-    /// The right side of `IS DISTINCT FROM` ends before AND and OR; the parser itself reads on.
+    /// The right side of `IS DISTINCT FROM` ends before AND and OR; the parser itself reads on. `BETWEEN SYMMETRIC`,
+    /// which it does not know, takes its ends in either order.
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
         expr: &Expr,
         _precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if let Some(between) = self.between_symmetric(parser, expr) {
+            return Some(between);
+        }
         let is = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
         let is_not = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];
         let same = match (parser.parse_keywords(&is), parser.parse_keywords(&is_not)) {

@@ -142,8 +142,10 @@ impl Backend for EngineBackend {
         let session =
             self.engine
                 .session(snapshot, access.clone(), &genokura_sql_ext::register_all);
-        let context = session.map_err(|error| refused(&error))?;
+        let mut context = session.map_err(|error| refused(&error))?;
         crate::allowed::only_allowed_functions(&context);
+        crate::evaluated::register(&mut context)
+            .map_err(|error| ServerError::internal(error.to_string()))?;
         crate::semantics::install(&context);
         Ok(context)
     }

@@ -6,6 +6,7 @@ pub mod backend;
 pub mod catalog_context;
 pub mod cli;
 pub mod config;
+mod evaluated;
 pub mod limits;
 pub mod metrics;
 pub mod pg_catalog;

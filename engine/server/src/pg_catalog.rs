@@ -20,17 +20,20 @@ mod numeric;
 mod operators;
 mod plan;
 mod resolve;
+mod scalar;
 mod tables;
 mod value;
 
 pub use error::{CatalogError, Result};
 pub use functions::VERSION;
+pub(crate) use functions::is_of_numbers;
 pub use model::{
     Activity, CatalogModel, Column, Namespace, Relation, Role, SessionInfo, SetConfig, Setting,
     Signal,
 };
 pub use numeric::Numeric;
-pub(crate) use operators::pattern_regex;
+pub(crate) use operators::{pattern_regex, planner_regex};
+pub(crate) use scalar::{Aggregated, Call, argument_types};
 pub(crate) use value::parse_array;
 pub use value::{ArrayValue, RecordValue, Value};
 

@@ -2,13 +2,17 @@
 //!
 //! - A fraction that becomes an integer is rounded, not cut off: `2.7::int` is 3.
 //! - Whole numbers that leave their type are an error (22003), not another number: `ac * an` of integers.
+//! - A float divided by zero is an error (22012), and so is one that becomes infinite (22003), outside of conditions.
+//! - `x = ANY (array)` is NULL where nothing matches and the array has a NULL.
 //! - What becomes text is printed as results are: `{1,2}`, `10000000000`.
 //! - Sums, quotients and dates have PostgreSQL's types ([`settle`]).
 //!
 //! The rule runs after types are settled. A sum or difference with a small constant stays as it is, so that scans and
 //! joins still recognise `pos + 1000`.
 
+mod any_equal;
 mod checked;
+mod guards;
 mod rounded;
 mod text;
 mod types;
@@ -19,17 +23,58 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator};
-use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
 /// Makes a session compute as PostgreSQL does.
 pub(crate) fn install(context: &SessionContext) {
     context.add_analyzer_rule(Arc::new(PostgresSemantics));
+    context.add_optimizer_rule(Arc::new(PlainConditions));
+}
+
+/// Divisions of floats that were moved into conditions are as plain as those that are written there: a condition that
+/// came from above is asked about rows that the ones beside it leave out.
+#[derive(Debug)]
+struct PlainConditions;
+
+impl OptimizerRule for PlainConditions {
+    fn name(&self) -> &'static str {
+        "plain_conditions"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        if !is_condition(&plan) {
+            return Ok(Transformed::no(plan));
+        }
+        plan.map_expressions(|expr| {
+            expr.transform_up(|part| {
+                Ok(match checked::plain_division(&part) {
+                    Some(plain) => Transformed::yes(plain),
+                    None => Transformed::no(part),
+                })
+            })
+        })
+    }
+}
+
+fn is_condition(node: &LogicalPlan) -> bool {
+    matches!(
+        node,
+        LogicalPlan::Filter(_) | LogicalPlan::Join(_) | LogicalPlan::TableScan(_)
+    )
 }
 
 #[derive(Debug)]
@@ -47,11 +92,56 @@ impl AnalyzerRule for PostgresSemantics {
 }
 
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let changed = with_expressions(node, mended)?;
+    let place = Place::of(&node);
+    let guarded = guards::guarded(node)?;
+    let was_guarded = guarded.transformed;
+    let mut changed = with_expressions(guarded.data, |expr, schema| mended(expr, schema, place))?;
+    changed.transformed |= was_guarded;
     match changed.transformed {
         true => changed.map_data(LogicalPlan::recompute_schema),
         false => Ok(changed),
     }
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// Among conditions, where an infinite number is compared as it is.
+    is_condition: bool,
+    /// Among conditions that a row meets when each is true: an unknown may be false there.
+    is_positive: bool,
+}
+
+impl Place {
+    fn of(node: &LogicalPlan) -> Self {
+        let is_condition = is_condition(node);
+        // Behind NOT an unknown is not false.
+        let mut turned = false;
+        let looked = node.apply_expressions(|expr| {
+            turned = turned || expr.exists(|part| Ok(!is_plain_condition(part)))?;
+            Ok(TreeNodeRecursion::Continue)
+        });
+        Self {
+            is_condition,
+            is_positive: is_condition && looked.is_ok() && !turned,
+        }
+    }
+}
+
+fn is_plain_condition(expr: &Expr) -> bool {
+    !matches!(
+        expr,
+        Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::Case(_)
+    )
 }
 
 /// A node whose expressions are what `better` makes of them and of their parts, under the names that they had.
@@ -82,13 +172,20 @@ fn with_expressions(
 
 /// What an expression should be; `None` when it is right. What names a column of an outer query has no type here and
 /// stays.
-fn mended(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
     match expr {
+        Expr::ScalarFunction(call) if !place.is_positive => any_equal::with_null(call),
+        Expr::AggregateFunction(aggregate) => guards::filtered(aggregate),
+        Expr::Case(case) => guards::branches(case, schema).ok().flatten(),
         Expr::Cast(Cast { expr: value, field }) => {
             let from = value.get_type(schema).ok()?;
             match field.data_type() {
                 to if to.is_integer() => {
                     let value = rounded::rounded(value, &from)?;
+                    Some(recast(value, field))
+                }
+                DataType::List(item) if item.data_type().is_integer() => {
+                    let value = rounded::items(value, &from)?;
                     Some(recast(value, field))
                 }
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
@@ -99,17 +196,58 @@ fn mended(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             }
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            if !matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply) {
+            let arithmetic = matches!(
+                op,
+                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide
+            );
+            if !arithmetic {
                 return None;
             }
             let of = |side: &Expr| side.get_type(schema).ok();
             let (from, other) = (of(left)?, of(right)?);
-            if from != other || !from.is_signed_integer() || stays(left, *op, right, schema) {
+            if from.is_floating() {
+                let same = from == other && !place.is_condition;
+                let open = same && may_leave(*op, left, right);
+                return open.then(|| checked::call(*op, left, right));
+            }
+            if *op == Operator::Divide
+                || from != other
+                || !from.is_signed_integer()
+                || stays(left, *op, right, schema)
+            {
                 return None;
             }
             Some(checked::call(*op, left, right))
         }
         _ => None,
+    }
+}
+
+/// No column of a lake comes near the greatest float: with a factor below this its product is one.
+const PLAIN: f64 = 1e100;
+
+/// Whether a quotient or product of floats may be none: divided by what may be zero, or greater than any.
+fn may_leave(op: Operator, left: &Expr, right: &Expr) -> bool {
+    let size = |side: &Expr| {
+        let mut side = side;
+        while let Expr::Cast(cast) = side {
+            side = &cast.expr;
+        }
+        match side {
+            Expr::Literal(ScalarValue::Float64(Some(value)), _) => Some(value.abs()),
+            Expr::Literal(ScalarValue::Float32(Some(value)), _) => Some(f64::from(value.abs())),
+            #[expect(clippy::cast_precision_loss, reason = "zero or not, great or not")]
+            Expr::Literal(ScalarValue::Int64(Some(value)), _) => Some(value.unsigned_abs() as f64),
+            _ => None,
+        }
+    };
+    match (op, size(left), size(right)) {
+        (Operator::Divide, _, Some(right)) => right < 1.0 / PLAIN,
+        (Operator::Multiply, None, Some(factor)) | (Operator::Multiply, Some(factor), None) => {
+            factor > PLAIN
+        }
+        (Operator::Divide | Operator::Multiply, ..) => true,
+        _ => false,
     }
 }
 
@@ -199,13 +337,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use datafusion::arrow::datatypes::{Field, Schema};
-    use datafusion::logical_expr::{cast, col, lit};
+    use datafusion::logical_expr::{LogicalPlanBuilder, cast, col, lit};
 
     fn stays_in_type(expr: Expr) -> bool {
         let fields = [("pos", DataType::Int32), ("n", DataType::Int64)];
         let fields = fields.map(|(name, ty)| Field::new(name, ty, true));
         let schema = DFSchema::try_from(Schema::new(fields.to_vec())).unwrap();
-        mended(&expr, &schema).is_none()
+        let none = LogicalPlanBuilder::empty(false).build().unwrap();
+        mended(&expr, &schema, Place::of(&none)).is_none()
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod catalog;
 mod cohort;
 mod fuzzing;
 mod kinds;
+mod lateral;
 mod noticed;
 mod params;
 mod plan;
@@ -24,6 +25,7 @@ mod stop;
 mod temp;
 mod template;
 mod told;
+mod whole_rows;
 mod yielding;
 
 use std::collections::BTreeMap;

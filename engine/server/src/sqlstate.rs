@@ -3,6 +3,8 @@
 //! [`ServerError`] is the one error type of the server and of the embedded SQL engine. Errors of
 //! DataFusion and Arrow are sorted into SQLSTATEs here and nowhere else.
 
+mod wording;
+
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -262,7 +264,8 @@ impl From<ArrowError> for ServerError {
                 ServerError::new("22003", "numeric field overflow").detail(text)
             }
             ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => {
-                regex_error(&text).unwrap_or_else(|| ServerError::new("22000", text))
+                let known = regex_error(&text).or_else(|| wording::told(&text));
+                known.unwrap_or_else(|| ServerError::new("22000", text))
             }
             ArrowError::ExternalError(source) => match source.downcast::<DataFusionError>() {
                 Ok(inner) => ServerError::from(*inner),
@@ -289,7 +292,9 @@ impl From<DataFusionError> for ServerError {
             DataFusionError::SQL(inner, _) => from_parser(&inner, ""),
             DataFusionError::SchemaError(inner, _) => schema_error(&inner),
             DataFusionError::Plan(text) => plan_error(&text),
-            DataFusionError::NotImplemented(text) => ServerError::unsupported(text),
+            DataFusionError::NotImplemented(text) => {
+                wording::told(&text).unwrap_or_else(|| ServerError::unsupported(text))
+            }
             DataFusionError::Configuration(text) => ServerError::new("22023", text),
             DataFusionError::ResourcesExhausted(text) => out_of_memory(&text),
             DataFusionError::Execution(text) => execution_error(&text),
@@ -560,7 +565,7 @@ fn split_top(text: &str, separator: char) -> impl Iterator<Item = &str> {
 
 fn plan_error(text: &str) -> ServerError {
     let text = first_of(text, "\n\nbacktrace");
-    if let Some(error) = wrong_types(text) {
+    if let Some(error) = wording::told(text).or_else(|| wrong_types(text)) {
         return error;
     }
     if let Some(table) = between(text, "table '", "' not found") {
@@ -625,8 +630,8 @@ fn execution_error(text: &str) -> ServerError {
     if text.contains("to store in a Decimal") {
         return ServerError::new("22003", "numeric field overflow").detail(text.to_owned());
     }
-    if text.contains("square root of a negative") {
-        return ServerError::new("2201F", "cannot take square root of a negative number");
+    if let Some(error) = wording::told(text) {
+        return error;
     }
     if text.contains("scalar subquery") || text.contains("more than one row") {
         return ServerError::new("21000", text.to_owned());

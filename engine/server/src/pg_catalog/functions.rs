@@ -12,9 +12,11 @@ use super::operators::regex;
 use super::plan::Expr;
 use super::value::{ArrayValue, Value, compare, element_type};
 use crate::pg_types::oid;
+pub(crate) use number_char::is_of_numbers;
 use to_char::to_char;
 
 mod inquiry;
+mod number_char;
 mod text;
 mod to_char;
 
@@ -216,10 +218,49 @@ fn array(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Resul
             }
             _ => Value::Null,
         },
+        "array_fill" => filled(args, element)?,
         "num_nulls" => count(args.iter().filter(|v| v.is_null()).count()),
         "num_nonnulls" => count(args.iter().filter(|v| !v.is_null()).count()),
         _ => return Ok(None),
     }))
+}
+
+/// `array_fill(value, lengths)`: one value over and over.
+fn filled(args: &[Value], element: u32) -> Result<Value> {
+    let wrong = |code, text: &str| Err(CatalogError::new(code, text));
+    let ints = |at: usize| -> Option<Vec<i64>> {
+        let array = args.get(at)?.as_array()?;
+        array.items.iter().map(Value::as_int).collect()
+    };
+    let Some(lengths) = ints(1) else {
+        return wrong("22004", "dimension array or low bound array cannot be null");
+    };
+    let lows = match args.get(2) {
+        Some(_) => ints(2),
+        None => Some(vec![1; lengths.len()]),
+    };
+    let Some(lows) = lows.filter(|lows| lows.len() == lengths.len()) else {
+        return wrong("2202E", "wrong number of array subscripts");
+    };
+    let narrow = |number: &i64| i32::try_from(*number).ok();
+    let size = lengths
+        .iter()
+        .try_fold(1i64, |all, length| all.checked_mul((*length).max(0)));
+    let size = size.and_then(|size| usize::try_from(size).ok());
+    let Some(size) = size.filter(|size| *size <= 1 << 20) else {
+        return wrong("54000", "array size exceeds the maximum allowed (1048576)");
+    };
+    let dims: Option<Vec<(i32, i32)>> = lengths
+        .iter()
+        .zip(&lows)
+        .map(|(length, low)| narrow(length).zip(narrow(low)))
+        .collect();
+    let value = args.first().cloned().unwrap_or(Value::Null);
+    Ok(Value::Array(Arc::new(ArrayValue {
+        element,
+        dims: dims.filter(|_| size > 0).unwrap_or_default(),
+        items: vec![value; size],
+    })))
 }
 
 /// A value as json.
@@ -316,6 +357,21 @@ fn json(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Expr]) -> Res
         "row_to_json" | "to_json" | "to_jsonb" | "array_to_json" => {
             as_jsonb(json_text(cx, &args[0], ty(0)), function)
         }
+        "json_extract_path" | "jsonb_extract_path" => match reached(parsed(), &args[1..]) {
+            Some(found) => as_jsonb(super::convert::jsonb_text(&found), function),
+            None => Value::Null,
+        },
+        "json_extract_path_text" | "jsonb_extract_path_text" => {
+            reached(parsed(), &args[1..]).map_or(Value::Null, |found| json_item(found, true))
+        }
+        "json_object" => json_object(args)?,
+        "json_strip_nulls" => parsed().map_or(Value::Null, |json| {
+            Value::text(without_nulls(json).to_string())
+        }),
+        "jsonb_strip_nulls" => parsed().map_or(Value::Null, |json| {
+            Value::text(super::convert::jsonb_text(&without_nulls(json)))
+        }),
+        "jsonb_pretty" => parsed().map_or(Value::Null, |json| Value::text(pretty(&json))),
         "json_array_length" | "jsonb_array_length" => match parsed() {
             Some(serde_json::Value::Array(items)) => count(items.len()),
             _ => {
@@ -335,6 +391,172 @@ fn json(cx: &Cx<'_>, function: &Function, args: &[Value], exprs: &[Expr]) -> Res
         })),
         _ => return Ok(None),
     }))
+}
+
+/// What lies at the end of a path of names and places.
+fn reached(json: Option<serde_json::Value>, path: &[Value]) -> Option<serde_json::Value> {
+    path.iter().try_fold(json?, |at, step| {
+        let step = step.as_str()?;
+        match at {
+            serde_json::Value::Object(mut fields) => fields.remove(step),
+            serde_json::Value::Array(mut items) => {
+                let place: i64 = step.parse().ok()?;
+                let place = match place < 0 {
+                    true => i64::try_from(items.len()).ok()? + place,
+                    false => place,
+                };
+                let place = usize::try_from(place)
+                    .ok()
+                    .filter(|place| *place < items.len())?;
+                Some(items.swap_remove(place))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// `json_object`: names and values of one array by turns, or of two.
+fn json_object(args: &[Value]) -> Result<Value> {
+    let items = |at: usize| args.get(at).and_then(Value::as_array);
+    let Some(first) = items(0) else {
+        return Ok(Value::Null);
+    };
+    let pairs: Vec<(&Value, &Value)> = match items(1) {
+        Some(second) if first.items.len() == second.items.len() => {
+            first.items.iter().zip(&second.items).collect()
+        }
+        Some(_) => return Err(CatalogError::new("2202E", "mismatched array dimensions")),
+        None if first.dims.len() <= 1 && first.items.len() % 2 == 1 => {
+            let text = "array must have even number of elements";
+            return Err(CatalogError::new("2202E", text));
+        }
+        None => {
+            let pairs = first.items.chunks_exact(2);
+            pairs.map(|pair| (&pair[0], &pair[1])).collect()
+        }
+    };
+    let texts = pairs.into_iter().map(|(name, value)| {
+        let Some(name) = name.as_str() else {
+            return Err(CatalogError::new(
+                "22004",
+                "null value not allowed for object key",
+            ));
+        };
+        let value = value
+            .as_str()
+            .map_or(serde_json::Value::Null, serde_json::Value::from);
+        Ok(format!("{} : {value}", serde_json::Value::from(name)))
+    });
+    let texts: Vec<String> = texts.collect::<Result<_>>()?;
+    Ok(Value::text(format!("{{{}}}", texts.join(", "))))
+}
+
+fn without_nulls(json: serde_json::Value) -> serde_json::Value {
+    match json {
+        serde_json::Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(_, value)| !value.is_null());
+            serde_json::Value::Object(
+                kept.map(|(name, value)| (name, without_nulls(value)))
+                    .collect(),
+            )
+        }
+        serde_json::Value::Array(items) => {
+            serde_json::Value::Array(items.into_iter().map(without_nulls).collect())
+        }
+        other => other,
+    }
+}
+
+/// `jsonb_pretty`: four blanks a level.
+fn pretty(json: &serde_json::Value) -> String {
+    fn level(json: &serde_json::Value, depth: usize) -> String {
+        let (inner, outer) = ("    ".repeat(depth + 1), "    ".repeat(depth));
+        match json {
+            serde_json::Value::Object(fields) => {
+                let mut names: Vec<&String> = fields.keys().collect();
+                names.sort_by(|a, b| a.len().cmp(&b.len()).then(a.cmp(b)));
+                let lines = names.into_iter().map(|name| {
+                    let shown = serde_json::Value::from(name.as_str());
+                    let value = fields
+                        .get(name)
+                        .map_or_else(String::new, |value| level(value, depth + 1));
+                    format!("{inner}{shown}: {value}")
+                });
+                let lines: Vec<String> = lines.collect();
+                format!("{{\n{}\n{outer}}}", lines.join(",\n"))
+            }
+            serde_json::Value::Array(items) => {
+                let lines = items
+                    .iter()
+                    .map(|item| format!("{inner}{}", level(item, depth + 1)));
+                let lines: Vec<String> = lines.collect();
+                format!("[\n{}\n{outer}]", lines.join(",\n"))
+            }
+            other => other.to_string(),
+        }
+    }
+    level(json, 0)
+}
+
+/// `width_bucket`: the bucket of a histogram that an operand falls into; 0 and one past the last lie outside.
+fn width_bucket(args: &[Value]) -> Result<Value> {
+    let wrong = |text: &str| Err(CatalogError::new("2201G", text));
+    if let Some(thresholds) = args.get(1).and_then(Value::as_array) {
+        if thresholds.items.iter().any(Value::is_null) {
+            let text = "thresholds array must not contain NULLs";
+            return Err(CatalogError::new("22004", text));
+        }
+        let below = |threshold: &&Value| compare(threshold, &args[0]).is_le();
+        return Ok(count(thresholds.items.iter().take_while(below).count()));
+    }
+    let [operand, low, high, buckets] = args else {
+        return Ok(Value::Null);
+    };
+    let buckets = buckets.as_int().unwrap_or(0);
+    if buckets <= 0 {
+        return wrong("count must be greater than zero");
+    }
+    let float = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let ([at, from, to], exact) = ([operand, low, high].map(float), [operand, low, high]);
+    if at.is_nan() || from.is_nan() || to.is_nan() {
+        return wrong("operand, lower bound, and upper bound cannot be NaN");
+    }
+    if from.is_infinite() || to.is_infinite() {
+        return wrong("lower and upper bounds must be finite");
+    }
+    let order = |a: &Value, b: &Value| compare(a, b);
+    let rising = match order(low, high) {
+        std::cmp::Ordering::Less => true,
+        std::cmp::Ordering::Greater => false,
+        std::cmp::Ordering::Equal => return wrong("lower bound cannot equal upper bound"),
+    };
+    let (before, past) = match rising {
+        true => (order(operand, low).is_lt(), order(operand, high).is_ge()),
+        false => (order(operand, low).is_gt(), order(operand, high).is_le()),
+    };
+    if before {
+        return Ok(Value::Int(0));
+    }
+    if past {
+        return Ok(Value::Int(buckets + 1));
+    }
+    if let [Value::Numeric(at), Value::Numeric(from), Value::Numeric(to)] = exact {
+        let way = |end: Numeric| end.add(from.negate());
+        let share = way(*at)
+            .and_then(|way| way.multiply(Numeric::from(buckets)))
+            .zip(way(*to))
+            .and_then(|(way, whole)| way.divide(whole)?.floor()?.to_i64());
+        if let Some(share) = share {
+            return Ok(Value::Int(share + 1));
+        }
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "between 0 and the number of buckets, which is an integer"
+    )]
+    let bucket = ((at - from) / (to - from) * buckets as f64).floor() as i64;
+    Ok(Value::Int(bucket.min(buckets - 1) + 1))
 }
 
 fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
@@ -401,6 +623,10 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
         } else {
             float(0).signum()
         }),
+        ("width_bucket", _) => width_bucket(args)?,
+        ("scale", Some(Value::Numeric(n))) => Value::Int(i64::from(n.scale())),
+        ("min_scale", Some(Value::Numeric(n))) => Value::Int(i64::from(n.normalized().scale())),
+        ("trim_scale", Some(Value::Numeric(n))) => Value::Numeric(n.normalized()),
         ("random", _) => {
             #[expect(clippy::cast_precision_loss, reason = "any fraction will do")]
             let fraction = (uuid_bits() >> 11) as f64 / (1u64 << 53) as f64;
@@ -431,6 +657,12 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
     let micros = |v: Option<&Value>| match v {
         Some(Value::Timestamp(t)) => Some(*t),
         Some(Value::Date(d)) => Some(i64::from(*d) * 86_400_000_000),
+        _ => None,
+    };
+    let number = |v: Option<&Value>| match v {
+        Some(Value::Int(i)) => Some(Numeric::from(*i)),
+        Some(Value::Float(f)) => Numeric::from_f64(*f),
+        Some(Value::Numeric(n)) => Some(*n),
         _ => None,
     };
     Ok(Some(match function.name.as_str() {
@@ -466,6 +698,10 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
             Some(Value::Float(f)) => Value::Timestamp((f * 1e6) as i64),
             _ => return Ok(None),
         },
+        "to_char" if let Some(number) = number(args.first()) => {
+            let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
+            Value::text(number_char::number_text(number, pattern)?)
+        }
         "to_char" => {
             let time = micros(args.first()).and_then(super::value::timestamp);
             let pattern = args.get(1).and_then(Value::as_str);
@@ -580,6 +816,8 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
             };
             Value::Timestamp(t - t.rem_euclid(step))
         }
+        // There are no infinite dates here.
+        "isfinite" => Value::Bool(true),
         "pg_sleep" => Value::text(""),
         _ => return Ok(None),
     }))

@@ -239,6 +239,16 @@ impl Numeric {
         self
     }
 
+    /// The number in units of so many digits behind the point, rounded; `None` when it is too great for them.
+    pub(crate) fn units_of(self, scale: u32) -> Option<i128> {
+        self.round(i32::try_from(scale).ok()?)?.rescaled(scale)
+    }
+
+    /// Digits behind the point.
+    pub(crate) fn scale(self) -> u32 {
+        self.scale
+    }
+
     pub(crate) fn is_negative(self) -> bool {
         self.units < 0
     }

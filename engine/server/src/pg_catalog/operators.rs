@@ -365,6 +365,15 @@ pub(crate) fn regex(cx: &Cx<'_>, pattern: &str, insensitive: bool) -> Result<Rc<
     Ok(compiled)
 }
 
+/// PostgreSQL's pattern as the planner's functions take it: a point matches the end of a line too.
+pub(crate) fn planner_regex(pattern: &str) -> String {
+    let translated = translate(pattern);
+    match translated.contains('.') {
+        true => format!("(?s){translated}"),
+        false => translated,
+    }
+}
+
 /// PostgreSQL's escapes that the regex crate spells otherwise.
 fn translate(pattern: &str) -> String {
     let pattern = pattern.strip_prefix("***:").unwrap_or(pattern);

@@ -1,24 +1,28 @@
-//! Sums, differences and products of integers that fail where the result leaves its type.
+//! Sums, differences and products of integers that fail where the result leaves its type; quotients and products of
+//! floats that fail where there is none.
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::Datum;
-use datafusion::arrow::compute::kernels::numeric::{add, mul, sub};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, Datum};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::kernels::numeric::{add, div, mul, sub};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 
-/// The checked form of an operation on two integers of one type.
+/// The checked form of an operation on two numbers of one type.
 pub(super) fn call(op: Operator, left: &Expr, right: &Expr) -> Expr {
     static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::function(Operator::Plus));
     static SUB: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::function(Operator::Minus));
     static MUL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::function(Operator::Multiply));
+    static DIV: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::function(Operator::Divide));
     let function = match op {
+        Operator::Divide => &DIV,
         Operator::Plus => &ADD,
         Operator::Minus => &SUB,
         _ => &MUL,
@@ -26,6 +30,25 @@ pub(super) fn call(op: Operator, left: &Expr, right: &Expr) -> Expr {
     let args = vec![left.clone(), right.clone()];
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), args))
 }
+
+/// The division that a checked one of floats is without the check.
+pub(super) fn plain_division(expr: &Expr) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    let is_division = call.func.name() == DIVIDE;
+    let [left, right] = call.args.as_slice() else {
+        return None;
+    };
+    let operation = || {
+        let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
+        Expr::BinaryExpr(BinaryExpr::new(left, Operator::Divide, right))
+    };
+    is_division.then(operation)
+}
+
+/// The name of the checked division, which only floats have.
+pub(super) const DIVIDE: &str = "checked_divide";
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
@@ -45,6 +68,7 @@ impl ScalarUDFImpl for Checked {
         match self.op {
             Operator::Plus => "checked_add",
             Operator::Minus => "checked_subtract",
+            Operator::Divide => DIVIDE,
             _ => "checked_multiply",
         }
     }
@@ -61,6 +85,7 @@ impl ScalarUDFImpl for Checked {
         let operation = match self.op {
             Operator::Plus => add,
             Operator::Minus => sub,
+            Operator::Divide => div,
             _ => mul,
         };
         let [left, right] = args.args.as_slice() else {
@@ -68,11 +93,68 @@ impl ScalarUDFImpl for Checked {
         };
         let result = operation(&*datum(left)?, &*datum(right)?);
         let result = result.map_err(|error| told(error, &left.data_type()))?;
+        self.finite(&result, left, right)?;
         let both = [left, right].map(|side| matches!(side, ColumnarValue::Scalar(_)));
         Ok(match both {
             [true, true] => ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?),
             _ => ColumnarValue::Array(result),
         })
+    }
+}
+
+impl Checked {
+    /// Nothing but what was infinite before, or is unknown, gives an infinite float.
+    ///
+    /// # Errors
+    /// 22012 for a quotient of zero, 22003 for what is greater than any.
+    fn finite(&self, result: &ArrayRef, left: &ColumnarValue, right: &ColumnarValue) -> Result<()> {
+        let suspect = match result.data_type() {
+            DataType::Float64 => {
+                let values = result.as_primitive::<Float64Type>().values();
+                values.iter().any(|value| !value.is_finite())
+            }
+            DataType::Float32 => {
+                let values = result.as_primitive::<Float32Type>().values();
+                values.iter().any(|value| !value.is_finite())
+            }
+            _ => false,
+        };
+        if !suspect {
+            return Ok(());
+        }
+        let floats = |value: &ColumnarValue| -> Result<ArrayRef> {
+            let array = value.to_array(result.len())?;
+            Ok(cast(&array, &DataType::Float64)?)
+        };
+        let (left, right) = (floats(left)?, floats(right)?);
+        let (left, right) = (
+            left.as_primitive::<Float64Type>(),
+            right.as_primitive::<Float64Type>(),
+        );
+        let of = |code, text: &str| {
+            let error = crate::sqlstate::ServerError::new(code, text);
+            DataFusionError::External(Box::new(error))
+        };
+        for row in (0..result.len()).filter(|row| result.is_valid(*row)) {
+            let (a, b) = (left.value(row), right.value(row));
+            if self.op == Operator::Divide && b == 0.0 && !a.is_nan() {
+                return Err(of("22012", "division by zero"));
+            }
+            let infinite = match result.data_type() {
+                DataType::Float32 => result
+                    .as_primitive::<Float32Type>()
+                    .value(row)
+                    .is_infinite(),
+                _ => result
+                    .as_primitive::<Float64Type>()
+                    .value(row)
+                    .is_infinite(),
+            };
+            if infinite && a.is_finite() && b.is_finite() {
+                return Err(of("22003", "value out of range: overflow"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{ArrayRef, AsArray as _};
+use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray};
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, ScalarFunction};
@@ -10,13 +10,14 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+static ROUND: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Rounded::new())));
+
 /// The value without its fraction; `None` for a type that has none.
 ///
 /// Halves go to the even neighbour in `real` and `double precision`, away from zero in `numeric`, which a constant with
 /// a point is.
 pub(super) fn rounded(value: &Expr, from: &DataType) -> Option<Expr> {
-    static ROUND: LazyLock<Arc<ScalarUDF>> =
-        LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Rounded::new())));
     if let Expr::ScalarFunction(call) = value
         && Arc::ptr_eq(&call.func, &ROUND)
     {
@@ -46,6 +47,25 @@ pub(super) fn rounded(value: &Expr, from: &DataType) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// The array with items without their fractions; `None` for an array of a type that has none.
+pub(super) fn items(value: &Expr, from: &DataType) -> Option<Expr> {
+    static ROUND: LazyLock<Arc<ScalarUDF>> =
+        LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Rounded::new())));
+    let DataType::List(item) = from else {
+        return None;
+    };
+    if let Expr::ScalarFunction(call) = value
+        && Arc::ptr_eq(&call.func, &ROUND)
+    {
+        return None;
+    }
+    let fractions = matches!(item.data_type(), DataType::Float32 | DataType::Float64);
+    fractions.then(|| {
+        let args = vec![value.clone()];
+        Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&ROUND), args))
+    })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -81,18 +101,30 @@ impl ScalarUDFImpl for Rounded {
                 "nothing to round".to_owned(),
             ));
         };
-        let whole: ArrayRef = match array.data_type() {
-            DataType::Float32 => Arc::new(
-                array
-                    .as_primitive::<Float32Type>()
-                    .unary::<_, Float32Type>(f32::round_ties_even),
-            ),
-            _ => Arc::new(
-                array
-                    .as_primitive::<Float64Type>()
-                    .unary::<_, Float64Type>(f64::round_ties_even),
-            ),
-        };
-        Ok(ColumnarValue::Array(whole))
+        Ok(ColumnarValue::Array(whole(array)?))
     }
+}
+
+fn whole(array: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match array.data_type() {
+        DataType::List(field) => {
+            let list = array.as_list::<i32>();
+            Arc::new(ListArray::try_new(
+                Arc::clone(field),
+                list.offsets().clone(),
+                whole(list.values())?,
+                list.nulls().cloned(),
+            )?)
+        }
+        DataType::Float32 => Arc::new(
+            array
+                .as_primitive::<Float32Type>()
+                .unary::<_, Float32Type>(f32::round_ties_even),
+        ),
+        _ => Arc::new(
+            array
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(f64::round_ties_even),
+        ),
+    })
 }

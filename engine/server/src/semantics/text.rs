@@ -14,10 +14,23 @@ use datafusion::logical_expr::{
 use crate::pg_types::PgType;
 use crate::pgwire::encode::{Cells, TextStyle};
 
+static TEXT: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Printed::new())));
+
+/// The text that `concat` makes of a value, where DataFusion makes another: of a truth value it is one letter.
+pub(super) fn put_together(value: &Expr, from: &DataType) -> Option<Expr> {
+    match from {
+        DataType::Boolean => {
+            let args = vec![value.clone()];
+            let call = ScalarFunction::new_udf(Arc::clone(&TEXT), args);
+            Some(Expr::ScalarFunction(call))
+        }
+        _ => printed(value, from),
+    }
+}
+
 /// The text of a value of a type that DataFusion prints in another way; `None` for the others.
 pub(super) fn printed(value: &Expr, from: &DataType) -> Option<Expr> {
-    static TEXT: LazyLock<Arc<ScalarUDF>> =
-        LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Printed::new())));
     let other = matches!(
         from,
         DataType::Float32

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast};
 
 /// Digits behind the point that a dividend has at least: PostgreSQL gives some 16 significant ones.
@@ -78,6 +78,23 @@ fn typed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             *params.args.first_mut()? = arg;
             let func = std::sync::Arc::clone(&aggregate.func);
             Some(Expr::AggregateFunction(AggregateFunction { func, params }))
+        }
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "concat" | "concat_ws") => {
+            let texts: Vec<Option<Expr>> = call
+                .args
+                .iter()
+                .map(|arg| super::text::put_together(arg, &arg.get_type(schema).ok()?))
+                .collect();
+            if texts.iter().all(Option::is_none) {
+                return None;
+            }
+            let args = texts.into_iter().zip(&call.args);
+            let args = args.map(|(text, arg)| text.unwrap_or_else(|| arg.clone()));
+            let function = std::sync::Arc::clone(&call.func);
+            Some(Expr::ScalarFunction(ScalarFunction::new_udf(
+                function,
+                args.collect(),
+            )))
         }
         Expr::WindowFunction(window) => {
             let arg = argument(window.fun.name(), &window.params.args, schema)?;

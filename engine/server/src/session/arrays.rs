@@ -52,6 +52,14 @@ pub(super) fn constant(expr: &Expr) -> Result<Option<Expr>, ServerError> {
     }
 }
 
+/// The array of a text that stands beside another array: of whole numbers if all of its items are.
+///
+/// # Errors
+/// 22P02 for a text that is no array.
+pub(super) fn untyped(text: &str) -> Result<Expr, ServerError> {
+    array(text, None)
+}
+
 fn text(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Value(value) => match &value.value {

@@ -1,8 +1,10 @@
 //! Routing to the system catalog: which statements it answers, and its tables for joins with data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
@@ -19,7 +21,7 @@ use tokio::sync::OnceCell;
 
 use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
-use super::{DATABASE, SessionInfo, statement};
+use super::{DATABASE, SessionInfo, rewrite, statement};
 use crate::pg_catalog::{self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, Value};
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -111,12 +113,60 @@ pub(crate) async fn execute(
     context: &PlanContext,
     statement: &ast::Statement,
 ) -> Result<Planned, ServerError> {
+    if let Some(pause) = pause(statement)? {
+        tokio::time::sleep(pause).await;
+    }
     let result = run(context, statement.clone()).await?;
     let columns = result.columns.iter().map(column).collect();
     Ok(Planned::Ready {
         columns,
         batch: batch(&result, false)?,
     })
+}
+
+/// How long the calls of `pg_sleep` in a statement last together; they are waited for before it runs, so that none of
+/// the threads that read the lake sleeps.
+///
+/// # Errors
+/// 0A000 for a length that is no constant, or a call for each row of a relation.
+fn pause(statement: &ast::Statement) -> Result<Option<Duration>, ServerError> {
+    let mut seconds = None;
+    let flow = ast::visit_expressions(statement, |expr| {
+        let ast::Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        if !rewrite::is_call_of(function, "pg_sleep") {
+            return ControlFlow::Continue(());
+        }
+        let arguments = rewrite::call_arguments(function);
+        let length = match arguments.as_slice() {
+            [length] => rewrite::constant(length).and_then(|text| text.trim().parse::<f64>().ok()),
+            _ => None,
+        };
+        match length {
+            Some(length) => seconds = Some(seconds.unwrap_or(0.0) + length.max(0.0)),
+            None => {
+                let text = "pg_sleep of anything but a constant";
+                return ControlFlow::Break(ServerError::unsupported(text));
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    if let ControlFlow::Break(error) = flow {
+        return Err(error);
+    }
+    let Some(seconds) = seconds else {
+        return Ok(None);
+    };
+    let reads = ast::visit_relations(statement, |_| ControlFlow::Break(())).is_break();
+    if reads {
+        let text = "pg_sleep for each row of a relation";
+        return Err(ServerError::unsupported(text));
+    }
+    // Longer than any session lives.
+    let longest = Duration::from_secs(1 << 31);
+    let pause = Duration::try_from_secs_f64(seconds).unwrap_or(longest);
+    Ok(Some(pause.min(longest)))
 }
 
 async fn run(

@@ -6,14 +6,15 @@ use std::ops::ControlFlow;
 use arrow::datatypes::IntervalMonthDayNano;
 use bytes::{Buf, Bytes};
 use datafusion::sql::sqlparser::ast::{
-    self, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, TimezoneInfo, UnaryOperator, Value,
+    self, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, TimezoneInfo,
+    UnaryOperator, Value,
 };
 
 use super::rewrite::cast;
 use super::spelling;
 use super::{kinds, rewrite};
 use crate::pg_input;
-use crate::pg_types::PgType;
+use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::Format;
 use crate::sqlstate::ServerError;
 
@@ -38,7 +39,8 @@ pub(super) fn placeholder(expr: &Expr) -> Option<usize> {
     }
 }
 
-/// Types that the statement itself gives by `$n::type`, `CAST($n AS type)` and LIMIT or OFFSET.
+/// Types that the statement itself gives by `$n::type`, `CAST($n AS type)`, LIMIT or OFFSET, by standing where a truth
+/// value does, and as arguments of PostgreSQL's functions.
 pub(crate) fn cast_types(statement: &ast::Statement) -> BTreeMap<usize, PgType> {
     let mut bounds = Bounds(BTreeMap::new());
     let _: ControlFlow<()> = ast::Visit::visit(statement, &mut bounds);
@@ -52,12 +54,70 @@ pub(crate) fn cast_types(statement: &ast::Statement) -> BTreeMap<usize, PgType> 
         {
             types.entry(number).or_insert(pg_type);
         }
+        for (number, pg_type) in types_within(expr) {
+            types.entry(number).or_insert(pg_type);
+        }
         ControlFlow::Continue(())
     });
     types
 }
 
-/// Collects parameters of LIMIT, OFFSET and FETCH FIRST.
+/// The types that parameters right within an expression have by their place in it.
+fn types_within(expr: &Expr) -> Vec<(usize, PgType)> {
+    let truths: Vec<&Expr> = match expr {
+        Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr,
+        } => vec![expr],
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And | BinaryOperator::Or,
+            right,
+        } => vec![left, right],
+        Expr::Case {
+            operand: None,
+            conditions,
+            ..
+        } => conditions.iter().map(|case| &case.condition).collect(),
+        Expr::Function(function) if function.name.0.len() == 1 => {
+            return argument_types_of(function);
+        }
+        _ => return Vec::new(),
+    };
+    let numbers = truths.into_iter().filter_map(placeholder);
+    numbers.map(|number| (number, PgType::BOOL)).collect()
+}
+
+fn argument_types_of(function: &ast::Function) -> Vec<(usize, PgType)> {
+    let arguments = rewrite::call_arguments(function);
+    if !arguments.iter().any(|arg| placeholder(arg).is_some()) {
+        return Vec::new();
+    }
+    let given: Vec<u32> = arguments
+        .iter()
+        .map(|arg| match arg {
+            Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) if digits.parse::<i32>().is_ok() => oid::INT4,
+                Value::Number(..) => oid::NUMERIC,
+                Value::Boolean(_) => oid::BOOL,
+                _ => oid::UNKNOWN,
+            },
+            Expr::Cast { data_type, .. } => {
+                type_of_sql(data_type).map_or(oid::UNKNOWN, |pg_type| pg_type.oid)
+            }
+            _ => oid::UNKNOWN,
+        })
+        .collect();
+    let name = rewrite::function_name(function);
+    let types = crate::pg_catalog::argument_types(&name, &given).unwrap_or_default();
+    arguments
+        .iter()
+        .zip(types)
+        .filter_map(|(arg, ty)| Some((placeholder(arg)?, PgType::scalar(ty?)?)))
+        .collect()
+}
+
+/// Collects parameters of LIMIT, OFFSET and FETCH FIRST, of conditions, and of functions in FROM.
 struct Bounds(BTreeMap<usize, PgType>);
 
 impl ast::Visitor for Bounds {
@@ -79,13 +139,53 @@ impl ast::Visitor for Bounds {
         self.0.extend(numbers.map(|number| (number, PgType::INT8)));
         ControlFlow::Continue(())
     }
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
+        let conditions = select.selection.iter().chain(select.having.iter());
+        let numbers = conditions.filter_map(placeholder);
+        self.0.extend(numbers.map(|number| (number, PgType::BOOL)));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &ast::TableFactor) -> ControlFlow<()> {
+        let ast::TableFactor::Table {
+            name,
+            args: Some(args),
+            ..
+        } = factor
+        else {
+            return ControlFlow::Continue(());
+        };
+        let function = rewrite::function_of(name.clone(), args.args.clone());
+        // Series of the planner are of bigint.
+        let wide = |pg_type| match pg_type {
+            PgType::INT4 => PgType::INT8,
+            other => other,
+        };
+        let types = argument_types_of(&function).into_iter();
+        self.0
+            .extend(types.map(|(number, pg_type)| (number, wide(pg_type))));
+        ControlFlow::Continue(())
+    }
 }
 
 /// Turns `x op ANY ($n)` into `x op $n`, so that the planner infers the element type; returns the
-/// numbers it did that for.
-pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> BTreeSet<usize> {
+/// numbers it did that for, and whether the statement is another now. An operator of two arrays becomes their
+/// equality in the same way.
+pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> (BTreeSet<usize>, bool) {
     let mut arrays = BTreeSet::new();
+    let mut changed = false;
     let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        if let Expr::BinaryOp { left, op, right } = expr
+            && matches!(
+                op,
+                BinaryOperator::PGOverlap | BinaryOperator::AtArrow | BinaryOperator::ArrowAt
+            )
+            && (placeholder(left).is_some() || placeholder(right).is_some())
+        {
+            *op = BinaryOperator::Eq;
+            changed = true;
+        }
         if let Expr::AnyOp {
             left,
             compare_op,
@@ -109,7 +209,8 @@ pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> BTreeSet<usize> {
         }
         ControlFlow::Continue(())
     });
-    arrays
+    changed |= !arrays.is_empty();
+    (arrays, changed)
 }
 
 fn unnested(expr: &Expr) -> &Expr {

@@ -10,7 +10,9 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Statement as DfLogical};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, Statement as DfLogical, cast,
+};
 use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
@@ -19,7 +21,7 @@ use futures::TryStreamExt;
 use super::rows::Rows;
 use super::stop::{self, Stop};
 use super::temp::TempState;
-use super::{SessionInfo, arrays, params, rewrite};
+use super::{SessionInfo, arrays, lateral, params, rewrite, whole_rows};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -142,6 +144,7 @@ pub(super) async fn logical(
     parameters: &[PgType],
 ) -> Result<LogicalPlan, ServerError> {
     super::cohort::substitute(context, &mut resolved).await?;
+    Box::pin(whole_rows::replaced(context, &mut resolved)).await?;
     rewrite::to_datafusion(&mut resolved, &context.info)?;
     if !parameters.is_empty() {
         rewrite::tell_kinds(&mut resolved, parameters);
@@ -161,14 +164,46 @@ pub(super) async fn logical(
         }
         plan => plan,
     };
+    let plan = lateral::unnested(plan)?;
     arrays::check(&plan)?;
-    let plan = typed(plan, &state)?;
+    let plan = signed(typed(plan, &state)?)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&plan)?;
     Ok(plan)
+}
+
+/// The plan with signed numbers where the planner counts without a sign: PostgreSQL has bigint only.
+fn signed(plan: LogicalPlan) -> Result<LogicalPlan, ServerError> {
+    let long = |field: &Field| match field.data_type() {
+        ArrowType::UInt64 => Some(ArrowType::Int64),
+        ArrowType::List(item) if *item.data_type() == ArrowType::UInt64 => {
+            Some(ArrowType::new_list(ArrowType::Int64, true))
+        }
+        _ => None,
+    };
+    if plan
+        .schema()
+        .fields()
+        .iter()
+        .all(|field| long(field).is_none())
+    {
+        return Ok(plan);
+    }
+    let columns: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .map(|(qualifier, field)| {
+            let column = Expr::Column((qualifier, field).into());
+            match long(field) {
+                Some(to) => cast(column, to).alias_qualified(qualifier.cloned(), field.name()),
+                None => column,
+            }
+        })
+        .collect();
+    Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
 }
 
 /// The plan with the types that its rows will have.

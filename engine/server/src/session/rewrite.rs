@@ -3,13 +3,17 @@
 //! Names are resolved along `search_path`, functions that ask about the session become literals,
 //! parameters become typed constants, and types that only PostgreSQL has become what they hold.
 
+mod aggregates;
 mod calls;
 mod columns;
 mod literals;
 mod names;
+mod operators;
 mod output;
 mod relations;
+mod rows;
 mod session_functions;
+mod sets;
 mod types;
 
 use std::ops::ControlFlow;
@@ -18,10 +22,11 @@ use datafusion::sql::sqlparser::ast::{
     self, DataType, Expr, Query, SetExpr, Value, VisitMut, VisitorMut,
 };
 
-pub(super) use calls::{call, call_argument_mut, call_arguments, is_call_of};
+pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, function_of, is_call_of};
 use columns::{name_inner_columns, top_level};
 pub(crate) use literals::cast;
 pub(super) use literals::{constant, string_literal, text, text_array};
+pub(super) use names::folded;
 use names::{last_part, strip_pg_catalog};
 pub(crate) use output::output_names;
 pub(super) use output::without_digits;
@@ -69,6 +74,33 @@ pub(super) fn expression_to_datafusion(
     }
 }
 
+/// The name of a function, folded.
+pub(super) fn function_name(function: &ast::Function) -> String {
+    last_part(&function.name)
+}
+
+/// `SELECT *` from a relation that is put in.
+///
+/// # Errors
+/// Never; the signature follows the parser's.
+pub(super) fn every_column() -> Result<Query, ServerError> {
+    sets::query("SELECT * FROM relation")
+}
+
+/// A value where a condition is true, and NULL elsewhere.
+pub(super) fn where_true(condition: Expr, value: Expr) -> Expr {
+    Expr::Case {
+        case_token: ast::helpers::attached_token::AttachedToken::empty(),
+        end_token: ast::helpers::attached_token::AttachedToken::empty(),
+        operand: None,
+        conditions: vec![ast::CaseWhen {
+            condition,
+            result: value,
+        }],
+        else_result: None,
+    }
+}
+
 /// Lets parameters of types that are kept as text be told as what they are.
 pub(super) fn tell_kinds(statement: &mut ast::Statement, parameters: &[PgType]) {
     let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
@@ -106,7 +138,27 @@ impl VisitorMut for ToDataFusion<'_> {
         {
             name_inner_columns(select);
         }
-        ControlFlow::Continue(())
+        match sets::order_outside(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<ServerError> {
+        match rows::memberships(select) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_table_factor(
+        &mut self,
+        factor: &mut ast::TableFactor,
+    ) -> ControlFlow<ServerError> {
+        match sets::in_from(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
     fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ServerError> {
@@ -115,6 +167,15 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        if let Err(error) = rows::columnwise(expr) {
+            return ControlFlow::Break(error);
+        }
+        rows::signed_power(expr);
+        sets::call(expr);
+        if let Err(error) = operators::respell(expr) {
+            return ControlFlow::Break(error);
+        }
+        aggregates::respell(expr);
         let typed = match &*expr {
             Expr::Cast {
                 expr: value,

@@ -13,9 +13,15 @@ use super::rewrite::cast;
 use crate::sqlstate::ServerError;
 
 /// Names whose PostgreSQL meaning DataFusion has under another.
-const NAMES: [(&str, &str); 3] = [
+const NAMES: [(&str, &str); 9] = [
+    ("array_dims", "pg_array_dims"),
+    ("array_ndims", "pg_array_ndims"),
+    ("chr", "pg_chr"),
+    ("to_hex", "pg_to_hex"),
     ("array_remove", "array_remove_all"),
     ("array_replace", "array_replace_all"),
+    ("ceiling", "ceil"),
+    ("every", "bool_and"),
     ("variance", "var_samp"),
 ];
 

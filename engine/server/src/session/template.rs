@@ -303,7 +303,7 @@ async fn inferred_types(
     let Ok(()) = params::substitute(&mut partial, &nulls, true) else {
         return Inferred::default();
     };
-    let arrays = params::any_as_equal(&mut partial);
+    let (arrays, changed) = params::any_as_equal(&mut partial);
     // A statement that cannot be planned with its placeholders is planned again with text ones;
     // its errors are reported then.
     let Ok(Planned::Lake { plan, .. }) = plan::plan(context, &partial).await else {
@@ -319,7 +319,7 @@ async fn inferred_types(
             Some((number, if array { pg_type.array() } else { pg_type }))
         })
         .collect();
-    let whole = nulls.is_empty() && arrays.is_empty() && types.len() == known.len();
+    let whole = nulls.is_empty() && !changed && types.len() == known.len();
     Inferred {
         types,
         plan: whole.then_some(plan),

@@ -151,14 +151,32 @@ pub(super) fn call(
                 .next()
                 .map_or(0, |c| i64::from(u32::from(c))),
         ),
-        "chr" => Value::text(
-            int(0)
-                .and_then(|n| u32::try_from(n).ok())
-                .and_then(char::from_u32)
-                .map(String::from)
-                .unwrap_or_default(),
-        ),
-        "to_hex" => Value::text(format!("{:x}", int(0).unwrap_or(0))),
+        "chr" => match int(0).unwrap_or(0) {
+            0 => return Err(CatalogError::new("54000", "null character not permitted")),
+            code if code < 0 => {
+                return Err(CatalogError::new(
+                    "22023",
+                    "character number must be positive",
+                ));
+            }
+            code => {
+                let found = u32::try_from(code).ok().and_then(char::from_u32);
+                let found = found.ok_or_else(|| {
+                    let text = format!("requested character too large for encoding: {code}");
+                    CatalogError::new("54000", text)
+                })?;
+                Value::text(found.to_string())
+            }
+        },
+        "to_hex" => {
+            let number = int(0).unwrap_or(0);
+            Value::text(match i32::try_from(number) {
+                Ok(number) if function.arguments.first() == Some(&oid::INT4) => {
+                    format!("{number:x}")
+                }
+                _ => format!("{number:x}"),
+            })
+        }
         "position" | "strpos" => count(
             text(0)
                 .find(text(1))
@@ -265,6 +283,7 @@ pub(super) fn call(
                 .captures(text(0))
                 .map_or(Value::Null, |found| captures(&found))
         }
+        "regexp_substr" => regexp_substr(cx, args)?,
         "regexp_split_to_array" => text_array(
             regex(cx, text(1), false)?
                 .split(text(0))
@@ -293,7 +312,7 @@ pub(super) fn call(
             )?),
             None => Value::Null,
         },
-        "md5" | "encode" | "decode" | "to_number" | "width_bucket" => {
+        "md5" | "encode" | "decode" | "to_number" => {
             return Err(super::unsupported(function));
         }
         "parse_ident" => text_array(
@@ -314,6 +333,38 @@ pub(super) fn call(
         },
         _ => return Ok(None),
     }))
+}
+
+/// `regexp_substr(text, pattern, start, n, flags, group)`: the n-th match from a place on.
+fn regexp_substr(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
+    let text = |i: usize| args.get(i).and_then(Value::as_str).unwrap_or_default();
+    let number = |i: usize, name: &str, least: i64| {
+        let given = args.get(i).map_or(Some(least.max(1)), Value::as_int);
+        let given = given.filter(|given| *given >= least);
+        given
+            .and_then(|given| usize::try_from(given).ok())
+            .ok_or_else(|| {
+                let shown = args.get(i).and_then(Value::as_int).unwrap_or(0);
+                CatalogError::new(
+                    "22023",
+                    format!("invalid value for parameter \"{name}\": {shown}"),
+                )
+            })
+    };
+    let (start, nth) = (number(2, "start", 1)?, number(3, "n", 1)?);
+    let group = match args.get(5) {
+        Some(_) => number(5, "subexpr", 0)?,
+        None => 0,
+    };
+    let pattern = regex(cx, text(1), text(4).contains('i'))?;
+    let rest = text(0)
+        .char_indices()
+        .nth(start - 1)
+        .map_or("", |(at, _)| &text(0)[at..]);
+    let found = pattern.captures_iter(rest).nth(nth - 1);
+    Ok(Value::optional_text(found.and_then(|found| {
+        found.get(group).map(|part| part.as_str().to_owned())
+    })))
 }
 
 fn size_bytes(text: &str) -> Option<i64> {

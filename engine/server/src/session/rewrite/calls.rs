@@ -1,7 +1,7 @@
 //! Calls of functions: made, and taken apart.
 
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName,
 };
 
 use super::literals::constant;
@@ -43,24 +43,29 @@ pub(in crate::session) fn call(name: &str, argument: Expr) -> Expr {
     call_of(name, vec![argument])
 }
 
-pub(super) fn call_of(name: &str, arguments: Vec<Expr>) -> Expr {
+pub(in crate::session) fn call_of(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments
         .into_iter()
         .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
-    Expr::Function(Function {
-        name: object_name(&[name]),
+    Expr::Function(function_of(object_name(&[name]), arguments.collect()))
+}
+
+/// A call of a function by its name and arguments.
+pub(in crate::session) fn function_of(name: ObjectName, arguments: Vec<FunctionArg>) -> Function {
+    Function {
+        name,
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(ast::FunctionArgumentList {
             duplicate_treatment: None,
-            args: arguments.collect(),
+            args: arguments,
             clauses: Vec::new(),
         }),
         null_treatment: None,
         filter: None,
         over: None,
         within_group: Vec::new(),
-    })
+    }
 }
 
 /// The constant arguments of a call as text; None for one that is no constant or NULL.

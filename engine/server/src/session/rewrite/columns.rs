@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, DataType, Expr, Ident, Select, SelectItem, SetExpr, UnaryOperator,
+    self, BinaryOperator, DataType, Expr, Ident, Select, SelectItem, SetExpr, UnaryOperator,
 };
 
 use super::calls::{call_argument_mut, call_of, is_call_of};
@@ -155,10 +155,18 @@ fn planner_name(expr: &Expr) -> String {
         while let Expr::Cast { expr, .. } | Expr::Nested(expr) = part {
             *part = std::mem::replace(expr, Expr::Identifier(Ident::new("moved")));
         }
+        if let Expr::BinaryOp {
+            left,
+            op: BinaryOperator::PGExp,
+            right,
+        } = part
+        {
+            *part = call_of("power", vec![left.as_ref().clone(), right.as_ref().clone()]);
+        }
         if matches!(part, Expr::Subquery(_)) {
             *part = Expr::Identifier(Ident::new("subquery"));
         }
         ControlFlow::Continue(())
     });
-    named.to_string().to_ascii_lowercase()
+    named.to_string().replace('"', "").to_ascii_lowercase()
 }

@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
 use crate::sqlstate::ServerError;
 
-pub(super) fn folded(ident: &Ident) -> String {
+pub(in crate::session) fn folded(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_ascii_lowercase(),

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::names::{folded, last_part, name_parts, object_name, part_text, strip_pg_catalog};
 use super::session_functions::is_session_function;
 use super::types::is_reg_type;
+use crate::evaluated::is_evaluated;
 use crate::session::DATABASE;
 use crate::session::statement::temp::is_temp_schema;
 use crate::session::temp::{Relation, TempState};
@@ -132,9 +133,10 @@ impl VisitorMut for Resolver<'_> {
         match expr {
             Expr::Function(function) => {
                 let name = last_part(&function.name);
-                // What asks about the session is the catalog's to answer, with the types that PostgreSQL gives it,
+                // What asks about the session, and what is computed a row at a time, is the catalog's to answer, with the types that PostgreSQL gives it,
                 // unless the statement reads the lake.
-                if is_session_function(&name) || !self.knows_function(&name) {
+                if is_session_function(&name) || is_evaluated(&name) || !self.knows_function(&name)
+                {
                     self.found.foreign = true;
                 }
             }

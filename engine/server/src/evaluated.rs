@@ -1,0 +1,327 @@
+//! Functions of PostgreSQL that the planner does not have, computed by the catalog evaluator for queries over the lake.
+//!
+//! ```text
+//! SELECT format('%s:%s', contig, pos) FROM variants
+//!   arguments: text, text, integer  ─►  the overload that PostgreSQL chooses  ─►  one call a row
+//! ```
+//! What the evaluator answers alone it answers over a table in the same way. A function that gives a set gives an array
+//! here, which the session unnests. It is slower than a function of columns, and so only for what there is no other of.
+
+mod operators;
+mod values;
+
+use operators::Operators;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray as _};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::execution::FunctionRegistry as _;
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use crate::pg_catalog::{Aggregated, Call, CatalogError};
+use crate::pg_types::{PgType, oid};
+use crate::sqlstate::ServerError;
+
+/// The functions: none of them knows the session or a table.
+const FUNCTIONS: [&str; 39] = [
+    "array_fill",
+    "array_lower",
+    "array_to_json",
+    "array_upper",
+    "div",
+    "format",
+    "isfinite",
+    "json_array_length",
+    "json_build_array",
+    "json_build_object",
+    "json_extract_path",
+    "json_extract_path_text",
+    "json_object",
+    "json_strip_nulls",
+    "json_typeof",
+    "jsonb_array_length",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_extract_path",
+    "jsonb_extract_path_text",
+    "jsonb_pretty",
+    "jsonb_strip_nulls",
+    "jsonb_typeof",
+    "min_scale",
+    "mod",
+    "num_nonnulls",
+    "num_nulls",
+    "parse_ident",
+    "pg_size_bytes",
+    "pg_size_pretty",
+    "pg_typeof",
+    "quote_ident",
+    "quote_literal",
+    "quote_nullable",
+    "regexp_split_to_array",
+    "regexp_substr",
+    "row_to_json",
+    "scale",
+    "sign",
+];
+/// More of them.
+const MORE: [&str; 5] = [
+    "to_json",
+    "to_jsonb",
+    "trim_array",
+    "trim_scale",
+    "width_bucket",
+];
+/// Those that the planner has too, and answers otherwise: called by a name of their own.
+const OTHERWISE: [&str; 6] = [
+    "array_dims",
+    "array_ndims",
+    "chr",
+    "substring",
+    "to_char",
+    "to_hex",
+];
+/// What their names begin with.
+pub(crate) const AS_POSTGRES: &str = "pg_";
+/// Those that give a set: called by a name of their own, which tells that an array of its rows is meant.
+const SETS: [&str; 10] = [
+    "generate_subscripts",
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_object_keys",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_object_keys",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
+];
+/// What the name of a function begins with that gives the rows of a set as an array.
+pub(crate) const ARRAY_OF: &str = "array_of_";
+
+/// Adds the functions and operators to a session.
+///
+/// # Errors
+/// When the session takes no planner of expressions.
+pub(crate) fn register(context: &mut SessionContext) -> Result<()> {
+    let own = Aggregated::ALL
+        .iter()
+        .map(|own| (own.name(), Callee::Own(*own)));
+    let known = FUNCTIONS.iter().chain(&MORE);
+    let known = known.map(|name| ((*name).to_owned(), Callee::Function(name)));
+    let otherwise = OTHERWISE
+        .iter()
+        .map(|name| (format!("{AS_POSTGRES}{name}"), Callee::Function(name)));
+    let sets = SETS
+        .iter()
+        .map(|name| (format!("{ARRAY_OF}{name}"), Callee::Function(name)));
+    for (name, callee) in known.chain(sets).chain(otherwise).chain(own) {
+        let function = Arc::new(ScalarUDF::from(Evaluated::of(name, callee)));
+        context.register_udf(function)?;
+    }
+    let state = context.state();
+    if let Some(series) = state.scalar_functions().get("generate_series") {
+        let series = series
+            .as_ref()
+            .clone()
+            .with_aliases(["array_of_generate_series"]);
+        context.register_udf(Arc::new(series))?;
+    }
+    context.register_expr_planner(Arc::new(Operators))
+}
+
+/// Whether a function is one of these.
+pub(crate) fn is_evaluated(name: &str) -> bool {
+    FUNCTIONS.contains(&name) || MORE.contains(&name) || is_set(name)
+}
+
+/// Whether a function gives a set and is one of these.
+pub(crate) fn is_set(name: &str) -> bool {
+    SETS.contains(&name)
+}
+
+/// What is called: a function of PostgreSQL, an operator, or what finishes an aggregate over an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Callee {
+    Function(&'static str),
+    Operator(&'static str),
+    Own(Aggregated),
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Evaluated {
+    name: String,
+    callee: Callee,
+    signature: Signature,
+}
+
+impl Evaluated {
+    fn of(name: String, callee: Callee) -> Self {
+        Self {
+            name,
+            callee,
+            signature: Signature::variadic_any(Volatility::Immutable),
+        }
+    }
+
+    fn chosen(&self, fields: &[FieldRef], constants: &[Option<&ScalarValue>]) -> Result<Call> {
+        let readings = readings(fields, constants);
+        let chosen = match self.callee {
+            Callee::Function(name) => Call::choose(name, &readings),
+            Callee::Operator(name) => Call::operator(name, &readings),
+            Callee::Own(own) => Call::finish(own, &readings),
+        };
+        chosen.map_err(failed)
+    }
+}
+
+fn failed(error: CatalogError) -> DataFusionError {
+    DataFusionError::External(Box::new(ServerError::from(error)))
+}
+
+/// What arguments may be taken for, the plainest first. To PostgreSQL a small whole constant is an integer, one with a
+/// point is numeric, and one in quotes is of no type yet; what is computed of integers is bigint here only.
+fn readings(fields: &[FieldRef], constants: &[Option<&ScalarValue>]) -> Vec<Vec<u32>> {
+    let plain: Vec<u32> = fields
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Null => oid::UNKNOWN,
+            _ => PgType::of_field(field).oid,
+        })
+        .collect();
+    let constant = |at: usize| constants.get(at).copied().flatten();
+    let written: Vec<u32> = plain
+        .iter()
+        .enumerate()
+        .map(|(at, ty)| match (ty, constant(at)) {
+            (&oid::INT8, Some(ScalarValue::Int64(Some(value))))
+                if i32::try_from(*value).is_ok() =>
+            {
+                oid::INT4
+            }
+            (&oid::FLOAT8, Some(_)) => oid::NUMERIC,
+            (ty, _) => *ty,
+        })
+        .collect();
+    let untyped = |types: &[u32]| -> Vec<u32> {
+        let types = types.iter().enumerate();
+        types
+            .map(|(at, ty)| match (ty, constant(at)) {
+                (&oid::TEXT, Some(_)) => oid::UNKNOWN,
+                (ty, _) => *ty,
+            })
+            .collect()
+    };
+    let narrow = |types: &[u32]| -> Vec<u32> {
+        let narrowed = types.iter().map(|ty| match *ty {
+            oid::INT8 => oid::INT4,
+            oid::INT8_ARRAY => oid::INT4_ARRAY,
+            oid::FLOAT8 => oid::NUMERIC,
+            ty => ty,
+        });
+        narrowed.collect()
+    };
+    let mut readings = vec![written.clone(), untyped(&written), plain.clone()];
+    readings.extend([
+        untyped(&plain),
+        narrow(&written),
+        untyped(&narrow(&written)),
+    ]);
+    readings.dedup();
+    readings
+}
+
+impl ScalarUDFImpl for Evaluated {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let fields: Vec<FieldRef> = types
+            .iter()
+            .map(|ty| Arc::new(Field::new("", ty.clone(), true)))
+            .collect();
+        Ok(self.field(&fields, &[])?.data_type().clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.field(args.arg_fields, args.scalar_arguments)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constants: Vec<Option<&ScalarValue>> = args
+            .args
+            .iter()
+            .map(|value| match value {
+                ColumnarValue::Scalar(value) => Some(value),
+                ColumnarValue::Array(_) => None,
+            })
+            .collect();
+        let call = self.chosen(&args.arg_fields, &constants)?;
+        // A result of constants is one, whatever the number of rows.
+        let single = constants.iter().all(Option::is_some);
+        let rows = if single { 1 } else { args.number_rows };
+        let columns: Vec<(ArrayRef, u32)> = args
+            .args
+            .iter()
+            .zip(call.given())
+            .map(|(value, ty)| Ok((value.to_array(rows)?, *ty)))
+            .collect::<Result<_>>()?;
+        let readers = columns
+            .iter()
+            .map(|(array, ty)| values::Reader::new(array, *ty))
+            .collect::<std::result::Result<Vec<_>, ServerError>>();
+        let readers = readers.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let given =
+            (0..rows).map(|row| Ok(readers.iter().map(|reader| reader.value(row)).collect()));
+        let results = call.rows(given).map_err(failed)?;
+        let made = values::array(&results, args.return_field.data_type());
+        let made = made.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok(match (single, made.as_list_opt::<i32>()) {
+            (false, _) => ColumnarValue::Array(made),
+            // What its items are told as is kept.
+            (true, Some(list)) => ColumnarValue::Scalar(ScalarValue::List(Arc::new(list.clone()))),
+            (true, None) => ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?),
+        })
+    }
+}
+
+impl Evaluated {
+    /// The field of the result.
+    fn field(&self, fields: &[FieldRef], constants: &[Option<&ScalarValue>]) -> Result<FieldRef> {
+        let call = self.chosen(fields, constants)?;
+        let digits = match self.callee {
+            Callee::Function("div" | "sign") => 0,
+            _ => values::digits(fields),
+        };
+        let data_type = values::data_type(call.result(), digits);
+        let mut metadata = HashMap::new();
+        if let oid::JSON | oid::JSONB = call.result() {
+            let name = PgType::scalar(call.result()).map_or("text", PgType::sql_name);
+            metadata.insert("pg_type".to_owned(), name.to_owned());
+        }
+        let data_type = match call.is_set() {
+            true => {
+                let item = Field::new_list_field(data_type, true);
+                DataType::List(Arc::new(item.with_metadata(metadata.clone())))
+            }
+            false => data_type,
+        };
+        let field = Field::new(&self.name, data_type, true);
+        if call.result() == oid::NUMERIC {
+            metadata.insert(crate::pg_types::ANY_SCALE.to_owned(), String::new());
+        }
+        Ok(Arc::new(field.with_metadata(metadata)))
+    }
+}

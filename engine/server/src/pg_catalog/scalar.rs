@@ -1,0 +1,433 @@
+//! One function, or the rows of one set, for whoever has values and their types: what the catalog evaluator knows
+//! serves queries over the lake too.
+
+use std::sync::OnceLock;
+
+use super::builtin::{Function, builtin};
+use super::error::{CatalogError, Result};
+use super::eval::Cx;
+use super::model::{CatalogModel, SessionInfo};
+use super::plan::{Expr, Kind};
+use super::resolve::{self, Signature};
+use super::value::{Value, compare, element_type};
+use super::{convert, functions, operators};
+use crate::pg_types::oid;
+
+/// Aggregates of PostgreSQL that are a function of all their values in order, which come as an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Aggregated {
+    /// `json_agg`, of the values' json.
+    Json,
+    /// `json_agg` of rows, which stand on lines of their own.
+    JsonRows,
+    /// `jsonb_agg`, of the values' jsonb.
+    Jsonb,
+    /// `json_object_agg`, of an array of names and one of values.
+    JsonObject,
+    /// `jsonb_object_agg`.
+    JsonbObject,
+    /// `percentile_disc`, of the sorted values and one or more fractions.
+    PercentileDisc,
+    /// `percentile_cont` of more fractions than one.
+    PercentileCont,
+    /// `mode`, of the sorted values.
+    Mode,
+}
+
+impl Aggregated {
+    pub(crate) const ALL: [Aggregated; 8] = [
+        Aggregated::Json,
+        Aggregated::JsonRows,
+        Aggregated::Jsonb,
+        Aggregated::JsonObject,
+        Aggregated::JsonbObject,
+        Aggregated::PercentileDisc,
+        Aggregated::PercentileCont,
+        Aggregated::Mode,
+    ];
+
+    /// The aggregate of this name.
+    pub(crate) fn named(name: &str) -> Option<Aggregated> {
+        Aggregated::ALL
+            .into_iter()
+            .find(|own| own.aggregate() == name)
+    }
+
+    fn aggregate(self) -> &'static str {
+        match self {
+            Aggregated::Json => "json_agg",
+            Aggregated::JsonRows => "json_agg_rows",
+            Aggregated::Jsonb => "jsonb_agg",
+            Aggregated::JsonObject => "json_object_agg",
+            Aggregated::JsonbObject => "jsonb_object_agg",
+            Aggregated::PercentileDisc => "percentile_disc",
+            Aggregated::PercentileCont => "percentile_cont",
+            Aggregated::Mode => "mode",
+        }
+    }
+
+    /// The name of the function that takes the array.
+    pub(crate) fn name(self) -> String {
+        format!("{}_of_array", self.aggregate())
+    }
+
+    /// The type of the result for these types.
+    fn result(self, given: &[u32]) -> Option<u32> {
+        let first = element_type(*given.first()?)?;
+        let many = given.get(1).is_some_and(|ty| element_type(*ty).is_some());
+        Some(match self {
+            Aggregated::Json | Aggregated::JsonRows | Aggregated::JsonObject => oid::JSON,
+            Aggregated::Jsonb | Aggregated::JsonbObject => oid::JSONB,
+            Aggregated::PercentileDisc if many => resolve::array_type(first),
+            Aggregated::PercentileDisc | Aggregated::Mode => first,
+            Aggregated::PercentileCont if many => oid::FLOAT8_ARRAY,
+            Aggregated::PercentileCont => oid::FLOAT8,
+        })
+    }
+
+    fn call(self, cx: &Cx<'_>, args: &[Value], types: &[Expr]) -> Result<Value> {
+        let Some(items) = args.first().and_then(Value::as_array) else {
+            return Ok(Value::Null);
+        };
+        let second = args.get(1);
+        match self {
+            Aggregated::Json | Aggregated::JsonRows | Aggregated::Jsonb => {
+                let texts: Vec<&str> = items
+                    .items
+                    .iter()
+                    .map(|item| item.as_str().unwrap_or("null"))
+                    .collect();
+                let between = match self {
+                    Aggregated::JsonRows => ", \n ",
+                    _ => ", ",
+                };
+                Ok(Value::text(format!("[{}]", texts.join(between))))
+            }
+            Aggregated::JsonObject | Aggregated::JsonbObject => {
+                let Some(values) = second.and_then(Value::as_array) else {
+                    return Ok(Value::Null);
+                };
+                let parts: Vec<String> = items
+                    .items
+                    .iter()
+                    .zip(&values.items)
+                    .map(|(name, value)| {
+                        let name = convert::output(cx.model, cx.session, name, items.element);
+                        let name = name.ok_or_else(|| {
+                            CatalogError::new("22023", "field name must not be null")
+                        })?;
+                        let value = value.as_str().unwrap_or("null");
+                        Ok(format!("{} : {value}", serde_json::Value::from(name)))
+                    })
+                    .collect::<Result<_>>()?;
+                let text = format!("{{ {} }}", parts.join(", "));
+                match self {
+                    Aggregated::JsonObject => Ok(Value::text(text)),
+                    _ => convert::input(cx.model, cx.session, &text, oid::JSONB),
+                }
+            }
+            Aggregated::Mode => Ok(most_common(&items.items)),
+            Aggregated::PercentileDisc | Aggregated::PercentileCont => {
+                let of = |fraction: &Value| match self {
+                    Aggregated::PercentileDisc => at_fraction(&items.items, fraction),
+                    _ => between(&items.items, fraction),
+                };
+                let ty = types.first().and_then(|array| element_type(array.ty));
+                match second {
+                    Some(Value::Array(fractions)) => {
+                        let element = match self {
+                            Aggregated::PercentileDisc => ty.unwrap_or(oid::TEXT),
+                            _ => oid::FLOAT8,
+                        };
+                        let found = fractions.items.iter().map(of).collect::<Result<_>>()?;
+                        Ok(Value::array(element, found))
+                    }
+                    Some(fraction) => of(fraction),
+                    None => Ok(Value::Null),
+                }
+            }
+        }
+    }
+}
+
+/// The value that comes most often among sorted ones: of several the first.
+fn most_common(items: &[Value]) -> Value {
+    let mut best = (0, &Value::Null);
+    for run in items.chunk_by(|a, b| compare(a, b).is_eq()) {
+        if run.len() > best.0
+            && let Some(first) = run.first()
+        {
+            best = (run.len(), first);
+        }
+    }
+    best.1.clone()
+}
+
+fn fraction_of(value: &Value) -> Result<Option<f64>> {
+    let Some(fraction) = value.as_f64() else {
+        return Ok(None);
+    };
+    match (0.0..=1.0).contains(&fraction) {
+        true => Ok(Some(fraction)),
+        false => Err(CatalogError::new(
+            "22003",
+            format!("percentile value {fraction} is not between 0 and 1"),
+        )),
+    }
+}
+
+/// The first of sorted values that so large a part of them reaches.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place among values in memory"
+)]
+fn at_fraction(items: &[Value], fraction: &Value) -> Result<Value> {
+    let Some(fraction) = fraction_of(fraction)? else {
+        return Ok(Value::Null);
+    };
+    let place = (fraction * items.len() as f64).ceil() as usize;
+    Ok(items
+        .get(place.saturating_sub(1))
+        .cloned()
+        .unwrap_or(Value::Null))
+}
+
+/// The value at a part of sorted values, between its neighbours.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place among values in memory"
+)]
+fn between(items: &[Value], fraction: &Value) -> Result<Value> {
+    let (Some(fraction), Some(last)) = (fraction_of(fraction)?, items.len().checked_sub(1)) else {
+        return Ok(Value::Null);
+    };
+    let place = fraction * last as f64;
+    let at = |place: f64| items.get(place as usize).and_then(Value::as_f64);
+    let found = at(place.floor()).zip(at(place.ceil()));
+    Ok(found.map_or(Value::Null, |(low, high)| {
+        Value::Float(low + (high - low) * place.fract())
+    }))
+}
+
+/// Bytes that the results of one batch of rows may take, since no memory pool sees them.
+const MADE_MAX: usize = 256 << 20;
+
+/// What a value takes in memory, or nearly so.
+fn size(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Array(array) => array.items.iter().map(size).sum(),
+            Value::Record(record) => record.values.iter().map(size).sum(),
+            _ => 0,
+        }
+}
+
+/// What is called.
+#[derive(Clone, Copy, Debug)]
+enum Callee {
+    Function(&'static Function),
+    Operator(&'static str),
+    Own(Aggregated),
+}
+
+/// An overload of a function or of an operator of two, chosen for the types of its arguments as PostgreSQL chooses it.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    callee: Callee,
+    /// Types of the arguments as they come, and as the overload takes them.
+    given: Vec<u32>,
+    taken: Vec<Expr>,
+    result: Expr,
+}
+
+fn typed(ty: u32) -> Expr {
+    Expr {
+        kind: Kind::Const(Value::Null),
+        ty,
+        typmod: -1,
+        fields: None,
+    }
+}
+
+impl Call {
+    /// The overload of `name` for arguments of these types, given as types and as what else each may be taken for:
+    /// constants of no type yet, integers that fit a narrower type.
+    ///
+    /// # Errors
+    /// 42883, with the types that were tried first.
+    pub(crate) fn choose(name: &str, readings: &[Vec<u32>]) -> Result<Call> {
+        let overloads: Vec<&'static Function> = builtin()
+            .functions_named(name)
+            .filter(|function| function.schema == "pg_catalog" && function.kind == 'f')
+            .collect();
+        let found = readings.iter().find_map(|given| {
+            let (function, signature) = resolve::function(&overloads, given)?;
+            // The reference outlives the list of overloads.
+            let function = overloads.iter().find(|known| known.oid == function.oid)?;
+            Some(Call::of(Callee::Function(function), given, &signature))
+        });
+        found.ok_or_else(|| {
+            let types = readings.first().map_or(&[][..], Vec::as_slice);
+            let types: Vec<String> = types.iter().map(|ty| model().type_name(*ty)).collect();
+            let types = types.join(", ");
+            CatalogError::new("42883", format!("function {name}({types}) does not exist")).hint(
+                "No function matches the given name and argument types. You might need to add explicit type casts.",
+            )
+        })
+    }
+
+    /// The overload of an operator for operands of these types.
+    ///
+    /// # Errors
+    /// 42883, with the types that were tried first.
+    pub(crate) fn operator(name: &'static str, readings: &[Vec<u32>]) -> Result<Call> {
+        let found = readings.iter().find_map(|given| {
+            let [left, right] = given.as_slice() else {
+                return None;
+            };
+            let (_, signature) = resolve::operator(name, Some(*left), *right)?;
+            Some(Call::of(Callee::Operator(name), given, &signature))
+        });
+        found.ok_or_else(|| {
+            let types = readings.first().map_or(&[][..], Vec::as_slice);
+            let types: Vec<String> = types.iter().map(|ty| model().type_name(*ty)).collect();
+            let types = types.join(&format!(" {name} "));
+            CatalogError::new("42883", format!("operator does not exist: {types}")).hint(
+                "No operator matches the given name and argument types. You might need to add explicit type casts.",
+            )
+        })
+    }
+
+    /// What finishes an aggregate, for arrays of these types.
+    ///
+    /// # Errors
+    /// 42883 when the first is no array.
+    pub(crate) fn finish(own: Aggregated, readings: &[Vec<u32>]) -> Result<Call> {
+        let given = readings.first().map_or(&[][..], Vec::as_slice);
+        let Some(result) = own.result(given) else {
+            let text = format!("function {} of these types does not exist", own.aggregate());
+            return Err(CatalogError::new("42883", text));
+        };
+        let signature = Signature {
+            arguments: given.to_vec(),
+            result,
+        };
+        Ok(Call::of(Callee::Own(own), given, &signature))
+    }
+
+    fn of(callee: Callee, given: &[u32], signature: &Signature) -> Call {
+        Call {
+            callee,
+            given: given.to_vec(),
+            taken: signature.arguments.iter().map(|ty| typed(*ty)).collect(),
+            result: typed(signature.result),
+        }
+    }
+
+    /// The type of the result; of a set, that of one of its rows.
+    pub(crate) fn result(&self) -> u32 {
+        self.result.ty
+    }
+
+    /// Whether the function gives a set of rows.
+    pub(crate) fn is_set(&self) -> bool {
+        matches!(self.callee, Callee::Function(function) if function.set)
+    }
+
+    /// The types that the arguments are given as.
+    pub(crate) fn given(&self) -> &[u32] {
+        &self.given
+    }
+
+    /// The results for rows of arguments, in order; a set is an array of its rows, whatever the type of those.
+    ///
+    /// # Errors
+    /// What the function fails with for a row.
+    pub(crate) fn rows(
+        &self,
+        rows: impl Iterator<Item = Result<Vec<Value>>>,
+    ) -> Result<Vec<Value>> {
+        let (model, session) = (model(), session());
+        let cx = Cx::new(model, session, &[]);
+        let mut made = 0;
+        rows.map(|row| {
+            let value = self.row(&cx, row?)?;
+            made += size(&value);
+            match made > MADE_MAX {
+                true => Err(CatalogError::new("54000", "requested length too large")),
+                false => Ok(value),
+            }
+        })
+        .collect()
+    }
+
+    fn row(&self, cx: &Cx<'_>, given: Vec<Value>) -> Result<Value> {
+        let mut args = Vec::with_capacity(given.len());
+        for ((value, from), to) in given.into_iter().zip(&self.given).zip(&self.taken) {
+            let strict = matches!(self.callee, Callee::Function(function) if function.strict);
+            if strict && value.is_null() {
+                return Ok(Value::Null);
+            }
+            // What has no type yet is text that is read as the type that is taken.
+            let from = if *from == oid::UNKNOWN {
+                oid::TEXT
+            } else {
+                *from
+            };
+            let explicit = true;
+            args.push(convert::cast(
+                cx.model, cx.session, value, from, to.ty, -1, explicit,
+            )?);
+        }
+        let function = match self.callee {
+            Callee::Function(function) => function,
+            Callee::Own(own) => return own.call(cx, &args, &self.taken),
+            Callee::Operator(name) => {
+                return operators::apply(cx, name, &args, &self.taken, self.result.ty);
+            }
+        };
+        if !function.set {
+            let value = functions::call(cx, function, &args, &self.taken, &self.result)?;
+            return Ok(convert::with_names(
+                cx.model,
+                cx.session,
+                &value,
+                self.result.ty,
+            ));
+        }
+        let rows = functions::set_returning(cx, function, &args, &self.result)?;
+        Ok(Value::array(self.result.ty, rows))
+    }
+}
+
+/// The types that a function takes its arguments as, for arguments of these types, of which some may be unknown;
+/// `None` where it depends on more, and for a type that stands for any.
+pub(crate) fn argument_types(name: &str, given: &[u32]) -> Option<Vec<Option<u32>>> {
+    let overloads: Vec<&'static Function> = builtin()
+        .functions_named(name)
+        .filter(|function| function.schema == "pg_catalog" && function.kind == 'f')
+        .collect();
+    let (function, signature) = resolve::function(&overloads, given)?;
+    let declared = |at: usize| {
+        let ty = function.arguments.get(at).copied()?;
+        (function.variadic == 0 && !resolve::is_polymorphic(ty)).then_some(ty)
+    };
+    let types = signature.arguments.iter().enumerate();
+    Some(types.map(|(at, ty)| declared(at).map(|_| *ty)).collect())
+}
+
+fn model() -> &'static CatalogModel {
+    static MODEL: OnceLock<CatalogModel> = OnceLock::new();
+    MODEL.get_or_init(|| CatalogModel::new(crate::session::DATABASE))
+}
+
+fn session() -> &'static SessionInfo {
+    static SESSION: OnceLock<SessionInfo> = OnceLock::new();
+    SESSION.get_or_init(SessionInfo::default)
+}

@@ -1,0 +1,98 @@
+//! Aggregates that are a function of all their values in order: made of `array_agg`.
+//!
+//! ```text
+//! json_agg(x ORDER BY y)   ─►  json_agg_of_array(array_agg(to_json(x) ORDER BY y))
+//! percentile_disc(0.5) WITHIN GROUP (ORDER BY x)
+//!   ─►  percentile_disc_of_array(array_agg(x ORDER BY x) FILTER (WHERE x IS NOT NULL), 0.5)
+//! ```
+
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Ident, ObjectName,
+};
+
+use super::calls::{call_arguments, call_of, is_call_of};
+use super::names::last_part;
+use crate::pg_catalog::Aggregated;
+
+/// Makes such an aggregate what the planner has.
+pub(super) fn respell(expr: &mut Expr) {
+    let Expr::Function(function) = &*expr else {
+        return;
+    };
+    if function.name.0.len() != 1 {
+        return;
+    }
+    let name = last_part(&function.name);
+    let arguments: Vec<Expr> = call_arguments(function).into_iter().cloned().collect();
+    let Some(own) = Aggregated::named(&name) else {
+        return;
+    };
+    let sorted = function.within_group.first();
+    let made = match (own, arguments.as_slice(), sorted) {
+        (Aggregated::Json, [value], None) => {
+            let json = call_of("to_json", vec![value.clone()]);
+            let array = array_of(function, &json);
+            let is_row = matches!(value, Expr::Tuple(_))
+                || matches!(value, Expr::Function(call)
+                    if is_call_of(call, "row") || is_call_of(call, "named_struct"));
+            let rows = if is_row { Aggregated::JsonRows } else { own };
+            *expr = call_of(&rows.name(), vec![array]);
+            return;
+        }
+        (Aggregated::Jsonb, [value], None) => {
+            vec![array_of(
+                function,
+                &call_of("to_jsonb", vec![value.clone()]),
+            )]
+        }
+        (Aggregated::JsonObject | Aggregated::JsonbObject, [name, value], None) => {
+            let json = call_of("to_json", vec![value.clone()]);
+            vec![array_of(function, name), array_of(function, &json)]
+        }
+        (Aggregated::Mode, [], Some(order)) => vec![sorted_array(function, order)],
+        (Aggregated::PercentileDisc, [fraction], Some(order)) => {
+            vec![sorted_array(function, order), fraction.clone()]
+        }
+        // Of one fraction the planner has it.
+        (Aggregated::PercentileCont, [fractions @ Expr::Array(_)], Some(order)) => {
+            vec![sorted_array(function, order), fractions.clone()]
+        }
+        _ => return,
+    };
+    *expr = call_of(&own.name(), made);
+}
+
+/// `array_agg` of a value with the order, filter and window of an aggregate.
+fn array_of(function: &Function, value: &Expr) -> Expr {
+    let mut made = function.clone();
+    made.name = ObjectName::from(vec![Ident::new("array_agg")]);
+    if let FunctionArguments::List(list) = &mut made.args {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()))];
+    }
+    Expr::Function(made)
+}
+
+/// `array_agg` of what an ordered-set aggregate sorts: NULL takes no part.
+fn sorted_array(function: &Function, order: &ast::OrderByExpr) -> Expr {
+    let known = Expr::IsNotNull(Box::new(Expr::Nested(Box::new(order.expr.clone()))));
+    let filter = match &function.filter {
+        Some(filter) => Expr::BinaryOp {
+            left: Box::new(Expr::Nested(filter.clone())),
+            op: BinaryOperator::And,
+            right: Box::new(known),
+        },
+        None => known,
+    };
+    let mut made = function.clone();
+    made.name = ObjectName::from(vec![Ident::new("array_agg")]);
+    made.within_group = Vec::new();
+    made.filter = Some(Box::new(filter));
+    let value = FunctionArg::Unnamed(FunctionArgExpr::Expr(order.expr.clone()));
+    made.args = FunctionArguments::List(ast::FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![value],
+        clauses: vec![FunctionArgumentClause::OrderBy(vec![order.clone()])],
+    });
+    Expr::Function(made)
+}

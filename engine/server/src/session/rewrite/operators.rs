@@ -1,0 +1,187 @@
+//! Operators and patterns that the planner spells otherwise.
+
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator, DataType, Expr, UnaryOperator, Value};
+
+use super::calls::{call_argument_mut, call_arguments, call_of};
+use super::literals::{cast, number, string_literal, text};
+use super::names::last_part;
+use crate::pg_catalog::{is_of_numbers, planner_regex};
+use crate::pg_types::PgType;
+use crate::session::{arrays, params};
+use crate::sqlstate::ServerError;
+
+/// Functions whose second argument is a regular expression.
+const PATTERNS: [&str; 6] = [
+    "regexp_count",
+    "regexp_instr",
+    "regexp_like",
+    "regexp_match",
+    "regexp_replace",
+    "regexp_substr",
+];
+
+/// Makes an operator, or a call with a pattern, one of the planner's.
+///
+/// # Errors
+/// 22P02 for a text that is no array.
+pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
+    let made = match expr {
+        Expr::BinaryOp { left, op, right } => match op {
+            BinaryOperator::PGOverlap => {
+                let (left, right) = (side(left)?, side(right)?);
+                Some(call_of("array_has_any", vec![left, right]))
+            }
+            BinaryOperator::AtArrow | BinaryOperator::ArrowAt => {
+                **left = side(left)?;
+                **right = side(right)?;
+                None
+            }
+            BinaryOperator::PGStartsWith => {
+                let args = vec![left.as_ref().clone(), right.as_ref().clone()];
+                Some(call_of("starts_with", args))
+            }
+            BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch => {
+                translate(right);
+                None
+            }
+            _ => None,
+        },
+        Expr::UnaryOp { op, expr: operand } => {
+            let name = match op {
+                UnaryOperator::PGAbs => Some("abs"),
+                UnaryOperator::PGSquareRoot => Some("sqrt"),
+                UnaryOperator::PGCubeRoot => Some("cbrt"),
+                _ => None,
+            };
+            match op {
+                UnaryOperator::BitwiseNot => Some(Expr::Nested(Box::new(Expr::BinaryOp {
+                    left: Box::new(number(-1)),
+                    op: BinaryOperator::Minus,
+                    right: operand.clone(),
+                }))),
+                _ => name.map(|name| call_of(name, vec![operand.as_ref().clone()])),
+            }
+        }
+        Expr::Substring {
+            expr: whole,
+            substring_from: Some(from),
+            substring_for: None,
+            ..
+        } if string_literal(from).is_some() => {
+            let args = vec![whole.as_ref().clone(), from.as_ref().clone()];
+            Some(call_of("pg_substring", args))
+        }
+        Expr::Function(function) => {
+            let name = last_part(&function.name);
+            let arguments = call_arguments(function);
+            if matches!(name.as_str(), "substring" | "substr")
+                && let [whole, from] = arguments.as_slice()
+                && string_literal(from).is_some()
+            {
+                let args = vec![(*whole).clone(), (*from).clone()];
+                Some(call_of("pg_substring", args))
+            } else if name == "to_char"
+                && let [number, pattern] = arguments.as_slice()
+                && string_literal(pattern).is_some_and(is_of_numbers)
+            {
+                let args = vec![(*number).clone(), (*pattern).clone()];
+                Some(call_of("pg_to_char", args))
+            } else if name == "array_length" && arguments.len() == 2 {
+                // An empty array has no dimensions.
+                let length = Expr::Function(function.clone());
+                let length = cast(length, DataType::BigInt(None));
+                Some(call_of("nullif", vec![length, number(0)]))
+            } else {
+                if PATTERNS.contains(&name.as_str()) {
+                    pattern_of(function, &name);
+                }
+                None
+            }
+        }
+        Expr::Cast {
+            expr: value,
+            data_type: outer @ DataType::Array(_),
+            ..
+        } => match value.as_mut() {
+            // PostgreSQL's types of arrays say nothing of their depth.
+            Expr::Cast {
+                data_type: inner, ..
+            } if depth(inner) > depth(outer) => {
+                let deeper = depth(inner) - depth(outer);
+                for _ in 0..deeper {
+                    let item = Box::new(outer.clone());
+                    *outer = DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, None));
+                }
+                None
+            }
+            // Each item is rounded as it would be alone.
+            Expr::Array(array) => {
+                if let DataType::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) = outer
+                    && is_whole(element)
+                {
+                    for item in &mut array.elem {
+                        if !matches!(item, Expr::Array(_)) {
+                            *item = cast(item.clone(), element.as_ref().clone());
+                        }
+                    }
+                }
+                None
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(made) = made {
+        *expr = made;
+    }
+    Ok(())
+}
+
+fn depth(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, _)) => 1 + depth(item),
+        _ => 0,
+    }
+}
+
+fn is_whole(data_type: &DataType) -> bool {
+    let pg_type = params::type_of_sql(data_type);
+    matches!(pg_type, Some(PgType::INT2 | PgType::INT4 | PgType::INT8))
+}
+
+/// An operand of an operator of arrays: a text is the text of one.
+fn side(expr: &Expr) -> Result<Expr, ServerError> {
+    let is_array = |text: &&str| text.trim_start().starts_with('{') && !text.contains(':');
+    match string_literal(expr).filter(is_array) {
+        Some(text) => arrays::untyped(text),
+        None => Ok(expr.clone()),
+    }
+}
+
+fn translate(pattern: &mut Expr) {
+    if let Some(written) = string_literal(pattern) {
+        let translated = planner_regex(written);
+        if translated != written {
+            *pattern = text(&translated);
+        }
+    }
+}
+
+fn pattern_of(function: &mut ast::Function, name: &str) {
+    if name != "regexp_substr"
+        && let Some(pattern) = call_argument_mut(function, 1)
+    {
+        translate(pattern);
+    }
+    if name == "regexp_replace"
+        && let Some(replacement) = call_argument_mut(function, 2)
+        && let Some(written) = string_literal(replacement)
+        && written.contains(r"\&")
+    {
+        // The whole match is the group of number 0.
+        *replacement = Expr::value(Value::SingleQuotedString(written.replace(r"\&", r"\0")));
+    }
+}

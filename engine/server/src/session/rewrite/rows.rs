@@ -1,0 +1,370 @@
+//! Rows compared with rows, column by column: a NULL in one of them leaves open what the others do not settle.
+//!
+//! ```text
+//! (a, b) <> (1, NULL)   ─►   a <> 1 OR b <> NULL
+//! (a, b) < (c, d)       ─►   a < c OR a = c AND b < d
+//! (a, b) IN (SELECT …)  ─►   EXISTS (SELECT 1 FROM (…) AS rows(c1, c2) WHERE c1 = a AND c2 = b)
+//! ```
+//! To the planner a row is one value, and NULL equals NULL in it.
+
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, Expr, Ident, Query, Select, SelectItem, SetExpr, TableFactor, Value,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::calls::{call_arguments, is_call_of};
+use crate::sqlstate::ServerError;
+
+/// Rows of a list that are compared one by one.
+const LISTED_MAX: usize = 500;
+
+/// Makes a comparison of rows one of their columns.
+///
+/// # Errors
+/// 42601 for rows of different lengths; 0A000 for a subquery of rows where its NULL would count.
+pub(super) fn columnwise(expr: &mut Expr) -> Result<(), ServerError> {
+    let made = match expr {
+        Expr::BinaryOp { left, op, right } => match (items(left), items(right)) {
+            (Some(left), Some(right)) => compared(&left, op, &right)?,
+            _ => None,
+        },
+        Expr::IsDistinctFrom(left, right) => distinct(left, right, false)?,
+        Expr::IsNotDistinctFrom(left, right) => distinct(left, right, true)?,
+        Expr::IsNull(row) => items(row).and_then(|row| {
+            let parts = row.into_iter().map(|item| Expr::IsNull(Box::new(item)));
+            joined(parts.collect(), &BinaryOperator::And)
+        }),
+        Expr::IsNotNull(row) => items(row).and_then(|row| {
+            let parts = row.into_iter().map(|item| Expr::IsNotNull(Box::new(item)));
+            joined(parts.collect(), &BinaryOperator::And)
+        }),
+        Expr::Between {
+            expr: row,
+            negated,
+            low,
+            high,
+        } => match (items(row), items(low), items(high)) {
+            (Some(row), Some(low), Some(high)) => {
+                let from = compared(&row, &BinaryOperator::GtEq, &low)?;
+                let to = compared(&row, &BinaryOperator::LtEq, &high)?;
+                let both = from
+                    .zip(to)
+                    .and_then(|(from, to)| joined(vec![from, to], &BinaryOperator::And));
+                both.map(|both| if *negated { not(both) } else { both })
+            }
+            _ => None,
+        },
+        Expr::InList {
+            expr: row,
+            list,
+            negated,
+        } if list.len() <= LISTED_MAX => among(row, list, *negated)?,
+        Expr::InSubquery { expr: row, .. } if items(row).is_some() => {
+            return Err(ServerError::unsupported(
+                "a row IN (SELECT …) elsewhere than among the conditions of WHERE",
+            ));
+        }
+        _ => None,
+    };
+    if let Some(made) = made {
+        *expr = made;
+    }
+    Ok(())
+}
+
+/// The columns of a row that is written out.
+fn items(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Tuple(items) if items.len() > 1 => Some(items.clone()),
+        Expr::Nested(inner) => items(inner),
+        Expr::Function(function) if is_call_of(function, "row") => {
+            let items: Vec<Expr> = call_arguments(function).into_iter().cloned().collect();
+            (!items.is_empty()).then_some(items)
+        }
+        _ => None,
+    }
+}
+
+fn nested(expr: Expr) -> Expr {
+    match expr {
+        simple @ (Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::Value(_)
+        | Expr::Nested(_)
+        | Expr::Function(_)
+        | Expr::Cast { .. }) => simple,
+        other => Expr::Nested(Box::new(other)),
+    }
+}
+
+fn binary(left: Expr, op: &BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(nested(left)),
+        op: op.clone(),
+        right: Box::new(nested(right)),
+    }
+}
+
+fn not(expr: Expr) -> Expr {
+    Expr::UnaryOp {
+        op: ast::UnaryOperator::Not,
+        expr: Box::new(nested(expr)),
+    }
+}
+
+fn joined(parts: Vec<Expr>, op: &BinaryOperator) -> Option<Expr> {
+    let all = parts.into_iter().reduce(|left, right| {
+        // What is joined by the same operator already needs no parentheses.
+        let left = match left {
+            Expr::BinaryOp { op: ref own, .. } if own == op => left,
+            other => nested(other),
+        };
+        Expr::BinaryOp {
+            left: Box::new(left),
+            op: op.clone(),
+            right: Box::new(nested(right)),
+        }
+    });
+    all.map(|all| Expr::Nested(Box::new(all)))
+}
+
+fn unequal(left: usize, right: usize) -> Result<(), ServerError> {
+    match left == right {
+        true => Ok(()),
+        false => Err(ServerError::new(
+            "42601",
+            "unequal number of entries in row expressions",
+        )),
+    }
+}
+
+fn compared(
+    left: &[Expr],
+    op: &BinaryOperator,
+    right: &[Expr],
+) -> Result<Option<Expr>, ServerError> {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    if !matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq) {
+        return Ok(None);
+    }
+    unequal(left.len(), right.len())?;
+    let pairs = || left.iter().zip(right);
+    let each = |op: &BinaryOperator| {
+        let parts = pairs().map(|(left, right)| binary(left.clone(), op, right.clone()));
+        parts.collect::<Vec<_>>()
+    };
+    let strict = match op {
+        Eq => return Ok(joined(each(op), &And)),
+        NotEq => return Ok(joined(each(op), &Or)),
+        Lt | LtEq => Lt,
+        _ => Gt,
+    };
+    let mut all: Option<Expr> = None;
+    for (left, right) in pairs().rev() {
+        all = Some(match all {
+            None => binary(left.clone(), op, right.clone()),
+            Some(rest) => {
+                let same = binary(left.clone(), &Eq, right.clone());
+                let same = Expr::BinaryOp {
+                    left: Box::new(nested(same)),
+                    op: And,
+                    right: Box::new(nested(rest)),
+                };
+                binary(binary(left.clone(), &strict, right.clone()), &Or, same)
+            }
+        });
+    }
+    Ok(all.map(|all| Expr::Nested(Box::new(all))))
+}
+
+fn distinct(left: &Expr, right: &Expr, negated: bool) -> Result<Option<Expr>, ServerError> {
+    let (Some(left), Some(right)) = (items(left), items(right)) else {
+        return Ok(None);
+    };
+    unequal(left.len(), right.len())?;
+    let parts = left.into_iter().zip(right).map(|(left, right)| {
+        let (left, right) = (Box::new(nested(left)), Box::new(nested(right)));
+        match negated {
+            true => Expr::IsNotDistinctFrom(left, right),
+            false => Expr::IsDistinctFrom(left, right),
+        }
+    });
+    let op = match negated {
+        true => BinaryOperator::And,
+        false => BinaryOperator::Or,
+    };
+    Ok(joined(parts.collect(), &op))
+}
+
+fn among(row: &Expr, list: &[Expr], negated: bool) -> Result<Option<Expr>, ServerError> {
+    let Some(row) = items(row) else {
+        return Ok(None);
+    };
+    let (op, with) = match negated {
+        false => (BinaryOperator::Eq, BinaryOperator::Or),
+        true => (BinaryOperator::NotEq, BinaryOperator::And),
+    };
+    let mut parts = Vec::with_capacity(list.len());
+    for other in list {
+        match items(other) {
+            Some(other) => parts.extend(compared(&row, &op, &other)?),
+            None => return Ok(None),
+        }
+    }
+    Ok(joined(parts, &with))
+}
+
+/// Makes `(a, b) IN (SELECT …)` an EXISTS among the conditions of a WHERE, where NULL and false are one.
+///
+/// # Errors
+/// 42601 for a subquery of another width.
+pub(super) fn memberships(select: &mut Select) -> Result<(), ServerError> {
+    match &mut select.selection {
+        Some(condition) => member(condition),
+        None => Ok(()),
+    }
+}
+
+fn member(condition: &mut Expr) -> Result<(), ServerError> {
+    match condition {
+        Expr::Nested(inner) => member(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And | BinaryOperator::Or,
+            right,
+        } => {
+            member(left)?;
+            member(right)
+        }
+        Expr::UnaryOp {
+            op: ast::UnaryOperator::Not,
+            expr,
+        } => {
+            let mut inner = expr.as_mut();
+            while let Expr::Nested(within) = inner {
+                inner = within;
+            }
+            let Expr::InSubquery {
+                expr: row,
+                subquery,
+                negated,
+            } = inner
+            else {
+                return Ok(());
+            };
+            let mut other = Expr::InSubquery {
+                expr: row.clone(),
+                subquery: subquery.clone(),
+                negated: !*negated,
+            };
+            if items(row).is_some() {
+                member(&mut other)?;
+                *condition = other;
+            }
+            Ok(())
+        }
+        Expr::InSubquery {
+            expr: row,
+            subquery,
+            negated,
+        } => {
+            let Some(row) = items(row) else {
+                return Ok(());
+            };
+            *condition = found(&row, subquery, *negated)?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn found(row: &[Expr], subquery: &Query, negated: bool) -> Result<Expr, ServerError> {
+    if let SetExpr::Select(select) = subquery.body.as_ref() {
+        let plain = |item: &SelectItem| {
+            matches!(
+                item,
+                SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+            )
+        };
+        let width = select.projection.len();
+        if select.projection.iter().all(plain) && width != row.len() {
+            let word = if width < row.len() { "few" } else { "many" };
+            return Err(ServerError::new(
+                "42601",
+                format!("subquery has too {word} columns"),
+            ));
+        }
+    }
+    let names: Vec<String> = (1..=row.len()).map(|number| format!("c{number}")).collect();
+    let template = format!(
+        "EXISTS (SELECT 1 FROM (SELECT 1) AS \"rows\"({}))",
+        names.join(", ")
+    );
+    let internal = || ServerError::internal("the form of a row among rows does not parse");
+    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(&template);
+    let mut made = parsed
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|_| internal())?;
+    let columns = names.iter().map(|name| {
+        Expr::CompoundIdentifier(vec![Ident::with_quote('"', "rows"), Ident::new(name)])
+    });
+    let pairs = columns.zip(row);
+    let same = pairs.map(|(column, value)| binary(column, &BinaryOperator::Eq, value.clone()));
+    let same = joined(same.collect(), &BinaryOperator::And).ok_or_else(internal)?;
+    let Expr::Exists {
+        subquery: outer,
+        negated: none,
+    } = &mut made
+    else {
+        return Err(internal());
+    };
+    let SetExpr::Select(select) = outer.body.as_mut() else {
+        return Err(internal());
+    };
+    // A row that a NULL leaves open counts as found, where none may be.
+    select.selection = Some(match negated {
+        true => Expr::IsNotFalse(Box::new(same)),
+        false => same,
+    });
+    *none = negated;
+    match select.from.first_mut().map(|from| &mut from.relation) {
+        Some(TableFactor::Derived {
+            subquery: inner, ..
+        }) => **inner = subquery.clone(),
+        _ => return Err(internal()),
+    }
+    Ok(made)
+}
+
+/// `-2 ^ 2` is 4: a sign binds closer than a power.
+pub(super) fn signed_power(expr: &mut Expr) {
+    let Expr::UnaryOp {
+        op: ast::UnaryOperator::Minus,
+        expr: power,
+    } = expr
+    else {
+        return;
+    };
+    let mut base = power.as_mut();
+    let mut is_power = false;
+    while let Expr::BinaryOp {
+        left,
+        op: BinaryOperator::PGExp,
+        ..
+    } = base
+    {
+        base = left.as_mut();
+        is_power = true;
+    }
+    if !is_power {
+        return;
+    }
+    let inner = std::mem::replace(base, Expr::value(Value::Null));
+    *base = Expr::UnaryOp {
+        op: ast::UnaryOperator::Minus,
+        expr: Box::new(inner),
+    };
+    let power = std::mem::replace(power.as_mut(), Expr::value(Value::Null));
+    *expr = power;
+}

@@ -1,0 +1,378 @@
+//! Functions that give a set of rows: in a SELECT list, and in FROM.
+//!
+//! ```text
+//! SELECT sample_id, unnest(ids)                ─►  unnest, which the planner has
+//! SELECT generate_series(1, 3)                 ─►  unnest(array_of_generate_series(1, 3))
+//! FROM generate_series(1, 3) AS i              ─►  … AS i(i)
+//! FROM t, unnest(t.ids) WITH ORDINALITY AS u
+//!   ─►  FROM t, LATERAL (SELECT unnest(t.ids) AS u, unnest(…) AS ordinality) AS u
+//! ```
+//! What of the latter depends on rows of other tables becomes a plan without a join in [`crate::session::lateral`].
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, OrderByKind, Query, Select,
+    SelectItem, SetExpr, TableFactor, Value,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::calls::call_of;
+use super::literals::number;
+use super::names::{folded, last_part};
+use super::output::item_name;
+use crate::evaluated::{ARRAY_OF, is_set};
+use crate::sqlstate::ServerError;
+
+const SERIES: &str = "generate_series";
+const UNNEST: &str = "unnest";
+
+/// Makes a call of a function that gives a set an array that is unnested.
+pub(super) fn call(expr: &mut Expr) {
+    let Expr::Function(function) = expr else {
+        return;
+    };
+    let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_mut_slice() else {
+        return;
+    };
+    let lower = folded(name);
+    if lower != SERIES && !is_set(&lower) {
+        return;
+    }
+    name.value = format!("{ARRAY_OF}{lower}");
+    let array = expr.clone();
+    *expr = told(&lower, call_of(UNNEST, vec![array]));
+}
+
+/// What the rows of a set are, where they are more than text.
+fn told(name: &str, rows: Expr) -> Expr {
+    match name {
+        "json_array_elements" => call_of("as_json", vec![rows]),
+        "jsonb_array_elements" => call_of("as_jsonb", vec![rows]),
+        _ => rows,
+    }
+}
+
+fn is_set_call(expr: &Expr) -> bool {
+    let found = ast::visit_expressions(expr, |part| match part {
+        Expr::Function(function) if function.name.0.len() == 1 => {
+            let name = last_part(&function.name);
+            match name == SERIES || name == UNNEST || is_set(&name) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// Puts a SELECT with sets into FROM where its ORDER BY asks for more than what is selected: the planner sorts by
+/// columns of the result only, once sets are unnested.
+pub(super) fn order_outside(query: &mut Query) -> Result<(), ServerError> {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Ok(());
+    };
+    let Some(order) = query.order_by.as_mut() else {
+        return Ok(());
+    };
+    let OrderByKind::Expressions(keys) = &mut order.kind else {
+        return Ok(());
+    };
+    let of_item = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            Some(is_set_call(expr))
+        }
+        _ => None,
+    };
+    let sets: Option<Vec<bool>> = select.projection.iter().map(of_item).collect();
+    let Some(sets) = sets.filter(|sets| sets.contains(&true)) else {
+        return Ok(());
+    };
+    let is_grouped =
+        !matches!(&select.group_by, ast::GroupByExpr::Expressions(by, _) if by.is_empty());
+    if select.distinct.is_some() || is_grouped || select.having.is_some() {
+        return Ok(());
+    }
+    let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
+    let place_of = |key: &Expr| match key {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.parse::<usize>().ok()?.checked_sub(1),
+            _ => None,
+        },
+        Expr::Identifier(name) => {
+            let name = folded(name);
+            names.iter().position(|known| known.as_ref() == Some(&name))
+        }
+        other => select.projection.iter().position(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr == other,
+            _ => false,
+        }),
+    };
+    let places: Vec<Option<usize>> = keys.iter().map(|key| place_of(&key.expr)).collect();
+    let settled = |place: &Option<usize>| place.is_some_and(|place| sets.get(place) == Some(&true));
+    if sets.len() == places.len() && places.iter().all(settled) {
+        return Ok(());
+    }
+    let arrays: Vec<Expr> = select.projection.iter().flat_map(arrays_of).collect();
+    let column = |number: usize| Ident::new(format!("c{number}"));
+    let mut inner = select.as_ref().clone();
+    let width = inner.projection.len();
+    for (number, item) in inner.projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: column(number + 1),
+            };
+        }
+    }
+    for (key, place) in keys.iter_mut().zip(places) {
+        let place = match place {
+            Some(place) if place < width => place,
+            Some(place) => {
+                let text = format!("ORDER BY position {} is not in select list", place + 1);
+                return Err(ServerError::new("42P10", text));
+            }
+            None => {
+                let alias = column(inner.projection.len() + 1);
+                inner.projection.push(SelectItem::ExprWithAlias {
+                    expr: key.expr.clone(),
+                    alias,
+                });
+                inner.projection.len() - 1
+            }
+        };
+        key.expr = Expr::Identifier(column(place + 1));
+    }
+    // Rows of a set keep their order where the keys do not say another.
+    let last = column(inner.projection.len() + 1);
+    inner.projection.push(SelectItem::ExprWithAlias {
+        expr: call_of(UNNEST, vec![numbers(&arrays)]),
+        alias: last.clone(),
+    });
+    keys.push(ast::OrderByExpr {
+        expr: Expr::Identifier(last),
+        options: ast::OrderByOptions {
+            asc: None,
+            nulls_first: None,
+        },
+        with_fill: None,
+    });
+    let mut outer = derived(SetExpr::Select(Box::new(inner)), "sets")?;
+    outer.projection = names
+        .into_iter()
+        .enumerate()
+        .map(|(number, name)| {
+            let name = name.unwrap_or_else(|| "?column?".to_owned());
+            SelectItem::ExprWithAlias {
+                expr: Expr::Identifier(column(number + 1)),
+                alias: Ident::with_quote('"', name),
+            }
+        })
+        .collect();
+    *query.body = SetExpr::Select(Box::new(outer));
+    Ok(())
+}
+
+/// The arrays that an item of a SELECT unnests.
+fn arrays_of(item: &SelectItem) -> Vec<Expr> {
+    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let _: ControlFlow<()> = ast::visit_expressions(expr, |part| {
+        if let Expr::Function(function) = part
+            && let ast::FunctionArguments::List(list) = &function.args
+        {
+            found.extend(calls(&function.name, &list.args).into_iter().flatten());
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// The numbers from 1 to the length of the longest of some arrays.
+fn numbers(arrays: &[Expr]) -> Expr {
+    let lengths = arrays
+        .iter()
+        .map(|array| call_of("array_length", vec![array.clone(), number(1)]));
+    let lengths: Vec<Expr> = lengths.collect();
+    let most = match <[Expr; 1]>::try_from(lengths) {
+        Ok([length]) => length,
+        Err(lengths) => call_of("greatest", lengths),
+    };
+    call_of(&format!("{ARRAY_OF}{SERIES}"), vec![number(1), most])
+}
+
+fn internal() -> ServerError {
+    ServerError::internal("the form of a set does not parse")
+}
+
+pub(super) fn query(sql: &str) -> Result<Query, ServerError> {
+    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql);
+    let query = parsed.and_then(|mut parser| parser.parse_query());
+    query.map(|query| *query).map_err(|_| internal())
+}
+
+/// A SELECT of one column from a body.
+fn derived(body: SetExpr, alias: &str) -> Result<Select, ServerError> {
+    let made = query(&format!("SELECT 1 FROM (SELECT 1) AS {alias}"))?;
+    let SetExpr::Select(mut select) = *made.body else {
+        return Err(internal());
+    };
+    match select.from.first_mut().map(|from| &mut from.relation) {
+        Some(TableFactor::Derived { subquery, .. }) => *subquery.body = body,
+        _ => return Err(internal()),
+    }
+    Ok(*select)
+}
+
+/// Names the columns of a set in FROM as PostgreSQL does, and makes it a subquery where the planner has no function
+/// of tables for it.
+///
+/// # Errors
+/// When the subquery cannot be made.
+pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
+    let (sets, name, alias, ordinality) = match factor {
+        TableFactor::Table {
+            name,
+            args: Some(args),
+            alias,
+            with_ordinality,
+            ..
+        } => (
+            calls(name, &args.args),
+            last_part(name),
+            alias,
+            *with_ordinality,
+        ),
+        TableFactor::Function {
+            name,
+            args,
+            alias,
+            with_ordinality,
+            ..
+        } => (calls(name, args), last_part(name), alias, *with_ordinality),
+        TableFactor::UNNEST {
+            alias,
+            array_exprs,
+            with_offset: false,
+            with_ordinality,
+            ..
+        } => {
+            let sets = array_exprs.iter().cloned();
+            (
+                Some(sets.collect::<Vec<_>>()),
+                UNNEST.to_owned(),
+                alias,
+                *with_ordinality,
+            )
+        }
+        _ => return Ok(()),
+    };
+    let Some(sets) = sets else {
+        return Ok(());
+    };
+    // One function that gives scalars: its column is called as the function or its alias is.
+    let known = alias.clone().unwrap_or_else(|| ast::TableAlias {
+        explicit: true,
+        name: Ident::with_quote('"', &name),
+        columns: Vec::new(),
+        at: None,
+    });
+    let mut names: Vec<Ident> = known
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .collect();
+    let unnamed = sets.len() - names.len().min(sets.len());
+    for number in 0..unnamed {
+        let taken = sets.len() > 1 && names.len() + number > 0;
+        let name = match (sets.len(), taken) {
+            (1, _) => known.name.clone(),
+            (_, false) => Ident::with_quote('"', &name),
+            (_, true) => Ident::with_quote('"', format!("{name} {}", names.len() + 1)),
+        };
+        names.push(name);
+    }
+    if ordinality && names.len() == sets.len() {
+        names.push(Ident::new("ordinality"));
+    }
+    let plain = match factor {
+        TableFactor::Table { .. } | TableFactor::Function { lateral: false, .. } => name == SERIES,
+        TableFactor::UNNEST { .. } => true,
+        _ => false,
+    };
+    if plain && !ordinality && !sets.iter().any(reads_columns) {
+        let columns = names.into_iter().map(|name| ast::TableAliasColumnDef {
+            name,
+            data_type: None,
+        });
+        let columns = columns.collect();
+        if let TableFactor::Table { alias, .. }
+        | TableFactor::Function { alias, .. }
+        | TableFactor::UNNEST { alias, .. } = factor
+        {
+            *alias = Some(ast::TableAlias { columns, ..known });
+        }
+        return Ok(());
+    }
+    let mut made = query("SELECT 1")?;
+    let SetExpr::Select(select) = made.body.as_mut() else {
+        return Err(internal());
+    };
+    let mut arrays = sets;
+    if ordinality {
+        arrays.push(numbers(&arrays));
+    }
+    select.projection = arrays
+        .into_iter()
+        .zip(names)
+        .enumerate()
+        .map(|(number, (array, alias))| {
+            let rows = call_of(UNNEST, vec![array]);
+            let expr = if number == 0 { told(&name, rows) } else { rows };
+            SelectItem::ExprWithAlias { expr, alias }
+        })
+        .collect();
+    *factor = TableFactor::Derived {
+        lateral: true,
+        subquery: Box::new(made),
+        alias: Some(ast::TableAlias {
+            columns: Vec::new(),
+            ..known
+        }),
+        sample: None,
+    };
+    Ok(())
+}
+
+/// The arrays of a call of a function that gives a set; `None` for any other function.
+fn calls(name: &ObjectName, args: &[FunctionArg]) -> Option<Vec<Expr>> {
+    let lower = last_part(name);
+    if name.0.len() != 1 {
+        return None;
+    }
+    let plain = args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    let args: Vec<Expr> = plain.collect::<Option<_>>()?;
+    if lower == UNNEST {
+        return Some(args);
+    }
+    if lower != SERIES && !is_set(&lower) {
+        return None;
+    }
+    let array = call_of(&format!("{ARRAY_OF}{lower}"), args);
+    Some(vec![array])
+}
+
+fn reads_columns(expr: &Expr) -> bool {
+    let found = ast::visit_expressions(expr, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
