@@ -3,8 +3,10 @@
 mod admin;
 mod allowed;
 pub mod backend;
+mod calendar;
 pub mod catalog_context;
 pub mod cli;
+pub mod clock;
 pub mod config;
 mod evaluated;
 pub mod limits;
@@ -17,3 +19,4 @@ pub mod roles;
 mod semantics;
 pub mod session;
 pub mod sqlstate;
+pub mod zone;

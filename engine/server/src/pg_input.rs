@@ -9,6 +9,7 @@
 mod binary;
 mod decimal;
 mod jsonb;
+mod moment;
 mod text;
 mod time;
 
@@ -23,6 +24,7 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 
+use crate::clock::{Clock, DateOrder};
 use crate::pg_types::{PgType, modifier_of_field};
 use crate::sqlstate::ServerError;
 
@@ -237,37 +239,105 @@ pub(crate) fn plain_decimal(text: &str) -> Result<String, ServerError> {
     decimal::plain(text)
 }
 
-/// A date, time or timestamp without zone in the form that everybody reads.
+/// Days since 1970 of a date, by this clock where the text leaves something to it.
 ///
 /// # Errors
-/// 22007 and 22008 as PostgreSQL reports them; 22008 for the end of a day, 24:00:00, which no time is here.
-pub(crate) fn plain_time(text: &str, pg_type: PgType) -> Result<String, ServerError> {
-    let shown = |micros: i64| chrono::DateTime::from_timestamp_micros(micros);
-    let range = || {
-        ServerError::new(
-            "22008",
-            format!("date/time field value out of range: \"{text}\""),
-        )
+/// 22007 and 22008 as PostgreSQL reports them.
+pub(crate) fn date(text: &str, clock: &Clock) -> Result<i32, ServerError> {
+    time::date(text, clock)
+}
+
+/// Microseconds since midnight of a time of day.
+///
+/// # Errors
+/// As [`date`].
+pub(crate) fn time(text: &str, clock: &Clock) -> Result<i64, ServerError> {
+    time::time(text, clock)
+}
+
+/// Microseconds since 1970 of a timestamp without zone.
+///
+/// # Errors
+/// As [`date`].
+pub(crate) fn timestamp(text: &str, clock: &Clock) -> Result<i64, ServerError> {
+    time::timestamp(text, clock)
+}
+
+/// Microseconds since 1970 in UTC of a timestamp with zone, which is the clock's unless the text says it.
+///
+/// # Errors
+/// As [`date`], and 22023 for a zone that is not known.
+pub(crate) fn instant(text: &str, clock: &Clock) -> Result<i64, ServerError> {
+    time::instant(text, clock)
+}
+
+/// A time with all that a clock adds to it, in the form that everybody reads; None for one that has no such form, or that
+/// is another in the next statement.
+///
+/// # Errors
+/// As the functions that read the type.
+pub(crate) fn absolute(
+    text: &str,
+    pg_type: PgType,
+    clock: &Clock,
+) -> Result<Option<String>, ServerError> {
+    const DAY: i64 = crate::calendar::DAY;
+    let micros = match pg_type {
+        PgType::DATE => i64::from(date(text, clock)?).saturating_mul(DAY),
+        PgType::TIMESTAMP => timestamp(text, clock)?,
+        PgType::TIMESTAMPTZ => instant(text, clock)?,
+        _ => return Ok(None),
     };
-    let word = text.trim().to_ascii_lowercase();
-    if matches!(word.as_str(), "infinity" | "-infinity") {
-        return Ok(word);
+    let lower = text.to_ascii_lowercase();
+    let relative = ["now", "today", "tomorrow", "yesterday"];
+    let (year, month, day) = crate::calendar::civil(micros.div_euclid(DAY));
+    if relative.iter().any(|word| lower.contains(word)) || !(1..10_000).contains(&year) {
+        return Ok(None);
     }
-    match pg_type {
-        PgType::DATE => {
-            let micros = i64::from(time::date(text)?).checked_mul(86_400_000_000);
-            let date = micros.and_then(shown).ok_or_else(range)?;
-            Ok(date.format("%Y-%m-%d").to_string())
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if pg_type == PgType::DATE {
+        return Ok(Some(date));
+    }
+    let micros = micros.rem_euclid(DAY);
+    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let zone = if pg_type == PgType::TIMESTAMPTZ {
+        "+00:00"
+    } else {
+        ""
+    };
+    Ok(Some(format!(
+        "{date}T{hours:02}:{minutes:02}:{seconds:02}.{rest:06}{zone}"
+    )))
+}
+
+/// Whether a text is a value of a type of times, whatever clock it is read by.
+///
+/// # Errors
+/// As the functions that read the type.
+pub(crate) fn check_time(text: &str, pg_type: PgType) -> Result<(), ServerError> {
+    let read = |order| {
+        let clock = Clock {
+            order,
+            ..Clock::default()
+        };
+        match pg_type {
+            PgType::DATE => date(text, &clock).map(drop),
+            PgType::TIME => time(text, &clock).map(drop),
+            PgType::TIMESTAMP => timestamp(text, &clock).map(drop),
+            _ => instant(text, &clock).map(drop),
         }
-        PgType::TIME => {
-            let micros = time::time(text)?;
-            let time = shown(micros).filter(|_| micros < 86_400_000_000);
-            Ok(time.ok_or_else(range)?.format("%H:%M:%S%.6f").to_string())
-        }
-        _ => {
-            let time = shown(time::timestamp(text, None)?).ok_or_else(range)?;
-            Ok(time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string())
-        }
+    };
+    let error = match read(DateOrder::Mdy) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    match [DateOrder::Dmy, DateOrder::Ymd]
+        .into_iter()
+        .any(|order| read(order).is_ok())
+    {
+        true => Ok(()),
+        false => Err(error),
     }
 }
 

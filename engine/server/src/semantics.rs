@@ -6,18 +6,21 @@
 //! - `x = ANY (array)` is NULL where nothing matches and the array has a NULL.
 //! - What becomes text is printed as results are: `{1,2}`, `10000000000`.
 //! - Sums, quotients and dates have PostgreSQL's types ([`settle`]).
+//! - Times are those of the session's zone, and intervals compare by their length ([`clock`]).
 //!
 //! The rule runs after types are settled. A sum or difference with a small constant stays as it is, so that scans and
 //! joins still recognise `pos + 1000`.
 
 mod any_equal;
 mod checked;
+mod clock;
 mod guards;
 mod rounded;
 mod text;
 mod types;
 
-pub(crate) use types::settle;
+pub(crate) use clock::convert;
+pub(crate) use types::{settle, settle_times};
 
 use std::sync::Arc;
 
@@ -33,6 +36,7 @@ use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, Optimizer
 
 /// Makes a session compute as PostgreSQL does.
 pub(crate) fn install(context: &SessionContext) {
+    clock::install(context);
     context.add_analyzer_rule(Arc::new(PostgresSemantics));
     context.add_optimizer_rule(Arc::new(PlainConditions));
 }
@@ -77,6 +81,25 @@ fn is_condition(node: &LogicalPlan) -> bool {
     )
 }
 
+/// A constant expression as PostgreSQL reads it: for those that no plan holds.
+///
+/// # Errors
+/// What changing an expression fails with.
+pub(crate) fn constant(expr: Expr) -> Result<Expr> {
+    let schema = DFSchema::empty();
+    let place = Place {
+        is_condition: false,
+        is_positive: false,
+    };
+    let changed = expr.transform_up(|part| {
+        Ok(match mended(&part, &schema, place) {
+            Some(better) => Transformed::yes(better),
+            None => Transformed::no(part),
+        })
+    })?;
+    Ok(changed.data)
+}
+
 #[derive(Debug)]
 struct PostgresSemantics;
 
@@ -92,6 +115,7 @@ impl AnalyzerRule for PostgresSemantics {
 }
 
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let node = clock::grouped(sorted(node)?)?;
     let place = Place::of(&node);
     let guarded = guards::guarded(node)?;
     let was_guarded = guarded.transformed;
@@ -144,6 +168,22 @@ fn is_plain_condition(expr: &Expr) -> bool {
     )
 }
 
+/// Intervals are sorted by their length.
+fn sorted(node: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Sort(mut sort) = node else {
+        return Ok(node);
+    };
+    for by in &mut sort.expr {
+        if matches!(
+            by.expr.get_type(sort.input.schema()),
+            Ok(DataType::Interval(_))
+        ) {
+            by.expr = clock::key(by.expr.clone());
+        }
+    }
+    Ok(LogicalPlan::Sort(sort))
+}
+
 /// A node whose expressions are what `better` makes of them and of their parts, under the names that they had.
 fn with_expressions(
     node: LogicalPlan,
@@ -173,6 +213,9 @@ fn with_expressions(
 /// What an expression should be; `None` when it is right. What names a column of an outer query has no type here and
 /// stays.
 fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
+    if let Some(comparable) = clock::comparable(expr, schema) {
+        return Some(comparable);
+    }
     match expr {
         Expr::ScalarFunction(call) if !place.is_positive => any_equal::with_null(call),
         Expr::AggregateFunction(aggregate) => guards::filtered(aggregate),
@@ -192,6 +235,9 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                     let value = text::printed(value, &from)?;
                     Some(recast(value, field))
                 }
+                // The planner's own cast of a stored date is as good, and scans see through it.
+                to if matches!(**value, Expr::Column(_)) && is_plain_stamp(&from, to) => None,
+                to if clock::converts(&from, to) => Some(clock::cast(value.as_ref().clone(), to)),
                 _ => None,
             }
         }
@@ -249,6 +295,10 @@ fn may_leave(op: Operator, left: &Expr, right: &Expr) -> bool {
         (Operator::Divide | Operator::Multiply, ..) => true,
         _ => false,
     }
+}
+
+fn is_plain_stamp(from: &DataType, to: &DataType) -> bool {
+    matches!((from, to), (DataType::Date32, DataType::Timestamp(_, None)))
 }
 
 fn recast(value: Expr, field: &FieldRef) -> Expr {

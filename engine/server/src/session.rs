@@ -48,6 +48,7 @@ use statement::{CopyOptions, FetchCount, Parsed, SetValue, Statement};
 pub use stop::{Stop, StopGuard};
 pub use temp::CopyIn;
 
+use crate::clock::Clock;
 use crate::pg_types::PgType;
 use crate::pgwire::cancel::Registry;
 use crate::pgwire::column::Column;
@@ -177,6 +178,8 @@ struct Transaction {
     temporary: TempState,
     savepoints: Vec<Savepoint>,
     pinned: Option<Pinned>,
+    /// What `now()` says in it.
+    time: Option<i64>,
 }
 
 /// What ROLLBACK TO goes back to.
@@ -557,6 +560,7 @@ impl Session {
         self.transaction = Some(Transaction {
             settings,
             temporary: temporary.unwrap_or_else(|| self.temporary.clone()),
+            time: Some(Clock::read()),
             ..Transaction::default()
         });
     }
@@ -782,7 +786,16 @@ impl Session {
     async fn plan_context(&mut self) -> Result<PlanContext, ServerError> {
         let pinned = self.pin().await?;
         let (context, model) = self.overlay(&pinned);
-        let context = with_settings(&context, &self.settings);
+        let now = Clock::read();
+        let clock = Clock {
+            transaction: match &mut self.transaction {
+                Some(transaction) => *transaction.time.get_or_insert(now),
+                None => now,
+            },
+            statement: now,
+            ..self.settings.clock()
+        };
+        let context = with_settings(&context, clock);
         let search_path = self.settings.search_path(&self.options.user);
         let catalog = context.catalog(DATABASE);
         let exists = |name: &String| {
@@ -949,22 +962,16 @@ async fn under_limits(
 }
 
 /// The context with the session's settings, its own copy of the state.
-fn with_settings(context: &SessionContext, settings: &Settings) -> SessionContext {
+fn with_settings(context: &SessionContext, clock: Clock) -> SessionContext {
     let mut state = context.state();
     let options = state.config_mut().options_mut();
-    options.execution.time_zone = Some(arrow_zone(settings.time_zone()));
+    // Instants are in UTC inside the engine; the clock shows them in the session's zone.
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.extensions.insert(clock);
     options.sql_parser.enable_ident_normalization = true;
     options.sql_parser.support_varchar_with_length = true;
     DATABASE.clone_into(&mut options.catalog.default_catalog);
     SessionContext::new_with_state(state)
-}
-
-/// Arrow knows UTC by its offset.
-fn arrow_zone(zone: &str) -> String {
-    match zone {
-        "UTC" | "GMT" => "+00:00".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 fn task_error(error: &tokio::task::JoinError) -> ServerError {

@@ -203,6 +203,49 @@ const RESULTS: &[&str] = &[
     "select row(array[1,2], date '2024-01-31')",
 ];
 
+/// Times, each in several zones.
+const TIMES: &[&str] = &[
+    "select timestamptz '2024-07-01 22:00+00'",
+    "select timestamptz '2024-10-27 02:30'",
+    "select timestamptz '2024-03-31 02:30'",
+    "select timestamp '2024-07-01 22:00' at time zone 'Asia/Tokyo'",
+    "select timestamptz '2024-07-01 22:00+00' at time zone 'Asia/Tokyo'",
+    "select (timestamptz '2024-07-01 22:00+00')::date",
+    "select (timestamptz '2024-07-01 22:00+00')::time",
+    "select (timestamptz '2024-07-01 22:00+00')::timestamp",
+    "select array[timestamptz '2024-07-01 22:00+00', null]",
+    "select row(timestamptz '2024-07-01 22:00+00')",
+    "select date_trunc('month', timestamptz '2024-06-30 22:00+00')",
+    "select date_trunc('year', date '2024-06-30')",
+    "select now() - now()",
+    "select current_date - current_date",
+    "select now() - now() + timestamptz '2024-07-01 22:00+00'",
+    "select date_trunc('millennium', current_timestamp)",
+    "select date_trunc('millennium', localtimestamp)",
+    "select (localtime - localtime)::text",
+    "select timestamp 'infinity'",
+    "select timestamptz '-infinity'",
+    "select date 'infinity'",
+    "select timestamp '9999-12-31 23:59:59.999999'",
+    "select timestamp '0044-03-15 BC'",
+    "select timestamptz '1600-01-01 00:00+00'",
+    "select timestamptz '2600-07-01 00:00+00'",
+    "select timestamptz '2024-03-30 12:00' + interval '1 day'",
+    "select timestamp '2024-01-10' - timestamp '2024-01-01 12:00'",
+    "select date '2024-01-10' - date '2024-01-01'",
+    "select age(date '2024-03-10', date '1980-05-20')",
+    "select interval '1 mon' * 1.5",
+    "select extract(hour from timestamptz '2024-07-01 22:00+00')",
+    "select extract(epoch from timestamptz '2024-07-01 22:00:00.5+00')",
+    "select extract(second from time '10:00:01.5')",
+    "select date_part('day', timestamptz '2024-07-01 22:00+00')",
+    "select to_timestamp(1284352323.5)",
+    "select make_timestamptz(2024, 7, 1, 12, 0, 0)",
+    "select to_char(timestamptz '2024-07-01 22:00+00', 'YYYY-MM-DD HH24:MI TZ')",
+    "select timestamptz 'garbage'",
+    "select timestamptz '2024-07-01 12:00+00' at time zone 'Mars/Olympus'",
+];
+
 /// What is told otherwise here, and why it is.
 const KNOWN: &[(&str, &str)] = &[
     // More digits than any number has here, and no number.
@@ -244,6 +287,31 @@ async fn results_are_sent_as_postgresql_sends_them() {
             Some(_) => {}
             None if !same => failures.push(format!("{sql}\n  want: {want:?}\n  got:  {got:?}")),
             None => {}
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_are_those_of_postgresql_in_any_zone() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    let mut failures = Vec::new();
+    for zone in ["UTC", "Asia/Tokyo", "Europe/Berlin", "America/St_Johns"] {
+        for client in [&theirs, &ours] {
+            let set = format!("set timezone = '{zone}'");
+            client.batch_execute(&set).await.unwrap();
+        }
+        for sql in TIMES {
+            let (want, got) = (result(&theirs, sql).await, result(&ours, sql).await);
+            let same = match (&want, &got) {
+                (Ok(want), Ok(got)) => want == got,
+                (Err(want), Err(got)) => want[..5] == got[..5],
+                _ => false,
+            };
+            if !same {
+                failures.push(format!("{zone}: {sql}\n  want: {want:?}\n  got:  {got:?}"));
+            }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -291,15 +359,39 @@ const PARAMETERS: &[(Type, &[&str])] = &[
     (Type::FLOAT4, &["1.5", "NaN", "-Infinity", "1e50"]),
     (Type::FLOAT8, &["1.5", "NaN", "Infinity", "1e-300", "x"]),
     (Type::TEXT, &["", "a\"b'c\\", "é"]),
-    (Type::DATE, &["2024-02-29", "0001-01-01", "2024-02-30"]),
+    (
+        Type::DATE,
+        &[
+            "2024-02-29",
+            "0001-01-01",
+            "2024-02-30",
+            "infinity",
+            "0044-03-15 BC",
+            "8 Jan 1999",
+        ],
+    ),
     (Type::TIME, &["12:34:56.789", "24:00:00", "25:00"]),
     (
         Type::TIMESTAMP,
-        &["2024-02-29 12:34:56.789", "1900-01-01", "x"],
+        &[
+            "2024-02-29 12:34:56.789",
+            "1900-01-01",
+            "1066-10-14 09:00",
+            "9999-12-31 23:59:59.999999",
+            "12345-01-01",
+            "-infinity",
+            "x",
+        ],
     ),
     (
         Type::TIMESTAMPTZ,
-        &["2024-02-29 12:34:56.789+09", "2024-02-29 12:34"],
+        &[
+            "2024-02-29 12:34:56.789+09",
+            "2024-02-29 12:34",
+            "infinity",
+            "0044-03-15 12:00 BC",
+            "1/8/1999 04:05 PM PST",
+        ],
     ),
     (
         Type::INT4_ARRAY,

@@ -52,11 +52,13 @@ impl ColumnInput {
                 _ => values.append_value(within(text, *most, pg_type)?),
             },
             Values::Bytes(values) => values.append_value(bytea_of_text(text)?),
-            Values::Date(values) => values.append_value(time::date(text)?),
-            Values::Time(values) => values.append_value(time::time(text)?),
+            Values::Date(values) => values.append_value(time::date(text, &style.clock)?),
+            Values::Time(values) => values.append_value(time::time(text, &style.clock)?),
             Values::Timestamp(values) => {
-                let zone = (pg_type == PgType::TIMESTAMPTZ).then_some(&style.time_zone);
-                values.append_value(time::timestamp(text, zone)?);
+                values.append_value(match pg_type {
+                    PgType::TIMESTAMPTZ => time::instant(text, &style.clock)?,
+                    _ => time::timestamp(text, &style.clock)?,
+                });
             }
             Values::Interval(values) => values.append_value(time::interval(text)?),
             Values::List(list) => list.text(text, pg_type, style)?,

@@ -1,69 +1,76 @@
-//! Dates and times from their text, ISO 8601 as PostgreSQL prints them.
+//! Dates and times from their text, as PostgreSQL reads them.
 
 use arrow::datatypes::IntervalMonthDayNano;
-use arrow_array::timezone::Tz;
-use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
 
+use super::moment::{Fault, Moment, Word, read};
+use crate::calendar::{DAY, SECOND};
+use crate::clock::Clock;
 use crate::sqlstate::ServerError;
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
-const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
-
-/// Days since 1970.
-pub(super) fn date(text: &str) -> Result<i32, ServerError> {
-    let (date, rest) = split(text.trim());
-    let day = day(date).ok_or_else(|| syntax("date", text))?;
-    // What follows a date is read and dropped, as in PostgreSQL.
-    if !rest.is_empty() && clock_and_zone(rest).is_none() {
-        return Err(syntax("date", text));
-    }
-    let day = day.map_err(|fault| fault.told(text))?;
-    let days = day.signed_duration_since(NaiveDate::default()).num_days();
-    i32::try_from(days).map_err(|_| out_of_range(text))
+/// Days since 1970; the greatest and the least number are the infinities.
+pub(super) fn date(text: &str, clock: &Clock) -> Result<i32, ServerError> {
+    let moment = read(text, clock).map_err(|fault| told(fault, "date", text))?;
+    let day = match (moment.word, moment.day) {
+        (Some(Word::Infinity), _) => return Ok(i32::MAX),
+        (Some(Word::MinusInfinity), _) => return Ok(i32::MIN),
+        (Some(Word::Epoch), _) => 0,
+        (Some(Word::Now), _) => clock.zone.local(clock.transaction).div_euclid(DAY),
+        // What follows a date is read and dropped.
+        (None, Some(day)) => day,
+        (None, None) => return Err(syntax("date", text)),
+    };
+    i32::try_from(day).map_err(|_| out_of_range(text))
 }
 
 /// Microseconds since midnight.
-pub(super) fn time(text: &str) -> Result<i64, ServerError> {
-    let (micros, _zone) = clock_and_zone(text.trim()).ok_or_else(|| syntax("time", text))?;
-    micros.ok_or_else(|| out_of_range(text))
+pub(super) fn time(text: &str, clock: &Clock) -> Result<i64, ServerError> {
+    let moment = read(text, clock).map_err(|fault| told(fault, "time", text))?;
+    match (moment.word, moment.micros) {
+        (Some(Word::Now), _) => Ok(clock.zone.local(clock.transaction).rem_euclid(DAY)),
+        (None, Some(micros)) => Ok(micros),
+        _ => Err(syntax("time", text)),
+    }
 }
 
-/// Microseconds since 1970; with a zone those of UTC, and a text that names none is of this one.
-pub(super) fn timestamp(text: &str, zone: Option<&Tz>) -> Result<i64, ServerError> {
-    let name = match zone {
-        Some(_) => "timestamp with time zone",
-        None => "timestamp",
-    };
-    let trimmed = text.trim();
-    match trimmed {
-        "infinity" => return Ok(i64::MAX),
-        "-infinity" => return Ok(i64::MIN),
-        "epoch" => return Ok(0),
-        _ => {}
+/// Microseconds since 1970, of what a clock shows: a zone in the text is read and dropped.
+pub(super) fn timestamp(text: &str, clock: &Clock) -> Result<i64, ServerError> {
+    let moment = read(text, clock).map_err(|fault| told(fault, "timestamp", text))?;
+    match moment.word {
+        Some(Word::Now) => Ok(clock.zone.local(clock.transaction)),
+        Some(word) => Ok(fixed(word)),
+        None => local(&moment, "timestamp", text),
     }
-    let (date, rest) = split(trimmed);
-    let day = day(date).ok_or_else(|| syntax(name, text))?;
-    let (micros, written) = match rest {
-        "" => (Some(0), None),
-        rest => clock_and_zone(rest).ok_or_else(|| syntax(name, text))?,
-    };
-    let day = day.map_err(|fault| fault.told(text))?;
-    let micros = micros.ok_or_else(|| out_of_range(text))?;
-    let midnight = day.and_time(chrono::NaiveTime::MIN);
-    let local = midnight.checked_add_signed(TimeDelta::microseconds(micros));
-    let local = local.ok_or_else(|| out_of_range(text))?;
-    let instant = match (zone, written) {
-        (None, _) => local.and_utc().timestamp_micros(),
-        (Some(_), Some(written)) => {
-            let written: Tz = written.parse().map_err(|_| {
-                let message = format!("time zone \"{written}\" not recognized");
-                ServerError::new("22023", message)
-            })?;
-            in_zone(local, &written).ok_or_else(|| out_of_range(text))?
+}
+
+/// Microseconds since 1970 in UTC; a text that names no zone is of the clock's.
+pub(super) fn instant(text: &str, clock: &Clock) -> Result<i64, ServerError> {
+    let name = "timestamp with time zone";
+    let moment = read(text, clock).map_err(|fault| told(fault, name, text))?;
+    match moment.word {
+        Some(Word::Now) => Ok(clock.transaction),
+        Some(word) => Ok(fixed(word)),
+        None => {
+            let local = local(&moment, name, text)?;
+            Ok(moment.zone.unwrap_or(clock.zone).instant(local))
         }
-        (Some(zone), None) => in_zone(local, zone).ok_or_else(|| out_of_range(text))?,
-    };
-    Ok(instant)
+    }
+}
+
+fn fixed(word: Word) -> i64 {
+    match word {
+        Word::Infinity => i64::MAX,
+        Word::MinusInfinity => i64::MIN,
+        Word::Epoch | Word::Now => 0,
+    }
+}
+
+fn local(moment: &Moment, name: &str, text: &str) -> Result<i64, ServerError> {
+    let day = moment.day.ok_or_else(|| syntax(name, text))?;
+    let midnight = day.checked_mul(DAY);
+    let local = midnight.and_then(|at| at.checked_add(moment.micros.unwrap_or(0)));
+    // As far as clocks of all zones can be told from infinity.
+    let within = local.filter(|local| local.abs() <= i64::MAX - 16 * DAY);
+    within.ok_or_else(|| ServerError::new("22008", format!("timestamp out of range: \"{text}\"")))
 }
 
 /// An interval: numbers with units and `hh:mm:ss`, as PostgreSQL prints it; `years-months`; ISO 8601 (`P1Y2M3DT4H`).
@@ -252,9 +259,10 @@ fn hours(text: &str) -> Option<i128> {
     let digits = !hours.is_empty() && hours.bytes().all(|byte| byte.is_ascii_digit());
     let hours: i64 = hours.parse().ok().filter(|_| digits)?;
     let rest = format!("00:{rest}");
-    let (minutes, zone) = clock_and_zone(&rest)?;
-    let minutes = minutes.filter(|_| zone.is_none())?;
-    let hour = i128::from(3_600 * MICROS_PER_SECOND);
+    let moment = read(&rest, &Clock::default()).ok()?;
+    let only = moment.day.is_none() && moment.zone.is_none() && moment.word.is_none();
+    let minutes = moment.micros.filter(|_| only)?;
+    let hour = i128::from(3_600 * SECOND);
     Some(i128::from(hours) * hour + i128::from(minutes))
 }
 
@@ -263,111 +271,17 @@ fn interval_range(text: &str) -> ServerError {
     ServerError::new("22015", message)
 }
 
-/// A local time that a change of clocks left out counts as that of before it, one that comes twice as the first.
-fn in_zone(local: NaiveDateTime, zone: &Tz) -> Option<i64> {
-    let found = zone.from_local_datetime(&local).earliest().or_else(|| {
-        let before = zone.from_local_datetime(&(local - TimeDelta::hours(1)));
-        before.earliest().map(|time| time + TimeDelta::hours(1))
-    });
-    found.map(|time| time.timestamp_micros())
-}
-
-/// A date and what follows it.
-fn split(text: &str) -> (&str, &str) {
-    match text.split_once([' ', 'T', 't']) {
-        Some((date, rest)) => (date, rest.trim_start()),
-        None => (text, ""),
-    }
-}
-
-/// Digits that name no day.
-enum NoDay {
-    /// A month or a day that no year has.
-    Field,
-    /// A day that this month does not have.
-    Calendar,
-}
-
-impl NoDay {
-    fn told(self, text: &str) -> ServerError {
-        match self {
-            NoDay::Field => {
-                out_of_range(text).hint("Perhaps you need a different \"datestyle\" setting.")
-            }
-            NoDay::Calendar => out_of_range(text),
+fn told(fault: Fault, name: &str, text: &str) -> ServerError {
+    match fault {
+        Fault::Syntax => syntax(name, text),
+        Fault::Field => {
+            out_of_range(text).hint("Perhaps you need a different \"datestyle\" setting.")
+        }
+        Fault::Calendar => out_of_range(text),
+        Fault::Zone(zone) => {
+            ServerError::new("22023", format!("time zone \"{zone}\" not recognized"))
         }
     }
-}
-
-/// A day; None: no date at all.
-fn day(text: &str) -> Option<Result<NaiveDate, NoDay>> {
-    let number = |part: &str| -> Option<u32> {
-        let digits = !part.is_empty() && part.len() <= 6;
-        (digits && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse().ok())?
-    };
-    let (year, month, day) = match text.split('-').collect::<Vec<_>>().as_slice() {
-        [year, month, day] if year.len() >= 3 && month.len() <= 2 && day.len() <= 2 => {
-            (number(year)?, number(month)?, number(day)?)
-        }
-        [all] if all.len() == 8 => {
-            let (year, rest) = all.split_at_checked(4)?;
-            let (month, day) = rest.split_at_checked(2)?;
-            (number(year)?, number(month)?, number(day)?)
-        }
-        _ => return None,
-    };
-    let year = i32::try_from(year).ok()?;
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return Some(Err(NoDay::Field));
-    }
-    Some(NaiveDate::from_ymd_opt(year, month, day).ok_or(NoDay::Calendar))
-}
-
-/// `hh:mm[:ss[.ffffff]]` and a zone; the inner None: digits that name no time.
-fn clock_and_zone(text: &str) -> Option<(Option<i64>, Option<&str>)> {
-    let end = text
-        .find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.')))
-        .unwrap_or(text.len());
-    let (clock, zone) = text.split_at(end);
-    let zone = match zone.trim() {
-        "" => None,
-        "Z" | "z" | "UTC" | "GMT" => Some("+00:00"),
-        other => Some(other),
-    };
-    let mut parts = clock.split(':');
-    let two = |part: Option<&str>| -> Option<i64> {
-        let part = part.filter(|part| (1..=2).contains(&part.len()))?;
-        part.parse().ok()
-    };
-    let (hours, minutes) = (two(parts.next())?, two(parts.next())?);
-    let (seconds, fraction) = match parts.next() {
-        None => (0, 0),
-        Some(part) => {
-            let (whole, fraction) = part.split_once('.').unwrap_or((part, ""));
-            (two(Some(whole))?, micros(fraction)?)
-        }
-    };
-    if parts.next().is_some() {
-        return None;
-    }
-    let total = ((hours * 60 + minutes) * 60 + seconds) * MICROS_PER_SECOND + fraction;
-    let known = minutes < 60 && seconds <= 60 && total <= MICROS_PER_DAY;
-    Some((known.then_some(total), zone))
-}
-
-/// Digits after the point of a second, rounded to microseconds.
-fn micros(fraction: &str) -> Option<i64> {
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let digit = |at: usize| {
-        fraction
-            .as_bytes()
-            .get(at)
-            .map_or(0, |byte| i64::from(byte - b'0'))
-    };
-    let whole = (0..6).fold(0, |sum, at| sum * 10 + digit(at));
-    Some(whole + i64::from(digit(6) >= 5))
 }
 
 fn syntax(name: &str, text: &str) -> ServerError {
@@ -385,32 +299,100 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn clock(zone: &str) -> Clock {
+        Clock {
+            zone: crate::zone::Zone::of_name(zone).unwrap(),
+            transaction: 1_704_110_400_000_000, // 2024-01-01 12:00 UTC
+            ..Clock::default()
+        }
+    }
+
     #[test]
-    fn times_are_read_as_postgresql_reads_them() {
-        assert_eq!(date("1970-01-02").unwrap(), 1);
-        assert_eq!(date("19691231").unwrap(), -1);
-        assert_eq!(date("2024-02-30").unwrap_err().code(), "22008");
-        assert_eq!(date("2024-02").unwrap_err().code(), "22007");
-        assert_eq!(time("24:00").unwrap(), MICROS_PER_DAY);
-        assert_eq!(time("00:00:01.0000005").unwrap(), 1_000_001);
-        assert_eq!(time("25:00").unwrap_err().code(), "22008");
-        let tokyo: Tz = "Asia/Tokyo".parse().unwrap();
-        let hour = 3_600 * MICROS_PER_SECOND;
-        for (text, zone, hours) in [
-            ("1970-01-01 09:00:00", None, 9),
-            ("1970-01-01 09:00:00+05", None, 9),
-            ("1970-01-01 09:00:00", Some(&tokyo), 0),
-            ("1970-01-01T09:00:00Z", Some(&tokyo), 9),
-            ("1970-01-01 09:00:00-01", Some(&tokyo), 10),
-            ("1970-01-01 09:00:00 +05:30", Some(&tokyo), 3),
-            ("1970-01-01", Some(&tokyo), -9),
+    fn dates_and_times_are_read_as_postgresql_reads_them() {
+        let utc = Clock::default();
+        let day = |text: &str| date(text, &utc).unwrap();
+        assert_eq!(day("1970-01-02"), 1);
+        assert_eq!(day("19691231"), -1);
+        for text in [
+            "1999-01-08",
+            "January 8, 1999",
+            "8 Jan 1999",
+            "1/8/1999",
+            "1999.008",
+            "Jan-08-1999",
+            "08-Jan-99",
         ] {
-            let expected = hours * hour + if hours == 3 { hour / 2 } else { 0 };
-            assert_eq!(timestamp(text, zone).unwrap(), expected, "{text}");
+            let read = date(text, &utc);
+            let known = !text.starts_with("Jan-");
+            assert_eq!(read.is_ok_and(|day| day == 10_599), known, "{text}");
         }
-        for text in ["1970-01-01 9", "1970-01-01 09:00x", "yesterday"] {
-            assert!(timestamp(text, Some(&tokyo)).is_err(), "{text}");
+        let dmy = Clock {
+            order: crate::clock::DateOrder::Dmy,
+            ..utc
+        };
+        assert_eq!(date("8/1/1999", &dmy).unwrap(), 10_599);
+        assert_eq!(day("0044-03-15 BC"), -735_160);
+        assert_eq!(day("infinity"), i32::MAX);
+        for (text, code) in [
+            ("2024-02-30", "22008"),
+            ("2024-13-01", "22008"),
+            ("2024-02", "22007"),
+            ("garbage", "22007"),
+        ] {
+            assert_eq!(date(text, &utc).unwrap_err().code(), code, "{text}");
         }
+        let of_day = |text: &str| time(text, &utc).unwrap();
+        assert_eq!(of_day("24:00"), DAY);
+        assert_eq!(of_day("00:00:01.0000005"), 1_000_001);
+        assert_eq!(of_day("04:05 PM"), of_day("16:05"));
+        assert_eq!(of_day("12:05 am"), of_day("00:05"));
+        assert_eq!(time("25:00", &utc).unwrap_err().code(), "22008");
+    }
+
+    #[test]
+    fn instants_are_read_in_the_zone_of_the_clock() {
+        let hour = 3_600 * SECOND;
+        let tokyo = clock("Asia/Tokyo");
+        for (text, hours) in [
+            ("1970-01-01 09:00:00", 0.0),
+            ("1970-01-01T09:00:00Z", 9.0),
+            ("1970-01-01 09:00:00-01", 10.0),
+            ("1970-01-01 09:00:00 +05:30", 3.5),
+            ("1970-01-01 09:00 +0530", 3.5),
+            ("1970-01-01 09:00:00 PST", 17.0),
+            ("1970-01-01 10:00 Europe/Paris", 9.0),
+            ("Thu Jan 01 09:00:00 1970 UTC", 9.0),
+            ("19700101T090000", 0.0),
+            ("1970-01-01", -9.0),
+        ] {
+            #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+            let expected = (hours * 3_600.0) as i64 * SECOND;
+            assert_eq!(instant(text, &tokyo).unwrap(), expected, "{text}");
+        }
+        assert_eq!(
+            timestamp("1970-01-01 09:00:00+05", &tokyo).unwrap(),
+            9 * hour
+        );
+        assert_eq!(timestamp("infinity", &tokyo).unwrap(), i64::MAX);
+        assert_eq!(instant("-infinity", &tokyo).unwrap(), i64::MIN);
+        assert_eq!(
+            instant("today", &tokyo).unwrap(),
+            tokyo.transaction - 12 * hour - 9 * hour
+        );
+        assert_eq!(instant("now", &tokyo).unwrap(), tokyo.transaction);
+        for (text, code) in [
+            ("1970-01-01 9", "22007"),
+            ("1970-01-01 09:00x", "22007"),
+            ("1970-01-01 09:00 Mars/Olympus", "22023"),
+            ("300000-01-01", "22008"),
+            ("+09", "22007"),
+        ] {
+            assert_eq!(instant(text, &tokyo).unwrap_err().code(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn intervals_are_read_as_postgresql_reads_them() {
         let span = interval("1 mon 2 days 03:04:05.5").unwrap();
         assert_eq!((span.months, span.days), (1, 2));
         assert_eq!(span.nanoseconds, 11_045_500_000_000);

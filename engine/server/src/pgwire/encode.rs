@@ -17,6 +17,7 @@ pub(crate) use cells::Cells;
 use number::FloatTexts;
 
 use super::column::Column;
+use crate::clock::Clock;
 use crate::sqlstate::ServerError;
 
 /// How the values of one column are sent.
@@ -51,32 +52,12 @@ impl Format {
 }
 
 /// Session settings that change the text form of values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TextStyle {
-    /// Zone in which `timestamptz` is shown.
-    pub time_zone: arrow_array::timezone::Tz,
-    /// Whether the zone is UTC: spares the offset look-up per value.
-    pub utc: bool,
+    /// The clock by whose zone `timestamptz` is shown, and by which times are read.
+    pub clock: Clock,
     /// `bytea_output = escape`; hex otherwise.
     pub bytea_escape: bool,
-}
-
-impl Default for TextStyle {
-    fn default() -> Self {
-        TextStyle {
-            time_zone: utc(),
-            utc: true,
-            bytea_escape: false,
-        }
-    }
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "a constant offset that the parser always takes"
-)]
-fn utc() -> arrow_array::timezone::Tz {
-    "+00:00".parse().expect("UTC is a valid offset")
 }
 
 /// Encodes the rows of one batch.

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::clock::Clock;
 use crate::pg_types::PgType;
 use crate::pgwire::encode::{Cells, TextStyle};
 
@@ -35,7 +36,10 @@ pub(super) fn printed(value: &Expr, from: &DataType) -> Option<Expr> {
         from,
         DataType::Float32
             | DataType::Float64
-            | DataType::Timestamp(_, None)
+            | DataType::Timestamp(..)
+            | DataType::Date32
+            | DataType::Time32(_)
+            | DataType::Time64(_)
             | DataType::Interval(_)
             | DataType::Binary
             | DataType::LargeBinary
@@ -58,7 +62,7 @@ struct Printed {
 impl Printed {
     fn new() -> Self {
         Self {
-            signature: Signature::any(1, Volatility::Immutable),
+            signature: Signature::any(1, Volatility::Stable),
         }
     }
 }
@@ -81,15 +85,21 @@ impl ScalarUDFImpl for Printed {
         let Some(array) = arrays.first() else {
             return Err(DataFusionError::Internal("nothing to print".to_owned()));
         };
-        texts(array)
+        let style = TextStyle {
+            clock: Clock::of(&args.config_options),
+            ..TextStyle::default()
+        };
+        texts(array, &style)
             .map(ColumnarValue::Array)
             .map_err(|error| DataFusionError::External(Box::new(error)))
     }
 }
 
-fn texts(array: &ArrayRef) -> std::result::Result<ArrayRef, crate::sqlstate::ServerError> {
+fn texts(
+    array: &ArrayRef,
+    style: &TextStyle,
+) -> std::result::Result<ArrayRef, crate::sqlstate::ServerError> {
     let cells = Cells::new(array, PgType::of_arrow(array.data_type()))?;
-    let style = TextStyle::default();
     let mut texts = StringBuilder::with_capacity(array.len(), 8 * array.len());
     let mut text = BytesMut::new();
     for row in 0..array.len() {
@@ -98,7 +108,7 @@ fn texts(array: &ArrayRef) -> std::result::Result<ArrayRef, crate::sqlstate::Ser
             continue;
         }
         text.clear();
-        cells.text(row, &style, &mut text)?;
+        cells.text(row, style, &mut text)?;
         let text = std::str::from_utf8(&text).map_err(|_| {
             crate::sqlstate::ServerError::internal("a value whose text is not UTF-8")
         })?;

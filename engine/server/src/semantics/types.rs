@@ -2,11 +2,11 @@
 //!
 //! - The sum of bigint is numeric, and so is what is divided by it: `sum(n_ts) / sum(n_tv)` is 0.2997.
 //! - Division of numeric and its average keep 16 more digits than the planner's 4.
-//! - A date with an interval added or taken away is a timestamp: `date '2024-01-01' - interval '1 hour'`.
+//! - A constant beside a time is read as what that is, a date beside an instant as the session's midnight.
 
 use std::cell::Cell;
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
@@ -24,13 +24,31 @@ const BIGINT_DIGITS: u8 = 20;
 /// # Errors
 /// What changing a plan fails with.
 pub(crate) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
+    settle_by(plan, typed)
+}
+
+/// A plan whose times are told apart from what stands beside them; other types may not be known yet.
+///
+/// # Errors
+/// As [`settle`].
+pub(crate) fn settle_times(plan: LogicalPlan) -> Result<LogicalPlan> {
+    settle_by(plan, super::clock::settled)
+}
+
+type Better = fn(&Expr, &DFSchema) -> Option<Expr>;
+
+fn settle_by(plan: LogicalPlan, better: Better) -> Result<LogicalPlan> {
     let changed = Cell::new(false);
-    plan.transform_up_with_subqueries(|node| settled(node, &changed))
+    plan.transform_up_with_subqueries(|node| settled(node, better, &changed))
         .map(|plan| plan.data)
 }
 
-fn settled(node: LogicalPlan, any: &Cell<bool>) -> Result<Transformed<LogicalPlan>> {
-    let node = super::with_expressions(node, typed)?;
+fn settled(
+    node: LogicalPlan,
+    better: Better,
+    any: &Cell<bool>,
+) -> Result<Transformed<LogicalPlan>> {
+    let node = super::with_expressions(node, better)?;
     any.set(any.get() || node.transformed);
     // Whatever stands above a changed type has other types as well.
     match any.get() {
@@ -41,6 +59,9 @@ fn settled(node: LogicalPlan, any: &Cell<bool>) -> Result<Transformed<LogicalPla
 
 /// What an expression should be; `None` when its type is PostgreSQL's.
 fn typed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    if let Some(settled) = super::clock::settled(expr, schema) {
+        return Some(settled);
+    }
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let of = |side: &Expr| side.get_type(schema).ok();
@@ -52,21 +73,6 @@ fn typed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
                         *op,
                         right.as_ref().clone(),
                     ))
-                }
-                Operator::Plus | Operator::Minus => {
-                    let stamp = |side: &Expr| {
-                        let stamp = DataType::Timestamp(TimeUnit::Microsecond, None);
-                        cast(side.clone(), stamp)
-                    };
-                    match (of(left)?, of(right)?) {
-                        (DataType::Date32, DataType::Interval(_)) => {
-                            Some(binary(stamp(left), *op, right.as_ref().clone()))
-                        }
-                        (DataType::Interval(_), DataType::Date32) if *op == Operator::Plus => {
-                            Some(binary(stamp(right), *op, left.as_ref().clone()))
-                        }
-                        _ => None,
-                    }
                 }
                 _ => None,
             }

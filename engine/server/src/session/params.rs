@@ -11,8 +11,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::rewrite::cast;
-use super::spelling;
 use super::{kinds, rewrite};
+use crate::calendar::{self, DAY, SECOND};
 use crate::pg_input;
 use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::Format;
@@ -286,8 +286,8 @@ pub(crate) fn sql_type(pg_type: PgType) -> DataType {
         PgType::BYTEA => DataType::Bytea,
         PgType::DATE => DataType::Date,
         PgType::TIME => DataType::Time(None, TimezoneInfo::None),
-        PgType::TIMESTAMP => DataType::Timestamp(None, TimezoneInfo::None),
-        PgType::TIMESTAMPTZ => DataType::Timestamp(None, TimezoneInfo::Tz),
+        PgType::TIMESTAMP => DataType::Timestamp(Some(6), TimezoneInfo::None),
+        PgType::TIMESTAMPTZ => DataType::Timestamp(Some(6), TimezoneInfo::Tz),
         PgType::INTERVAL => DataType::Interval {
             fields: None,
             precision: None,
@@ -374,12 +374,11 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
         PgType::NUMERIC => numeric(text)?,
         PgType::BYTEA => bytes(&bytea_of_text(text)?),
         PgType::INTERVAL => interval(pg_input::interval(text)?),
-        PgType::DATE | PgType::TIME | PgType::TIMESTAMP => {
-            let text = pg_input::plain_time(text, pg_type)?;
-            cast(string(&text), sql_type(pg_type))
+        // What it means depends on the session's clock, which the planner knows.
+        PgType::DATE | PgType::TIME | PgType::TIMESTAMP | PgType::TIMESTAMPTZ => {
+            pg_input::check_time(text, pg_type)?;
+            cast(string(text), sql_type(pg_type))
         }
-        // Without a zone it is of the session's, which the planner knows.
-        PgType::TIMESTAMPTZ => cast(string(&spelling::with_seconds(text)), sql_type(pg_type)),
         PgType::JSON | PgType::JSONB | PgType::UUID => {
             kind(&pg_input::kept_text(text, pg_type)?, pg_type)
         }
@@ -485,8 +484,12 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
         PgType::DATE => {
             want(4)?;
             let days = i64::from(value.get_i32()) + 10_957;
-            let date = chrono::DateTime::from_timestamp(days * 86_400, 0).ok_or_else(bad)?;
-            cast(string(&date.format("%Y-%m-%d").to_string()), DataType::Date)
+            let text = match days - 10_957 {
+                edge if edge == i64::from(i32::MAX) => "infinity".to_owned(),
+                edge if edge == i64::from(i32::MIN) => "-infinity".to_owned(),
+                _ => day_text(days),
+            };
+            cast(string(&text), DataType::Date)
         }
         PgType::TIME => {
             want(8)?;
@@ -501,19 +504,24 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
         }
         PgType::TIMESTAMP | PgType::TIMESTAMPTZ => {
             want(8)?;
-            let micros = value
-                .get_i64()
-                .checked_add(946_684_800_000_000)
-                .ok_or_else(bad)?;
-            let instant = chrono::DateTime::from_timestamp_micros(micros).ok_or_else(bad)?;
-            let pattern = match pg_type {
-                PgType::TIMESTAMPTZ => "%Y-%m-%dT%H:%M:%S%.6fZ",
-                _ => "%Y-%m-%dT%H:%M:%S%.6f",
+            let text = match value.get_i64() {
+                i64::MAX => "infinity".to_owned(),
+                i64::MIN => "-infinity".to_owned(),
+                micros => {
+                    let micros = micros.checked_add(946_684_800_000_000).ok_or_else(bad)?;
+                    let (day, of_day) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
+                    let (seconds, rest) = (of_day / SECOND, of_day % SECOND);
+                    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+                    let clock = format!("{hours:02}:{minutes:02}:{:02}.{rest:06}", seconds % 60);
+                    let zone = if pg_type == PgType::TIMESTAMPTZ {
+                        "+00"
+                    } else {
+                        ""
+                    };
+                    format!("{clock}{zone} {}", day_text(day))
+                }
             };
-            cast(
-                string(&instant.format(pattern).to_string()),
-                sql_type(pg_type),
-            )
+            cast(string(&text), sql_type(pg_type))
         }
         PgType::INTERVAL => {
             want(16)?;
@@ -539,6 +547,15 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
         }
         _ => string(std::str::from_utf8(&value).map_err(|_| bad())?),
     })
+}
+
+/// A day since 1970 as its type prints it.
+fn day_text(day: i64) -> String {
+    let (year, month, day) = calendar::civil(day);
+    match year > 0 {
+        true => format!("{year:04}-{month:02}-{day:02}"),
+        false => format!("{:04}-{month:02}-{day:02} BC", 1 - year),
+    }
 }
 
 fn binary_array(mut value: Bytes, element: PgType, pg_type: PgType) -> Result<Expr, ServerError> {

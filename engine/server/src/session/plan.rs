@@ -208,9 +208,12 @@ fn signed(plan: LogicalPlan) -> Result<LogicalPlan, ServerError> {
 
 /// The plan with the types that its rows will have.
 fn typed(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, ServerError> {
-    if !is_typed_later(&plan)? {
+    let later = is_typed_later(&plan)?;
+    if !later {
         return Ok(semantics::settle(plan)?);
     }
+    // Times of a CASE are told apart before they have a type in common.
+    let plan = semantics::settle_times(plan)?;
     // Types are settled on what is known of them, and may then be others.
     let analyse = |plan| {
         let analyzer = state.analyzer();

@@ -33,9 +33,12 @@ pub(super) use output::without_digits;
 pub(crate) use relations::{Relations, resolve, to_system_copies};
 use session_functions::session_function;
 pub(crate) use session_functions::{is_set_config, set_configs};
-use types::{LONG_DIGITS, bytea, collated, is_kind, is_text, plain_type, typed_constant};
+use types::{
+    LONG_DIGITS, bytea, collated, is_kind, is_text, plain_time, plain_type, typed_constant,
+};
 
 use super::{SessionInfo, arrays, kinds, spelling};
+use crate::clock::Clock;
 use crate::pg_input;
 use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
@@ -48,7 +51,12 @@ pub(crate) fn to_datafusion(
     statement: &mut ast::Statement,
     info: &SessionInfo,
 ) -> Result<(), ServerError> {
-    let mut rewriter = ToDataFusion { info, depth: 0 };
+    let clock = info.settings.clock();
+    let mut rewriter = ToDataFusion {
+        info,
+        clock,
+        depth: 0,
+    };
     match statement.visit(&mut rewriter) {
         ControlFlow::Continue(()) => {}
         ControlFlow::Break(error) => return Err(error),
@@ -67,7 +75,12 @@ pub(super) fn expression_to_datafusion(
     expr: &mut Expr,
     info: &SessionInfo,
 ) -> Result<(), ServerError> {
-    let mut rewriter = ToDataFusion { info, depth: 1 };
+    let clock = info.settings.clock();
+    let mut rewriter = ToDataFusion {
+        info,
+        clock,
+        depth: 1,
+    };
     match expr.visit(&mut rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -115,6 +128,8 @@ pub(super) fn tell_kinds(statement: &mut ast::Statement, parameters: &[PgType]) 
 
 struct ToDataFusion<'a> {
     info: &'a SessionInfo,
+    /// What constants of times are read by.
+    clock: Clock,
     depth: usize,
 }
 
@@ -226,22 +241,6 @@ impl VisitorMut for ToDataFusion<'_> {
                     Err(error) => return ControlFlow::Break(error),
                 }
             }
-            Expr::TypedString(typed) if matches!(typed.data_type, DataType::Timestamp(..)) => {
-                if let Value::SingleQuotedString(text) = &mut typed.value.value {
-                    *text = spelling::with_seconds(text);
-                }
-            }
-            Expr::Cast {
-                expr: value,
-                data_type: DataType::Timestamp(..),
-                ..
-            } => {
-                if let Expr::Value(value) = value.as_mut()
-                    && let Value::SingleQuotedString(text) = &mut value.value
-                {
-                    *text = spelling::with_seconds(text);
-                }
-            }
             Expr::Cast {
                 expr: value,
                 data_type,
@@ -254,6 +253,11 @@ impl VisitorMut for ToDataFusion<'_> {
                 } else if let Some(cut) = spelling::cut(value, data_type) {
                     *expr = cut;
                 } else {
+                    if let Expr::Value(value) = value.as_mut()
+                        && let Err(error) = plain_time(&mut value.value, data_type, &self.clock)
+                    {
+                        return ControlFlow::Break(error);
+                    }
                     plain_type(data_type);
                 }
             }
@@ -262,11 +266,16 @@ impl VisitorMut for ToDataFusion<'_> {
                 let value = literals::text(&text);
                 match typed_constant(&value, &typed.data_type) {
                     Ok(Some(constant)) => *expr = constant,
-                    Ok(None) => {
-                        if let Some(function) = kinds::function_of_sql(&typed.data_type) {
-                            *expr = call(function, value);
+                    Ok(None) => match kinds::function_of_sql(&typed.data_type) {
+                        Some(function) => *expr = call(function, value),
+                        None => {
+                            let text = &mut typed.value.value;
+                            if let Err(error) = plain_time(text, &typed.data_type, &self.clock) {
+                                return ControlFlow::Break(error);
+                            }
+                            plain_type(&mut typed.data_type);
                         }
-                    }
+                    },
                     Err(error) => return ControlFlow::Break(error),
                 }
             }
@@ -276,6 +285,27 @@ impl VisitorMut for ToDataFusion<'_> {
                         Ok(value) => *expr = super::params::interval(value),
                         Err(error) => return ControlFlow::Break(error),
                     }
+                }
+            }
+            Expr::Extract {
+                field, expr: of, ..
+            } => {
+                let field = field.to_string().to_ascii_lowercase();
+                let field = text(field.trim_matches(['\'', '"']));
+                *expr = call_of("extract", vec![field, of.as_ref().clone()]);
+            }
+            Expr::AtTimeZone {
+                timestamp,
+                time_zone,
+            } => {
+                let arguments = vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()];
+                *expr = call_of("timezone", arguments);
+            }
+            Expr::Identifier(name) if name.quote_style.is_none() => {
+                // The parser takes them for columns.
+                let lower = name.value.to_ascii_lowercase();
+                if matches!(lower.as_str(), "localtime" | "localtimestamp") {
+                    *expr = call_of(&lower, Vec::new());
                 }
             }
             Expr::Array(array) => {

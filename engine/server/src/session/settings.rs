@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::clock::{Clock, DateOrder};
 use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::{ServerError, nearest};
+use crate::zone::Zone;
 
 /// The PostgreSQL release whose behaviour clients may expect.
 pub const SERVER_VERSION: &str = "16.4";
@@ -351,23 +353,31 @@ impl Settings {
         self.get("timezone").unwrap_or("UTC")
     }
 
+    /// The clock by which the session reads and shows times, with the time that it is now.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        let zone = Zone::of_setting(self.time_zone());
+        let style = self.get("datestyle").unwrap_or_default();
+        let now = Clock::read();
+        Clock {
+            zone: zone.map_or(Zone::UTC, |(zone, _)| zone),
+            order: match style.rsplit(',').next().map(str::trim) {
+                Some("DMY") => DateOrder::Dmy,
+                Some("YMD") => DateOrder::Ymd,
+                _ => DateOrder::Mdy,
+            },
+            transaction: now,
+            statement: now,
+        }
+    }
+
     /// The settings that change text output.
     #[must_use]
     pub fn text_style(&self) -> TextStyle {
-        let zone = self.time_zone();
-        let mut style = TextStyle {
+        TextStyle {
+            clock: self.clock(),
             bytea_escape: self.get("bytea_output") == Some("escape"),
-            ..TextStyle::default()
-        };
-        if !matches!(
-            zone.to_ascii_uppercase().as_str(),
-            "UTC" | "GMT" | "ETC/UTC" | "ZULU"
-        ) && let Ok(zone) = zone.parse()
-        {
-            style.time_zone = zone;
-            style.utc = false;
         }
-        style
     }
 }
 
@@ -427,7 +437,10 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
             .find(|one| one.eq_ignore_ascii_case(value))
             .map(|one| (*one).to_owned())
             .ok_or_else(|| invalid().hint(format!("Available values: {}.", values.join(", ")))),
-        Kind::TimeZone => time_zone(value).ok_or_else(invalid),
+        Kind::TimeZone => {
+            let zone = Zone::of_setting(value);
+            zone.map(|(_, shown)| shown).ok_or_else(invalid)
+        }
         Kind::Encoding => {
             let plain = value.to_ascii_uppercase().replace(['-', '_', '\''], "");
             match plain.as_str() {
@@ -471,23 +484,6 @@ fn parse_milliseconds(value: &str) -> Option<u64> {
     number
         .checked_mul(factor)
         .filter(|ms| i32::try_from(*ms).is_ok())
-}
-
-fn time_zone(value: &str) -> Option<String> {
-    let value = value.trim();
-    if let Ok(hours) = value.parse::<i32>() {
-        return (hours.abs() <= 14).then(|| {
-            let sign = if hours < 0 { '-' } else { '+' };
-            format!("{sign}{:02}:00", hours.abs())
-        });
-    }
-    if value.eq_ignore_ascii_case("utc") || value.eq_ignore_ascii_case("gmt") {
-        return Some(value.to_ascii_uppercase());
-    }
-    value
-        .parse::<arrow_array::timezone::Tz>()
-        .ok()
-        .map(|_| value.to_owned())
 }
 
 /// ISO output only; the order of day and month in input may be chosen.

@@ -1,4 +1,4 @@
-//! Functions, types and patterns that DataFusion spells otherwise than PostgreSQL.
+//! Functions, types and clauses that DataFusion spells otherwise than PostgreSQL.
 
 use datafusion::sql::sqlparser::ast::{
     self, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
@@ -25,13 +25,10 @@ const NAMES: [(&str, &str); 9] = [
     ("variance", "var_samp"),
 ];
 
-/// Functions whose second argument is a pattern of dates and times.
-const PATTERNS: [&str; 3] = ["to_char", "to_date", "to_timestamp"];
-
 /// Makes a call one of DataFusion's.
 ///
 /// # Errors
-/// 0A000 for a pattern that has no counterpart, or is no constant.
+/// 42883 for an argument of a name that the function does not have.
 pub(super) fn function(function: &mut Function) -> Result<(), ServerError> {
     let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_mut_slice() else {
         return Ok(());
@@ -40,22 +37,86 @@ pub(super) fn function(function: &mut Function) -> Result<(), ServerError> {
     if let Some((_, known)) = NAMES.iter().find(|(known, _)| *known == lower) {
         name.value = (*known).to_owned();
     }
-    if !PATTERNS.contains(&lower.as_str()) {
+    let Some((_, parameters)) = NAMED.iter().find(|(known, _)| *known == lower) else {
         return Ok(());
-    }
+    };
     let FunctionArguments::List(list) = &mut function.args else {
         return Ok(());
     };
-    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))] = list.args.as_mut_slice() else {
+    in_order(&lower, parameters, &mut list.args)
+}
+
+/// Functions whose arguments may have names.
+const NAMED: [(&str, &[&str]); 5] = [
+    (
+        "make_interval",
+        &["years", "months", "weeks", "days", "hours", "mins", "secs"],
+    ),
+    ("make_date", &["year", "month", "day"]),
+    ("make_time", &["hour", "min", "sec"]),
+    (
+        "make_timestamp",
+        &["year", "month", "mday", "hour", "min", "sec"],
+    ),
+    (
+        "make_timestamptz",
+        &["year", "month", "mday", "hour", "min", "sec", "timezone"],
+    ),
+];
+
+/// Puts arguments that have names where they belong; numbers that are not given are 0.
+fn in_order(
+    function: &str,
+    parameters: &[&str],
+    args: &mut Vec<FunctionArg>,
+) -> Result<(), ServerError> {
+    let is_named = |arg: &FunctionArg| !matches!(arg, FunctionArg::Unnamed(_));
+    if !args.iter().any(is_named) {
         return Ok(());
-    };
-    let Expr::Value(value) = pattern else {
-        let message = format!("{lower} with a pattern that is not a constant");
-        return Err(ServerError::unsupported(message));
-    };
-    if let Value::SingleQuotedString(text) = &mut value.value {
-        *text = pattern_of(text)?;
     }
+    let unknown = |name: &str| {
+        let message = format!("function {function}({name} => …) does not exist");
+        let hint = format!("Its arguments are {}.", parameters.join(", "));
+        ServerError::new("42883", message).hint(hint)
+    };
+    let mut placed: Vec<Option<FunctionArgExpr>> = vec![None; parameters.len()];
+    for (at, arg) in std::mem::take(args).into_iter().enumerate() {
+        let (at, value) = match arg {
+            FunctionArg::Unnamed(value) => (at, value),
+            FunctionArg::Named {
+                name: Ident { value, .. },
+                arg,
+                ..
+            }
+            | FunctionArg::ExprNamed {
+                name: Expr::Identifier(Ident { value, .. }),
+                arg,
+                ..
+            } => {
+                let name = value.to_ascii_lowercase();
+                let at = parameters.iter().position(|known| *known == name);
+                (at.ok_or_else(|| unknown(&name))?, arg)
+            }
+            FunctionArg::ExprNamed { name, .. } => return Err(unknown(&name.to_string())),
+        };
+        match placed.get_mut(at) {
+            Some(place @ None) => *place = Some(value),
+            _ => {
+                return Err(ServerError::syntax(
+                    "an argument is given twice or too much",
+                    None,
+                ));
+            }
+        }
+    }
+    while placed.last().is_some_and(Option::is_none) {
+        placed.pop();
+    }
+    let zero = || FunctionArgExpr::Expr(Expr::value(Value::Number("0".to_owned(), false)));
+    let all = placed.into_iter();
+    *args = all
+        .map(|value| FunctionArg::Unnamed(value.unwrap_or_else(zero)))
+        .collect();
     Ok(())
 }
 
@@ -75,21 +136,6 @@ pub(super) fn cut(value: &Expr, data_type: &DataType) -> Option<Expr> {
         "left",
         vec![cast(value.clone(), DataType::Text), length],
     ))
-}
-
-/// A clock with seconds, which the planner wants and PostgreSQL does not.
-pub(super) fn with_seconds(text: &str) -> String {
-    let text = text.trim();
-    let Some(colon) = text.find(':') else {
-        return text.to_owned();
-    };
-    let (upto, rest) = text.split_at_checked(colon + 3).unwrap_or((text, ""));
-    let minutes = upto.get(colon + 1..).unwrap_or_default();
-    let two = minutes.len() == 2 && minutes.bytes().all(|byte| byte.is_ascii_digit());
-    match two && !rest.starts_with(':') {
-        true => format!("{upto}:00{rest}"),
-        false => text.to_owned(),
-    }
 }
 
 /// `EXISTS (…)` in a list of columns is a count above 0.
@@ -207,82 +253,6 @@ fn call(name: &str, args: Vec<Expr>) -> Expr {
     })
 }
 
-/// Fields of PostgreSQL's patterns and of chrono's; of those that begin alike the longest comes first.
-const FIELDS: [(&str, &str); 27] = [
-    ("FMMonth", "%B"),
-    ("FMDay", "%A"),
-    ("FMDD", "%-d"),
-    ("FMMM", "%-m"),
-    ("FMHH24", "%-H"),
-    ("FMHH12", "%-I"),
-    ("FMHH", "%-I"),
-    ("YYYY", "%Y"),
-    ("IYYY", "%G"),
-    ("YY", "%y"),
-    ("MM", "%m"),
-    ("MON", ""),
-    ("Mon", "%b"),
-    ("MI", "%M"),
-    ("MS", "%3f"),
-    ("DDD", "%j"),
-    ("DD", "%d"),
-    ("Dy", "%a"),
-    ("HH24", "%H"),
-    ("HH12", "%I"),
-    ("HH", "%I"),
-    ("SS", "%S"),
-    ("US", "%6f"),
-    ("AM", "%p"),
-    ("PM", "%p"),
-    ("IW", "%V"),
-    ("ID", "%u"),
-];
-
-/// The pattern of chrono for one of PostgreSQL; one with `%` is chrono's already.
-///
-/// # Errors
-/// 0A000 with the field that has no counterpart.
-fn pattern_of(pattern: &str) -> Result<String, ServerError> {
-    if pattern.contains('%') {
-        return Ok(pattern.to_owned());
-    }
-    let mut out = String::new();
-    let mut rest = pattern;
-    while let Some(next) = rest.chars().next() {
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let (text, behind) = quoted.split_once('"').unwrap_or((quoted, ""));
-            out.push_str(text);
-            rest = behind;
-            continue;
-        }
-        // Keywords of digits are as good in small letters; of words the letters tell the case.
-        let is_here = |name: &str| {
-            let here = rest.get(..name.len());
-            let exact = name.chars().any(|c| c.is_ascii_lowercase()) || name == "MON";
-            here.is_some_and(|here| here == name || (!exact && here.eq_ignore_ascii_case(name)))
-        };
-        match FIELDS.iter().find(|(name, _)| is_here(name)) {
-            Some((name, known)) if !known.is_empty() => {
-                out.push_str(known);
-                rest = &rest[name.len()..];
-            }
-            None if !next.is_alphabetic() => {
-                out.push(next);
-                rest = &rest[next.len_utf8()..];
-            }
-            _ => {
-                let word: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
-                let message = format!("\"{word}\" in the pattern \"{pattern}\"");
-                return Err(ServerError::unsupported(message).hint(
-                    "Known are YYYY, YY, MM, Mon, FMMonth, DD, DDD, Dy, FMDay, HH24, HH12, MI, SS, MS, US, AM, \
-                     IYYY, IW, ID, and \"text\" in quotes.",
-                ));
-            }
-        }
-    }
-    Ok(out)
-}
-
 /// `text SIMILAR TO pattern`: the whole text, by a regular expression.
 ///
 /// # Errors
@@ -312,41 +282,4 @@ pub(super) fn similar(
         },
         right: Box::new(super::rewrite::text(&format!("(?s){regex}"))),
     })))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn seconds_are_added_where_a_clock_has_none() {
-        for (text, expected) in [
-            ("2024-01-02 03:04", "2024-01-02 03:04:00"),
-            ("2024-01-02T03:04+02", "2024-01-02T03:04:00+02"),
-            ("03:04", "03:04:00"),
-            ("2024-01-02 03:04:05", "2024-01-02 03:04:05"),
-            (" 2024-01-02 ", "2024-01-02"),
-        ] {
-            assert_eq!(with_seconds(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn patterns_become_those_of_chrono() {
-        for (pattern, expected) in [
-            ("YYYY-MM-DD HH24:MI:SS", "%Y-%m-%d %H:%M:%S"),
-            ("dd/mm/yyyy", "%d/%m/%Y"),
-            ("DD Mon YYYY", "%d %b %Y"),
-            ("\"on\" DDD", "on %j"),
-            ("IYYY\"-W\"IW", "%G-W%V"),
-            ("%Y", "%Y"),
-        ] {
-            assert_eq!(pattern_of(pattern).unwrap(), expected, "{pattern}");
-        }
-        for pattern in ["Month", "MON", "Q", "9999"] {
-            let refused = pattern_of(pattern).is_err();
-            assert_eq!(refused, pattern != "9999", "{pattern}");
-        }
-    }
 }

@@ -142,6 +142,7 @@ fn value(context: &PlanContext, constant: &ast::Expr) -> Result<Option<ScalarVal
     };
     let schema = DFSchema::empty();
     let expr = state.create_logical_expr_from_sql_expr(constant, &schema)?;
+    let expr = crate::semantics::constant(expr)?;
     let info = SimplifyContext::builder()
         .with_config_options(Arc::clone(state.config().options()))
         .with_schema(Arc::new(schema))

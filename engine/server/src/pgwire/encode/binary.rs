@@ -34,7 +34,11 @@ impl Cells {
             Kind::LargeBinary(a) => out.put_slice(a.value(row)),
             Kind::BinaryView(a) => out.put_slice(a.value(row)),
             Kind::FixedBinary(a) | Kind::Uuid(a) => out.put_slice(a.value(row)),
-            Kind::Date(a) => out.put_i32(a.value(row).saturating_sub(EPOCH_DAYS)),
+            Kind::Date(a) => out.put_i32(match a.value(row) {
+                // Infinity is no day.
+                edge @ (i32::MAX | i32::MIN) => edge,
+                day => day.saturating_sub(EPOCH_DAYS),
+            }),
             Kind::Time(a) => out.put_i64(a.value(row)),
             Kind::Timestamp(a) | Kind::TimestampTz(a) => {
                 let epoch = i64::from(EPOCH_DAYS) * MICROS_PER_DAY;

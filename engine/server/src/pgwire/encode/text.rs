@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use arrow::datatypes::IntervalMonthDayNano;
 use bytes::{BufMut, BytesMut};
-use chrono::{Offset as _, TimeZone as _};
 
 use super::TextStyle;
 use super::cells::{Cells, FieldCells, Kind, ListCells};
@@ -156,27 +155,9 @@ fn uuid(value: &[u8], out: &mut BytesMut) {
     }
 }
 
-/// Year, month, day of a day number (0 = 1970-01-01), proleptic Gregorian calendar.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
-    let month = if month_shifted < 10 {
-        month_shifted + 3
-    } else {
-        month_shifted - 9
-    };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
 /// Prints the date; true when it lies before Christ, which the caller marks.
 fn ymd(days: i64, out: &mut BytesMut) -> bool {
-    let (year, month, day) = civil(days);
+    let (year, month, day) = crate::calendar::civil(days);
     let before_christ = year <= 0;
     let year = if before_christ { 1 - year } else { year };
     display(format_args!("{year:04}-{month:02}-{day:02}"), out);
@@ -184,6 +165,13 @@ fn ymd(days: i64, out: &mut BytesMut) -> bool {
 }
 
 pub(super) fn date(days: i64, out: &mut BytesMut) {
+    // The greatest and the least date are the infinities.
+    if days == i64::from(i32::MAX) {
+        return out.put_slice(b"infinity");
+    }
+    if days == i64::from(i32::MIN) {
+        return out.put_slice(b"-infinity");
+    }
     if ymd(days, out) {
         out.put_slice(b" BC");
     }
@@ -207,7 +195,7 @@ fn timestamp(micros: i64, zone: Option<&TextStyle>, out: &mut BytesMut) {
         i64::MIN => return out.put_slice(b"-infinity"),
         _ => {}
     }
-    let offset_seconds = zone.map_or(0, |style| offset(micros, style));
+    let offset_seconds = zone.map_or(0, |style| style.clock.zone.offset_at(micros));
     let local = micros.saturating_add(i64::from(offset_seconds) * 1_000_000);
     let before_christ = ymd(local.div_euclid(MICROS_PER_DAY), out);
     out.put_u8(b' ');
@@ -218,19 +206,6 @@ fn timestamp(micros: i64, zone: Option<&TextStyle>, out: &mut BytesMut) {
     if before_christ {
         out.put_slice(b" BC");
     }
-}
-
-fn offset(micros: i64, style: &TextStyle) -> i32 {
-    if style.utc {
-        return 0;
-    }
-    chrono::DateTime::from_timestamp_micros(micros).map_or(0, |instant| {
-        style
-            .time_zone
-            .offset_from_utc_datetime(&instant.naive_utc())
-            .fix()
-            .local_minus_utc()
-    })
 }
 
 fn zone_offset(seconds: i32, out: &mut BytesMut) {

@@ -155,6 +155,9 @@ fn planner_name(expr: &Expr) -> String {
         while let Expr::Cast { expr, .. } | Expr::Nested(expr) = part {
             *part = std::mem::replace(expr, Expr::Identifier(Ident::new("moved")));
         }
+        if let Expr::TypedString(typed) = part {
+            *part = Expr::Value(typed.value.clone());
+        }
         if let Expr::BinaryOp {
             left,
             op: BinaryOperator::PGExp,

@@ -37,6 +37,7 @@ pub(in crate::session) fn without_digits(statement: &ast::Statement, width: usiz
 fn says_no_digits(expr: &Expr) -> bool {
     match expr {
         Expr::Value(value) => matches!(value.value, Value::Number(..) | Value::Placeholder(_)),
+        Expr::Extract { .. } => true,
         Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => says_no_digits(expr),
         Expr::Array(array) => array.elem.iter().any(says_no_digits),
         Expr::Cast { data_type, .. } => matches!(
@@ -106,10 +107,12 @@ fn given_name(expr: &Expr) -> Option<String> {
         Expr::Function(function) => last_part(&function.name),
         Expr::Nested(inner) => return given_name(inner),
         Expr::Collate { expr, .. } => return given_name(expr),
+        // The name of a type that is cast to is as good as that of one that is cast.
         Expr::Cast {
             expr, data_type, ..
         } => {
-            return given_name(expr).or_else(|| type_name(data_type));
+            let given = (!is_weak(expr)).then(|| given_name(expr)).flatten();
+            return given.or_else(|| type_name(data_type));
         }
         Expr::TypedString(typed) => return type_name(&typed.data_type),
         Expr::Case { else_result, .. } => match else_result.as_deref() {
@@ -146,6 +149,17 @@ fn given_name(expr: &Expr) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// Whether an expression is named by a type alone.
+fn is_weak(expr: &Expr) -> bool {
+    match expr {
+        Expr::TypedString(_) => true,
+        Expr::Nested(inner) => is_weak(inner),
+        Expr::Cast { expr, .. } => is_weak(expr) || given_name(expr).is_none(),
+        Expr::Value(_) => true,
+        _ => false,
+    }
 }
 
 fn type_name(data_type: &DataType) -> Option<String> {

@@ -4,6 +4,8 @@ use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName};
 
 use super::literals::{constant_number, string_literal};
 use super::names::{last_part, strip_pg_catalog};
+use crate::clock::Clock;
+use crate::pg_input;
 use crate::pg_types::PgType;
 use crate::pgwire::encode::Format;
 use crate::session::{kinds, params};
@@ -99,6 +101,33 @@ const DECIMAL_DIGITS: u64 = 38;
 /// Digits of the widest decimal.
 const WIDEST_DIGITS: u64 = 76;
 
+/// Writes out what the clock adds to a constant of a time, for those who read it without the clock.
+///
+/// # Errors
+/// 22007 and 22008 for a text that is no time.
+pub(super) fn plain_time(
+    value: &mut ast::Value,
+    data_type: &DataType,
+    clock: &Clock,
+) -> Result<(), ServerError> {
+    let ast::Value::SingleQuotedString(text) = value else {
+        return Ok(());
+    };
+    // Digits behind the second are the type's to round.
+    let pg_type = match data_type {
+        DataType::Date => PgType::DATE,
+        DataType::Timestamp(..) => match params::type_of_sql(data_type) {
+            Some(pg_type) => pg_type,
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    if let Some(plain) = pg_input::absolute(text, pg_type, clock)? {
+        *text = plain;
+    }
+    Ok(())
+}
+
 /// Types of PostgreSQL that are text to DataFusion, and numbers wider than its own.
 pub(super) fn plain_type(data_type: &mut DataType) {
     match data_type {
@@ -118,6 +147,9 @@ pub(super) fn plain_type(data_type: &mut DataType) {
             *data_type = known;
         }
         DataType::JSON | DataType::JSONB | DataType::Uuid => *data_type = DataType::Text,
+        // Times have microseconds.
+        DataType::Timestamp(precision @ None, _) => *precision = Some(6),
+        DataType::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) => plain_type(element),
         // To PostgreSQL a float is double precision, unless it asks for 24 binary digits or fewer.
         DataType::Float(ast::ExactNumberInfo::Precision(digits)) if *digits <= 24 => {
             *data_type = DataType::Real;

@@ -16,18 +16,17 @@ use bytes::BytesMut;
 use crate::pg_input::ColumnInput;
 use crate::pg_types::{ANY_SCALE, PgType};
 use crate::pgwire::encode::{Cells, TextStyle};
+use crate::semantics;
 use crate::sqlstate::ServerError;
 
 /// What casts of a session depend on.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) style: TextStyle,
-    /// The name of the time zone.
-    pub(super) zone: Arc<str>,
 }
 
 /// Zone of stored instants.
-pub(super) const UTC: &str = "+00:00";
+pub(super) const UTC: &str = "UTC";
 
 /// The Arrow type that a temporary table keeps values of a type in.
 pub(super) fn stored(data_type: &DataType) -> DataType {
@@ -193,20 +192,9 @@ pub(super) fn assign(
             }
             Ok(kept)
         }
-        (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, Some(_))) => cast(array, target),
         // A local time is that of the session's zone.
-        (DataType::Timestamp(..) | DataType::Date32, DataType::Timestamp(unit, Some(_))) => {
-            let plain = cast(array, &DataType::Timestamp(*unit, None))?;
-            let here = DataType::Timestamp(*unit, Some(Arc::clone(&session.zone)));
-            cast(&cast(&plain, &here)?, target)
-        }
-        (
-            DataType::Timestamp(unit, Some(_)),
-            DataType::Timestamp(_, None) | DataType::Date32 | DataType::Time64(_),
-        ) => {
-            let here = DataType::Timestamp(*unit, Some(Arc::clone(&session.zone)));
-            let local = cast(&cast(array, &here)?, &DataType::Timestamp(*unit, None))?;
-            cast(&local, target)
+        (DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_), _) => {
+            Ok(semantics::convert(array, target, &session.style.clock)?)
         }
         (from, to) if is_number(from) && is_number(to) => number(array, to),
         (_, to) => cast(array, to),
@@ -325,7 +313,6 @@ mod tests {
     fn session() -> Session {
         Session {
             style: TextStyle::default(),
-            zone: UTC.into(),
         }
     }
 

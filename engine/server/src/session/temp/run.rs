@@ -355,13 +355,8 @@ impl Session {
     }
 
     fn assigning(&self) -> assign::Session {
-        let zone = match self.settings.time_zone() {
-            "UTC" | "GMT" => assign::UTC,
-            other => other,
-        };
         assign::Session {
             style: self.settings.text_style(),
-            zone: zone.into(),
         }
     }
 
