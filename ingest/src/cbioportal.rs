@@ -16,6 +16,8 @@
 mod meta;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::sync::Arc;
 use std::time::Instant;
@@ -84,6 +86,9 @@ pub struct CbioportalJob {
     /// Stops the job.
     pub cancel: CancelFlag,
 }
+
+/// Patients and samples of a study, and where each is listed: file and line.
+type Listed = HashMap<(&'static str, String), (Arc<str>, u64)>;
 
 /// A file and what becomes of its columns.
 struct File {
@@ -210,12 +215,13 @@ impl CbioportalJob {
         let (tell, told) = tokio::sync::oneshot::channel();
         let produce = move |sink: &Sink| {
             let mut counts: Vec<u64> = Vec::new();
+            let mut listed = Listed::new();
             for ((file, place), number) in files.iter().zip(places).zip(1_u32..) {
                 let out = Out::of_columns(place, file.columns.clone(), &cancel, sink);
                 let mut out = out.into_schema(Arc::clone(&targets[place]));
                 let sent = match file.kind {
                     Kind::Matrix(_) => file.send_matrix(&study_id, &mut out),
-                    Kind::Table(_) => file.send_table(&study_id, contigs, &mut out),
+                    Kind::Table(_) => file.send_table(&study_id, contigs, &mut listed, &mut out),
                 };
                 counts.push(sent.map_err(|error| error.in_input(number))?);
                 progress.records(counts.iter().sum());
@@ -494,9 +500,11 @@ impl File {
         &self,
         study: &str,
         contigs: Option<ContigNames>,
+        listed: &mut Listed,
         out: &mut Out<'_>,
     ) -> Result<u64> {
         let mut rows = self.rows()?;
+        let key = self.key();
         let of_contigs = |(place, column): (usize, &Column)| {
             CONTIGS.contains(&column.name.as_str()).then_some(place)
         };
@@ -527,11 +535,59 @@ impl File {
                 }
             }
             self.check_span(&cells, line)?;
+            if let Some((kind, place)) = key {
+                self.check_key(kind, cells.get(place), line, listed)?;
+            }
             out.row(&cells, line)?;
             n += 1;
         }
         out.flush()?;
         Ok(n)
+    }
+
+    /// What a row of a clinical file is about, and the column that names it.
+    fn key(&self) -> Option<(&'static str, usize)> {
+        let (kind, name) = match self.kind {
+            Kind::Table("patient") => ("patient", "person_id"),
+            Kind::Table("sample") => ("sample", "sample_id"),
+            _ => return None,
+        };
+        let place = self.columns.iter().position(|column| column.name == name)?;
+        Some((kind, place))
+    }
+
+    /// Refuses a patient or sample that was listed before, and a row of none.
+    fn check_key(
+        &self,
+        kind: &'static str,
+        cell: Option<&Cell<'_>>,
+        line: u64,
+        listed: &mut Listed,
+    ) -> Result<()> {
+        let refused = |rule, told: &str| Error::Line {
+            input: 1,
+            line,
+            rule,
+            message: format!("{}: {told}", self.name),
+        };
+        let Some(Cell::Bare(text) | Cell::Quoted(text)) = cell else {
+            return Err(refused(
+                "cbioportal-key",
+                &format!("the row names no {kind}"),
+            ));
+        };
+        match listed.entry((kind, (*text).to_owned())) {
+            Entry::Occupied(first) => {
+                let (file, first) = first.get();
+                let told =
+                    format!("the {kind} of this row is listed in line {first} of {file} already");
+                Err(refused("cbioportal-twice", &told))
+            }
+            Entry::Vacant(place) => {
+                place.insert((Arc::from(self.name.as_str()), line));
+                Ok(())
+            }
+        }
     }
 
     /// Refuses a span that ends before it starts; what is no number is refused with its column.

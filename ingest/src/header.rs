@@ -45,7 +45,7 @@ pub mod repair {
     pub const ANNOTATION_NUMBER: &str = "annotation-number";
     /// The Description of annotations has no Format, so that nobody knows what they are; kept, and not taken apart.
     pub const ANNOTATION_WITHOUT_FORMAT: &str = "annotation-without-format";
-    /// The Format of annotations is another one than that of the dataset, whose table of effects then cannot be read.
+    /// The Format of annotations is another one than that of the dataset; each input is read by its own.
     pub const ANNOTATION_FORMAT_DIFFERS: &str = "annotation-format-differs";
     /// The Description has no quotes.
     pub const UNQUOTED_DESCRIPTION: &str = "unquoted-description";

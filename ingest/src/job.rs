@@ -601,8 +601,8 @@ impl DifferingAnnotation {
             line: u64::from(self.line),
             rule: header_repair::ANNOTATION_FORMAT_DIFFERS,
             message: format!(
-                "the Format of INFO {:?} is another one than that of the dataset, whose table variant_effects could no longer \
-                 be read; annotate the file as the others are, or load it as a dataset of its own",
+                "the Format of INFO {:?} is another one than that of the dataset; annotate the file as the others are, or load \
+                 it without --strict: each input is then read by its own Format",
                 self.key
             ),
         }

@@ -9,6 +9,7 @@
 //! - A cell that does not fit its type is an error that names file (as table), line and column.
 
 mod cdm;
+mod keys;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -27,6 +28,7 @@ use crate::table::{
 };
 
 use cdm::{CdmTable, NAMELESS, PERSON};
+use keys::Keys;
 
 /// A directory of CDM tables into one schema.
 pub struct OmopJob {
@@ -284,6 +286,9 @@ impl File {
     fn send(&self, mut out: Out<'_>) -> Result<u64> {
         let mut rows = self.rows()?;
         let person = self.columns.iter().position(|column| column.name == PERSON);
+        let key = self.table.unique_key();
+        let key = key.and_then(|key| self.columns.iter().position(|column| column.name == key));
+        let mut keys = Keys::default();
         let mut n = 0;
         let told = |error: Error| error.in_file(self.table.name);
         while let Some(line) = rows.next_row().map_err(told)? {
@@ -293,6 +298,16 @@ impl File {
                     line,
                     column: format!("{}.{PERSON}", self.table.name),
                     message: "no value: the row is of nobody (rule omop-person)".to_owned(),
+                });
+            }
+            if let Some(key) = key
+                && !keys.is_new(rows.cell(key))
+            {
+                return Err(Error::Cell {
+                    input: 1,
+                    line,
+                    column: format!("{}.{}", self.table.name, self.columns[key].name),
+                    message: "a row before it has the same key (rule omop-key-twice)".to_owned(),
                 });
             }
             let texts: Vec<Option<Cow<'_, str>>> = self

@@ -137,6 +137,9 @@ pub enum Error {
     /// `ARRAY(SELECT a, b …)`.
     #[error("subquery must return only one column")]
     ArraySubquery,
+    /// A subquery in the place of a value that has several rows.
+    #[error("more than one row returned by a subquery used as an expression")]
+    ManyRows,
     /// A statement whose syntax tree would be too deep for the stack.
     #[error("statement is nested too deeply")]
     TooDeep,
@@ -180,6 +183,7 @@ impl Error {
             | Self::OntologyGone => "55000",
             Self::Argument { .. } => "42883",
             Self::ArraySubquery => "42601",
+            Self::ManyRows => "21000",
             Self::Clause(_) | Self::CohortName => "0A000",
             Self::NameList => "22P02",
             Self::Genotype(_) => "22P03",
@@ -278,6 +282,9 @@ impl Error {
                 crate::depth::STEPS_MAX,
                 crate::depth::CALLS_MAX
             )),
+            Self::Clause("this use of the outer row in a subquery") => {
+                Some("Join the tables, and GROUP BY the columns of the outer one.".to_owned())
+            }
             Self::Clause("TABLESAMPLE") => {
                 Some("WHERE random() < 0.01 keeps about one row in a hundred.".to_owned())
             }
@@ -285,6 +292,7 @@ impl Error {
             | Self::Clause(_)
             | Self::NoColumn { .. }
             | Self::ArraySubquery
+            | Self::ManyRows
             | Self::Internal(_) => None,
         }
     }

@@ -74,6 +74,18 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         .collect()
 }
 
+/// The places, from 0, of the arguments of a table function that are the name of a table or a query, from which it reads
+/// spans.
+pub fn span_sources(function: &str) -> Vec<usize> {
+    table::spans::sources(function)
+}
+
+/// The parts of a text that is the name of a table, as FROM reads it: in small letters unless in quotes. `None` of
+/// another text.
+pub fn name_parts(text: &str) -> Option<Vec<String>> {
+    table::spans::arguments::name_parts(text)
+}
+
 /// The place of the argument of a function that takes a cohort, from 0; `None` when there is none.
 pub fn cohort_argument(function: &str) -> Option<usize> {
     let known = scalar::documented(function)?;

@@ -1,7 +1,9 @@
 //! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes and
-//! joins by overlap run as interval joins, what joins calls with their variants where both are read, and what refuses comparisons of contigs that are named in different ways.
+//! joins by overlap run as interval joins, what joins calls with their variants where both are read, what makes joins of
+//! subqueries that speak of outer rows, and what refuses comparisons of contigs that are named in different ways.
 
 pub(crate) mod contig_names;
+mod correlated;
 mod count_below_join;
 mod count_calls;
 mod genotype_counts;
@@ -49,6 +51,7 @@ pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder 
         .rules
         .insert(0, Arc::new(join_on_sites::JoinOnSites));
     builder
+        .with_analyzer_rule(Arc::new(correlated::Correlated))
         .with_analyzer_rule(Arc::new(contig_names::ContigConstants))
         .with_query_planner(Arc::new(contig_names::ContigPlanner))
 }

@@ -196,6 +196,16 @@ const SPELLINGS: [&str; 18] = [
     "a.contig = b.contig AND a.pos BETWEEN b.pos - 10 AND b.end_pos + 10 AND b.val > 1",
 ];
 
+/// Subqueries of the rows of `b` beside a row of `a`.
+fn subqueries(condition: &str) -> [String; 4] {
+    [
+        format!("SELECT id, pos, (SELECT count(*) FROM b WHERE {condition}) FROM a"),
+        format!("SELECT id, (SELECT sum(b.val - a.val) FROM b WHERE {condition}) FROM a"),
+        format!("SELECT id, EXISTS (SELECT 1 FROM b WHERE {condition}) FROM a"),
+        format!("SELECT id FROM a WHERE (SELECT max(b.id) FROM b WHERE {condition}) > a.val"),
+    ]
+}
+
 /// Every type of join of `a` and `b` by a condition.
 fn joins(condition: &str) -> [String; 12] {
     let all = |join: &str| format!("SELECT a.*, b.* FROM a {join} JOIN b ON {condition}");
@@ -281,7 +291,7 @@ fn setting() -> impl Strategy<Value = Setting> {
 async fn check(tables: &[Table; 2], condition: &str, setting: Setting) {
     let with = session(tables, setting, true);
     let without = session(tables, PLAIN, false);
-    for sql in joins(condition) {
+    for sql in joins(condition).into_iter().chain(subqueries(condition)) {
         let (plan, found) = sorted(&with, &sql).await;
         let (reference, expected) = sorted(&without, &sql).await;
         assert!(!reference.contains("IntervalJoinExec"), "{reference}");

@@ -7,12 +7,13 @@
 //!            chr1 100 A G    CSQ 2 intron_variant   …
 //! ```
 //! It reads `variants` as the session sees it: filters on the key of a variant go there, a session that may not read an
-//! annotation there has no rows of it here. An annotation whose header line has no Format, or whose inputs have different
-//! ones, is refused when it is read: nobody knows what its subfields are.
+//! annotation there has no rows of it here. Inputs may have different Formats: each row is read by that of its own input,
+//! and the table has the columns of all ([`Annotation`]). An annotation whose header line has no Format is refused when
+//! it is read: nobody knows what its subfields are.
 
 mod rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -56,11 +57,59 @@ pub(crate) fn has_annotations(state: &DatasetState) -> bool {
 /// One annotation of a dataset.
 #[derive(Clone, Debug)]
 pub(crate) struct Annotation {
+    pub(crate) key: String,
     /// The column of `variants`.
     pub(crate) column: String,
-    pub(crate) format: AnnotationFormat,
+    /// The Formats of its inputs, in their order, each once.
+    pub(crate) formats: Vec<KnownFormat>,
+    /// Which of them an input has, by batch and number.
+    pub(crate) inputs: HashMap<(i32, i32), usize>,
+    /// Every subfield of a Format by its column; of one whose type differs the text is kept.
+    pub(crate) subfields: Vec<Subfield>,
     /// A row holds the entry of its own ALT and no others (Number=A).
     pub(crate) per_alt: bool,
+}
+
+/// A Format, and where in its entries the subfields of the annotation stand.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownFormat {
+    pub(crate) format: AnnotationFormat,
+    pub(crate) places: Vec<Option<usize>>,
+}
+
+impl Annotation {
+    /// Whether the input of a row must be known.
+    fn differs(&self) -> bool {
+        self.formats.len() > 1
+    }
+
+    /// The annotation of a field with these Formats.
+    fn of(field: &FieldDef, found: Formats) -> Self {
+        let mut subfields: Vec<Subfield> = Vec::new();
+        for subfield in found.formats.iter().flat_map(|format| &format.subfields) {
+            match subfields.iter_mut().find(|s| s.column == subfield.column) {
+                None => subfields.push(subfield.clone()),
+                Some(known) if known.ty == subfield.ty => {}
+                Some(known) => known.ty = SubfieldType::Text,
+            }
+        }
+        let known = |format: AnnotationFormat| {
+            let place = |wanted: &Subfield| {
+                let mut own = format.subfields.iter();
+                own.position(|own| own.column == wanted.column)
+            };
+            let places = subfields.iter().map(place).collect();
+            KnownFormat { format, places }
+        };
+        Self {
+            key: field.key.clone(),
+            column: field.column.clone(),
+            formats: found.formats.into_iter().map(known).collect(),
+            inputs: found.inputs,
+            subfields,
+            per_alt: field.number == Number::A,
+        }
+    }
 }
 
 /// The table.
@@ -86,7 +135,6 @@ impl EffectsTable {
 
     /// The table of a dataset, by the headers of its inputs.
     pub(crate) async fn new(view: Arc<DatasetView>) -> Result<Self> {
-        let variants = DatasetTable::new(Arc::clone(&view), ScanKind::Variants);
         let mut annotations = Vec::new();
         let mut refused = None;
         let headers = header_lines(&view).await?;
@@ -97,20 +145,16 @@ impl EffectsTable {
             .iter()
             .filter(|f| is_annotation(&f.key))
         {
-            let format = match format_of(&view.data.name, field, &headers) {
-                Ok(format) => Some(format),
-                Err(nameless) => {
-                    let Nameless { why, first } = *nameless;
-                    refused = refused.or(Some(why));
-                    first
-                }
-            };
-            annotations.extend(format.map(|format| Annotation {
-                column: field.column.clone(),
-                format,
-                per_alt: field.number == Number::A,
-            }));
+            match formats_of(&view.data.name, field, &headers) {
+                Ok(found) => annotations.push(Annotation::of(field, found)),
+                Err(why) => refused = refused.or(Some(why)),
+            }
         }
+        let kind = match annotations.iter().any(Annotation::differs) {
+            true => ScanKind::Records,
+            false => ScanKind::Variants,
+        };
+        let variants = DatasetTable::new(Arc::clone(&view), kind);
         let full = effects_schema(&annotations, &variants.schema());
         let masked: BTreeSet<String> = view
             .access
@@ -132,7 +176,9 @@ impl EffectsTable {
     /// The columns of `variants` that are read; an error when the session may not read one of them.
     fn read(&self, annotations: &[&Annotation]) -> Result<Vec<usize>> {
         let names = rows::RECORD_COLUMNS.iter().copied();
-        let columns = annotations.iter().map(|a| a.column.as_str());
+        let differ = annotations.iter().any(|annotation| annotation.differs());
+        let inputs = INPUT_COLUMNS.into_iter().filter(|_| differ);
+        let columns = annotations.iter().map(|a| a.column.as_str()).chain(inputs);
         let schema = self.variants.schema();
         let place = |name: &str| {
             schema.index_of(name).map_err(|_| {
@@ -151,6 +197,9 @@ impl EffectsTable {
         !columns.is_empty() && columns.iter().all(|column| is_key(&column.name))
     }
 }
+
+/// Columns that tell the input of a row.
+pub(crate) const INPUT_COLUMNS: [&str; 2] = ["record", "source"];
 
 /// Lines `INFO` of annotations: batch, input, line, key, text.
 struct HeaderLine {
@@ -199,63 +248,41 @@ async fn header_lines(view: &DatasetView) -> Result<Vec<HeaderLine>> {
     Ok(lines)
 }
 
-/// Why the subfields of an annotation have no names that hold for all inputs.
-struct Nameless {
-    why: String,
-    /// The Format of the first input, whose columns the table has: who asks for one is told why it cannot be read, and not
-    /// that there is none.
-    first: Option<AnnotationFormat>,
+/// The Formats of an annotation, each once, and which of them an input has.
+struct Formats {
+    formats: Vec<AnnotationFormat>,
+    inputs: HashMap<(i32, i32), usize>,
 }
 
-impl Nameless {
-    fn because(why: String) -> Box<Self> {
-        Box::new(Self { why, first: None })
-    }
-}
-
-/// The Format of an annotation, which all inputs must share.
-fn format_of(
-    dataset: &str,
-    field: &FieldDef,
-    headers: &[HeaderLine],
-) -> Result<AnnotationFormat, Box<Nameless>> {
+/// The Formats of an annotation; why there are none when an input has none.
+fn formats_of(dataset: &str, field: &FieldDef, headers: &[HeaderLine]) -> Result<Formats, String> {
     let key = &field.key;
-    let mut found: Option<(AnnotationFormat, &HeaderLine)> = None;
-    // A key that is declared twice counts once, as everywhere.
-    let mut last = None;
+    let (mut formats, mut inputs) = (Vec::new(), HashMap::new());
     for line in headers.iter().filter(|line| line.key == *key) {
-        if last.replace((line.batch, line.source)) == Some((line.batch, line.source)) {
+        // A key that is declared twice counts once, as everywhere.
+        if inputs.contains_key(&(line.batch, line.source)) {
             continue;
         }
-        let place = format!(
-            "input {} of batch {}, line {}",
-            line.source, line.batch, line.line
-        );
         let Some(format) = AnnotationFormat::parse(key, description(&line.text)) else {
-            return Err(Nameless::because(format!(
-                "INFO {key} of dataset \"{dataset}\" has no Format in its header ({place}): its subfields have no names"
-            )));
+            return Err(format!(
+                "INFO {key} of dataset \"{dataset}\" has no Format in its header (input {} of batch {}, line {}): its \
+                 subfields have no names",
+                line.source, line.batch, line.line
+            ));
         };
-        match &found {
-            None => found = Some((format, line)),
-            Some((first, _)) if *first == format => {}
-            Some((format, first)) => {
-                let why = format!(
-                    "INFO {key} of dataset \"{dataset}\" has different Formats in input {} of batch {}, line {}, and in \
-                     {place}: load them as datasets of their own",
-                    first.source, first.batch, first.line
-                );
-                let first = Some(format.clone());
-                return Err(Box::new(Nameless { why, first }));
-            }
+        let known = formats.iter().position(|known| *known == format);
+        let place = known.unwrap_or(formats.len());
+        if known.is_none() {
+            formats.push(format);
         }
+        inputs.insert((line.batch, line.source), place);
     }
-    let undeclared = || {
-        Nameless::because(format!(
+    match formats.is_empty() {
+        true => Err(format!(
             "INFO {key} of dataset \"{dataset}\" is declared in no header: its subfields have no names"
-        ))
-    };
-    found.map(|(format, _)| format).ok_or_else(undeclared)
+        )),
+        false => Ok(Formats { formats, inputs }),
+    }
 }
 
 /// What stands behind `Description=` in a header line, to its end.
@@ -329,8 +356,8 @@ fn effects_schema(annotations: &[Annotation], variants: &SchemaRef) -> SchemaRef
     let fixed = FIXED.iter();
     fields.extend(fixed.map(|(name, comment)| commented(name, fixed_type(name), comment)));
     for annotation in annotations {
-        let key = &annotation.format.key;
-        fields.extend(annotation.format.subfields.iter().map(|subfield| {
+        let key = &annotation.key;
+        fields.extend(annotation.subfields.iter().map(|subfield| {
             let comment = format!("{key} {}", subfield.name);
             commented(&subfield.column, subfield_type(subfield.ty), &comment)
         }));
@@ -446,7 +473,7 @@ impl EffectsExec {
 
 impl DisplayAs for EffectsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.annotations.iter().map(|a| a.format.key.as_str());
+        let keys = self.annotations.iter().map(|a| a.key.as_str());
         write!(f, "EffectsExec: {}", keys.collect::<Vec<_>>().join(", "))
     }
 }
@@ -528,7 +555,7 @@ fn subfield<'a>(
         .iter()
         .enumerate()
         .find_map(|(key, annotation)| {
-            let mut subfields = annotation.format.subfields.iter().enumerate();
+            let mut subfields = annotation.subfields.iter().enumerate();
             let (place, found) = subfields.find(|(_, subfield)| subfield.column == column)?;
             Some((key, place, found))
         })

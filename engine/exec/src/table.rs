@@ -21,7 +21,7 @@ use genokura_core::schema::{
 use crate::access::Columns;
 use crate::dataset::{BlockView, DatasetView};
 use crate::directory::SampleDirectory;
-use crate::effects::EffectsTable;
+use crate::effects::{EffectsTable, INPUT_COLUMNS};
 use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 use crate::pruning::{SiteFilters, plan};
@@ -139,6 +139,16 @@ fn records_schema(info: &[FieldDef]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// The schema and what tells the input of a row, which no statement sees.
+fn with_inputs(schema: &SchemaRef) -> SchemaRef {
+    let types = INPUT_COLUMNS
+        .into_iter()
+        .zip([DataType::Int64, DataType::Int32]);
+    let inputs = types.map(|(name, data_type)| Arc::new(Field::new(name, data_type, false)));
+    let fields: Vec<_> = schema.fields().iter().cloned().chain(inputs).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
 /// The columns of a table of a dataset as a session sees them.
 pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
     let full = match kind {
@@ -147,6 +157,10 @@ pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
         ScanKind::Calls(_) => calls_schema(&view.data.state.format),
     };
     let readable = only_readable(&full, view, table_name(kind));
+    let readable = match kind {
+        ScanKind::Records => with_inputs(&readable),
+        ScanKind::Variants | ScanKind::Calls(_) => readable,
+    };
     let contigs = view.data.state.contigs.iter().map(|c| c.name.as_str());
     let masked = view.masked(table_name(kind));
     let spelling = common_spelling(contigs).filter(|_| !masked.contains("contig"));

@@ -149,6 +149,13 @@ impl ServerError {
         self
     }
 
+    /// The same without a place in the statement: it is about a text in it.
+    #[must_use]
+    pub fn without_place(mut self) -> ServerError {
+        self.0.line_column = None;
+        self
+    }
+
     /// Fills in the position: line and column when known, else the first mention of the identifier the error is about.
     #[must_use]
     pub fn locate(mut self, sql: &str) -> ServerError {

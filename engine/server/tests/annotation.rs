@@ -239,7 +239,8 @@ fn an_annotation_without_format_is_refused_by_name() {
     assert!(!output.status.success() && told.contains("CSQ"), "{told}");
 }
 
-/// A second Format of an annotation is told when it is loaded; `--strict` refuses the file. A bar behind the last name of
+/// A second Format of an annotation is told when it is loaded, and rows are read by that of their input; `--strict` refuses
+/// the file. A bar behind the last name of
 /// a Format names nothing.
 #[test]
 fn another_format_of_an_annotation_is_told_when_it_is_loaded() {
@@ -289,17 +290,25 @@ fn another_format_of_an_annotation_is_told_when_it_is_loaded() {
     assert_eq!(rows(&lake, sql), expected);
     let loaded = ingest(&[], &other);
     assert!(loaded.status.success());
+    let differ = "annotation-format-differs: 1";
+    assert!(told(&loaded).contains(differ), "{}", told(&loaded));
+    // Every input is read by its own Format; the columns are those of all.
+    let more = "Consequence|Allele|PICK|SYMBOL";
     assert!(
-        told(&loaded).contains("annotation-format-differs: 1"),
-        "{}",
-        told(&loaded)
+        ingest(&[], &file("4.vcf", 8, more, "intron_variant|G|1|A4"))
+            .status
+            .success()
     );
-    let output = run(genokura().args(["sql", "-c", sql, "--lake"]).arg(&lake));
-    assert!(
-        told(&output).contains("different Formats"),
-        "{}",
-        told(&output)
-    );
+    let sql = "SELECT pos, worst, gene, csq_symbol, csq_pick, entry_text FROM d.variant_effects ORDER BY pos";
+    let expected = [
+        "5\tmissense_variant\tA1\tA1\tG|missense_variant|A1|",
+        "6\tstop_gained\tA2\tA2\tG|stop_gained|A2",
+        "7\tstop_gained\tA3\tA3\tG|A3|stop_gained",
+        "8\tintron_variant\tA4\tA4\ttrue\tintron_variant|G|1|A4",
+    ];
+    assert_eq!(rows(&lake, sql), expected);
+    let worst = "SELECT pos FROM d.variant_effects WHERE worst = 'stop_gained' AND pos > 6";
+    assert_eq!(rows(&lake, worst), ["7"]);
 }
 
 /// Bases are the same in either case; an export gives back the record as it stood.
@@ -685,6 +694,15 @@ fn releases_lie_side_by_side() {
     let mut command = genokura();
     command.args(["ingest", "table", "--table", "kb.panel", "--lake"]);
     stdout_of(command.arg(&lake).arg(&panel));
+    std::fs::write(&panel, "chr,gene\n1,A\nchr2,B\n").unwrap();
+    let mut command = genokura();
+    command.args(["ingest", "table", "--table", "kb.mixed", "--lake"]);
+    let mixed = run(command.arg(&lake).arg(&panel));
+    let told = String::from_utf8_lossy(&mixed.stderr).into_owned();
+    assert!(
+        told.contains("names contigs like \"1\" and in row 2 \"chr2\""),
+        "{told}"
+    );
     let join = "SELECT count(*) FROM kb.panel p JOIN kb.clinvar c ON p.chr = c.contig";
     let refused = run(genokura().args(["sql", "-c", join, "--lake"]).arg(&lake));
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();

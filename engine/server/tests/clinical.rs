@@ -579,6 +579,16 @@ fn a_bad_omop_directory_is_named_by_table_line_and_column() {
             "line 2: death: a quote that opens here is never closed",
         ),
         ("person.csv.gz", "", "two files of table person"),
+        (
+            "visit_occurrence.csv",
+            "visit_occurrence_id,person_id\n7,1\n5,1\n6,2\n5.0,2\n",
+            "line 5, column \"visit_occurrence.visit_occurrence_id\": a row before it has the same key (rule omop-key-twice)",
+        ),
+        (
+            "vocabulary.csv",
+            "vocabulary_id,vocabulary_name\nSNOMED,x\nSNOMED,y\n",
+            "line 3, column \"vocabulary.vocabulary_id\": a row before it",
+        ),
     ] {
         let file = written(&source, name, text);
         let error = refused(&lake, "omop", &source);
@@ -826,6 +836,27 @@ fn a_bad_study_is_named_by_file_line_and_column() {
             "data_clinical_patient.txt",
             "#a\tb\n#a\tb\n#STRING\tNUMBER\n#1\t1\nPATIENT_ID\tAGE\nP1\told\n",
             "line 6, column \"data_clinical_patient.txt: AGE\": a text of 3 characters is no float8 (rule cell-type); mend the cell\n",
+        ),
+        (
+            "data_clinical_patient.txt",
+            "PATIENT_ID\tAGE\nP1\t5\nP2\t6\nP1\t7\n",
+            "line 4: data_clinical_patient.txt: the patient of this row is listed in line 2 of data_clinical_patient.txt already",
+        ),
+        (
+            "data_clinical_sample.txt",
+            "PATIENT_ID\tSAMPLE_ID\nP1\tS1\nP2\tS1\n",
+            "line 3: data_clinical_sample.txt: the sample of this row is listed in line 2",
+        ),
+        (
+            "data_clinical_sample.txt",
+            "PATIENT_ID\tSAMPLE_ID\nP1\tS1\nP2\t[Not Available]\n",
+            "line 3: data_clinical_sample.txt: the row names no sample",
+        ),
+        (
+            "data_mutations.txt",
+            "Hugo_Symbol\tChromosome\tStart_Position\tEnd_Position\tReference_Allele\tTumor_Seq_Allele2\t\
+             Tumor_Sample_Barcode\nA\t17\t5\t5\tC\tT\tS1\nB\tchr17\t6\t6\tC\tT\tS1\n",
+            "names contigs like \"17\" and in row 2 \"chr17\": joins would find half of such a table",
         ),
         (
             "meta_cna.txt",

@@ -55,6 +55,12 @@ impl CdmTable {
         first.split(':').next().unwrap_or(first)
     }
 
+    /// The column of which no value may come twice, where the model has one: the number of the row.
+    pub(super) fn unique_key(&self) -> Option<&'static str> {
+        let own = self.key().strip_suffix("_id");
+        own.filter(|own| *own == self.name).map(|_| self.key())
+    }
+
     /// Whether rows are of persons.
     pub(super) fn is_of_persons(&self) -> bool {
         self.column(PERSON).is_some()

@@ -5,14 +5,15 @@
 //! commits since the table was last replaced means that the input has landed.
 //!
 //! A column of contigs keeps the spelling that it has (`chr1` or `1`): rows with another are refused, since a table of
-//! both is joined in part only, and comparisons with it could no longer be checked.
+//! both is joined in part only, and comparisons with it could no longer be checked. The first rows of a table give it its
+//! spelling.
 
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use genokura_core::contig::{ContigNames, spelling};
+use genokura_core::contig::{ContigNames, is_contig_column, names_contigs, spelling};
 use genokura_storage::{
     CommitOutcome, Lake, LakeChange, LakeSnapshot, PartWriter, TableChange, TableId, TableSnapshot,
     WritePolicy,
@@ -158,6 +159,85 @@ impl Spelled {
     }
 }
 
+/// A column of contigs of a table that is new: the first primary gives it its spelling.
+#[derive(Debug)]
+struct Watched {
+    column: String,
+    /// The first primary.
+    first: Option<String>,
+    /// The first that is spelt another way, and its row from 1.
+    other: Option<(u64, String)>,
+    /// Only its name says that it holds contigs: it does when all its values are primaries.
+    by_name: bool,
+    /// It holds something else.
+    is_other: bool,
+}
+
+impl Watched {
+    /// The columns of a new table that are called as contigs are.
+    fn of(schema: &SchemaRef) -> Vec<Self> {
+        let fields = schema.fields().iter();
+        let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
+        let named = texts.filter(|field| names_contigs(field.name()));
+        let watched = named.map(|field| Self {
+            column: field.name().clone(),
+            first: None,
+            other: None,
+            by_name: !is_contig_column(field.name()),
+            is_other: false,
+        });
+        watched.collect()
+    }
+
+    /// Looks at rows, of which the first comes behind `before` others.
+    fn see(&mut self, rows: &RecordBatch, before: u64) {
+        let names = rows.column_by_name(&self.column);
+        let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
+            return;
+        };
+        let mut last = None;
+        for (row, name) in (before + 1..).zip(names.iter()) {
+            if self.other.is_some() && !self.by_name {
+                return;
+            }
+            let Some(name) = name.filter(|name| last != Some(*name)) else {
+                continue;
+            };
+            last = Some(name);
+            match (spelling(name), &self.first) {
+                (None, _) => self.is_other = true,
+                (Some(_), None) => self.first = Some(name.to_owned()),
+                (Some(this), Some(first)) => {
+                    if spelling(first) != Some(this) && self.other.is_none() {
+                        self.other = Some((row, name.to_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Refuses a column of two spellings.
+    fn check(&self, id: &TableId, operation: &str) -> Result<()> {
+        let (Some(first), Some((row, other))) = (&self.first, &self.other) else {
+            return Ok(());
+        };
+        if self.by_name && self.is_other {
+            return Ok(());
+        }
+        let (place, how) = match operation {
+            "ingest regions" | "ingest sites" => {
+                (String::new(), "name them one way, or give --contigs")
+            }
+            _ => (format!(" in row {row}"), "name them one way"),
+        };
+        Err(Error::Request(format!(
+            "column \"{}\" of {}.{} names contigs like \"{first}\" and{place} \"{other}\": joins would find half of such a \
+             table; {how}",
+            self.column, id.schema, id.table
+        )))
+    }
+}
+
 impl Landing {
     /// Looks at the table as it is now.
     ///
@@ -293,6 +373,13 @@ impl Landing {
             writers.push((writer, 0_u64));
         }
         let mut rewritten = vec![false; self.ids.len()];
+        let new = self.existing.iter().zip(&schemas);
+        let mut watched: Vec<Vec<Watched>> = new
+            .map(|(existing, schema)| match existing {
+                Some(_) => Vec::new(),
+                None => Watched::of(schema),
+            })
+            .collect();
         while let Some(sent) = batches.recv().await {
             let (table, batch, is_new) = match sent {
                 Sent::Rows(table, batch) => (table, batch, true),
@@ -308,6 +395,9 @@ impl Landing {
             let writer = writers.get_mut(table);
             let (writer, rows) =
                 writer.ok_or_else(|| Error::Internal("rows of no table".to_owned()))?;
+            for column in watched.get_mut(table).into_iter().flatten() {
+                column.see(&batch, *rows);
+            }
             if is_new {
                 *rows += batch.num_rows() as u64;
             }
@@ -320,6 +410,10 @@ impl Landing {
         producer
             .await
             .map_err(|e| Error::Internal(e.to_string()))??;
+        for (id, columns) in self.ids.iter().zip(&watched) {
+            let mut columns = columns.iter();
+            columns.try_for_each(|column| column.check(id, self.operation))?;
+        }
         let (mut tables, mut all_rows) = (Vec::new(), 0);
         let several = self.ids.len() > 1;
         let names = self.ids.iter().zip(&rewritten);

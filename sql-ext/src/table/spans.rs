@@ -4,7 +4,7 @@
 //! overlaps are interval joins, sorts spill. What looks regions up among others has an operator, [`beside`], and
 //! [`windows`] are made.
 
-mod arguments;
+pub(crate) mod arguments;
 mod beside;
 mod cluster;
 mod complement;
@@ -50,6 +50,18 @@ pub(crate) static DEFINITIONS: [SpanDefinition; 8] = [
     complement::DEFINITION,
     windows::DEFINITION,
 ];
+
+/// The places, from 0, of the arguments of a function that say where spans are read from.
+pub(crate) fn sources(function: &str) -> Vec<usize> {
+    let known = DEFINITIONS.iter().find(|known| known.doc.name == function);
+    let named = [arguments::REGIONS.name, arguments::OTHERS.name];
+    let arguments = known
+        .into_iter()
+        .flat_map(|known| known.doc.arguments.iter());
+    let places = arguments.enumerate();
+    let of_spans = places.filter(|(_, argument)| named.contains(&argument.name));
+    of_spans.map(|(place, _)| place).collect()
+}
 
 /// What a file of this module defines.
 pub(crate) struct SpanDefinition {
@@ -121,13 +133,15 @@ impl Definition for SpanDefinition {
 
 impl Call {
     /// The spans that an argument names, as a subquery of `contig`, `pos` and `end_pos`: those that have all three, and
-    /// are a stretch of bases or the point between two (`end_pos = pos - 1`).
+    /// are a stretch of bases or the point between two (`end_pos = pos - 1`). A position that is no `integer` is an error:
+    /// results could not tell it.
     async fn spans(&self, state: &SessionState, text: usize) -> DfResult<String> {
         let source = self.arguments.texts.get(text);
         let source = source.ok_or(Error::Internal("a function without its argument"))?;
         let from = arguments::source(state, self.definition.doc.name, source).await?;
         Ok(format!(
-            "(SELECT contig, CAST(pos AS BIGINT) AS pos, CAST(end_pos AS BIGINT) AS end_pos FROM {from} \
+            "(SELECT contig, CAST(pos AS BIGINT) AS pos, CAST(end_pos AS BIGINT) AS end_pos FROM \
+             (SELECT contig, CAST(pos AS INTEGER) AS pos, CAST(end_pos AS INTEGER) AS end_pos FROM {from}) AS spans \
              WHERE contig IS NOT NULL AND CAST(pos AS BIGINT) <= CAST(end_pos AS BIGINT) + 1)"
         ))
     }

@@ -6,13 +6,13 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int32Array, Int32Builder, ListArray,
     ListBuilder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder,
 };
-use arrow::datatypes::{DataType, Int32Type, SchemaRef};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt as _;
 use genokura_core::annotation::{AltOf, AnnotatedRecord, AnnotationFormat, Role, SubfieldType};
 use genokura_core::consequence::{impact, terms, worst};
 
-use super::{Annotation, subfield};
+use super::{Annotation, INPUT_COLUMNS, KnownFormat, subfield};
 use crate::error::{Error, Result};
 use crate::source::column;
 
@@ -28,6 +28,8 @@ pub(super) const RECORD_COLUMNS: [&str; 9] = [
     "vcf_ref",
     "vcf_alts",
 ];
+/// How far the batch stands to the left in an id.
+const BATCH_SHIFT: u32 = 40;
 /// How many of them are the key.
 const KEY: usize = 5;
 
@@ -166,6 +168,8 @@ struct Variants {
     vcf_ref: StringArray,
     vcf_alts: ListArray,
     annotations: Vec<ArrayRef>,
+    /// Batch and input of each row, where they are needed.
+    inputs: Option<Vec<(i32, i32)>>,
 }
 
 impl Variants {
@@ -204,11 +208,35 @@ impl Variants {
                 .ok_or_else(|| Error::Internal("vcf_alts is no list".to_owned()))?
                 .clone(),
             annotations: lists.collect::<Result<_>>()?,
+            inputs: match annotations.iter().any(Annotation::differs) {
+                true => Some(inputs(batch)?),
+                false => None,
+            },
         })
     }
 
     fn len(&self) -> usize {
         self.contig.len()
+    }
+
+    /// The Format of a row's input.
+    fn format<'a>(&self, row: usize, annotation: &'a Annotation) -> Result<&'a KnownFormat> {
+        let place = match &self.inputs {
+            Some(inputs) if annotation.differs() => {
+                let input = inputs.get(row).copied().unwrap_or_default();
+                annotation.inputs.get(&input).copied().ok_or_else(|| {
+                    let (batch, source) = input;
+                    Error::Plan(format!(
+                        "INFO {} stands in records of input {source} of batch {batch}, whose header does not declare it, \
+                         and other inputs have different Formats: its subfields have no names",
+                        annotation.key
+                    ))
+                })?
+            }
+            _ => 0,
+        };
+        let format = annotation.formats.get(place);
+        format.ok_or_else(|| Error::Internal("an annotation without a Format".to_owned()))
     }
 
     /// Appends the entries of a variant and says how many.
@@ -233,14 +261,19 @@ impl Variants {
         let mut count = 0;
         for (place, annotation) in annotations.iter().enumerate() {
             let entries = Entries::of(&self.annotations[place], row)?;
-            let all = annotation.format.spoken(entries.iter().flatten(), &record);
+            if matches!(entries, Entries::None) {
+                continue;
+            }
+            let known = self.format(row, annotation)?;
+            let format = &known.format;
+            let all = format.spoken(entries.iter().flatten(), &record);
             for (number, text) in (1_i32..).zip(entries.iter()) {
                 let Some(text) = text else { continue };
                 let cut: Vec<&str> = text.split('|').collect();
                 let of = match (annotation.per_alt, own) {
                     (true, Some(own)) => AltOf::This(own),
                     (true, None) => AltOf::Any,
-                    (false, _) => annotation.format.alt_of(&cut, &record, all),
+                    (false, _) => format.alt_of(&cut, &record, all),
                 };
                 match of {
                     AltOf::This(place) if own != Some(place) => continue,
@@ -249,7 +282,8 @@ impl Variants {
                 }
                 let entry = Entry {
                     place,
-                    format: &annotation.format,
+                    format,
+                    places: &known.places,
                     number,
                     of_alt: of != AltOf::Any,
                     text,
@@ -279,6 +313,17 @@ impl Variants {
             _ => text(&self.alt, values),
         }
     }
+}
+
+/// Batch and input of each row: an id begins with its batch.
+fn inputs(batch: &RecordBatch) -> Result<Vec<(i32, i32)>> {
+    let [records, sources] = INPUT_COLUMNS;
+    let records = arrow::compute::cast(column(batch, records)?, &DataType::Int64)?;
+    let sources = arrow::compute::cast(column(batch, sources)?, &DataType::Int32)?;
+    let batches = records.as_primitive::<Int64Type>().values().iter();
+    let batches = batches.map(|record| i32::try_from(record >> BATCH_SHIFT).unwrap_or(-1));
+    let sources = sources.as_primitive::<Int32Type>().values().iter();
+    Ok(batches.zip(sources.copied()).collect())
 }
 
 /// The entries of one annotation of one variant.
@@ -319,6 +364,8 @@ impl Entries {
 struct Entry<'a> {
     place: usize,
     format: &'a AnnotationFormat,
+    /// Where the subfields of the annotation stand in it.
+    places: &'a [Option<usize>],
     number: i32,
     of_alt: bool,
     text: &'a str,
@@ -360,8 +407,10 @@ impl<'a> Entry<'a> {
             Origin::Text(role) => values.text(self.role(role)),
             Origin::EntryText => values.text(Some(self.text)),
             Origin::Subfield(key, place, ty) => {
-                let text = self.cut.get(place).filter(|_| key == self.place);
-                let text = text.copied().filter(|text| !text.is_empty());
+                let own = self.places.get(place).copied().flatten();
+                let own = own.filter(|_| key == self.place);
+                let text = own.and_then(|own| self.cut.get(own)).copied();
+                let text = text.filter(|text| !text.is_empty());
                 values.subfield(ty, text);
             }
         }

@@ -143,11 +143,6 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         spelling::fetch_as_limit(query);
-        if let SetExpr::Select(select) = query.body.as_mut()
-            && let Err(error) = spelling::exists_as_count(select)
-        {
-            return ControlFlow::Break(error);
-        }
         if self.depth > 1
             && let SetExpr::Select(select) = query.body.as_mut()
         {

@@ -2,12 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     self, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
-    SelectItem, SetExpr, Value,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Value,
 };
-use datafusion::sql::sqlparser::parser::Parser;
-
-use genokura_sql_ext::dialect::Bounded;
 
 use super::rewrite::cast;
 use crate::sqlstate::ServerError;
@@ -136,70 +132,6 @@ pub(super) fn cut(value: &Expr, data_type: &DataType) -> Option<Expr> {
         "left",
         vec![cast(value.clone(), DataType::Text), length],
     ))
-}
-
-/// `EXISTS (…)` in a list of columns is a count above 0.
-///
-/// # Errors
-/// When the subquery cannot be read again.
-pub(super) fn exists_as_count(select: &mut Select) -> Result<(), ServerError> {
-    for item in &mut select.projection {
-        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-            continue;
-        };
-        let Expr::Exists { subquery, negated } = expr else {
-            continue;
-        };
-        let is = if *negated { "=" } else { ">" };
-        let count = format!("count(*) {is} 0");
-        // Columns of the outer query are known in the subquery itself, not in what it is selected from.
-        if let Some(select) = plain_select(subquery) {
-            let counted = parsed(&format!("SELECT {count}"))?;
-            if let SetExpr::Select(counted) = *counted.body {
-                select.projection = counted.projection;
-            }
-            subquery.order_by = None;
-            *expr = Expr::Subquery(subquery.clone());
-            continue;
-        }
-        let query = parsed(&format!("SELECT {count} FROM ({subquery}) AS found"))?;
-        *expr = Expr::Subquery(Box::new(query));
-    }
-    Ok(())
-}
-
-/// The SELECT of a query that has a row for each row of what it reads.
-fn plain_select(query: &mut Query) -> Option<&mut Select> {
-    if query.with.is_some() || query.limit_clause.is_some() || query.fetch.is_some() {
-        return None;
-    }
-    let SetExpr::Select(select) = query.body.as_mut() else {
-        return None;
-    };
-    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
-    let calls = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => !matches!(
-            expr,
-            Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)
-        ),
-        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => false,
-        SelectItem::ExprWithAliases { .. } => true,
-    };
-    // A call may be an aggregate, which has a row of nothing too.
-    let plain = !grouped
-        && select.having.is_none()
-        && select.qualify.is_none()
-        && select.distinct.is_none()
-        && !select.projection.iter().any(calls);
-    plain.then_some(select.as_mut())
-}
-
-fn parsed(sql: &str) -> Result<Query, ServerError> {
-    let dialect = Bounded::of(sql.len());
-    let parser = Parser::new(&dialect).try_with_sql(sql);
-    let query = parser.and_then(|mut parser| parser.parse_query());
-    let query = query.map_err(|error| ServerError::internal(error.to_string()))?;
-    Ok(*query)
 }
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result as DfResult};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, Like, LogicalPlan, Operator, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use genokura_core::contig::{ContigNames, canonical_key, spelling as spelling_of_name, suggest};
+use genokura_core::contig::{
+    ContigNames, canonical_key, names_contigs, spelling as spelling_of_name, suggest,
+};
 use genokura_core::region::Region;
 
 use super::origin::{Origin, origins, spelling, texts};
@@ -24,13 +26,85 @@ pub(super) struct Compared {
     names: Vec<String>,
     /// A region finds both usual names.
     region: bool,
+    /// What is asked of a name, instead of the names.
+    pattern: Option<Pattern>,
 }
+
+/// A condition on a contig and constants alone, which no name may meet as a table spells it: `contig LIKE 'chr%'`.
+struct Pattern {
+    condition: Expr,
+    contig: Expr,
+}
+
+impl Pattern {
+    /// Whether a name meets the condition.
+    fn holds(&self, name: &str) -> bool {
+        let named = self.condition.clone().transform_down(|part| {
+            Ok(match part == self.contig {
+                true => Transformed::yes(lit(name)),
+                false => Transformed::no(part),
+            })
+        });
+        let held = named.ok().and_then(|named| folded(named.data));
+        matches!(held, Some(ScalarValue::Boolean(Some(true))))
+    }
+
+    /// The human primaries under names that meet the condition: those of a table, which has these contigs if they are
+    /// known, and spells the primaries so; and those that it spells otherwise, each with its name there.
+    fn names(&self, contigs: Option<&[String]>, told: Option<&str>) -> Asked {
+        let of_table = |key: &str| match (contigs, told) {
+            (Some(contigs), _) => {
+                let mut own = contigs.iter();
+                own.find(|c| canonical_key(c) == Some(key)).cloned()
+            }
+            (None, Some("chr")) => Some(ContigNames::Chr.of(key).into_owned()),
+            (None, Some("")) => Some(ContigNames::Plain.of(key).into_owned()),
+            (None, _) => None,
+        };
+        let mut asked = Asked::default();
+        for key in PRIMARIES {
+            let Some(own) = of_table(key) else { continue };
+            if self.holds(&own) {
+                asked.fitting.push(key.to_owned());
+                continue;
+            }
+            let others = [ContigNames::Chr.of(key), ContigNames::Plain.of(key)];
+            if let Some(other) = others.iter().find(|other| self.holds(other)) {
+                let error = Error::ContigNamed {
+                    name: other.clone().into_owned(),
+                    known: own,
+                };
+                asked.wrong.push((key.to_owned(), error));
+            }
+        }
+        // Another contig that meets it is what is asked for.
+        let meets = |contig: &String| canonical_key(contig).is_none() && self.holds(contig);
+        if !asked.wrong.is_empty() && contigs.is_some_and(|contigs| contigs.iter().any(meets)) {
+            asked.wrong.clear();
+        }
+        asked
+    }
+}
+
+/// What a table makes of a pattern.
+#[derive(Default)]
+struct Asked {
+    fitting: Vec<String>,
+    wrong: Vec<(String, Error)>,
+}
+
+/// The human primaries by their keys.
+const PRIMARIES: [&str; 25] = [
+    "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
+    "18", "19", "20", "21", "22", "X", "Y", "MT",
+];
 
 impl Compared {
     /// Whether functions or rows in memory must be asked.
     pub(super) fn is_made(&self) -> bool {
         let of_primary = |name: &String| spelling_of_name(name).is_some();
-        self.names.iter().any(of_primary) && self.origins.iter().any(Origin::is_made)
+        let asks = self.pattern.is_some() || self.names.iter().any(of_primary);
+        asks && self.origins.iter().any(Origin::is_made)
     }
 }
 
@@ -103,6 +177,7 @@ fn collect(part: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Compared>) {
                 origins,
                 names,
                 region,
+                pattern: None,
             });
         }
     };
@@ -146,6 +221,67 @@ fn collect(part: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Compared>) {
         },
         _ => {}
     }
+    found.extend(pattern(part, inputs));
+}
+
+/// A condition on what a contig looks like; `NOT` of it asks the same.
+fn pattern(part: &Expr, inputs: &[&LogicalPlan]) -> Option<Compared> {
+    let (value, condition) = match part {
+        Expr::Like(like) => {
+            let plain = Like {
+                negated: false,
+                ..like.clone()
+            };
+            (like.expr.as_ref(), Expr::Like(plain))
+        }
+        Expr::BinaryExpr(binary) => {
+            let op = match binary.op {
+                Operator::RegexMatch | Operator::RegexNotMatch => Operator::RegexMatch,
+                Operator::RegexIMatch | Operator::RegexNotIMatch => Operator::RegexIMatch,
+                Operator::Eq | Operator::NotEq if is_cut(&binary.left) => Operator::Eq,
+                _ => return None,
+            };
+            let plain = BinaryExpr {
+                op,
+                ..binary.clone()
+            };
+            (binary.left.as_ref(), Expr::BinaryExpr(plain))
+        }
+        Expr::ScalarFunction(function) if function.name() == "starts_with" => {
+            (function.args.first()?, part.clone())
+        }
+        _ => return None,
+    };
+    let mut columns = condition.column_refs().into_iter();
+    let (Some(column), None) = (columns.next(), columns.next()) else {
+        return None;
+    };
+    let contig = Expr::Column(column.clone());
+    let spoken = value.column_refs().contains(column);
+    let from = inputs.iter().find_map(|input| origins(&contig, input));
+    // What looks like contigs where nothing says so may be something else.
+    let column = |origin: &Origin| match origin {
+        Origin::Column { column, told, .. } => told.is_some() || names_contigs(column),
+        Origin::Names(_) => false,
+    };
+    let origins = from.filter(|from| spoken && from.iter().all(column))?;
+    Some(Compared {
+        origins,
+        names: Vec::new(),
+        region: false,
+        pattern: Some(Pattern { condition, contig }),
+    })
+}
+
+/// Whether a value is the front of a text.
+fn is_cut(value: &Expr) -> bool {
+    match value {
+        Expr::ScalarFunction(function) => {
+            matches!(function.name(), "left" | "substr" | "substring")
+        }
+        Expr::Cast(cast) => is_cut(&cast.expr),
+        _ => false,
+    }
 }
 
 fn is_equality(op: Operator) -> bool {
@@ -178,12 +314,14 @@ fn constant(expr: &Expr) -> Option<Vec<String>> {
     if expr.exists(varies).ok()? {
         return None;
     }
+    texts(&folded(expr.clone())?)
+}
+
+/// The value of an expression of constants.
+fn folded(expr: Expr) -> Option<ScalarValue> {
     let info = SimplifyContext::builder().with_schema(Arc::new(DFSchema::empty()));
-    match ExprSimplifier::new(info.build())
-        .simplify(expr.clone())
-        .ok()?
-    {
-        Expr::Literal(value, _) => texts(&value),
+    match ExprSimplifier::new(info.build()).simplify(expr).ok()? {
+        Expr::Literal(value, _) => Some(value),
         _ => None,
     }
 }
@@ -204,6 +342,19 @@ fn refuse(judged: &[(&Compared, Vec<Option<String>>)]) -> DfResult<()> {
     let mut wrong: Vec<(String, Error)> = Vec::new();
     for (compared, told) in judged {
         let contigs: Vec<_> = compared.origins.iter().map(Origin::contigs).collect();
+        if let Some(pattern) = &compared.pattern {
+            let mut all = Vec::new();
+            for (contigs, told) in contigs.iter().zip(told) {
+                all.push(pattern.names(contigs.as_deref(), told.as_deref()));
+            }
+            // One that tells nothing may hold it.
+            let every = all.iter().all(|asked| !asked.wrong.is_empty());
+            for asked in all {
+                fitting.extend(asked.fitting);
+                wrong.extend(asked.wrong.into_iter().filter(|_| every));
+            }
+            continue;
+        }
         for name in &compared.names {
             let key = canonical_key(name).unwrap_or(name).to_owned();
             let mut worst = None;
@@ -232,6 +383,13 @@ fn refuse(judged: &[(&Compared, Vec<Option<String>>)]) -> DfResult<()> {
                 }
             }
         }
+    }
+    let patterns = judged
+        .iter()
+        .any(|(compared, _)| compared.pattern.is_some());
+    if patterns && !fitting.is_empty() {
+        // Some of what a pattern asks for is there.
+        return Ok(());
     }
     let refused = wrong.into_iter().find(|(key, _)| !fitting.contains(key));
     refused.map_or(Ok(()), |(_, error)| Err(error.into()))

@@ -10,7 +10,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{JoinType, Result as DfResult, ScalarValue};
 use datafusion::datasource::{MemTable, source_as_provider};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, TableScan};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Operator, TableScan};
 use genokura_core::contig::{common_spelling, spelling as spelling_of_name};
 use genokura_core::schema::CONTIG_SPELLING_KEY;
 use genokura_exec::dataset_info;
@@ -171,7 +171,15 @@ fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<
             }
             Some(())
         }
+        Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
+            found.push(prefixed(&binary.left)?);
+            Some(())
+        }
         Expr::ScalarFunction(function) => match function.name() {
+            "concat" => {
+                found.push(prefixed(function.args.first()?)?);
+                Some(())
+            }
             "coalesce" | "make_array" => {
                 let mut all = function.args.iter();
                 all.try_for_each(|value| of_expr(value, input, found))
@@ -186,6 +194,16 @@ fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<
         },
         _ => None,
     }
+}
+
+/// What begins with a constant, as in `'chr' || x`: names that are spelled so.
+fn prefixed(front: &Expr) -> Option<Origin> {
+    let Expr::Literal(value, _) = front else {
+        return None;
+    };
+    let name = format!("{}1", texts(value)?.first()?);
+    spelling_of_name(&name)?;
+    Some(Origin::Names(vec![name]))
 }
 
 /// The texts of a constant, or of the elements of a constant array; none of NULL.

@@ -18,8 +18,7 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
         details: &[
             "Clusters are numbered from 1 along each contig: `contig` and `cluster` together tell one. A row for each \
              region and each copy of it.",
-            "The clusters of `bedtools cluster -d`, which counts on over contigs. A table is given by schema and name; \
-             the query of an argument names its tables with their schemas.",
+            "The clusters of `bedtools cluster -d`, which counts on over contigs. Names of tables are read as in FROM.",
         ],
         example: "SELECT contig, cluster, count(*) FROM cluster('cohort.variants', 100)\n\
                   GROUP BY contig, cluster ORDER BY count(*) DESC LIMIT 10;",

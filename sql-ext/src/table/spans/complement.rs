@@ -21,8 +21,7 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
             "Contigs and lengths are those of the dataset's headers, or of its assembly. A contig without a region is one stretch; one \
              whose length is not known is left out; regions of contigs that the dataset lacks count nowhere. Contig \
              names are compared as they stand.",
-            "The stretches of `bedtools complement`. A table is given by schema and name; the query of an argument \
-             names its tables with their schemas.",
+            "The stretches of `bedtools complement`. Names of tables are read as in FROM.",
         ],
         example: "SELECT * FROM complement('kb.genes', 'cohort') ORDER BY end_pos - pos DESC LIMIT 10;",
     },

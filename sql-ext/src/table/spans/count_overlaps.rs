@@ -21,8 +21,7 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
             "A row for each region, also for those that overlap nothing, and for each copy of a region. Rows without \
              contig, `pos` or `end_pos`, and spans that end before they start, are left out, but for the points \
              between two bases (`end_pos = pos - 1`), which those overlap that hold both.",
-            "The counts of `bedtools intersect -c`. A table is given by schema and name; the query of an argument \
-             names its tables with their schemas.",
+            "The counts of `bedtools intersect -c`. Names of tables are read as in FROM.",
         ],
         example: "SELECT * FROM count_overlaps('kb.genes', 'SELECT * FROM cohort.variants WHERE af < 0.01');",
     },

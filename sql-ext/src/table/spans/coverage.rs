@@ -22,8 +22,7 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
             "`n_overlaps` counts the other spans that share a base with the region, `covered_bp` its bases that lie in \
              at least one of them, each once; `covered` is their share, 0 to 1. A row for each region and each copy \
              of it.",
-            "The figures of `bedtools coverage`. A table is given by schema and name; the query of an argument names \
-             its tables with their schemas.",
+            "The figures of `bedtools coverage`. Names of tables are read as in FROM.",
         ],
         example: "SELECT * FROM coverage('kb.genes', 'kb.targets') WHERE covered < 0.9;",
     },

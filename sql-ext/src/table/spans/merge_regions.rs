@@ -25,8 +25,7 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
         details: &[
             "`5-8` and `9-12` are neighbours and become `5-12`; with distance 2, `5-8` and `11-12` do too. `n_regions` \
              says how many were taken together.",
-            "The regions of `bedtools merge -d`. A table is given by schema and name; the query of an argument names \
-             its tables with their schemas.",
+            "The regions of `bedtools merge -d`. Names of tables are read as in FROM.",
         ],
         example: "SELECT sum(end_pos - pos + 1) AS bases FROM merge_regions('kb.genes');",
     },

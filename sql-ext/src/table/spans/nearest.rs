@@ -46,8 +46,7 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
             "Ties are all given: with `k` = 2 an other is given when fewer than 2 are closer than it. A region without \
              any other on its contig, or on the side asked for, is given once with NULL.",
             "The spans of `bedtools closest -D ref -k` with all ties; upstream and downstream are by position, not by \
-             strand. A table is given by schema and name; the query of an argument names its tables with their \
-             schemas.",
+             strand. Names of tables are read as in FROM.",
         ],
         example: "SELECT n.contig, n.pos, g.name, n.distance FROM nearest('cohort.variants', 'kb.genes') n\n\
                   JOIN kb.genes g ON g.contig = n.contig AND g.pos = n.nearest_pos AND g.end_pos = n.nearest_end_pos;",

@@ -17,8 +17,7 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
         details: &[
             "A region that is cut in the middle gives two rows, one that is covered whole gives none. Regions that \
              overlap one another are not joined: each gives its own parts.",
-            "The parts of `bedtools subtract`. A table is given by schema and name; the query of an argument names its \
-             tables with their schemas.",
+            "The parts of `bedtools subtract`. Names of tables are read as in FROM.",
         ],
         example: "SELECT * FROM subtract_regions('kb.targets', 'kb.genes') ORDER BY contig, pos;",
     },

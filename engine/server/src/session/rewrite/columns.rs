@@ -113,6 +113,7 @@ fn unique_columns(select: &mut Select) {
         )
     };
     let any_wild = select.projection.iter().any(wild);
+    let names: Vec<_> = select.projection.iter().map(item_name).collect();
     let mut seen = BTreeSet::new();
     for (number, item) in select.projection.iter_mut().enumerate() {
         let key = match &*item {
@@ -123,7 +124,10 @@ fn unique_columns(select: &mut Select) {
         // A column may be among those that an asterisk stands for.
         let repeated =
             any_wild && matches!(&*item, SelectItem::UnnamedExpr(expr) if is_column(expr));
-        if seen.insert(key) && !repeated {
+        // The planner calls a subquery by its own column, which then cannot be told from another of that name.
+        let called_alike = matches!(&*item, SelectItem::UnnamedExpr(expr) if is_subquery(expr))
+            && (any_wild || names.iter().filter(|name| **name == names[number]).count() > 1);
+        if seen.insert(key) && !repeated && !called_alike {
             continue;
         }
         let unique = Ident::with_quote('"', format!("column {}", number + 1));
@@ -140,6 +144,14 @@ fn unique_columns(select: &mut Select) {
     }
 }
 
+fn is_subquery(expr: &Expr) -> bool {
+    match expr {
+        Expr::Subquery(_) => true,
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_subquery(expr),
+        _ => false,
+    }
+}
+
 fn is_column(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
@@ -148,7 +160,7 @@ fn is_column(expr: &Expr) -> bool {
     }
 }
 
-/// What the planner tells an unnamed expression by: without casts and parentheses, and every scalar subquery the same.
+/// What the planner tells an unnamed expression by: without casts and parentheses, and every subquery the same.
 fn planner_name(expr: &Expr) -> String {
     let mut named = expr.clone();
     let _: ControlFlow<()> = ast::visit_expressions_mut(&mut named, |part| {
@@ -166,8 +178,13 @@ fn planner_name(expr: &Expr) -> String {
         {
             *part = call_of("power", vec![left.as_ref().clone(), right.as_ref().clone()]);
         }
-        if matches!(part, Expr::Subquery(_)) {
-            *part = Expr::Identifier(Ident::new("subquery"));
+        match part {
+            Expr::Subquery(_) => *part = Expr::Identifier(Ident::new("subquery")),
+            Expr::Exists { .. } => *part = Expr::Identifier(Ident::new("exists")),
+            Expr::InSubquery { expr, .. } => {
+                *part = Expr::Identifier(Ident::new(format!("{expr} in subquery")));
+            }
+            _ => {}
         }
         ControlFlow::Continue(())
     });

@@ -5,8 +5,14 @@ use std::ops::ControlFlow;
 
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor, VisitMut, VisitorMut,
+    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query,
+    TableFactor, VisitMut, VisitorMut,
 };
+use datafusion::sql::sqlparser::parser::Parser;
+use genokura_sql_ext::dialect::Bounded;
+use genokura_sql_ext::span_sources;
+
+use super::literals::{string_literal, text as text_literal};
 
 use super::names::{folded, last_part, name_parts, object_name, part_text, strip_pg_catalog};
 use super::session_functions::is_session_function;
@@ -117,12 +123,22 @@ impl VisitorMut for Resolver<'_> {
             }
             TableFactor::Table {
                 name,
-                args: Some(_),
+                args: Some(ast::TableFunctionArgs { args, .. }),
                 ..
             }
-            | TableFactor::Function { name, .. } => {
+            | TableFactor::Function { name, args, .. } => {
                 strip_pg_catalog(name);
                 self.found.foreign |= self.context.table_function(&last_part(name)).is_err();
+                for place in span_sources(&last_part(name)) {
+                    let argument = args.get_mut(place);
+                    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))) = argument
+                    else {
+                        continue;
+                    };
+                    if let Err(error) = self.source(argument) {
+                        return ControlFlow::Break(error);
+                    }
+                }
                 ControlFlow::Continue(())
             }
             _ => ControlFlow::Continue(()),
@@ -156,6 +172,56 @@ impl Resolver<'_> {
             Some(start) if start.line > 0 => error.at(start.line, start.column),
             _ => error,
         })
+    }
+
+    /// Where a function on spans reads: a table or a query, as a text, whose names are those of FROM. What is neither is
+    /// left for the function to refuse.
+    fn source(&mut self, argument: &mut Expr) -> Result<(), ServerError> {
+        let text = match &*argument {
+            Expr::Identifier(ident) => ident.to_string(),
+            Expr::CompoundIdentifier(idents) => {
+                let parts: Vec<String> = idents.iter().map(ToString::to_string).collect();
+                parts.join(".")
+            }
+            other => match string_literal(other) {
+                Some(text) => text.to_owned(),
+                None => return Ok(()),
+            },
+        };
+        let parts = genokura_sql_ext::name_parts(&text);
+        let query = match &parts {
+            Some(parts) => {
+                let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+                format!("SELECT * FROM {}", object_name(&parts))
+            }
+            None => text,
+        };
+        let parser = Bounded::of(query.len());
+        let parser = Parser::new(&parser).try_with_sql(&query);
+        let Ok(mut statements) = parser.and_then(|mut parser| parser.parse_statements()) else {
+            return Ok(());
+        };
+        let [statement @ ast::Statement::Query(_)] = statements.as_mut_slice() else {
+            return Ok(());
+        };
+        // It knows nothing of the statement around it, and PostgreSQL's own tables are not for it.
+        let around = std::mem::take(&mut self.ctes);
+        let before = std::mem::take(&mut self.found);
+        let visited = statement.visit(self);
+        self.ctes = around;
+        let found = std::mem::replace(&mut self.found, before);
+        if let ControlFlow::Break(error) = visited {
+            return Err(error.without_place());
+        }
+        if !found.catalog.is_empty() {
+            return Ok(());
+        }
+        self.found.lake += found.lake;
+        *argument = text_literal(&match &parts {
+            Some(_) => plain_name(statement).unwrap_or_else(|| statement.to_string()),
+            None => statement.to_string(),
+        });
+        Ok(())
     }
 
     fn table_named(&mut self, name: &mut ObjectName) -> Result<(), ServerError> {
@@ -312,5 +378,19 @@ impl Resolver<'_> {
             || state.aggregate_functions().contains_key(name)
             || state.window_functions().contains_key(name)
             || state.higher_order_functions().contains_key(name)
+    }
+}
+
+/// The name behind `SELECT * FROM`, unless a view's query stands there.
+fn plain_name(statement: &ast::Statement) -> Option<String> {
+    let ast::Statement::Query(query) = statement else {
+        return None;
+    };
+    let ast::SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    match &select.from.first()?.relation {
+        TableFactor::Table { name, .. } => Some(name.to_string()),
+        _ => None,
     }
 }

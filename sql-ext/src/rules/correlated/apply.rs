@@ -1,0 +1,762 @@
+//! A subquery beside each row of the outer query.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
+use datafusion::common::{Column, NullEquality, Result, ScalarValue};
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_window::row_number::row_number_udwf;
+use datafusion::logical_expr::expr::{
+    AggregateFunction, AggregateFunctionParams, InSubquery, WindowFunction,
+};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, Expr, FetchType, Join, JoinType, LogicalPlan, LogicalPlanBuilder,
+    Projection, SkipType, SortExpr, Window, WindowFunctionDefinition, lit, when,
+};
+
+use super::flat::{Flat, Renamed, flat};
+use super::left_alone::speaks_of_outer;
+use super::single_value::single_value;
+use super::{is_subquery, projected, with_columns};
+
+/// Names that nothing else in a statement has.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    last: usize,
+}
+
+impl Names {
+    pub(super) fn next(&mut self, what: &str) -> String {
+        self.last += 1;
+        format!("__{what}_{}", self.last)
+    }
+}
+
+/// `outer` with the value of a subquery beside each of its rows, and the expression that is this value; `None` when the
+/// subquery has no such form.
+pub(super) fn with_value(
+    outer: &LogicalPlan,
+    subquery: &Expr,
+    names: &mut Names,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    match subquery {
+        Expr::ScalarSubquery(inner) if !speaks_of_outer(&inner.subquery)? => {
+            constant(outer, &inner.subquery, names).map(Some)
+        }
+        Expr::ScalarSubquery(inner) => {
+            let Some((rows, applied)) = numbered(outer, &inner.subquery, names)? else {
+                return Ok(None);
+            };
+            scalar(outer, &rows, applied, names).map(Some)
+        }
+        Expr::Exists(exists) => {
+            let found = found(outer, listed_only(&exists.subquery.subquery), names)?;
+            Ok(found.map(|(plan, found)| (plan, not_if(exists.negated, found))))
+        }
+        Expr::InSubquery(within) => is_in(outer, within, names),
+        _ => Ok(None),
+    }
+}
+
+fn not_if(negated: bool, expr: Expr) -> Expr {
+    match negated {
+        true => !expr,
+        false => expr,
+    }
+}
+
+/// The outer rows, and what tells them apart.
+struct Rows {
+    /// The number of a row.
+    number: Expr,
+    columns: Vec<Expr>,
+}
+
+/// A subquery, or a part of one, beside the outer rows.
+struct Applied {
+    plan: LogicalPlan,
+    /// True in a row of the subquery; false or NULL in one that only keeps the outer row.
+    mark: Expr,
+    /// The columns of the subquery.
+    columns: Vec<Expr>,
+    /// The order of its rows.
+    order: Vec<SortExpr>,
+    /// Whether each outer row has one row here.
+    single: bool,
+}
+
+/// A subquery beside the numbered outer rows.
+fn numbered(
+    outer: &LogicalPlan,
+    subquery: &LogicalPlan,
+    names: &mut Names,
+) -> Result<Option<(Rows, Applied)>> {
+    let number = Expr::from(WindowFunction::new(
+        WindowFunctionDefinition::WindowUDF(row_number_udwf()),
+        Vec::new(),
+    ));
+    // The plain number is known as a key, and then only columns that are used are grouped by.
+    let plain = number.schema_name().to_string();
+    let taken = outer.schema().has_column_with_unqualified_name(&plain);
+    let (number, name) = match taken {
+        true => {
+            let name = names.next("row");
+            (number.alias(&name), name)
+        }
+        false => (number, plain),
+    };
+    let plan = LogicalPlan::Window(Window::try_new(vec![number], Arc::new(outer.clone()))?);
+    let columns = outer.schema().columns();
+    let rows = Rows {
+        number: Expr::Column(Column::new_unqualified(name)),
+        columns: columns.into_iter().map(Expr::Column).collect(),
+    };
+    let mut applying = Applying {
+        outer,
+        start: plan,
+        rows,
+        names,
+    };
+    let applied = applying.of(subquery)?;
+    Ok(applied.map(|applied| (applying.rows, applied)))
+}
+
+struct Applying<'a> {
+    outer: &'a LogicalPlan,
+    /// The numbered outer rows.
+    start: LogicalPlan,
+    rows: Rows,
+    names: &'a mut Names,
+}
+
+impl Applying<'_> {
+    fn of(&mut self, plan: &LogicalPlan) -> Result<Option<Applied>> {
+        if let Some(flat) = flat(plan, self.names)? {
+            return self.joined(flat);
+        }
+        match plan {
+            LogicalPlan::Subquery(inner) => self.of(&inner.subquery),
+            LogicalPlan::SubqueryAlias(inner) => self.of(&inner.input),
+            LogicalPlan::Projection(node) => self.projected(node),
+            LogicalPlan::Filter(node) => {
+                let Some(inner) = self.of(&node.input)? else {
+                    return Ok(None);
+                };
+                let condition =
+                    self.over(std::slice::from_ref(&node.predicate), &node.input, &inner)?;
+                let condition = condition.and_then(|mut all| all.pop());
+                condition
+                    .map(|condition| inner.marked(condition))
+                    .transpose()
+            }
+            LogicalPlan::Aggregate(node) => self.aggregated(node),
+            LogicalPlan::Window(node) => self.windowed(node),
+            LogicalPlan::Join(node) => self.joined_with(node),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let Some(inner) = self.of(input)? else {
+                    return Ok(None);
+                };
+                let columns = inner.columns.clone();
+                self.grouped(inner, columns, Vec::new()).map(Some)
+            }
+            LogicalPlan::Sort(node) if node.fetch.is_none() => {
+                let Some(mut inner) = self.of(&node.input)? else {
+                    return Ok(None);
+                };
+                let keys: Vec<Expr> = node.expr.iter().map(|key| key.expr.clone()).collect();
+                let Some(keys) = self.over(&keys, &node.input, &inner)? else {
+                    return Ok(None);
+                };
+                let order = node.expr.iter().zip(keys);
+                inner.order = order.map(|(key, expr)| key.with_expr(expr)).collect();
+                Ok(Some(inner))
+            }
+            LogicalPlan::Limit(node) => {
+                let (SkipType::Literal(skip), FetchType::Literal(fetch)) =
+                    (node.get_skip_type()?, node.get_fetch_type()?)
+                else {
+                    return Ok(None);
+                };
+                match self.of(&node.input)? {
+                    Some(inner) => self.limited(inner, skip, fetch),
+                    None => Ok(None),
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Expressions over the columns of `plan`, of which `inner` are the rows; `None` when one of them cannot be.
+    fn over(
+        &self,
+        exprs: &[Expr],
+        plan: &LogicalPlan,
+        inner: &Applied,
+    ) -> Result<Option<Vec<Expr>>> {
+        let schema = plan.schema();
+        let mut over = Vec::with_capacity(exprs.len());
+        for expr in exprs {
+            if expr.is_volatile() || expr.exists(|part| Ok(is_subquery(part)))? {
+                return Ok(None);
+            }
+            let column = |column: &_| {
+                let place = schema.maybe_index_of_column(column)?;
+                inner.columns.get(place).cloned()
+            };
+            let Some(expr) = with_columns(expr, column)? else {
+                return Ok(None);
+            };
+            let Some(expr) = with_outer(&expr, self.outer)? else {
+                return Ok(None);
+            };
+            over.push(expr.unalias_nested().data);
+        }
+        Ok(Some(over))
+    }
+
+    fn joined(&mut self, flat: Flat) -> Result<Option<Applied>> {
+        let Some(flat) = flat.renamed(self.names)? else {
+            return Ok(None);
+        };
+        let over = |exprs: &[Expr]| -> Result<Option<Vec<Expr>>> {
+            exprs
+                .iter()
+                .map(|expr| with_outer(expr, self.outer))
+                .collect()
+        };
+        let (Some(mut on), Some(columns)) = (over(&flat.conditions)?, over(&flat.columns)?) else {
+            return Ok(None);
+        };
+        if on.is_empty() {
+            on.push(lit(true));
+        }
+        let plan =
+            LogicalPlanBuilder::from(self.start.clone()).join_on(flat.rows, JoinType::Left, on)?;
+        Ok(Some(Applied {
+            plan: plan.build()?,
+            mark: flat.any,
+            columns,
+            order: Vec::new(),
+            single: false,
+        }))
+    }
+
+    /// A join with rows that depend on no outer row.
+    fn joined_with(&mut self, join: &Join) -> Result<Option<Applied>> {
+        let plain = join.null_equality == NullEquality::NullEqualsNothing && !join.null_aware;
+        let kind = join.join_type;
+        let known = matches!(kind, JoinType::Inner | JoinType::Left | JoinType::LeftMark);
+        if !plain || !known || speaks_of_outer(&join.right)? {
+            return Ok(None);
+        }
+        let Some(inner) = self.of(&join.left)? else {
+            return Ok(None);
+        };
+        let Some(right) = flat(&join.right, self.names)? else {
+            return Ok(None);
+        };
+        let Some(right) = right.renamed(self.names)? else {
+            return Ok(None);
+        };
+        let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
+        let column = |column: &Column| match left_schema.maybe_index_of_column(column) {
+            Some(place) => inner.columns.get(place).cloned(),
+            None => {
+                let place = right_schema.maybe_index_of_column(column)?;
+                right.columns.get(place).cloned()
+            }
+        };
+        let on = join.on.iter().map(|(l, r)| l.clone().eq(r.clone()));
+        let mut conditions = Vec::new();
+        for part in on.chain(join.filter.clone()) {
+            let holds_subquery = part.exists(|part| Ok(is_subquery(part)))?;
+            if part.is_volatile() || holds_subquery {
+                return Ok(None);
+            }
+            let part = match with_columns(&part, column)? {
+                Some(part) => with_outer(&part, self.outer)?,
+                None => None,
+            };
+            let Some(part) = part else {
+                return Ok(None);
+            };
+            conditions.push(part);
+        }
+        if conditions.is_empty() {
+            conditions.push(lit(true));
+        }
+        // Rows that only keep the outer row stay, whatever they meet.
+        let join_type = match kind {
+            JoinType::LeftMark => JoinType::LeftMark,
+            _ => JoinType::Left,
+        };
+        let plan =
+            LogicalPlanBuilder::from(inner.plan).join_on(right.rows, join_type, conditions)?;
+        let plan = plan.build()?;
+        let mut columns = inner.columns;
+        match kind {
+            JoinType::LeftMark => {
+                let mark = plan.schema().columns().pop();
+                columns.extend(mark.map(Expr::Column));
+            }
+            _ => columns.extend(right.columns),
+        }
+        let joined = Applied {
+            plan,
+            mark: inner.mark,
+            columns,
+            order: Vec::new(),
+            single: false,
+        };
+        match kind {
+            JoinType::Inner => joined.marked(right.any).map(Some),
+            _ => Ok(Some(joined)),
+        }
+    }
+
+    /// Window functions within the rows of each outer row.
+    fn windowed(&mut self, node: &Window) -> Result<Option<Applied>> {
+        let Some(inner) = self.of(&node.input)? else {
+            return Ok(None);
+        };
+        let Some(functions) = self.over(&node.window_expr, &node.input, &inner)? else {
+            return Ok(None);
+        };
+        let mut columns = inner.columns.clone();
+        let mut named = Vec::new();
+        for function in functions {
+            let Expr::WindowFunction(mut function) = function else {
+                return Ok(None);
+            };
+            let own = [self.rows.number.clone(), inner.mark.clone()];
+            function.params.partition_by.splice(0..0, own);
+            let name = self.names.next("place");
+            columns.push(Expr::Column(Column::new_unqualified(&name)));
+            named.push(Expr::WindowFunction(function).alias(name));
+        }
+        let plan = LogicalPlan::Window(Window::try_new(named, Arc::new(inner.plan))?);
+        Ok(Some(Applied {
+            plan,
+            columns,
+            order: Vec::new(),
+            ..inner
+        }))
+    }
+
+    fn projected(&mut self, node: &Projection) -> Result<Option<Applied>> {
+        let Some(inner) = self.of(&node.input)? else {
+            return Ok(None);
+        };
+        let columns = self.over(&node.expr, &node.input, &inner)?;
+        Ok(columns.map(|columns| Applied { columns, ..inner }))
+    }
+
+    fn aggregated(&mut self, node: &Aggregate) -> Result<Option<Applied>> {
+        if node
+            .group_expr
+            .iter()
+            .any(|e| matches!(e, Expr::GroupingSet(_)))
+        {
+            return Ok(None);
+        }
+        let Some(inner) = self.of(&node.input)? else {
+            return Ok(None);
+        };
+        let Some(groups) = self.over(&node.group_expr, &node.input, &inner)? else {
+            return Ok(None);
+        };
+        let mut sums = Vec::new();
+        for expr in &node.aggr_expr {
+            // An aggregate of outer columns alone is one of the outer query.
+            if expr.contains_outer() && !expr.any_column_refs() {
+                return Ok(None);
+            }
+            let over = self.over(std::slice::from_ref(expr), &node.input, &inner)?;
+            let Some([Expr::AggregateFunction(function)]) = over.as_deref() else {
+                return Ok(None);
+            };
+            sums.push(inner.of_marked(function.clone()));
+        }
+        if !groups.is_empty() {
+            return self.grouped(inner, groups, sums).map(Some);
+        }
+        let (plan, columns) = self.summed(inner.plan, Vec::new(), sums)?;
+        Ok(Some(Applied {
+            plan,
+            mark: lit(true),
+            columns,
+            order: Vec::new(),
+            single: true,
+        }))
+    }
+
+    /// Rows of each outer row put together by groups.
+    fn grouped(&mut self, inner: Applied, groups: Vec<Expr>, sums: Vec<Expr>) -> Result<Applied> {
+        let groups = std::iter::once(inner.mark).chain(groups).collect();
+        let (plan, mut columns) = self.summed(inner.plan, groups, sums)?;
+        // Under its own name the number would be taken for a key of these rows.
+        let name = self.names.next("row");
+        let number = std::mem::replace(
+            &mut self.rows.number,
+            Expr::Column(Column::new_unqualified(&name)),
+        );
+        let kept = self.rows.columns.iter().chain(&columns).cloned();
+        let kept = std::iter::once(number.alias(&name)).chain(kept);
+        let plan = projected(plan, kept.collect())?;
+        let mark = columns.remove(0);
+        Ok(Applied {
+            plan,
+            mark,
+            columns,
+            order: Vec::new(),
+            single: false,
+        })
+    }
+
+    /// An aggregate by outer row and these groups; its columns beside those of the outer row.
+    fn summed(
+        &mut self,
+        plan: LogicalPlan,
+        groups: Vec<Expr>,
+        sums: Vec<Expr>,
+    ) -> Result<(LogicalPlan, Vec<Expr>)> {
+        summed(&self.rows, plan, groups, sums, self.names)
+    }
+
+    fn limited(
+        &mut self,
+        inner: Applied,
+        skip: usize,
+        fetch: Option<usize>,
+    ) -> Result<Option<Applied>> {
+        if inner.single && skip == 0 && fetch != Some(0) {
+            return Ok(Some(inner));
+        }
+        let mut number = WindowFunction::new(
+            WindowFunctionDefinition::WindowUDF(row_number_udwf()),
+            Vec::new(),
+        );
+        number.params.partition_by = vec![self.rows.number.clone(), inner.mark.clone()];
+        number.params.order_by.clone_from(&inner.order);
+        let name = self.names.next("place");
+        let number = Expr::from(number).alias(&name);
+        let place = Expr::Column(Column::new_unqualified(name));
+        let plan = LogicalPlan::Window(Window::try_new(vec![number], Arc::new(inner.plan))?);
+        let bound = |rows: usize| lit(u64::try_from(rows).unwrap_or(u64::MAX));
+        let mut within = place.clone().gt(bound(skip));
+        if let Some(fetch) = fetch {
+            within = within.and(place.lt_eq(bound(skip.saturating_add(fetch))));
+        }
+        Applied { plan, ..inner }.marked(within).map(Some)
+    }
+}
+
+impl Applied {
+    /// The same rows, of which those that fail a condition are none of the subquery.
+    fn marked(self, condition: Expr) -> Result<Self> {
+        let mark = when(condition, self.mark.clone()).end()?;
+        Ok(Self { mark, ..self })
+    }
+
+    /// An aggregate of the rows of the subquery alone.
+    fn of_marked(&self, mut function: AggregateFunction) -> Expr {
+        let params = &mut function.params;
+        let follows = matches!(
+            function.func.name(),
+            "array_agg" | "string_agg" | "first_value" | "last_value" | "nth_value"
+        );
+        if follows && params.order_by.is_empty() && !params.distinct {
+            params.order_by.clone_from(&self.order);
+        }
+        let all = matches!(&params.args[..], [Expr::Literal(value, _)] if !value.is_null());
+        let is_column = matches!(self.mark, Expr::Column(_));
+        if all
+            && is_column
+            && function.func.name() == "count"
+            && !params.distinct
+            && params.filter.is_none()
+        {
+            params.args = vec![self.mark.clone()];
+            return Expr::AggregateFunction(function);
+        }
+        let filter = params.filter.take();
+        params.filter = match (filter, &self.mark) {
+            (filter, Expr::Literal(ScalarValue::Boolean(Some(true)), _)) => filter,
+            (Some(filter), mark) => Some(Box::new(mark.clone().and(*filter))),
+            (None, mark) => Some(Box::new(mark.clone())),
+        };
+        Expr::AggregateFunction(function)
+    }
+}
+
+/// An aggregate by outer row and groups, and its columns beside those of the outer row.
+fn summed(
+    rows: &Rows,
+    plan: LogicalPlan,
+    groups: Vec<Expr>,
+    sums: Vec<Expr>,
+    names: &mut Names,
+) -> Result<(LogicalPlan, Vec<Expr>)> {
+    let mut columns = Vec::new();
+    let mut named = |expr: Expr| {
+        let name = names.next("of");
+        columns.push(Expr::Column(Column::new_unqualified(&name)));
+        expr.alias(name)
+    };
+    let groups: Vec<Expr> = groups.into_iter().map(&mut named).collect();
+    let sums: Vec<Expr> = sums.into_iter().map(&mut named).collect();
+    let by = std::iter::once(&rows.number).chain(&rows.columns).cloned();
+    let by = by.chain(groups).collect();
+    let plan = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(plan), by, sums)?);
+    Ok((plan, columns))
+}
+
+/// `outer` with the one value of a subquery that depends on no outer row.
+fn constant(
+    outer: &LogicalPlan,
+    subquery: &LogicalPlan,
+    names: &mut Names,
+) -> Result<(LogicalPlan, Expr)> {
+    let columns = subquery.schema().columns();
+    let value = columns.into_iter().next().map(Expr::Column);
+    let value = value.unwrap_or_else(|| lit(ScalarValue::Null));
+    let name = names.next("value");
+    let params = vec![value];
+    let one = AggregateFunction::new_udf(single_value(), params, false, None, Vec::new(), None);
+    let one = Expr::AggregateFunction(one).alias(&name);
+    let one = Aggregate::try_new(Arc::new(subquery.clone()), Vec::new(), vec![one])?;
+    let rows = LogicalPlan::Aggregate(one);
+    let plan = LogicalPlanBuilder::from(outer.clone());
+    let plan = plan.join_on(rows, JoinType::Left, [lit(true)])?.build()?;
+    Ok((plan, Expr::Column(Column::new_unqualified(name))))
+}
+
+/// The one value of a subquery for each outer row.
+fn scalar(
+    outer: &LogicalPlan,
+    rows: &Rows,
+    applied: Applied,
+    names: &mut Names,
+) -> Result<(LogicalPlan, Expr)> {
+    let value = applied.columns.first().cloned();
+    let value = value.unwrap_or_else(|| lit(ScalarValue::Null));
+    let (plan, value) = match (applied.single, &applied.mark) {
+        (true, Expr::Literal(..)) => (applied.plan, value),
+        (true, mark) => {
+            let value = when(mark.clone(), value).end()?;
+            (applied.plan, value)
+        }
+        (false, _) => {
+            let one = AggregateFunction::new_udf(
+                single_value(),
+                vec![value],
+                false,
+                None,
+                Vec::new(),
+                None,
+            );
+            let one = applied.of_marked(one);
+            let (plan, mut columns) = summed(rows, applied.plan, Vec::new(), vec![one], names)?;
+            (plan, columns.remove(0))
+        }
+    };
+    let name = names.next("value");
+    let mut columns: Vec<Expr> = outer
+        .schema()
+        .columns()
+        .into_iter()
+        .map(Expr::Column)
+        .collect();
+    columns.push(value.alias(&name));
+    let value = Expr::Column(Column::new_unqualified(name));
+    Ok((projected(plan, columns)?, value))
+}
+
+/// A subquery without what matters only when its rows are looked at.
+fn listed_only(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::Subquery(inner) => listed_only(&inner.subquery),
+        LogicalPlan::SubqueryAlias(inner) => listed_only(&inner.input),
+        LogicalPlan::Projection(inner) => listed_only(&inner.input),
+        LogicalPlan::Sort(inner) if inner.fetch.is_none() => listed_only(&inner.input),
+        LogicalPlan::Distinct(Distinct::All(inner)) => listed_only(inner),
+        LogicalPlan::Limit(inner) => match (inner.get_skip_type(), inner.get_fetch_type()) {
+            (Ok(SkipType::Literal(0)), Ok(FetchType::Literal(rows))) if rows != Some(0) => {
+                listed_only(&inner.input)
+            }
+            _ => plan,
+        },
+        plan => plan,
+    }
+}
+
+/// `outer` with whether a subquery has rows.
+fn found(
+    outer: &LogicalPlan,
+    subquery: &LogicalPlan,
+    names: &mut Names,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    if let Some(flat) = flat(subquery, names)? {
+        return match flat.renamed(names)? {
+            Some(flat) => matched(outer, &flat, None, names),
+            None => Ok(None),
+        };
+    }
+    let Some((rows, applied)) = numbered(outer, subquery, names)? else {
+        return Ok(None);
+    };
+    if applied.single {
+        let any = applied.mark.clone().is_true();
+        let applied = Applied {
+            mark: lit(true),
+            columns: vec![any],
+            ..applied
+        };
+        return scalar(outer, &rows, applied, names).map(Some);
+    }
+    let count = counted(&applied, None);
+    let (plan, columns) = summed(&rows, applied.plan, Vec::new(), vec![count], names)?;
+    let any = columns.into_iter().map(|count| count.gt(lit(0_i64)));
+    let applied = Applied {
+        plan,
+        mark: lit(true),
+        columns: any.collect(),
+        order: Vec::new(),
+        single: true,
+    };
+    scalar(outer, &rows, applied, names).map(Some)
+}
+
+/// How many rows of a subquery meet a condition.
+fn counted(applied: &Applied, condition: Option<Expr>) -> Expr {
+    let one = vec![lit(1_i64)];
+    let function = AggregateFunction {
+        func: count_udaf(),
+        params: AggregateFunctionParams {
+            args: one,
+            distinct: false,
+            filter: condition.map(Box::new),
+            order_by: Vec::new(),
+            null_treatment: None,
+        },
+    };
+    applied.of_marked(function)
+}
+
+/// `outer` with whether a row matches it that also meets a condition.
+fn matched(
+    outer: &LogicalPlan,
+    flat: &Renamed,
+    also: Option<Expr>,
+    names: &mut Names,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    let name = names.next("found");
+    let mut on = Vec::new();
+    for condition in flat.conditions.iter().cloned().chain(also) {
+        match with_outer(&condition, outer)? {
+            Some(condition) => on.push(flat.under(&condition, &name)?),
+            None => return Ok(None),
+        }
+    }
+    let mut rows = LogicalPlanBuilder::from(flat.rows.clone());
+    if on.is_empty() {
+        rows = rows.limit(0, Some(1))?;
+        on.push(lit(true));
+    }
+    // The mark has the name of its side.
+    let rows = rows.alias(name.clone())?.build()?;
+    let plan = LogicalPlanBuilder::from(outer.clone()).join_on(rows, JoinType::LeftMark, on)?;
+    let mark = Expr::Column(Column::new(Some(name), "mark"));
+    Ok(Some((plan.build()?, mark)))
+}
+
+/// `outer` with whether a value is among those of a subquery: NULL where it is not and NULL is one of them or it.
+fn is_in(
+    outer: &LogicalPlan,
+    within: &InSubquery,
+    names: &mut Names,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    let (value, subquery) = (within.expr.as_ref(), &within.subquery.subquery);
+    let holds_subquery = value.exists(|part| Ok(is_subquery(part)))?;
+    if value.is_volatile() || value.contains_outer() || holds_subquery {
+        return Ok(None);
+    }
+    let answer = |found: Expr, unknown: Expr| {
+        let mut known = when(found, lit(true)).when(unknown, lit(ScalarValue::Boolean(None)));
+        known
+            .otherwise(lit(false))
+            .map(|is| not_if(within.negated, is))
+    };
+    let Some(flat) = flat(subquery, names)? else {
+        let Some((rows, applied)) = numbered(outer, subquery, names)? else {
+            return Ok(None);
+        };
+        let Some(item) = applied.columns.first().cloned() else {
+            return Ok(None);
+        };
+        let equal = value.clone().eq(item);
+        let counts = [equal.clone().is_true(), equal.is_null()];
+        let counts = counts.map(|condition| counted(&applied, Some(condition)));
+        let (plan, counts) = summed(&rows, applied.plan, Vec::new(), counts.to_vec(), names)?;
+        let [found, unknown] = &counts[..] else {
+            return Ok(None);
+        };
+        let any = |count: &Expr| count.clone().gt(lit(0_i64));
+        let applied = Applied {
+            plan,
+            mark: lit(true),
+            columns: vec![answer(any(found), any(unknown))?],
+            order: Vec::new(),
+            single: true,
+        };
+        return scalar(outer, &rows, applied, names).map(Some);
+    };
+    let Some(flat) = flat.renamed(names)? else {
+        return Ok(None);
+    };
+    let Some(item) = flat.columns.first().cloned() else {
+        return Ok(None);
+    };
+    let equal = value.clone().eq(item.clone());
+    let Some((plan, found)) = matched(outer, &flat, Some(equal), names)? else {
+        return Ok(None);
+    };
+    let of_rows = flat.conditions.is_empty() && !item.contains_outer();
+    let null = match of_rows {
+        true => {
+            let rows = LogicalPlanBuilder::from(flat.rows.clone()).filter(item.is_null())?;
+            let rows = rows.build()?;
+            matched(
+                &plan,
+                &Renamed {
+                    rows,
+                    ..flat.clone()
+                },
+                None,
+                names,
+            )?
+        }
+        false => matched(&plan, &flat, Some(item.is_null()), names)?,
+    };
+    let Some((plan, null)) = null else {
+        return Ok(None);
+    };
+    let Some((plan, any)) = matched(&plan, &flat, None, names)? else {
+        return Ok(None);
+    };
+    let unknown = null.or(value.clone().is_null().and(any));
+    Ok(Some((plan, answer(found, unknown)?)))
+}
+
+/// An expression in which columns of the outer row are columns beside others; `None` when they are of another one.
+fn with_outer(expr: &Expr, outer: &LogicalPlan) -> Result<Option<Expr>> {
+    let mut all = true;
+    let changed = expr.clone().transform_up(|part| {
+        let Expr::OuterReferenceColumn(_, column) = part else {
+            return Ok(Transformed::no(part));
+        };
+        all &= outer.schema().has_column(&column);
+        Ok(Transformed::yes(Expr::Column(column)))
+    });
+    Ok(Some(changed.data()?).filter(|_| all))
+}
