@@ -30,14 +30,13 @@ use crate::pg_types::{PgType, oid};
 use crate::sqlstate::ServerError;
 
 /// The functions: none of them knows the session or a table.
-const FUNCTIONS: [&str; 39] = [
+const FUNCTIONS: [&str; 38] = [
     "array_fill",
     "array_lower",
     "array_to_json",
     "array_upper",
     "div",
     "format",
-    "isfinite",
     "json_array_length",
     "json_build_array",
     "json_build_object",

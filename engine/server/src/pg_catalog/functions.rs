@@ -816,8 +816,10 @@ fn time(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Result
             };
             Value::Timestamp(t - t.rem_euclid(step))
         }
-        // There are no infinite dates here.
-        "isfinite" => Value::Bool(true),
+        "isfinite" => Value::Bool(!matches!(
+            args.first(),
+            Some(Value::Timestamp(i64::MAX | i64::MIN) | Value::Date(i32::MAX | i32::MIN))
+        )),
         "pg_sleep" => Value::text(""),
         _ => return Ok(None),
     }))

@@ -255,14 +255,18 @@ fn time_arithmetic(name: &str, a: &Value, b: &Value, _args: &[Expr]) -> Result<V
         ) => {
             let start = match a {
                 Value::Timestamp(t) => *t,
-                Value::Date(d) => i64::from(*d) * DAY,
+                Value::Date(d) => i64::from(*d).saturating_mul(DAY),
                 _ => 0,
             };
+            // Infinity stays what it is.
+            if matches!(start, i64::MAX | i64::MIN) {
+                return Ok(Value::Timestamp(start));
+            }
             let sign = if name == "+" { 1 } else { -1 };
-            Value::Timestamp(
-                add_months(start, months * sign)
-                    + (i64::from(*days) * DAY + micros) * i64::from(sign),
-            )
+            let rest = i64::from(*days).saturating_mul(DAY).saturating_add(*micros);
+            let months = months.saturating_mul(sign);
+            let moved = rest.saturating_mul(i64::from(sign));
+            Value::Timestamp(add_months(start, months).saturating_add(moved))
         }
         ("+", Value::Interval { .. }, Value::Timestamp(_) | Value::Date(_)) => {
             return time_arithmetic("+", b, a, _args);
