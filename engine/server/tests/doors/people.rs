@@ -37,7 +37,7 @@ struct Hidden {
     alt: &'static str,
     expression: &'static str,
     more_genes: &'static str,
-    /// How the contig of a segment of S3 is spelled.
+    /// The contig of a segment of S3.
     contig: &'static str,
     relatives: &'static str,
     people: &'static str,
@@ -61,7 +61,7 @@ const OTHER: Hidden = Hidden {
     alt: "G",
     expression: "-8",
     more_genes: "KRAS\t3845\t\t\t5\n",
-    contig: "chr17",
+    contig: "GL000220.1",
     relatives: r#"{"individualId": "P1", "paternalId": "P3", "affectedStatus": "AFFECTED"},
  {"individualId": "P3", "affectedStatus": "AFFECTED"}, {"individualId": "P9", "paternalId": "P3"}"#,
     people: "3,long covid\n4,x\n4,y\n",
