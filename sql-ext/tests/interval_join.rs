@@ -382,9 +382,10 @@ async fn a_build_side_that_does_not_fit_is_spilled_with_the_same_answers() {
             let mut spilled = 0;
             // A join that shows few columns needs less memory for them.
             for bytes in [200_000, 100_000] {
+                // Each partition holds a batch whatever the pool says, and all of them may at once.
                 let setting = Setting {
                     partitions,
-                    batch_size: 1024,
+                    batch_size: 1024 / partitions,
                     reorder: true,
                     memory: Some(bytes),
                 };
