@@ -532,7 +532,7 @@ async fn arguments_and_tables_are_checked() {
     let context = session(&seeded(5, 3, 6), &seeded(5, 5, 4), 1);
     for (call, told) in [
         ("merge_regions('kb.nothing')", "kb.nothing"),
-        ("merge_regions('a')", "\"a\""),
+        ("merge_regions('missing')", "missing"),
         ("merge_regions('kb.a', -1)", "0 or more"),
         ("merge_regions('kb.a', 'kb.b')", "takes"),
         ("nearest('kb.a', 'kb.b', 0)", "at least 1"),
