@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 
 use arrow::array::{Array as _, AsArray, BooleanArray, RecordBatch, StringArray};
-use arrow::compute::is_not_null;
+use arrow::compute::{and, is_not_null};
 use arrow::datatypes::{Field, FieldRef, Int32Type};
 
 use crate::choice::passes;
@@ -69,11 +69,6 @@ impl SiteJoin {
         })
     }
 
-    /// What it reads of the site table beside the columns that SQL names.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = &'static str> {
-        self.variants.stored_counts()
-    }
-
     /// Site rows of which calls are made, the columns of their variants beside them. Rows of one place come together.
     ///
     /// A row that meets several variants stands in as many of the pieces.
@@ -82,8 +77,7 @@ impl SiteJoin {
         // An allele that is NULL equals none.
         let mut keep = is_not_null(column(&identity, "alt")?)?;
         if let Some(judged) = self.variants.keep(&rows)? {
-            let both = (0..keep.len()).map(|row| passes(&keep, row) && passes(&judged, row));
-            keep = both.map(Some).collect();
+            keep = and(&keep, &judged)?;
         }
         let twins = Twins::of(&identity)?;
         let Some(twins) = twins else {

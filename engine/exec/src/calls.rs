@@ -40,6 +40,7 @@ use crate::scan::{DatasetScanExec, empty_table, read_schema, table_name};
 use crate::source::{Allowance, ReadContext, SiteRows, SiteSource, column, evaluate};
 use crate::spec::Unit;
 use crate::table::{Stages, sql_schema};
+use crate::variants::stored_counts;
 
 /// Up to so many samples of a block are looked up one by one.
 const FEW_SAMPLES: u32 = 8;
@@ -415,17 +416,14 @@ pub(crate) fn read_context(
         .any(|u| u.merge || u.streams.len() > 1);
     let site = |c: &&str| ["contig", "pos", "end_pos", "ref", "alt"].contains(c);
     let mut needed: BTreeSet<&str> = spec.columns_needed().into_iter().filter(site).collect();
-    let join = match &spec.variants {
-        Some(side) => Some(SiteJoin::new(side, view)?),
-        None => None,
-    };
-    if let (Some(side), Some(join)) = (&spec.variants, &join) {
+    if let Some(side) = &spec.variants {
+        let mut beside: BTreeSet<&str> = side.columns.iter().map(String::as_str).collect();
+        for filter in &side.filters {
+            filter.collect_columns(&mut beside);
+        }
+        extra.extend(stored_counts(&beside));
         needed.extend(JOIN_KEY);
-        needed.extend(side.columns.iter().map(String::as_str));
-        side.filters
-            .iter()
-            .for_each(|f| f.collect_columns(&mut needed));
-        extra.extend(join.counts());
+        needed.extend(beside);
     }
     let schema = read_schema(view, &needed, extra, merge)?;
     let table = view.data.site.clone().unwrap_or_else(|| empty_table(view));

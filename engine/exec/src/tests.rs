@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::SessionContext;
@@ -31,6 +32,16 @@ pub(crate) async fn session(
     batch_size: usize,
     access: AccessContext,
 ) -> SessionContext {
+    session_with(fixture, partitions, batch_size, access, &|builder| builder).await
+}
+
+pub(crate) async fn session_with(
+    fixture: &Fixture,
+    partitions: usize,
+    batch_size: usize,
+    access: AccessContext,
+    extensions: &dyn Fn(SessionStateBuilder) -> SessionStateBuilder,
+) -> SessionContext {
     let config = EngineConfig {
         partitions,
         batch_size,
@@ -38,9 +49,7 @@ pub(crate) async fn session(
     };
     let engine = Engine::new(Arc::clone(&fixture.lake), config).unwrap();
     let snapshot = fixture.lake.snapshot().await.unwrap();
-    engine
-        .session(snapshot, access, &|builder| builder)
-        .unwrap()
+    engine.session(snapshot, access, extensions).unwrap()
 }
 
 async fn open(fixture: &Fixture) -> SessionContext {

@@ -444,12 +444,6 @@ impl SiteColumns {
         })
     }
 
-    /// The counts that it reads of site rows.
-    pub(crate) fn stored_counts(&self) -> impl Iterator<Item = &'static str> {
-        let stored = STORED_COUNTS.into_iter().zip(self.counts);
-        stored.filter_map(|(name, needed)| needed.then_some(name))
-    }
-
     /// The variants that satisfy the filters; `None` without filters.
     pub(crate) fn keep(&self, rows: &SiteRows) -> Result<Option<BooleanArray>> {
         let Some(filter) = &self.filter else {
@@ -471,6 +465,12 @@ impl SiteColumns {
         };
         columns.batch(&self.schema)
     }
+}
+
+/// The counts of site rows that some columns are made of.
+pub(crate) fn stored_counts(needed: &BTreeSet<&str>) -> impl Iterator<Item = &'static str> {
+    let stored = STORED_COUNTS.into_iter().zip(counts_of(needed));
+    stored.filter_map(|(name, needed)| needed.then_some(name))
 }
 
 /// Which of the [`STORED_COUNTS`] some columns are made of.

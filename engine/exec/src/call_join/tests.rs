@@ -19,8 +19,10 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::Twins;
 use crate::testing::{Fixture, Record, Shape, Source};
-use crate::tests::{plan, random_batches, run_plan, session, texts, vouching_for_qual};
-use crate::{AccessContext, Engine, EngineConfig, count_on_packed, join_on_sites};
+use crate::tests::{
+    plan, query, random_batches, run_plan, session, session_with, texts, vouching_for_qual,
+};
+use crate::{AccessContext, count_on_packed, join_on_sites};
 
 #[derive(Debug)]
 struct JoinOnSites;
@@ -57,19 +59,12 @@ async fn on_sites(
     batch_size: usize,
     access: AccessContext,
 ) -> SessionContext {
-    let config = EngineConfig {
-        partitions,
-        batch_size,
-        ..EngineConfig::default()
-    };
-    let engine = Engine::new(Arc::clone(&fixture.lake), config).unwrap();
-    let snapshot = fixture.lake.snapshot().await.unwrap();
-    let session = engine.session(snapshot, access, &|mut builder| {
+    session_with(fixture, partitions, batch_size, access, &|mut builder| {
         let optimizer = builder.physical_optimizers().get_or_insert_default();
         optimizer.rules.insert(0, Arc::new(JoinOnSites));
         builder
-    });
-    session.unwrap()
+    })
+    .await
 }
 
 fn counted(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
@@ -223,11 +218,25 @@ async fn lanes_and_partitions_do_not_cut_places() {
             let found = texts(&run_plan(&ctx, plan).await);
             assert!(found[0].starts_with(&format!("{joined} ")), "{found:?}");
             let plain = session(&fixture, partitions, batch_size, AccessContext::default()).await;
-            let expected = crate::tests::query(&plain, &sql).await;
+            let expected = query(&plain, &sql).await;
             assert_eq!(
                 found, expected,
                 "{partitions} partitions, row groups of {site_rows}"
             );
+            let some = format!(
+                "SELECT count(*) FROM (SELECT c.sample_id FROM cohort.variants v \
+                 JOIN cohort.carriers c {USING} WHERE v.qual > 20 LIMIT 1700) q"
+            );
+            assert_eq!(query(&ctx, &some).await, ["1700"]);
+            // The rows are in the order that the scan says they are: nothing sorts them.
+            let in_order = format!(
+                "SELECT c.pos FROM cohort.variants v JOIN cohort.carriers c {USING} \
+                 WHERE c.contig = 'chr2' AND v.qual > 20 ORDER BY c.pos"
+            );
+            let unsorted = self::plan(&ctx, &in_order).await;
+            assert!(is_on_sites(&unsorted) && !text(&unsorted).contains("SortExec"));
+            let found = texts(&run_plan(&ctx, unsorted).await);
+            assert_eq!(found, query(&plain, &in_order).await);
         }
     }
 }
