@@ -258,6 +258,17 @@ fn is_text(data_type: &DataType) -> bool {
     )
 }
 
+/// Dates, times, timestamps and intervals, and the texts and NULLs that may be one.
+fn may_be_of_time(data_type: &DataType) -> bool {
+    is_instant(data_type)
+        || is_local(data_type)
+        || is_date(data_type)
+        || is_time(data_type)
+        || is_span(data_type)
+        || is_text(data_type)
+        || *data_type == DataType::Null
+}
+
 fn is_local(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(_, None))
 }

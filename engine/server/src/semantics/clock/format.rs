@@ -12,7 +12,7 @@ use super::convert::{convert, instants, locals};
 use super::pattern::{Case, Field, Piece, pieces};
 use super::spans::{self, Span};
 use super::{
-    Call, Function, SPAN, failed, is_date, is_instant, is_local, is_span, is_text, is_time,
+    Call, Function, SPAN, failed, is_date, is_instant, is_span, is_text, is_time, may_be_of_time,
     no_function,
 };
 use crate::calendar::{DAY, SECOND, civil, day_of, iso_week, weekday};
@@ -58,14 +58,7 @@ pub(super) fn functions() -> Vec<Function> {
         "to_char",
         |types, _| match types {
             [value, pattern] if is_text(pattern) || *pattern == DataType::Null => {
-                let known = is_instant(value)
-                    || is_local(value)
-                    || is_date(value)
-                    || is_time(value)
-                    || is_span(value)
-                    || is_text(value)
-                    || *value == DataType::Null;
-                if known {
+                if may_be_of_time(value) {
                     Ok(DataType::Utf8)
                 } else {
                     no_function("to_char", types)

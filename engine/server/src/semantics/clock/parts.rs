@@ -10,7 +10,8 @@ use datafusion::common::{Result, ScalarValue};
 use super::convert::{instants, locals};
 use super::spans::{self, Span};
 use super::{
-    Call, Function, failed, is_date, is_instant, is_local, is_span, is_text, is_time, no_function,
+    Call, Function, failed, is_date, is_instant, is_local, is_span, is_text, is_time,
+    may_be_of_time, no_function,
 };
 use crate::calendar::{DAY, SECOND, civil, day_of, iso_week, weekday};
 use crate::pg_types::PgType;
@@ -189,14 +190,7 @@ fn of_span(part: Part, span: Span) -> Option<Value> {
 fn known(types: &[DataType], name: &str) -> Result<()> {
     match types {
         [part, value] if is_text(part) => {
-            let known = is_local(value)
-                || is_instant(value)
-                || is_date(value)
-                || is_time(value)
-                || is_span(value)
-                || is_text(value)
-                || *value == DataType::Null;
-            if known {
+            if may_be_of_time(value) {
                 Ok(())
             } else {
                 no_function(name, types)

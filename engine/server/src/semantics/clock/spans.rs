@@ -236,8 +236,18 @@ pub(super) fn each(
 /// The results of a function on pairs of intervals.
 fn pairs(call: &super::Call, f: impl Fn(Span, Span) -> Result<Span>) -> Result<ArrayRef> {
     let (left, right) = (of(call.arg(0)?)?, of(call.arg(1)?)?);
-    let made = left.iter().zip(&right).map(|pair| match pair {
-        (Some(left), Some(right)) => f(left.into(), right.into())?.told().map(Some),
+    results(left.iter().zip(&right), |left, right| {
+        f(left.into(), right.into())
+    })
+}
+
+/// The interval of each pair; NULL where a side is.
+fn results<A, B>(
+    pairs: impl Iterator<Item = (Option<A>, Option<B>)>,
+    f: impl Fn(A, B) -> Result<Span>,
+) -> Result<ArrayRef> {
+    let made = pairs.map(|pair| match pair {
+        (Some(a), Some(b)) => f(a, b)?.told().map(Some),
         _ => Ok(None),
     });
     let made: Result<IntervalMonthDayNanoArray> = made.collect();
@@ -269,12 +279,9 @@ pub(super) fn product(span: Expr, over: bool, number: Expr) -> Expr {
         let spans = of(call.arg(0)?)?;
         let numbers = arrow_cast(call.arg(1)?, &DataType::Float64)?;
         let numbers = numbers.as_primitive::<Float64Type>();
-        let made = spans.iter().zip(numbers).map(|pair| match pair {
-            (Some(span), Some(number)) => f(span.into(), number)?.told().map(Some),
-            _ => Ok(None),
-        });
-        let made: Result<IntervalMonthDayNanoArray> = made.collect();
-        Ok(Arc::new(made?))
+        results(spans.iter().zip(numbers), |span, number| {
+            f(span.into(), number)
+        })
     }
     let function = match over {
         true => Function::with(
