@@ -439,7 +439,12 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
             .ok_or_else(|| invalid().hint(format!("Available values: {}.", values.join(", ")))),
         Kind::TimeZone => {
             let zone = Zone::of_setting(value);
-            zone.map(|(_, shown)| shown).ok_or_else(invalid)
+            let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+            zone.map(|(_, shown)| shown)
+                .ok_or_else(|| match nearest(value, names) {
+                    Some(meant) => invalid().hint(format!("Did you mean \"{meant}\"?")),
+                    None => invalid(),
+                })
         }
         Kind::Encoding => {
             let plain = value.to_ascii_uppercase().replace(['-', '_', '\''], "");
@@ -534,6 +539,15 @@ mod tests {
             let result = settings.set(name, Some(value), false);
             assert_eq!(result.err().map_or("", |e| e.code()), code, "{name}");
         }
+    }
+
+    #[test]
+    fn a_zone_that_was_misspelt_is_named() {
+        let mut settings = Settings::default();
+        let error = settings
+            .set("TimeZone", Some("Asia/Tokio"), false)
+            .unwrap_err();
+        assert_eq!(error.hint_text(), Some("Did you mean \"Asia/Tokyo\"?"));
     }
 
     #[test]
