@@ -1,0 +1,251 @@
+//! Functions that give a set of rows.
+
+use super::super::builtin::{Function, builtin};
+use super::super::error::{CatalogError, Result};
+use super::super::eval::{Cx, record};
+use super::super::numeric::Numeric;
+use super::super::operators::regex;
+use super::super::plan::Expr;
+use super::super::value::Value;
+use super::{count, text, unsupported};
+
+/// Rows of a set-returning function.
+pub(crate) fn set_returning(
+    cx: &Cx<'_>,
+    function: &Function,
+    args: &[Value],
+    expr: &Expr,
+) -> Result<Vec<Value>> {
+    if function.strict && args.iter().any(Value::is_null) {
+        return Ok(Vec::new());
+    }
+    let first_text = || args.first().and_then(Value::as_str).unwrap_or_default();
+    Ok(match function.name.as_str() {
+        "generate_series" => series(cx, args)?,
+        "generate_subscripts" => match args.first().and_then(Value::as_array) {
+            Some(array) => {
+                let dimension = args[1]
+                    .as_int()
+                    .and_then(|d| usize::try_from(d - 1).ok())
+                    .and_then(|d| array.dims.get(d));
+                let mut all: Vec<Value> = dimension.map_or_else(Vec::new, |(len, low)| {
+                    (0..*len).map(|i| Value::Int(i64::from(low + i))).collect()
+                });
+                if args.get(2).and_then(Value::as_bool) == Some(true) {
+                    all.reverse();
+                }
+                all
+            }
+            None => Vec::new(),
+        },
+        "unnest" => args
+            .first()
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |a| a.items.clone()),
+        "_pg_expandarray" => args
+            .first()
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |a| {
+                a.items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| record(expr, vec![v.clone(), count(i + 1)]))
+                    .collect()
+            }),
+        "pg_get_keywords" => builtin()
+            .keywords
+            .iter()
+            .map(|(word, kind, bare)| {
+                let description = match kind {
+                    'U' => "unreserved",
+                    'C' => "unreserved (cannot be function or type name)",
+                    'T' => "reserved (can be function or type name)",
+                    _ => "reserved",
+                };
+                let label = if *bare {
+                    "can be bare label"
+                } else {
+                    "requires AS"
+                };
+                record(
+                    expr,
+                    vec![
+                        Value::text(word),
+                        Value::text(kind.to_string()),
+                        Value::Bool(*bare),
+                        Value::text(description),
+                        Value::text(label),
+                    ],
+                )
+            })
+            .collect(),
+        "string_to_table" => text::split(first_text(), args.get(1).and_then(Value::as_str))
+            .into_iter()
+            .map(Value::text)
+            .collect(),
+        "regexp_split_to_table" => {
+            let pattern = regex(cx, args[1].as_str().unwrap_or_default(), false)?;
+            pattern.split(first_text()).map(Value::text).collect()
+        }
+        "regexp_matches" => {
+            let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
+            let pattern = regex(
+                cx,
+                args[1].as_str().unwrap_or_default(),
+                flags.contains('i'),
+            )?;
+            let limit = if flags.contains('g') { usize::MAX } else { 1 };
+            pattern
+                .captures_iter(first_text())
+                .take(limit)
+                .map(|c| text::captures(&c))
+                .collect()
+        }
+        "json_array_elements"
+        | "jsonb_array_elements"
+        | "json_array_elements_text"
+        | "jsonb_array_elements_text" => match serde_json::from_str(first_text()) {
+            Ok(serde_json::Value::Array(items)) => items
+                .into_iter()
+                .map(|i| json_item(i, function.name.ends_with("_text")))
+                .collect(),
+            _ => {
+                return Err(CatalogError::new(
+                    "22023",
+                    "cannot extract elements from a scalar",
+                ));
+            }
+        },
+        "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => {
+            match serde_json::from_str(first_text()) {
+                Ok(serde_json::Value::Object(map)) => map
+                    .into_iter()
+                    .map(|(k, v)| {
+                        record(
+                            expr,
+                            vec![
+                                Value::text(k),
+                                json_item(v, function.name.ends_with("_text")),
+                            ],
+                        )
+                    })
+                    .collect(),
+                _ => return Err(CatalogError::new("22023", "cannot deconstruct a scalar")),
+            }
+        }
+        "json_object_keys" | "jsonb_object_keys" => match serde_json::from_str(first_text()) {
+            Ok(serde_json::Value::Object(map)) => {
+                map.into_iter().map(|(k, _)| Value::text(k)).collect()
+            }
+            _ => Vec::new(),
+        },
+        "pg_timezone_names" => chrono_tz::TZ_VARIANTS
+            .iter()
+            .map(|z| {
+                record(
+                    expr,
+                    vec![
+                        Value::text(z.name()),
+                        Value::text(""),
+                        Value::Null,
+                        Value::Bool(false),
+                    ],
+                )
+            })
+            .collect(),
+        "pg_show_all_settings" => {
+            super::super::tables::rows(cx.model, cx.session, super::super::tables::SETTINGS)?
+                .iter()
+                .map(|r| record(expr, r.to_vec()))
+                .collect()
+        }
+        // Nothing of the kind exists here: no WAL, partitions, listeners, ACLs or foreign options.
+        "aclexplode"
+        | "pg_options_to_table"
+        | "pg_listening_channels"
+        | "pg_partition_tree"
+        | "pg_partition_ancestors"
+        | "pg_tablespace_databases"
+        | "pg_get_replication_slots"
+        | "pg_timezone_abbrevs"
+        | "pg_available_extensions"
+        | "pg_stat_get_backend_idset" => Vec::new(),
+        _ => return Err(unsupported(function)),
+    })
+}
+
+pub(super) fn json_item(value: serde_json::Value, text: bool) -> Value {
+    match value {
+        serde_json::Value::Null if text => Value::Null,
+        serde_json::Value::String(s) if text => Value::text(s),
+        other => Value::text(super::super::convert::jsonb_text(&other)),
+    }
+}
+
+pub(super) fn series(cx: &Cx<'_>, args: &[Value]) -> Result<Vec<Value>> {
+    if let (
+        Value::Timestamp(from),
+        Value::Timestamp(to),
+        Some(Value::Interval {
+            months: 0,
+            days,
+            micros,
+        }),
+    ) = (&args[0], &args[1], args.get(2))
+    {
+        let step = i64::from(*days) * 86_400_000_000 + micros;
+        if step == 0 {
+            return Err(CatalogError::new("22023", "step size cannot equal zero"));
+        }
+        return steps(cx, *from, *to, step, Value::Timestamp);
+    }
+    let number = |v: &Value| match v {
+        Value::Int(i) => Some(*i),
+        Value::Numeric(n) => n.to_i64_exact(),
+        _ => None,
+    };
+    let (Some(from), Some(to)) = (number(&args[0]), number(&args[1])) else {
+        return Err(CatalogError::unsupported("generate_series of these types"));
+    };
+    let step = args
+        .get(2)
+        .map_or(Some(1), number)
+        .ok_or_else(|| CatalogError::unsupported("generate_series with this step"))?;
+    if step == 0 {
+        return Err(CatalogError::new("22023", "step size cannot equal zero"));
+    }
+    let decimal = matches!(args[0], Value::Numeric(_));
+    steps(cx, from, to, step, |i| {
+        if decimal {
+            Value::Numeric(Numeric::from(i))
+        } else {
+            Value::Int(i)
+        }
+    })
+}
+
+pub(super) fn steps(
+    cx: &Cx<'_>,
+    from: i64,
+    to: i64,
+    step: i64,
+    value: impl Fn(i64) -> Value,
+) -> Result<Vec<Value>> {
+    let mut out = Vec::new();
+    let mut at = from;
+    while if step > 0 { at <= to } else { at >= to } {
+        cx.step()?;
+        if out.len() >= 10_000_000 {
+            return Err(CatalogError::new(
+                "54000",
+                "generate_series of more than 10000000 rows in a catalog query",
+            ));
+        }
+        out.push(value(at));
+        let Some(next) = at.checked_add(step) else {
+            break;
+        };
+        at = next;
+    }
+    Ok(out)
+}
