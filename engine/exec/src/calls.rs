@@ -44,6 +44,8 @@ use crate::variants::stored_counts;
 
 /// Up to so many samples of a block are looked up one by one.
 const FEW_SAMPLES: u32 = 8;
+/// Rows of the first batch: what reads them starts early, and later batches are twice as long each.
+const FIRST_BATCH_ROWS: usize = 1_024;
 
 /// Batches of some units of work.
 pub(crate) struct CallRows {
@@ -58,6 +60,8 @@ pub(crate) struct CallRows {
     open: Option<OpenChunk>,
     ready: VecDeque<RecordBatch>,
     remaining: usize,
+    /// Rows of the next batch.
+    batch_rows: usize,
     names: ArrayRef,
     dynamic: DynamicFilters,
     /// Dynamic filters on samples have been looked at.
@@ -103,6 +107,7 @@ impl CallRows {
             open: None,
             ready: VecDeque::new(),
             remaining: spec.limit.unwrap_or(usize::MAX),
+            batch_rows: batch_size.min(FIRST_BATCH_ROWS),
             names: Arc::clone(view.directory.names()),
             dynamic: scan.dynamic.clone(),
             narrowed: false,
@@ -202,7 +207,7 @@ impl CallRows {
     /// Makes the rows of about a batch, filters them and keeps what is left of the chunk.
     fn explode(&mut self, mut chunk: OpenChunk) -> Result<()> {
         let _timer = self.context.metrics.baseline.elapsed_compute().timer();
-        let batch_size = self.context.batch_size;
+        let batch_size = self.batch_rows;
         let mut rows = std::mem::take(&mut chunk.made);
         match &self.output.first {
             None => {
@@ -232,6 +237,7 @@ impl CallRows {
             let length = batch_size.min(batch.num_rows() - start);
             self.ready.push_back(batch.slice(start, length));
         }
+        self.batch_rows = (2 * batch_size).min(self.context.batch_size);
         if !chunk.parts.is_empty() {
             self.open = Some(chunk);
         }
@@ -246,7 +252,7 @@ impl CallRows {
     ) -> Vec<(Part, Option<Cow<'_, SampleMask>>)> {
         let mut parts = Vec::new();
         let mut cells = Vec::new();
-        while cells.len() < self.context.batch_size
+        while cells.len() < self.batch_rows
             && let Some(part) = chunk.parts.pop_front()
         {
             let mask = self.choice.mask(part.block);
@@ -475,7 +481,7 @@ struct Part {
 fn parts(members: &Members, blocks: &[bool], choice: &Choice) -> VecDeque<Part> {
     let group = |member: &Member| u32::try_from(member.group).unwrap_or(u32::MAX);
     let all = members.all();
-    let mut parts: Vec<Part> = Vec::new();
+    let mut parts: Vec<Part> = Vec::with_capacity(members.stored_places().size_hint().0);
     let is_chosen = |block: usize| blocks.get(block) == Some(&true);
     let mut kept = DefaultCall::ALL.map(|default| choice.keeps_default(default));
     if !choice.reads_genotypes() {

@@ -21,14 +21,18 @@
 //! aggregate leaves out what has no mark: `count` is 0 there. HAVING, GROUP BY, DISTINCT, ORDER BY and LIMIT of the
 //! subquery work within the rows of one number ([`apply`]). `EXISTS` is a mark join and needs no number.
 //!
-//! The join has the condition that was written, so that one by overlap becomes an interval join. What has no such form
-//! (UNION of parts that speak of the outer row, a join with them on its right side) is refused.
+//! The join has the condition that was written, so that one by overlap becomes an interval join. Parts of a UNION that
+//! speak of the outer row are one table with the number of their part ([`parts`]), and `LATERAL` is the same without
+//! the putting together ([`lateral`]). What has no such form (an outer join with the outer row on its right side) is
+//! refused.
 //!
 //! It runs when types are settled, before constants are judged.
 
 mod apply;
 mod flat;
+mod lateral;
 mod left_alone;
+mod parts;
 mod single_value;
 
 use std::sync::Arc;
@@ -56,6 +60,7 @@ impl AnalyzerRule for Correlated {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let mut any = false;
         plan.apply_with_subqueries(|node| {
+            any = any || matches!(node, LogicalPlan::Subquery(_));
             node.apply_expressions(|expr| {
                 any = any || expr.exists(|part| Ok(is_subquery(part)))?;
                 Ok(left_alone::until(any))
@@ -65,9 +70,26 @@ impl AnalyzerRule for Correlated {
             return Ok(plan);
         }
         let mut names = Names::default();
+        // Nodes above another list of columns, which may be NULL where those were not.
+        let mut stale = false;
         // What lies deepest comes first, so that a subquery holds none that compares with its own rows.
-        plan.transform_up_with_subqueries(|node| rewritten(node, &mut names))
-            .data()
+        plan.transform_up_with_subqueries(|node| {
+            let node = match stale {
+                true => node.recompute_schema()?,
+                false => node,
+            };
+            if let LogicalPlan::Join(join) = &node
+                && lateral::is_lateral(join)
+            {
+                stale = true;
+                return match lateral::beside(join, &mut names)? {
+                    Some(beside) => Ok(Transformed::yes(beside)),
+                    None => Err(Error::Clause(REFUSED).into()),
+                };
+            }
+            rewritten(node, &mut names)
+        })
+        .data()
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) fn to_datafusion(
     if let ast::Statement::Query(query) = statement {
         top_level(&mut query.body);
     }
+    sets::arrays_of_columns(statement);
     Ok(())
 }
 

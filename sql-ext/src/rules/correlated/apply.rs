@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
-use datafusion::common::{Column, NullEquality, Result, ScalarValue};
+use datafusion::common::{Column, NullEquality, NullHandling, Result, ScalarValue, UnnestOptions};
 use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_nested::expr_fn::cardinality;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, InSubquery, WindowFunction,
 };
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, FetchType, Join, JoinType, LogicalPlan, LogicalPlanBuilder,
-    Projection, SkipType, SortExpr, Window, WindowFunctionDefinition, lit, when,
+    Projection, SkipType, SortExpr, Unnest, Window, WindowFunctionDefinition, lit, when,
 };
 
 use super::flat::{Flat, Renamed, flat};
@@ -66,27 +67,27 @@ fn not_if(negated: bool, expr: Expr) -> Expr {
 }
 
 /// The outer rows, and what tells them apart.
-struct Rows {
+pub(super) struct Rows {
     /// The number of a row.
-    number: Expr,
+    pub(super) number: Expr,
     columns: Vec<Expr>,
 }
 
 /// A subquery, or a part of one, beside the outer rows.
-struct Applied {
-    plan: LogicalPlan,
+pub(super) struct Applied {
+    pub(super) plan: LogicalPlan,
     /// True in a row of the subquery; false or NULL in one that only keeps the outer row.
-    mark: Expr,
+    pub(super) mark: Expr,
     /// The columns of the subquery.
-    columns: Vec<Expr>,
+    pub(super) columns: Vec<Expr>,
     /// The order of its rows.
     order: Vec<SortExpr>,
     /// Whether each outer row has one row here.
-    single: bool,
+    pub(super) single: bool,
 }
 
 /// A subquery beside the numbered outer rows.
-fn numbered(
+pub(super) fn numbered(
     outer: &LogicalPlan,
     subquery: &LogicalPlan,
     names: &mut Names,
@@ -152,6 +153,7 @@ impl Applying<'_> {
             LogicalPlan::Aggregate(node) => self.aggregated(node),
             LogicalPlan::Window(node) => self.windowed(node),
             LogicalPlan::Join(node) => self.joined_with(node),
+            LogicalPlan::Unnest(node) => self.unnested(node),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let Some(inner) = self.of(input)? else {
                     return Ok(None);
@@ -241,33 +243,55 @@ impl Applying<'_> {
         }))
     }
 
-    /// A join with rows that depend on no outer row.
+    /// A join with rows that are filtered and computed beside the outer row.
     fn joined_with(&mut self, join: &Join) -> Result<Option<Applied>> {
         let plain = join.null_equality == NullEquality::NullEqualsNothing && !join.null_aware;
         let kind = join.join_type;
         let known = matches!(kind, JoinType::Inner | JoinType::Left | JoinType::LeftMark);
-        if !plain || !known || speaks_of_outer(&join.right)? {
+        if !plain || !known {
             return Ok(None);
         }
-        let Some(inner) = self.of(&join.left)? else {
+        // Either side of an inner join may be the one that does more.
+        let (flat, swapped) = match flat(&join.right, self.names)? {
+            Some(right) => (right, false),
+            None if kind != JoinType::Inner => return Ok(None),
+            None => match flat(&join.left, self.names)? {
+                Some(left) => (left, true),
+                None => return Ok(None),
+            },
+        };
+        let (applied, beside) = match swapped {
+            false => (&join.left, &join.right),
+            true => (&join.right, &join.left),
+        };
+        let Some(inner) = self.of(applied)? else {
             return Ok(None);
         };
-        let Some(right) = flat(&join.right, self.names)? else {
+        let Some(flat) = flat.renamed(self.names)? else {
             return Ok(None);
         };
-        let Some(right) = right.renamed(self.names)? else {
+        let over = |exprs: &[Expr]| -> Result<Option<Vec<Expr>>> {
+            exprs
+                .iter()
+                .map(|expr| with_outer(expr, self.outer))
+                .collect()
+        };
+        let (Some(mut conditions), Some(mut flat_columns)) =
+            (over(&flat.conditions)?, over(&flat.columns)?)
+        else {
             return Ok(None);
         };
-        let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
-        let column = |column: &Column| match left_schema.maybe_index_of_column(column) {
+        if kind == JoinType::Left {
+            flat.null_without(&mut flat_columns)?;
+        }
+        let column = |column: &Column| match applied.schema().maybe_index_of_column(column) {
             Some(place) => inner.columns.get(place).cloned(),
             None => {
-                let place = right_schema.maybe_index_of_column(column)?;
-                right.columns.get(place).cloned()
+                let place = beside.schema().maybe_index_of_column(column)?;
+                flat_columns.get(place).cloned()
             }
         };
         let on = join.on.iter().map(|(l, r)| l.clone().eq(r.clone()));
-        let mut conditions = Vec::new();
         for part in on.chain(join.filter.clone()) {
             let holds_subquery = part.exists(|part| Ok(is_subquery(part)))?;
             if part.is_volatile() || holds_subquery {
@@ -291,7 +315,7 @@ impl Applying<'_> {
             _ => JoinType::Left,
         };
         let plan =
-            LogicalPlanBuilder::from(inner.plan).join_on(right.rows, join_type, conditions)?;
+            LogicalPlanBuilder::from(inner.plan).join_on(flat.rows, join_type, conditions)?;
         let plan = plan.build()?;
         let mut columns = inner.columns;
         match kind {
@@ -299,7 +323,8 @@ impl Applying<'_> {
                 let mark = plan.schema().columns().pop();
                 columns.extend(mark.map(Expr::Column));
             }
-            _ => columns.extend(right.columns),
+            _ if swapped => columns.splice(0..0, flat_columns).for_each(drop),
+            _ => columns.extend(flat_columns),
         }
         let joined = Applied {
             plan,
@@ -309,9 +334,66 @@ impl Applying<'_> {
             single: false,
         };
         match kind {
-            JoinType::Inner => joined.marked(right.any).map(Some),
+            JoinType::Inner => joined.marked(flat.any).map(Some),
             _ => Ok(Some(joined)),
         }
+    }
+
+    /// Items of arrays: one row of nothing stays where there are none.
+    fn unnested(&mut self, node: &Unnest) -> Result<Option<Applied>> {
+        let deep = node
+            .list_type_columns
+            .iter()
+            .any(|(_, list)| list.depth != 1);
+        if deep || !node.struct_type_columns.is_empty() {
+            return Ok(None);
+        }
+        let Some(inner) = self.of(&node.input)? else {
+            return Ok(None);
+        };
+        let is_list = |place: usize| {
+            node.list_type_columns
+                .iter()
+                .any(|(list, _)| *list == place)
+        };
+        let mut list = self.rows.columns.clone();
+        let mut any = None;
+        let (mut arrays, mut columns) = (Vec::new(), Vec::new());
+        for (place, expr) in inner.columns.into_iter().enumerate() {
+            let name = self.names.next("item");
+            let column = Column::new_unqualified(&name);
+            if is_list(place) {
+                let items = cardinality(expr.clone()).gt(lit(0_u64)).is_true();
+                any = Some(any.map_or(items.clone(), |any: Expr| any.or(items)));
+                arrays.push(column.clone());
+            }
+            columns.push(Expr::Column(column));
+            list.push(expr.alias(name));
+        }
+        let mark = when(any.unwrap_or_else(|| lit(true)), inner.mark).end()?;
+        let names = ["mark", "row"].map(|what| self.names.next(what));
+        let [mark_name, row_name] = &names;
+        list.push(mark.alias(mark_name));
+        // Under its own name the number would be taken for a key of these rows.
+        let column = |name: &String| Expr::Column(Column::new_unqualified(name));
+        let number = std::mem::replace(&mut self.rows.number, column(row_name));
+        list.push(number.alias(row_name));
+        let options = UnnestOptions {
+            null_handling: NullHandling::PreserveAndExpandEmpty,
+            recursions: Vec::new(),
+        };
+        let plan = LogicalPlanBuilder::from(projected(inner.plan, list)?);
+        let plan = plan.unnest_columns_with_options(arrays, options)?.build()?;
+        let out = node.dependency_indices.iter();
+        let columns = out.map(|place| columns.get(*place).cloned());
+        let mark = column(mark_name);
+        Ok(columns.collect::<Option<Vec<_>>>().map(|columns| Applied {
+            plan,
+            mark,
+            columns,
+            order: Vec::new(),
+            single: false,
+        }))
     }
 
     /// Window functions within the rows of each outer row.
@@ -453,7 +535,7 @@ impl Applying<'_> {
 
 impl Applied {
     /// The same rows, of which those that fail a condition are none of the subquery.
-    fn marked(self, condition: Expr) -> Result<Self> {
+    pub(super) fn marked(self, condition: Expr) -> Result<Self> {
         let mark = when(condition, self.mark.clone()).end()?;
         Ok(Self { mark, ..self })
     }
@@ -749,7 +831,7 @@ fn is_in(
 }
 
 /// An expression in which columns of the outer row are columns beside others; `None` when they are of another one.
-fn with_outer(expr: &Expr, outer: &LogicalPlan) -> Result<Option<Expr>> {
+pub(super) fn with_outer(expr: &Expr, outer: &LogicalPlan) -> Result<Option<Expr>> {
     let mut all = true;
     let changed = expr.clone().transform_up(|part| {
         let Expr::OuterReferenceColumn(_, column) = part else {

@@ -3,11 +3,11 @@
 use datafusion::common::tree_node::TreeNode as _;
 use datafusion::common::{Column, JoinType, NullEquality, Result};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, lit, when};
 
 use super::apply::Names;
 use super::left_alone::speaks_of_outer;
-use super::{is_subquery, projected, with_columns};
+use super::{is_subquery, parts, projected, with_columns};
 
 /// A plan that speaks of the outer row only in a condition on its rows and in what is computed of each.
 pub(super) struct Flat {
@@ -50,6 +50,8 @@ pub(super) fn flat(plan: &LogicalPlan, names: &mut Names) -> Result<Option<Flat>
             None => Ok(None),
         },
         LogicalPlan::Join(join) => joined(join, names),
+        LogicalPlan::Values(node) => parts::values(node, names),
+        LogicalPlan::Union(node) => parts::union(node, names),
         _ => Ok(None),
     }
 }
@@ -59,7 +61,7 @@ fn columns(plan: &LogicalPlan) -> Vec<Expr> {
     columns.into_iter().map(Expr::Column).collect()
 }
 
-fn holds_subquery(expr: &Expr) -> bool {
+pub(super) fn holds_subquery(expr: &Expr) -> bool {
     // Nothing in it fails.
     expr.exists(|part| Ok(is_subquery(part))).unwrap_or(true)
 }
@@ -155,6 +157,16 @@ pub(super) struct Renamed {
 }
 
 impl Renamed {
+    /// Makes what is computed NULL where an outer join found none of these rows.
+    pub(super) fn null_without(&self, columns: &mut [Expr]) -> Result<()> {
+        for column in columns {
+            if !matches!(column, Expr::Column(_)) {
+                *column = when(self.any.clone(), column.clone()).end()?;
+            }
+        }
+        Ok(())
+    }
+
     /// An expression over the rows when these have another name.
     pub(super) fn under(&self, expr: &Expr, name: &str) -> Result<Expr> {
         let schema = self.rows.schema();

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value,
+    SelectItem, SetExpr, TableFactor, Value, Visit as _, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -55,17 +55,47 @@ fn told(name: &str, rows: Expr) -> Expr {
 }
 
 fn is_set_call(expr: &Expr) -> bool {
-    let found = ast::visit_expressions(expr, |part| match part {
-        Expr::Function(function) if function.name.0.len() == 1 => {
-            let name = last_part(&function.name);
-            match name == SERIES || name == UNNEST || is_set(&name) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        }
-        _ => ControlFlow::Continue(()),
+    let mut found = false;
+    own_calls(expr, |function| {
+        let name = last_part(&function.name);
+        found |= function.name.0.len() == 1 && (name == SERIES || name == UNNEST || is_set(&name));
     });
-    found.is_break()
+    found
+}
+
+/// Visits the functions that an expression calls, those of its subqueries left out.
+fn own_calls(expr: &Expr, call: impl FnMut(&ast::Function)) {
+    let mut own = OwnCalls { depth: 0, call };
+    let _: ControlFlow<()> = expr.visit(&mut own);
+}
+
+struct OwnCalls<F> {
+    /// Subqueries around.
+    depth: usize,
+    call: F,
+}
+
+impl<F: FnMut(&ast::Function)> Visitor for OwnCalls<F> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && self.depth == 0
+        {
+            (self.call)(function);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Puts a SELECT with sets into FROM where its ORDER BY asks for more than what is selected: the planner sorts by
@@ -181,13 +211,10 @@ fn arrays_of(item: &SelectItem) -> Vec<Expr> {
         return Vec::new();
     };
     let mut found = Vec::new();
-    let _: ControlFlow<()> = ast::visit_expressions(expr, |part| {
-        if let Expr::Function(function) = part
-            && let ast::FunctionArguments::List(list) = &function.args
-        {
+    own_calls(expr, |function| {
+        if let ast::FunctionArguments::List(list) = &function.args {
             found.extend(calls(&function.name, &list.args).into_iter().flatten());
         }
-        ControlFlow::Continue(())
     });
     found
 }
@@ -367,6 +394,20 @@ fn calls(name: &ObjectName, args: &[FunctionArg]) -> Option<Vec<Expr>> {
     }
     let array = call_of(&format!("{ARRAY_OF}{lower}"), args);
     Some(vec![array])
+}
+
+/// Makes arrays of columns calls of the function that makes arrays: the planner looks for the columns of a list between
+/// brackets in the innermost query alone.
+pub(super) fn arrays_of_columns(statement: &mut ast::Statement) {
+    let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        let Expr::Array(array) = expr else {
+            return ControlFlow::Continue(());
+        };
+        if array.elem.iter().any(reads_columns) {
+            *expr = call_of("make_array", std::mem::take(&mut array.elem));
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 fn reads_columns(expr: &Expr) -> bool {
