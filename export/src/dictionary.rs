@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use genokura_core::schema::{FieldDef, Number};
+use genokura_core::schema::FieldDef;
 use genokura_storage::DatasetState;
 
 use crate::error::{Error, Result};
@@ -194,12 +194,9 @@ impl Header {
     }
 }
 
-fn declaration(kind: &str, field: &FieldDef) -> String {
-    let number = match field.number {
-        Number::Count(n) => n.to_string(),
-        Number::Unknown => ".".to_owned(),
-        other => format!("{other:?}"),
-    };
+/// The line that defines a field.
+pub(crate) fn declaration(kind: &str, field: &FieldDef) -> String {
+    let number = field.number;
     let description = field.description.replace('\\', "\\\\").replace('"', "\\\"");
     let (key, ty) = (&field.key, field.ty.as_str());
     format!("##{kind}=<ID={key},Number={number},Type={ty},Description=\"{description}\">")

@@ -1,23 +1,69 @@
 //! The header of an export: the lines of the inputs as they stood, or, of several inputs, merged.
 //!
 //! One input gives its lines in their order. Of several, a line that stands in more than one is
-//! written once; of lines that define the same ID the first counts, unless its Number or Type is
-//! not the dataset's own, which the log then says; contigs come in the order of the dataset, which
-//! is that of the records. `##fileformat` is the highest. `IDX` attributes of BCF headers are
-//! dropped: they are numbered anew.
+//! written once; of lines that define the same ID the first counts; contigs come in the order of the
+//! dataset, which is that of the records. `##fileformat` is the highest. `IDX` attributes of BCF
+//! headers are dropped: they are numbered anew.
+//!
+//! Where inputs, or an input and the dataset, define an INFO or FORMAT key with other Numbers or
+//! Types, the first line is written with those under which every value reads ([`widest`]), and the
+//! log says so:
+//! ```text
+//! input 1  Number=1,Type=Integer  5        Number=A,Type=Integer  3,4     Number=1,Type=Flag
+//! input 2  Number=1,Type=Float    0.5      Number=1,Type=Integer  7       Number=1,Type=Integer  9
+//! export   Number=1,Type=Float             Number=.,Type=Integer          Number=.,Type=String
+//! ```
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use genokura_core::schema::{FieldDef, Number};
+use genokura_core::schema::{FieldDef, FieldType, Number, widest};
 use genokura_exec::records::HeaderLine;
 use genokura_storage::DatasetState;
+
+use crate::dictionary::declaration;
 
 /// Meta lines of an export, without `#CHROM`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) lines: Vec<Line>,
-    /// What was decided between conflicting definitions.
-    pub(crate) remarks: Vec<String>,
+    /// Keys that inputs define in several ways.
+    pub(crate) widened: Vec<Widened>,
+}
+
+/// A key that inputs define in several ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Widened {
+    /// `INFO` or `FORMAT`.
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    /// The definitions, each once: the dataset's, then those of the inputs.
+    found: Vec<(Number, FieldType)>,
+    /// What the header says.
+    written: (Number, FieldType),
+}
+
+impl Widened {
+    /// Whether whole numbers are read as floats.
+    pub(crate) fn reads_integers_as_floats(&self) -> bool {
+        let has_integers = self.found.iter().any(|(_, ty)| *ty == FieldType::Integer);
+        self.written.1 == FieldType::Float && has_integers
+    }
+
+    /// A sentence for the log.
+    pub(crate) fn remark(&self) -> String {
+        let found: Vec<String> = self.found.iter().map(described).collect();
+        format!(
+            "{} {} is defined as {}; the header of the export says {}, under which all values read",
+            self.kind,
+            self.id,
+            found.join(" and as "),
+            described(&self.written)
+        )
+    }
+}
+
+fn described((number, ty): &(Number, FieldType)) -> String {
+    format!("{}, Number {number}", ty.as_str())
 }
 
 /// One meta line.
@@ -55,7 +101,7 @@ impl Header {
         if inputs.len() <= 1 {
             return Self {
                 lines: lines.into_iter().map(Line::of).collect(),
-                remarks: Vec::new(),
+                widened: Vec::new(),
             };
         }
         Merge::new(state).lines(&lines)
@@ -93,6 +139,20 @@ impl Header {
         });
     }
 
+    /// Makes text of a widened key: some whole number would not read back from a float.
+    pub(crate) fn widen_to_text(&mut self, kind: &str, id: &str) {
+        let mut widened = self.widened.iter_mut();
+        let Some(key) = widened.find(|key| key.kind == kind && key.id == id) else {
+            return;
+        };
+        key.written.1 = FieldType::String;
+        let mut lines = self.lines.iter_mut();
+        let line = lines.find(|line| line.key == kind && line.id.as_deref() == Some(id));
+        if let Some(line) = line {
+            line.text = defined_as(&line.text, kind, id, key.written);
+        }
+    }
+
     /// Declares AC and AN, which the records of some samples get.
     pub(crate) fn declare_counts(&mut self) {
         let ac = "##INFO=<ID=AC,Number=A,Type=Integer,Description=\"Allele count in genotypes\">";
@@ -108,8 +168,8 @@ struct Merge<'a> {
     state: &'a DatasetState,
     header: Header,
     seen: HashSet<String>,
-    /// Place of the line of a kind and ID.
-    defined: HashMap<(String, String), usize>,
+    /// Kinds and IDs that have their line.
+    defined: HashSet<(String, String)>,
 }
 
 impl<'a> Merge<'a> {
@@ -118,7 +178,7 @@ impl<'a> Merge<'a> {
             state,
             header: Header::default(),
             seen: HashSet::new(),
-            defined: HashMap::new(),
+            defined: HashSet::new(),
         }
     }
 
@@ -130,7 +190,7 @@ impl<'a> Merge<'a> {
         for line in lines.iter().filter(|line| line.key != "fileformat") {
             match (line.key.as_str(), &line.id) {
                 ("contig", Some(_)) => self.contigs(lines),
-                (_, Some(id)) => self.defines(line, id),
+                (_, Some(id)) => self.defines(line, id, lines),
                 (_, None) => {
                     if self.seen.insert(line.text.clone()) {
                         self.push(&line.key, None, line.text.clone());
@@ -170,49 +230,87 @@ impl<'a> Merge<'a> {
         }
     }
 
-    fn defines(&mut self, line: &HeaderLine, id: &str) {
-        let place = (line.key.clone(), id.to_owned());
-        let own = match line.key.as_str() {
-            "INFO" => self.state.info.iter().find(|field| field.key == id),
-            "FORMAT" => self.state.format.iter().find(|field| field.key == id),
-            _ => None,
-        };
-        let agrees = own.is_none_or(|own| defines_alike(&line.text, own));
-        match self.defined.get(&place).copied() {
-            None => {
-                self.defined.insert(place, self.header.lines.len());
-                self.push(&line.key, Some(id), line.text.clone());
-                if !agrees {
-                    self.conflict(line, id);
-                }
-            }
-            Some(at) => {
-                let first = &mut self.header.lines[at].text;
-                let first_agrees = own.is_none_or(|own| defines_alike(first, own));
-                if agrees && !first_agrees {
-                    *first = without_idx(&line.text);
-                }
-                if agrees != first_agrees {
-                    self.conflict(line, id);
-                }
-            }
+    /// The first line of an ID counts, with the Number and Type that all definitions ask for.
+    fn defines(&mut self, line: &HeaderLine, id: &str, lines: &[&HeaderLine]) {
+        if !self.defined.insert((line.key.clone(), id.to_owned())) {
+            return;
         }
+        let found = self.definitions(&line.key, id, lines);
+        let written = found.iter().copied().reduce(widest);
+        let text = match written.filter(|_| found.len() > 1) {
+            Some(written) => {
+                self.header.widened.push(Widened {
+                    kind: line.key.clone(),
+                    id: id.to_owned(),
+                    found,
+                    written,
+                });
+                defined_as(&line.text, &line.key, id, written)
+            }
+            None => line.text.clone(),
+        };
+        self.push(&line.key, Some(id), text);
     }
 
-    fn conflict(&mut self, line: &HeaderLine, id: &str) {
-        let remark = format!(
-            "{} {id} is defined in several ways; the dataset's own Number and Type stand",
-            line.key
-        );
-        if !self.header.remarks.contains(&remark) {
-            self.header.remarks.push(remark);
+    /// The ways in which the dataset and its inputs define an INFO or FORMAT key, each once.
+    fn definitions(&self, kind: &str, id: &str, lines: &[&HeaderLine]) -> Vec<(Number, FieldType)> {
+        let fields = match kind {
+            "INFO" => &self.state.info,
+            // Whatever a header says of GT, every reader takes it for one text.
+            "FORMAT" if id != "GT" => &self.state.format,
+            _ => return Vec::new(),
+        };
+        let own = fields.iter().find(|field| field.key == id);
+        let mut found: Vec<_> = own.map(|own| (own.number, own.ty)).into_iter().collect();
+        let of_id = |line: &&&HeaderLine| line.key == kind && line.id.as_deref() == Some(id);
+        for line in lines.iter().filter(of_id) {
+            let definition = definition(&line.text);
+            if !found.contains(&definition) {
+                found.push(definition);
+            }
         }
+        found
     }
 }
 
-fn defines_alike(text: &str, own: &FieldDef) -> bool {
-    attribute(text, "Type").as_deref() == Some(own.ty.as_str())
-        && attribute(text, "Number").and_then(|n| Number::parse(&n)) == Some(own.number)
+/// Number and Type of a line as readers take them: what they do not know is any number of texts.
+fn definition(text: &str) -> (Number, FieldType) {
+    let ty = attribute(text, "Type").and_then(|ty| FieldType::parse(&ty));
+    let ty = ty.unwrap_or(FieldType::String);
+    let number = attribute(text, "Number").and_then(|number| Number::parse(&number));
+    match ty {
+        FieldType::Flag => (Number::Count(0), ty),
+        _ => (number.unwrap_or(Number::Unknown), ty),
+    }
+}
+
+/// The line of an INFO or FORMAT key with another Number and Type.
+fn defined_as(text: &str, kind: &str, id: &str, written: (Number, FieldType)) -> String {
+    let place = |wanted: &str| {
+        let mut found = attributes(text).into_iter();
+        found.find(|(name, _)| *name == wanted).map(|(_, at)| at)
+    };
+    let (Some(number), Some(ty)) = (place("Number"), place("Type")) else {
+        let description = attribute(text, "Description").unwrap_or_default();
+        return declaration(
+            kind,
+            &FieldDef::new("", id, written.0, written.1, &description),
+        );
+    };
+    let mut parts = [
+        (number, format!("Number={}", written.0)),
+        (ty, format!("Type={}", written.1.as_str())),
+    ];
+    parts.sort_by_key(|(at, _)| at.start);
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut from = 0;
+    for (at, new) in parts {
+        out.push_str(&text[from..at.start]);
+        out.push_str(&new);
+        from = at.end;
+    }
+    out.push_str(&text[from..]);
+    out
 }
 
 /// The attributes of `##KEY=<…>` with the bytes each takes, outside of quotes.
@@ -293,6 +391,27 @@ mod tests {
     }
 
     #[test]
+    fn a_line_gets_another_number_and_type() {
+        let written = (Number::Unknown, FieldType::Float);
+        for (text, expected) in [
+            (
+                "##INFO=<ID=X,Number=1,Type=Integer,Description=\"Type=x, Number=y\",Source=\"s\">",
+                "##INFO=<ID=X,Number=.,Type=Float,Description=\"Type=x, Number=y\",Source=\"s\">",
+            ),
+            (
+                "##INFO=<ID=X,Type=Integer,Number=A>",
+                "##INFO=<ID=X,Type=Float,Number=.>",
+            ),
+            (
+                "##INFO=<ID=X,Type=Integer,Description=\"d\">",
+                "##INFO=<ID=X,Number=.,Type=Float,Description=\"d\">",
+            ),
+        ] {
+            assert_eq!(defined_as(text, "INFO", "X", written), expected);
+        }
+    }
+
+    #[test]
     fn lines_of_several_inputs_are_merged() {
         let x = |ty: &str| format!("##INFO=<ID=X,Number=1,Type={ty},Description=\"x\">");
         let lines = [
@@ -310,7 +429,7 @@ mod tests {
             "info_",
             "X",
             Number::Count(1),
-            genokura_core::schema::FieldType::String,
+            FieldType::String,
             "x",
         );
         let contig = |name: &str, length| genokura_storage::Contig {
@@ -341,7 +460,12 @@ mod tests {
                 "##source=b",
             ]
         );
-        assert_eq!(header.remarks.len(), 1);
+        let [widened] = &header.widened[..] else {
+            panic!("{:?}", header.widened);
+        };
+        let said = "INFO X is defined as String, Number 1 and as Integer, Number 1; the header of the \
+                    export says String, Number 1, under which all values read";
+        assert_eq!(widened.remark(), said);
         let first: Vec<HeaderLine> = lines[..4].to_vec();
         let single = Header::of(&first, &state, |kind, id| (kind, id) != ("INFO", "X"));
         let texts: Vec<&str> = single.lines.iter().map(|l| l.text.as_str()).collect();

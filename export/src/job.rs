@@ -21,6 +21,7 @@ use crate::dictionary::Dictionary;
 use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::index::{Indexer, Kind, Span};
+use crate::long;
 use crate::plink::{self, BedWriter};
 use crate::sink::{Sink, Target};
 use crate::vcf::LineWriter;
@@ -295,10 +296,47 @@ impl ExportJob {
         if self.recount && !samples.is_empty() {
             header.declare_counts();
         }
-        for remark in &header.remarks {
-            self.progress.message(remark);
+        let doubtful = header.widened.iter();
+        let doubtful = doubtful.filter(|key| key.reads_integers_as_floats());
+        let doubtful: Vec<(String, String)> = doubtful
+            .map(|key| (key.kind.clone(), key.id.clone()))
+            .filter(|(kind, _)| kind != "FORMAT" || self.genotypes)
+            .collect();
+        for (kind, id) in self.long_numbers(doubtful).await? {
+            header.widen_to_text(&kind, &id);
+        }
+        for key in &header.widened {
+            self.progress.message(&key.remark());
         }
         Ok(header)
+    }
+
+    /// Those of some keys of which some record to be written holds a whole number that readers of a
+    /// float do not give back. Reads the records once more, when there are such keys.
+    async fn long_numbers(&self, keys: Vec<(String, String)>) -> Result<Vec<(String, String)>> {
+        if keys.is_empty() {
+            return Ok(keys);
+        }
+        let genotypes = self.genotypes && keys.iter().any(|(kind, _)| kind == "FORMAT");
+        let selection = Arc::clone(&self.selection);
+        let reader = self.records.read(self.wanted.clone(), selection, genotypes);
+        let mut groups = groups(reader.await?);
+        let mut open = keys;
+        let mut found = Vec::new();
+        while let Some(group) = groups.next().await {
+            let group = group?;
+            let asked = open;
+            let task = tokio::task::spawn_blocking(move || long::numbers(&group, asked));
+            let joined = task.await;
+            let (long, rest) =
+                joined.map_err(|e| Error::Internal(format!("a reader ended: {e}")))??;
+            found.extend(long);
+            open = rest;
+            if open.is_empty() {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Records of the dataset, some of which may become one.

@@ -11,6 +11,7 @@ pub mod error;
 mod header;
 mod index;
 pub mod job;
+mod long;
 mod plink;
 mod sink;
 mod site;

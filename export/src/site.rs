@@ -114,6 +114,22 @@ fn write_count(key: &str, ac: &[i32], an: i32, start: usize, out: &mut Vec<u8>) 
     }
 }
 
+/// The text of a key's value; nothing where the record has none.
+pub(crate) fn write_value_of(record: &RecordView<'_>, key: &str, out: &mut Vec<u8>) {
+    let mut raw = record.info_raw().into_iter().flat_map(|raw| raw.split(';'));
+    match raw.find(|entry| key_of(entry) == key) {
+        Some(entry) => {
+            let value = entry.split_once('=').map_or("", |(_, value)| value);
+            out.extend_from_slice(value.as_bytes());
+        }
+        None => {
+            if let Some((def, rows)) = record.info(key) {
+                write_values(def, rows, out);
+            }
+        }
+    }
+}
+
 fn write_entry(record: &RecordView<'_>, key: &str, start: usize, out: &mut Vec<u8>) {
     joined(key, b';', start, out);
     let Some((def, rows)) = record.info(key) else {

@@ -16,19 +16,19 @@ use std::time::Instant;
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use genokura_core::annotation::{AnnotationFormat, is_annotation};
 use genokura_core::contig::Assembly;
-use genokura_core::schema::{FieldDef, headers_schema, samples_schema};
+use genokura_core::schema::{FieldDef, FieldType, Number, headers_schema, samples_schema, widest};
 use genokura_storage::{
     Batch, Block, CommitOutcome, DatasetState, InputRecord, Lake, LakeChange, LakeSnapshot,
 };
 
 use crate::assemble::{Contigs, Output, Restart};
 use crate::error::{Error, Result};
-use crate::header::{FieldKind, merge_fields, repair as header_repair, undeclared_field};
+use crate::header::{Clash, FieldKind, merge_fields, repair as header_repair, undeclared_field};
 use crate::inflate::CHUNK_BYTES;
 use crate::normalise::Fasta;
 use crate::open::{Opened, SCAN_BYTES, open};
 use crate::pass::{self, PassDone, PassInput, PassPlan};
-use crate::plan::{BLOCKS_MAX, BlockPlan, InputPlan, Layout, block_sizes};
+use crate::plan::{BLOCKS_MAX, BlockPlan, InputPlan, Layout, Whole, block_sizes};
 use crate::progress::{CancelFlag, Progress};
 use crate::report::{IngestReport, InputReport};
 use crate::source::{Source, resolve};
@@ -101,8 +101,13 @@ impl VcfJob {
         };
         let mut opened = self.open_all(&sources, mode.scan).await?;
         let batch = self.reserve().await?;
+        let mut is_told = false;
         let (plan, done, written, unsorted) = loop {
             let plan = self.plan(&base, &sources, &opened, batch, mode.keys_are_final())?;
+            for key in plan.redefined.iter().filter(|_| !is_told) {
+                self.progress.message(&key.message());
+            }
+            is_told = true;
             match self.pass(&plan, &mode, fasta.clone(), chunk_bytes).await? {
                 Ok((done, written)) => break (plan, done, written, mode.sort),
                 Err(Restart::UndeclaredKey) => {
@@ -225,6 +230,8 @@ impl VcfJob {
         let differ = differing.len() as u64;
         counts.repair(header_repair::ANNOTATION_FORMAT_DIFFERS, differ);
         let fields = Fields::merge(&known, opened, &mut counts);
+        let mut layout = Layout::new(fields.info.clone(), &fields.format, self.strict);
+        layout.keys_are_final = keys_are_final;
         let contigs = declare_contigs(&known, opened)?;
         let mut blocks = SampleBlocks::new(batch);
         let mut filters = known.filters.clone();
@@ -246,6 +253,7 @@ impl VcfJob {
                     version: header.version,
                     blocks: blocks.of(&header.samples)?,
                     filters: header.filters.iter().map(|f| f.id.clone()).collect(),
+                    whole: Whole::of(&layout, header),
                 }),
                 header: Arc::new(header.clone()),
                 is_bcf: input.is_bcf,
@@ -253,8 +261,6 @@ impl VcfJob {
                 header_lines: input.header_lines,
             });
         }
-        let mut layout = Layout::new(fields.info.clone(), &fields.format, self.strict);
-        layout.keys_are_final = keys_are_final;
         let assembly = self.assembly(&known, &contigs)?;
         let reference = self.reference(&known)?;
         let state = DatasetState {
@@ -279,6 +285,7 @@ impl VcfJob {
             contigs,
             state,
             counts,
+            redefined: fields.redefined,
         })
     }
 
@@ -549,6 +556,8 @@ struct Plan {
     /// State of the dataset but for this batch and contigs yet to be met.
     state: DatasetState,
     counts: Counts,
+    /// Keys that inputs declare otherwise than the dataset.
+    redefined: Vec<Redefined>,
 }
 
 impl PassInput {
@@ -647,6 +656,57 @@ fn count32(n: usize) -> Result<u32> {
 struct Fields {
     info: Vec<FieldDef>,
     format: Vec<FieldDef>,
+    redefined: Vec<Redefined>,
+}
+
+/// A key that some inputs declare otherwise than the dataset, or than the inputs before them.
+struct Redefined {
+    kind: FieldKind,
+    clash: Clash,
+    /// The first of these inputs, and how many they are.
+    input: u32,
+    inputs: u32,
+}
+
+impl Redefined {
+    fn note(all: &mut Vec<Self>, kind: FieldKind, input: u32, clashes: Vec<Clash>) {
+        for clash in clashes {
+            let same = |known: &&mut Self| known.kind == kind && known.clash == clash;
+            match all.iter_mut().find(same) {
+                Some(known) => known.inputs += 1,
+                None => all.push(Self {
+                    kind,
+                    clash,
+                    input,
+                    inputs: 1,
+                }),
+            }
+        }
+    }
+
+    /// A sentence for the log.
+    fn message(&self) -> String {
+        let described =
+            |(number, ty): (Number, FieldType)| format!("{}, Number {number}", ty.as_str());
+        let Clash {
+            key,
+            dataset,
+            input,
+        } = &self.clash;
+        let more = match self.inputs {
+            1 => String::new(),
+            n => format!(" (and {} inputs more)", n - 1),
+        };
+        format!(
+            "input {}{more} declares {} {key} as {}, the dataset as {}: values that do not fit the dataset's are kept as \
+             text; exports declare it as {}",
+            self.input,
+            self.kind.as_str(),
+            described(*input),
+            described(*dataset),
+            described(widest(*dataset, *input)),
+        )
+    }
 }
 
 impl Fields {
@@ -654,13 +714,21 @@ impl Fields {
         let mut fields = Self {
             info: known.info.clone(),
             format: known.format.clone(),
+            redefined: Vec::new(),
         };
-        for input in opened {
+        for (number, input) in (1..).zip(opened) {
             let info = merge_fields(FieldKind::Info, &fields.info, &input.header.info);
             let format = merge_fields(FieldKind::Format, &fields.format, &input.header.format);
             counts.repair(
                 "field-redefined",
                 (info.clashes.len() + format.clashes.len()) as u64,
+            );
+            Redefined::note(&mut fields.redefined, FieldKind::Info, number, info.clashes);
+            Redefined::note(
+                &mut fields.redefined,
+                FieldKind::Format,
+                number,
+                format.clashes,
             );
             (fields.info, fields.format) = (info.fields, format.fields);
         }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use genokura_core::schema::{FieldDef, format_schema, genotype_schema, site_schema};
+use genokura_core::schema::{FieldDef, FieldType, format_schema, genotype_schema, site_schema};
+
+use crate::header::Header;
 
 /// Samples per block of a large cohort.
 pub(crate) const BLOCK_SAMPLES: u32 = 4096;
@@ -82,6 +84,46 @@ pub(crate) struct InputPlan {
     pub(crate) blocks: Vec<BlockPlan>,
     /// FILTER names declared.
     pub(crate) filters: Vec<String>,
+    /// Columns of floats that the input declares as whole numbers.
+    pub(crate) whole: Whole,
+}
+
+/// Columns of floats whose values an input declares as whole numbers: one that a float does not hold
+/// exactly is kept as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Whole {
+    /// By INFO column of the layout; a column beyond the end is none.
+    pub(crate) info: Vec<bool>,
+    /// By FORMAT column of the layout.
+    pub(crate) format: Vec<bool>,
+}
+
+impl Whole {
+    pub(crate) fn of(layout: &Layout, header: &Header) -> Self {
+        let whole = |fields: &[FieldDef], declared: &[FieldDef]| -> Vec<bool> {
+            let is_whole = |field: &FieldDef| {
+                let mut declared = declared.iter();
+                let here = declared.find(|declared| declared.key == field.key);
+                let is_integer = here.is_some_and(|here| here.ty == FieldType::Integer);
+                field.ty == FieldType::Float && is_integer
+            };
+            fields.iter().map(is_whole).collect()
+        };
+        Self {
+            info: whole(&layout.info, &header.info),
+            format: whole(&layout.format, &header.format),
+        }
+    }
+}
+
+/// Whether every whole number of a value (items by commas) is the same as a 32-bit float.
+pub(crate) fn floats_hold(value: &[u8]) -> bool {
+    value.split(|b| *b == b',').all(|item| {
+        let number = std::str::from_utf8(item)
+            .ok()
+            .and_then(|item| item.parse::<i64>().ok());
+        number.is_none_or(|number| number.unsigned_abs() <= 1 << f32::MANTISSA_DIGITS)
+    })
 }
 
 impl InputPlan {

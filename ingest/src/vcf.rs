@@ -114,10 +114,10 @@ impl RecordParser {
         let samples = SampleCounts::new(input.n_samples);
         Self {
             layout,
-            input,
             genome,
-            info: Info::default(),
+            info: Info::new(input.whole.info.clone()),
             genotypes: Genotypes::default(),
+            input,
             counts: Counts::default(),
             samples,
             alts: Vec::new(),

@@ -79,6 +79,17 @@ impl Number {
     }
 }
 
+impl std::fmt::Display for Number {
+    /// The text as header lines have it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(n) => write!(f, "{n}"),
+            Self::Unknown => f.write_str("."),
+            letters => write!(f, "{letters:?}"),
+        }
+    }
+}
+
 /// The `Type` of a header line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FieldType {
@@ -127,6 +138,29 @@ impl FieldType {
             Self::Flag => DataType::Boolean,
             Self::Character | Self::String => DataType::Utf8,
         }
+    }
+}
+
+/// The definition that takes every value of two definitions of one key, as their texts stand.
+///
+/// Whole numbers and floats are floats, anything else that differs is text; a Number that differs is
+/// `.`. Whole numbers of more than six digits need text as well, which only who has the values knows:
+/// readers show six digits of a float.
+#[must_use]
+pub fn widest(one: (Number, FieldType), other: (Number, FieldType)) -> (Number, FieldType) {
+    use FieldType::{Float, Integer, String};
+    let ty = match (one.1, other.1) {
+        (a, b) if a == b => a,
+        (Integer, Float) | (Float, Integer) => Float,
+        _ => String,
+    };
+    let number = match (one.0, other.0) {
+        (a, b) if a == b => a,
+        _ => Number::Unknown,
+    };
+    match ty {
+        FieldType::Flag => (Number::Count(0), ty),
+        _ => (number, ty),
     }
 }
 

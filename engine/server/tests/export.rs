@@ -441,6 +441,131 @@ async fn batches_are_merged() {
     assert_eq!(lines[4], "1\t9\t.\tC\tT\t.\t.\tAC=0;AN=2\tGT\t0/0\t./.");
 }
 
+/// Two inputs that define keys in other ways; each key is in the records of both.
+const DEFINED_OTHERWISE: [&str; 2] = [
+    "##fileformat=VCFv4.2\n##contig=<ID=1,length=1000>\n\
+     ##INFO=<ID=IF,Number=1,Type=Integer,Description=\"whole, then float\">\n\
+     ##INFO=<ID=FI,Number=1,Type=Float,Description=\"float, then whole\">\n\
+     ##INFO=<ID=BIG,Number=1,Type=Float,Description=\"float, then long whole\">\n\
+     ##INFO=<ID=IS,Number=A,Type=Integer,Description=\"whole, then text\">\n\
+     ##INFO=<ID=FL,Number=0,Type=Flag,Description=\"flag, then whole\">\n\
+     ##INFO=<ID=ST,Number=1,Type=String,Description=\"text, then flag\">\n\
+     ##INFO=<ID=N,Number=1,Type=Integer,Description=\"one, then as many as ALT\">\n\
+     ##INFO=<ID=SAME,Number=1,Type=Integer,Description=\"the same\">\n\
+     ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"g\">\n\
+     ##FORMAT=<ID=IF,Number=1,Type=Integer,Description=\"whole, then float\">\n\
+     ##FORMAT=<ID=FI,Number=1,Type=Float,Description=\"float, then whole\">\n\
+     ##FORMAT=<ID=BIG,Number=1,Type=Integer,Description=\"long whole, then float\">\n\
+     ##FORMAT=<ID=IS,Number=1,Type=Integer,Description=\"whole, then text\">\n\
+     ##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"by allele, then any\">\n\
+     #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tA\tB\n\
+     1\t5\t.\tA\tC\t.\t.\tIF=3;FI=0.25;BIG=0.5;IS=7;FL;ST=x,y;N=4;SAME=1\tGT:IF:FI:BIG:IS:AD\t0/1:5:0.5:16777217:4:3,4\t0/0:.:1:-7:.:9,0\n\
+     1\t7\t.\tA\tC,G\t.\t.\tIF=-999999;FI=3;IS=7,8\tGT:AD\t0/2:1,2,3\t./.:.\n",
+    "##fileformat=VCFv4.3\n##contig=<ID=1,length=1000>\n\
+     ##INFO=<ID=IF,Number=1,Type=Float,Description=\"other\">\n\
+     ##INFO=<ID=FI,Number=1,Type=Integer,Description=\"other\">\n\
+     ##INFO=<ID=BIG,Number=1,Type=Integer,Description=\"other\">\n\
+     ##INFO=<ID=IS,Number=1,Type=String,Description=\"other\">\n\
+     ##INFO=<ID=FL,Number=1,Type=Integer,Description=\"other\">\n\
+     ##INFO=<ID=ST,Number=0,Type=Flag,Description=\"other\">\n\
+     ##INFO=<ID=N,Number=A,Type=Integer,Description=\"other\">\n\
+     ##INFO=<ID=SAME,Number=1,Type=Integer,Description=\"described otherwise\">\n\
+     ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"g\">\n\
+     ##FORMAT=<ID=IF,Number=1,Type=Float,Description=\"other\">\n\
+     ##FORMAT=<ID=FI,Number=1,Type=Integer,Description=\"other\">\n\
+     ##FORMAT=<ID=BIG,Number=1,Type=Float,Description=\"other\">\n\
+     ##FORMAT=<ID=IS,Number=1,Type=String,Description=\"other\">\n\
+     ##FORMAT=<ID=AD,Number=.,Type=Integer,Description=\"other\">\n\
+     #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tC\n\
+     1\t5\t.\tA\tC\t.\t.\tIF=1\tGT:IF:FI:BIG:IS:AD\t1/1:0.125:12:0.5:abc:1,2,3\n\
+     1\t8\t.\tA\tC,G\t.\t.\tIF=0.5;FI=999999;BIG=16777217;IS=a/b;FL=12;ST;N=1,2;SAME=2\tGT:FI\t1/2:3\n\
+     1\t9\t.\tA\tC\t.\t.\tIF=2;FI=-5;BIG=1234567;IS=.;FL=-1\tGT:IF:BIG\t0/1:2:1.5\n",
+];
+
+/// Keys that two inputs define in other ways come back in a header that bcftools reads, with every value
+/// of both, in one batch and in two, whichever comes first.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_defined_otherwise_are_widened() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> = (0..2)
+        .map(|i| folder.path().join(format!("{i}.vcf")))
+        .collect();
+    for (path, text) in paths.iter().zip(DEFINED_OTHERWISE) {
+        std::fs::write(path, text).unwrap();
+    }
+    let sources: Vec<Vec<String>> = paths.iter().map(|path| values(path)).collect();
+    for (order, batches) in [([0, 1], 2), ([1, 0], 2), ([0, 1], 1)] {
+        let lake = Arc::new(Lake::memory());
+        let inputs: Vec<&Path> = order.iter().map(|i| paths[*i].as_path()).collect();
+        for inputs in inputs.chunks(3 - batches) {
+            export_support::load(&lake, inputs).await.unwrap();
+        }
+        let all = Exported::open(lake, AccessContext::default())
+            .await
+            .unwrap();
+        for name in ["all.vcf", "all.bcf"] {
+            let written = all.write(name).await.unwrap();
+            let header = header_of(&written);
+            for (kind, id, number, ty) in [
+                ("INFO", "IF", "1", "Float"),
+                ("INFO", "FI", "1", "Float"),
+                ("INFO", "BIG", "1", "String"),
+                ("INFO", "IS", ".", "String"),
+                ("INFO", "FL", ".", "String"),
+                ("INFO", "ST", ".", "String"),
+                ("INFO", "N", ".", "Integer"),
+                ("INFO", "SAME", "1", "Integer"),
+                ("FORMAT", "GT", "1", "String"),
+                ("FORMAT", "IF", "1", "Float"),
+                ("FORMAT", "FI", "1", "Float"),
+                ("FORMAT", "BIG", "1", "String"),
+                ("FORMAT", "IS", "1", "String"),
+                ("FORMAT", "AD", ".", "Integer"),
+            ] {
+                let start = format!("##{kind}=<ID={id},Number={number},Type={ty},");
+                let found = header
+                    .iter()
+                    .filter(|line| line.starts_with(&start))
+                    .count();
+                assert_eq!(found, 1, "{name} {order:?} {start} {header:#?}");
+            }
+            let ours = values(&written);
+            for (number, source) in sources.iter().enumerate() {
+                // Of two inputs with the record, INFO is that of the first.
+                let is_later = |value: &str| value.starts_with("1:5 INFO") && number != order[0];
+                for value in source.iter().filter(|value| !is_later(value)) {
+                    let said = || format!("{name} {order:?} of {number}: {value} {ours:#?}");
+                    assert!(ours.contains(value), "{}", said());
+                }
+            }
+        }
+    }
+}
+
+/// Every value of a file as bcftools reads it: `contig:pos INFO KEY=value`, `contig:pos SAMPLE KEY=value`.
+fn values(file: &Path) -> Vec<String> {
+    let lines = lines_of(file).expect("bcftools reads the file");
+    let header = header_of(file);
+    let names: Vec<&str> = header.last().unwrap().split('\t').skip(9).collect();
+    let mut values = Vec::new();
+    for line in lines {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let place = format!("{}:{}", columns[0], columns[1]);
+        values.extend(
+            columns[7]
+                .split(';')
+                .map(|entry| format!("{place} INFO {entry}")),
+        );
+        let keys: Vec<&str> = columns[8].split(':').collect();
+        for (name, column) in names.iter().zip(&columns[9..]) {
+            for (key, value) in keys.iter().zip(column.split(':')) {
+                values.push(format!("{place} {name} {key}={value}"));
+            }
+        }
+    }
+    values
+}
+
 /// The genotypes of a PLINK 1 file set are those of the VCF, ALT by ALT.
 #[test]
 fn a_bed_holds_the_copies_of_each_alt() {

@@ -12,7 +12,7 @@ use genokura_core::schema::{FieldDef, FieldType, Number};
 use super::Bad;
 use super::info::rule;
 use crate::open::UNDECLARED_KEYS_MAX;
-use crate::plan::{InputPlan, Layout};
+use crate::plan::{InputPlan, Layout, floats_hold};
 use crate::tally::{CallClass, Noted};
 
 /// Calls that are looked at to choose the record's default.
@@ -467,7 +467,8 @@ impl Genotypes {
         let mut first = 0;
         let mut outcome = Ok(());
         for (k, block) in input.blocks.iter().enumerate() {
-            outcome = self.array_block(&rows, k, first..first + block.n_samples as usize, layout);
+            let samples = first..first + block.n_samples as usize;
+            outcome = self.array_block(&rows, k, samples, layout, input);
             if outcome.is_err() {
                 break;
             }
@@ -484,6 +485,7 @@ impl Genotypes {
         block: usize,
         samples: std::ops::Range<usize>,
         layout: &Layout,
+        input: &InputPlan,
     ) -> Result<(), Bad> {
         let n_keys = rows.keys.columns.len();
         let n_samples = u32::try_from(samples.len()).unwrap_or(u32::MAX);
@@ -516,7 +518,11 @@ impl Genotypes {
                     continue;
                 }
                 let field = &layout.format[*column];
-                let fits = fits(field, value, rows.n_alts, ploidy);
+                let whole = input.whole.format.get(*column) == Some(&true);
+                let fits = match whole && !floats_hold(value) {
+                    true => Err(rule::FLOAT_DIGITS),
+                    false => fits(field, value, rows.n_alts, ploidy),
+                };
                 if let Err(rule) = fits {
                     self.issues.push((*column, rule));
                     as_text[key] = true;
@@ -759,6 +765,7 @@ mod tests {
             version: None,
             blocks: (0..).zip(blocks).map(plan).collect(),
             filters: Vec::new(),
+            whole: Default::default(),
         }
     }
 

@@ -5,6 +5,8 @@
 
 use genokura_core::schema::{FieldDef, FieldType, Number};
 
+use crate::plan::floats_hold;
+
 /// Rules by which a value is kept as text.
 pub(crate) mod rule {
     pub(crate) const NOT_INTEGER: &str = "not_integer";
@@ -18,6 +20,7 @@ pub(crate) mod rule {
     pub(crate) const DUPLICATE: &str = "duplicate_key";
     pub(crate) const NEGATIVE: &str = "negative_count";
     pub(crate) const CIGAR: &str = "not_cigar";
+    pub(crate) const FLOAT_DIGITS: &str = "integer_beyond_float";
 }
 
 /// State of one declared key in the record at hand.
@@ -60,9 +63,19 @@ pub(crate) struct Info {
     /// Texts of END and SVLEN.
     pub(crate) end: Option<(usize, usize)>,
     pub(crate) svlen: Option<(usize, usize)>,
+    /// Fields of floats that the input declares as whole numbers.
+    whole: Vec<bool>,
 }
 
 impl Info {
+    /// `whole`: fields of floats that the input declares as whole numbers.
+    pub(crate) fn new(whole: Vec<bool>) -> Self {
+        Self {
+            whole,
+            ..Self::default()
+        }
+    }
+
     /// Parses `text`, the INFO column. `index`: field number of a key.
     pub(crate) fn parse(
         &mut self,
@@ -137,7 +150,13 @@ impl Info {
             return self.duplicate(field, entry, text);
         }
         self.touched.push(field);
-        match self.value(&fields[field], value, n_alts) {
+        let whole = self.whole.get(field) == Some(&true);
+        let lost = |text: &str| whole && !floats_hold(text.as_bytes());
+        let read = match value {
+            Some((_, text)) if lost(text) => Err(Some(rule::FLOAT_DIGITS)),
+            value => self.value(&fields[field], value, n_alts),
+        };
+        match read {
             Ok(slot) => self.slots[field] = slot,
             Err(rule) => {
                 self.slots[field] = Slot::Raw;
@@ -408,6 +427,21 @@ mod tests {
             let info = parse(text, n_alts);
             assert_eq!(info.raw, raw, "{text}");
             assert_eq!(info.issues.first().map(|i| i.1), rule, "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_that_a_float_does_not_hold_are_kept_as_text() {
+        let fields = fields();
+        let mut info = Info::new(vec![false, true]);
+        for (text, raw) in [
+            ("AF=16777216,-16777216", ""),
+            ("AF=16777217,1", "AF=16777217,1"),
+            ("AF=0.1,.", ""),
+        ] {
+            let index = |key: &str| fields.iter().position(|f| f.key == key);
+            info.parse(text, &fields, index, 2);
+            assert_eq!(info.raw, raw, "{text}");
         }
     }
 
