@@ -425,13 +425,7 @@ mod tests {
             line(1, 4, "source", None, "##source=a"),
             line(1, 5, "source", None, "##source=b"),
         ];
-        let field = FieldDef::new(
-            "info_",
-            "X",
-            Number::Count(1),
-            FieldType::String,
-            "x",
-        );
+        let field = FieldDef::new("info_", "X", Number::Count(1), FieldType::String, "x");
         let contig = |name: &str, length| genokura_storage::Contig {
             name: name.to_owned(),
             length,
