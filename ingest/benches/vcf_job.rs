@@ -59,6 +59,7 @@ fn load(runtime: &tokio::runtime::Runtime, path: &str) {
         reference: None,
         assembly: None,
         strict: false,
+        repeated_samples: false,
         threads: 1,
         memory_bytes: 256 << 20,
         progress: Arc::new(Silent),

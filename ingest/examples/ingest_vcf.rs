@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             reference: None,
             assembly: None,
             strict: false,
+            repeated_samples: false,
             threads,
             memory_bytes: 512 << 20,
             progress: Arc::new(Silent),

@@ -71,6 +71,24 @@ pub enum Error {
         /// Why both cannot stand.
         reason: String,
     },
+    /// A sample is called at a variant at which it is called already.
+    #[error(
+        "input {input}, {contig}:{pos}: a sample of the input is called at this variant in {before} already (rule \
+         sample-called-again); dataset {dataset:?} would count it twice. Leave the file or the sample out, load it into \
+         another dataset, or keep both calls beside each other with --repeated-samples"
+    )]
+    Again {
+        /// Number of the input in the job, 1-based.
+        input: u32,
+        /// Contig of the variant.
+        contig: String,
+        /// Position of its trimmed alleles, 1-based.
+        pos: i32,
+        /// Where it is called already: a batch of the dataset, or an input of the job.
+        before: String,
+        /// The dataset.
+        dataset: String,
+    },
     /// A cell of a plain table does not fit its column.
     #[error("input {input}, line {line}, column {column:?}: {message}")]
     Cell {

@@ -8,7 +8,7 @@
 //!
 //! Before step 4 nothing is visible, whatever happens.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -21,6 +21,7 @@ use genokura_storage::{
     Batch, Block, CommitOutcome, DatasetState, InputRecord, Lake, LakeChange, LakeSnapshot,
 };
 
+use crate::again::{Check, Meetings};
 use crate::assemble::{Contigs, Output, Restart};
 use crate::error::{Error, Result};
 use crate::header::{Clash, FieldKind, merge_fields, repair as header_repair, undeclared_field};
@@ -57,6 +58,9 @@ pub struct VcfJob {
     /// Refuse the job at the first record or header line that the default would mend, keep as text
     /// or quarantine.
     pub strict: bool,
+    /// Take a sample again at a variant at which the dataset has it (a normal that several tumours share): the rows
+    /// stay apart, and sums over rows count the sample as often as it is called. Otherwise such a job is refused.
+    pub repeated_samples: bool,
     /// Worker threads; 0 counts as 1. A reader and an assembler come on top, both mostly idle.
     pub threads: usize,
     /// Bound of the memory for rows under way, in bytes; at least 128 MiB are used.
@@ -100,6 +104,7 @@ impl VcfJob {
             scan: SCAN_BYTES,
         };
         let mut opened = self.open_all(&sources, mode.scan).await?;
+        let meetings = self.meetings(&base, &opened, &BTreeSet::new()).await?;
         let batch = self.reserve().await?;
         let mut is_told = false;
         let (plan, done, written, unsorted) = loop {
@@ -108,8 +113,13 @@ impl VcfJob {
                 self.progress.message(&key.message());
             }
             is_told = true;
-            match self.pass(&plan, &mode, fasta.clone(), chunk_bytes).await? {
-                Ok((done, written)) => break (plan, done, written, mode.sort),
+            let check = meetings.check(&base).await?;
+            let pass = self.pass(&plan, &mode, fasta.clone(), chunk_bytes, check);
+            match pass.await? {
+                Ok((done, (written, n_otherwise))) => {
+                    self.tell_otherwise(n_otherwise);
+                    break (plan, done, written, mode.sort);
+                }
                 Err(Restart::UndeclaredKey) => {
                     mode.scan = u64::MAX;
                     opened = self.open_all(&sources, mode.scan).await?;
@@ -123,6 +133,7 @@ impl VcfJob {
         if unsorted {
             report.repairs.push((repair::UNSORTED.to_owned(), 1));
         }
+        self.meets_nobody_new(&base, &opened, &report).await?;
         let report = self.commit(&base, plan, done, written, report).await?;
         Ok(IngestReport {
             seconds: started.elapsed().as_secs_f64(),
@@ -181,6 +192,63 @@ impl VcfJob {
             lake_version: base.version,
             ..IngestReport::default()
         }))
+    }
+
+    /// Which inputs share samples with each other and with what the dataset holds, batches `known` aside.
+    async fn meetings(
+        &self,
+        base: &LakeSnapshot,
+        opened: &[Opened],
+        known: &BTreeSet<u32>,
+    ) -> Result<Meetings> {
+        if self.repeated_samples {
+            return Ok(Meetings::default());
+        }
+        let samples: Vec<&[String]> = opened.iter().map(|i| i.header.samples.as_slice()).collect();
+        Meetings::of(base, &self.dataset, &samples, known).await
+    }
+
+    /// What landed in the dataset since the job began was not compared with: it must hold no sample of the job.
+    async fn meets_nobody_new(
+        &self,
+        base: &LakeSnapshot,
+        opened: &[Opened],
+        report: &IngestReport,
+    ) -> Result<()> {
+        let head = self.lake.snapshot().await?;
+        let batches = |snapshot: &LakeSnapshot| -> BTreeSet<u32> {
+            let dataset = snapshot.dataset(&self.dataset);
+            dataset
+                .into_iter()
+                .flat_map(|d| &d.batches)
+                .map(|b| b.batch)
+                .collect()
+        };
+        let known = batches(base);
+        let Some(version) = head.version.filter(|_| batches(&head) != known) else {
+            return Ok(());
+        };
+        // The very same job, run twice at once, is told of by the commit.
+        let dataset = head.dataset(&self.dataset);
+        let has = |input: &InputReport| dataset.is_some_and(|d| d.has_input(&input.digest));
+        if report.inputs.iter().any(has) {
+            return Ok(());
+        }
+        match self.meetings(&head, opened, &known).await?.n_samples() {
+            0 => Ok(()),
+            n => Err(Error::Conflict {
+                version,
+                reason: format!("it brought {n} samples of this job"),
+            }),
+        }
+    }
+
+    fn tell_otherwise(&self, n: u64) {
+        if n > 0 {
+            self.progress.message(&format!(
+                "at {n} positions a sample of this job has other alleles from an earlier batch; both stand"
+            ));
+        }
     }
 
     async fn reserve(&self) -> Result<u32> {
@@ -334,7 +402,8 @@ impl VcfJob {
         mode: &Mode,
         fasta: Option<Arc<Fasta>>,
         chunk_bytes: usize,
-    ) -> Result<Result<(PassDone, Written), Restart>> {
+        check: Option<Check<'_>>,
+    ) -> Result<Result<(PassDone, (Written, u64)), Restart>> {
         let pass_plan = PassPlan {
             layout: Arc::clone(&plan.layout),
             inputs: plan.inputs.iter().map(PassInput::share).collect(),
@@ -365,7 +434,14 @@ impl VcfJob {
             drop(to_writer);
             outcome
         });
-        let write = write_all(&self.lake, &self.dataset, &plan.layout, outputs, &aborted);
+        let write = write_all(
+            &self.lake,
+            &self.dataset,
+            &plan.layout,
+            outputs,
+            &aborted,
+            check,
+        );
         let (read, written) = tokio::join!(read, write);
         // When the writer fails the reader only knows that it is gone.
         let written = written?;

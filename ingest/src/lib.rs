@@ -3,6 +3,7 @@
 //! Records are conserved: every record read is stored or quarantined under a named rule. A job
 //! that fails or is cancelled leaves nothing visible, and a job that has landed is not done twice.
 
+mod again;
 mod assemble;
 pub mod bcf;
 pub mod cbioportal;

@@ -170,6 +170,7 @@ impl SitesJob {
             reference: self.reference.clone(),
             assembly: None,
             strict: false,
+            repeated_samples: false,
             threads: self.threads,
             memory_bytes: self.memory_bytes,
             progress: Arc::clone(&self.progress),

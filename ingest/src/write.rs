@@ -12,6 +12,7 @@ use genokura_core::schema::{
 };
 use genokura_storage::{Lake, NewFile, PartWriter, TableChange, TableId, WritePolicy};
 
+use crate::again::Check;
 use crate::assemble::{Output, Table};
 use crate::error::Result;
 use crate::plan::Layout;
@@ -20,15 +21,21 @@ use crate::plan::Layout;
 pub(crate) type Written = BTreeMap<Table, Vec<NewFile>>;
 
 /// Writes batches until the channel closes. When `aborted` is set by then, nothing is finished.
+///
+/// `check` looks at the rows of sites before they are written; what it counts comes back beside the files.
 pub(crate) async fn write_all(
     lake: &Lake,
     dataset: &str,
     layout: &Layout,
     mut outputs: tokio::sync::mpsc::Receiver<Output>,
     aborted: &AtomicBool,
-) -> Result<Written> {
+    mut check: Option<Check<'_>>,
+) -> Result<(Written, u64)> {
     let mut writers: BTreeMap<Table, PartWriter> = BTreeMap::new();
     while let Some(output) = outputs.recv().await {
+        if let (Table::Site, Some(check)) = (output.table, &mut check) {
+            check.rows(output.pos_bin.as_deref(), &output.rows).await?;
+        }
         let writer = writers.entry(output.table).or_insert_with(|| {
             let id = TableId::new(dataset, output.table.name());
             PartWriter::new(
@@ -51,7 +58,7 @@ pub(crate) async fn write_all(
             written.insert(table, writer.finish().await?);
         }
     }
-    Ok(written)
+    Ok((written, check.map_or(0, |check| check.n_otherwise())))
 }
 
 /// Writes one small table at once.

@@ -27,6 +27,7 @@ fn job(lake: &Lake, path: &Path, strict: bool) -> VcfJob {
         reference: None,
         assembly: None,
         strict,
+        repeated_samples: false,
         threads: 1,
         memory_bytes: 256 << 20,
         progress: Arc::new(Silent),

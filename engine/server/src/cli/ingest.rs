@@ -88,6 +88,10 @@ pub(super) struct VcfArgs {
     /// Refuse the job at the first record or header line that needs repair or quarantine
     #[arg(long)]
     strict: bool,
+    /// Take a sample again at a variant at which the dataset has it, such as a normal that several tumours share: both
+    /// calls stay, in rows of their own, and sums over rows count both
+    #[arg(long)]
+    repeated_samples: bool,
     /// Threads that inflate and parse [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -307,6 +311,7 @@ async fn vcf(args: VcfArgs) -> anyhow::Result<Outcome> {
         reference: args.reference,
         assembly: args.assembly,
         strict: args.strict,
+        repeated_samples: args.repeated_samples,
         threads: args.threads.unwrap_or_else(cores),
         memory_bytes: MEMORY_BYTES,
         cancel: cancel_on_ctrl_c(),

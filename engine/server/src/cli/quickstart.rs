@@ -112,6 +112,7 @@ async fn load(lake: &Arc<Lake>, source: &Path, cancel: &CancelFlag) -> anyhow::R
         reference: None,
         assembly: Some("GRCh38".to_owned()),
         strict: false,
+        repeated_samples: false,
         threads: ingest::cores(),
         memory_bytes: ingest::MEMORY_BYTES,
         progress: progress::reporter("variants"),

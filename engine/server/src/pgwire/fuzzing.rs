@@ -66,6 +66,7 @@ impl FuzzTarget {
             reference: None,
             assembly: None,
             strict: true,
+            repeated_samples: false,
             threads: 1,
             memory_bytes: 64 << 20,
             progress: Arc::new(Silent),

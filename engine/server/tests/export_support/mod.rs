@@ -166,6 +166,7 @@ pub async fn load(lake: &Arc<Lake>, inputs: &[&Path]) -> Result<(), String> {
         reference: None,
         assembly: None,
         strict: false,
+        repeated_samples: false,
         threads: 1,
         memory_bytes: 256 << 20,
         progress: Arc::new(genokura_ingest::Silent),

@@ -103,6 +103,7 @@ async fn ingest(lake: &Arc<Lake>, dataset: &str, input: String) {
         reference: None,
         assembly: None,
         strict: false,
+        repeated_samples: false,
         threads: 1,
         memory_bytes: 256 << 20,
         progress: Arc::new(Silent),
