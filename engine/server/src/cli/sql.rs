@@ -7,12 +7,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
-use arrow::json::LineDelimitedWriter;
 use arrow::record_batch::RecordBatch;
 use bytes::BytesMut;
 use clap::{Args, ValueEnum};
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
+
+mod json;
 
 use super::table::{Heading, TablePrinter};
 use super::{LakeArg, Outcome};
@@ -60,7 +61,7 @@ enum Form {
     Table,
     /// Comma-separated with a heading, PostgreSQL's text forms
     Csv,
-    /// One JSON object a line
+    /// One JSON object a line; NaN and infinities are the texts "NaN", "Infinity" and "-Infinity"
     Json,
     /// Arrow IPC stream
     Arrow,
@@ -331,7 +332,7 @@ fn empty(columns: &[Column]) -> SchemaRef {
 
 /// A streaming writer of one of Arrow's forms.
 enum Sink {
-    Json(LineDelimitedWriter<BufWriter<Stdout>>),
+    Json(json::Lines<BufWriter<Stdout>>),
     Arrow(StreamWriter<BufWriter<Stdout>>),
     Parquet(Box<ArrowWriter<BufWriter<Stdout>>>),
 }
@@ -344,7 +345,7 @@ impl Sink {
                 let writer = ArrowWriter::try_new(out(), Arc::clone(schema), None)?;
                 Self::Parquet(Box::new(writer))
             }
-            Form::Json | Form::Table | Form::Csv => Self::Json(LineDelimitedWriter::new(out())),
+            Form::Json | Form::Table | Form::Csv => Self::Json(json::lines(out())),
         })
     }
 
