@@ -64,8 +64,10 @@ pub(crate) struct CallRows {
     batch_rows: usize,
     names: ArrayRef,
     dynamic: DynamicFilters,
-    /// Dynamic filters on samples have been looked at.
-    narrowed: bool,
+    /// Of the dynamic filters when they were looked at last; `None`: not yet.
+    generation: Option<u64>,
+    /// Later variants come first.
+    backward: bool,
 }
 
 impl CallRows {
@@ -110,13 +112,19 @@ impl CallRows {
             batch_rows: batch_size.min(FIRST_BATCH_ROWS),
             names: Arc::clone(view.directory.names()),
             dynamic: scan.dynamic.clone(),
-            narrowed: false,
+            generation: None,
+            backward: scan.is_backward(),
             context,
         })
     }
 
-    /// Leaves out the samples that no row of a join above can match: known when the first row is asked for.
+    /// Leaves out what no row of an operator above can match any more: a join knows before the first row is asked
+    /// for, a top-k knows better with each batch, though variants are open of which it wants no more calls.
     fn narrow(&mut self) -> Result<()> {
+        let generation = self.dynamic.generation();
+        if self.generation.replace(generation) == Some(generation) {
+            return Ok(());
+        }
         let view = &self.context.view;
         if let Some(left) = self.dynamic.samples(&view.directory.samples)? {
             self.choice = Arc::new(self.choice.among(&left, view));
@@ -125,7 +133,18 @@ impl CallRows {
                 self.remaining = 0;
             }
         }
-        self.narrowed = true;
+        if let Some(chunk) = &mut self.open
+            && let Some(left) = self.dynamic.variants(&chunk.identity)?
+        {
+            let is_left = |part: &Part| passes(&left, part.group as usize);
+            chunk.parts.retain(is_left);
+        }
+        for mut rows in std::mem::take(&mut self.pending) {
+            rows = self.dynamic.rows(rows)?;
+            if rows.len() > 0 {
+                self.pending.push_back(rows);
+            }
+        }
         Ok(())
     }
 
@@ -135,9 +154,7 @@ impl CallRows {
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        if !self.narrowed {
-            self.narrow()?;
-        }
+        self.narrow()?;
         while self.remaining > 0 {
             if let Some(batch) = self.ready.pop_front() {
                 let batch = batch.slice(0, batch.num_rows().min(self.remaining));
@@ -157,6 +174,7 @@ impl CallRows {
             }
             // A long run of rows that no filter passes must not keep the thread.
             tokio::task::yield_now().await;
+            self.narrow()?;
         }
         Ok(None)
     }
@@ -193,7 +211,10 @@ impl CallRows {
             }
             None => (Vec::new(), Blobs::none()),
         };
-        let parts = parts(&members, &self.blocks, &self.choice);
+        let mut parts = parts(&members, &self.blocks, &self.choice);
+        if self.backward {
+            parts.make_contiguous().reverse();
+        }
         Ok(OpenChunk {
             identity: rows.identity()?,
             members,

@@ -25,6 +25,7 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    SortOrderPushdownResult,
 };
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use genokura_core::codec::counted::COHORTS_MAX;
@@ -85,6 +86,10 @@ impl RowsOf {
                 Box::pin(RecordBatchStreamAdapter::new(schema, stream))
             }
             Maker::Calls(choice) => {
+                let mut units = units;
+                if self.scan.is_backward() {
+                    units = backward(units, size);
+                }
                 let rows = CallRows::new(&self.scan, choice, units, size, metrics)?;
                 let stream = stream::try_unfold(rows, |mut rows| async move {
                     Ok(rows.next().await?.map(|batch| (batch, rows)))
@@ -129,6 +134,9 @@ impl RowsOf {
         if self.scan.spec.variants.is_some() {
             lanes = places::whole(&context, lanes).await?;
         }
+        if self.scan.is_backward() {
+            lanes.reverse();
+        }
         let mut streams = Vec::new();
         for (lane, units) in lanes.into_iter().enumerate() {
             let rows = self.stream(units)?;
@@ -139,6 +147,37 @@ impl RowsOf {
         }
         Ok(stream::iter(streams).flatten())
     }
+}
+
+/// The units from the last to the first, each of at most `rows` rows where nothing is merged: within a unit rows are
+/// read as they lie, and a long one would begin with its least wanted rows.
+fn backward(units: Vec<Unit>, rows: usize) -> Vec<Unit> {
+    let mut short = Vec::new();
+    for unit in units {
+        let [parts] = unit.streams.as_slice() else {
+            short.push(unit);
+            continue;
+        };
+        if unit.merge {
+            short.push(unit);
+            continue;
+        }
+        for part in parts {
+            for &(group, first, end) in &part.row_groups {
+                let starts = (first..end).step_by(rows.max(1));
+                short.extend(starts.map(|start| Unit {
+                    streams: vec![vec![FilePart {
+                        file: part.file,
+                        row_groups: vec![(group, start, end.min(start + rows.max(1)))],
+                    }]],
+                    merge: false,
+                    positions: unit.positions,
+                }));
+            }
+        }
+    }
+    short.reverse();
+    short
 }
 
 /// Batches that a lane reads ahead.
@@ -227,6 +266,28 @@ impl DatasetScanExec {
             Maker::Variants => None,
             Maker::Calls(choice) => Some(choice),
         }
+    }
+
+    /// Later variants come first. Joined with variants they cannot: rows of one place must follow one another.
+    pub(crate) fn is_backward(&self) -> bool {
+        self.spec.backward && self.spec.variants.is_none()
+    }
+
+    /// Whether the first rows of an order are found sooner when calls are read from the end of the genome.
+    fn is_wanted_backward(&self, order: &[PhysicalSortExpr]) -> bool {
+        let masked = self.view.masked(table_name(self.spec.kind));
+        let of_one = one_contig(&self.spec.filters);
+        let name = |sort: &PhysicalSortExpr| {
+            let column = sort.expr.downcast_ref::<Column>()?;
+            Some((column.name().to_owned(), sort.options.descending))
+        };
+        let mut named = order.iter().map(name);
+        let first = named.find(|name| {
+            let is_same = name.as_ref().is_some_and(|(name, _)| name == "contig");
+            !(of_one && is_same)
+        });
+        matches!(first, Some(Some((name, true)))
+            if ["contig", "pos"].contains(&name.as_str()) && !masked.contains(&name))
     }
 
     /// What EXPLAIN tells of a node `name` that reads as this scan does.
@@ -439,6 +500,27 @@ impl ExecutionPlan for DatasetScanExec {
         })
     }
 
+    /// Calls in falling order of positions are read from the end of the genome, so that a top-k above soon knows which
+    /// variants it wants. They are sorted all the same.
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> DfResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let calls = self.choice().is_some() && self.spec.variants.is_none();
+        if !calls || self.spec.limit.is_some() || !self.is_wanted_backward(order) {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
+        let mut spec = ScanSpec::clone(&self.spec);
+        spec.backward = true;
+        Ok(SortOrderPushdownResult::Inexact {
+            inner: Arc::new(Self {
+                properties: scan_properties(&spec, &self.schema()),
+                spec: Arc::new(spec),
+                ..self.clone()
+            }),
+        })
+    }
+
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
         let mut spec = ScanSpec::clone(&self.spec);
         spec.limit = limit;
@@ -487,6 +569,7 @@ fn scan_properties(spec: &ScanSpec, schema: &SchemaRef) -> Arc<PlanProperties> {
         .collect::<Vec<_>>();
     let hidden = |name: &str| masked.contains(&name);
     if one_contig(&spec.filters)
+        && !spec.backward
         && !hidden("pos")
         && !hidden("contig")
         && let Some(pos) = sort("pos")
@@ -547,6 +630,9 @@ fn write_spec(
     )?;
     if spec.partitions.iter().flatten().any(|unit| unit.merge) {
         write!(f, ", merge=batches")?;
+    }
+    if spec.backward {
+        write!(f, ", from the end")?;
     }
     if let Some(limit) = spec.limit {
         write!(f, ", limit={limit}")?;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::predicate::Predicate;
 
 /// Version of the byte form; a reader refuses every other.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// Which rows a scan of calls makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,8 @@ pub struct ScanSpec {
     pub variants: Option<VariantSide>,
     /// Rows of the result at most, of each partition and of all together.
     pub limit: Option<usize>,
+    /// Calls of later variants come first, where nothing stands against it: an order that is quick, not promised.
+    pub backward: bool,
     /// The work, per partition.
     pub partitions: Vec<Vec<Unit>>,
     /// What planning left out.
@@ -231,6 +233,7 @@ mod tests {
                 once: true,
             }),
             limit: Some(3),
+            backward: true,
             partitions: vec![vec![Unit {
                 streams: vec![vec![FilePart {
                     file: 2,

@@ -241,6 +241,7 @@ impl DatasetTable {
             filters,
             variants: None,
             limit,
+            backward: false,
             partitions: work.partitions,
             pruned: work.report,
         })

@@ -645,6 +645,60 @@ async fn joins_read_the_genotypes_that_they_match() {
     }
 }
 
+/// A top-k over calls says which variants and samples it still wants, though it orders by more than they are known
+/// by: rows are made of few, whichever end they are wanted from.
+#[tokio::test]
+async fn a_top_k_makes_few_calls() {
+    let all = ["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8"];
+    let calls: Vec<&str> = (0..8)
+        .map(|s| ["0/1", "0/0", "1/1", "./."][s % 4])
+        .collect();
+    let record = |i: i32| {
+        let contig = if i < 400 { "chr2" } else { "chr10" };
+        // Two records at each place.
+        Record::new(contig, 100 + i / 2, &[["C", "G"][i as usize % 2]], &calls)
+    };
+    let source = Source::new(&all, (0..800).map(record).collect());
+    let fixture = Fixture::of(Shape::default(), vec![vec![source]]).await;
+    for partitions in [1, 2, 8] {
+        let ctx = session(&fixture, partitions, 16, AccessContext::default()).await;
+        for (columns, order) in [
+            ("pos", "pos"),
+            ("pos", "pos DESC"),
+            ("pos, sample_id", "pos, sample_id"),
+            ("pos, sample_id", "pos DESC, sample_id"),
+            ("contig, pos", "contig, pos"),
+            ("contig, pos", "contig DESC, pos DESC"),
+            ("pos, dosage", "pos DESC, dosage DESC NULLS FIRST"),
+            ("sample_id", "sample_id DESC"),
+        ] {
+            for (table, filter) in [
+                ("calls", ""),
+                ("carriers", ""),
+                ("calls", "WHERE contig = 'chr2'"),
+                ("carriers", "WHERE contig = 'chr10' AND sample_id <> 'S1'"),
+            ] {
+                let sql = format!("SELECT {columns} FROM cohort.{table} {filter} ORDER BY {order}");
+                let mut expected = query(&ctx, &sql).await;
+                expected.truncate(3);
+                let sql = format!("{sql} LIMIT 3");
+                let physical = plan(&ctx, &sql).await;
+                let found = texts(&run_plan(&ctx, Arc::clone(&physical)).await);
+                assert_eq!(found, expected, "{sql}");
+                let made = calls_made(&physical);
+                assert!(made <= 160 + 64 * partitions, "{sql}: {made} calls");
+            }
+        }
+    }
+}
+
+/// Rows that scans of calls gave out.
+fn calls_made(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let below = plan.children().into_iter().map(calls_made).sum::<usize>();
+    let own = plan.metrics().filter(|_| plan.name() == "CallScanExec");
+    below + own.and_then(|metrics| metrics.output_rows()).unwrap_or(0)
+}
+
 /// FORMAT values of one sample come from its block alone, those of a region from few pages, and AD,
 /// which is stored relative to DP, is read with it.
 #[tokio::test]

@@ -246,6 +246,7 @@ impl<'a> Sides<'a> {
                 spec.filters.push(filter);
             }
         }
+        spec.backward = false;
         spec.columns = calls;
         spec.variants = Some(VariantSide {
             columns: variants,
