@@ -3,18 +3,25 @@
 //! Each is infallible: a column against literals of the column's own type, `IS NULL`, `LIKE` with a literal pattern,
 //! and AND, OR, NOT of those. Nothing here can divide, cast or call a function, so no error and no side effect can
 //! tell a caller about a row that the scan hides afterwards. Everything else stays above the scan.
+//!
+//! One more is no comparison but its answer: a condition on a column of which all values are known while planning,
+//! judged by each value that the session may see ([`Predicate::judged`]).
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::tree_node::{
+    Transformed, TransformedResult as _, TreeNode as _, TreeNodeRecursion,
+};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, Like};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Expr, Operator, Volatility};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::prelude::ident;
 use serde::{Deserialize, Serialize};
@@ -67,6 +74,12 @@ pub enum Predicate {
         column: String,
         negated: bool,
     },
+    /// A condition that was judged by all values of a column: those that it is true of.
+    Judged {
+        column: String,
+        condition: String,
+        values: BTreeSet<String>,
+    },
     And(Vec<Predicate>),
     Or(Vec<Predicate>),
     Not(Box<Predicate>),
@@ -89,13 +102,46 @@ impl Predicate {
         }
     }
 
+    /// A deterministic condition on one column of texts, judged by all its values; `None` for any other condition,
+    /// and for one that fails on a value: it fails on rows, if it comes to that, as it would have.
+    pub(crate) fn judged(filter: &Expr, column: &str, values: &ArrayRef) -> Option<Self> {
+        if !is_of_column(filter, column) {
+            return None;
+        }
+        let bare = |expr| match expr {
+            Expr::Column(_) => Ok(Transformed::yes(ident(column))),
+            other => Ok(Transformed::no(other)),
+        };
+        let bare = filter.clone().transform(bare).data().ok()?;
+        let field = Field::new(column, values.data_type().clone(), false);
+        let schema = Arc::new(Schema::new(vec![field]));
+        let physical = create_physical_expr(
+            &bare,
+            &DFSchema::try_from(Schema::clone(&schema)).ok()?,
+            &ExecutionProps::new(),
+            &PhysicalPlanningContext::default(),
+        );
+        let batch = RecordBatch::try_new(schema, vec![Arc::clone(values)]).ok()?;
+        let judged = physical.ok()?.evaluate(&batch).ok()?;
+        let judged = judged.into_array(values.len()).ok()?;
+        let passing = judged.as_boolean_opt()?.iter();
+        let passing = values.as_string_opt::<i32>()?.iter().zip(passing);
+        let passing = passing.filter(|(_, passes)| *passes == Some(true));
+        Some(Self::Judged {
+            column: column.to_owned(),
+            condition: bare.human_display().to_string(),
+            values: passing.filter_map(|(v, _)| v.map(str::to_owned)).collect(),
+        })
+    }
+
     /// Calls `f` with every column named, once per mention.
     pub fn for_each_column(&self, f: &mut impl FnMut(&str)) {
         match self {
             Self::Compare { column, .. }
             | Self::In { column, .. }
             | Self::Like { column, .. }
-            | Self::IsNull { column, .. } => f(column),
+            | Self::IsNull { column, .. }
+            | Self::Judged { column, .. } => f(column),
             Self::And(parts) | Self::Or(parts) => {
                 parts.iter().for_each(|p| p.for_each_column(f));
             }
@@ -121,7 +167,8 @@ impl Predicate {
             Self::Compare { column, .. }
             | Self::In { column, .. }
             | Self::Like { column, .. }
-            | Self::IsNull { column, .. } => {
+            | Self::IsNull { column, .. }
+            | Self::Judged { column, .. } => {
                 into.insert(column);
             }
             Self::And(parts) | Self::Or(parts) => {
@@ -170,6 +217,13 @@ impl Predicate {
                 column,
                 negated: true,
             } => ident(column).is_not_null(),
+            Self::Judged { column, values, .. } => {
+                let literal = |value: &String| Expr::Literal(value.as_str().into(), None);
+                match values.is_empty() {
+                    true => Literal::Boolean(false).to_expr(),
+                    false => ident(column).in_list(values.iter().map(literal).collect(), false),
+                }
+            }
             Self::And(parts) => joined(parts, Expr::and, true),
             Self::Or(parts) => joined(parts, Expr::or, false),
             Self::Not(inner) => Expr::Not(Box::new(inner.to_expr())),
@@ -190,7 +244,10 @@ impl Predicate {
 
 impl fmt::Display for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.to_expr().human_display())
+        match self {
+            Self::Judged { condition, .. } => f.write_str(condition),
+            _ => write!(f, "{}", self.to_expr().human_display()),
+        }
     }
 }
 
@@ -269,6 +326,46 @@ impl Literal {
     fn to_expr(&self) -> Expr {
         Expr::Literal(self.to_scalar(), None)
     }
+}
+
+/// Whether a condition looks at one column and has the same answer whenever it is judged by the same value.
+fn is_of_column(filter: &Expr, column: &str) -> bool {
+    let (mut named, mut known) = (false, true);
+    let look = |expr: &Expr| {
+        known &= match expr {
+            Expr::Column(of) => {
+                named = true;
+                of.name == column
+            }
+            Expr::ScalarFunction(call) => call.func.signature().volatility == Volatility::Immutable,
+            Expr::Alias(_)
+            | Expr::Literal(..)
+            | Expr::BinaryExpr(_)
+            | Expr::Like(_)
+            | Expr::SimilarTo(_)
+            | Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::Negative(_)
+            | Expr::Between(_)
+            | Expr::Case(_)
+            | Expr::Cast(_)
+            | Expr::TryCast(_)
+            | Expr::InList(_) => true,
+            _ => false,
+        };
+        Ok(match known {
+            true => TreeNodeRecursion::Continue,
+            false => TreeNodeRecursion::Stop,
+        })
+    };
+    filter.apply(look).is_ok() && known && named
 }
 
 fn column_type<'a>(expr: &Expr, schema: &'a Schema) -> Option<(String, &'a DataType)> {
@@ -395,7 +492,6 @@ fn comparison(left: &Expr, op: Comparison, right: &Expr, schema: &Schema) -> Opt
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use arrow::datatypes::Field;
     use datafusion::prelude::{cast, col, lit};
 
     fn schema() -> Schema {

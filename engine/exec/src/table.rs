@@ -97,15 +97,6 @@ pub(crate) fn pushdown(filters: &[&Expr], schema: &Schema) -> Vec<TableProviderF
     filters.iter().map(answer).collect()
 }
 
-/// Filters as predicates. All of them convert, because [`pushdown`] took no other.
-pub(crate) fn predicates(filters: &[Expr], schema: &Schema) -> Result<Vec<Predicate>> {
-    let convert = |filter: &Expr| {
-        Predicate::of(filter, schema)
-            .ok_or_else(|| Error::Internal(format!("filter {filter} was never taken")))
-    };
-    filters.iter().map(convert).collect()
-}
-
 /// The names of projected columns.
 pub(crate) fn projected(schema: &Schema, projection: Option<&Vec<usize>>) -> Vec<String> {
     let name = |i: usize| schema.fields().get(i).map(|f| f.name().clone());
@@ -216,6 +207,22 @@ impl DatasetTable {
         Self { view, kind, schema }
     }
 
+    /// A filter that was taken, as a predicate.
+    fn predicate(&self, filter: &Expr) -> Result<Predicate> {
+        Predicate::of(filter, &self.schema)
+            .or_else(|| self.of_samples(filter))
+            .ok_or_else(|| Error::Internal(format!("filter {filter} was never taken")))
+    }
+
+    /// Any condition on the sample of a call, judged by the names that the session sees: there are few of them.
+    fn of_samples(&self, filter: &Expr) -> Option<Predicate> {
+        const COLUMN: &str = "sample_id";
+        let masked = self.view.masked(table_name(self.kind)).contains(COLUMN);
+        let readable = self.schema.index_of(COLUMN).is_ok() && !masked;
+        (matches!(self.kind, ScanKind::Calls(_)) && readable)
+            .then(|| Predicate::judged(filter, COLUMN, self.view.directory.names()))?
+    }
+
     async fn spec(
         &self,
         projection: Option<&Vec<usize>>,
@@ -223,7 +230,8 @@ impl DatasetTable {
         limit: Option<usize>,
         partitions: usize,
     ) -> Result<ScanSpec> {
-        let filters = predicates(filters, &self.schema)?;
+        let filters = filters.iter().map(|filter| self.predicate(filter));
+        let filters = filters.collect::<Result<Vec<_>>>()?;
         let masked = self.view.masked(table_name(self.kind));
         let stages = Stages::of(self.kind, &filters, &masked);
         let judged = SiteFilters {
@@ -301,7 +309,15 @@ impl TableProvider for DatasetTable {
         &self,
         filters: &[&Expr],
     ) -> DfResult<Vec<TableProviderFilterPushDown>> {
-        Ok(pushdown(filters, &self.schema))
+        let mut answers = pushdown(filters, &self.schema);
+        for (answer, filter) in answers.iter_mut().zip(filters) {
+            if *answer == TableProviderFilterPushDown::Unsupported
+                && self.of_samples(filter).is_some()
+            {
+                *answer = TableProviderFilterPushDown::Exact;
+            }
+        }
+        Ok(answers)
     }
 
     async fn scan(
