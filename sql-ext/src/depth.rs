@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::dialect::Bounded;
 use crate::error::{Error, Result};
+use crate::repeated;
 
 /// The deepest statement. Threads that plan statements have [`STACK_BYTES`] of stack: 32 KiB for each step.
 pub const STEPS_MAX: usize = 2_000;
@@ -52,13 +53,18 @@ pub fn check<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> Result<()> {
 /// Parses a text that a function was given.
 ///
 /// # Errors
-/// [`Error::TooDeep`], and what the parser says.
+/// [`Error::TooDeep`], [`Error::Repeated`], and what the parser says.
 pub(crate) fn parsed(state: &SessionState, sql: &str) -> DfResult<Statement> {
     check_text(sql)?;
     let dialect = Bounded::of(sql.len());
     let mut statements = parser(state, sql, &dialect)?.parse_statements()?;
     match (statements.pop_front(), statements.pop_front()) {
-        (Some(statement), None) => Ok(statement),
+        (Some(statement), None) => {
+            if let Statement::Statement(statement) = &statement {
+                repeated::check(statement)?;
+            }
+            Ok(statement)
+        }
         (None, _) => plan_err!("No SQL statements were provided in the query string"),
         _ => not_impl_err!("The context currently only supports a single SQL statement"),
     }

@@ -143,6 +143,12 @@ pub enum Error {
     /// A statement whose syntax tree would be too deep for the stack.
     #[error("statement is nested too deeply")]
     TooDeep,
+    /// Queries that are read so often that the plan would hold too many tables.
+    #[error(
+        "queries of WITH and views are read too often: with all of them the statement reads more than {} tables again",
+        crate::repeated::REPEATED_MAX
+    )]
+    Repeated,
     /// A clause that the planner would read over.
     #[error("{0} is not supported")]
     Clause(&'static str),
@@ -188,7 +194,7 @@ impl Error {
             Self::NameList => "22P02",
             Self::Genotype(_) => "22P03",
             Self::TooManyNames => "54000",
-            Self::TooDeep => "54001",
+            Self::TooDeep | Self::Repeated => "54001",
             Self::DirectoryGone(_) => "55000",
             Self::Internal(_) => "XX000",
         }
@@ -282,6 +288,9 @@ impl Error {
                 crate::depth::STEPS_MAX,
                 crate::depth::CALLS_MAX
             )),
+            Self::Repeated => {
+                Some("Keep what is read often: CREATE TEMP TABLE name AS SELECT … .".to_owned())
+            }
             Self::Clause("this use of the outer row in a subquery") => {
                 Some("Join the tables, and GROUP BY the columns of the outer one.".to_owned())
             }

@@ -16,6 +16,7 @@ pub mod name_list;
 mod nearest;
 mod ontologies;
 pub mod reference;
+pub mod repeated;
 mod rules;
 mod scalar;
 mod substitution;

@@ -5,6 +5,8 @@
 //! after   (SELECT array_or_empty(array_agg(q.v ORDER BY q.k1))
 //!          FROM (SELECT sample_id, age AS k1 FROM clin.person) AS q(v, k1))
 //! ```
+//! Beside `ANY` and `ALL` the rows of the subquery are compared with, and no array is made.
+//!
 //! A scalar subquery without references to the outer query is run once, before the first row; its value reaches
 //! the functions as one constant, so that a cohort's names are resolved once. In this way `hpo_is_a` gets the ontology
 //! that the lake holds, as the session may read it:
@@ -25,9 +27,9 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Ident, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, Visit as _,
-    Visitor,
+    self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Ident, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableFactor,
+    Value, Visit as _, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -48,8 +50,50 @@ pub fn rewrite(statement: &mut ast::Statement) -> Result<()> {
     if let ControlFlow::Break(clause) = statement.visit(&mut ReadOver) {
         return Err(Error::Clause(clause));
     }
+    compared_arrays(statement);
     array_subqueries(statement)?;
     ontologies(statement)
+}
+
+/// Makes comparisons with arrays of a subquery comparisons with its rows: `x = ANY (ARRAY(SELECT …))` is `x IN (SELECT …)`.
+fn compared_arrays(statement: &mut ast::Statement) {
+    let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        let (left, operator, right, all) = match expr {
+            Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                ..
+            } => (left, compare_op, right, false),
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => (left, compare_op, right, true),
+            _ => return ControlFlow::Continue(()),
+        };
+        let mut array = right.as_ref();
+        while let Expr::Nested(inner) = array {
+            array = inner;
+        }
+        if let Some(query) = array_subquery(array) {
+            **right = Expr::Subquery(Box::new(query));
+        }
+        let is_membership = match all {
+            false => *operator == BinaryOperator::Eq,
+            true => *operator == BinaryOperator::NotEq,
+        };
+        if let Expr::Subquery(query) = right.as_ref()
+            && is_membership
+        {
+            *expr = Expr::InSubquery {
+                expr: left.clone(),
+                subquery: query.clone(),
+                negated: all,
+            };
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 /// Finds clauses that the parser knows and the planner does not look at.

@@ -26,6 +26,7 @@ mod temp;
 mod template;
 mod told;
 mod transactions;
+mod using;
 mod whole_rows;
 mod yielding;
 

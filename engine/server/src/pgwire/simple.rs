@@ -14,7 +14,12 @@ impl Connection {
     pub(super) async fn simple_query(&mut self, sql: &str) -> Result<(), ServerError> {
         self.session.close_statement("");
         self.session.close_portal("");
-        let statements = match statement::parse(sql) {
+        self.interrupts.begin(self.session.statement_timeout());
+        let runtime = self.session.runtime().clone();
+        let parsed = statement::parse_beside(&runtime, sql);
+        let parsed = self.interrupts.race(parsed).await;
+        self.interrupts.end();
+        let statements = match parsed {
             Ok(statements) => statements,
             Err(error) => return self.report(&error),
         };

@@ -21,7 +21,7 @@ use futures::TryStreamExt;
 use super::rows::Rows;
 use super::stop::{self, Stop};
 use super::temp::TempState;
-use super::{SessionInfo, arrays, lateral, params, rewrite, whole_rows};
+use super::{SessionInfo, arrays, lateral, params, rewrite, using, whole_rows};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -144,6 +144,7 @@ pub(super) async fn logical(
     parameters: &[PgType],
 ) -> Result<LogicalPlan, ServerError> {
     super::cohort::substitute(context, &mut resolved).await?;
+    Box::pin(using::merged(context, &mut resolved)).await?;
     Box::pin(whole_rows::replaced(context, &mut resolved)).await?;
     rewrite::to_datafusion(&mut resolved, &context.info)?;
     if !parameters.is_empty() {

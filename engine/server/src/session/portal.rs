@@ -117,7 +117,7 @@ impl Session {
         declared: &[u32],
     ) -> Result<(), ServerError> {
         self.authorise()?;
-        let mut statements = super::statement::parse(sql)?;
+        let mut statements = super::statement::parse_beside(self.runtime(), sql).await?;
         if statements.len() > 1 {
             return Err(ServerError::syntax(
                 "cannot insert multiple commands into a prepared statement",

@@ -23,13 +23,14 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, function_of, is_call_of};
-use columns::{name_inner_columns, top_level};
+use columns::{name_inner_columns, name_outer_columns, top_level};
 pub(crate) use literals::cast;
 pub(super) use literals::{constant, string_literal, text, text_array};
 pub(super) use names::folded;
-use names::{last_part, strip_pg_catalog};
+pub(super) use names::last_part;
+use names::strip_pg_catalog;
 pub(crate) use output::output_names;
-pub(super) use output::without_digits;
+pub(super) use output::{item_name, without_digits};
 pub(crate) use relations::{Relations, resolve, to_system_copies};
 use session_functions::session_function;
 pub(crate) use session_functions::{is_set_config, set_configs};
@@ -156,6 +157,7 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<ServerError> {
+        names::whole_tables(select);
         match rows::memberships(select) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -166,6 +168,14 @@ impl VisitorMut for ToDataFusion<'_> {
         &mut self,
         factor: &mut ast::TableFactor,
     ) -> ControlFlow<ServerError> {
+        if let ast::TableFactor::Derived {
+            lateral: true,
+            subquery,
+            ..
+        } = factor
+        {
+            name_outer_columns(subquery);
+        }
         match sets::in_from(factor) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),

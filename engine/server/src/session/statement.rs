@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whi
 
 use genokura_sql_ext::depth;
 use genokura_sql_ext::dialect::Bounded;
+use tokio::runtime::Handle;
 
 use crate::sqlstate::{ServerError, from_parser, function_error};
 pub use commands::{CopyFormat, CopyHeader, CopyOptions, FetchCount, SetValue};
@@ -169,6 +170,22 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ServerError> {
             })
         })
         .collect()
+}
+
+/// Bytes of a query string that is parsed while its client may cancel.
+const LONG_TEXT: usize = 64 << 10;
+
+/// As [`parse`]; a long string is parsed by another thread, so that the caller stays awake.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) async fn parse_beside(runtime: &Handle, sql: &str) -> Result<Vec<Parsed>, ServerError> {
+    if sql.len() < LONG_TEXT {
+        return parse(sql);
+    }
+    let sql = sql.to_owned();
+    let parsed = runtime.spawn_blocking(move || parse(&sql)).await;
+    parsed.map_err(|_| ServerError::internal("a query string was not parsed to its end"))?
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {

@@ -52,7 +52,7 @@ pub(super) async fn replaced(
     for (key, asked) in std::mem::take(&mut finder.asked) {
         let columns = match asked {
             Asked::Known(columns) => columns,
-            Asked::Query(query) => columns(context, *query).await?,
+            Asked::Query(query) => columns_of(context, *query).await?,
         };
         known.insert(key, columns);
     }
@@ -65,7 +65,13 @@ pub(super) async fn replaced(
 }
 
 /// The names of the columns that a query has.
-async fn columns(context: &PlanContext, query: Query) -> Result<Vec<String>, ServerError> {
+///
+/// # Errors
+/// What planning it fails with.
+pub(super) async fn columns_of(
+    context: &PlanContext,
+    query: Query,
+) -> Result<Vec<String>, ServerError> {
     let mut statement = ast::Statement::Query(Box::new(query));
     rewrite::to_datafusion(&mut statement, &context.info)?;
     let state = context.context.state();
@@ -215,8 +221,7 @@ impl Rows {
                 for (name, relation) in relations {
                     let asked = match set_columns(name, &relation.factor) {
                         Some(columns) => Some(Asked::Known(columns)),
-                        None => self
-                            .query(&relation.factor)
+                        None => every_column_of(&self.withs, &relation.factor)
                             .ok()
                             .map(Box::new)
                             .map(Asked::Query),
@@ -237,32 +242,38 @@ impl Rows {
             }
         }
     }
+}
 
-    /// Every column of a relation.
-    fn query(&self, factor: &TableFactor) -> Result<Query, ServerError> {
-        let mut withs = self.withs.iter().flatten();
-        let with = withs.next().map(|first| {
-            let mut all = first.clone();
-            for with in withs {
-                all.recursive |= with.recursive;
-                all.cte_tables.extend(with.cte_tables.iter().cloned());
-            }
-            all
-        });
-        let mut query = rewrite::every_column()?;
-        if let SetExpr::Select(select) = query.body.as_mut() {
-            select.from = vec![TableWithJoins {
-                relation: factor.clone(),
-                joins: Vec::new(),
-            }];
+/// Every column of a relation that stands within these `WITH`.
+///
+/// # Errors
+/// Never; the signature follows the parser's.
+pub(super) fn every_column_of(
+    withs: &[Option<ast::With>],
+    factor: &TableFactor,
+) -> Result<Query, ServerError> {
+    let mut withs = withs.iter().flatten();
+    let with = withs.next().map(|first| {
+        let mut all = first.clone();
+        for with in withs {
+            all.recursive |= with.recursive;
+            all.cte_tables.extend(with.cte_tables.iter().cloned());
         }
-        query.with = with;
-        Ok(query)
+        all
+    });
+    let mut query = rewrite::every_column()?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.from = vec![TableWithJoins {
+            relation: factor.clone(),
+            joins: Vec::new(),
+        }];
     }
+    query.with = with;
+    Ok(query)
 }
 
 /// The columns of a set: those of its alias, or one of its name.
-fn set_columns(name: &str, factor: &TableFactor) -> Option<Vec<String>> {
+pub(super) fn set_columns(name: &str, factor: &TableFactor) -> Option<Vec<String>> {
     let alias = match factor {
         TableFactor::Function { alias, .. }
         | TableFactor::UNNEST { alias, .. }
@@ -313,7 +324,7 @@ fn relations(from: &[TableWithJoins]) -> BTreeMap<String, Relation> {
     let mut found: BTreeMap<String, Relation> = BTreeMap::new();
     for tables in from {
         let mut here = Vec::new();
-        here.extend(relation(&tables.relation, false));
+        here.extend(beside(&tables.relation, false));
         for join in &tables.joins {
             let (left, right) = match &join.join_operator {
                 JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => (false, true),
@@ -325,14 +336,20 @@ fn relations(from: &[TableWithJoins]) -> BTreeMap<String, Relation> {
                 let relation: &mut Relation = relation;
                 relation.filled |= left;
             }
-            here.extend(relation(&join.relation, right));
+            here.extend(beside(&join.relation, right));
         }
         found.extend(here);
     }
     found
 }
 
-fn relation(factor: &TableFactor, filled: bool) -> Option<(String, Relation)> {
+fn beside(factor: &TableFactor, filled: bool) -> Option<(String, Relation)> {
+    let (name, factor) = relation(factor)?;
+    Some((name, Relation { factor, filled }))
+}
+
+/// A relation as it stands alone, and what expressions call it; `None` without a name or when it reads what is beside.
+pub(super) fn relation(factor: &TableFactor) -> Option<(String, TableFactor)> {
     let alias = match factor {
         TableFactor::Table { alias, .. }
         | TableFactor::Derived { alias, .. }
@@ -355,7 +372,7 @@ fn relation(factor: &TableFactor, filled: bool) -> Option<(String, Relation)> {
     if let TableFactor::Derived { lateral, .. } = &mut factor {
         *lateral = false;
     }
-    Some((name, Relation { factor, filled }))
+    Some((name, factor))
 }
 
 fn one() -> Expr {

@@ -157,8 +157,18 @@ async fn rows_of_a_result_are_bounded() {
     assert_eq!(rows(&bob, many).await.len(), 5000);
 }
 
+/// Queries of which each reads the one before twice.
+fn doubling(steps: usize) -> String {
+    let mut sql = "with a0 as (select * from lab.variants)".to_owned();
+    for (of, step) in (0..steps).zip(1..) {
+        sql += &format!(", a{step} as (select x.* from a{of} x join a{of} y on x.pos = y.pos)");
+    }
+    format!("{sql} select * from a{steps}")
+}
+
 /// Fails without: the bounds on the depth of a statement (`sql-ext/src/depth.rs`), whose tree would overflow the stack and
-/// end the process, and on the work of the parser (`sql-ext/src/dialect.rs`), which nothing stops.
+/// end the process, on the work of the parser (`sql-ext/src/dialect.rs`), which nothing stops, and on queries that are read
+/// many times (`sql-ext/src/repeated.rs`), which planning would hold as often.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_statement_takes_the_server_from_everybody() {
     let roles = RoleFile::new();
@@ -197,6 +207,9 @@ async fn no_statement_takes_the_server_from_everybody() {
             "select * from merge_regions('select * from lab.variants where {}true')",
             many("pos > 1 or ", 50_000)
         ),
+        doubling(26),
+        format!("create temp view v as {}", doubling(26)),
+        format!("select * from merge_regions('{}')", doubling(26)),
         format!("create temp table t as select 1{}", many(" + 1", 50_000)),
         format!("prepare p as select 1{}", many(" + 1", 50_000)),
         format!("explain select 1{}", many(" + 1", 50_000)),
@@ -223,6 +236,25 @@ async fn no_statement_takes_the_server_from_everybody() {
         );
         assert_eq!(rows(&client, "select 1").await, ["1"], "{start}");
     }
+    // Views do not get around it.
+    rows(
+        &client,
+        "create temp view v0 as select pos from lab.variants",
+    )
+    .await;
+    let mut refused = false;
+    for (of, step) in (0..30).zip(1..) {
+        let sql = format!(
+            "create temp view v{step} as select x.pos from v{of} x join v{of} y on x.pos = y.pos"
+        );
+        let made = tokio::time::timeout(Duration::from_secs(60), client.simple_query(&sql)).await;
+        if let Err(error) = made.expect("a view is made in time") {
+            assert!(told(&error).starts_with("54001"), "{}", told(&error));
+            refused = true;
+            break;
+        }
+    }
+    assert!(refused);
     // As deep as statements may be, in the threads that plan and drop them.
     let sql = format!("select 1{}", many(" is null", 1_990));
     assert_eq!(rows(&client, &sql).await, ["f"]);

@@ -8,11 +8,13 @@ use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_nested::expr_fn::cardinality;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, AggregateFunctionParams, InSubquery, WindowFunction,
+    AggregateFunction, AggregateFunctionParams, InSubquery, SetComparison, SetQuantifier,
+    WindowFunction,
 };
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, FetchType, Join, JoinType, LogicalPlan, LogicalPlanBuilder,
-    Projection, SkipType, SortExpr, Unnest, Window, WindowFunctionDefinition, lit, when,
+    Projection, SkipType, SortExpr, Unnest, Window, WindowFunctionDefinition, binary_expr, lit,
+    when,
 };
 
 use super::flat::{Flat, Renamed, flat};
@@ -55,6 +57,7 @@ pub(super) fn with_value(
             Ok(found.map(|(plan, found)| (plan, not_if(exists.negated, found))))
         }
         Expr::InSubquery(within) => is_in(outer, within, names),
+        Expr::SetComparison(compared) => is_any(outer, compared, names),
         _ => Ok(None),
     }
 }
@@ -759,39 +762,12 @@ fn is_in(
     names: &mut Names,
 ) -> Result<Option<(LogicalPlan, Expr)>> {
     let (value, subquery) = (within.expr.as_ref(), &within.subquery.subquery);
-    let holds_subquery = value.exists(|part| Ok(is_subquery(part)))?;
-    if value.is_volatile() || value.contains_outer() || holds_subquery {
+    if !is_known(value)? {
         return Ok(None);
     }
-    let answer = |found: Expr, unknown: Expr| {
-        let mut known = when(found, lit(true)).when(unknown, lit(ScalarValue::Boolean(None)));
-        known
-            .otherwise(lit(false))
-            .map(|is| not_if(within.negated, is))
-    };
     let Some(flat) = flat(subquery, names)? else {
-        let Some((rows, applied)) = numbered(outer, subquery, names)? else {
-            return Ok(None);
-        };
-        let Some(item) = applied.columns.first().cloned() else {
-            return Ok(None);
-        };
-        let equal = value.clone().eq(item);
-        let counts = [equal.clone().is_true(), equal.is_null()];
-        let counts = counts.map(|condition| counted(&applied, Some(condition)));
-        let (plan, counts) = summed(&rows, applied.plan, Vec::new(), counts.to_vec(), names)?;
-        let [found, unknown] = &counts[..] else {
-            return Ok(None);
-        };
-        let any = |count: &Expr| count.clone().gt(lit(0_i64));
-        let applied = Applied {
-            plan,
-            mark: lit(true),
-            columns: vec![answer(any(found), any(unknown))?],
-            order: Vec::new(),
-            single: true,
-        };
-        return scalar(outer, &rows, applied, names).map(Some);
+        let equal = |item: Expr| value.clone().eq(item);
+        return any_of_numbered(outer, subquery, equal, within.negated, names);
     };
     let Some(flat) = flat.renamed(names)? else {
         return Ok(None);
@@ -827,7 +803,82 @@ fn is_in(
         return Ok(None);
     };
     let unknown = null.or(value.clone().is_null().and(any));
-    Ok(Some((plan, answer(found, unknown)?)))
+    Ok(Some((plan, answer(found, unknown, within.negated)?)))
+}
+
+/// `outer` with whether a value compares so with any of a subquery, or with all: no, not otherwise with any.
+fn is_any(
+    outer: &LogicalPlan,
+    compared: &SetComparison,
+    names: &mut Names,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    let (value, subquery) = (compared.expr.as_ref(), &compared.subquery.subquery);
+    if !is_known(value)? {
+        return Ok(None);
+    }
+    let all = compared.quantifier == SetQuantifier::All;
+    let holds = |item: Expr| not_if(all, binary_expr(value.clone(), compared.op, item));
+    let Some(flat) = flat(subquery, names)? else {
+        return any_of_numbered(outer, subquery, holds, all, names);
+    };
+    let Some(flat) = flat.renamed(names)? else {
+        return Ok(None);
+    };
+    let Some(item) = flat.columns.first().cloned() else {
+        return Ok(None);
+    };
+    let holds = holds(item);
+    let Some((plan, found)) = matched(outer, &flat, Some(holds.clone()), names)? else {
+        return Ok(None);
+    };
+    let Some((plan, unknown)) = matched(&plan, &flat, Some(holds.is_null()), names)? else {
+        return Ok(None);
+    };
+    Ok(Some((plan, answer(found, unknown, all)?)))
+}
+
+/// Whether a value of the outer row may be compared with many.
+fn is_known(value: &Expr) -> Result<bool> {
+    let holds_subquery = value.exists(|part| Ok(is_subquery(part)))?;
+    Ok(!value.is_volatile() && !value.contains_outer() && !holds_subquery)
+}
+
+/// Three-valued: found, unknown, neither.
+fn answer(found: Expr, unknown: Expr, negated: bool) -> Result<Expr> {
+    let mut known = when(found, lit(true)).when(unknown, lit(ScalarValue::Boolean(None)));
+    known.otherwise(lit(false)).map(|is| not_if(negated, is))
+}
+
+/// `outer` with whether a condition holds for any row of a subquery that does more than to filter.
+fn any_of_numbered(
+    outer: &LogicalPlan,
+    subquery: &LogicalPlan,
+    holds: impl FnOnce(Expr) -> Expr,
+    negated: bool,
+    names: &mut Names,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    let Some((rows, applied)) = numbered(outer, subquery, names)? else {
+        return Ok(None);
+    };
+    let Some(item) = applied.columns.first().cloned() else {
+        return Ok(None);
+    };
+    let holds = holds(item);
+    let counts = [holds.clone().is_true(), holds.is_null()];
+    let counts = counts.map(|condition| counted(&applied, Some(condition)));
+    let (plan, counts) = summed(&rows, applied.plan, Vec::new(), counts.to_vec(), names)?;
+    let [found, unknown] = &counts[..] else {
+        return Ok(None);
+    };
+    let any = |count: &Expr| count.clone().gt(lit(0_i64));
+    let applied = Applied {
+        plan,
+        mark: lit(true),
+        columns: vec![answer(any(found), any(unknown), negated)?],
+        order: Vec::new(),
+        single: true,
+    };
+    scalar(outer, &rows, applied, names).map(Some)
 }
 
 /// An expression in which columns of the outer row are columns beside others; `None` when they are of another one.

@@ -43,7 +43,7 @@ pub(super) fn others(node: &LogicalPlan) -> Result<Vec<Expr>> {
             node.apply_expressions(|expr| {
                 collect(expr, &mut found, |subquery| match subquery {
                     Expr::ScalarSubquery(inner) => Ok(!inside && is_taken_scalar(inner)?),
-                    subquery => Ok(matches!(subquery, Expr::SetComparison(_))),
+                    _ => Ok(false),
                 })?;
                 Ok(TreeNodeRecursion::Continue)
             })?;
@@ -54,7 +54,7 @@ pub(super) fn others(node: &LogicalPlan) -> Result<Vec<Expr>> {
                     Expr::ScalarSubquery(inner) => {
                         Ok(!inside && inner.outer_ref_columns.is_empty())
                     }
-                    subquery => Ok(matches!(subquery, Expr::SetComparison(_))),
+                    _ => Ok(false),
                 })?;
                 Ok(TreeNodeRecursion::Continue)
             })?;
@@ -104,6 +104,7 @@ fn is_taken_of_where(subquery: &Expr, top: bool, schema: &DFSchema) -> Result<bo
                 false => Ok(top && !within.negated && is_filtered(subquery, false)?),
             }
         }
+        Expr::SetComparison(_) => Ok(false),
         _ => Ok(true),
     }
 }

@@ -39,6 +39,22 @@ pub(super) fn name_inner_columns(select: &mut Select) {
     }
 }
 
+/// Names the columns of the outer row that a LATERAL query lists: the planner calls them by where they come from.
+pub(super) fn name_outer_columns(query: &mut ast::Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(_)) = item {
+            let alias = Ident::with_quote('"', column_name(expr));
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias,
+            };
+        }
+    }
+}
+
 /// In the outermost SELECTs, makes integer constants int4, decimal ones numeric, and repeated names unique to the
 /// planner; [`super::output_names`] gives clients the names they asked for.
 pub(super) fn top_level(body: &mut SetExpr) {
@@ -125,8 +141,13 @@ fn unique_columns(select: &mut Select) {
         let repeated =
             any_wild && matches!(&*item, SelectItem::UnnamedExpr(expr) if is_column(expr));
         // The planner calls a subquery by its own column, which then cannot be told from another of that name.
-        let called_alike = matches!(&*item, SelectItem::UnnamedExpr(expr) if is_subquery(expr))
-            && (any_wild || names.iter().filter(|name| **name == names[number]).count() > 1);
+        let alike = || names.iter().filter(|name| **name == names[number]).count() > 1;
+        let called_alike = match &*item {
+            SelectItem::UnnamedExpr(expr) => is_subquery(expr) && (any_wild || alike()),
+            // ORDER BY its place would find the others too.
+            SelectItem::ExprWithAlias { .. } => alike(),
+            _ => false,
+        };
         if seen.insert(key) && !repeated && !called_alike {
             continue;
         }

@@ -1,6 +1,9 @@
 //! Parts of names, folded as PostgreSQL folds them.
 
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+use datafusion::sql::sqlparser::ast::{
+    Ident, ObjectName, ObjectNamePart, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    TableFactor, TableWithJoins,
+};
 
 use crate::sqlstate::ServerError;
 
@@ -27,7 +30,7 @@ pub(super) fn part_text(part: &ObjectNamePart) -> String {
     part.as_ident().map_or_else(|| part.to_string(), folded)
 }
 
-pub(super) fn last_part(name: &ObjectName) -> String {
+pub(in crate::session) fn last_part(name: &ObjectName) -> String {
     name.0.last().map(part_text).unwrap_or_default()
 }
 
@@ -38,6 +41,39 @@ pub(super) fn object_name(parts: &[&str]) -> ObjectName {
             .map(|p| Ident::with_quote('"', *p))
             .collect::<Vec<_>>(),
     )
+}
+
+/// Writes `t.*` of a table without an alias with the table's whole name, which the planner asks for.
+pub(super) fn whole_tables(select: &mut Select) {
+    for item in &mut select.projection {
+        if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) =
+            item
+            && name.0.len() == 1
+            && let Some(whole) = table_named(&select.from, &last_part(name))
+        {
+            *name = whole.clone();
+        }
+    }
+}
+
+fn table_named<'a>(from: &'a [TableWithJoins], wanted: &str) -> Option<&'a ObjectName> {
+    from.iter().find_map(|tables| {
+        let joined = tables.joins.iter().map(|join| &join.relation);
+        let mut factors = std::iter::once(&tables.relation).chain(joined);
+        factors.find_map(|factor| match factor {
+            TableFactor::Table {
+                name,
+                alias: None,
+                args: None,
+                ..
+            } => (last_part(name) == wanted).then_some(name),
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => table_named(std::slice::from_ref(table_with_joins), wanted),
+            _ => None,
+        })
+    })
 }
 
 pub(super) fn strip_pg_catalog(name: &mut ObjectName) {

@@ -87,7 +87,7 @@ fn first_select(body: &SetExpr) -> Option<&Select> {
     }
 }
 
-pub(super) fn item_name(item: &SelectItem) -> Option<String> {
+pub(in crate::session) fn item_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
         SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),

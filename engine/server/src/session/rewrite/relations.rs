@@ -9,8 +9,9 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
+use genokura_sql_ext::Error;
 use genokura_sql_ext::dialect::Bounded;
-use genokura_sql_ext::span_sources;
+use genokura_sql_ext::{repeated, span_sources};
 
 use super::literals::{string_literal, text as text_literal};
 
@@ -51,10 +52,15 @@ pub(crate) fn resolve(
         search_path,
         temporary,
         ctes: Vec::new(),
+        views: 0,
         found: Relations::default(),
     };
     match statement.visit(&mut resolver) {
-        ControlFlow::Continue(()) => Ok(resolver.found),
+        ControlFlow::Continue(()) => {
+            let found = resolver.found;
+            repeated::check(statement).map_err(|error| function_error(&error))?;
+            Ok(found)
+        }
         ControlFlow::Break(error) => Err(error),
     }
 }
@@ -87,6 +93,8 @@ struct Resolver<'a> {
     search_path: &'a [String],
     temporary: &'a TempState,
     ctes: Vec<Vec<String>>,
+    /// Views that were put in, those in views too.
+    views: u64,
     found: Relations,
 }
 
@@ -118,6 +126,10 @@ impl VisitorMut for Resolver<'_> {
                 }
                 if let Some(view) = self.view(name, alias.as_ref()) {
                     *factor = view;
+                    self.views += 1;
+                    if self.views > repeated::REPEATED_MAX {
+                        return ControlFlow::Break(function_error(&Error::Repeated));
+                    }
                 }
                 ControlFlow::Continue(())
             }
