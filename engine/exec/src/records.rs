@@ -30,6 +30,7 @@ use genokura_storage::{Contig, DatasetState, LakeSnapshot};
 use crate::access::AccessContext;
 use crate::dataset::DatasetView;
 use crate::dynamic::DynamicFilters;
+use crate::effects::INPUT_COLUMNS;
 use crate::error::{Error, Result};
 use crate::metrics::ScanMetrics;
 use crate::plain::header_batches;
@@ -236,7 +237,7 @@ impl Records {
     #[must_use]
     pub fn variants_table(&self) -> Arc<dyn TableProvider> {
         let view = Arc::clone(&self.view);
-        Arc::new(DatasetTable::new(view, ScanKind::Records))
+        Arc::new(DatasetTable::new(view, ScanKind::Records).without(&INPUT_COLUMNS))
     }
 
     /// Every header line, by input and line.

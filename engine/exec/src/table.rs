@@ -223,6 +223,18 @@ impl DatasetTable {
             .then(|| Predicate::judged(filter, COLUMN, self.view.directory.names()))?
     }
 
+    /// The table without some of its columns.
+    pub(crate) fn without(mut self, columns: &[&str]) -> Self {
+        let fields = self.schema.fields().iter();
+        let kept = fields.filter(|field| !columns.contains(&field.name().as_str()));
+        let kept: Vec<_> = kept.cloned().collect();
+        self.schema = Arc::new(Schema::new_with_metadata(
+            kept,
+            self.schema.metadata().clone(),
+        ));
+        self
+    }
+
     async fn spec(
         &self,
         projection: Option<&Vec<usize>>,
