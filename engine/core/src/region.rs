@@ -1,11 +1,23 @@
 //! Region: a contig or a span of it as people write it, `chr22:20,000,000-20,100,000`.
 //!
 //! 1-based, both ends included. `chr22:100` is the one base 100 (as in bcftools), `chr22:100-` goes
-//! to the end of the contig. A contig name that holds `:` stands in braces: `{HLA-A*01:01}:5-9`.
+//! to the end of the contig.
+//!
+//! A contig name may hold `:`, as those of the HLA alleles of GRCh38 do. In braces it is one, whatever there is:
+//! `{HLA-A*01:01}:5-9`. Without braces the contigs there are decide ([`Region::parse_with`]), as in htslib:
+//! ```text
+//! text              known contigs               read as
+//! HLA-A*01:01       HLA-A*01:01                 the contig
+//! HLA-A*01:01:5-9   HLA-A*01:01                 bases 5 to 9 of it
+//! a:1               a                           base 1 of a
+//! a:1               a, a:1                      refused: braces tell which is meant
+//! ```
+//! Who does not know the contigs takes all that a text can mean ([`Region::readings`]).
 
 use std::fmt;
 use std::str::FromStr;
 
+use crate::contig::canonical_key;
 use crate::error::{Error, Result};
 use crate::interval::Interval;
 use crate::position::Position;
@@ -23,21 +35,58 @@ impl Region {
     /// Parses a region where `known` are the contig names there are: a text that is such a name as
     /// a whole is that contig, and a name that holds `:` needs no braces.
     ///
+    /// A text that says no known contig is read by its last `:` or, where what follows is no span and
+    /// the rest holds another `:`, as a name, so that who asks can tell the nearest one.
+    ///
+    /// # Errors
+    /// [`Error::Region`] when the text is no region, and when both it and what stands before its last
+    /// `:` are known names.
+    pub fn parse_with<S: AsRef<str>>(text: &str, known: &[S]) -> Result<Self> {
+        let is_known = |name: &str| known.iter().any(|known| known.as_ref() == name);
+        if text.starts_with('{') {
+            return text.parse();
+        }
+        let split = text.rsplit_once(':');
+        match (is_known(text), split.filter(|(contig, _)| is_known(contig))) {
+            (true, Some(_)) => Err(Error::Region {
+                text: text.into(),
+                reason: "is a contig, and a span of another one; braces tell which is meant, as \
+                         {contig} or {contig}:start-end",
+            }),
+            (true, None) => Ok(Self::whole(text)),
+            (false, Some((contig, span))) => Self::of(text, contig, span),
+            (false, None) => match (text.parse(), split) {
+                (Err(_), Some((contig, _))) if contig.contains(':') => Ok(Self::whole(text)),
+                (parsed, _) => parsed,
+            },
+        }
+    }
+
+    /// What a text can mean where nobody knows the contigs: the contig of that name, if it holds `:`,
+    /// and then the span of the contig before the last one. A human primary (`chr22:100`) and a name
+    /// in braces have one reading.
+    ///
     /// # Errors
     /// [`Error::Region`] when the text is no region.
-    pub fn parse_with(text: &str, known: &[&str]) -> Result<Self> {
-        if known.contains(&text) {
-            return Ok(Self {
-                contig: text.to_owned(),
-                interval: None,
-            });
+    pub fn readings(text: &str) -> Result<Vec<Self>> {
+        let span: Result<Self> = text.parse();
+        let split = text.rsplit_once(':').filter(|_| !text.starts_with('{'));
+        let Some((contig, _)) = split else {
+            return Ok(vec![span?]);
+        };
+        let is_name = canonical_key(contig).is_none() && !contig.is_empty();
+        match span {
+            Ok(span) if is_name => Ok(vec![Self::whole(text), span]),
+            Err(_) if contig.contains(':') => Ok(vec![Self::whole(text)]),
+            span => Ok(vec![span?]),
         }
-        if let Some((contig, span)) = text.rsplit_once(':')
-            && known.contains(&contig)
-        {
-            return Self::of(text, contig, span);
+    }
+
+    fn whole(contig: &str) -> Self {
+        Self {
+            contig: contig.to_owned(),
+            interval: None,
         }
-        text.parse()
     }
 
     /// The span, or the whole of the contig.
@@ -170,6 +219,68 @@ mod tests {
         assert_eq!(span.contig, "HLA-A*01:01");
         assert_eq!(span.to_string(), "{HLA-A*01:01}:5-9");
         assert_eq!(Region::parse_with("chr1:5", &known).unwrap().contig, "chr1");
+    }
+
+    /// As `samtools faidx` reads them, with the names of GRCh38.
+    #[test]
+    fn the_contigs_there_are_decide_what_a_colon_is() {
+        let known = [
+            "HLA-A*01:01:01:01",
+            "HLA-A*02:259",
+            "HLA-B",
+            "HLA-B:7",
+            "chr1",
+        ];
+        for (text, expected) in [
+            ("HLA-A*01:01:01:01", Some("{HLA-A*01:01:01:01}")),
+            ("HLA-A*01:01:01:01:5-9", Some("{HLA-A*01:01:01:01}:5-9")),
+            ("HLA-A*01:01:01:01:5", Some("{HLA-A*01:01:01:01}:5-5")),
+            (
+                "HLA-A*01:01:01:01:1,000-",
+                Some("{HLA-A*01:01:01:01}:1000-"),
+            ),
+            ("{HLA-A*01:01:01:01}:5-9", Some("{HLA-A*01:01:01:01}:5-9")),
+            ("HLA-A*02:259", Some("{HLA-A*02:259}")),
+            ("HLA-B:5", Some("HLA-B:5-5")),
+            ("HLA-B:7", None),
+            ("{HLA-B}:7", Some("HLA-B:7-7")),
+            ("{HLA-B:7}", Some("{HLA-B:7}")),
+            ("HLA-B:7:1-2", Some("{HLA-B:7}:1-2")),
+            // Unknown names are told as they stand.
+            ("HLA-A*24:02:01:02L", Some("{HLA-A*24:02:01:02L}")),
+            ("chr2:5", Some("chr2:5-5")),
+            ("chr1:x", None),
+            ("chr2:x", None),
+            ("chr1:9-5", None),
+        ] {
+            let region = Region::parse_with(text, &known).ok();
+            let region = region.map(|region| region.to_string());
+            assert_eq!(region.as_deref(), expected, "{text}");
+        }
+        let ambiguous = Region::parse_with("HLA-B:7", &known)
+            .unwrap_err()
+            .to_string();
+        assert!(ambiguous.contains("braces tell which"), "{ambiguous}");
+    }
+
+    #[test]
+    fn without_contigs_a_text_may_mean_two() {
+        for (text, expected) in [
+            ("chr22", vec!["chr22"]),
+            ("chr22:100", vec!["chr22:100-100"]),
+            ("MT:5-9", vec!["MT:5-9"]),
+            ("HLA-A*02:259", vec!["{HLA-A*02:259}", "HLA-A*02:259-259"]),
+            ("a:b:5-", vec!["{a:b:5-}", "{a:b}:5-"]),
+            ("HLA-A*24:02:01:02L", vec!["{HLA-A*24:02:01:02L}"]),
+            ("{a:b}:5-9", vec!["{a:b}:5-9"]),
+        ] {
+            let readings = Region::readings(text).unwrap();
+            let readings: Vec<String> = readings.iter().map(Region::to_string).collect();
+            assert_eq!(readings, expected, "{text}");
+        }
+        for text in ["", ":5", "chr1:", "chr1:x", "a:9-5", "{a"] {
+            assert!(Region::readings(text).is_err(), "{text}");
+        }
     }
 
     proptest! {

@@ -298,6 +298,53 @@ fn parts_are_those_that_bcftools_selects() {
     }
 }
 
+/// Contigs whose names hold ':' are those that htslib reads (as tabix has it: `bcftools view -r` 1.16 reads none), with
+/// braces and without; what it finds ambiguous is refused.
+#[test]
+fn regions_of_contigs_with_colons_are_read_as_htslib_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/slt/lake/hla.vcf");
+    let source = indexed(
+        folder.path(),
+        "hla.vcf",
+        &std::fs::read_to_string(text).unwrap(),
+    );
+    let lake = folder.path().join("lake");
+    support::ingest(&lake, &[&source]);
+    let output = folder.path().join("part.vcf");
+    for (region, records) in [
+        ("HLA-A*01:01:01:01", Some(2)),
+        ("HLA-A*01:01:01:01:1-9", Some(1)),
+        ("HLA-A*02:259", Some(2)),
+        ("HLA-A*02:259:259", Some(1)),
+        ("{HLA-A*02:259}:1-100", Some(1)),
+        ("HLA-B:7", None),
+        ("{HLA-B}:7", Some(1)),
+        ("{HLA-B:7}", Some(1)),
+        ("HLA-B:7:20-", Some(1)),
+        ("chr6:29942470", Some(1)),
+    ] {
+        let theirs = support::run(Command::new("tabix").arg(&source).arg(region));
+        let said = String::from_utf8(theirs.stderr).unwrap();
+        let expected = String::from_utf8(theirs.stdout).unwrap();
+        let expected: Vec<String> = expected.lines().map(str::to_owned).collect();
+        let expected = match said.contains("ambiguous") {
+            true => None,
+            false => Some(expected),
+        };
+        let mut command = support::genokura();
+        command.args(["export", "vcf", "--dataset", "cohort", "--force", "--lake"]);
+        command.arg(&lake).args(["--region", region]);
+        let done = support::run(command.arg("-o").arg(&output));
+        let found = done
+            .status
+            .success()
+            .then(|| lines_of(&output).expect("bcftools reads the export"));
+        assert_eq!(found, expected, "{region}");
+        assert_eq!(found.map(|lines| lines.len()), records, "{region}");
+    }
+}
+
 /// A query chooses samples; what does not exist is told with what was meant; nothing is overwritten.
 #[test]
 fn what_is_asked_for_is_told_by_name() {
@@ -348,6 +395,14 @@ fn what_is_asked_for_is_told_by_name() {
     }
     let text = said(&["--dataset", "cohort", "--where", "qul > 3"]);
     assert!(text.contains("qul"), "{text}");
+    // A predicate is over the columns that `variants` has in SQL.
+    for column in ["source", "record"] {
+        let text = said(&["--dataset", "cohort", "--where", &format!("{column} >= 0")]);
+        assert!(
+            text.contains(&format!("column \"{column}\" does not exist")),
+            "{text}"
+        );
+    }
     let query = "SELECT sample_id FROM cohort.samples WHERE sample_id > 'S1' ORDER BY 1 DESC";
     let done = export(&["--dataset", "cohort", "--samples-sql", query]);
     assert!(

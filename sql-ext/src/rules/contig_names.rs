@@ -12,7 +12,8 @@
 //! matches. A constant whose other name stands beside it (`contig IN ('1', 'chr1')`) is meant as it is.
 //!
 //! Joins are looked at in the plan as it is run, when comparisons of every form have become keys; constants in the plan as
-//! it was written, before they are pushed below unions. Neither is changed.
+//! it was written, before they are pushed below unions. Neither is changed, but that a region of a dataset with contigs such as
+//! `HLA-A*01:01` gets braces around the contig that it means.
 
 mod constants;
 pub(crate) mod origin;
@@ -46,6 +47,7 @@ impl AnalyzerRule for ContigConstants {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> DfResult<LogicalPlan> {
+        let plan = constants::braced(plan)?.data;
         plan.apply_with_subqueries(|node| {
             constants::check(node)?;
             Ok(TreeNodeRecursion::Continue)

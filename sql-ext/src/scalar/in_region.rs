@@ -6,6 +6,9 @@
 //! before  in_region(contig, pos, end_pos, 'chr22:20,000,000-20,100,000')
 //! after   contig IN ('chr22', '22') AND pos <= 20100000 AND end_pos >= 20000000
 //! ```
+//! A text that may be the name of a contig as well as a span of another ([`Region::readings`]) becomes both, joined by
+//! OR: rows tell which contig there is. Where the contigs of a dataset are known, the rule `contig_constants` has
+//! put the one that is meant in braces before.
 
 use std::sync::Arc;
 
@@ -35,7 +38,7 @@ pub(super) const DEFINITION: Definition = Definition {
                 "region",
                 "text",
                 "`chr22`, `chr22:100`, `chr22:20,000,000-20,100,000` or `chr22:100-`: 1-based, both \
-                 ends included; a name that holds `:` stands in braces, `{HLA-A*01:01}:5-9`.",
+                 ends included.",
             ),
         ],
         returns: "boolean",
@@ -46,6 +49,10 @@ pub(super) const DEFINITION: Definition = Definition {
             "A human primary contig is found under both of its usual names: `22:100-200` and \
              `chr22:100-200` are the same region (`chrM`, `M` and `MT` likewise). Every other name is \
              taken as it stands. A literal region on a contig that the dataset does not have is an error (22023).",
+            "A name may hold `:`: `HLA-A*01:01:01:01` and `HLA-A*01:01:01:01:5-9` mean that contig where there is one, as \
+             in samtools and bcftools, and `{HLA-A*01:01:01:01}:5-9` means it always. A literal that is the name of one \
+             contig of the dataset and a span of another is an error (22023); braces tell which is meant. Beside a table \
+             that is no dataset, and in a column of regions, such a text finds what it can mean.",
             "A NULL argument gives NULL, unless another comparison already says no. A text that is \
              not a region is an error (22023).",
         ],
@@ -65,16 +72,38 @@ struct Wanted {
     end: i64,
 }
 
+/// What a text can mean.
+fn parse(text: &str) -> Result<Vec<Wanted>> {
+    let readings = Region::readings(text).map_err(Error::Region)?;
+    Ok(readings.into_iter().map(Wanted::of).collect())
+}
+
 impl Wanted {
-    fn parse(text: &str) -> Result<Self> {
-        let region: Region = text.parse().map_err(Error::Region)?;
+    fn of(region: Region) -> Self {
         let interval = region.interval_or_all();
         let (start, end) = (interval.start().get().into(), interval.end().get().into());
-        Ok(Self {
+        Self {
             contigs: names(region.contig),
             start,
             end,
-        })
+        }
+    }
+
+    /// The same as comparisons.
+    fn condition(
+        &self,
+        [contig, pos, end_pos]: [&Expr; 3],
+        info: &SimplifyContext,
+    ) -> DfResult<Expr> {
+        let contigs = self.contigs.iter().map(|name| lit(name.as_str())).collect();
+        let before_end = pos
+            .clone()
+            .lt_eq(position(self.end, &info.get_data_type(pos)?));
+        let after_start = end_pos
+            .clone()
+            .gt_eq(position(self.start, &info.get_data_type(end_pos)?));
+        let on_contig = contig.clone().in_list(contigs, false);
+        Ok(on_contig.and(before_end).and(after_start))
     }
 
     fn holds(&self, contig: Option<&str>, pos: Option<i64>, end_pos: Option<i64>) -> Option<bool> {
@@ -99,6 +128,18 @@ fn all_of(parts: &[Option<bool>]) -> Option<bool> {
     }
 }
 
+/// SQL's OR: true wins over NULL, NULL over false.
+fn any_of(parts: &[Option<bool>]) -> Option<bool> {
+    if parts.contains(&Some(true)) {
+        return Some(true);
+    }
+    if parts.contains(&None) {
+        None
+    } else {
+        Some(false)
+    }
+}
+
 fn simplify(args: Vec<Expr>, info: &SimplifyContext) -> DfResult<ExprSimplifyResult> {
     let [
         contig,
@@ -109,24 +150,14 @@ fn simplify(args: Vec<Expr>, info: &SimplifyContext) -> DfResult<ExprSimplifyRes
     else {
         return Ok(ExprSimplifyResult::Original(args));
     };
-    let wanted = Wanted::parse(region)?;
-    let contigs = wanted
-        .contigs
+    let wanted = parse(region)?;
+    let conditions = wanted
         .iter()
-        .map(|name| lit(name.as_str()))
-        .collect();
-    let before_end = pos
-        .clone()
-        .lt_eq(position(wanted.end, &info.get_data_type(pos)?));
-    let after_start = end_pos
-        .clone()
-        .gt_eq(position(wanted.start, &info.get_data_type(end_pos)?));
-    let all = contig
-        .clone()
-        .in_list(contigs, false)
-        .and(before_end)
-        .and(after_start);
-    Ok(ExprSimplifyResult::Simplified(all))
+        .map(|wanted| wanted.condition([contig, pos, end_pos], info));
+    let any = conditions
+        .reduce(|one, other| Ok(one?.or(other?)))
+        .unwrap_or_else(|| Ok(lit(false)))?;
+    Ok(ExprSimplifyResult::Simplified(any))
 }
 
 /// A literal of the column's own type; positions always fit `integer`.
@@ -151,7 +182,7 @@ fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
         pos.as_primitive::<Int64Type>(),
         end_pos.as_primitive::<Int64Type>(),
     );
-    let mut wanted: Option<(String, Wanted)> = None;
+    let mut wanted: Option<(String, Vec<Wanted>)> = None;
     let mut values = Vec::with_capacity(args.number_rows);
     for row in 0..args.number_rows {
         let Some(text) = regions.get(row) else {
@@ -159,11 +190,12 @@ fn invoke(args: &ScalarFunctionArgs) -> DfResult<ArrayRef> {
             continue;
         };
         if wanted.as_ref().is_none_or(|(held, _)| held != text) {
-            wanted = Some((text.to_owned(), Wanted::parse(text)?));
+            wanted = Some((text.to_owned(), parse(text)?));
         }
         let at = |array: &Int64Array| array.is_valid(row).then(|| array.value(row));
-        let held = wanted.as_ref().map(|(_, wanted)| wanted);
-        values.push(held.and_then(|w| w.holds(contigs.get(row), at(pos), at(end_pos))));
+        let held = wanted.iter().flat_map(|(_, wanted)| wanted);
+        let held = held.map(|w| w.holds(contigs.get(row), at(pos), at(end_pos)));
+        values.push(any_of(&held.collect::<Vec<_>>()));
     }
     Ok(Arc::new(BooleanArray::from(values)))
 }

@@ -121,7 +121,7 @@ impl Variants {
         if is_expression(text) || schema.has_column_with_unqualified_name(text) {
             return depth::parsed_condition(state, text, schema);
         }
-        let region: Region = text.parse().map_err(Error::Region)?;
+        let region = Region::parse_with(text, &self.info.contigs).map_err(Error::Region)?;
         Ok(self.in_region(&region)?)
     }
 

@@ -53,7 +53,7 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// The small lake under the files: datasets `demo` in two batches and `quartet`, `clin` and `kb` tables.
+/// The small lake under the files: datasets `demo` in two batches, `quartet` and others, `clin` and `kb` tables.
 async fn lake() -> Arc<Lake> {
     let lake = Arc::new(Lake::memory());
     for vcf in ["family.vcf", "second.vcf"] {
@@ -67,6 +67,7 @@ async fn lake() -> Arc<Lake> {
     }
     ingest(&lake, "quartet", input("quartet.vcf")).await;
     ingest(&lake, "annotated", input("annotated.vcf")).await;
+    ingest(&lake, "hla", input("hla.vcf")).await;
     let pedigree = TableId::new("clin", "pedigree");
     PedigreeJob::new(Arc::clone(&lake), pedigree, input("families.ped"))
         .run()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{BinaryExpr, Expr, Like, LogicalPlan, Operator, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -24,7 +25,7 @@ use crate::error::Error;
 pub(super) struct Compared {
     origins: Vec<Origin>,
     names: Vec<String>,
-    /// A region finds both usual names.
+    /// They are regions, which find both usual names.
     region: bool,
     /// What is asked of a name, instead of the names.
     pattern: Option<Pattern>,
@@ -143,6 +144,69 @@ pub(super) async fn check_made(compared: &[Compared], state: &SessionState) -> D
     refuse(&judged)
 }
 
+/// Puts the contigs of the regions of a plan in braces, where a dataset has contigs whose names hold `:` and so tells
+/// what is meant.
+///
+/// # Errors
+/// [`Error::Region`] for a text that is the name of one of its contigs and a span of another.
+pub(super) fn braced(plan: LogicalPlan) -> DfResult<Transformed<LogicalPlan>> {
+    plan.transform_down_with_subqueries(|node| {
+        let mut known = Vec::new();
+        for expr in node.expressions() {
+            let inputs = node.inputs();
+            expr.apply(|part| {
+                known.extend(colons_of_region(part, &inputs));
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        if known.is_empty() {
+            return Ok(Transformed::no(node));
+        }
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let expr = expr.transform_up(|part| with_braces(part, &known))?;
+            Ok(expr.update_data(|expr| name.restore(expr)))
+        })
+    })
+}
+
+/// Calls of `in_region` with the contigs that their rows can be of.
+type OfDatasets = (Expr, Vec<String>);
+
+/// The call with its region in braces.
+fn with_braces(part: Expr, known: &[OfDatasets]) -> DfResult<Transformed<Expr>> {
+    let Some((_, contigs)) = known.iter().find(|(call, _)| *call == part) else {
+        return Ok(Transformed::no(part));
+    };
+    let Expr::ScalarFunction(mut function) = part else {
+        return Ok(Transformed::no(part));
+    };
+    if let Some(region) = function.args.get_mut(3)
+        && let Some([text]) = constant(region).as_deref()
+    {
+        let meant = Region::parse_with(text, contigs).map_err(Error::Region)?;
+        *region = lit(meant.to_string());
+    }
+    Ok(Transformed::yes(Expr::ScalarFunction(function)))
+}
+
+/// A call of `in_region` with a constant region of contigs of datasets some of which hold `:`.
+fn colons_of_region(part: &Expr, inputs: &[&LogicalPlan]) -> Option<OfDatasets> {
+    let Expr::ScalarFunction(function) = part else {
+        return None;
+    };
+    let ("in_region", [contig, _, _, region]) = (function.name(), &function.args[..]) else {
+        return None;
+    };
+    let texts = constant(region)?;
+    let origins = inputs.iter().find_map(|input| origins(contig, input))?;
+    let contigs: Option<Vec<Vec<String>>> = origins.iter().map(Origin::contigs).collect();
+    let contigs = contigs?.concat();
+    let holds = contigs.iter().any(|contig| contig.contains(':'));
+    (holds && texts.len() == 1).then(|| (part.clone(), contigs))
+}
+
 /// The comparisons of an expression over the rows of some inputs.
 pub(super) fn of(expr: &Expr, inputs: &[&LogicalPlan]) -> Vec<Compared> {
     let mut found = Vec::new();
@@ -169,8 +233,7 @@ fn collect(part: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Compared>) {
         let mut names = names.unwrap_or_default().concat();
         if region {
             // A text that is no region is refused where it is read.
-            let contigs = names.iter().filter_map(|text| text.parse::<Region>().ok());
-            names = contigs.map(|region| region.contig).collect();
+            names.retain(|text| Region::readings(text).is_ok());
         }
         if !names.is_empty() {
             found.push(Compared {
@@ -355,13 +418,17 @@ fn refuse(judged: &[(&Compared, Vec<Option<String>>)]) -> DfResult<()> {
             }
             continue;
         }
-        for name in &compared.names {
+        for text in &compared.names {
+            let name = &match compared.region {
+                true => contig_of(text),
+                false => text.clone(),
+            };
             let key = canonical_key(name).unwrap_or(name).to_owned();
             let mut worst = None;
             let origins = contigs.iter().zip(told);
             let all = origins
                 .map(|(contigs, told)| {
-                    judge(name, contigs.as_deref(), told.as_deref(), compared.region)
+                    judge(text, contigs.as_deref(), told.as_deref(), compared.region)
                 })
                 .try_for_each(|judged| match judged {
                     Judged::Fits => ControlFlow::Break(()),
@@ -395,12 +462,25 @@ fn refuse(judged: &[(&Compared, Vec<Option<String>>)]) -> DfResult<()> {
     refused.map_or(Ok(()), |(_, error)| Err(error.into()))
 }
 
-/// What a table makes of a name: one with these contigs, if it is of a dataset, that spells them so, if it tells.
+/// The contig of a region, as it is told of: the last that it can mean.
+fn contig_of(region: &str) -> String {
+    let readings = Region::readings(region).unwrap_or_default();
+    let last = readings.into_iter().next_back();
+    last.map_or_else(|| region.to_owned(), |region| region.contig)
+}
+
+/// What a table makes of a name (or of a region): one with these contigs, if it is of a dataset, that spells them so, if it tells.
 fn judge(name: &str, contigs: Option<&[String]>, told: Option<&str>, region: bool) -> Judged {
     let asked = match region {
-        true => names(name.to_owned()),
+        true => {
+            let readings = Region::readings(name).unwrap_or_default();
+            let contigs = readings.into_iter().map(|region| region.contig);
+            contigs.flat_map(names).collect()
+        }
         false => vec![name.to_owned()],
     };
+    let of_region = region.then(|| contig_of(name));
+    let name = of_region.as_deref().unwrap_or(name);
     if let Some(contigs) = contigs {
         if contigs.iter().any(|contig| asked.contains(contig)) {
             return Judged::Fits;

@@ -10,6 +10,8 @@ use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalExprRef};
 use genokura_core::contig::canonical_key;
+use genokura_core::interval::Interval;
+use genokura_core::position::Position;
 use genokura_core::region::Region;
 
 use crate::error::Error;
@@ -17,14 +19,14 @@ use crate::error::Error;
 /// What is taken of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum RegionPart {
-    /// Of the name of a contig: the plain name of a human primary, any other name as it stands. Names that
+    /// Of the name of a contig: the plain name of a human primary, any other name up to its first `:`. Names that
     /// `in_region` takes for one contig have one.
     Primary,
-    /// Of a region: the same of its contig.
+    /// Of a region: the same of the contigs that it can mean, which all begin alike.
     Contig,
-    /// First base of a region.
+    /// First base of a region, the least that it can mean.
     Start,
-    /// Last base of a region, included.
+    /// Last base of a region, included, the greatest that it can mean.
     End,
 }
 
@@ -54,7 +56,11 @@ pub(super) fn part_of(part: RegionPart, text: PhysicalExprRef) -> PhysicalExprRe
 }
 
 fn primary(name: &str) -> &str {
-    canonical_key(name).unwrap_or(name)
+    let front = name.split_once(':').map_or(name, |(front, _)| front);
+    match front.len() == name.len() {
+        true => canonical_key(name).unwrap_or(name),
+        false => front,
+    }
 }
 
 impl RegionPart {
@@ -63,27 +69,39 @@ impl RegionPart {
             let names = texts.iter().map(|name| name.map(primary));
             return Ok(Arc::new(names.collect::<StringArray>()));
         }
-        let parse = |text: Option<&str>| -> Result<Option<Region>> {
-            let region = text.map(str::parse::<Region>).transpose();
-            Ok(region.map_err(Error::Region)?)
+        let parse = |text: Option<&str>| -> Result<Option<Vec<Region>>> {
+            let readings = text.map(Region::readings).transpose();
+            Ok(readings.map_err(Error::Region)?)
         };
         let regions = texts.iter().map(parse).collect::<Result<Vec<_>>>()?;
-        let interval = |region: &Option<Region>| region.as_ref().map(Region::interval_or_all);
-        let intervals = regions.iter().map(interval);
+        let intervals = |readings: &Vec<Region>| -> Vec<Interval> {
+            readings.iter().map(Region::interval_or_all).collect()
+        };
+        let intervals = regions
+            .iter()
+            .map(|readings| readings.as_ref().map(intervals));
+        let place = |position: Option<Position>| position.map(|p| i64::from(p.get()));
         Ok(match self {
             Self::Start => {
-                let starts = intervals.map(|i| i.map(|i| i64::from(i.start().get())));
-                Arc::new(starts.collect::<Int64Array>())
+                let first = |of: Vec<Interval>| place(of.into_iter().map(Interval::start).min());
+                Arc::new(
+                    intervals
+                        .map(|of| of.and_then(first))
+                        .collect::<Int64Array>(),
+                )
             }
             Self::End => {
-                let ends = intervals.map(|i| i.map(|i| i64::from(i.end().get())));
-                Arc::new(ends.collect::<Int64Array>())
+                let last = |of: Vec<Interval>| place(of.into_iter().map(Interval::end).max());
+                Arc::new(
+                    intervals
+                        .map(|of| of.and_then(last))
+                        .collect::<Int64Array>(),
+                )
             }
             Self::Contig | Self::Primary => {
-                let contig = |region: &Option<Region>| -> Option<String> {
-                    region
-                        .as_ref()
-                        .map(|region| primary(&region.contig).to_owned())
+                let contig = |readings: &Option<Vec<Region>>| -> Option<String> {
+                    let region = readings.as_ref()?.first()?;
+                    Some(primary(&region.contig).to_owned())
                 };
                 Arc::new(regions.iter().map(contig).collect::<StringArray>())
             }
