@@ -52,6 +52,7 @@ pub fn rewrite(statement: &mut ast::Statement) -> Result<()> {
     }
     compared_arrays(statement);
     array_subqueries(statement)?;
+    empty_cohorts(statement);
     ontologies(statement)
 }
 
@@ -94,6 +95,96 @@ fn compared_arrays(statement: &mut ast::Statement) {
         }
         ControlFlow::Continue(())
     });
+}
+
+/// Gives every cohort that is the `array_agg` of a subquery the empty array where there was no row, instead of NULL:
+/// nobody is counted, and that is a count.
+///
+/// ```text
+/// before  gt_allele_count(gt, (SELECT array_agg(sample_id) FROM clin.person WHERE false))
+/// after   gt_allele_count(gt, (SELECT array_or_empty(array_agg(sample_id)) FROM clin.person WHERE false))
+/// ```
+/// A subquery that finds no row at all (of a GROUP BY, or of a table of arrays) stays NULL: there is no cohort.
+pub fn empty_cohorts(statement: &mut ast::Statement) {
+    let flow: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let place = match function.name.0.as_slice() {
+            [name] => name
+                .as_ident()
+                .and_then(|word| crate::cohort_argument(&word.value.to_ascii_lowercase())),
+            _ => None,
+        };
+        if let (Some(place), FunctionArguments::List(list)) = (place, &mut function.args)
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(cohort))) =
+                list.args.get_mut(place)
+            && let Some(item) = aggregated_array(cohort)
+        {
+            let array = item.clone();
+            *item = called(ARRAY_OR_EMPTY, array);
+        }
+        ControlFlow::Continue(())
+    });
+    debug_assert!(flow.is_continue(), "nothing in it fails");
+}
+
+/// The one column of a subquery, if it is an `array_agg`, through brackets and casts around either.
+fn aggregated_array(expr: &mut Expr) -> Option<&mut Expr> {
+    match expr {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => aggregated_array(inner),
+        Expr::Subquery(query) => {
+            let mut body = query.body.as_mut();
+            while let SetExpr::Query(inner) = body {
+                body = inner.body.as_mut();
+            }
+            let SetExpr::Select(select) = body else {
+                return None;
+            };
+            let [item] = select.projection.as_mut_slice() else {
+                return None;
+            };
+            match item {
+                SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. } => {
+                    is_array_agg(item).then_some(item)
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn is_array_agg(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_array_agg(inner),
+        Expr::Function(Function {
+            name, over: None, ..
+        }) => {
+            let name = name.0.last().and_then(|part| part.as_ident());
+            name.is_some_and(|word| word.value.eq_ignore_ascii_case("array_agg"))
+        }
+        _ => false,
+    }
+}
+
+/// A call of a function of one argument.
+fn called(name: &str, argument: Expr) -> Expr {
+    let list = ast::FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+        clauses: Vec::new(),
+    };
+    Expr::Function(Function {
+        name: ast::ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// Finds clauses that the parser knows and the planner does not look at.
@@ -430,6 +521,28 @@ mod tests {
             "SELECT HPO_IS_A(a, 'x', {read}) FROM t WHERE hpo_present(a, b, c, {read}) OR hpo_is_a(a) OR k.hpo_is_a(a, b)"
         );
         assert_eq!(statements[0].to_string(), expected);
+    }
+
+    #[test]
+    fn cohorts_of_nobody_are_empty() {
+        for (from, to) in [
+            (
+                "(SELECT array_agg(s) FROM t)",
+                "(SELECT array_or_empty(array_agg(s)) FROM t)",
+            ),
+            (
+                "((SELECT array_agg(s ORDER BY s) FILTER (WHERE a)::text[] AS c FROM t WHERE b))",
+                "((SELECT array_or_empty(array_agg(s ORDER BY s) FILTER (WHERE a)::TEXT[]) AS c FROM t WHERE b))",
+            ),
+            ("(SELECT c FROM t)", "(SELECT c FROM t)"),
+            ("NULL", "NULL"),
+            ("array_agg(s)", "array_agg(s)"),
+        ] {
+            let sql = |cohort: &str| format!("SELECT GT_allele_count(gt, {cohort}) FROM v");
+            let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, &sql(from)).unwrap();
+            empty_cohorts(&mut statements[0]);
+            assert_eq!(statements[0].to_string(), sql(to));
+        }
     }
 
     #[test]
