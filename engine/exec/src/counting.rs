@@ -8,8 +8,8 @@
 //!            AggregateExec: mode=Partial                      CallCountExec
 //!              CallScanExec
 //! ```
-//! Groups may be all calls together, samples, or variants (by any of `contig, pos, end_pos, ref, alt`). Everything
-//! else stays with DataFusion, and so do scans with filters that only finished rows can be judged by.
+//! Groups may be all calls together, samples, dosages, or variants (by any of `contig, pos, end_pos, ref, alt`).
+//! Everything else stays with DataFusion, and so do scans with filters that only finished rows can be judged by.
 
 mod recognise;
 mod rows;
@@ -52,6 +52,8 @@ pub(crate) enum Groups {
     All,
     /// Each sample is a group: column `sample_id`, as often as it is asked for.
     Samples(usize),
+    /// Each dosage is a group, and calls without one are: column `dosage`, as often as it is asked for.
+    Dosages(usize),
     /// Each variant is a group: these of its columns.
     Variants(Vec<String>),
 }
@@ -133,6 +135,7 @@ impl Counting {
         match &self.groups {
             Groups::All => Vec::new(),
             Groups::Samples(n) => vec!["sample_id"; *n],
+            Groups::Dosages(n) => vec!["dosage"; *n],
             Groups::Variants(columns) => columns.iter().map(String::as_str).collect(),
         }
     }
@@ -161,7 +164,7 @@ impl Counting {
     /// True when genotypes or the site's counts are needed, not only the number of samples.
     fn reads_dosage(&self) -> bool {
         let plain = |m: &Measure| m.count == Count::Calls && m.filter.is_none();
-        !self.measures.iter().all(plain)
+        matches!(self.groups, Groups::Dosages(_)) || !self.measures.iter().all(plain)
     }
 }
 
@@ -204,12 +207,15 @@ impl CallCountExec {
     /// How much of the counting the site table answers.
     fn source(&self) -> Source {
         let filtered = self.counting.measures.iter().any(|m| m.filter.is_some());
-        let samples = matches!(self.counting.groups, Groups::Samples(_));
+        let finer = matches!(
+            self.counting.groups,
+            Groups::Samples(_) | Groups::Dosages(_)
+        );
         if self.choice.keep().is_all() && !self.counting.reads_dosage() {
             Source::Samples
         } else if self.choice.keep().is_carriers()
             && self.choice.is_every_sample()
-            && !samples
+            && !finer
             && !filtered
         {
             Source::Sites
@@ -327,7 +333,7 @@ impl ExecutionPlan for CallCountExec {
     ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         let of_samples = match self.counting.groups {
             Groups::Samples(columns) => columns,
-            Groups::All | Groups::Variants(_) => 0,
+            Groups::All | Groups::Dosages(_) | Groups::Variants(_) => 0,
         };
         let kind = self.scan.spec.kind;
         let masked = self.scan.view.masked(table_name(kind));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::array_value_to_string;
-use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
@@ -858,6 +858,42 @@ async fn an_empty_lake_has_the_default_schema_and_the_one_of_listings() {
     let schemas = ctx.catalog("genokura").unwrap().schema_names();
     assert_eq!(schemas, ["genokura", "public"]);
     assert!(ctx.sql("SELECT 1 FROM cohort.variants").await.is_err());
+}
+
+/// Calls of each dosage are as many on packed genotypes as in rows, also among the samples that a session sees.
+#[tokio::test]
+async fn calls_are_counted_by_dosage() {
+    let fixture = two_batches().await;
+    let some = [("cohort".to_owned(), ["S1".to_owned()].into())];
+    for access in [AccessContext::default(), AccessContext::only("r", some)] {
+        let ctx = session(&fixture, 3, 2, access).await;
+        for (table, filter) in [
+            ("calls", ""),
+            ("calls", "WHERE dosage IS NULL OR dosage > 1"),
+            ("calls", "WHERE sample_id > 'S1'"),
+            ("carriers", ""),
+        ] {
+            let sql = format!(
+                "SELECT dosage, count(*), sum(dosage), count(*) FILTER (WHERE dosage < 2) \
+                 FROM cohort.{table} {filter} GROUP BY dosage ORDER BY dosage"
+            );
+            let in_rows = plan(&ctx, &sql).await;
+            let count = |node: Arc<dyn ExecutionPlan>| {
+                let counted = match node.downcast_ref::<AggregateExec>() {
+                    Some(aggregate) => crate::count_on_packed(aggregate)?,
+                    None => None,
+                };
+                Ok(match counted {
+                    Some(counted) => Transformed::yes(counted),
+                    None => Transformed::no(node),
+                })
+            };
+            let packed = Arc::clone(&in_rows).transform_down(count).unwrap();
+            assert!(packed.transformed, "{sql}");
+            let packed = texts(&run_plan(&ctx, packed.data).await);
+            assert_eq!(packed, texts(&run_plan(&ctx, in_rows).await), "{sql}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -212,6 +212,9 @@ impl Input<'_> {
         if columns.iter().all(|c| *c == "sample_id") {
             return Some(Groups::Samples(columns.len()));
         }
+        if columns.iter().all(|c| *c == "dosage") {
+            return Some(Groups::Dosages(columns.len()));
+        }
         let of_variant = columns
             .iter()
             .all(|c| VARIANT_COLUMNS.contains(&c.as_str()));

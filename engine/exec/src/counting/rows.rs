@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
-    UInt32Array, UInt64Array,
+    ArrayRef, BooleanArray, Float64Array, Int16Array, Int64Array, RecordBatch, RecordBatchOptions,
+    StringArray, UInt32Array, UInt64Array,
 };
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
@@ -49,6 +49,8 @@ pub(super) struct CountRows {
     ready: VecDeque<RecordBatch>,
     /// Of all calls together.
     total: Group,
+    /// Of all calls together, by dosage.
+    dosages: DosageCounts,
     /// Per block of the dataset.
     samples: Vec<Option<SampleCounts>>,
     done: bool,
@@ -106,6 +108,7 @@ impl CountRows {
                 base: Kept::default(),
                 measures: vec![Kept::default(); measures.len()],
             },
+            dosages: DosageCounts::default(),
             samples: view.blocks.iter().map(|_| None).collect(),
             done: false,
             dynamic: node.scan.dynamic.clone(),
@@ -227,6 +230,10 @@ impl CountRows {
             return self.count_samples(&members);
         }
         let groups = self.dosages(&members)?;
+        if matches!(self.counting.groups, Groups::Dosages(_)) {
+            groups.iter().for_each(|counts| self.dosages.merge(counts));
+            return Ok(());
+        }
         let groups = groups.iter().map(|counts| self.group(counts)).collect();
         self.take_groups(&rows, groups)
     }
@@ -322,8 +329,24 @@ impl CountRows {
                 self.push(Vec::new(), &[total])
             }
             Groups::Samples(columns) => self.finish_samples(columns),
+            Groups::Dosages(columns) => self.finish_dosages(columns),
             Groups::Variants(_) => Ok(()),
         }
+    }
+
+    /// A group for each dosage that a call has; they are at most 257.
+    fn finish_dosages(&mut self, columns: usize) -> Result<()> {
+        let counts = std::mem::take(&mut self.dosages);
+        let kept = counts.iter().filter(|(dosage, _)| self.base.keeps(*dosage));
+        let kept: Vec<_> = kept.collect();
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let of_one = |&(dosage, n): &(Option<u8>, u64)| self.group(&only(dosage, n));
+        let groups: Vec<Group> = kept.iter().map(of_one).collect();
+        let dosages = kept.iter().map(|(dosage, _)| dosage.map(i16::from));
+        let dosages: ArrayRef = Arc::new(dosages.collect::<Int16Array>());
+        self.push(vec![dosages; columns], &groups)
     }
 
     /// A group for each sample that has a call.
@@ -377,6 +400,19 @@ impl CountRows {
         )?);
         Ok(())
     }
+}
+
+/// Counts of calls that all have one dosage.
+fn only(dosage: Option<u8>, n: u64) -> DosageCounts {
+    let mut counts = DosageCounts::default();
+    match dosage {
+        None => counts.null = n,
+        Some(0) => counts.zero = n,
+        Some(1) => counts.one = n,
+        Some(2) => counts.two = n,
+        Some(more) => counts.more = [(more, n)].into(),
+    }
+    counts
 }
 
 impl Group {

@@ -67,7 +67,12 @@ fn counting_laws(list: &str) -> Vec<(String, String)> {
     let mut laws = Vec::new();
     for table in ["d.calls", "d.carriers"] {
         for filter in &filters {
-            for keys in [&["sample_id"][..], &["contig", "pos", "alt"], &["pos"]] {
+            for keys in [
+                &["sample_id"][..],
+                &["contig", "pos", "alt"],
+                &["pos"],
+                &["dosage"],
+            ] {
                 let query = |keys: &[String]| {
                     let keys = keys.join(", ");
                     format!(
@@ -75,7 +80,7 @@ fn counting_laws(list: &str) -> Vec<(String, String)> {
                     )
                 };
                 let long_way = |key: &&str| match *key {
-                    "pos" => "pos + 0".to_owned(),
+                    "pos" | "dosage" => format!("{key} + 0"),
                     key => format!("{key} || ''"),
                 };
                 let plain: Vec<String> = keys.iter().map(long_way).collect();
