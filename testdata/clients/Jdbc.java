@@ -76,6 +76,15 @@ public final class Jdbc {
             same(strings(meta.getImportedKeys(null, "cohort", "variants"), "FKTABLE_NAME"), List.of());
             same(strings(meta.getIndexInfo(null, "cohort", "variants", false, true), "INDEX_NAME"), List.of());
             if (!strings(meta.getTypeInfo(), "TYPE_NAME").contains("int4")) throw new AssertionError("getTypeInfo");
+            try (Statement statement = connection.createStatement();
+                    ResultSet rows = statement.executeQuery("SELECT v.pos AS place, v.pos + 1 FROM cohort.variants v LIMIT 0")) {
+                ResultSetMetaData told = rows.getMetaData();
+                org.postgresql.PGResultSetMetaData more = told.unwrap(org.postgresql.PGResultSetMetaData.class);
+                same(List.of(more.getBaseSchemaName(1), more.getBaseTableName(1), more.getBaseColumnName(1)), List.of("cohort", "variants", "pos"));
+                same(told.getColumnName(1), "place");
+                same(told.isNullable(1), ResultSetMetaData.columnNoNulls);
+                same(List.of(more.getBaseTableName(2), more.getBaseColumnName(2)), List.of("", ""));
+            }
             strings(meta.getFunctions(null, "public", "gt_%"), "FUNCTION_NAME");
             strings(meta.getTablePrivileges(null, "cohort", "variants"), "TABLE_NAME");
             if (meta.getSQLKeywords().isEmpty() || meta.getMaxColumnsInIndex() < 1) throw new AssertionError("limits");

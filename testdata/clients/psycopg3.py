@@ -29,6 +29,14 @@ def _():
     same(columns["filters"], types["text"].array_oid)
     info = psycopg.types.TypeInfo.fetch(connection, "jsonb")
     same(info.oid, 3802)
+    # A plain column is told with its table; what is computed is not.
+    cursor = connection.execute("SELECT v.pos + 1, v.pos AS place FROM cohort.variants v LIMIT 0")
+    oid, number = connection.execute(
+        "SELECT attrelid, attnum FROM pg_attribute"
+        " WHERE attrelid = 'cohort.variants'::regclass AND attname = 'pos'"
+    ).fetchone()
+    result = cursor.pgresult
+    same([(result.ftable(n), result.ftablecol(n)) for n in (0, 1)], [(0, 0), (oid, number)])
 
 
 @check("types")

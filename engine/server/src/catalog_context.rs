@@ -1,13 +1,16 @@
 //! Builds the catalog a session sees from DataFusion's catalog: schemas, tables, columns, comments, estimates, functions.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
+use datafusion::catalog::SchemaProvider;
 use datafusion::common::stats::Precision;
 use datafusion::datasource::{TableProvider, TableType};
 use datafusion::logical_expr::{Signature, TypeSignature};
 use datafusion::prelude::SessionContext;
 use genokura_sql_ext::FunctionDoc;
 
-use crate::pg_catalog::{CatalogModel, Column, Relation};
+use crate::pg_catalog::{CatalogModel, Column, Relation, RelationOids};
 use crate::pg_types::{PgType, modifier_of_field, oid};
 
 impl CatalogModel {
@@ -20,29 +23,42 @@ impl CatalogModel {
         own: &(dyn Fn(&str) -> bool + Sync),
     ) -> Self {
         let mut model = Self::new(database);
-        if let Some(catalog) = context.catalog(database) {
-            let mut schemas = catalog.schema_names();
-            schemas.sort();
-            for schema_name in schemas {
-                let Some(schema) = catalog.schema(&schema_name) else {
-                    continue;
-                };
-                if schema_name == "information_schema" {
-                    continue;
-                }
-                model.add_schema(&schema_name, None);
-                let mut tables = schema.table_names();
-                tables.sort();
-                for name in tables {
-                    if let Ok(Some(table)) = schema.table(&name).await {
-                        model.add_relation(relation(&schema_name, &name, table.as_ref()));
-                    }
+        for (schema_name, schema) in schemas(context, database) {
+            model.add_schema(&schema_name, None);
+            for name in sorted(schema.table_names()) {
+                if let Ok(Some(table)) = schema.table(&name).await {
+                    model.add_relation(relation(&schema_name, &name, table.as_ref()));
                 }
             }
         }
         add_functions(&mut model, context, own);
         model
     }
+}
+
+impl RelationOids {
+    /// The OIDs that the relations of a session have in its catalog, without opening any.
+    pub(crate) fn from_context(context: &SessionContext, database: &str) -> Self {
+        let schemas = schemas(context, database).into_iter();
+        Self::of(schemas.map(|(name, schema)| (name, sorted(schema.table_names()))))
+    }
+}
+
+/// The schemas of a database in name order.
+fn schemas(context: &SessionContext, database: &str) -> Vec<(String, Arc<dyn SchemaProvider>)> {
+    let Some(catalog) = context.catalog(database) else {
+        return Vec::new();
+    };
+    sorted(catalog.schema_names())
+        .into_iter()
+        .filter(|name| name != "information_schema")
+        .filter_map(|name| catalog.schema(&name).map(|schema| (name, schema)))
+        .collect()
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
 }
 
 fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {

@@ -27,6 +27,7 @@ mod value;
 pub use error::{CatalogError, Result};
 pub use functions::VERSION;
 pub(crate) use functions::is_of_numbers;
+pub(crate) use model::RelationOids;
 pub use model::{
     Activity, CatalogModel, Column, Namespace, Relation, Role, SessionInfo, SetConfig, Setting,
     Signal,
@@ -50,6 +51,8 @@ pub struct CatalogColumn {
     pub typmod: i32,
     /// `typlen` of its type, -1 for variable length.
     pub type_len: i16,
+    /// The relation and the column of it that this one shows: OID and number; None when it is computed.
+    pub origin: Option<(u32, i16)>,
 }
 
 /// Rows of a catalog query.
@@ -135,6 +138,7 @@ fn columns(bound: &[plan::OutputColumn]) -> Vec<CatalogColumn> {
                 type_oid,
                 typmod: c.typmod,
                 type_len,
+                origin: c.origin,
             }
         })
         .collect()

@@ -12,6 +12,7 @@ mod fuzzing;
 mod kinds;
 mod lateral;
 mod noticed;
+mod origins;
 mod params;
 mod plan;
 mod portal;

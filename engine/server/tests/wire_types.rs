@@ -477,3 +477,94 @@ async fn parameters_are_read_as_postgresql_reads_them() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// Made in both servers: a table, a view of it with names of its own, a view of the view.
+const RELATIONS: &str = "create temp table a (n int, t text, d numeric(5,2));
+    create temp table b (n int, u text);
+    create temp view v (m, s, e) as select n, t, n + 1 from a where n > 0;
+    create temp view w as select s, m from v";
+
+/// Queries whose columns come from somewhere.
+const ORIGINS: &[&str] = &[
+    "select * from a",
+    "select n, n + 1, t as other, d::text, d from a",
+    "select t, count(*), max(n) from a group by t",
+    "select distinct t, n from a order by n",
+    "select n from a union all select n from b",
+    "select n from (select n from a union select n from b) s",
+    "select s.x, s.y from (select n as x, upper(t) as y from a) s",
+    "with c as (select u, n from b) select n, u, c.u || 'x' from c",
+    "with recursive c as (select n from a union all select n + 1 from c where n < 3) select n from c",
+    "select x.*, b.u, x.n + b.n from a x join b on x.n = b.n",
+    "select x.t, y.t, y.n from a x left join a y on x.n = y.n + 1",
+    "select a.t from a where exists (select 1 from b where b.n = a.n)",
+    "select (select u from b limit 1), t from a",
+    "select m, s, e from v",
+    "select q.a1, q.e from v q (a1) order by 1",
+    "select s, m from w",
+    "select v.m, a.t from v, a where v.m = a.n",
+    "select n, row_number() over (order by t), lag(t) over (order by n) from a limit 3",
+    "select t, unnest(array[n, 2]) from a",
+    "select s.u, a.n from a, lateral (select u from b where b.n = a.n) s",
+    "select case when n > 1 then t end, coalesce(t, 'x'), t from a",
+    "select n, t from a group by rollup (n, t)",
+    "select g, n from generate_series(1, 2) g, a",
+    "table b",
+    "select 1, 'x', null, now()",
+    "values (1)",
+    "select relname, oid, relname::text, reltuples from pg_class",
+    "select c.relname, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace",
+    "select attname from (select attname, attnum from pg_attribute) x",
+    "with c as (select typname as n from pg_type) select n from c",
+    "select typname from pg_type union select relname from pg_class",
+    "select table_name, column_name from information_schema.columns",
+    "select a.n, c.relname from a, pg_class c",
+];
+
+/// `table.column` of each column.
+async fn origins(client: &Client, sql: &str) -> Vec<String> {
+    let statement = client
+        .prepare(sql)
+        .await
+        .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+    let mut told = Vec::new();
+    for column in statement.columns() {
+        let (Some(oid), Some(number)) = (column.table_oid(), column.column_id()) else {
+            told.push("computed".to_owned());
+            continue;
+        };
+        let name = client
+            .query_one(
+                "select c.relname::text, a.attname::text from pg_catalog.pg_class c
+                join pg_catalog.pg_attribute a on a.attrelid = c.oid
+                where c.oid = $1 and a.attnum = $2",
+                &[&oid, &number],
+            )
+            .await
+            .unwrap_or_else(|e| panic!("{sql}: {oid} {number}: {e:?}"));
+        told.push(format!(
+            "{}.{}",
+            name.get::<_, String>(0),
+            name.get::<_, String>(1)
+        ));
+    }
+    told
+}
+
+/// What a plain reference shows is told with its table and the number of its column, those of the catalog.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_told_with_their_tables_as_postgresql_tells_them() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    for client in [&theirs, &ours] {
+        client.batch_execute(RELATIONS).await.unwrap();
+    }
+    let mut failures = Vec::new();
+    for sql in ORIGINS {
+        let (want, got) = (origins(&theirs, sql).await, origins(&ours, sql).await);
+        if want != got {
+            failures.push(format!("{sql}\n  want: {want:?}\n  got:  {got:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

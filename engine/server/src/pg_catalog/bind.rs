@@ -9,7 +9,7 @@ use super::error::{CatalogError, Result};
 use super::model::{CatalogModel, SessionInfo};
 use super::plan::{Aggregate, Subquery};
 use super::plan::{
-    Body, Cte, Direction, Expr, Fields, Kind, OutputColumn, Query, SetOp, SortKey, Window,
+    Body, Cte, Direction, Expr, Fields, Kind, Origin, OutputColumn, Query, SetOp, SortKey, Window,
 };
 use super::resolve::{self, Freedom};
 use super::value::{Value, base_type};
@@ -27,6 +27,7 @@ pub(super) struct ItemColumn {
     pub(super) ty: u32,
     pub(super) typmod: i32,
     pub(super) fields: Option<Fields>,
+    pub(super) origin: Option<Origin>,
     /// Merged away by USING: reachable by qualified name only.
     pub(super) merged: bool,
 }
@@ -321,7 +322,10 @@ impl<'a> Binder<'a> {
             .collect();
         self.coerce_body(&mut start, &types)?;
         let mut columns = columns;
-        columns.iter_mut().zip(&types).for_each(|(c, t)| c.ty = *t);
+        for (column, ty) in columns.iter_mut().zip(&types) {
+            column.ty = *ty;
+            column.origin = None;
+        }
         let renamed = renamed(&columns, &cte.alias, name)?;
         self.scope()?.ctes.push(CteInfo {
             name: name.to_owned(),
@@ -427,6 +431,7 @@ impl<'a> Binder<'a> {
                 ty,
                 typmod: -1,
                 fields: None,
+                origin: None,
             });
         }
         Ok((Body::Values(rows), columns))
@@ -454,6 +459,8 @@ impl<'a> Binder<'a> {
         }
         for (column, other) in columns.iter_mut().zip(&others) {
             column.ty = self.common(&[column.ty, other.ty], name)?;
+            // Rows of two queries are of neither's table.
+            column.origin = None;
             if column.typmod != other.typmod {
                 column.typmod = -1;
             }

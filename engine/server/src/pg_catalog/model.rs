@@ -192,6 +192,8 @@ pub struct CatalogModel {
 }
 
 const FIRST_USER_OID: u32 = 16_384;
+/// Schemas with an OID of their own in every database.
+const OWN_SCHEMAS: [&str; 4] = ["pg_catalog", "pg_toast", "public", "information_schema"];
 /// OID of the schema `public` in every database.
 pub(crate) const PUBLIC: u32 = 2200;
 /// OID of the bootstrap role.
@@ -215,6 +217,59 @@ pub(crate) fn oid_of(kind: &str, schema: &str, name: &str) -> u32 {
     // Kept below 2^31: some drivers read an OID as a signed number.
     let span = u64::from(0x7fff_ffff - FIRST_USER_OID);
     u32::try_from(folded % span).unwrap_or(0) + FIRST_USER_OID
+}
+
+/// The hashed OID, moved on when it is taken. Objects must be added in name order for the outcome to be stable.
+fn assign(taken: &mut HashSet<u32>, kind: &str, schema: &str, name: &str) -> u32 {
+    let mut oid = oid_of(kind, schema, name);
+    while !taken.insert(oid) {
+        oid = if oid >= 0x7fff_fffe {
+            FIRST_USER_OID
+        } else {
+            oid + 1
+        };
+    }
+    oid
+}
+
+/// The OIDs that relations have in a [`CatalogModel`], told from their names alone: no relation is opened.
+#[derive(Debug, Default)]
+pub(crate) struct RelationOids(HashMap<String, HashMap<String, u32>>);
+
+impl RelationOids {
+    /// The OIDs of PostgreSQL's own relations, and of these: schemas and the names in each, both in name order.
+    pub(crate) fn of(schemas: impl IntoIterator<Item = (String, Vec<String>)>) -> RelationOids {
+        let mut oids = RelationOids::default();
+        let mut taken = HashSet::new();
+        let mut known = HashSet::from(OWN_SCHEMAS);
+        for system in &builtin().relations {
+            let (schema, name) = (&system.schema, &system.name);
+            taken.extend([
+                system.oid,
+                oid_of("row", schema, name),
+                oid_of("array", schema, name),
+            ]);
+            let names = oids.0.entry(schema.clone()).or_default();
+            names.insert(name.clone(), system.oid);
+        }
+        for (schema, names) in schemas {
+            if !known.remove(schema.as_str()) {
+                assign(&mut taken, "schema", &schema, "");
+            }
+            let of_schema = oids.0.entry(schema.clone()).or_default();
+            for name in names {
+                let oid = assign(&mut taken, "relation", &schema, &name);
+                assign(&mut taken, "row", &schema, &name);
+                assign(&mut taken, "array", &schema, &name);
+                of_schema.insert(name, oid);
+            }
+        }
+        oids
+    }
+
+    pub(crate) fn get(&self, schema: &str, name: &str) -> Option<u32> {
+        self.0.get(schema)?.get(name).copied()
+    }
 }
 
 impl CatalogModel {
@@ -291,17 +346,8 @@ impl CatalogModel {
         self.relations.push(relation);
     }
 
-    /// The hashed OID, moved on when it is taken. Objects must be added in name order for the outcome to be stable.
     fn assign(&mut self, kind: &str, schema: &str, name: &str) -> u32 {
-        let mut oid = oid_of(kind, schema, name);
-        while !self.taken.insert(oid) {
-            oid = if oid >= 0x7fff_fffe {
-                FIRST_USER_OID
-            } else {
-                oid + 1
-            };
-        }
-        oid
+        assign(&mut self.taken, kind, schema, name)
     }
 
     /// Adds a schema unless it is there.

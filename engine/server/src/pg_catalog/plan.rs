@@ -130,7 +130,11 @@ pub(crate) struct OutputColumn {
     pub(crate) ty: u32,
     pub(crate) typmod: i32,
     pub(crate) fields: Option<Fields>,
+    pub(crate) origin: Option<Origin>,
 }
+
+/// The column of a relation that an output column shows: OID of the relation, number of the column from 1 on.
+pub(crate) type Origin = (u32, i16);
 
 /// A query: one frame holding its CTEs.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::{
@@ -22,7 +22,9 @@ use tokio::sync::OnceCell;
 use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
 use super::{DATABASE, SessionInfo, rewrite, statement};
-use crate::pg_catalog::{self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, Value};
+use crate::pg_catalog::{
+    self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, RelationOids, Value,
+};
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
 use crate::sqlstate::ServerError;
@@ -31,7 +33,20 @@ use crate::sqlstate::ServerError;
 pub(super) const SYSTEM: &str = "genokura_system";
 
 /// The catalog of one snapshot, built when the first statement asks for it.
-pub(super) type LazyModel = Arc<OnceCell<Arc<CatalogModel>>>;
+pub(super) type LazyModel = Arc<LazyCatalog>;
+
+/// What is built of a snapshot's catalog, each when it is first asked for.
+#[derive(Default)]
+pub(super) struct LazyCatalog {
+    model: OnceCell<Arc<CatalogModel>>,
+    oids: OnceLock<RelationOids>,
+}
+
+/// The OIDs of the relations that a session sees: those of its catalog.
+pub(super) fn relation_oids(context: &PlanContext) -> &RelationOids {
+    let build = || RelationOids::from_context(&context.context, DATABASE);
+    context.model.oids.get_or_init(build)
+}
 
 /// Whether the catalog evaluator answers the statement: it reads catalog relations only, or no
 /// relation at all and something that only the catalog knows.
@@ -68,7 +83,7 @@ async fn model(context: &PlanContext) -> Arc<CatalogModel> {
         }
         Arc::new(model)
     };
-    Arc::clone(context.model.get_or_init(build).await)
+    Arc::clone(context.model.model.get_or_init(build).await)
 }
 
 /// The roles that the session may know of: itself, all for an admin, and the one that owns what nobody made.
@@ -267,7 +282,10 @@ fn column(column: &CatalogColumn) -> Column {
         oid: column.type_oid,
         len: column.type_len,
     };
+    let (table_oid, attnum) = column.origin.unwrap_or_default();
     Column {
+        table_oid,
+        attnum,
         typmod: column.typmod,
         ..Column::computed(column.name.clone(), pg_type)
     }

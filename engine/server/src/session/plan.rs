@@ -21,7 +21,7 @@ use futures::TryStreamExt;
 use super::rows::Rows;
 use super::stop::{self, Stop};
 use super::temp::TempState;
-use super::{SessionInfo, arrays, lateral, params, rewrite, using, whole_rows};
+use super::{SessionInfo, arrays, lateral, origins, params, rewrite, using, whole_rows};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -116,7 +116,7 @@ pub(crate) async fn plan(
     }
     let plan = logical(context, resolved, &[]).await?;
     Ok(Planned::Lake {
-        columns: columns(&plan, statement),
+        columns: columns(context, &plan, statement),
         plan: Arc::new(plan),
         context: context.clone(),
     })
@@ -241,16 +241,27 @@ fn is_typed_later(plan: &LogicalPlan) -> Result<bool, ServerError> {
     Ok(later)
 }
 
-pub(super) fn columns(plan: &LogicalPlan, statement: &ast::Statement) -> Vec<Column> {
+pub(super) fn columns(
+    context: &PlanContext,
+    plan: &LogicalPlan,
+    statement: &ast::Statement,
+) -> Vec<Column> {
     let fields = plan.schema().fields();
     let names = rewrite::output_names(statement, fields.len());
     let bare = rewrite::without_digits(statement, fields.len());
+    let origins = origins::of(context, plan);
     fields
         .iter()
+        .zip(origins)
         .zip(names.into_iter().zip(bare))
-        .map(|(field, (name, bare))| {
+        .map(|((field, origin), (name, bare))| {
             let name = name.unwrap_or_else(|| field.name().clone());
-            let column = Column::of_field(name, field);
+            let (table_oid, attnum) = origin.unwrap_or_default();
+            let column = Column {
+                table_oid,
+                attnum,
+                ..Column::of_field(name, field)
+            };
             match bare {
                 true => Column {
                     typmod: -1,

@@ -120,7 +120,7 @@ impl Template {
         let values = ParamValues::from(values);
         let plan = LogicalPlan::clone(&self.plan).replace_params_with_values(&values)?;
         Ok(Some(Planned::Lake {
-            columns: plan::columns(&plan, &self.statement),
+            columns: plan::columns(&context, &plan, &self.statement),
             plan: Arc::new(plan),
             context,
         }))
@@ -240,7 +240,7 @@ fn template(
     parameters: usize,
 ) -> Template {
     Template {
-        columns: plan::columns(&plan, query),
+        columns: plan::columns(context, &plan, query),
         plan,
         statement: query.clone(),
         parameters,

@@ -168,6 +168,7 @@ impl Binder<'_> {
                 ty: c.ty,
                 typmod: c.typmod,
                 fields: c.fields,
+                origin: c.origin,
                 merged: false,
             })
             .collect();
@@ -306,11 +307,13 @@ impl Binder<'_> {
         let columns = relation
             .columns
             .iter()
-            .map(|c| OutputColumn {
+            .zip(1..)
+            .map(|(c, number)| OutputColumn {
                 name: c.name.clone(),
                 ty: c.ty,
                 typmod: c.typmod,
                 fields: None,
+                origin: Some((relation.oid, number)),
             })
             .collect();
         let columns = apply_alias(columns, alias, &shown)?;
@@ -418,6 +421,7 @@ impl Binder<'_> {
                         ty: *t,
                         typmod: -1,
                         fields: None,
+                        origin: None,
                     }));
                     bound.push(FunctionCall {
                         width: fields.len(),
@@ -437,6 +441,7 @@ impl Binder<'_> {
                         ty: call.ty,
                         typmod: -1,
                         fields: None,
+                        origin: None,
                     });
                     bound.push(FunctionCall {
                         width: 1,
@@ -452,6 +457,7 @@ impl Binder<'_> {
                 ty: oid::INT8,
                 typmod: -1,
                 fields: None,
+                origin: None,
             });
         }
         let columns = apply_alias(columns, alias, &shown)?;

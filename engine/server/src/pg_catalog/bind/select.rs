@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::{Binder, Scope, direction, fold, ordinal, sort_keys};
 use crate::pg_catalog::error::{CatalogError, Result};
-use crate::pg_catalog::plan::{Distinct, Expr, Kind, OutputColumn, Rel, Select, SortKey};
+use crate::pg_catalog::plan::{Distinct, Expr, Kind, Origin, OutputColumn, Rel, Select, SortKey};
 use crate::pg_catalog::resolve::Freedom;
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
@@ -143,7 +143,20 @@ impl Binder<'_> {
                 other => return Err(CatalogError::unsupported(format!("{other}"))),
             }
         }
+        for (expr, column) in &mut out {
+            column.origin = self.origin(expr);
+        }
         Ok(out.into_iter().unzip())
+    }
+
+    /// The column of a relation that a plain reference shows.
+    fn origin(&self, expr: &Expr) -> Option<Origin> {
+        let Kind::Column { depth, slot, col } = expr.kind else {
+            return None;
+        };
+        let scope = self.scopes.iter().rev().nth(depth)?;
+        let item = scope.items.iter().find(|item| item.slot == slot)?;
+        item.columns.get(col)?.origin
     }
 
     /// `(row).*`
@@ -350,6 +363,7 @@ fn named(expr: Expr, name: String) -> (Expr, OutputColumn) {
         ty: expr.ty,
         typmod: expr.typmod,
         fields: expr.fields.clone(),
+        origin: None,
     };
     (expr, column)
 }

@@ -20,6 +20,7 @@ use super::session_functions::is_session_function;
 use super::types::is_reg_type;
 use crate::evaluated::is_evaluated;
 use crate::session::DATABASE;
+use crate::session::origins;
 use crate::session::statement::temp::is_temp_schema;
 use crate::session::temp::{Relation, TempState};
 use crate::sqlstate::{ServerError, function_error, nearest, undefined_table};
@@ -124,12 +125,16 @@ impl VisitorMut for Resolver<'_> {
                 if let Err(error) = self.table(name) {
                     return ControlFlow::Break(error);
                 }
-                if let Some(view) = self.view(name, alias.as_ref()) {
-                    *factor = view;
-                    self.views += 1;
-                    if self.views > repeated::REPEATED_MAX {
-                        return ControlFlow::Break(function_error(&Error::Repeated));
+                match self.view(name, alias.as_ref()) {
+                    None => {}
+                    Some(Ok(view)) => {
+                        *factor = view;
+                        self.views += 1;
+                        if self.views > repeated::REPEATED_MAX {
+                            return ControlFlow::Break(function_error(&Error::Repeated));
+                        }
                     }
+                    Some(Err(error)) => return ControlFlow::Break(error),
                 }
                 ControlFlow::Continue(())
             }
@@ -301,7 +306,14 @@ impl Resolver<'_> {
     }
 
     /// What stands for a temporary view: its query, whose names are resolved in their turn.
-    fn view(&self, name: &ObjectName, alias: Option<&ast::TableAlias>) -> Option<TableFactor> {
+    ///
+    /// # Errors
+    /// As [`super::every_column`].
+    fn view(
+        &self,
+        name: &ObjectName,
+        alias: Option<&ast::TableAlias>,
+    ) -> Option<Result<TableFactor, ServerError>> {
         let parts: Vec<String> = name.0.iter().map(part_text).collect();
         let [schema, table] = parts.as_slice() else {
             return None;
@@ -329,17 +341,30 @@ impl Resolver<'_> {
             own.clone_from(given);
         }
         let name = alias.map_or_else(|| Ident::with_quote('"', table), |alias| alias.name.clone());
-        Some(TableFactor::Derived {
+        let marked = TableFactor::Derived {
             lateral: false,
             subquery: Box::new(view.query.clone()),
             alias: Some(ast::TableAlias {
                 explicit: true,
-                name,
-                columns,
+                name: Ident::with_quote('"', origins::of_view(table)),
+                columns: Vec::new(),
                 at: None,
             }),
             sample: None,
-        })
+        };
+        Some(
+            every_column_of(marked).map(|subquery| TableFactor::Derived {
+                lateral: false,
+                subquery: Box::new(subquery),
+                alias: Some(ast::TableAlias {
+                    explicit: true,
+                    name,
+                    columns,
+                    at: None,
+                }),
+                sample: None,
+            }),
+        )
     }
 
     fn exists(&self, schema: &str, table: &str) -> bool {
@@ -391,6 +416,17 @@ impl Resolver<'_> {
             || state.window_functions().contains_key(name)
             || state.higher_order_functions().contains_key(name)
     }
+}
+
+/// `SELECT *` from what stands in FROM.
+fn every_column_of(factor: TableFactor) -> Result<Query, ServerError> {
+    let mut query = super::every_column()?;
+    if let ast::SetExpr::Select(select) = query.body.as_mut()
+        && let Some(from) = select.from.first_mut()
+    {
+        from.relation = factor;
+    }
+    Ok(query)
 }
 
 /// The name behind `SELECT * FROM`, unless a view's query stands there.
