@@ -15,6 +15,7 @@ mod assign;
 mod cohort;
 mod copy;
 mod define;
+mod digits;
 mod fill;
 mod insert;
 mod run;

@@ -1,13 +1,13 @@
 //! Columns of temporary tables: from their definitions, and from the columns of a query.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo};
 
 use super::assign::{self, list_item, stored};
 use super::fill::Origin;
-use crate::pg_types::{ANY_SCALE, PgType, TYPMOD};
+use crate::pg_types::{ANY_SCALE, PgType, TYPMOD, modifier_of_field};
 use crate::session::params;
 use crate::session::plan::Planned;
 use crate::session::statement::temp::ColumnDef;
@@ -17,6 +17,10 @@ use crate::sqlstate::ServerError;
 const PRECISION: u8 = 38;
 const SCALE: i8 = 10;
 const MICRO: TimeUnit = TimeUnit::Microsecond;
+/// Digits after the point that times have at most.
+const MICRO_DIGITS: u64 = 6;
+/// The part of an interval's modifier that says that it has all fields.
+const ALL_FIELDS: u64 = 0x7fff << 16;
 
 /// 42701 for a name that comes twice.
 pub(super) fn once_each(names: &[&str]) -> Result<(), ServerError> {
@@ -55,8 +59,10 @@ fn arrow_of(written: &ast::DataType, pg_type: PgType) -> Result<(DataType, Metad
     use ast::DataType as Sql;
     if let Sql::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) = written {
         let element_type = params::type_of_sql(element).unwrap_or(PgType::TEXT);
-        let (item, _) = arrow_of(element, element_type)?;
-        return Ok((DataType::List(list_item(item)), Vec::new()));
+        let (item, mut metadata) = arrow_of(element, element_type)?;
+        // The modifier of an array is that of its elements.
+        metadata.retain(|(key, _)| *key == TYPMOD);
+        return Ok((DataType::List(list_item(item)), metadata));
     }
     Ok(match pg_type {
         PgType::NUMERIC => return numeric_of(written),
@@ -86,13 +92,16 @@ fn arrow_of(written: &ast::DataType, pg_type: PgType) -> Result<(DataType, Metad
         PgType::FLOAT8 => (DataType::Float64, Vec::new()),
         PgType::BYTEA => (DataType::Binary, Vec::new()),
         PgType::DATE => (DataType::Date32, Vec::new()),
-        PgType::TIME => (stored(&DataType::Time64(MICRO)), Vec::new()),
-        PgType::TIMESTAMP => (DataType::Timestamp(MICRO, None), Vec::new()),
+        PgType::TIME => (stored(&DataType::Time64(MICRO)), digits(written)),
+        PgType::TIMESTAMP => (DataType::Timestamp(MICRO, None), digits(written)),
         PgType::TIMESTAMPTZ => {
             let zone = Some(assign::UTC.into());
-            (DataType::Timestamp(MICRO, zone), Vec::new())
+            (DataType::Timestamp(MICRO, zone), digits(written))
         }
-        PgType::INTERVAL => (DataType::Interval(IntervalUnit::MonthDayNano), Vec::new()),
+        PgType::INTERVAL => {
+            let kept = DataType::Interval(IntervalUnit::MonthDayNano);
+            (kept, digits(written))
+        }
         other => {
             let name = other.sql_name();
             return Err(ServerError::unsupported(format!(
@@ -100,6 +109,22 @@ fn arrow_of(written: &ast::DataType, pg_type: PgType) -> Result<(DataType, Metad
             )));
         }
     })
+}
+
+/// The modifier of a type of time: its digits after the point, where they are written.
+fn digits(written: &ast::DataType) -> Metadata {
+    use ast::DataType as Sql;
+    let (digits, base) = match written {
+        Sql::Time(digits, _) | Sql::Timestamp(digits, _) => (*digits, 0),
+        // Its fields are the upper half: all of them.
+        Sql::Interval {
+            fields: None,
+            precision,
+        } => (*precision, ALL_FIELDS),
+        _ => (None, 0),
+    };
+    let modifier = digits.map(|digits| (TYPMOD, (base + digits.min(MICRO_DIGITS)).to_string()));
+    modifier.into_iter().collect()
 }
 
 fn characters(length: &ast::CharacterLength) -> Option<u64> {
@@ -168,14 +193,16 @@ pub(super) fn columns_of(
             arrow = DataType::Utf8;
         }
         let field = Field::new(*name, arrow, true);
-        match PgType::of_arrow(field.data_type()) == column.pg_type {
-            true => field,
-            false => {
-                let element = column.pg_type.element().unwrap_or(column.pg_type);
-                let name = element.sql_name().to_owned();
-                field.with_metadata([("pg_type".to_owned(), name)].into())
-            }
+        let mut metadata = HashMap::new();
+        if PgType::of_arrow(field.data_type()) != column.pg_type {
+            let element = column.pg_type.element().unwrap_or(column.pg_type);
+            metadata.insert("pg_type".to_owned(), element.sql_name().to_owned());
         }
+        // As of numeric, which has it in the type that it is kept in.
+        if column.typmod >= 0 && modifier_of_field(&field) != column.typmod {
+            metadata.insert(TYPMOD.to_owned(), column.typmod.to_string());
+        }
+        field.with_metadata(metadata)
     });
     let origins = columns.iter().enumerate();
     let origins = origins.map(|(at, column)| Origin::Column(at, column.pg_type));

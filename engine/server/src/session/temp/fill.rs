@@ -9,8 +9,8 @@ use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::assign::{self, Session};
-use super::{Piece, TempMemory, TempTable};
-use crate::pg_types::PgType;
+use super::{Piece, TempMemory, TempTable, digits};
+use crate::pg_types::{PgType, modifier_of_field};
 use crate::sqlstate::ServerError;
 
 /// Rows and bytes of a piece, about.
@@ -75,22 +75,25 @@ pub(super) fn null_value(table: &str, field: &Field) -> ServerError {
 /// A batch of a table.
 ///
 /// # Errors
-/// 23502 for NULL where there must be none.
+/// 23502 for NULL where there must be none, 22008 for a time that its column rounds past the end of the day.
 pub(super) fn batch_of(
     table: &str,
     schema: &SchemaRef,
     arrays: Vec<ArrayRef>,
     rows: usize,
 ) -> Result<RecordBatch, ServerError> {
-    for (array, field) in arrays.iter().zip(schema.fields()) {
+    let mut kept = Vec::with_capacity(arrays.len());
+    for (array, field) in arrays.into_iter().zip(schema.fields()) {
+        let array = digits::rounded(array, modifier_of_field(field))?;
         if !field.is_nullable() && array.logical_null_count() > 0 {
             return Err(null_value(table, field));
         }
+        kept.push(array);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(
         Arc::clone(schema),
-        arrays,
+        kept,
         &options,
     )?)
 }
