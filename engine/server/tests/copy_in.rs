@@ -137,6 +137,30 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "(c, a) from stdin",
             text("1\t2\n"),
         ),
+        (
+            "a int, b text",
+            "from stdin where a > 1 and b <> 'x'",
+            text("1\ta\n2\tb\n3\tx\n\\N\ty\n4\t\\N\n5\tc\n"),
+        ),
+        (
+            "a int, b text, c int default 7",
+            "(b, a) from stdin with (format csv, header) where c = 7 and mine.b like 'a%'",
+            text("b,a\nab,1\nba,2\n"),
+        ),
+        ("a int, b text", "from stdin csv where false", text("1,a\n")),
+        (
+            "a int, b text",
+            "from stdin where a > 0",
+            text("1\ta\nx\tb\n"),
+        ),
+        (
+            "a timestamp(3), b timestamptz(0), c time(2), d interval(1), e timestamp(1)[]",
+            "from stdin",
+            text(
+                "2024-01-01 00:00:00.1235\t2024-01-01 00:00:00.5+00\t10:00:00.126\t1.26 s\t{\"2024-01-01 00:00:00.19\"}\n\
+                1999-12-31 23:59:58.0005\t1999-12-31 23:59:59.5+00\t\\N\t-1.25 s\t\\N\n",
+            ),
+        ),
         ("a int", "from stdin", text(" 7 \n+8\n-0\n")),
         ("a int", "from stdin", text("\n")),
         ("a text", "from stdin", text("\n \n\\x41\\102\\b\n")),

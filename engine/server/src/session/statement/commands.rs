@@ -191,10 +191,13 @@ fn no_effect(cursor: &mut TokenCursor<'_>, tag: &'static str) -> Statement {
 
 fn table(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     cursor.next();
+    Ok(Statement::Query(table_query(cursor)?))
+}
+
+/// What TABLE and a name stand for.
+fn table_query(cursor: &mut TokenCursor<'_>) -> Read<Box<ast::Statement>> {
     let name = object_name(cursor)?;
-    Ok(Statement::Query(query_text(&format!(
-        "SELECT * FROM {name}"
-    ))?))
+    query_text(&format!("SELECT * FROM {name}"))
 }
 
 /// A qualified name, quoted so that it reads back the same.
@@ -630,7 +633,17 @@ fn number(cursor: &mut TokenCursor<'_>) -> Read<Option<FetchCount>> {
 fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     let query = if cursor.peek() == Some(&Token::LParen) {
         let inner = cursor.take_parenthesised()?;
-        query_of(inner, cursor.sql())?
+        let mut inner_cursor = TokenCursor::new(inner, cursor.sql());
+        match inner_cursor.accept("TABLE") {
+            true => {
+                let query = table_query(&mut inner_cursor)?;
+                if !inner_cursor.at_end() {
+                    return Err(inner_cursor.syntax_error());
+                }
+                query
+            }
+            false => query_of(inner, cursor.sql())?,
+        }
     } else {
         let start = cursor.place();
         let name = super::temp::name(cursor)?;
@@ -663,12 +676,45 @@ fn copy_from(
             .hint("Use COPY … FROM STDIN, or psql's \\copy command.");
         return refuse(cursor, error);
     }
+    let options = copy_options(cursor)?;
+    let condition = match cursor.accept("WHERE") {
+        true => Some(copy_condition(cursor)?),
+        false => None,
+    };
     let command = super::temp::TempCommand::CopyFrom {
         name,
         columns,
-        options: copy_options(cursor)?,
+        options,
+        condition,
     };
     Ok(Statement::Temp(Box::new(command)))
+}
+
+/// Which of the rows that come go into the table.
+fn copy_condition(cursor: &mut TokenCursor<'_>) -> Read<Box<Expr>> {
+    let sql = cursor.sql();
+    let dialect = Bounded::of(sql.len());
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
+    let condition = parser
+        .parse_expr()
+        .map_err(|error| from_parser(&error, sql))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(super::cursor::near(&next, sql));
+    }
+    let reads = ast::visit_expressions(&condition, |expr| match expr {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+            std::ops::ControlFlow::Break(())
+        }
+        _ => std::ops::ControlFlow::Continue(()),
+    });
+    match reads.is_break() {
+        true => {
+            let text = "cannot use subquery in COPY FROM WHERE condition";
+            Err(ServerError::new("0A000", text))
+        }
+        false => Ok(Box::new(condition)),
+    }
 }
 
 fn copy_table(cursor: &mut TokenCursor<'_>) -> Read<Box<ast::Statement>> {
@@ -718,7 +764,7 @@ fn copy_options(cursor: &mut TokenCursor<'_>) -> Read<CopyOptions> {
             }
         }
     } else {
-        while !cursor.at_end() {
+        while !cursor.at_end() && cursor.peek_word().as_deref() != Some("WHERE") {
             legacy_copy_option(cursor, &mut written)?;
         }
     }

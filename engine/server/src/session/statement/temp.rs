@@ -152,7 +152,7 @@ pub enum TempCommand {
     },
     /// TRUNCATE names.
     Truncate(Vec<Name>),
-    /// COPY name (columns) FROM STDIN.
+    /// COPY name (columns) FROM STDIN WHERE condition.
     CopyFrom {
         /// The table.
         name: Name,
@@ -160,6 +160,8 @@ pub enum TempCommand {
         columns: Vec<String>,
         /// Format and its options.
         options: CopyOptions,
+        /// The rows that go into the table; None: all.
+        condition: Option<Box<ast::Expr>>,
     },
 }
 

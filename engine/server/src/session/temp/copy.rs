@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use bytes::{Buf as _, Bytes, BytesMut};
+use datafusion::sql::sqlparser::ast;
 
 use super::fill::{Filling, batch_of, null_value};
 use super::{Piece, TempTable};
@@ -34,6 +35,8 @@ pub struct CopyIn {
     schema: SchemaRef,
     options: CopyOptions,
     style: TextStyle,
+    /// The query of the rows that go into the table; None: all do.
+    condition: Option<Box<ast::Statement>>,
     /// The columns that the data has: place in the table, name, values so far.
     inputs: Vec<(usize, String, ColumnInput)>,
     /// One value each for the others.
@@ -102,6 +105,7 @@ impl CopyIn {
             schema: Arc::clone(&table.schema),
             options: options.clone(),
             style,
+            condition: None,
             inputs: inputs.collect::<Result<_, ServerError>>()?,
             constants,
             filling,
@@ -131,8 +135,17 @@ impl CopyIn {
         Ok(copy)
     }
 
+    /// The same, of which a query chooses the rows.
+    pub(super) fn of(self, condition: Option<Box<ast::Statement>>) -> CopyIn {
+        CopyIn { condition, ..self }
+    }
+
     pub(super) fn name(&self) -> &Name {
         &self.name
+    }
+
+    pub(super) fn condition(&self) -> Option<Box<ast::Statement>> {
+        self.condition.clone()
     }
 
     /// Whether the data is binary.

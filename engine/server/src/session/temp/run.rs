@@ -133,7 +133,11 @@ impl Session {
                 name,
                 columns,
                 options,
-            } => self.copy_from(name, columns, options).await,
+                condition,
+            } => {
+                let condition = condition.as_deref();
+                self.copy_from(name, columns, options, condition).await
+            }
         }
     }
 
@@ -663,10 +667,26 @@ impl Session {
         name: &Name,
         columns: &[String],
         options: &CopyOptions,
+        condition: Option<&Expr>,
     ) -> Result<Outcome, ServerError> {
         let table = match self.copy_target(name).await? {
             CopyTarget::Table(table) => table,
+            CopyTarget::Cohort if condition.is_some() => {
+                let text = "COPY … FROM STDIN WHERE into a cohort of the lake";
+                return Err(ServerError::unsupported(text).hint(
+                    "COPY into a temporary table, then INSERT INTO the cohort SELECT … WHERE.",
+                ));
+            }
             CopyTarget::Cohort => Arc::new(TempTable::of_samples()),
+        };
+        let condition = match condition {
+            Some(condition) => {
+                let query = self.chosen(&name.name, condition)?;
+                // What is wrong with it is told before any row comes.
+                self.plan(&query, &[]).await?;
+                Some(query)
+            }
+            None => None,
         };
         let targets = targets(&table, &name.name, columns)?;
         let mut constants = Vec::new();
@@ -684,7 +704,7 @@ impl Session {
         let filling = Filling::new(Arc::clone(&table.schema), memory);
         let style = self.settings.text_style();
         let copy = CopyIn::new(name, &table, targets, constants, filling, options, style)?;
-        Ok(Outcome::CopyIn(Box::new(copy)))
+        Ok(Outcome::CopyIn(Box::new(copy.of(condition))))
     }
 
     /// The end of a COPY FROM: its rows are in the table.
@@ -693,12 +713,49 @@ impl Session {
     /// What the last of them fail with.
     pub(crate) async fn copied(&mut self, copy: CopyIn) -> Result<u64, ServerError> {
         let name = copy.name().clone();
+        let condition = copy.condition();
         let (pieces, rows) = copy.finish()?;
         match self.copy_target(&name).await? {
-            CopyTarget::Table(table) => self.extend(&name.name, &table, pieces).await?,
-            CopyTarget::Cohort => self.extend_kept_cohort(&name.name, pieces).await?,
+            CopyTarget::Table(table) => {
+                let (pieces, rows) = match condition {
+                    Some(query) => self.filtered(&name.name, &table, pieces, &query).await?,
+                    None => (pieces, rows),
+                };
+                self.extend(&name.name, &table, pieces).await?;
+                Ok(rows)
+            }
+            CopyTarget::Cohort => {
+                self.extend_kept_cohort(&name.name, pieces).await?;
+                Ok(rows)
+            }
         }
-        Ok(rows)
+    }
+
+    /// The rows of these pieces that a query over the table finds, as if they were all that the table holds.
+    async fn filtered(
+        &mut self,
+        name: &str,
+        table: &TempTable,
+        pieces: Vec<Arc<Piece>>,
+        query: &ast::Statement,
+    ) -> Result<(Vec<Arc<Piece>>, u64), ServerError> {
+        let (before, implicit) = (self.temporary.clone(), self.implicit.clone());
+        self.put(name, Relation::Table(Arc::new(table.with_pieces(pieces))));
+        let planned = self.plan(query, &[]).await;
+        (self.temporary, self.implicit) = (before, implicit);
+        let planned = planned?;
+        let types = planned.columns().iter().map(|column| column.pg_type);
+        let origins = types.enumerate().map(|(at, from)| Origin::Column(at, from));
+        let origins = origins.collect();
+        let arrangement = self.arrangement(name, &table.schema, origins);
+        self.fill(planned, arrangement).await
+    }
+
+    /// The query of the rows of a table for which a condition is true.
+    fn chosen(&self, table: &str, condition: &Expr) -> Result<Box<ast::Statement>, ServerError> {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let (own, table) = (quoted(&schema_name(self.options.pid)), quoted(table));
+        statement::query_text(&format!("SELECT * FROM {own}.{table} WHERE {condition}"))
     }
 }
 
