@@ -100,10 +100,51 @@ impl CatalogProvider for LakeCatalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let schema = self.schema_of(name);
-        if !schema.tables().is_empty() {
-            return Some(Arc::new(schema));
+        if name == DEFAULT_SCHEMA {
+            let own = Arc::clone(&self.public);
+            return Some(Arc::new(DefaultSchema { own, lake: schema }));
         }
-        (name == DEFAULT_SCHEMA).then(|| Arc::clone(&self.public) as _)
+        (!schema.tables().is_empty()).then(|| Arc::new(schema) as _)
+    }
+}
+
+/// The schema of unqualified names: what the session registers itself, and behind it the cohorts of the lake.
+#[derive(Debug)]
+struct DefaultSchema {
+    own: Arc<MemorySchemaProvider>,
+    lake: LakeSchema,
+}
+
+#[async_trait]
+impl SchemaProvider for DefaultSchema {
+    fn table_names(&self) -> Vec<String> {
+        let mut names = self.own.table_names();
+        let of_lake = self.lake.table_names().into_iter();
+        names.extend(of_lake.filter(|name| !self.own.table_exist(name)));
+        names
+    }
+
+    async fn table(&self, name: &str) -> DfResult<Option<Arc<dyn TableProvider>>> {
+        match self.own.table(name).await? {
+            Some(table) => Ok(Some(table)),
+            None => self.lake.table(name).await,
+        }
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.own.table_exist(name) || self.lake.table_exist(name)
+    }
+
+    fn register_table(
+        &self,
+        name: String,
+        table: Arc<dyn TableProvider>,
+    ) -> DfResult<Option<Arc<dyn TableProvider>>> {
+        self.own.register_table(name, table)
+    }
+
+    fn deregister_table(&self, name: &str) -> DfResult<Option<Arc<dyn TableProvider>>> {
+        self.own.deregister_table(name)
     }
 }
 

@@ -434,6 +434,55 @@ fn what_is_asked_for_is_told_by_name() {
     assert_eq!(left.count(), 0);
 }
 
+/// A lake that keeps cohorts is exported from as one without, and a cohort chooses samples; one that is called as the
+/// table of `--where` does not take its place.
+#[test]
+fn a_lake_with_cohorts_is_selected_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = made::vcf(12, 4, 20, Shape::Tame);
+    let source = indexed(folder.path(), "made.vcf", &made);
+    let lake = folder.path().join("lake");
+    support::ingest(&lake, &[&source]);
+    let export = |kind: &str, name: &str, more: &[&str]| {
+        let output = folder.path().join(name);
+        let mut command = support::genokura();
+        command.args(["export", kind, "--dataset", "cohort", "--lake"]);
+        command.arg(&lake).args(more).arg("-o").arg(&output);
+        support::stdout_of(&mut command);
+        let held = match kind {
+            "bed" => output.with_extension("bed"),
+            _ => output,
+        };
+        std::fs::read(held).unwrap()
+    };
+    let by_query = "SELECT sample_id FROM cohort.samples WHERE sample_id IN ('S1', 'S3')";
+    let kinds = [
+        ("vcf", ["a.vcf", "b.vcf"]),
+        ("bcf", ["a.bcf", "b.bcf"]),
+        ("bed", ["a", "b"]),
+    ];
+    let predicate = ["--where", "ac > 1"];
+    let before = kinds.map(|(kind, [name, _])| export(kind, name, &predicate));
+    let chosen = export("vcf", "c.vcf", &["--samples-sql", by_query]);
+    for cohort in ["variants", "two"] {
+        let sql = format!("CREATE COHORT {cohort} AS {by_query}");
+        let mut command = support::genokura();
+        support::stdout_of(command.args(["sql", "-c", &sql, "--lake"]).arg(&lake));
+    }
+    for ((kind, [_, name]), before) in kinds.into_iter().zip(before) {
+        assert!(!before.is_empty());
+        assert_eq!(export(kind, name, &predicate), before, "{kind}");
+    }
+    let by_cohort = "SELECT sample_id FROM two";
+    for (sql, name) in [(by_query, "d.vcf"), (by_cohort, "e.vcf")] {
+        assert_eq!(
+            export("vcf", name, &["--samples-sql", sql]),
+            chosen,
+            "{sql}"
+        );
+    }
+}
+
 const TWO_BATCHES: [&str; 2] = [
     "##fileformat=VCFv4.2\n##contig=<ID=1,length=1000>\n\
      ##INFO=<ID=DP,Number=1,Type=Integer,Description=\"d\">\n\
