@@ -7,12 +7,13 @@
 //! ```
 //! - `PATIENT_ID` is `person_id`, `SAMPLE_ID` and its like `sample_id`, in every table.
 //! - Clinical: the `#` lines give comments and types (STRING, NUMBER, BOOLEAN); `[Not Available]` and its like are NULL.
-//! - MAF: `contig, pos, end_pos, ref, alt` are the columns of these meanings. Substitutions are as in a call set;
-//!   insertions and deletions have MAF's `-`.
+//! - MAF: `contig, pos, end_pos, ref, alt` are the columns of these meanings; `alt` is the tumour's allele that differs
+//!   from the reference ([`maf`]). Substitutions are as in a call set; insertions and deletions have MAF's `-`.
 //! - Chromosomes 23 and 24 are X and Y, as cBioPortal numbers them.
 //! - Matrices are long: `study_id, profile, gene, entrez_id, sample_id, value`; a cell without a value has no row.
 //! - All files land together or not at all. A cell that does not fit is named with file, line and column.
 
+mod maf;
 mod meta;
 
 use std::borrow::Cow;
@@ -291,7 +292,7 @@ fn meaning(table: &str, name: &str) -> Option<(&'static str, ColumnType)> {
         ("structural_variant", "site1_chromosome") => ("site1_chromosome", Text),
         ("structural_variant", "site2_chromosome") => ("site2_chromosome", Text),
         ("mutation", "reference_allele") => ("ref", Text),
-        ("mutation", "tumor_seq_allele2") => ("alt", Text),
+        ("mutation", maf::SECOND) => ("alt", Text),
         ("segment", "num_mark") => ("n_probes", Int4),
         ("segment", "seg_mean") => ("mean", Float8),
         _ => return None,
@@ -405,9 +406,18 @@ impl File {
             comment: "Study".to_owned(),
         }];
         let headers = rows.headers().to_vec();
-        for (at, header) in headers.iter().enumerate() {
-            let name = sql_name(header, at + 1);
+        let called: Vec<String> = headers
+            .iter()
+            .zip(1..)
+            .map(|(h, n)| sql_name(h, n))
+            .collect();
+        // Of two alleles the second is the place of the alternative; a file may have the first alone.
+        let only_first = !called.iter().any(|name| name == maf::SECOND);
+        for (at, (header, name)) in headers.iter().zip(called).enumerate() {
             let (name, known) = match meaning(table, &name) {
+                None if table == "mutation" && only_first && name == maf::FIRST => {
+                    ("alt".to_owned(), Some(ColumnType::Text))
+                }
                 Some((name, ty)) => (name.to_owned(), Some(ty)),
                 None => (name, None),
             };
@@ -514,6 +524,10 @@ impl File {
             .enumerate()
             .filter_map(of_contigs)
             .collect();
+        let alleles = match self.kind {
+            Kind::Table("mutation") => maf::Alleles::of(&self.columns),
+            _ => None,
+        };
         let mut n = 0;
         while let Some(line) = rows.next_row()? {
             let named = of_contigs
@@ -535,6 +549,15 @@ impl File {
                 }
             }
             self.check_span(&cells, line)?;
+            if let Some(alleles) = &alleles {
+                let chosen = alleles.resolve(&mut cells);
+                chosen.map_err(|message| Error::Line {
+                    input: 1,
+                    line,
+                    rule: "maf-alternative",
+                    message: format!("{}: {message}", self.name),
+                })?;
+            }
             if let Some((kind, place)) = key {
                 self.check_key(kind, cells.get(place), line, listed)?;
             }
