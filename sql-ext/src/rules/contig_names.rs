@@ -3,12 +3,13 @@
 //!
 //! ```text
 //! v.contig = g.contig          a join of tables that spell the human primaries differently      ContigNames
-//! v.contig = '1'               a constant that the table names otherwise                        ContigNamed
+//! v.contig = '1'               a constant that the table names otherwise, also one of a list    ContigNamed
 //! in_region(v.contig, …, 'chr99:1-5')      a contig that the dataset lacks under all its names  UnknownContig
 //! ```
 //! Where a column comes from is followed through the plan ([`origin`]): tables tell in the metadata of their columns how
 //! they spell (`CONTIG_SPELLING_KEY`), table functions are asked, rows that a session holds in memory and constants
-//! are looked at. Where one of several origins tells nothing, or two disagree, nothing is refused: whatever matches,
+//! are looked at; a number that is cast to text begins with no `chr`; `trim` changes no name, `upper` and `lower` its
+//! case. Where one of several origins tells nothing, or two disagree, nothing is refused: whatever matches,
 //! matches. A constant whose other name stands beside it (`contig IN ('1', 'chr1')`) is meant as it is.
 //!
 //! Joins are looked at in the plan as it is run, when comparisons of every form have become keys; constants in the plan as
@@ -88,6 +89,12 @@ impl Comparison {
             Self::Join(left, right) => (left, right),
             Self::Constants(compared) => return constants::check_made(&compared, state).await,
         };
+        for (names, of) in [(&left, &right), (&right, &left)] {
+            if let Some(compared) = constants::listed(names, of) {
+                return constants::check_made(&[compared], state).await;
+            }
+        }
+        let folded = left.iter().chain(&right).any(Origin::is_folded);
         // Rows in memory are looked through only where the other side tells something.
         let made = |origins: &[Origin]| origins.iter().any(Origin::is_made);
         let told = match made(&left) && !made(&right) {
@@ -101,6 +108,7 @@ impl Comparison {
             },
         };
         match told {
+            Some((left, right)) if folded && left.eq_ignore_ascii_case(&right) => Ok(()),
             Some((left, right)) if left != right => Err(Error::ContigNames { left, right }.into()),
             _ => Ok(()),
         }
@@ -145,6 +153,12 @@ fn conjuncts(condition: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Comparis
             && binary.op == Operator::Eq
         {
             keys(&binary.left, &binary.right, inputs, found);
+        }
+        // `= ANY (array)`; of a constant array the constants are looked at.
+        if let Expr::ScalarFunction(function) = part
+            && let ("array_has", [list, contig]) = (function.name(), &function.args[..])
+        {
+            keys(contig, list, inputs, found);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{BinaryExpr, Expr, Like, LogicalPlan, Operator, lit};
@@ -109,6 +110,29 @@ impl Compared {
     }
 }
 
+/// Rows of constants that are joined with contigs of these tables, if they spell the primaries in several ways: each
+/// constant is judged then. Those of one spelling tell how the side is spelled, as a table does.
+pub(super) fn listed(names: &[Origin], of: &[Origin]) -> Option<Compared> {
+    let column = |origin: &Origin| matches!(origin, Origin::Column { .. });
+    if !of.iter().all(column) {
+        return None;
+    }
+    let names = names.iter().map(|origin| match origin {
+        Origin::Names(names) => Some(names.as_slice()),
+        _ => None,
+    });
+    let names = names.collect::<Option<Vec<_>>>()?.concat();
+    let mut spelled = names.iter().filter_map(|name| spelling_of_name(name));
+    let first = spelled.next()?;
+    let mixed = spelled.any(|spelling| spelling != first);
+    mixed.then(|| Compared {
+        origins: of.to_vec(),
+        names,
+        region: false,
+        pattern: None,
+    })
+}
+
 /// What is wrong with the constants of a node of a plan, as far as the schemas of tables tell.
 ///
 /// # Errors
@@ -120,7 +144,7 @@ pub(super) fn check(node: &LogicalPlan) -> DfResult<()> {
         let told = |of: &Compared| {
             let told = of.origins.iter().map(|origin| match origin {
                 Origin::Column { told, .. } => told.clone(),
-                Origin::Names(_) => None,
+                _ => None,
             });
             told.collect()
         };
@@ -301,7 +325,12 @@ fn pattern(part: &Expr, inputs: &[&LogicalPlan]) -> Option<Compared> {
             let op = match binary.op {
                 Operator::RegexMatch | Operator::RegexNotMatch => Operator::RegexMatch,
                 Operator::RegexIMatch | Operator::RegexNotIMatch => Operator::RegexIMatch,
-                Operator::Eq | Operator::NotEq if is_cut(&binary.left) => Operator::Eq,
+                Operator::Eq | Operator::NotEq if is_changed(&binary.left) => Operator::Eq,
+                Operator::Eq | Operator::NotEq if is_changed(&binary.right) => {
+                    let (left, right) = (binary.right.clone(), binary.left.clone());
+                    let plain = BinaryExpr::new(left, Operator::Eq, right);
+                    return of_pattern(&binary.right, Expr::BinaryExpr(plain), inputs);
+                }
                 _ => return None,
             };
             let plain = BinaryExpr {
@@ -310,11 +339,23 @@ fn pattern(part: &Expr, inputs: &[&LogicalPlan]) -> Option<Compared> {
             };
             (binary.left.as_ref(), Expr::BinaryExpr(plain))
         }
+        Expr::InList(list) if is_changed(&list.expr) => {
+            let plain = InList {
+                negated: false,
+                ..list.clone()
+            };
+            (list.expr.as_ref(), Expr::InList(plain))
+        }
         Expr::ScalarFunction(function) if function.name() == "starts_with" => {
             (function.args.first()?, part.clone())
         }
         _ => return None,
     };
+    of_pattern(value, condition, inputs)
+}
+
+/// A condition on a value of a contig, if there is one contig in it and nothing else that varies.
+fn of_pattern(value: &Expr, condition: Expr, inputs: &[&LogicalPlan]) -> Option<Compared> {
     let mut columns = condition.column_refs().into_iter();
     let (Some(column), None) = (columns.next(), columns.next()) else {
         return None;
@@ -325,7 +366,7 @@ fn pattern(part: &Expr, inputs: &[&LogicalPlan]) -> Option<Compared> {
     // What looks like contigs where nothing says so may be something else.
     let column = |origin: &Origin| match origin {
         Origin::Column { column, told, .. } => told.is_some() || names_contigs(column),
-        Origin::Names(_) => false,
+        _ => false,
     };
     let origins = from.filter(|from| spoken && from.iter().all(column))?;
     Some(Compared {
@@ -336,13 +377,16 @@ fn pattern(part: &Expr, inputs: &[&LogicalPlan]) -> Option<Compared> {
     })
 }
 
-/// Whether a value is the front of a text.
-fn is_cut(value: &Expr) -> bool {
+/// Whether a value is the front of a text, or the text in another case.
+fn is_changed(value: &Expr) -> bool {
     match value {
         Expr::ScalarFunction(function) => {
-            matches!(function.name(), "left" | "substr" | "substring")
+            matches!(
+                function.name(),
+                "left" | "substr" | "substring" | "upper" | "lower"
+            )
         }
-        Expr::Cast(cast) => is_cut(&cast.expr),
+        Expr::Cast(cast) => is_changed(&cast.expr),
         _ => false,
     }
 }
@@ -469,6 +513,18 @@ fn contig_of(region: &str) -> String {
     last.map_or_else(|| region.to_owned(), |region| region.contig)
 }
 
+/// The primary that a name with zeros before its number means: `Chr07`.
+fn padded_key(name: &str) -> Option<&'static str> {
+    let number = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let before = name.strip_suffix(number)?;
+    let bare = number.trim_start_matches('0');
+    let is_padded = bare.len() < number.len();
+    let named = ["chr", ""]
+        .iter()
+        .any(|word| before.eq_ignore_ascii_case(word));
+    (is_padded && named).then(|| canonical_key(bare))?
+}
+
 /// What a table makes of a name (or of a region): one with these contigs, if it is of a dataset, that spells them so, if it tells.
 fn judge(name: &str, contigs: Option<&[String]>, told: Option<&str>, region: bool) -> Judged {
     let asked = match region {
@@ -490,6 +546,7 @@ fn judge(name: &str, contigs: Option<&[String]>, told: Option<&str>, region: boo
             return Judged::Lacks(suggest(name, &known).map(str::to_owned));
         }
         let key = canonical_key(name);
+        let key = key.or_else(|| padded_key(name));
         let same = known
             .iter()
             .find(|c| key.is_some() && canonical_key(c) == key);

@@ -10,7 +10,10 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{JoinType, Result as DfResult, ScalarValue};
 use datafusion::datasource::{MemTable, source_as_provider};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Operator, TableScan};
+use datafusion::logical_expr::expr::{Cast, TryCast};
+use datafusion::logical_expr::{
+    Distinct, Expr, ExprSchemable as _, LogicalPlan, Operator, TableScan,
+};
 use genokura_core::contig::{common_spelling, spelling as spelling_of_name};
 use genokura_core::schema::CONTIG_SPELLING_KEY;
 use genokura_exec::dataset_info;
@@ -32,12 +35,24 @@ pub(crate) enum Origin {
     },
     /// Constants.
     Names(Vec<String>),
+    /// What is not known, but how it begins: after `'chr' ||`, or with a digit, as a number does that is cast to text.
+    Spelled(String),
+    /// The names of another origin in one case, as `upper` and `lower` make them.
+    Folded(Box<Origin>),
 }
 
 impl Origin {
     /// Whether it is the result of a table function or rows in memory, of which the schema does not tell.
     pub(super) fn is_made(&self) -> bool {
-        matches!(self, Self::Column { told: None, .. })
+        match self {
+            Self::Folded(origin) => origin.is_made(),
+            origin => matches!(origin, Self::Column { told: None, .. }),
+        }
+    }
+
+    /// Whether its names may be in another case than those of a table.
+    pub(super) fn is_folded(&self) -> bool {
+        matches!(self, Self::Folded(_))
     }
 
     /// The contigs of the dataset that the column is of; `None` of other tables, and of a column that reads as NULL.
@@ -65,6 +80,8 @@ impl Origin {
                 let names = names.iter().map(String::as_str);
                 return Ok(common_spelling(names).map(str::to_owned));
             }
+            Self::Spelled(spelling) => return Ok(Some(spelling.clone())),
+            Self::Folded(origin) => return Box::pin(origin.spelling(state)).await,
             Self::Column { told, .. } if told.is_some() => return Ok(told.clone()),
             Self::Column { table, column, .. } => (table.as_ref() as &dyn Any, column),
         };
@@ -152,8 +169,15 @@ pub(crate) fn origins(expr: &Expr, input: &LogicalPlan) -> Option<Vec<Origin>> {
 fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<()> {
     match expr {
         Expr::Alias(alias) => of_expr(&alias.expr, input, found),
-        Expr::Cast(cast) => of_expr(&cast.expr, input, found),
-        Expr::TryCast(cast) => of_expr(&cast.expr, input, found),
+        Expr::Cast(Cast { expr: value, .. }) | Expr::TryCast(TryCast { expr: value, .. }) => {
+            let is_text = expr.get_type(input.schema()).is_ok_and(|ty| is_text(&ty));
+            let number = |ty: DataType| ty.is_integer() || ty.is_decimal();
+            if is_text && value.get_type(input.schema()).is_ok_and(number) {
+                found.push(Origin::Spelled(String::new()));
+                return Some(());
+            }
+            of_expr(value, input, found)
+        }
         Expr::Unnest(unnest) => of_expr(&unnest.expr, input, found),
         Expr::Column(column) => {
             let place = input.schema().maybe_index_of_column(column)?;
@@ -184,6 +208,16 @@ fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<
                 let mut all = function.args.iter();
                 all.try_for_each(|value| of_expr(value, input, found))
             }
+            "btrim" | "trim" | "ltrim" | "rtrim" if function.args.len() == 1 => {
+                of_expr(function.args.first()?, input, found)
+            }
+            "upper" | "lower" => {
+                let mut of_value = Vec::new();
+                of_expr(function.args.first()?, input, &mut of_value)?;
+                let folded = of_value.into_iter().map(Box::new).map(Origin::Folded);
+                found.extend(folded);
+                Some(())
+            }
             _ => None,
         },
         Expr::AggregateFunction(function) => match function.func.name() {
@@ -202,8 +236,7 @@ fn prefixed(front: &Expr) -> Option<Origin> {
         return None;
     };
     let name = format!("{}1", texts(value)?.first()?);
-    spelling_of_name(&name)?;
-    Some(Origin::Names(vec![name]))
+    Some(Origin::Spelled(spelling_of_name(&name)?.to_owned()))
 }
 
 /// The texts of a constant, or of the elements of a constant array; none of NULL.
