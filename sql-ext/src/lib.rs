@@ -32,6 +32,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub use doc::FunctionDoc;
 pub use error::{Error, Result};
+pub use table::pedigree::{Member, pedigree};
 
 /// Adds every function of this crate to a session, beside the functions it has already.
 pub fn register_all(mut builder: SessionStateBuilder) -> SessionStateBuilder {

@@ -14,7 +14,7 @@ mod map;
 mod mendel_errors;
 pub(crate) mod omics_wide;
 pub(crate) mod ontology;
-mod pedigree;
+pub(crate) mod pedigree;
 mod sample_qc;
 mod source;
 pub(crate) mod spans;

@@ -24,7 +24,7 @@ use genokura_core::codec::CallRef;
 use genokura_core::inheritance::carries;
 use genokura_core::sex::{Sex, Zone};
 
-use super::arguments::{Arguments, CHILD, CONDITION, DATASET, FATHER, MOTHER};
+use super::arguments::{Arguments, CHILD, CONDITION, DATASET, FATHER_IF_ANY, MOTHER_IF_ANY};
 use super::family::{Trios, of, text, trios_of};
 use super::fold::{Batches, Fold, FoldExec};
 use super::genes::{self, Genes};
@@ -40,8 +40,8 @@ pub(super) const DEFINITION: TableDefinition = TableDefinition {
         arguments: &[
             DATASET,
             CHILD,
-            FATHER,
-            MOTHER,
+            FATHER_IF_ANY,
+            MOTHER_IF_ANY,
             CONDITION,
             optional(
                 "genes",
@@ -62,8 +62,12 @@ pub(super) const DEFINITION: TableDefinition = TableDefinition {
              PS, on the contig, as VCF 4.5 has it) with the ALTs on different haplotypes; `de_novo`, one inherited from one \
              parent alone and the other from neither, whose haplotype nobody knows. Two hits from the same parent alone, or \
              phased onto one haplotype, are in cis and left out.",
+            "Missing calls: a hit is `unknown` where a parent's call is missing in part or whole and names no copy, which is \
+             everywhere for a parent whom the dataset lacks. Then `genotype` and `phase` alone tell, so that a child without \
+             either parent (`NULL, NULL`) is asked by its phase. A call of the child that is missing in part is no hit.",
             "All pairs are given, so give a condition: a child has thousands of common hits. In a gene table with a column \
-             `feature` only its genes are read. Trios are named or taken from the pedigree, as in `de_novo`.",
+             `feature` only its genes are read. Trios are named or taken from the \
+             pedigree, as in `de_novo`: every child with a parent in the dataset.",
         ],
         example: "SELECT child, gene, pos1, alt1, pos2, alt2, evidence\n\
                   FROM compound_het('cohort', 'GK0003', 'GK0001', 'GK0002', 'af < 0.01') ORDER BY gene, pos1, pos2;",

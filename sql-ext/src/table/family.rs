@@ -46,11 +46,16 @@ impl Trios {
     ) -> Result<Self> {
         let mut wanted = vec![false; directory.blocks.len()];
         let mut all = Vec::with_capacity(trios.len());
+        // One that the dataset lacks has no place, and no call anywhere.
+        let parent = |name: &Option<String>| match name {
+            Some(name) => places(&directory, name),
+            None => Ok(Vec::new()),
+        };
         for trio in &trios {
             let of_trio = [
                 places(&directory, &trio.child)?,
-                places(&directory, &trio.father)?,
-                places(&directory, &trio.mother)?,
+                parent(&trio.father)?,
+                parent(&trio.mother)?,
             ];
             for place in of_trio.iter().flatten() {
                 if let Some(block) = wanted.get_mut(place.ordinal as usize) {

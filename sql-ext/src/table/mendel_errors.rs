@@ -189,8 +189,8 @@ impl Fold for Mendel {
         let columns = vec![
             text(|trio| trio.family.as_deref()),
             text(|trio| Some(&trio.child)),
-            text(|trio| Some(&trio.father)),
-            text(|trio| Some(&trio.mother)),
+            text(|trio| trio.father.as_deref()),
+            text(|trio| trio.mother.as_deref()),
             text(|trio| Some(trio.sex.as_str())),
             number(|v| v.ok),
             number(|v| v.errors),

@@ -19,45 +19,82 @@ use datafusion::physical_plan::collect;
 use genokura_core::sex::Sex;
 use genokura_exec::SampleDirectory;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Named, Needs};
 use super::source::table;
 use crate::error::Error;
 use crate::genotypes::unknown;
 
-/// A child and its parents, all of them samples of the dataset.
+/// A child and its parents, all of them samples of the dataset; a parent that is not is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trio {
     pub(super) family: Option<String>,
     pub(super) child: String,
-    pub(super) father: String,
-    pub(super) mother: String,
+    pub(super) father: Option<String>,
+    pub(super) mother: Option<String>,
     pub(super) sex: Sex,
 }
 
 /// One person of a pedigree.
 #[derive(Clone, Debug, Default)]
-struct Member {
-    family: Option<String>,
-    sample: String,
-    father: Option<String>,
-    mother: Option<String>,
-    sex: Sex,
+pub struct Member {
+    /// Name of the family.
+    pub family: Option<String>,
+    /// The person's sample.
+    pub sample: String,
+    /// Sample of the father, which a dataset may not have.
+    pub father: Option<String>,
+    /// Sample of the mother, which a dataset may not have.
+    pub mother: Option<String>,
+    /// Sex.
+    pub sex: Sex,
 }
 
-/// The trios that a call is about: the one it names, else every one of the pedigree that the dataset holds.
+/// The people of a table of the lake, ordered by family and sample, each sample once; `None` without the table.
+///
+/// # Errors
+/// [`Error::NoColumn`] when the table lacks `sample_id`, `father_id` or `mother_id`, and what reading it reports.
+pub async fn pedigree(
+    state: &SessionState,
+    schema: &str,
+    name: &str,
+) -> DfResult<Option<Vec<Member>>> {
+    let Some(provider) = table(state, schema, name).await? else {
+        return Ok(None);
+    };
+    let members = read(state, &format!("{schema}.{name}"), &provider).await?;
+    Ok(Some(in_order(members)))
+}
+
+fn in_order(mut members: Vec<Member>) -> Vec<Member> {
+    members.sort_by(|a, b| (&a.family, &a.sample).cmp(&(&b.family, &b.sample)));
+    members.dedup_by(|a, b| a.sample == b.sample);
+    members
+}
+
+/// The trios that a call is about: the one it names, else every child of the pedigree that the dataset holds with as many
+/// parents as the function needs, one at least.
 pub(super) async fn trios(
     state: &SessionState,
     arguments: &Arguments,
     directory: &SampleDirectory,
 ) -> DfResult<Vec<Trio>> {
     let members = members(state).await?;
-    if let Some(names) = &arguments.trio {
-        for name in names {
+    if let Some(named) = &arguments.family {
+        let names = [
+            Some(&named.child),
+            named.father.as_ref(),
+            named.mother.as_ref(),
+        ];
+        for name in names.into_iter().flatten() {
             if directory.index_of(name).is_none() {
                 return Err(unknown(directory, name).into());
             }
         }
-        let [child, father, mother] = names.clone();
+        let Named {
+            child,
+            father,
+            mother,
+        } = named.clone();
         let members = members.unwrap_or_default();
         let known = members.into_iter().find(|member| member.sample == child);
         let known = known.unwrap_or_default();
@@ -70,40 +107,36 @@ pub(super) async fn trios(
         }]);
     }
     let members = members.ok_or(Error::NoPedigree)?;
-    let mut trios: Vec<Trio> = members.into_iter().filter_map(trio).collect();
-    trios.retain(|trio| {
-        let of_trio = [&trio.child, &trio.father, &trio.mother];
-        of_trio
-            .iter()
-            .all(|name| directory.index_of(name).is_some())
-    });
-    Ok(trios)
-}
-
-fn trio(member: Member) -> Option<Trio> {
-    Some(Trio {
-        family: member.family,
-        child: member.sample,
-        father: member.father?,
-        mother: member.mother?,
-        sex: member.sex,
-    })
+    let is_there = |name: &String| directory.index_of(name).is_some();
+    let trio = |member: Member| {
+        let (father, mother) = (
+            member.father.filter(is_there),
+            member.mother.filter(is_there),
+        );
+        let has = |needs: Needs| needs.are_met(father.is_some(), mother.is_some());
+        let is_asked = is_there(&member.sample) && has(Needs::Either) && has(arguments.needs);
+        is_asked.then_some(Trio {
+            family: member.family,
+            child: member.sample,
+            father,
+            mother,
+            sex: member.sex,
+        })
+    };
+    Ok(members.into_iter().filter_map(trio).collect())
 }
 
 /// Everybody, ordered by family and sample; None without any pedigree.
 async fn members(state: &SessionState) -> DfResult<Option<Vec<Member>>> {
-    let mut members = match table(state, "clin", "pedigree").await? {
-        Some(pedigree) => read(state, "clin.pedigree", &pedigree).await?,
-        None => match table(state, "clin", "person").await? {
-            Some(person) if has(&person, "father_id") && has(&person, "mother_id") => {
-                read(state, "clin.person", &person).await?
-            }
-            _ => return Ok(None),
-        },
-    };
-    members.sort_by(|a, b| (&a.family, &a.sample).cmp(&(&b.family, &b.sample)));
-    members.dedup_by(|a, b| a.sample == b.sample);
-    Ok(Some(members))
+    if let Some(members) = pedigree(state, "clin", "pedigree").await? {
+        return Ok(Some(members));
+    }
+    match table(state, "clin", "person").await? {
+        Some(person) if has(&person, "father_id") && has(&person, "mother_id") => {
+            Ok(Some(in_order(read(state, "clin.person", &person).await?)))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn has(table: &Arc<dyn TableProvider>, column: &str) -> bool {

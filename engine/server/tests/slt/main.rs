@@ -553,6 +553,11 @@ async fn hidden_samples_are_in_no_count() {
     let lines: Vec<String> = whole.lines().map(visible).collect();
     std::fs::write(&path, lines.join("\n") + "\n").unwrap();
     ingest(&lake, "pair", path.to_string_lossy().into_owned()).await;
+    // Of the family in the pedigree the dataset has a mother and her son.
+    let owner = embedded_as(&lake, 2, AccessContext::all("owner")).await;
+    let sons = "SELECT pos, father_gt FROM x_linked('pair') ORDER BY pos";
+    let sons = run_embedded(&owner, sons).await.unwrap();
+    assert_eq!(sons, [["5000000", "NULL"], ["5000200", "NULL"]]);
     let sees = |name: &str| (name.to_owned(), ["MO", "SON"].map(str::to_owned).into());
     let access = AccessContext::only("reader", [sees("quartet"), sees("pair")]);
     for partitions in [1, 2] {
@@ -563,6 +568,18 @@ async fn hidden_samples_are_in_no_count() {
         assert_eq!(hidden.len(), 2);
         let trios = run_embedded(&context, "SELECT * FROM mendel_errors('quartet')").await;
         assert!(trios.unwrap().is_empty());
+        // A father who is hidden is as one who never was.
+        let sons = |dataset| {
+            format!("SELECT pos, father_gt FROM x_linked('{dataset}', 'SON', NULL, 'MO')")
+        };
+        let hidden = run_embedded(&context, &sons("quartet")).await.unwrap();
+        assert_eq!(hidden.len(), 2);
+        assert_eq!(hidden, run_embedded(&context, &sons("pair")).await.unwrap());
+        for function in ["x_linked", "de_novo"] {
+            let of = |dataset| format!("SELECT * FROM {function}('{dataset}') ORDER BY pos");
+            let hidden = run_embedded(&context, &of("quartet")).await.unwrap();
+            assert_eq!(hidden, run_embedded(&context, &of("pair")).await.unwrap());
+        }
         let named = "SELECT * FROM de_novo('quartet', 'SON', 'FA', 'MO')";
         let error = run_embedded(&context, named).await.unwrap_err();
         assert_eq!(error.to_string(), "sample \"FA\" is not in this dataset");
