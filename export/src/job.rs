@@ -6,6 +6,7 @@
 //! ```
 //! At most two groups and two parts a worker are in memory.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::index::{Indexer, Kind, Span};
 use crate::long;
-use crate::plink::{self, BedWriter};
+use crate::plink::{self, BedWriter, FamilyMember};
 use crate::sink::{Sink, Target};
 use crate::vcf::LineWriter;
 
@@ -97,6 +98,8 @@ pub struct ExportJob {
     pub genotypes: bool,
     /// What is written.
     pub format: Format,
+    /// What is known of families and sexes, by sample; a `.fam` tells it.
+    pub members: HashMap<String, FamilyMember>,
     /// A path, an object URL, or `-`.
     pub output: String,
     /// Replace an output that is there.
@@ -176,6 +179,12 @@ impl ExportJob {
                  (--samples), or export vcf"
             )));
         }
+        if let Some(name) = plink::unfit_family(self.selection.names(), &self.members) {
+            return Err(Error::Request(format!(
+                "a PLINK file set cannot hold the family {name:?}: PLINK splits lines at white space; name another \
+                 pedigree (--pedigree), or none"
+            )));
+        }
         let mut sinks = Vec::new();
         for suffix in [".bed", ".bim", ".fam"] {
             let target = prefix.with_suffix(suffix)?;
@@ -206,7 +215,8 @@ impl ExportJob {
             return Err(Error::Internal("a file set has three files".into()));
         };
         bed.write(&plink::BED_MAGIC).await?;
-        fam.write(&plink::fam(self.selection.names())).await?;
+        fam.write(&plink::fam(self.selection.names(), &self.members))
+            .await?;
         report.bytes = plink::BED_MAGIC.len() as u64;
         let total = self.total();
         let mut parts = self.parts(None).await?;

@@ -20,3 +20,4 @@ mod vcf;
 
 pub use error::{Error, Result};
 pub use job::{ExportJob, ExportReport, Format, Progress, Silent};
+pub use plink::FamilyMember;

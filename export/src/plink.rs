@@ -7,9 +7,11 @@
 //! out. Another ALT counts as no copy of this one, a haploid call as two of its allele. A half call
 //! and a call of more than two alleles are missing; the latter are counted.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use genokura_core::codec::array::write_integer;
+use genokura_core::sex::Sex;
 use genokura_exec::records::{LoadedRecords, RecordView, Selection};
 
 use crate::calls::{CallColumn, allele_number};
@@ -144,6 +146,32 @@ fn write_bim(record: &RecordView<'_>, alt: &str, is_only: bool, out: &mut Vec<u8
     out.push(b'\n');
 }
 
+/// What a pedigree says of a sample, for the `.fam`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FamilyMember {
+    /// Name of the family.
+    pub family: Option<String>,
+    /// Sample of the father.
+    pub father: Option<String>,
+    /// Sample of the mother.
+    pub mother: Option<String>,
+    /// Sex, by which PLINK counts the copies of X and Y.
+    pub sex: Sex,
+}
+
+/// The first family of these samples that a `.fam` cannot hold.
+pub(crate) fn unfit_family<'a>(
+    samples: &[String],
+    members: &'a HashMap<String, FamilyMember>,
+) -> Option<&'a String> {
+    let families = samples
+        .iter()
+        .filter_map(|sample| members.get(sample)?.family.as_ref());
+    families
+        .into_iter()
+        .find(|name| name.contains(char::is_whitespace))
+}
+
 /// The first name that a `.fam` cannot hold: PLINK splits its files at white space, and would read the rest as a
 /// parent.
 pub(crate) fn unfit(samples: &[String]) -> Option<&String> {
@@ -151,9 +179,30 @@ pub(crate) fn unfit(samples: &[String]) -> Option<&String> {
     samples.iter().find(|name| !fits(name))
 }
 
-/// The `.fam`: family 0, no parents, sex unknown, no phenotype.
-pub(crate) fn fam(samples: &[String]) -> Vec<u8> {
-    let line = |sample: &String| format!("0\t{sample}\t0\t0\t0\t-9\n");
+/// The `.fam`: family, sample, father, mother, sex, no phenotype. What is not known is 0, and so is a parent who is
+/// not among the samples: PLINK would take the child for no founder all the same.
+pub(crate) fn fam(samples: &[String], members: &HashMap<String, FamilyMember>) -> Vec<u8> {
+    let there: HashSet<&str> = samples.iter().map(String::as_str).collect();
+    let nobody = FamilyMember::default();
+    let line = |sample: &String| {
+        let member = members.get(sample).unwrap_or(&nobody);
+        let family = member.family.as_deref().filter(|name| !name.is_empty());
+        let parent = |name: &Option<String>| {
+            let name = name.as_deref().filter(|name| there.contains(name));
+            name.unwrap_or("0").to_owned()
+        };
+        let sex = match member.sex {
+            Sex::Male => 1,
+            Sex::Female => 2,
+            Sex::Unknown => 0,
+        };
+        format!(
+            "{}\t{sample}\t{}\t{}\t{sex}\t-9\n",
+            family.unwrap_or("0"),
+            parent(&member.father),
+            parent(&member.mother),
+        )
+    };
     samples.iter().map(line).collect::<String>().into_bytes()
 }
 
@@ -168,6 +217,35 @@ mod tests {
         for bad in ["a b", "a\tb", "", "a\u{a0}b"] {
             assert_eq!(unfit(&names(["A1", bad])).map(String::as_str), Some(bad));
         }
+    }
+
+    #[test]
+    fn a_fam_names_parents_who_are_there() {
+        let some = |text: &str| Some(text.to_owned());
+        let child = FamilyMember {
+            family: some("F1"),
+            father: some("B"),
+            mother: some("elsewhere"),
+            sex: Sex::Male,
+        };
+        let mother = FamilyMember {
+            sex: Sex::Female,
+            ..FamilyMember::default()
+        };
+        let mut members = HashMap::from([("A".to_owned(), child), ("C".to_owned(), mother)]);
+        let samples = ["A", "B", "C"].map(str::to_owned);
+        let fam = String::from_utf8_lossy(&fam(&samples, &members)).into_owned();
+        assert_eq!(
+            fam,
+            "F1\tA\tB\t0\t1\t-9\n0\tB\t0\t0\t0\t-9\n0\tC\t0\t0\t2\t-9\n"
+        );
+        assert_eq!(unfit_family(&samples, &members), None);
+        let split = FamilyMember {
+            family: some("F 1"),
+            ..FamilyMember::default()
+        };
+        members.insert("B".to_owned(), split);
+        assert_eq!(unfit_family(&samples, &members), some("F 1").as_ref());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use genokura_core::region::Region;
 use genokura_exec::records::{RECORD_IDS, RecordSet, Records, Selection};
 use genokura_exec::{AccessContext, Engine, EngineConfig};
 use genokura_export::job::LEVEL_DEFAULT;
-use genokura_export::{ExportJob, ExportReport, Format};
+use genokura_export::{ExportJob, ExportReport, FamilyMember, Format};
 use genokura_storage::LakeSnapshot;
 
 use super::{LakeArg, Outcome, ingest, progress};
@@ -31,6 +31,8 @@ use crate::sqlstate::ServerError;
 const TABLE: &str = "variants";
 /// Who exports: the lake's owner.
 const PRINCIPAL: &str = "owner";
+/// Schema and table of the pedigree that is looked at when none is named.
+const PEDIGREE: (&str, &str) = ("clin", "pedigree");
 
 /// Subcommands of `genokura export`.
 #[derive(Debug, Subcommand)]
@@ -62,13 +64,25 @@ pub(super) enum ExportCommand {
     /// Write genotypes as a PLINK 1 file set (.bed .bim .fam)
     #[command(
         after_help = "Each ALT is a variant of its own: A1 the ALT, A2 REF; IDs are those of the \
-        records, or CHROM:POS:REF:ALT. PLINK 1 has no place for phase, ploidy, QUAL, FILTER, INFO and \
+        records, or CHROM:POS:REF:ALT. The .fam has family, parents and sex from the pedigree of the lake. PLINK 1 has \
+        no place for phase, ploidy, QUAL, FILTER, INFO and \
         FORMAT: they are left out. A half call is missing, as is one of more than two alleles, which \
         the summary counts.\n\n\
         Example:\n  \
         genokura export bed --lake lake --dataset cohort -o cohort && plink2 --bfile cohort --freq"
     )]
-    Bed(ExportArgs),
+    Bed(BedArgs),
+}
+
+/// Arguments of `export bed`.
+#[derive(Debug, Args)]
+pub(super) struct BedArgs {
+    #[command(flatten)]
+    export: ExportArgs,
+    /// Table that names family, parents and sex of samples, or `none` [default: clin.pedigree, if it names any of
+    /// these samples]
+    #[arg(long, value_name = "TABLE")]
+    pedigree: Option<String>,
 }
 
 /// Arguments of `export vcf`.
@@ -112,6 +126,7 @@ pub(super) struct ExportArgs {
 
 /// Runs `genokura export …`.
 pub(super) async fn run(command: ExportCommand) -> anyhow::Result<Outcome> {
+    let mut pedigree = None;
     let (args, format) = match command {
         ExportCommand::Vcf(args) => {
             let format = vcf_format(&args.output)?;
@@ -126,7 +141,10 @@ pub(super) async fn run(command: ExportCommand) -> anyhow::Result<Outcome> {
             );
             (args, Format::Bcf)
         }
-        ExportCommand::Bed(args) => (args, Format::Bed),
+        ExportCommand::Bed(args) => {
+            pedigree = args.pedigree;
+            (args.export, Format::Bed)
+        }
     };
     let interrupted = async {
         // Without a handler Ctrl-C ends the process as it always does.
@@ -135,7 +153,7 @@ pub(super) async fn run(command: ExportCommand) -> anyhow::Result<Outcome> {
         }
     };
     tokio::select! {
-        done = Box::pin(export(args, format)) => {
+        done = Box::pin(export(args, format, pedigree.as_deref())) => {
             tell!("{}", summary(&done?, format).trim_end());
             Ok(Outcome::Done)
         }
@@ -159,7 +177,11 @@ fn vcf_format(output: &str) -> anyhow::Result<Format> {
     Ok(Format::VcfGz)
 }
 
-async fn export(args: ExportArgs, format: Format) -> anyhow::Result<ExportReport> {
+async fn export(
+    args: ExportArgs,
+    format: Format,
+    pedigree: Option<&str>,
+) -> anyhow::Result<ExportReport> {
     let opened = Opened::new(&args).await?;
     let records = &opened.records;
     let mut wanted = match args.regions.is_empty() {
@@ -178,7 +200,12 @@ async fn export(args: ExportArgs, format: Format) -> anyhow::Result<ExportReport
         }
     }
     let (selection, chosen) = opened.selection(&args).await?;
+    let members = match format {
+        Format::Bed => opened.members(pedigree, selection.names()).await?,
+        Format::Vcf | Format::VcfGz | Format::Bcf => HashMap::new(),
+    };
     let job = ExportJob {
+        members,
         records: Arc::clone(records),
         wanted,
         selection,
@@ -278,6 +305,57 @@ impl Opened {
         Ok((self.records.select(chosen), true))
     }
 
+    /// What a pedigree says of these samples: the table that is named, else `clin.pedigree` where it names one of them.
+    async fn members(
+        &self,
+        named: Option<&str>,
+        samples: &[String],
+    ) -> anyhow::Result<HashMap<String, FamilyMember>> {
+        let (schema, table) = match named {
+            None => PEDIGREE,
+            Some("none") => return Ok(HashMap::new()),
+            Some(name) => name.split_once('.').with_context(|| {
+                format!("--pedigree {name}: a table is named schema.table, as clin.pedigree")
+            })?,
+        };
+        let snapshot = self.backend().snapshot().await?;
+        let context = self.backend().context(&snapshot, PRINCIPAL)?;
+        let read = genokura_sql_ext::pedigree(&context.state(), schema, table).await;
+        let members = read.map_err(|e| told("--pedigree", &ServerError::from(e)))?;
+        let known = || {
+            self.snapshot
+                .tables()
+                .map(|id| format!("{}.{}", id.schema, id.table))
+        };
+        let Some(members) = members else {
+            let Some(name) = named else {
+                return Ok(HashMap::new());
+            };
+            let known: Vec<String> = known().collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            anyhow::bail!("--pedigree: {}", unknown("table", name, &known));
+        };
+        let wanted: BTreeSet<&str> = samples.iter().map(String::as_str).collect();
+        let members = members.into_iter();
+        let members: HashMap<String, FamilyMember> = members
+            .filter(|member| wanted.contains(member.sample.as_str()))
+            .map(|member| {
+                let of = FamilyMember {
+                    family: member.family,
+                    father: member.father,
+                    mother: member.mother,
+                    sex: member.sex,
+                };
+                (member.sample, of)
+            })
+            .collect();
+        anyhow::ensure!(
+            named.is_none() || !members.is_empty(),
+            "--pedigree {schema}.{table}: its sample_id names none of the samples to write"
+        );
+        Ok(members)
+    }
+
     /// The first column of a query.
     async fn queried(&self, sql: &str) -> anyhow::Result<Vec<String>> {
         let mut session = self.session();
@@ -300,13 +378,16 @@ impl Opened {
         Ok(names)
     }
 
-    /// A session that knows the dataset's variants, with their records, as `variants`.
-    fn session(&self) -> Session {
-        let backend = ExportBackend {
+    fn backend(&self) -> ExportBackend {
+        ExportBackend {
             inner: EngineBackend::new(Arc::clone(&self.engine)),
             snapshot: Arc::clone(&self.snapshot),
             variants: self.records.variants_table(),
-        };
+        }
+    }
+
+    /// A session that knows the dataset's variants, with their records, as `variants`.
+    fn session(&self) -> Session {
         let options = SessionOptions {
             user: PRINCIPAL.to_owned(),
             pid: 1,
@@ -314,7 +395,7 @@ impl Opened {
             memory_limit: None,
         };
         let settings = Settings::default();
-        Session::new(Arc::new(backend), options, settings)
+        Session::new(Arc::new(self.backend()), options, settings)
     }
 }
 
@@ -399,6 +480,7 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> String {
         None if what == "dataset" && known.is_empty() => {
             format!("there is no {what} {name:?}: the lake has none")
         }
+        None if what == "table" => format!("there is no {what} {name:?} in this lake"),
         None if what == "dataset" => {
             format!(
                 "there is no {what} {name:?}; the lake has {}",

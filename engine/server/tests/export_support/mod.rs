@@ -4,7 +4,7 @@
 
 pub mod made;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -216,6 +216,7 @@ impl Exported {
     ) -> Result<PathBuf, String> {
         let path = self.folder.path().join(name);
         let job = ExportJob {
+            members: HashMap::default(),
             records: Arc::clone(&self.records),
             wanted,
             selection,
