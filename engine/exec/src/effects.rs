@@ -8,7 +8,8 @@
 //! ```
 //! It reads `variants` as the session sees it: filters on the key of a variant go there, a session that may not read an
 //! annotation there has no rows of it here. Inputs may have different Formats: each row is read by that of its own input,
-//! and the table has the columns of all ([`Annotation`]). An annotation whose header line has no Format is refused when
+//! and the table has the columns of all ([`Annotation`]). An annotation without a Format in any header line has no rows here:
+//! asked for by its name it is refused, and so is the table when there is no other or an input has a Format. It is told when
 //! it is read: nobody knows what its subfields are.
 
 mod rows;
@@ -26,7 +27,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, ident};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, ident};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -120,6 +121,8 @@ pub(crate) struct EffectsTable {
     annotations: Vec<Annotation>,
     /// Why the table cannot be read.
     refused: Option<String>,
+    /// Annotations without rows here, and why.
+    nameless: Vec<(String, String)>,
     /// Every column.
     full: SchemaRef,
     /// Those that the session may read.
@@ -136,7 +139,7 @@ impl EffectsTable {
     /// The table of a dataset, by the headers of its inputs.
     pub(crate) async fn new(view: Arc<DatasetView>) -> Result<Self> {
         let mut annotations = Vec::new();
-        let mut refused = None;
+        let (mut refused, mut nameless) = (None, Vec::new());
         let headers = header_lines(&view).await?;
         for field in view
             .data
@@ -147,8 +150,14 @@ impl EffectsTable {
         {
             match formats_of(&view.data.name, field, &headers) {
                 Ok(found) => annotations.push(Annotation::of(field, found)),
-                Err(why) => refused = refused.or(Some(why)),
+                Err(Refused { why, whole: true }) => {
+                    nameless.push((field.key.clone(), why));
+                }
+                Err(Refused { why, .. }) => refused = refused.or(Some(why)),
             }
+        }
+        if let (true, Some((_, why))) = (annotations.is_empty(), nameless.first()) {
+            refused = refused.or_else(|| Some(why.clone()));
         }
         let kind = match annotations.iter().any(Annotation::differs) {
             true => ScanKind::Records,
@@ -167,6 +176,7 @@ impl EffectsTable {
             variants,
             annotations,
             refused,
+            nameless,
             full,
             schema,
             masked,
@@ -188,6 +198,32 @@ impl EffectsTable {
             })
         };
         names.chain(columns).map(place).collect()
+    }
+
+    /// Why an annotation cannot be read that a filter asks for by its name.
+    fn nameless(&self, filter: &Expr) -> Option<&str> {
+        let is_asked = |key: &str| {
+            let names = |expr: &Expr| match expr {
+                Expr::Literal(value, _) => value.try_as_str().flatten() == Some(key),
+                _ => false,
+            };
+            let is_column =
+                |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == ANNOTATION);
+            match filter {
+                Expr::BinaryExpr(BinaryExpr {
+                    left,
+                    op: Operator::Eq,
+                    right,
+                }) => (is_column(left) && names(right)) || (is_column(right) && names(left)),
+                Expr::InList(list) if !list.negated => {
+                    is_column(&list.expr) && list.list.iter().any(names)
+                }
+                _ => false,
+            }
+        };
+        let mut nameless = self.nameless.iter();
+        let found = nameless.find(|(key, _)| is_asked(key));
+        found.map(|(_, why)| why.as_str())
     }
 
     /// The filters that only speak of the key of a variant, which `variants` judges.
@@ -254,21 +290,35 @@ struct Formats {
     inputs: HashMap<(i32, i32), usize>,
 }
 
+/// Why an annotation cannot be taken apart.
+struct Refused {
+    why: String,
+    /// No input has a Format, so that no row of the annotation can be told.
+    whole: bool,
+}
+
 /// The Formats of an annotation; why there are none when an input has none.
-fn formats_of(dataset: &str, field: &FieldDef, headers: &[HeaderLine]) -> Result<Formats, String> {
+fn formats_of(dataset: &str, field: &FieldDef, headers: &[HeaderLine]) -> Result<Formats, Refused> {
     let key = &field.key;
     let (mut formats, mut inputs) = (Vec::new(), HashMap::new());
+    let has_format = |line: &HeaderLine| {
+        line.key == *key && AnnotationFormat::parse(key, description(&line.text)).is_some()
+    };
+    let whole = !headers.iter().any(has_format);
+    let refused = |why: String| Refused { why, whole };
     for line in headers.iter().filter(|line| line.key == *key) {
         // A key that is declared twice counts once, as everywhere.
         if inputs.contains_key(&(line.batch, line.source)) {
             continue;
         }
         let Some(format) = AnnotationFormat::parse(key, description(&line.text)) else {
-            return Err(format!(
+            return Err(refused(format!(
                 "INFO {key} of dataset \"{dataset}\" has no Format in its header (input {} of batch {}, line {}): its \
                  subfields have no names",
-                line.source, line.batch, line.line
-            ));
+                line.source + 1,
+                line.batch,
+                line.line
+            )));
         };
         let known = formats.iter().position(|known| *known == format);
         let place = known.unwrap_or(formats.len());
@@ -278,9 +328,9 @@ fn formats_of(dataset: &str, field: &FieldDef, headers: &[HeaderLine]) -> Result
         inputs.insert((line.batch, line.source), place);
     }
     match formats.is_empty() {
-        true => Err(format!(
+        true => Err(refused(format!(
             "INFO {key} of dataset \"{dataset}\" is declared in no header: its subfields have no names"
-        )),
+        ))),
         false => Ok(Formats { formats, inputs }),
     }
 }
@@ -290,10 +340,13 @@ fn description(line: &str) -> &str {
     line.split_once("Description=").map_or("", |(_, rest)| rest)
 }
 
+/// The column that names the annotation of a row.
+const ANNOTATION: &str = "annotation";
+
 /// The columns of every annotation beside the subfields.
 const FIXED: [(&str, &str); 13] = [
     (
-        "annotation",
+        ANNOTATION,
         "INFO key of the annotation: CSQ, ANN, BCSQ or vep",
     ),
     ("entry", "Place of the entry in the annotation, from 1"),
@@ -388,6 +441,8 @@ impl TableProvider for EffectsTable {
         let answers = answers.into_iter().zip(filters);
         let answer = |(answer, filter): (_, &&Expr)| match self.is_of_key(filter) {
             true => answer,
+            // It reaches the scan, which refuses it.
+            false if self.nameless(filter).is_some() => TableProviderFilterPushDown::Inexact,
             false => TableProviderFilterPushDown::Unsupported,
         };
         Ok(answers.map(answer).collect())
@@ -400,8 +455,9 @@ impl TableProvider for EffectsTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        if let Some(why) = &self.refused {
-            return Err(Error::Plan(why.clone()).into());
+        let asked = filters.iter().find_map(|filter| self.nameless(filter));
+        if let Some(why) = self.refused.as_deref().or(asked) {
+            return Err(Error::Annotation(why.to_owned()).into());
         }
         let names = projected(&self.schema, projection);
         let wanted: Vec<&Annotation> = self.annotations.iter().collect();

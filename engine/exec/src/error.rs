@@ -26,6 +26,9 @@ pub enum Error {
         /// The column as SQL names it.
         column: &'static str,
     },
+    /// An annotation whose subfields have no names.
+    #[error("{0}. Its text is in the column of variants.")]
+    Annotation(String),
     /// A plan that was made by another build or for another lake.
     #[error("the plan cannot be read: {0}. Plan the statement again on this server.")]
     Plan(String),

@@ -225,10 +225,11 @@ fn an_annotation_without_format_is_refused_by_name() {
         "INFO CSQ",
         "\"d\"",
         "no Format",
-        "input 0 of batch 0, line 3",
+        "input 1 of batch 0, line 3",
     ] {
         assert!(told.contains(word), "{told}");
     }
+    assert!(!told.contains("Plan the statement again"), "{told}");
     let mut command = genokura();
     command
         .args(["ingest", "vcf", "--strict", "--dataset", "s", "--lake"])
@@ -237,6 +238,44 @@ fn an_annotation_without_format_is_refused_by_name() {
     let output = run(&mut command);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && told.contains("CSQ"), "{told}");
+}
+
+/// An annotation without a Format does not take the others with it: it has no rows, and is refused by its name alone.
+#[test]
+fn annotations_with_a_format_are_read_beside_one_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, vcf) = (dir.path().join("lake"), dir.path().join("a.vcf"));
+    let text = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=1000>\n\
+                ##INFO=<ID=CSQ,Number=.,Type=String,Description=\"Consequences\">\n\
+                ##INFO=<ID=BCSQ,Number=.,Type=String,Description=\"Local. Format: Consequence|gene|transcript\">\n\
+                #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n\
+                chr1\t5\t.\tA\tG\t.\t.\tCSQ=G|missense_variant;BCSQ=missense|BRCA1|T1\n";
+    std::fs::write(&vcf, text).unwrap();
+    let mut command = genokura();
+    command.args(["ingest", "vcf", "--dataset", "d", "--lake"]);
+    stdout_of(command.arg(&lake).arg(&vcf));
+    let asked = |condition: &str| {
+        let sql = format!("SELECT annotation, gene FROM d.variant_effects WHERE {condition}");
+        let mut command = genokura();
+        command.args(["sql", "--format", "csv", "-c", &sql, "--lake"]);
+        run(command.arg(&lake))
+    };
+    for condition in ["true", "annotation = 'BCSQ'", "annotation <> 'CSQ'"] {
+        let output = asked(condition);
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(told.trim(), "annotation,gene\nBCSQ,BRCA1", "{condition}");
+    }
+    for condition in [
+        "annotation = 'CSQ'",
+        "annotation IN ('BCSQ', 'CSQ') AND pos > 1",
+    ] {
+        let output = asked(condition);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains("INFO CSQ of dataset \"d\" has no Format"),
+            "{told}"
+        );
+    }
 }
 
 /// A second Format of an annotation is told when it is loaded, and rows are read by that of their input; `--strict` refuses

@@ -226,7 +226,8 @@ impl Variants {
                 let input = inputs.get(row).copied().unwrap_or_default();
                 annotation.inputs.get(&input).copied().ok_or_else(|| {
                     let (batch, source) = input;
-                    Error::Plan(format!(
+                    let source = source + 1;
+                    Error::Annotation(format!(
                         "INFO {} stands in records of input {source} of batch {batch}, whose header does not declare it, \
                          and other inputs have different Formats: its subfields have no names",
                         annotation.key
