@@ -620,7 +620,7 @@ impl Session {
         let (notices, rows) = self
             .spawn(async move {
                 let planned = plan::plan(&context, &query).await?;
-                let notices = noticed::unknown_samples(&planned);
+                let notices = noticed::unknown_names(&planned);
                 Ok((notices, plan::start(planned).await))
             })
             .await?;
@@ -632,7 +632,7 @@ impl Session {
     async fn start(&mut self, planned: Planned) -> Result<Rows, ServerError> {
         let planned_under = self.authorised.clone();
         let now = self.unchanged_since(planned_under)?;
-        self.notices.extend(noticed::unknown_samples(&planned));
+        self.notices.extend(noticed::unknown_names(&planned));
         let rows = self.spawn(plan::start(planned)).await;
         under_limits(rows, &now).await
     }
