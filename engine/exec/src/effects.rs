@@ -202,27 +202,8 @@ impl EffectsTable {
 
     /// Why an annotation cannot be read that a filter asks for by its name.
     fn nameless(&self, filter: &Expr) -> Option<&str> {
-        let is_asked = |key: &str| {
-            let names = |expr: &Expr| match expr {
-                Expr::Literal(value, _) => value.try_as_str().flatten() == Some(key),
-                _ => false,
-            };
-            let is_column =
-                |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == ANNOTATION);
-            match filter {
-                Expr::BinaryExpr(BinaryExpr {
-                    left,
-                    op: Operator::Eq,
-                    right,
-                }) => (is_column(left) && names(right)) || (is_column(right) && names(left)),
-                Expr::InList(list) if !list.negated => {
-                    is_column(&list.expr) && list.list.iter().any(names)
-                }
-                _ => false,
-            }
-        };
         let mut nameless = self.nameless.iter();
-        let found = nameless.find(|(key, _)| is_asked(key));
+        let found = nameless.find(|(key, _)| asks_for(filter, key));
         found.map(|(_, why)| why.as_str())
     }
 
@@ -231,6 +212,24 @@ impl EffectsTable {
         let columns = filter.column_refs();
         let is_key = |name: &str| KEY_COLUMNS.contains(&name) && !self.masked.contains(name);
         !columns.is_empty() && columns.iter().all(|column| is_key(&column.name))
+    }
+}
+
+/// Whether a condition names an annotation that rows may be of: a list of a few is a chain of `OR`.
+fn asks_for(condition: &Expr, key: &str) -> bool {
+    let names = |expr: &Expr| match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten() == Some(key),
+        _ => false,
+    };
+    let is_column = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == ANNOTATION);
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Eq => (is_column(left) && names(right)) || (is_column(right) && names(left)),
+            Operator::And | Operator::Or => asks_for(left, key) || asks_for(right, key),
+            _ => false,
+        },
+        Expr::InList(list) if !list.negated => is_column(&list.expr) && list.list.iter().any(names),
+        _ => false,
     }
 }
 

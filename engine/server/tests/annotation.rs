@@ -255,7 +255,7 @@ fn annotations_with_a_format_are_read_beside_one_without() {
     command.args(["ingest", "vcf", "--dataset", "d", "--lake"]);
     stdout_of(command.arg(&lake).arg(&vcf));
     let asked = |condition: &str| {
-        let sql = format!("SELECT annotation, gene FROM d.variant_effects WHERE {condition}");
+        let sql = format!("SELECT annotation, bcsq_gene FROM d.variant_effects WHERE {condition}");
         let mut command = genokura();
         command.args(["sql", "--format", "csv", "-c", &sql, "--lake"]);
         run(command.arg(&lake))
@@ -263,7 +263,11 @@ fn annotations_with_a_format_are_read_beside_one_without() {
     for condition in ["true", "annotation = 'BCSQ'", "annotation <> 'CSQ'"] {
         let output = asked(condition);
         let told = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(told.trim(), "annotation,gene\nBCSQ,BRCA1", "{condition}");
+        assert_eq!(
+            told.trim(),
+            "annotation,bcsq_gene\nBCSQ,BRCA1",
+            "{condition}"
+        );
     }
     for condition in [
         "annotation = 'CSQ'",
