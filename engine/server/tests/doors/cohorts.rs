@@ -317,7 +317,7 @@ async fn a_sample_that_is_hidden_is_warned_of_as_one_that_never_was() {
         |sample: &str| format!("select pos from lab.carriers c where c.sample_id = '{sample}'");
     let unknown = server.notices("ann", &of("S9")).await;
     let expected = "WARNING sample \"S9\" is not in this dataset: no row is compared equal; Did you mean \"S1\"?";
-    assert_eq!(unknown, [expected.to_owned()]);
+    assert_eq!(unknown, [expected]);
     let hidden = server.notices("ann", &of("S3")).await;
     assert_eq!(hidden, [expected.replace("S9", "S3")]);
     for sql in [
@@ -334,7 +334,7 @@ async fn a_sample_that_is_hidden_is_warned_of_as_one_that_never_was() {
     assert_eq!(server.notices("ann", several).await.len(), 2);
     assert_eq!(server.notices("root", &of("S3")).await, [""; 0]);
     let listed = "select pos from lab.calls where sample_id = any(array['S9'])";
-    assert_eq!(server.notices("ann", listed).await, [expected.as_str()]);
+    assert_eq!(server.notices("ann", listed).await, [expected]);
     // A contig is told of in the same way.
     let of_contig = |condition: &str| format!("select pos from lab.variants where {condition}");
     let contigs = server
@@ -348,7 +348,7 @@ async fn a_sample_that_is_hidden_is_warned_of_as_one_that_never_was() {
         "{contigs:?}"
     );
     let prepared = "prepare p as select pos from lab.calls where sample_id = $1; execute p('S9')";
-    assert_eq!(server.notices("ann", prepared).await, [expected.as_str()]);
+    assert_eq!(server.notices("ann", prepared).await, [expected]);
     let cursor = format!(
         "begin; declare c cursor for {}; fetch 1 from c; fetch 1 from c; commit",
         of("S9")
