@@ -147,7 +147,7 @@ fn counts_over_a_cohort_equal_plink2() {
 const PEOPLE: usize = 12;
 
 fn is_man(person: usize) -> bool {
-    person % 2 == 0
+    person.is_multiple_of(2)
 }
 
 /// Records of every kind of place: an autosome, X in and outside of its pseudoautosomal regions, Y, the mitochondrial

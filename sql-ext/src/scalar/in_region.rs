@@ -50,7 +50,7 @@ pub(super) const DEFINITION: Definition = Definition {
              `chr22:100-200` are the same region (`chrM`, `M` and `MT` likewise). Every other name is \
              taken as it stands. A literal region on a contig that the dataset does not have is an error (22023).",
             "A name may hold `:`: `HLA-A*01:01:01:01` and `HLA-A*01:01:01:01:5-9` mean that contig where there is one, as \
-             in samtools and bcftools, and `{HLA-A*01:01:01:01}:5-9` means it always. A literal that is the name of one \
+             in samtools and tabix, and `{HLA-A*01:01:01:01}:5-9` means it always. A literal that is the name of one \
              contig of the dataset and a span of another is an error (22023); braces tell which is meant. Beside a table \
              that is no dataset, and in a column of regions, such a text finds what it can mean.",
             "A NULL argument gives NULL, unless another comparison already says no. A text that is \

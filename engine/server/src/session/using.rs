@@ -128,7 +128,7 @@ fn has_names(from: &[TableWithJoins]) -> bool {
     from.iter().any(|tables| {
         let factors = tables.joins.iter().map(|join| &join.relation);
         let mut factors = std::iter::once(&tables.relation).chain(factors);
-        tables.joins.iter().any(|join| names_columns(join)) || factors.any(nested_has_names)
+        tables.joins.iter().any(names_columns) || factors.any(nested_has_names)
     })
 }
 
