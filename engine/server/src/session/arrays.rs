@@ -5,8 +5,10 @@
 //! is refused.
 
 use arrow::datatypes::DataType as ArrowType;
-use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::common::tree_node::{
+    Transformed, TransformedResult as _, TreeNode as _, TreeNodeRecursion,
+};
+use datafusion::common::{DFSchema, Result as DfResult};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr as Logical, ExprSchemable as _, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
@@ -166,13 +168,7 @@ fn nested(lengths: &[usize], items: &mut impl Iterator<Item = Expr>) -> Expr {
 pub(super) fn check(plan: &LogicalPlan) -> Result<(), ServerError> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        let mut schema = DFSchema::empty();
-        for input in node.inputs() {
-            schema.merge(input.schema());
-        }
-        if let LogicalPlan::TableScan(scan) = node {
-            schema.merge(&scan.projected_schema);
-        }
+        let schema = input_schema(node);
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 found |= is_text_to_array(expr, &schema);
@@ -190,6 +186,83 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<(), ServerError> {
         )
         .hint("Use string_to_array(text, ',').")),
     }
+}
+
+/// Casts of arrays of arrays keep their dimensions: `int[]` is the type of arrays of any depth, and the planner's is of one.
+///
+/// # Errors
+/// What making a plan fails with.
+pub(super) fn deepened(plan: LogicalPlan) -> DfResult<LogicalPlan> {
+    let mut any = false;
+    plan.apply_with_subqueries(|node| {
+        let schema = input_schema(node);
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                any |= deeper(expr, &schema).is_some();
+                Ok(match any {
+                    true => TreeNodeRecursion::Stop,
+                    false => TreeNodeRecursion::Continue,
+                })
+            })
+        })
+    })?;
+    if !any {
+        return Ok(plan);
+    }
+    plan.transform_up_with_subqueries(|node| {
+        let schema = input_schema(&node);
+        let changed = node.map_expressions(|expr| {
+            expr.transform_up(|expr| {
+                Ok(match deeper(&expr, &schema) {
+                    Some(cast) => Transformed::yes(cast),
+                    None => Transformed::no(expr),
+                })
+            })
+        })?;
+        changed.map_data(LogicalPlan::recompute_schema)
+    })
+    .data()
+}
+
+/// The cast of an array of arrays to a type of arrays, as deep as it is; `None` for any other expression.
+fn deeper(expr: &Logical, schema: &DFSchema) -> Option<Logical> {
+    let Logical::Cast(cast) = expr else {
+        return None;
+    };
+    let from = cast.expr.get_type(schema).ok()?;
+    let (deep, to) = (dimensions(&from), cast.field.data_type());
+    let given = dimensions(to);
+    if given == 0 || deep <= given {
+        return None;
+    }
+    let wrap = |item: ArrowType, _| ArrowType::new_list(item, true);
+    let to = (given..deep).fold(to.clone(), wrap);
+    let field = cast.field.as_ref().clone().with_data_type(to);
+    Some(Logical::Cast(Cast {
+        expr: cast.expr.clone(),
+        field: field.into(),
+    }))
+}
+
+fn dimensions(data_type: &ArrowType) -> usize {
+    match data_type {
+        ArrowType::List(item) | ArrowType::LargeList(item) | ArrowType::FixedSizeList(item, _) => {
+            1 + dimensions(item.data_type())
+        }
+        _ => 0,
+    }
+}
+
+/// The columns that the expressions of a node are over.
+fn input_schema(node: &LogicalPlan) -> DFSchema {
+    let mut schema = DFSchema::empty();
+    for input in node.inputs() {
+        schema.merge(input.schema());
+    }
+    if let LogicalPlan::TableScan(scan) = node {
+        schema.merge(&scan.projected_schema);
+    }
+    schema
 }
 
 fn is_text_to_array(expr: &Logical, schema: &DFSchema) -> bool {

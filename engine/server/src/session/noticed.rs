@@ -15,7 +15,7 @@ use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
-use genokura_core::contig::suggest;
+use genokura_core::contig::{canonical_key, suggest};
 use genokura_exec::{DatasetInfo, dataset_info};
 
 use super::plan::Planned;
@@ -43,7 +43,14 @@ impl Named {
     fn is_known(self, info: &DatasetInfo, name: &str) -> bool {
         match self {
             Self::Sample => info.directory.index_of(name).is_some(),
-            Self::Contig => info.contigs.iter().any(|contig| contig == name),
+            // Another spelling of one that it has is refused where it is all that is asked for, and else may stand beside
+            // the right one.
+            Self::Contig => {
+                let key = canonical_key(name);
+                info.contigs
+                    .iter()
+                    .any(|contig| contig == name || (key.is_some() && canonical_key(contig) == key))
+            }
         }
     }
 }

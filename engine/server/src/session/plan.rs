@@ -165,7 +165,7 @@ pub(super) async fn logical(
         }
         plan => plan,
     };
-    let plan = lateral::unnested(plan)?;
+    let plan = arrays::deepened(lateral::unnested(plan)?)?;
     arrays::check(&plan)?;
     let plan = signed(typed(plan, &state)?)?;
     SQLOptions::new()

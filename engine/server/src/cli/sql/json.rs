@@ -111,7 +111,7 @@ mod tests {
         let expected = "{\"d\":0.1,\"s\":{\"f\":1.5},\"l\":[1.5],\"i\":1}\n\
             {\"d\":\"NaN\",\"s\":{\"f\":\"Infinity\"},\"l\":[\"Infinity\",\"-Infinity\"],\"i\":2}\n\
             {\"s\":{\"f\":\"-Infinity\"},\"l\":[],\"i\":3}\n\
-            {\"d\":1e300,\"s\":{\"f\":-0.0},\"l\":[-0.0],\"i\":4}\n";
+            {\"d\":1.0e300,\"s\":{\"f\":-0.0},\"l\":[-0.0],\"i\":4}\n";
         assert_eq!(String::from_utf8(writer.into_inner()).unwrap(), expected);
     }
 }
