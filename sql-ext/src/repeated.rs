@@ -10,8 +10,7 @@ use datafusion::sql::sqlparser::ast::{self, Ident, Query, TableFactor, Visit as 
 
 use crate::error::{Error, Result};
 
-/// Tables that a statement may read in all, beyond those that its text names; and views that it may name, those in views
-/// too.
+/// Tables that a statement may read beyond those that its text names, by queries of WITH that are named again, or by views.
 pub const REPEATED_MAX: u64 = 200;
 
 /// Bounds the tables that a statement reads when each name of a query stands for that query.

@@ -53,7 +53,7 @@ pub(crate) fn resolve(
         search_path,
         temporary,
         ctes: Vec::new(),
-        views: 0,
+        read_by_views: 0,
         found: Relations::default(),
     };
     match statement.visit(&mut resolver) {
@@ -94,8 +94,8 @@ struct Resolver<'a> {
     search_path: &'a [String],
     temporary: &'a TempState,
     ctes: Vec<Vec<String>>,
-    /// Views that were put in, those in views too.
-    views: u64,
+    /// Tables that are read by views which were put in.
+    read_by_views: u64,
     found: Relations,
 }
 
@@ -128,9 +128,13 @@ impl VisitorMut for Resolver<'_> {
                 match self.view(name, alias.as_ref()) {
                     None => {}
                     Some(Ok(view)) => {
+                        // What views it reads stands in it.
+                        let _: ControlFlow<()> = ast::visit_relations(&view, |_| {
+                            self.read_by_views += 1;
+                            ControlFlow::Continue(())
+                        });
                         *factor = view;
-                        self.views += 1;
-                        if self.views > repeated::REPEATED_MAX {
+                        if self.read_by_views > repeated::REPEATED_MAX {
                             return ControlFlow::Break(function_error(&Error::Repeated));
                         }
                     }
