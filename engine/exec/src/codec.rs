@@ -10,13 +10,14 @@ use crate::scan::DatasetScanExec;
 use crate::session::Engine;
 use crate::spec::ScanSpec;
 
-/// The bytes of a scan or a counting node of this crate; `None` for any other node.
+/// The bytes of a scan or a counting node of this crate; `None` for any other node, and for one that counts what is
+/// joined with other tables.
 ///
 /// # Errors
 /// See [`ScanSpec::to_bytes`].
 pub fn encode_scan(plan: &dyn ExecutionPlan) -> Result<Option<Vec<u8>>> {
     if let Some(count) = plan.downcast_ref::<CallCountExec>() {
-        return count.to_bytes().map(Some);
+        return count.to_bytes();
     }
     plan.downcast_ref::<DatasetScanExec>()
         .map(|scan| scan.spec().to_bytes())

@@ -9,16 +9,20 @@
 //!              CallScanExec
 //! ```
 //! Groups may be all calls together, samples, dosages, or variants (by any of `contig, pos, end_pos, ref, alt`).
+//! Calls may be joined with tables of samples, and grouped and filtered by what these say: see [`beside`].
 //! Everything else stays with DataFusion, and so do scans with filters that only finished rows can be judged by.
 
+mod beside;
 mod recognise;
 mod rows;
+mod tally;
+mod weights;
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::BooleanArray;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result as DfResult;
@@ -32,7 +36,7 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
 };
 use futures::stream;
 use serde::{Deserialize, Serialize};
@@ -42,6 +46,7 @@ use crate::error::{Error, Result};
 use crate::metrics::ScanMetrics;
 use crate::scan::{DatasetScanExec, table_name};
 use crate::table::sql_schema;
+use weights::Rows;
 
 pub use recognise::count_on_packed;
 
@@ -77,6 +82,9 @@ pub(crate) struct Measure {
     pub(crate) count: Count,
     /// What `FILTER (WHERE …)` leaves of the calls.
     pub(crate) filter: Option<Dosages>,
+    /// Which of the filters beside samples leaves them.
+    #[serde(default)]
+    pub(crate) of_samples: Option<usize>,
 }
 
 /// The dosages that a filter leaves, as plain data.
@@ -106,6 +114,9 @@ impl Dosages {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counting {
     pub(crate) groups: Groups,
+    /// Columns that come from beside samples, by their places among those that calls are grouped by.
+    #[serde(default)]
+    pub(crate) keys: Vec<usize>,
     pub(crate) measures: Vec<Measure>,
     pub(crate) names: Vec<String>,
 }
@@ -130,7 +141,7 @@ impl Count {
 }
 
 impl Counting {
-    /// The columns that calls are grouped by.
+    /// The columns of calls that they are grouped by.
     fn group_columns(&self) -> Vec<&str> {
         match &self.groups {
             Groups::All => Vec::new(),
@@ -141,8 +152,8 @@ impl Counting {
     }
 
     /// Columns of the partial state: groups, then the state of each aggregate.
-    fn schema(&self, table: &Schema) -> Result<SchemaRef> {
-        let mut fields = Vec::new();
+    fn schema(&self, table: &Schema, keys: &[FieldRef]) -> Result<SchemaRef> {
+        let mut own = Vec::new();
         let mut names = self.names.iter();
         let mut name = || {
             names
@@ -150,8 +161,11 @@ impl Counting {
                 .ok_or_else(|| Error::Plan("it counts more than it names".into()))
         };
         for column in self.group_columns() {
-            let field = table.field_with_name(column)?.clone();
-            fields.push(field.with_name(name()?));
+            own.push(Arc::new(table.field_with_name(column)?.clone()));
+        }
+        let mut fields = Vec::new();
+        for field in self.in_order(own, keys.to_vec()) {
+            fields.push(Field::clone(&field).with_name(name()?));
         }
         for measure in &self.measures {
             for (data_type, nullable) in measure.count.state_types() {
@@ -159,6 +173,17 @@ impl Counting {
             }
         }
         Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// The columns of groups in their order: those of calls, and between them those from beside samples.
+    fn in_order<T>(&self, own: Vec<T>, keys: Vec<T>) -> Vec<T> {
+        let n = own.len() + keys.len();
+        let (mut own, mut keys) = (own.into_iter(), keys.into_iter());
+        let column = |place| match self.keys.contains(&place) {
+            true => keys.next(),
+            false => own.next(),
+        };
+        (0..n).filter_map(column).collect()
     }
 
     /// True when genotypes or the site's counts are needed, not only the number of samples.
@@ -174,16 +199,24 @@ pub struct CallCountExec {
     pub(crate) scan: DatasetScanExec,
     pub(crate) choice: Arc<Choice>,
     pub(crate) counting: Arc<Counting>,
+    /// What stands beside samples.
+    beside: Option<Rows>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl CallCountExec {
     pub(crate) fn new(scan: &DatasetScanExec, counting: Counting) -> Result<Self> {
+        Self::over(scan, counting, None)
+    }
+
+    /// Counts calls with what stands beside their samples.
+    fn over(scan: &DatasetScanExec, counting: Counting, beside: Option<Rows>) -> Result<Self> {
         let choice = scan
             .choice()
             .ok_or_else(|| Error::Plan("only calls are counted".into()))?;
-        let schema = counting.schema(&sql_schema(scan.spec.kind, &scan.view))?;
+        let keys = beside.as_ref().map_or(&[][..], |rows| &rows.keys);
+        let schema = counting.schema(&sql_schema(scan.spec.kind, &scan.view), keys)?;
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(scan.spec.partitions.len().max(1)),
@@ -194,14 +227,18 @@ impl CallCountExec {
             choice: Arc::clone(choice),
             scan: scan.clone(),
             counting: Arc::new(counting),
+            beside,
             properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
 
-    /// The node as plain data; see [`crate::decode_scan`].
-    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
-        self.scan.spec.to_bytes_with(Some(&self.counting))
+    /// The node as plain data, see [`crate::decode_scan`]; `None` for one that stands on other nodes.
+    pub(crate) fn to_bytes(&self) -> Result<Option<Vec<u8>>> {
+        let alone = self.beside.is_none();
+        alone
+            .then(|| self.scan.spec.to_bytes_with(Some(&self.counting)))
+            .transpose()
     }
 
     /// How much of the counting the site table answers.
@@ -217,6 +254,7 @@ impl CallCountExec {
             && self.choice.is_every_sample()
             && !finer
             && !filtered
+            && self.beside.is_none()
         {
             Source::Sites
         } else {
@@ -255,6 +293,10 @@ impl DisplayAs for CallCountExec {
             .map(Measure::to_string)
             .collect();
         write!(f, ", by=[{by}], counts=[{}]", counts.join(", "))?;
+        if let Some(rows) = &self.beside {
+            let keys: Vec<&str> = rows.keys.iter().map(|key| key.name().as_str()).collect();
+            write!(f, ", by samples=[{}]", keys.join(", "))?;
+        }
         if !self.scan.dynamic.is_empty() {
             f.write_str(", dynamic filters")?;
         }
@@ -269,9 +311,12 @@ impl DisplayAs for CallCountExec {
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.count.sql())?;
-        match &self.filter {
+        if self.filter.is_some() {
+            f.write_str(" of some dosages")?;
+        }
+        match self.of_samples {
             None => Ok(()),
-            Some(_) => f.write_str(" of some dosages"),
+            Some(_) => f.write_str(" of some samples"),
         }
     }
 }
@@ -286,7 +331,14 @@ impl ExecutionPlan for CallCountExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
+        self.beside.iter().map(|rows| &rows.plan).collect()
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        self.beside
+            .iter()
+            .map(|_| Distribution::SinglePartition)
+            .collect()
     }
 
     fn apply_expressions(
@@ -298,9 +350,14 @@ impl ExecutionPlan for CallCountExec {
 
     fn with_new_children(
         self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
-        Ok(self)
+        let Some(plan) = children.into_iter().next() else {
+            return Ok(self);
+        };
+        let mut node = Self::clone(&self);
+        node.beside = self.beside.as_ref().map(|rows| rows.over(plan));
+        Ok(Arc::new(node))
     }
 
     fn execute(
@@ -309,8 +366,7 @@ impl ExecutionPlan for CallCountExec {
         context: Arc<TaskContext>,
     ) -> DfResult<SendableRecordBatchStream> {
         let metrics = ScanMetrics::new(&self.metrics, partition);
-        let batch_size = context.session_config().batch_size();
-        let rows = rows::CountRows::new(self, partition, batch_size, metrics)?;
+        let rows = rows::CountRows::new(self, partition, context, metrics)?;
         let stream = stream::try_unfold(rows, |mut rows| async move {
             Ok(rows.next().await?.map(|batch| (batch, rows)))
         });
@@ -367,3 +423,6 @@ fn kept_by(measure: &Measure, base: &Keep) -> Keep {
 
 /// The counts of one group, one for each measure.
 type GroupCounts = Vec<Kept>;
+
+#[cfg(test)]
+mod tests;

@@ -39,13 +39,35 @@ pub struct DosageCounts {
 impl DosageCounts {
     /// Counts one call of this dosage; `None` is a call without any called allele.
     pub fn add(&mut self, dosage: Option<u8>) {
+        self.add_calls(dosage, 1);
+    }
+
+    /// Counts `n` calls of this dosage.
+    #[inline]
+    pub fn add_calls(&mut self, dosage: Option<u8>, n: u64) {
         match dosage {
-            None => self.null += 1,
-            Some(0) => self.zero += 1,
-            Some(1) => self.one += 1,
-            Some(2) => self.two += 1,
-            Some(more) => *self.more.entry(more).or_default() += 1,
+            None => self.null += n,
+            Some(0) => self.zero += n,
+            Some(1) => self.one += n,
+            Some(2) => self.two += n,
+            Some(more) => *self.more.entry(more).or_default() += n,
         }
+    }
+
+    /// Takes `n` calls of this dosage away; what is not there is not taken.
+    #[inline]
+    pub fn take_calls(&mut self, dosage: Option<u8>, n: u64) {
+        let count = match dosage {
+            None => &mut self.null,
+            Some(0) => &mut self.zero,
+            Some(1) => &mut self.one,
+            Some(2) => &mut self.two,
+            Some(more) => match self.more.get_mut(&more) {
+                Some(count) => count,
+                None => return,
+            },
+        };
+        *count = count.saturating_sub(n);
     }
 
     /// Adds other counts to these.
@@ -58,6 +80,16 @@ impl DosageCounts {
         for (&dosage, n) in &other.more {
             *self.more.entry(dosage).or_default() += n;
         }
+    }
+
+    /// The calls of one dosage alone.
+    #[must_use]
+    pub fn of_dosage(&self, dosage: Option<u8>) -> Self {
+        let mut only = Self::default();
+        for (_, n) in self.iter().filter(|(known, _)| *known == dosage) {
+            only.add_calls(dosage, n);
+        }
+        only
     }
 
     /// Every dosage that occurs and its number of calls.
@@ -128,6 +160,33 @@ impl GenotypeRow<'_> {
         counts.two += u64::from(pairs);
         counts.zero += u64::from(regular.saturating_sub(null + one + pairs));
         counts
+    }
+
+    /// Calls `f` with samples, the dosage that they were taken to have, and the one that they have.
+    ///
+    /// At first all are taken to have that of the default call. A sample may come twice, the second time from where
+    /// the first led; one that does not come has the default call's dosage.
+    ///
+    /// # Cost
+    /// That of the lists; of bits that are set for bit planes.
+    pub fn for_each_dosage_change(&self, mut f: impl FnMut(u32, Option<u8>, Option<u8>)) {
+        if self.default_call() == DefaultCall::None {
+            return;
+        }
+        let missing_default = self.default_call().is_missing();
+        let (default, unlike) = match missing_default {
+            true => (None, Some(0)),
+            false => (Some(0), None),
+        };
+        if !self.names_carriers_only() {
+            self.missing().for_each(|sample| f(sample, default, unlike));
+            for (sample, text) in self.exceptions().iter() {
+                let dosage = exceptions::tally(text, self.alt_index()).dosage();
+                f(sample, default, dosage);
+            }
+        }
+        self.carriers()
+            .for_each_sample(|sample, copies| f(sample, Some(0), Some(copies)));
     }
 }
 
@@ -424,6 +483,15 @@ mod tests {
                 row.for_each_call(None, |_, call| all.add(call.dosage()));
                 row.for_each_call(Some(&mask), |_, call| some.add(call.dosage()));
                 prop_assert_eq!(row.dosage_counts(None), all);
+                let mut changed = vec![GenotypeRow::of_default(1, row.default_call()).dosage(0); n as usize];
+                row.for_each_dosage_change(|sample, from, to| {
+                    let dosage = &mut changed[sample as usize];
+                    assert_eq!(*dosage, from, "{sample}");
+                    *dosage = to;
+                });
+                row.for_each_call(None, |sample, call| {
+                    assert_eq!(changed[sample as usize], call.dosage(), "{sample}");
+                });
                 prop_assert_eq!(row.dosage_counts(Some(&mask)), some);
             }
             fast.add_default(DefaultCall::None, 2);

@@ -7,15 +7,17 @@ use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::error::Result as DfResult;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
-use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal, is_not_null};
+use datafusion::physical_expr::utils::{collect_columns, conjunction, split_conjunction};
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
+use super::beside::Beside;
+use super::weights::Rows;
 use super::{CallCountExec, Count, Counting, Dosages, Groups, Measure};
 use crate::choice::{DOSAGE_TYPE, Keep};
 use crate::scan::{DatasetScanExec, table_name};
@@ -38,6 +40,7 @@ pub fn count_on_packed(aggregate: &AggregateExec) -> DfResult<Option<Arc<dyn Exe
             let schema = aggregate.schema();
             let names = schema.fields().iter().map(|f| f.name().clone()).collect();
             Ok(first_phase(aggregate, names)
+                .or_else(|| first_phase_beside(aggregate))
                 .filter(|node| same_columns(&node.schema(), &schema))
                 .map(|node| Arc::new(node) as Arc<dyn ExecutionPlan>))
         }
@@ -90,7 +93,8 @@ fn same_columns(ours: &Schema, theirs: &Schema) -> bool {
             .all(|(a, b)| same(a, b))
 }
 
-fn plain(name: &str) -> Given {
+/// A column of calls as it is.
+pub(super) fn plain(name: &str) -> Given {
     Given {
         name: name.to_owned(),
         widened: false,
@@ -105,7 +109,10 @@ fn first_phase(aggregate: &AggregateExec, names: Vec<String>) -> Option<CallCoun
     if !takes_all || aggregate.group_expr().has_grouping_set() {
         return None;
     }
-    let input = Input { scan, columns };
+    let input = Input {
+        scan,
+        columns: Columns::Calls(columns),
+    };
     let groups = input.groups(aggregate)?;
     let filters = aggregate.filter_expr().iter();
     let measures = aggregate.aggr_expr().iter().zip(filters);
@@ -114,25 +121,115 @@ fn first_phase(aggregate: &AggregateExec, names: Vec<String>) -> Option<CallCoun
         .collect::<Option<Vec<_>>>()?;
     let counting = Counting {
         groups,
+        keys: Vec::new(),
         measures,
         names,
     };
     CallCountExec::new(scan, counting).ok()
 }
 
+/// [`first_phase`] over calls that are joined with tables of samples.
+fn first_phase_beside(aggregate: &AggregateExec) -> Option<CallCountExec> {
+    if aggregate.group_expr().has_grouping_set() {
+        return None;
+    }
+    let ways = Beside::of(aggregate.input());
+    ways.into_iter()
+        .find_map(|way| counted_beside(aggregate, &way))
+}
+
+fn counted_beside(aggregate: &AggregateExec, beside: &Beside<'_>) -> Option<CallCountExec> {
+    let schema = aggregate.schema();
+    let names = schema.fields().iter().map(|f| f.name().clone()).collect();
+    let input = Input {
+        scan: beside.scan,
+        columns: Columns::Beside(beside),
+    };
+    let (mut own, mut keys, mut fields) = (Vec::new(), Vec::new(), Vec::new());
+    let mut exprs = vec![beside.sample()];
+    for (place, (expr, name)) in aggregate.group_expr().expr().iter().enumerate() {
+        if beside.is_of_sample(expr) {
+            keys.push(place);
+            fields.push(schema.fields().get(place).cloned()?);
+            exprs.push(ProjectionExpr::new(Arc::clone(expr), name.clone()));
+        } else {
+            own.push(input.column(expr)?);
+        }
+    }
+    let groups = grouped_by(own, false)?;
+    let mut filters: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
+    let mut measures = Vec::new();
+    let given = aggregate.aggr_expr().iter().zip(aggregate.filter_expr());
+    for (aggregate, filter) in given {
+        let (measure, of_sample) = input.measure_beside(aggregate, filter.as_ref(), beside)?;
+        let place = of_sample.map(|filter| {
+            let known = filters.iter().position(|known| known == &filter);
+            known.unwrap_or_else(|| {
+                filters.push(filter);
+                filters.len() - 1
+            })
+        });
+        measures.push(Measure {
+            of_samples: place,
+            ..measure
+        });
+    }
+    for (place, filter) in filters.iter().enumerate() {
+        exprs.push(ProjectionExpr::new(
+            Arc::clone(filter),
+            format!("filter_{place}"),
+        ));
+    }
+    let rows: Arc<dyn ExecutionPlan> =
+        Arc::new(ProjectionExec::try_new(exprs, Arc::clone(&beside.plan)).ok()?);
+    let rows = match rows.properties().output_partitioning().partition_count() {
+        1 => rows,
+        _ => Arc::new(CoalescePartitionsExec::new(rows)),
+    };
+    let counting = Counting {
+        groups,
+        keys,
+        measures,
+        names,
+    };
+    let rows = Rows::new(rows, fields, filters.len());
+    CallCountExec::over(beside.scan, counting, Some(rows)).ok()
+}
+
+/// Groups by columns of calls; of samples only where there is nothing else that tells them.
+fn grouped_by(columns: Vec<String>, samples: bool) -> Option<Groups> {
+    if columns.is_empty() {
+        return Some(Groups::All);
+    }
+    if samples && columns.iter().all(|c| *c == "sample_id") {
+        return Some(Groups::Samples(columns.len()));
+    }
+    if columns.iter().all(|c| *c == "dosage") {
+        return Some(Groups::Dosages(columns.len()));
+    }
+    let of_variant = |c: &String| VARIANT_COLUMNS.contains(&c.as_str());
+    columns
+        .iter()
+        .all(of_variant)
+        .then_some(Groups::Variants(columns))
+}
+
 /// A column of the rows that an aggregation takes.
 #[derive(Clone)]
-struct Given {
+pub(super) struct Given {
     /// The scan's name of it.
     name: String,
     /// Cast to a wider number on the way.
     widened: bool,
 }
 
-/// The column of an expression over `columns`: one of them as it is, or widened.
-fn given(expr: &Arc<dyn PhysicalExpr>, columns: &[Given]) -> Option<Given> {
+/// The column of an expression, one of `columns` as it is or widened.
+pub(super) fn given(
+    expr: &Arc<dyn PhysicalExpr>,
+    columns: impl Fn(usize) -> Option<Given>,
+) -> Option<Given> {
     if let Some(column) = expr.downcast_ref::<Column>() {
-        return columns.get(column.index()).cloned();
+        return columns(column.index());
     }
     let cast = expr.downcast_ref::<CastExpr>()?;
     let inner = given(cast.expr(), columns)?;
@@ -173,21 +270,41 @@ fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&DatasetScanExec, Vec<Gi
     let (scan, below) = scan_below(projection.input())?;
     let columns = projection.expr().iter();
     let columns = columns
-        .map(|expr| given(&expr.expr, &below))
+        .map(|expr| given(&expr.expr, |place| below.get(place).cloned()))
         .collect::<Option<_>>()?;
     Some((scan, columns))
+}
+
+/// What an aggregate takes, if that is one value and every row counts.
+fn argument_of(aggregate: &AggregateFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
+    if aggregate.is_distinct() || !aggregate.order_bys().is_empty() {
+        return None;
+    }
+    match aggregate.expressions().as_slice() {
+        [argument] => Some(Arc::clone(argument)),
+        _ => None,
+    }
 }
 
 /// The rows that an aggregation takes.
 struct Input<'a> {
     scan: &'a DatasetScanExec,
-    columns: Vec<Given>,
+    columns: Columns<'a>,
+}
+
+/// Its columns.
+enum Columns<'a> {
+    Calls(Vec<Given>),
+    Beside(&'a Beside<'a>),
 }
 
 impl Input<'_> {
     /// The column that an expression is, widened or not; `None` for a masked one.
     fn any_column(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<Given> {
-        let given = given(expr, &self.columns)?;
+        let given = match &self.columns {
+            Columns::Calls(columns) => given(expr, |place| columns.get(place).cloned()),
+            Columns::Beside(beside) => beside.call(expr),
+        }?;
         let spec = &self.scan.spec;
         let mut masked = spec.access.masked(&spec.dataset, table_name(spec.kind));
         (!masked.any(|masked| masked == given.name)).then_some(given)
@@ -206,19 +323,7 @@ impl Input<'_> {
             .iter()
             .map(|(expr, _)| self.column(expr))
             .collect::<Option<_>>()?;
-        if columns.is_empty() {
-            return Some(Groups::All);
-        }
-        if columns.iter().all(|c| *c == "sample_id") {
-            return Some(Groups::Samples(columns.len()));
-        }
-        if columns.iter().all(|c| *c == "dosage") {
-            return Some(Groups::Dosages(columns.len()));
-        }
-        let of_variant = columns
-            .iter()
-            .all(|c| VARIANT_COLUMNS.contains(&c.as_str()));
-        of_variant.then_some(Groups::Variants(columns))
+        grouped_by(columns, true)
     }
 
     fn measure(
@@ -226,24 +331,64 @@ impl Input<'_> {
         aggregate: &AggregateFunctionExpr,
         filter: Option<&Arc<dyn PhysicalExpr>>,
     ) -> Option<Measure> {
-        if aggregate.is_distinct() || !aggregate.order_bys().is_empty() {
-            return None;
-        }
-        let arguments = aggregate.expressions();
-        let [argument] = arguments.as_slice() else {
-            return None;
-        };
-        let count = match aggregate.fun().name() {
-            "count" => self.counted(argument)?,
-            "sum" if self.is_dosage(argument) => Count::Copies,
-            "avg" if self.is_dosage(argument) => Count::MeanCopies,
-            _ => return None,
-        };
+        let count = self.count_of(aggregate, &argument_of(aggregate)?)?;
         let filter = match filter {
             None => None,
             Some(filter) => Some(Dosages::of(&self.judge(filter)?)),
         };
-        Some(Measure { count, filter })
+        Some(Measure {
+            count,
+            filter,
+            of_samples: None,
+        })
+    }
+
+    fn count_of(
+        &self,
+        aggregate: &AggregateFunctionExpr,
+        argument: &Arc<dyn PhysicalExpr>,
+    ) -> Option<Count> {
+        match aggregate.fun().name() {
+            "count" => self.counted(argument),
+            "sum" if self.is_dosage(argument) => Some(Count::Copies),
+            "avg" if self.is_dosage(argument) => Some(Count::MeanCopies),
+            _ => None,
+        }
+    }
+
+    /// A measure, and what its filter asks of samples.
+    fn measure_beside(
+        &self,
+        aggregate: &AggregateFunctionExpr,
+        filter: Option<&Arc<dyn PhysicalExpr>>,
+        beside: &Beside<'_>,
+    ) -> Option<(Measure, Option<Arc<dyn PhysicalExpr>>)> {
+        let argument = argument_of(aggregate)?;
+        let parts = filter.map_or_else(Vec::new, split_conjunction);
+        let (of_samples, of_calls): (Vec<_>, Vec<_>) = parts
+            .into_iter()
+            .cloned()
+            .partition(|part| beside.is_of_sample(part));
+        let mut of_samples = of_samples;
+        let count = match self.count_of(aggregate, &argument) {
+            Some(count) => count,
+            // What is the same for all calls of a sample counts all of them or none.
+            None if aggregate.fun().name() == "count" && beside.is_of_sample(&argument) => {
+                of_samples.push(is_not_null(argument).ok()?);
+                Count::Calls
+            }
+            None => return None,
+        };
+        let keep = of_calls.iter().map(|part| self.judge(part));
+        let keep = keep.collect::<Option<Vec<Keep>>>()?;
+        let keep = keep.into_iter().reduce(|all, part| all.and(&part));
+        let measure = Measure {
+            count,
+            filter: keep.as_ref().map(Dosages::of),
+            of_samples: None,
+        };
+        let of_samples = (!of_samples.is_empty()).then(|| conjunction(of_samples));
+        Some((measure, of_samples))
     }
 
     fn counted(&self, argument: &Arc<dyn PhysicalExpr>) -> Option<Count> {

@@ -9,10 +9,13 @@ use arrow::array::{
 };
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
+use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan as _;
 use genokura_core::codec::{DefaultCall, DosageCounts, GenotypeRow, SampleCounts, SampleMask};
 
-use super::{CallCountExec, Count, Counting, GroupCounts, Groups, Source, kept_by};
+use super::tally::{Open, Tally};
+use super::weights::Rows;
+use super::{CallCountExec, Count, Counting, GroupCounts, Groups, Measure, Source, kept_by};
 use crate::blobs::{BlobReader, chunks};
 use crate::calls::{Sites, carried, read_context};
 use crate::choice::{Choice, Keep, Kept};
@@ -55,8 +58,13 @@ pub(super) struct CountRows {
     samples: Vec<Option<SampleCounts>>,
     done: bool,
     dynamic: DynamicFilters,
-    /// Dynamic filters on samples have been looked at.
+    /// Samples have been looked at: dynamic filters on them, and what stands beside them.
     narrowed: bool,
+    beside: Option<Rows>,
+    task: Arc<TaskContext>,
+    /// Sums of groups of samples.
+    tally: Option<Tally>,
+    open: Option<Open>,
 }
 
 /// The counts of a group: what the scan keeps, and what each measure counts.
@@ -70,9 +78,10 @@ impl CountRows {
     pub(super) fn new(
         node: &CallCountExec,
         partition: usize,
-        batch_size: usize,
+        task: Arc<TaskContext>,
         metrics: ScanMetrics,
     ) -> Result<Self> {
+        let batch_size = task.session_config().batch_size();
         let (spec, view) = (&node.scan.spec, &node.scan.view);
         let masked = view.masked(table_name(spec.kind));
         let stages = Stages::of(spec.kind, &spec.filters, &masked);
@@ -113,13 +122,29 @@ impl CountRows {
             done: false,
             dynamic: node.scan.dynamic.clone(),
             narrowed: false,
+            beside: node.beside.clone(),
+            task,
+            tally: None,
+            open: None,
             context,
         })
     }
 
-    /// Leaves out the samples that no row of a join above can match: known when the first row is asked for.
-    fn narrow(&mut self) -> Result<()> {
+    /// Leaves out the samples that no row of a join above can match, and those that nothing stands beside: known when
+    /// the first row is asked for.
+    async fn narrow(&mut self) -> Result<()> {
         let view = &self.context.view;
+        if let Some(beside) = &self.beside {
+            let weights = beside.weights(&self.task, view, &self.choice).await?;
+            self.blocks = weights.blocks();
+            self.tally = Some(Tally::new(weights));
+            if !self.blocks.contains(&true) {
+                self.done = true;
+                self.finish()?;
+            }
+            self.narrowed = true;
+            return Ok(());
+        }
         if let Some(left) = self.dynamic.samples(&view.directory.samples)? {
             self.choice = Arc::new(self.choice.among(&left, view));
             self.blocks = self.choice.blocks();
@@ -131,7 +156,7 @@ impl CountRows {
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         if !self.narrowed {
-            self.narrow()?;
+            self.narrow().await?;
         }
         loop {
             if let Some(batch) = self.ready.pop_front() {
@@ -143,6 +168,11 @@ impl CountRows {
             }
             if self.done {
                 return Ok(None);
+            }
+            if let Some(open) = self.open.take() {
+                self.count_tally(open)?;
+                tokio::task::yield_now().await;
+                continue;
             }
             match self.chunk().await? {
                 Some(rows) => self.count(rows).await?,
@@ -224,6 +254,14 @@ impl CountRows {
     async fn count_members(&mut self, rows: SiteRows) -> Result<()> {
         let view = Arc::clone(&self.context.view);
         let members = Members::read(&view, &rows, self.genotypes.as_ref(), &self.blocks).await?;
+        if self.tally.is_some() {
+            self.open = Some(Open {
+                rows,
+                members,
+                next: 0,
+            });
+            return Ok(());
+        }
         let context = Arc::clone(&self.context);
         let _timer = context.metrics.baseline.elapsed_compute().timer();
         if matches!(self.counting.groups, Groups::Samples(_)) {
@@ -260,6 +298,94 @@ impl CountRows {
             base: self.base.count(counts),
             measures: self.keeps.iter().map(|keep| keep.count(counts)).collect(),
         }
+    }
+
+    /// Adds variants to the sums of groups of samples, until there are enough groups for a batch.
+    fn count_tally(&mut self, mut open: Open) -> Result<()> {
+        let context = Arc::clone(&self.context);
+        let _timer = context.metrics.baseline.elapsed_compute().timer();
+        let Some(tally) = &mut self.tally else {
+            return Ok(());
+        };
+        let carriers_only = self.choice.carriers();
+        let columns = match &self.counting.groups {
+            Groups::Variants(columns) => columns,
+            _ => {
+                for variant in 0..open.rows.len() {
+                    tally.add(&open.members, variant, carriers_only)?;
+                }
+                return Ok(());
+            }
+        };
+        let (mut variants, mut numbers, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+        while open.next < open.rows.len() && groups.len() < self.batch_size {
+            tally.add(&open.members, open.next, carriers_only)?;
+            for number in tally.groups() {
+                let group = group_of(tally.of(number), &self.base, &self.keeps, &self.counting);
+                if group.base.calls > 0 {
+                    variants.push(u32::try_from(open.next).unwrap_or(u32::MAX));
+                    numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
+                    groups.push(group);
+                }
+            }
+            tally.clear();
+            open.next += 1;
+        }
+        if !groups.is_empty() {
+            let identity = open.rows.identity()?;
+            let variants = UInt32Array::from(variants);
+            let own = columns
+                .iter()
+                .map(|name| Ok(take(column(&identity, name)?, &variants, None)?))
+                .collect::<Result<Vec<ArrayRef>>>()?;
+            let keys = keys_of(tally, numbers)?;
+            let columns = self.counting.in_order(own, keys);
+            self.push(columns, &groups)?;
+        }
+        if open.next < open.rows.len() {
+            self.open = Some(open);
+        }
+        Ok(())
+    }
+
+    /// The groups of samples, of all calls or by their dosage.
+    fn finish_tally(&mut self, tally: &Tally) -> Result<()> {
+        let group = |sums: &[DosageCounts]| group_of(sums, &self.base, &self.keeps, &self.counting);
+        let by_dosage = match self.counting.groups {
+            Groups::Dosages(columns) => columns,
+            _ => 0,
+        };
+        let without_key = self.counting.keys.is_empty() && by_dosage == 0;
+        let (mut numbers, mut dosages, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..tally.weights.groups {
+            let sums = tally.of(number);
+            if by_dosage == 0 {
+                let group = group(sums);
+                if group.base.calls > 0 || without_key {
+                    numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
+                    groups.push(group);
+                }
+                continue;
+            }
+            let of_all = sums.first().into_iter().flat_map(DosageCounts::iter);
+            for (dosage, _) in of_all.filter(|(dosage, _)| self.base.keeps(*dosage)) {
+                let of_one = sums.iter().map(|sum| sum.of_dosage(dosage));
+                groups.push(group(&of_one.collect::<Vec<_>>()));
+                numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
+                dosages.push(dosage.map(i16::from));
+            }
+        }
+        let size = self.batch_size;
+        for (place, groups) in groups.chunks(size).enumerate() {
+            let at = place * size..place * size + groups.len();
+            let numbers = numbers.get(at.clone()).unwrap_or_default().to_vec();
+            let dosages: Int16Array = dosages.get(at).unwrap_or_default().to_vec().into();
+            let dosages: ArrayRef = Arc::new(dosages);
+            let keys = keys_of(tally, numbers)?;
+            let columns = self.counting.in_order(vec![dosages; by_dosage], keys);
+            self.push(columns, groups)?;
+        }
+        Ok(())
     }
 
     fn count_samples(&mut self, members: &Members) -> Result<()> {
@@ -323,6 +449,12 @@ impl CountRows {
     }
 
     fn finish(&mut self) -> Result<()> {
+        if let Some(tally) = self.tally.take() {
+            return match self.counting.groups {
+                Groups::Variants(_) => Ok(()),
+                _ => self.finish_tally(&tally),
+            };
+        }
         match self.counting.groups {
             Groups::All => {
                 let total = std::mem::take(&mut self.total);
@@ -402,16 +534,30 @@ impl CountRows {
     }
 }
 
+/// The counts of a group of samples, whose sums are those of all calls and then those that each filter leaves.
+fn group_of(sums: &[DosageCounts], base: &Keep, keeps: &[Keep], counting: &Counting) -> Group {
+    let count = |keep: &Keep, place: usize| sums.get(place).map(|sum| keep.count(sum));
+    let measure = |(measure, keep): (&Measure, &Keep)| {
+        let place = measure.of_samples.map_or(0, |filter| 1 + filter);
+        count(keep, place).unwrap_or_default()
+    };
+    Group {
+        base: count(base, 0).unwrap_or_default(),
+        measures: counting.measures.iter().zip(keeps).map(measure).collect(),
+    }
+}
+
+/// The keys of groups of samples.
+fn keys_of(tally: &Tally, groups: Vec<u32>) -> Result<Vec<ArrayRef>> {
+    let groups = UInt32Array::from(groups);
+    let keys = tally.weights.keys.iter();
+    keys.map(|key| Ok(take(key, &groups, None)?)).collect()
+}
+
 /// Counts of calls that all have one dosage.
 fn only(dosage: Option<u8>, n: u64) -> DosageCounts {
     let mut counts = DosageCounts::default();
-    match dosage {
-        None => counts.null = n,
-        Some(0) => counts.zero = n,
-        Some(1) => counts.one = n,
-        Some(2) => counts.two = n,
-        Some(more) => counts.more = [(more, n)].into(),
-    }
+    counts.add_calls(dosage, n);
     counts
 }
 
