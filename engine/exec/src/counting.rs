@@ -74,6 +74,8 @@ pub(crate) enum Count {
     Copies,
     /// `avg(dosage)`
     MeanCopies,
+    /// `sum(1)`, which is NULL where nothing is counted.
+    SumOfOnes,
 }
 
 /// One aggregate.
@@ -85,6 +87,9 @@ pub(crate) struct Measure {
     /// Which of the filters beside samples leaves them.
     #[serde(default)]
     pub(crate) of_samples: Option<usize>,
+    /// A sum to which calls that are left out add 0: it is 0, not NULL, where there are such.
+    #[serde(default)]
+    pub(crate) or_zero: bool,
 }
 
 /// The dosages that a filter leaves, as plain data.
@@ -125,7 +130,7 @@ impl Count {
     fn state_types(self) -> &'static [(DataType, bool)] {
         match self {
             Self::Calls | Self::WithDosage => &[(DataType::Int64, false)],
-            Self::Copies => &[(DataType::Int64, true)],
+            Self::Copies | Self::SumOfOnes => &[(DataType::Int64, true)],
             Self::MeanCopies => &[(DataType::UInt64, true), (DataType::Float64, true)],
         }
     }
@@ -136,6 +141,7 @@ impl Count {
             Self::WithDosage => "count(dosage)",
             Self::Copies => "sum(dosage)",
             Self::MeanCopies => "avg(dosage)",
+            Self::SumOfOnes => "sum(1)",
         }
     }
 }

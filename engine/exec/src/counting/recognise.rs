@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int16Array, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_expr::expressions::{CastExpr, Column, Literal, is_not_null};
+use datafusion::physical_expr::expressions::{CaseExpr, CastExpr, Column, Literal, is_not_null};
 use datafusion::physical_expr::utils::{collect_columns, conjunction, split_conjunction};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -117,7 +119,7 @@ fn first_phase(aggregate: &AggregateExec, names: Vec<String>) -> Option<CallCoun
     let filters = aggregate.filter_expr().iter();
     let measures = aggregate.aggr_expr().iter().zip(filters);
     let measures = measures
-        .map(|(aggregate, filter)| input.measure(aggregate, filter.as_ref()))
+        .map(|(aggregate, filter)| Some(input.measure(aggregate, filter.as_ref())?.0))
         .collect::<Option<Vec<_>>>()?;
     let counting = Counting {
         groups,
@@ -161,7 +163,7 @@ fn counted_beside(aggregate: &AggregateExec, beside: &Beside<'_>) -> Option<Call
     let mut measures = Vec::new();
     let given = aggregate.aggr_expr().iter().zip(aggregate.filter_expr());
     for (aggregate, filter) in given {
-        let (measure, of_sample) = input.measure_beside(aggregate, filter.as_ref(), beside)?;
+        let (measure, of_sample) = input.measure(aggregate, filter.as_ref())?;
         let place = of_sample.map(|filter| {
             let known = filters.iter().position(|known| known == &filter);
             known.unwrap_or_else(|| {
@@ -233,11 +235,7 @@ pub(super) fn given(
     }
     let cast = expr.downcast_ref::<CastExpr>()?;
     let inner = given(cast.expr(), columns)?;
-    let wider = matches!(
-        cast.cast_type(),
-        DataType::Int32 | DataType::Int64 | DataType::Float64
-    );
-    (wider && inner.name == "dosage").then_some(Given {
+    (is_wider(cast.cast_type()) && inner.name == "dosage").then_some(Given {
         widened: true,
         ..inner
     })
@@ -286,6 +284,55 @@ fn argument_of(aggregate: &AggregateFunctionExpr) -> Option<Arc<dyn PhysicalExpr
     }
 }
 
+/// `CASE WHEN when THEN then END`, or with `ELSE 0`.
+struct Case {
+    when: Arc<dyn PhysicalExpr>,
+    then: Arc<dyn PhysicalExpr>,
+    or_zero: bool,
+}
+
+impl Case {
+    fn of(expr: &Arc<dyn PhysicalExpr>) -> Option<Self> {
+        let expr = match expr.downcast_ref::<CastExpr>() {
+            Some(cast) if is_wider(cast.cast_type()) => cast.expr(),
+            _ => expr,
+        };
+        let case = expr.downcast_ref::<CaseExpr>()?;
+        let [(when, then)] = case.when_then_expr() else {
+            return None;
+        };
+        let otherwise = match case.else_expr() {
+            None => None,
+            Some(otherwise) => Some(otherwise.downcast_ref::<Literal>()?.value()),
+        };
+        let or_zero = match otherwise {
+            None => false,
+            Some(value) if value.is_null() => false,
+            Some(value) if ScalarValue::new_zero(&value.data_type()).ok()? == *value => true,
+            Some(_) => return None,
+        };
+        case.expr().is_none().then(|| Self {
+            when: Arc::clone(when),
+            then: Arc::clone(then),
+            or_zero,
+        })
+    }
+}
+
+/// Numbers that hold every dosage.
+fn is_wider(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Int32 | DataType::Int64 | DataType::Float64
+    )
+}
+
+/// The whole number 1.
+fn is_one(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let literal = expr.downcast_ref::<Literal>();
+    literal.is_some_and(|literal| *literal.value() == ScalarValue::Int64(Some(1)))
+}
+
 /// The rows that an aggregation takes.
 struct Input<'a> {
     scan: &'a DatasetScanExec,
@@ -326,58 +373,46 @@ impl Input<'_> {
         grouped_by(columns, true)
     }
 
+    /// A measure, and what its filter asks of samples.
+    ///
+    /// `sum(CASE WHEN f THEN x END)` is `sum(x) FILTER (WHERE f)`, with ELSE 0 what is left out adds nothing.
     fn measure(
         &self,
         aggregate: &AggregateFunctionExpr,
         filter: Option<&Arc<dyn PhysicalExpr>>,
-    ) -> Option<Measure> {
-        let count = self.count_of(aggregate, &argument_of(aggregate)?)?;
-        let filter = match filter {
-            None => None,
-            Some(filter) => Some(Dosages::of(&self.judge(filter)?)),
-        };
-        Some(Measure {
-            count,
-            filter,
-            of_samples: None,
-        })
-    }
-
-    fn count_of(
-        &self,
-        aggregate: &AggregateFunctionExpr,
-        argument: &Arc<dyn PhysicalExpr>,
-    ) -> Option<Count> {
-        match aggregate.fun().name() {
-            "count" => self.counted(argument),
-            "sum" if self.is_dosage(argument) => Some(Count::Copies),
-            "avg" if self.is_dosage(argument) => Some(Count::MeanCopies),
-            _ => None,
-        }
-    }
-
-    /// A measure, and what its filter asks of samples.
-    fn measure_beside(
-        &self,
-        aggregate: &AggregateFunctionExpr,
-        filter: Option<&Arc<dyn PhysicalExpr>>,
-        beside: &Beside<'_>,
     ) -> Option<(Measure, Option<Arc<dyn PhysicalExpr>>)> {
-        let argument = argument_of(aggregate)?;
-        let parts = filter.map_or_else(Vec::new, split_conjunction);
-        let (of_samples, of_calls): (Vec<_>, Vec<_>) = parts
-            .into_iter()
-            .cloned()
-            .partition(|part| beside.is_of_sample(part));
-        let mut of_samples = of_samples;
-        let count = match self.count_of(aggregate, &argument) {
-            Some(count) => count,
-            // What is the same for all calls of a sample counts all of them or none.
-            None if aggregate.fun().name() == "count" && beside.is_of_sample(&argument) => {
-                of_samples.push(is_not_null(argument).ok()?);
-                Count::Calls
+        let name = aggregate.fun().name();
+        let mut argument = argument_of(aggregate)?;
+        let mut parts: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
+        let mut or_zero = false;
+        if let Some(case) = Case::of(&argument) {
+            or_zero = case.or_zero;
+            if or_zero && (name != "sum" || filter.is_some()) {
+                return None;
             }
-            None => return None,
+            argument = case.then;
+            parts.extend(split_conjunction(&case.when).into_iter().cloned());
+        }
+        parts.extend(filter.into_iter().flat_map(split_conjunction).cloned());
+        let of_sample = |expr: &Arc<dyn PhysicalExpr>| match &self.columns {
+            Columns::Calls(_) => false,
+            Columns::Beside(beside) => beside.is_of_sample(expr),
+        };
+        let (mut of_samples, of_calls): (Vec<_>, Vec<_>) = parts.into_iter().partition(of_sample);
+        let count = match name {
+            "count" => match self.counted(&argument) {
+                Some(count) => count,
+                // What is the same for all calls of a sample counts all of them or none.
+                None if of_sample(&argument) => {
+                    of_samples.push(is_not_null(argument).ok()?);
+                    Count::Calls
+                }
+                None => return None,
+            },
+            "sum" if self.is_dosage(&argument) => Count::Copies,
+            "sum" if is_one(&argument) => Count::SumOfOnes,
+            "avg" if self.is_dosage(&argument) => Count::MeanCopies,
+            _ => return None,
         };
         let keep = of_calls.iter().map(|part| self.judge(part));
         let keep = keep.collect::<Option<Vec<Keep>>>()?;
@@ -386,6 +421,7 @@ impl Input<'_> {
             count,
             filter: keep.as_ref().map(Dosages::of),
             of_samples: None,
+            or_zero,
         };
         let of_samples = (!of_samples.is_empty()).then(|| conjunction(of_samples));
         Some((measure, of_samples))
@@ -415,7 +451,7 @@ impl Input<'_> {
         let mut columns = collect_columns(filter).into_iter();
         let column = columns.next()?;
         let expr: Arc<dyn PhysicalExpr> = Arc::new(column.clone());
-        if columns.next().is_some() || self.column(&expr)? != "dosage" {
+        if columns.next().is_some() || self.column(&expr)? != "dosage" || is_volatile(filter) {
             return None;
         }
         let dosages: Int16Array = [None].into_iter().chain((0..256).map(Some)).collect();

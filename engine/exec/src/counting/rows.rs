@@ -518,12 +518,13 @@ impl CountRows {
 
     /// Makes a batch of groups.
     fn push(&mut self, mut columns: Vec<ArrayRef>, groups: &[Group]) -> Result<()> {
+        let base: Vec<Kept> = groups.iter().map(|group| group.base).collect();
         for (place, measure) in self.counting.measures.iter().enumerate() {
             let kept: Vec<Kept> = groups
                 .iter()
                 .map(|group| group.measures.get(place).copied().unwrap_or_default())
                 .collect();
-            columns.extend(states(measure.count, &kept)?);
+            columns.extend(states(measure, &kept, &base)?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(groups.len()));
         let schema = Arc::clone(&self.schema);
@@ -571,21 +572,29 @@ impl Group {
 }
 
 /// The columns of the state of one aggregate, as DataFusion's own would be.
-fn states(count: Count, kept: &[Kept]) -> Result<Vec<ArrayRef>> {
+fn states(measure: &Measure, kept: &[Kept], base: &[Kept]) -> Result<Vec<ArrayRef>> {
     let number =
         |n: u64| i64::try_from(n).map_err(|_| Error::Internal("a count beyond 64 bits".into()));
     let whole = |value: fn(&Kept) -> u64| -> Result<ArrayRef> {
         let values = kept.iter().map(|k| number(value(k)));
         Ok(Arc::new(values.collect::<Result<Int64Array>>()?))
     };
-    Ok(match count {
+    // A sum of nothing is NULL.
+    let sum = |added: fn(&Kept) -> u64, value: fn(&Kept) -> u64| -> Result<Vec<ArrayRef>> {
+        let sum = |(kept, base): (&Kept, &Kept)| {
+            let zeros = measure.or_zero && base.calls > kept.calls;
+            let some = zeros || added(kept) > 0;
+            some.then(|| number(value(kept))).transpose()
+        };
+        let sums = kept.iter().zip(base).map(sum);
+        let sums: Int64Array = sums.collect::<Result<Vec<_>>>()?.into();
+        Ok(vec![Arc::new(sums)])
+    };
+    Ok(match measure.count {
         Count::Calls => vec![whole(|k| k.calls)?],
         Count::WithDosage => vec![whole(|k| k.with_dosage)?],
-        Count::Copies => {
-            let sum = |k: &Kept| (k.with_dosage > 0).then(|| number(k.copies)).transpose();
-            let sums: Int64Array = kept.iter().map(sum).collect::<Result<Vec<_>>>()?.into();
-            vec![Arc::new(sums)]
-        }
+        Count::Copies => sum(|k| k.with_dosage, |k| k.copies)?,
+        Count::SumOfOnes => sum(|k| k.calls, |k| k.calls)?,
         Count::MeanCopies => {
             #[expect(clippy::cast_precision_loss, reason = "avg adds up doubles as well")]
             let sum = |k: &Kept| (k.with_dosage > 0).then_some(k.copies as f64);
