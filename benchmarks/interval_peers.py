@@ -86,11 +86,49 @@ def duckdb(directory):
         connection.execute(f"CREATE TABLE {name} AS SELECT * FROM '{directory}/{name}.parquet'")
     overlap = "ON a.contig = b.contig AND a.pos <= b.end_pos AND a.end_pos >= b.pos"
     join = f"FROM points a JOIN spans b {overlap}"
-    numbered = "(SELECT row_number() OVER () AS i, * FROM points)"
-    each = (
-        f"SELECT a.contig, a.pos, a.end_pos, count(b.pos) AS n FROM {numbered} a LEFT JOIN spans b {overlap} "
-        "GROUP BY a.i, a.contig, a.pos, a.end_pos"
+    # What one who knows DuckDB would write: its joins by inequalities make every pair, its ASOF joins look one up.
+    counted = (
+        "WITH first AS (SELECT contig, pos, count(*) OVER (PARTITION BY contig ORDER BY pos) AS n FROM spans), "
+        "last AS (SELECT contig, end_pos, count(*) OVER (PARTITION BY contig ORDER BY end_pos) AS n FROM spans) "
+        "SELECT p.*, coalesce(first.n, 0) - coalesce(last.n, 0) AS n FROM points p "
+        "ASOF LEFT JOIN first ON p.contig = first.contig AND p.end_pos >= first.pos "
+        "ASOF LEFT JOIN last ON p.contig = last.contig AND p.pos > last.end_pos"
     )
+    # The span that reaches furthest of those that begin before a point's end holds it, or is the nearest on its left.
+    near = (
+        "WITH furthest AS (SELECT contig, pos, max({'last': end_pos, 'first': pos}) OVER "
+        "(PARTITION BY contig ORDER BY pos) AS span FROM spans), "
+        "next AS (SELECT contig, pos, end_pos FROM spans), "
+        "both_ways AS (SELECT p.*, furthest.span, next.pos AS next_pos, next.end_pos AS next_end, "
+        "CASE WHEN furthest.pos IS NOT NULL THEN greatest(p.pos - furthest.span.last, 0) END AS back, "
+        "next.pos - p.end_pos AS ahead FROM points p "
+        "ASOF LEFT JOIN furthest ON p.contig = furthest.contig AND p.end_pos >= furthest.pos "
+        "ASOF LEFT JOIN next ON p.contig = next.contig AND p.end_pos < next.pos) "
+        "SELECT contig, pos, end_pos, if(back <= ahead OR ahead IS NULL, span.first, next_pos) AS span_pos, "
+        "if(back <= ahead OR ahead IS NULL, span.last, next_end) AS span_end, "
+        "least(back, ahead) AS distance FROM both_ways WHERE back IS NOT NULL OR ahead IS NOT NULL"
+    )
+    one_each = f"SELECT DISTINCT ON (contig, pos, end_pos) * FROM ({near})"
+    # Bases covered from the beginning of the contig up to the end of a span, less those up to its beginning.
+    covered = (
+        "WITH ahead AS (SELECT contig, pos, end_pos, max(end_pos) OVER (PARTITION BY contig ORDER BY pos, end_pos "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached FROM points), "
+        "islands AS (SELECT *, sum(CASE WHEN reached IS NULL OR pos > reached + 1 THEN 1 ELSE 0 END) OVER "
+        "(PARTITION BY contig ORDER BY pos, end_pos ROWS UNBOUNDED PRECEDING) AS island FROM ahead), "
+        "merged AS (SELECT contig, min(pos) AS first, max(end_pos) AS last FROM islands GROUP BY contig, island), "
+        "summed AS (SELECT *, sum(last - first + 1) OVER (PARTITION BY contig ORDER BY first) - (last - first + 1) AS before "
+        "FROM merged) "
+        "SELECT s.*, coalesce(e.before + least(s.end_pos, e.last) - e.first + 1, 0) "
+        "- coalesce(b.before + least(s.pos - 1, b.last) - b.first + 1, 0) AS covered FROM spans s "
+        "ASOF LEFT JOIN summed e ON s.contig = e.contig AND s.end_pos >= e.first "
+        "ASOF LEFT JOIN summed b ON s.contig = b.contig AND s.pos > b.first"
+    )
+
+    def table(statement):
+        return lambda: connection.sql(statement).to_arrow_table()
+
+    def sums(columns, statement):
+        return lambda: connection.execute(f"SELECT {columns} FROM ({statement})").fetchall()[0]
 
     def count():
         return connection.execute(f"SELECT count(*) {join}").fetchone()[0]
@@ -101,16 +139,12 @@ def duckdb(directory):
     def pairs_answer():
         return connection.execute(f"SELECT count(*), sum(a.pos), sum(b.pos), sum(b.end_pos) {join}").fetchone()
 
-    def count_overlaps():
-        return connection.sql(each).to_arrow_table()
-
-    def count_overlaps_answer():
-        return connection.execute(f"SELECT count(*), sum(n) FROM ({each})").fetchone()
-
     return duckdb.__version__, {
         "count": (count, pairs_answer),
         "pairs": (pairs, pairs_answer),
-        "count_overlaps": (count_overlaps, count_overlaps_answer),
+        "nearest": (table(near), sums("count(*), sum(distance)", one_each)),
+        "count_overlaps": (table(counted), sums("count(*), sum(n)", counted)),
+        "coverage": (table(covered), sums("count(*), sum(covered)", covered)),
     }
 
 

@@ -227,11 +227,10 @@ fn peers(args: &RunArgs, task: &Task, directory: &Path) -> anyhow::Result<Vec<Pe
             format!("{python} {script} {path} polars-bio {name}"),
         ),
     ];
-    // SQL alone has no word for the others.
-    if matches!(name, "count" | "pairs") {
-        let command = format!("{python} {script} {path} duckdb {name}");
-        all.push(warm("DuckDB (warm)", command));
-    }
+    all.push(warm(
+        "DuckDB (warm)",
+        format!("{python} {script} {path} duckdb {name}"),
+    ));
     let arguments = task
         .bedtools
         .replace("{points}", &format!("{path}/points.bed"))

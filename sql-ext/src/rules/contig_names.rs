@@ -10,7 +10,8 @@
 //! they spell (`CONTIG_SPELLING_KEY`), table functions are asked, rows that a session holds in memory and constants
 //! are looked at; a number that is cast to text begins with no `chr`; `trim` changes no name, `upper` and `lower` its
 //! case. Where one of several origins tells nothing, or two disagree, nothing is refused: whatever matches,
-//! matches. A constant whose other name stands beside it (`contig IN ('1', 'chr1')`) is meant as it is.
+//! matches; but rows in memory that spell some contigs as the table does and others otherwise are refused with one of
+//! these names, since half of them would be left out. A constant whose other name stands beside it (`contig IN ('1', 'chr1')`) is meant as it is.
 //!
 //! Joins are looked at in the plan as it is run, when comparisons of every form have become keys; constants in the plan as
 //! it was written, before they are pushed below unions. Neither is changed, but that a region of a dataset with contigs such as
@@ -110,9 +111,28 @@ impl Comparison {
         match told {
             Some((left, right)) if folded && left.eq_ignore_ascii_case(&right) => Ok(()),
             Some((left, right)) if left != right => Err(Error::ContigNames { left, right }.into()),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None if folded => Ok(()),
+            None => none_lost(&left, &right, state).await,
         }
     }
+}
+
+/// Rows in memory that spell contigs in both ways, joined with a table that spells them in one: whoever is spelled in
+/// the other way there would be left out.
+async fn none_lost(left: &[Origin], right: &[Origin], state: &SessionState) -> DfResult<()> {
+    for (table, rows) in [(left, right), (right, left)] {
+        if table.iter().any(Origin::is_made) || !rows.iter().all(Origin::is_made) {
+            continue;
+        }
+        let Some(spelled) = spelling(table, state).await? else {
+            continue;
+        };
+        if let Some((name, known)) = origin::lost(rows, &spelled).await? {
+            return Err(Error::ContigNamed { name, known }.into());
+        }
+    }
+    Ok(())
 }
 
 /// The comparisons of a plan that is optimised.

@@ -81,6 +81,8 @@ fn counting_laws(list: &str) -> Vec<(String, String)> {
                 };
                 let long_way = |key: &&str| match *key {
                     "pos" | "dosage" => format!("{key} + 0"),
+                    // What looks at more of a call than whose it is.
+                    "sample_id" => "concat(sample_id, left(gt, 0))".to_owned(),
                     key => format!("{key} || ''"),
                 };
                 let plain: Vec<String> = keys.iter().map(long_way).collect();
@@ -253,6 +255,27 @@ fn joined_laws(samples: &[String]) -> Vec<(String, String)> {
         format!(
             "SELECT sample_id, count(*) FROM CALLS c WHERE NOT EXISTS (SELECT 1 FROM {groups} WHERE \
              g.sample_id = c.sample_id) GROUP BY sample_id ORDER BY 1"
+        ),
+        format!(
+            "SELECT g.grp, c.pos, c.alt, count(*), sum(c.dosage), avg(c.dosage) FROM CALLS c JOIN {groups} {on} \
+             GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        ),
+        format!(
+            "SELECT c.pos, c.ref, c.alt, sum(c.dosage) FILTER (WHERE g.grp = 'x'), count(g.w) FILTER (WHERE c.dosage = 1), \
+             sum(CASE WHEN g.w > 5 THEN c.dosage ELSE 0 END) FROM CALLS c LEFT JOIN {groups} {on} \
+             GROUP BY c.pos, c.ref, c.alt ORDER BY 1, 2, 3"
+        ),
+        format!(
+            "SELECT c.pos, c.alt, sum(c.dosage) FROM CALLS c WHERE c.sample_id IN (SELECT sample_id FROM {groups}) \
+             GROUP BY c.pos, c.alt ORDER BY 1, 2"
+        ),
+        format!(
+            "SELECT c.pos, count(*) FROM CALLS c WHERE c.sample_id NOT IN (SELECT sample_id FROM {groups} \
+             WHERE sample_id IS NOT NULL) GROUP BY c.pos ORDER BY 1"
+        ),
+        format!(
+            "SELECT left(g.grp, 1), c.dosage, count(*) FROM CALLS c JOIN {groups} {on} AND g.w > length(c.sample_id) \
+             GROUP BY 1, 2 ORDER BY 1, 2"
         ),
     ];
     let tables = ["d.carriers", "d.calls"].into_iter().cycle();

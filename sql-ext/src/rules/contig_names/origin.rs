@@ -1,6 +1,7 @@
 //! Where the contigs of an expression come from, followed through a logical plan.
 
 use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -14,7 +15,9 @@ use datafusion::logical_expr::expr::{Cast, TryCast};
 use datafusion::logical_expr::{
     Distinct, Expr, ExprSchemable as _, LogicalPlan, Operator, TableScan,
 };
-use genokura_core::contig::{common_spelling, spelling as spelling_of_name};
+use genokura_core::contig::{
+    ContigNames, canonical_key, common_spelling, spelling as spelling_of_name,
+};
 use genokura_core::schema::CONTIG_SPELLING_KEY;
 use genokura_exec::dataset_info;
 
@@ -115,6 +118,48 @@ pub(crate) async fn spelling(origins: &[Origin], state: &SessionState) -> DfResu
         }
     }
     Ok(common)
+}
+
+/// A human primary in rows in memory whose name is not spelled as `spelled`, and its name in that spelling, which no row
+/// has: such rows meet nothing where contigs are spelled so.
+pub(crate) async fn lost(origins: &[Origin], spelled: &str) -> DfResult<Option<(String, String)>> {
+    let names = match spelled {
+        "chr" => ContigNames::Chr,
+        "" => ContigNames::Plain,
+        _ => return Ok(None),
+    };
+    let (mut found, mut others) = (BTreeSet::new(), BTreeMap::new());
+    for origin in origins {
+        let Origin::Column { table, column, .. } = origin else {
+            return Ok(None);
+        };
+        let Some(rows) = (table.as_ref() as &dyn Any).downcast_ref::<MemTable>() else {
+            return Ok(None);
+        };
+        for partition in &rows.batches {
+            for batch in partition.read().await.iter() {
+                let values = batch.column_by_name(column);
+                let Some(values) = values.filter(|values| is_text(values.data_type())) else {
+                    return Ok(None);
+                };
+                let values = cast(values, &DataType::Utf8)?;
+                for name in values.as_string::<i32>().iter().flatten() {
+                    let Some(key) = canonical_key(name) else {
+                        continue;
+                    };
+                    if spelling_of_name(name) == Some(spelled) {
+                        found.insert(key);
+                    } else if !others.contains_key(key) {
+                        others.insert(key, name.to_owned());
+                    }
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let mut others = others.into_iter();
+    let lost = others.find(|(key, _)| !found.contains(key));
+    Ok(lost.map(|(key, name)| (name, names.of(key).into_owned())))
 }
 
 /// How a column of rows in memory spells the human primaries; a column that begins with many other names has none.
