@@ -274,6 +274,11 @@ fn joined_laws(samples: &[String]) -> Vec<(String, String)> {
              WHERE sample_id IS NOT NULL) GROUP BY c.pos ORDER BY 1"
         ),
         format!(
+            "SELECT g.grp, c.pos, c.alt, count(*), sum(c.dosage) FROM d.variants v \
+             JOIN CALLS c USING (contig, pos, ref, alt) JOIN {groups} {on} \
+             WHERE v.ac BETWEEN 1 AND 4 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        ),
+        format!(
             "SELECT left(g.grp, 1), c.dosage, count(*) FROM CALLS c JOIN {groups} {on} AND g.w > length(c.sample_id) \
              GROUP BY 1, 2 ORDER BY 1, 2"
         ),
