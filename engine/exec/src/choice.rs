@@ -332,6 +332,7 @@ impl Keep {
             if let Some(copies) = dosage {
                 kept.with_dosage += n;
                 kept.copies += n * u64::from(copies);
+                kept.dosage = hull(kept.dosage, Some((copies, copies)));
             }
         }
         kept
@@ -346,6 +347,12 @@ pub(crate) struct Kept {
     pub(crate) with_dosage: u64,
     /// Sum of their dosages.
     pub(crate) copies: u64,
+    /// The least and the greatest of their dosages.
+    pub(crate) dosage: Option<(u8, u8)>,
+    /// The least and the greatest POS of their variants, where it is asked for.
+    pub(crate) pos: Option<(i32, i32)>,
+    /// The same of their ends.
+    pub(crate) end_pos: Option<(i32, i32)>,
 }
 
 impl Kept {
@@ -353,6 +360,17 @@ impl Kept {
         self.calls += other.calls;
         self.with_dosage += other.with_dosage;
         self.copies += other.copies;
+        self.dosage = hull(self.dosage, other.dosage);
+        self.pos = hull(self.pos, other.pos);
+        self.end_pos = hull(self.end_pos, other.end_pos);
+    }
+}
+
+/// The least and the greatest of two stretches.
+fn hull<T: Ord>(one: Option<(T, T)>, other: Option<(T, T)>) -> Option<(T, T)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
     }
 }
 

@@ -76,6 +76,33 @@ pub(crate) enum Count {
     MeanCopies,
     /// `sum(1)`, which is NULL where nothing is counted.
     SumOfOnes,
+    /// `min(…)`
+    Least(Extreme),
+    /// `max(…)`
+    Greatest(Extreme),
+}
+
+/// What the least or the greatest is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Extreme {
+    /// `dosage`
+    Dosage,
+    /// `pos`
+    Pos,
+    /// `end_pos`
+    EndPos,
+}
+
+impl Extreme {
+    const ALL: [Self; 3] = [Self::Dosage, Self::Pos, Self::EndPos];
+
+    fn column(self) -> &'static str {
+        match self {
+            Self::Dosage => "dosage",
+            Self::Pos => "pos",
+            Self::EndPos => "end_pos",
+        }
+    }
 }
 
 /// One aggregate.
@@ -132,17 +159,45 @@ impl Count {
             Self::Calls | Self::WithDosage => &[(DataType::Int64, false)],
             Self::Copies | Self::SumOfOnes => &[(DataType::Int64, true)],
             Self::MeanCopies => &[(DataType::UInt64, true), (DataType::Float64, true)],
+            Self::Least(Extreme::Dosage) | Self::Greatest(Extreme::Dosage) => {
+                &[(DataType::Int16, true)]
+            }
+            Self::Least(_) | Self::Greatest(_) => &[(DataType::Int32, true)],
         }
     }
 
-    fn sql(self) -> &'static str {
+    fn sql(self) -> String {
         match self {
-            Self::Calls => "count(*)",
-            Self::WithDosage => "count(dosage)",
-            Self::Copies => "sum(dosage)",
-            Self::MeanCopies => "avg(dosage)",
-            Self::SumOfOnes => "sum(1)",
+            Self::Calls => "count(*)".to_owned(),
+            Self::WithDosage => "count(dosage)".to_owned(),
+            Self::Copies => "sum(dosage)".to_owned(),
+            Self::MeanCopies => "avg(dosage)".to_owned(),
+            Self::SumOfOnes => "sum(1)".to_owned(),
+            Self::Least(of) => format!("min({})", of.column()),
+            Self::Greatest(of) => format!("max({})", of.column()),
         }
+    }
+
+    /// Positions are asked for.
+    fn reads_place(self) -> bool {
+        matches!(
+            self,
+            Self::Least(Extreme::Pos | Extreme::EndPos)
+                | Self::Greatest(Extreme::Pos | Extreme::EndPos)
+        )
+    }
+
+    /// The number of calls tells it, or their positions.
+    fn is_of_calls(self) -> bool {
+        matches!(self, Self::Calls | Self::SumOfOnes) || self.reads_place()
+    }
+
+    /// The counts of carriers and alleles of a site tell it.
+    fn is_of_sites(self) -> bool {
+        !matches!(
+            self,
+            Self::Least(Extreme::Dosage) | Self::Greatest(Extreme::Dosage)
+        )
     }
 }
 
@@ -192,9 +247,14 @@ impl Counting {
         (0..n).filter_map(column).collect()
     }
 
+    /// Positions of variants are asked for.
+    fn reads_places(&self) -> bool {
+        self.measures.iter().any(|m| m.count.reads_place())
+    }
+
     /// True when genotypes or the site's counts are needed, not only the number of samples.
     fn reads_dosage(&self) -> bool {
-        let plain = |m: &Measure| m.count == Count::Calls && m.filter.is_none();
+        let plain = |m: &Measure| m.count.is_of_calls() && m.filter.is_none();
         matches!(self.groups, Groups::Dosages(_)) || !self.measures.iter().all(plain)
     }
 }
@@ -260,6 +320,7 @@ impl CallCountExec {
             && self.choice.is_every_sample()
             && !finer
             && !filtered
+            && self.counting.measures.iter().all(|m| m.count.is_of_sites())
             && self.beside.is_none()
         {
             Source::Sites
@@ -316,7 +377,7 @@ impl DisplayAs for CallCountExec {
 
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.count.sql())?;
+        f.write_str(&self.count.sql())?;
         if self.filter.is_some() {
             f.write_str(" of some dosages")?;
         }

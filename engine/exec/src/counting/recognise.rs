@@ -20,7 +20,7 @@ use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
 use super::beside::Beside;
 use super::weights::Rows;
-use super::{CallCountExec, Count, Counting, Dosages, Groups, Measure};
+use super::{CallCountExec, Count, Counting, Dosages, Extreme, Groups, Measure};
 use crate::choice::{DOSAGE_TYPE, Keep};
 use crate::scan::{DatasetScanExec, table_name};
 use crate::spec::ScanKind;
@@ -127,6 +127,11 @@ fn first_phase(aggregate: &AggregateExec, names: Vec<String>) -> Option<CallCoun
         measures,
         names,
     };
+    // Samples and dosages are added up over variants.
+    let by_place = matches!(counting.groups, Groups::All | Groups::Variants(_));
+    if counting.reads_places() && !by_place {
+        return None;
+    }
     CallCountExec::new(scan, counting).ok()
 }
 
@@ -194,6 +199,9 @@ fn counted_beside(aggregate: &AggregateExec, beside: &Beside<'_>) -> Option<Call
         measures,
         names,
     };
+    if counting.reads_places() && !matches!(counting.groups, Groups::Variants(_)) {
+        return None;
+    }
     let rows = Rows::new(rows, fields, filters.len());
     CallCountExec::over(beside.scan, counting, Some(rows)).ok()
 }
@@ -412,6 +420,8 @@ impl Input<'_> {
             "sum" if self.is_dosage(&argument) => Count::Copies,
             "sum" if is_one(&argument) => Count::SumOfOnes,
             "avg" if self.is_dosage(&argument) => Count::MeanCopies,
+            "min" => Count::Least(self.extreme(&argument)?),
+            "max" => Count::Greatest(self.extreme(&argument)?),
             _ => return None,
         };
         let keep = of_calls.iter().map(|part| self.judge(part));
@@ -438,6 +448,12 @@ impl Input<'_> {
         let schema = self.scan.schema();
         let field = schema.field_with_name(&name).ok()?;
         (!field.is_nullable()).then_some(Count::Calls)
+    }
+
+    /// The column of which the least or the greatest is known where calls are counted.
+    fn extreme(&self, argument: &Arc<dyn PhysicalExpr>) -> Option<Extreme> {
+        let name = self.column(argument)?;
+        Extreme::ALL.into_iter().find(|of| of.column() == name)
     }
 
     /// Column `dosage`, widened or not.

@@ -6,18 +6,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int16Array, Int64Array, RecordBatch, RecordBatchOptions,
-    StringArray, UInt32Array, UInt64Array,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, Int16Array, Int32Array,
+    Int64Array, RecordBatch, RecordBatchOptions, StringArray, UInt32Array, UInt64Array,
 };
 use arrow::compute::take;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Int32Type, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan as _;
 use genokura_core::codec::{DefaultCall, DosageCounts, GenotypeRow, SampleCounts, SampleMask};
 
 use super::tally::{Open, Tally};
 use super::weights::Rows;
-use super::{CallCountExec, Count, Counting, GroupCounts, Groups, Measure, Source, kept_by};
+use super::{
+    CallCountExec, Count, Counting, Extreme, GroupCounts, Groups, Measure, Source, kept_by,
+};
 use crate::blobs::{BlobReader, chunks};
 use crate::calls::{Sites, carried, read_context};
 use crate::choice::{Choice, Keep, Kept};
@@ -242,6 +244,7 @@ impl CountRows {
                 calls,
                 with_dosage: calls,
                 copies: number(ac.value(row)),
+                ..Kept::default()
             };
             Group {
                 base: kept,
@@ -343,7 +346,13 @@ impl CountRows {
     }
 
     /// Adds the groups of variants to the total, or makes a batch of them.
-    fn take_groups(&mut self, rows: &SiteRows, groups: Vec<Group>) -> Result<()> {
+    fn take_groups(&mut self, rows: &SiteRows, mut groups: Vec<Group>) -> Result<()> {
+        if self.counting.reads_places() {
+            let identity = rows.identity()?;
+            for (row, group) in groups.iter_mut().enumerate() {
+                group.stands_at(&identity, row)?;
+            }
+        }
         let Groups::Variants(columns) = &self.counting.groups else {
             groups.iter().for_each(|group| self.total.add(group));
             return Ok(());
@@ -457,6 +466,25 @@ fn only(dosage: Option<u8>, n: u64) -> DosageCounts {
 }
 
 impl Group {
+    /// Its calls are those of a variant, a row of `identity`.
+    fn stands_at(&mut self, identity: &RecordBatch, row: usize) -> Result<()> {
+        let at = |name: &str| -> Result<Option<(i32, i32)>> {
+            let Some(column) = identity.column_by_name(name) else {
+                return Ok(None);
+            };
+            let column = column.as_primitive_opt::<Int32Type>();
+            let column = column.ok_or_else(|| Error::Internal(format!("{name} is no number")))?;
+            Ok(column
+                .is_valid(row)
+                .then(|| (column.value(row), column.value(row))))
+        };
+        let (pos, end_pos) = (at("pos")?, at("end_pos")?);
+        for kept in self.measures.iter_mut().filter(|kept| kept.calls > 0) {
+            (kept.pos, kept.end_pos) = (pos, end_pos);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, other: &Self) {
         self.base.add(other.base);
         for (sum, kept) in self.measures.iter_mut().zip(&other.measures) {
@@ -489,6 +517,8 @@ fn states(measure: &Measure, kept: &[Kept], base: &[Kept]) -> Result<Vec<ArrayRe
         Count::WithDosage => vec![whole(|k| k.with_dosage)?],
         Count::Copies => sum(|k| k.with_dosage, |k| k.copies)?,
         Count::SumOfOnes => sum(|k| k.calls, |k| k.calls)?,
+        Count::Least(of) => vec![extremes(of, kept, false)],
+        Count::Greatest(of) => vec![extremes(of, kept, true)],
         Count::MeanCopies => {
             #[expect(clippy::cast_precision_loss, reason = "avg adds up doubles as well")]
             let sum = |k: &Kept| (k.with_dosage > 0).then_some(k.copies as f64);
@@ -499,4 +529,26 @@ fn states(measure: &Measure, kept: &[Kept], base: &[Kept]) -> Result<Vec<ArrayRe
             vec![Arc::new(counts), Arc::new(sums)]
         }
     })
+}
+
+/// The least or the greatest of each group.
+fn extremes(of: Extreme, kept: &[Kept], greatest: bool) -> ArrayRef {
+    let place = |stretch: Option<(i32, i32)>| {
+        stretch.map(|(least, most)| if greatest { most } else { least })
+    };
+    let places = |of: fn(&Kept) -> Option<(i32, i32)>| -> ArrayRef {
+        let values = kept.iter().map(|kept| place(of(kept)));
+        Arc::new(values.collect::<Int32Array>())
+    };
+    match of {
+        Extreme::Pos => places(|kept| kept.pos),
+        Extreme::EndPos => places(|kept| kept.end_pos),
+        Extreme::Dosage => {
+            let wide = |(least, most)| (i32::from(least), i32::from(most));
+            let values = kept.iter().map(|kept| place(kept.dosage.map(wide)));
+            let narrow = |value: i32| i16::try_from(value).unwrap_or(i16::MAX);
+            let values = values.map(|value| value.map(narrow));
+            Arc::new(values.collect::<Int16Array>())
+        }
+    }
 }

@@ -31,12 +31,19 @@ impl CountRows {
                 return Ok(());
             }
         };
+        let places = match self.counting.reads_places() {
+            true => Some(open.rows.identity()?),
+            false => None,
+        };
         let (mut variants, mut numbers, mut groups) = (Vec::new(), Vec::new(), Vec::new());
         while open.next < open.rows.len() && groups.len() < self.batch_size {
             tally.add(&open.members, open.next, carriers_only)?;
             for number in tally.groups() {
-                let group = group_of(tally.of(number), &self.base, &self.keeps, &self.counting);
+                let mut group = group_of(tally.of(number), &self.base, &self.keeps, &self.counting);
                 if group.base.calls > 0 {
+                    if let Some(identity) = &places {
+                        group.stands_at(identity, open.next)?;
+                    }
                     variants.push(u32::try_from(open.next).unwrap_or(u32::MAX));
                     numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
                     groups.push(group);
