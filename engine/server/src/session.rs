@@ -8,6 +8,7 @@ mod arrays;
 mod backend;
 mod catalog;
 mod cohort;
+mod cursors;
 mod fuzzing;
 mod kinds;
 mod lateral;
@@ -15,10 +16,12 @@ mod noticed;
 mod origins;
 mod params;
 mod plan;
+mod planning;
 mod portal;
 mod rewrite;
 mod rights;
 mod rows;
+mod scroll;
 mod settings;
 mod spelling;
 pub mod statement;
@@ -45,9 +48,10 @@ pub use crate::backend::EngineBackend;
 pub use backend::{Backend, Snapshot};
 pub use fuzzing::drive_incoming;
 pub use portal::{Bound, Description, Portal, Prepared};
+pub(crate) use portal::{PortalFacts, PreparedFacts};
 pub use rows::{BatchStream, Rows};
 pub use settings::{SERVER_VERSION, Settings};
-use statement::{CopyOptions, FetchCount, Parsed, SetValue, Statement};
+use statement::{CopyOptions, Parsed, SetValue, Statement};
 pub use stop::{Stop, StopGuard};
 pub use temp::CopyIn;
 
@@ -61,7 +65,7 @@ use crate::sqlstate::ServerError;
 pub(crate) use params::{bytea_of_text, numeric_text};
 use plan::{PlanContext, Planned};
 use temp::{TempMemory, TempState};
-use transactions::{Transaction, ends_transaction, inside_block, outside_block};
+use transactions::{Implicit, Transaction, ends_transaction, inside_block, outside_block};
 
 /// The name of the one database.
 pub const DATABASE: &str = "genokura";
@@ -92,6 +96,10 @@ pub struct SessionInfo {
     pub(crate) sessions: Option<Arc<Registry>>,
     /// The cohorts that the lake keeps, whoever may read them.
     pub(crate) cohorts: Arc<BTreeMap<String, CohortState>>,
+    /// The prepared statements that have a name.
+    pub(crate) prepared: Vec<Arc<PreparedFacts>>,
+    /// The portals and cursors.
+    pub(crate) portals: Vec<Arc<PortalFacts>>,
 }
 
 impl SessionInfo {
@@ -216,8 +224,14 @@ pub struct Session {
     prepared: BTreeMap<String, Arc<Prepared>>,
     portals: BTreeMap<String, Portal>,
     temporary: TempState,
-    /// The temporary relations before the statements that are not committed yet, outside of a transaction block.
-    implicit: Option<TempState>,
+    /// What there was before the statements that are not committed yet, outside of a transaction block.
+    implicit: Option<Implicit>,
+    /// Other statements of the query string or pipeline belong to the same transaction.
+    implicit_block: bool,
+    /// How many portals were ever opened.
+    portals_opened: u64,
+    /// How many of them when the current transaction, or else the next statement, began.
+    portals_before: u64,
     temporary_memory: Option<TempMemory>,
     overlaid: Option<Overlaid>,
     /// Who may do what; None: the session is its lake's owner.
@@ -245,6 +259,9 @@ impl Session {
             portals: BTreeMap::new(),
             temporary: TempState::default(),
             implicit: None,
+            implicit_block: false,
+            portals_opened: 0,
+            portals_before: 0,
             temporary_memory: None,
             overlaid: None,
             roles: None,
@@ -294,24 +311,6 @@ impl Session {
             None => TransactionStatus::Idle,
             Some(transaction) if transaction.failed => TransactionStatus::Failed,
             Some(_) => TransactionStatus::Open,
-        }
-    }
-
-    /// Marks the transaction block as failed: called for every error a client is told of.
-    pub fn fail(&mut self) {
-        if let Some(transaction) = &mut self.transaction {
-            transaction.failed = true;
-        } else if let Some(before) = self.implicit.take() {
-            self.temporary = before;
-        }
-    }
-
-    /// The end of an implicit transaction: portals that are not held go away.
-    pub fn sync(&mut self) {
-        if self.transaction.is_none() {
-            self.portals.retain(|_, portal| portal.hold);
-            self.implicit = None;
-            self.temporary = self.temporary.committed();
         }
     }
 
@@ -393,11 +392,11 @@ impl Session {
             }
             Statement::Declare {
                 name,
-                binary,
-                hold,
+                options,
                 query,
-            } => self.declare(name, *binary, *hold, query, arguments).await,
-            Statement::Fetch { name, count, skip } => self.fetch(name, *count, *skip).await,
+                text,
+            } => self.declare(name, *options, query, arguments, text).await,
+            Statement::Fetch { name, rows, skip } => self.fetch(name, *rows, *skip).await,
             Statement::Temp(command) => Box::pin(self.temporary(command, arguments)).await,
             Statement::Cohort(command) => Box::pin(self.cohort(command, arguments)).await,
             Statement::Rights(command) => self.rights(command).await,
@@ -415,23 +414,20 @@ impl Session {
                     SetValue::Text(text) => Some(text.as_str()),
                 };
                 self.may_set(name, value)?;
-                if *local && self.transaction.is_none() {
-                    // What could not be set inside a block is refused outside of one too.
-                    self.settings.clone().set(name, value, true)?;
-                    let warning = outside_block("SET LOCAL");
-                    return Ok(Outcome::Done {
-                        tag: "SET".to_owned(),
-                        warning: Some(warning),
-                    });
-                }
+                self.before_change();
                 self.settings.set(name, value, *local)?;
-                Ok(Outcome::done("SET"))
+                Ok(Outcome::Done {
+                    tag: "SET".to_owned(),
+                    warning: (*local && !self.in_block()).then(|| outside_block("SET LOCAL")),
+                })
             }
             Statement::Reset(None) => {
+                self.before_change();
                 self.settings.reset_all();
                 Ok(Outcome::done("RESET"))
             }
             Statement::Reset(Some(name)) => {
+                self.before_change();
                 self.settings.set(name, None, false)?;
                 Ok(Outcome::done("RESET"))
             }
@@ -483,60 +479,6 @@ impl Session {
         plan::text_column(shown_name(name), vec![value])
     }
 
-    async fn declare(
-        &mut self,
-        name: &str,
-        binary: bool,
-        hold: bool,
-        query: &ast::Statement,
-        arguments: &[ast::Expr],
-    ) -> Result<Outcome, ServerError> {
-        if self.transaction.is_none() && !hold {
-            return Err(ServerError::new(
-                "25P01",
-                "DECLARE CURSOR can only be used in transaction blocks",
-            ));
-        }
-        if self.portals.contains_key(name) {
-            return Err(ServerError::new(
-                "42P03",
-                format!("cursor \"{name}\" already exists"),
-            ));
-        }
-        let planned = self.plan(query, arguments).await?;
-        let width = planned.columns().len();
-        let rows = self.start(planned).await?;
-        let format = if binary { Format::Binary } else { Format::Text };
-        self.portals.insert(
-            name.to_owned(),
-            Portal::cursor(rows, vec![format; width], hold),
-        );
-        Ok(Outcome::done("DECLARE CURSOR"))
-    }
-
-    async fn fetch(
-        &mut self,
-        name: &str,
-        count: FetchCount,
-        skip: bool,
-    ) -> Result<Outcome, ServerError> {
-        let limit = match count {
-            FetchCount::All => None,
-            FetchCount::Rows(rows) => Some(rows),
-        };
-        let (rows, formats) = self.portal_rows(name).await?;
-        let rows = rows.limited(limit);
-        if skip {
-            return Ok(Outcome::Skip(rows));
-        }
-        Ok(Outcome::Rows {
-            rows,
-            tag: "FETCH",
-            counted: true,
-            formats: Some(formats),
-        })
-    }
-
     async fn rows(
         &mut self,
         planned: Planned,
@@ -560,8 +502,12 @@ impl Session {
     ) -> Result<Planned, ServerError> {
         let query = self.with_arguments(query, arguments)?;
         let context = self.plan_context().await?;
-        self.spawn(async move { plan::plan(&context, &query).await })
-            .await
+        let guard = context.stop.guard();
+        let planned = self
+            .spawn(async move { plan::plan(&context, &query).await })
+            .await;
+        guard.disarm();
+        planned
     }
 
     async fn explain(
@@ -594,11 +540,13 @@ impl Session {
             .enumerate()
             .map(|(n, value)| (n + 1, value));
         params::substitute(&mut query, &values.collect(), false)?;
-        for change in rewrite::set_configs(&mut query)? {
-            let local = change.local && self.transaction.is_some();
-            self.may_set(&change.name, Some(&change.value))?;
-            self.settings
-                .set(&change.name, Some(&change.value), local)?;
+        if rewrite::calls_set_config(&query) {
+            self.before_change();
+            let mut settings = self.settings.clone();
+            rewrite::set_configs(&mut query, &mut settings, |name, value| {
+                self.may_set(name, Some(value))
+            })?;
+            self.settings = settings;
         }
         Ok(query)
     }
@@ -617,13 +565,16 @@ impl Session {
         let query = self.with_arguments(query, arguments)?;
         let context = self.plan_context().await?;
         let planned_under = self.authorised.clone();
-        let (notices, rows) = self
+        let guard = context.stop.guard();
+        let started = self
             .spawn(async move {
                 let planned = plan::plan(&context, &query).await?;
                 let notices = noticed::unknown_names(&planned);
                 Ok((notices, plan::start(planned).await))
             })
-            .await?;
+            .await;
+        guard.disarm();
+        let (notices, rows) = started?;
         let now = self.unchanged_since(planned_under)?;
         self.notices.extend(notices);
         under_limits(rows, &now).await
@@ -633,7 +584,9 @@ impl Session {
         let planned_under = self.authorised.clone();
         let now = self.unchanged_since(planned_under)?;
         self.notices.extend(noticed::unknown_names(&planned));
+        let guard = planned.stop().guard();
         let rows = self.spawn(plan::start(planned)).await;
+        guard.disarm();
         under_limits(rows, &now).await
     }
 
@@ -678,7 +631,8 @@ impl Session {
             statement: now,
             ..self.settings.clock()
         };
-        let context = with_settings(&context, clock);
+        let stop = Stop::default();
+        let context = with_settings(&context, clock, &stop);
         let search_path = self.settings.search_path(&self.options.user);
         let catalog = context.catalog(DATABASE);
         let exists = |name: &String| {
@@ -705,6 +659,8 @@ impl Session {
             authorised: pinned.authorised,
             sessions: self.sessions.clone(),
             cohorts: pinned.cohorts,
+            prepared: self.prepared_facts(),
+            portals: self.portal_facts(),
         };
         Ok(PlanContext {
             context,
@@ -716,7 +672,7 @@ impl Session {
                 .flatten()
                 .min(),
             spill_limit: limits.spill_bytes,
-            stop: Stop::default(),
+            stop,
         })
     }
 
@@ -781,7 +737,7 @@ impl Session {
     /// A context over a snapshot.
     fn open(&self, snapshot: Snapshot, authorised: Authorised) -> Result<Pinned, ServerError> {
         let context = self.backend.restricted(&snapshot, &authorised.access)?;
-        let context = yielding::yielding(&context);
+        let context = planning::stoppable(&yielding::yielding(&context));
         kinds::register(&context);
         Ok(Pinned {
             authorised,
@@ -821,7 +777,9 @@ impl Session {
     /// Temporary tables hold what was read under rights that the session has no more.
     fn forget_temporary(&mut self) {
         self.temporary = TempState::default();
-        self.implicit = None;
+        if let Some(before) = &mut self.implicit {
+            before.temporary = TempState::default();
+        }
         self.overlaid = None;
         if let Some(transaction) = &mut self.transaction {
             transaction.temporary = TempState::default();
@@ -845,12 +803,13 @@ async fn under_limits(
 }
 
 /// The context with the session's settings, its own copy of the state.
-fn with_settings(context: &SessionContext, clock: Clock) -> SessionContext {
+fn with_settings(context: &SessionContext, clock: Clock, stop: &Stop) -> SessionContext {
     let mut state = context.state();
     let options = state.config_mut().options_mut();
     // Instants are in UTC inside the engine; the clock shows them in the session's zone.
     options.execution.time_zone = Some("UTC".to_owned());
     options.extensions.insert(clock);
+    options.extensions.insert(stop.clone());
     options.sql_parser.enable_ident_normalization = true;
     options.sql_parser.support_varchar_with_length = true;
     DATABASE.clone_into(&mut options.catalog.default_catalog);
@@ -912,7 +871,11 @@ pub async fn query_batches(
     sql: &str,
 ) -> Result<(Vec<Column>, BatchStream), ServerError> {
     let mut last: (Vec<Column>, BatchStream) = (Vec::new(), Box::pin(futures::stream::empty()));
-    for parsed in statement::parse(sql)? {
+    let statements = statement::parse(sql)?;
+    if statements.len() > 1 {
+        session.begin_implicit_block();
+    }
+    for parsed in statements {
         drain(std::mem::replace(
             &mut last.1,
             Box::pin(futures::stream::empty()),
@@ -926,8 +889,12 @@ pub async fn query_batches(
             }
         };
         last = match outcome {
-            Outcome::Rows { rows, .. } | Outcome::Copy { rows, .. } | Outcome::Skip(rows) => {
+            Outcome::Rows { rows, .. } | Outcome::Copy { rows, .. } => {
                 (rows.columns.to_vec(), session.stream(rows))
+            }
+            Outcome::Skip(rows) => {
+                drain(session.stream(rows)).await?;
+                (Vec::new(), Box::pin(futures::stream::empty()))
             }
             Outcome::CopyIn(_) => {
                 session.fail();

@@ -10,7 +10,7 @@ use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use bytes::BytesMut;
 use clap::{Args, ValueEnum};
-use futures::TryStreamExt;
+use futures::{StreamExt as _, TryStreamExt};
 use parquet::arrow::ArrowWriter;
 
 mod json;
@@ -123,6 +123,9 @@ fn read_stdin() -> anyhow::Result<String> {
 
 async fn run_all(session: &mut Session, sql: &str, form: Form) -> anyhow::Result<()> {
     let statements = statement::parse(sql).map_err(|error| told(&error, sql))?;
+    if statements.len() > 1 {
+        session.begin_implicit_block();
+    }
     for parsed in &statements {
         if let Err(error) = run_one(session, parsed, form).await {
             session.fail();
@@ -142,9 +145,7 @@ async fn run_one(session: &mut Session, parsed: &Parsed, form: Form) -> anyhow::
         tell!("genokura: {:#}", told(&notice, &parsed.text));
     }
     match outcome {
-        SessionOutcome::Rows { rows, .. }
-        | SessionOutcome::Copy { rows, .. }
-        | SessionOutcome::Skip(rows) => {
+        SessionOutcome::Rows { rows, .. } | SessionOutcome::Copy { rows, .. } => {
             let columns = rows.columns.to_vec();
             let stream = session.stream(rows);
             print(&columns, stream, form, &session.settings().text_style())
@@ -153,6 +154,19 @@ async fn run_one(session: &mut Session, parsed: &Parsed, form: Form) -> anyhow::
                     Ok(error) => told(&error, &parsed.text),
                     Err(error) => error,
                 })
+        }
+        SessionOutcome::Skip(rows) => {
+            let mut stream = session.stream(rows);
+            let mut passed = 0;
+            while let Some(batch) = stream.next().await {
+                passed += batch
+                    .map_err(|error| told(&error, &parsed.text))?
+                    .num_rows();
+            }
+            if form == Form::Table {
+                println!("MOVE {passed}");
+            }
+            Ok(())
         }
         SessionOutcome::CopyIn(_) => Err(told(&no_input(), &parsed.text)),
         SessionOutcome::Done { tag, warning } => {

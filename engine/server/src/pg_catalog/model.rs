@@ -129,8 +129,50 @@ pub struct Activity {
     pub query: String,
     /// Microseconds since 1970 when the session began.
     pub started: i64,
+    /// Microseconds since 1970 when the transaction began, when the session is in one.
+    pub transaction_started: Option<i64>,
     /// Microseconds since 1970 when the statement began.
     pub query_started: Option<i64>,
+    /// Microseconds since 1970 when `state` became what it is.
+    pub state_changed: i64,
+}
+
+/// A prepared statement, shown by `pg_prepared_statements`.
+#[derive(Clone, Debug, Default)]
+pub struct PreparedStatement {
+    /// Name.
+    pub name: String,
+    /// The query string that it was prepared by.
+    pub statement: String,
+    /// Microseconds since 1970.
+    pub prepared: i64,
+    /// OIDs of the types of its parameters.
+    pub parameters: Vec<u32>,
+    /// OIDs of the types of its columns; None when it returns no rows.
+    pub results: Option<Vec<u32>>,
+    /// Prepared by PREPARE and not by the protocol.
+    pub from_sql: bool,
+    /// How often it ran by a plan that serves all values.
+    pub generic_plans: i64,
+    /// How often it was planned for its values.
+    pub custom_plans: i64,
+}
+
+/// A cursor or portal, shown by `pg_cursors`.
+#[derive(Clone, Debug, Default)]
+pub struct OpenCursor {
+    /// Name.
+    pub name: String,
+    /// The query string that it was declared by.
+    pub statement: String,
+    /// WITH HOLD.
+    pub holdable: bool,
+    /// BINARY.
+    pub binary: bool,
+    /// SCROLL.
+    pub scrollable: bool,
+    /// Microseconds since 1970.
+    pub created: i64,
 }
 
 /// Changes a setting: name, value, only for this transaction. Answers the value as stored.
@@ -153,10 +195,10 @@ pub struct SessionInfo {
     pub server_started: i64,
     /// Sessions shown by `pg_stat_activity`.
     pub activity: Vec<Activity>,
-    /// Prepared statements: name and text.
-    pub prepared: Vec<(String, String)>,
-    /// Open cursors: name and text.
-    pub cursors: Vec<(String, String)>,
+    /// Prepared statements.
+    pub prepared: Vec<PreparedStatement>,
+    /// Open cursors.
+    pub cursors: Vec<OpenCursor>,
     /// Hook of `set_config`; without it `set_config` is refused.
     pub set_config: Option<SetConfig>,
     /// Hook of `pg_cancel_backend` and `pg_terminate_backend`.

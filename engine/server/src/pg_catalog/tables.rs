@@ -10,6 +10,7 @@ use super::eval::Row;
 use super::model::{CatalogModel, OWNER, Relation, SessionInfo, is_temporary};
 use super::value::{Value, base_type, element_type};
 use crate::pg_types::oid;
+use crate::session::Settings;
 
 /// Stands for `pg_settings` where only an OID is at hand.
 pub(crate) const SETTINGS: u32 = 0;
@@ -99,6 +100,22 @@ fn size(n: usize) -> Value {
     Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
+fn maybe_time(micros: Option<i64>) -> Value {
+    micros.map_or(Value::Null, Value::Timestamp)
+}
+
+/// What a session waits for when it runs nothing.
+fn waits_for_client(state: &str, what: &str) -> Value {
+    match state.starts_with("idle") {
+        true => text(what),
+        false => Value::Null,
+    }
+}
+
+fn types_array(oids: &[u32]) -> Value {
+    Value::array(oid::REGTYPE, oids.iter().map(|o| int(*o)).collect())
+}
+
 /// Rows of a system relation.
 pub(crate) fn rows(model: &CatalogModel, session: &SessionInfo, oid: u32) -> Result<Arc<Vec<Row>>> {
     let relation = if oid == SETTINGS {
@@ -137,7 +154,10 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
             for (name, value) in &session.settings {
                 all.entry(name.clone()).or_default().0.clone_from(value);
             }
-            for (name, (value, description)) in all {
+            for (name, (shown, description)) in all {
+                let in_base_unit = Settings::in_base_unit(&name, &shown);
+                let unit = in_base_unit.map_or(Value::Null, |(_, unit)| text(unit));
+                let value = in_base_unit.map_or(shown, |(number, _)| number.to_string());
                 let kind = if matches!(value.as_str(), "on" | "off") {
                     "bool"
                 } else if value.parse::<i64>().is_ok() {
@@ -149,6 +169,7 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
                 t.row(&[
                     ("name", text(&name)),
                     ("setting", v()),
+                    ("unit", unit),
                     ("category", text("Client Connection Defaults")),
                     ("short_desc", text(&description)),
                     ("context", text("user")),
@@ -177,10 +198,11 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
                     ("usename", text(&a.user)),
                     ("application_name", text(&a.application)),
                     ("backend_start", Value::Timestamp(a.started)),
-                    (
-                        "query_start",
-                        a.query_started.map_or(Value::Null, Value::Timestamp),
-                    ),
+                    ("xact_start", maybe_time(a.transaction_started)),
+                    ("query_start", maybe_time(a.query_started)),
+                    ("state_change", Value::Timestamp(a.state_changed)),
+                    ("wait_event_type", waits_for_client(&a.state, "Client")),
+                    ("wait_event", waits_for_client(&a.state, "ClientRead")),
                     ("state", text(&a.state)),
                     ("query", text(&a.query)),
                     ("backend_type", text("client backend")),
@@ -188,24 +210,31 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
             }
         }
         "pg_prepared_statements" => {
-            for (name, statement) in &session.prepared {
+            for p in &session.prepared {
                 t.row(&[
-                    ("name", text(name)),
-                    ("statement", text(statement)),
-                    ("from_sql", Value::Bool(false)),
-                    ("generic_plans", int(0)),
-                    ("custom_plans", int(0)),
+                    ("name", text(&p.name)),
+                    ("statement", text(&p.statement)),
+                    ("prepare_time", Value::Timestamp(p.prepared)),
+                    ("parameter_types", types_array(&p.parameters)),
+                    (
+                        "result_types",
+                        p.results.as_deref().map_or(Value::Null, types_array),
+                    ),
+                    ("from_sql", Value::Bool(p.from_sql)),
+                    ("generic_plans", int(p.generic_plans)),
+                    ("custom_plans", int(p.custom_plans)),
                 ]);
             }
         }
         "pg_cursors" => {
-            for (name, statement) in &session.cursors {
+            for c in &session.cursors {
                 t.row(&[
-                    ("name", text(name)),
-                    ("statement", text(statement)),
-                    ("is_holdable", Value::Bool(false)),
-                    ("is_binary", Value::Bool(false)),
-                    ("is_scrollable", Value::Bool(false)),
+                    ("name", text(&c.name)),
+                    ("statement", text(&c.statement)),
+                    ("is_holdable", Value::Bool(c.holdable)),
+                    ("is_binary", Value::Bool(c.binary)),
+                    ("is_scrollable", Value::Bool(c.scrollable)),
+                    ("creation_time", Value::Timestamp(c.created)),
                 ]);
             }
         }

@@ -37,8 +37,19 @@ pub(crate) struct Slot {
 struct Doing {
     application: String,
     state: &'static str,
+    state_changed: i64,
     query: String,
+    transaction_started: Option<i64>,
     query_started: Option<i64>,
+}
+
+impl Doing {
+    fn becomes(&mut self, state: &'static str) {
+        if self.state != state {
+            self.state = state;
+            self.state_changed = now();
+        }
+    }
 }
 
 /// Text of a statement kept for `pg_stat_activity`, as PostgreSQL's `track_activity_query_size`.
@@ -63,7 +74,10 @@ impl Registry {
             started: now(),
             running: Mutex::new(None),
             terminate: CancellationToken::new(),
-            doing: Mutex::default(),
+            doing: Mutex::new(Doing {
+                state_changed: now(),
+                ..Doing::default()
+            }),
         });
         let mut sessions = self.sessions.lock();
         let open = sessions.values().filter(|slot| slot.user == user).count();
@@ -148,7 +162,10 @@ impl Slot {
     /// How the session waits for its client.
     pub(crate) fn waits(&self, state: &'static str, application: &str) {
         let mut doing = self.doing.lock();
-        doing.state = state;
+        doing.becomes(state);
+        if state == "idle" {
+            doing.transaction_started = None;
+        }
         application.clone_into(&mut doing.application);
     }
 
@@ -174,7 +191,9 @@ impl Slot {
             state: doing.state.to_owned(),
             query: doing.query,
             started: self.started,
+            transaction_started: doing.transaction_started,
             query_started: doing.query_started,
+            state_changed: doing.state_changed,
         }
     }
 }
@@ -206,13 +225,18 @@ impl Interrupts {
     }
 
     /// A statement begins: earlier cancel requests do not count, its clock starts.
-    pub(crate) fn begin(&mut self, timeout: Option<std::time::Duration>) {
+    ///
+    /// `transaction`: when its transaction block began, in microseconds since 1970.
+    pub(crate) fn begin(&mut self, timeout: Option<std::time::Duration>, transaction: Option<i64>) {
         self.cancel = CancellationToken::new();
         *self.slot.running.lock() = Some(self.cancel.clone());
         {
             let mut doing = self.slot.doing.lock();
-            doing.state = "active";
-            doing.query_started = Some(now());
+            let now = now();
+            doing.becomes("active");
+            doing.query_started = Some(now);
+            let known = doing.transaction_started;
+            doing.transaction_started = transaction.or(known).or(Some(now));
         }
         self.deadline = timeout.map(|timeout| Instant::now() + timeout);
     }

@@ -472,7 +472,10 @@ impl Connection {
     /// Counts a statement and starts its clock.
     pub(super) fn begin_statement(&mut self) -> u64 {
         self.queries += 1;
-        self.interrupts.begin(self.session.statement_timeout());
+        self.interrupts.begin(
+            self.session.statement_timeout(),
+            self.session.transaction_time(),
+        );
         self.queries
     }
 }

@@ -14,7 +14,10 @@ impl Connection {
     pub(super) async fn simple_query(&mut self, sql: &str) -> Result<(), ServerError> {
         self.session.close_statement("");
         self.session.close_portal("");
-        self.interrupts.begin(self.session.statement_timeout());
+        self.interrupts.begin(
+            self.session.statement_timeout(),
+            self.session.transaction_time(),
+        );
         let runtime = self.session.runtime().clone();
         let parsed = statement::parse_beside(&runtime, sql);
         let parsed = self.interrupts.race(parsed).await;
@@ -25,6 +28,9 @@ impl Connection {
         };
         if statements.is_empty() {
             return self.empty_query();
+        }
+        if statements.len() > 1 {
+            self.session.begin_implicit_block();
         }
         for parsed in &statements {
             let result = self.simple_statement(parsed).await;

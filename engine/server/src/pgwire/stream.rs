@@ -103,8 +103,9 @@ impl Connection {
             }
         }
         let ended = self.interrupts.race(async { Ok(task.await) }).await?;
+        let sent = ended.map_err(|_| bug())??;
         guard.disarm();
-        ended.map_err(|_| bug())?
+        Ok(sent)
     }
 
     /// Reads rows and drops them; returns how many.
@@ -112,8 +113,9 @@ impl Connection {
         let guard = rows.stop.guard();
         let task = AbortOnDropHandle::new(self.session.runtime().spawn(count(rows)));
         let ended = self.interrupts.race(async { Ok(task.await) }).await?;
+        let sent = ended.map_err(|_| bug())??;
         guard.disarm();
-        ended.map_err(|_| bug())?
+        Ok(sent)
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 
 use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
-use super::{DATABASE, SessionInfo, rewrite, statement};
+use super::{DATABASE, PortalFacts, PreparedFacts, SessionInfo, rewrite, statement};
 use crate::pg_catalog::{
     self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, RelationOids, Value,
 };
@@ -257,10 +257,36 @@ fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::S
             let signal = move |pid, terminate| sessions.signal(pid, terminate, &user, admin);
             Arc::new(signal) as pg_catalog::Signal
         }),
+        prepared: info.prepared.iter().map(|p| prepared(p)).collect(),
+        cursors: info.portals.iter().map(|p| open_cursor(p)).collect(),
         // The session applies constant calls of set_config before the statement runs.
         set_config: Some(Arc::new(|_, value, _| Ok(value.to_owned()))),
         cancelled: Some(cancelled),
         ..pg_catalog::SessionInfo::default()
+    }
+}
+
+fn prepared(facts: &PreparedFacts) -> pg_catalog::PreparedStatement {
+    pg_catalog::PreparedStatement {
+        name: facts.name.clone(),
+        statement: facts.statement.to_string(),
+        prepared: facts.prepared,
+        parameters: facts.parameters.clone(),
+        results: facts.results.clone(),
+        from_sql: facts.from_sql,
+        generic_plans: facts.generic_plans.load(Ordering::Relaxed),
+        custom_plans: facts.custom_plans.load(Ordering::Relaxed),
+    }
+}
+
+fn open_cursor(facts: &PortalFacts) -> pg_catalog::OpenCursor {
+    pg_catalog::OpenCursor {
+        name: facts.name.clone(),
+        statement: facts.statement.to_string(),
+        holdable: facts.options.hold,
+        binary: facts.options.binary,
+        scrollable: facts.options.scroll,
+        created: facts.created,
     }
 }
 

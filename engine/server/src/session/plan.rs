@@ -69,6 +69,14 @@ impl Planned {
         }
     }
 
+    /// Stops the planning that is left, and the plan.
+    pub(super) fn stop(&self) -> Stop {
+        match self {
+            Planned::Lake { context, .. } => context.stop.clone(),
+            Planned::Ready { .. } => Stop::default(),
+        }
+    }
+
     /// Whether the query may give other rows when it is run again on the same data, as with `random()`.
     ///
     /// # Errors
@@ -288,8 +296,10 @@ pub(crate) async fn start(planned: Planned) -> Result<Rows, ServerError> {
             let state = context.context.state();
             let physical = state.create_physical_plan(&plan).await?;
             let physical = stop::stoppable(physical, &context.stop)?;
-            let stream = execute_stream(physical, task_context(&context, &state)?)?;
-            Ok(Rows::new(columns, stream, context.stop))
+            let task = task_context(&context, &state)?;
+            let runtime = task.runtime_env();
+            let stream = execute_stream(physical, task)?;
+            Ok(Rows::new(columns, stream, context.stop).made_in(runtime))
         }
     }
 }

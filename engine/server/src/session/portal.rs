@@ -1,16 +1,20 @@
 //! Prepared statements and portals, shared by the extended protocol and SQL's own commands.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use datafusion::sql::sqlparser::ast;
 use parking_lot::Mutex;
 
+use super::cursors::Cursor;
 use super::plan::Planned;
 use super::rows::Rows;
+use super::scroll::Scroll;
 use super::statement::cohort::CohortCommand;
-use super::statement::{Parsed, Statement};
+use super::statement::{CursorOptions, Fetch, Parsed, Statement};
 use super::template::{self, Analysis, Template};
-use super::{Outcome, Session, params};
+use super::{Outcome, Session, params, rewrite};
+use crate::clock::Clock;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
@@ -25,8 +29,37 @@ pub struct Prepared {
     pub parameters: Vec<PgType>,
     /// Columns of its result; None when it returns no rows.
     pub columns: Option<Vec<Column>>,
+    /// What the system catalog shows of it.
+    pub(crate) facts: Arc<PreparedFacts>,
     /// Its plan, where one plan serves all values of the parameters.
     pub(super) template: Mutex<Option<Arc<Template>>>,
+}
+
+/// What `pg_prepared_statements` shows.
+#[derive(Debug, Default)]
+pub(crate) struct PreparedFacts {
+    pub(crate) name: String,
+    pub(crate) statement: Arc<str>,
+    /// Microseconds since 1970.
+    pub(crate) prepared: i64,
+    /// OIDs of types.
+    pub(crate) parameters: Vec<u32>,
+    pub(crate) results: Option<Vec<u32>>,
+    pub(crate) from_sql: bool,
+    /// How often it ran by the plan that Parse made.
+    pub(crate) generic_plans: AtomicI64,
+    /// How often it was planned for its values.
+    pub(crate) custom_plans: AtomicI64,
+}
+
+/// What `pg_cursors` shows.
+#[derive(Clone, Debug)]
+pub(crate) struct PortalFacts {
+    pub(crate) name: String,
+    pub(crate) statement: Arc<str>,
+    pub(crate) options: CursorOptions,
+    /// Microseconds since 1970.
+    pub(crate) created: i64,
 }
 
 /// What Describe answers.
@@ -40,8 +73,9 @@ pub struct Description {
 
 /// A portal: a statement with its parameters, and how far its rows were read.
 pub struct Portal {
-    /// Outlives the transaction.
-    pub(super) hold: bool,
+    pub(super) facts: Arc<PortalFacts>,
+    /// Which of the session's portals it is, by their age.
+    pub(super) number: u64,
     formats: Vec<Format>,
     state: PortalState,
 }
@@ -53,6 +87,8 @@ enum PortalState {
     Statement(Option<Arc<Parsed>>, Vec<ast::Expr>, Option<Vec<Column>>),
     /// Rows that are being read.
     Running(Rows, &'static str, bool),
+    /// A SCROLL cursor.
+    Scroll(Scroll),
     /// Nothing left to run.
     Finished,
 }
@@ -67,12 +103,26 @@ pub enum Bound {
 }
 
 impl Portal {
-    pub(super) fn cursor(rows: Rows, formats: Vec<Format>, hold: bool) -> Portal {
+    pub(super) fn cursor(cursor: Cursor, formats: Vec<Format>, facts: PortalFacts) -> Portal {
+        let state = match cursor {
+            Cursor::Forward(rows) => PortalState::Running(rows, "SELECT", true),
+            Cursor::Scroll(scroll) => PortalState::Scroll(scroll),
+        };
+        Portal::new(facts, formats, state)
+    }
+
+    fn new(facts: PortalFacts, formats: Vec<Format>, state: PortalState) -> Portal {
         Portal {
-            hold,
+            facts: Arc::new(facts),
+            number: 0,
             formats,
-            state: PortalState::Running(rows, "FETCH", true),
+            state,
         }
+    }
+
+    /// Whether it outlives the transaction.
+    pub(super) fn is_held(&self) -> bool {
+        self.facts.options.hold
     }
 
     fn columns(&self) -> Option<&[Column]> {
@@ -83,6 +133,7 @@ impl Portal {
             }
             PortalState::Statement(_, _, columns) => columns.as_deref(),
             PortalState::Running(rows, ..) => Some(&rows.columns),
+            PortalState::Scroll(scroll) => Some(scroll.columns()),
             PortalState::Finished => None,
         }
     }
@@ -130,6 +181,7 @@ impl Session {
                 parsed: None,
                 parameters: declared,
                 columns: None,
+                facts: Arc::default(),
                 template: Mutex::default(),
             },
             Some(parsed) => {
@@ -139,7 +191,7 @@ impl Session {
                     .map_err(|error| error.locate(&text))?
             }
         };
-        self.keep(name, prepared)
+        self.keep(name, &sql.into(), false, prepared)
     }
 
     pub(super) async fn prepare_sql(
@@ -164,16 +216,36 @@ impl Session {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let prepared = self.analyse(statement.clone(), &declared).await?;
-        self.keep(name, prepared)
+        self.keep(name, &statement.text, true, prepared)
     }
 
-    fn keep(&mut self, name: &str, prepared: Prepared) -> Result<(), ServerError> {
+    fn keep(
+        &mut self,
+        name: &str,
+        text: &Arc<str>,
+        from_sql: bool,
+        prepared: Prepared,
+    ) -> Result<(), ServerError> {
         if !name.is_empty() && self.prepared.contains_key(name) {
             return Err(ServerError::new(
                 "42P05",
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
+        let oids = |columns: &Vec<Column>| columns.iter().map(|c| c.pg_type.oid).collect();
+        let facts = PreparedFacts {
+            name: name.to_owned(),
+            statement: Arc::clone(text),
+            prepared: Clock::read(),
+            parameters: prepared.parameters.iter().map(|t| t.oid).collect(),
+            results: prepared.columns.as_ref().map(oids),
+            from_sql,
+            ..PreparedFacts::default()
+        };
+        let prepared = Prepared {
+            facts: Arc::new(facts),
+            ..prepared
+        };
         self.prepared.insert(name.to_owned(), Arc::new(prepared));
         Ok(())
     }
@@ -241,6 +313,7 @@ impl Session {
             parsed: Some(Arc::new(parsed)),
             parameters: analysis.parameters,
             columns: analysis.columns,
+            facts: Arc::default(),
             template: Mutex::new(analysis.template.map(Arc::new)),
         })
     }
@@ -251,9 +324,20 @@ impl Session {
         declared: &[PgType],
     ) -> Result<Analysis, ServerError> {
         let context = self.plan_context().await?;
-        let (query, declared) = (query.clone(), declared.to_vec());
-        self.spawn(async move { Box::pin(template::analyse(&context, &query, &declared)).await })
-            .await
+        let (mut query, declared) = (query.clone(), declared.to_vec());
+        if rewrite::calls_set_config(&query) {
+            // `current_setting` beside it may ask for what is not set yet. Nothing is set by Parse.
+            let (mut told, mut settings) = (query.clone(), self.settings.clone());
+            if rewrite::set_configs(&mut told, &mut settings, |_, _| Ok(())).is_ok() {
+                query = told;
+            }
+        }
+        let guard = context.stop.guard();
+        let analysed = self
+            .spawn(async move { Box::pin(template::analyse(&context, &query, &declared)).await })
+            .await;
+        guard.disarm();
+        analysed
     }
 
     /// The plan of a prepared query for these values: that of Parse where it still holds, else a new one.
@@ -268,7 +352,7 @@ impl Session {
     ) -> Result<Planned, ServerError> {
         let known = prepared.template.lock().clone();
         let Some(known) = known else {
-            return self.plan(query, arguments).await;
+            return self.plan_custom(prepared, query, arguments).await;
         };
         let context = self.plan_context().await?;
         let template = if known.holds_in(&context) {
@@ -276,21 +360,51 @@ impl Session {
         } else {
             let (again, parameters) = (query.clone(), prepared.parameters.clone());
             let planning = context.clone();
+            let guard = context.stop.guard();
             let made = self
                 .spawn(async move { template::renew(&planning, &again, &parameters).await })
-                .await?;
-            let Some(made) = made.map(Arc::new) else {
+                .await;
+            guard.disarm();
+            let Some(made) = made?.map(Arc::new) else {
                 *prepared.template.lock() = None;
-                return self.plan(query, arguments).await;
+                return self.plan_custom(prepared, query, arguments).await;
             };
             made.same_columns(&known)?;
             *prepared.template.lock() = Some(Arc::clone(&made));
             made
         };
         match template.with_values(&context, arguments)? {
-            Some(planned) => Ok(planned),
-            None => self.plan(query, arguments).await,
+            Some(planned) => {
+                prepared.facts.generic_plans.fetch_add(1, Ordering::Relaxed);
+                Ok(planned)
+            }
+            None => self.plan_custom(prepared, query, arguments).await,
         }
+    }
+
+    /// What the system catalog shows of prepared statements that have a name.
+    pub(super) fn prepared_facts(&self) -> Vec<Arc<PreparedFacts>> {
+        let named = self.prepared.iter().filter(|(name, _)| !name.is_empty());
+        named
+            .map(|(_, prepared)| Arc::clone(&prepared.facts))
+            .collect()
+    }
+
+    /// What the system catalog shows of portals and cursors.
+    pub(super) fn portal_facts(&self) -> Vec<Arc<PortalFacts>> {
+        let portals = self.portals.values();
+        portals.map(|portal| Arc::clone(&portal.facts)).collect()
+    }
+
+    /// Plans a prepared query with its values in it.
+    async fn plan_custom(
+        &mut self,
+        prepared: &Prepared,
+        query: &ast::Statement,
+        arguments: &[ast::Expr],
+    ) -> Result<Planned, ServerError> {
+        prepared.facts.custom_plans.fetch_add(1, Ordering::Relaxed);
+        self.plan(query, arguments).await
     }
 
     pub(super) fn prepared_statement(&self, name: &str) -> Result<Arc<Prepared>, ServerError> {
@@ -389,9 +503,30 @@ impl Session {
             .zip(&prepared.parameters)
             .map(|((value, format), pg_type)| params::constant(value.as_ref(), *format, *pg_type))
             .collect::<Result<Vec<_>, _>>()?;
-        let bound = self.bound(&prepared, arguments, result_formats).await?;
-        self.portals.insert(portal.to_owned(), bound);
+        let facts = PortalFacts {
+            name: portal.to_owned(),
+            statement: Arc::clone(&prepared.facts.statement),
+            options: CursorOptions::default(),
+            created: Clock::read(),
+        };
+        let (formats, state) = self.bound(&prepared, arguments, result_formats).await?;
+        self.open_portal(Portal::new(facts, formats, state));
         Ok(())
+    }
+
+    /// Keeps a portal under its name.
+    pub(super) fn open_portal(&mut self, portal: Portal) {
+        self.portals_opened += 1;
+        let number = self.portals_opened;
+        let name = portal.facts.name.clone();
+        self.portals.insert(name, Portal { number, ..portal });
+    }
+
+    /// Nothing more comes out of a portal that failed.
+    pub(super) fn break_portal(&mut self, name: &str) {
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.state = PortalState::Finished;
+        }
     }
 
     async fn bound(
@@ -399,14 +534,10 @@ impl Session {
         prepared: &Prepared,
         arguments: Vec<ast::Expr>,
         result_formats: &[i16],
-    ) -> Result<Portal, ServerError> {
+    ) -> Result<(Vec<Format>, PortalState), ServerError> {
         let Some(parsed) = prepared.parsed.clone() else {
             let state = PortalState::Statement(None, arguments, None);
-            return Ok(Portal {
-                hold: false,
-                formats: Vec::new(),
-                state,
-            });
+            return Ok((Vec::new(), state));
         };
         let failed = self.transaction_status() == super::TransactionStatus::Failed;
         if failed && !super::ends_transaction(&parsed.statement) {
@@ -423,13 +554,9 @@ impl Session {
                 // COPY says itself how it writes rows.
                 _ => Vec::new(),
             };
-            let state = PortalState::Planned(Box::new(planned), parsed);
-            return Ok(Portal {
-                hold: false,
-                formats,
-                state,
-            });
+            return Ok((formats, PortalState::Planned(Box::new(planned), parsed)));
         }
+        prepared.facts.generic_plans.fetch_add(1, Ordering::Relaxed);
         let columns = prepared.columns.clone();
         let formats = match (&parsed.statement, &columns) {
             // FETCH sends what its cursor was declared with, unless Bind asks otherwise.
@@ -443,11 +570,7 @@ impl Session {
             (_, None) => Vec::new(),
         };
         let state = PortalState::Statement(Some(parsed), arguments, columns);
-        Ok(Portal {
-            hold: false,
-            formats,
-            state,
-        })
+        Ok((formats, state))
     }
 
     /// Execute: what to send for at most `limit` rows of the portal.
@@ -460,10 +583,28 @@ impl Session {
         let formats = portal.formats.clone();
         let state = std::mem::replace(&mut portal.state, PortalState::Finished);
         match state {
-            PortalState::Finished => Err(ServerError::new(
-                "55000",
-                format!("portal \"{name}\" cannot be run"),
-            )),
+            PortalState::Finished => Err(cannot_be_run(name)),
+            PortalState::Scroll(scroll) => {
+                if scroll.is_broken().await {
+                    return Err(cannot_be_run(name));
+                }
+                let which = match limit {
+                    Some(most) => Fetch::Forward(most),
+                    None => Fetch::AllForward,
+                };
+                let rows = scroll.fetch(which).limited(limit);
+                if let Some(portal) = self.portals.get_mut(name) {
+                    portal.state = PortalState::Scroll(scroll);
+                }
+                let outcome = Outcome::Rows {
+                    rows,
+                    tag: "SELECT",
+                    counted: true,
+                    formats: None,
+                };
+                Ok(Bound::Outcome(outcome, formats))
+            }
+            PortalState::Running(rows, ..) if rows.is_broken().await => Err(cannot_be_run(name)),
             PortalState::Running(rows, tag, counted) => {
                 let outcome = self.continue_portal(name, rows, tag, counted, limit);
                 Ok(Bound::Outcome(outcome, formats))
@@ -527,34 +668,37 @@ impl Session {
         }
     }
 
-    /// The rows of a cursor or portal, started if it was not.
-    pub(super) async fn portal_rows(
+    /// A cursor or portal, started if it was not.
+    pub(super) async fn cursor(
         &mut self,
         name: &str,
-    ) -> Result<(Rows, Vec<Format>), ServerError> {
+    ) -> Result<(Cursor, Vec<Format>), ServerError> {
         let Some(portal) = self.portals.get_mut(name) else {
             return Err(super::no_cursor(name));
         };
         let formats = portal.formats.clone();
-        match std::mem::replace(&mut portal.state, PortalState::Finished) {
-            PortalState::Running(rows, tag, counted) => {
-                portal.state = PortalState::Running(rows.clone(), tag, counted);
-                Ok((rows, formats))
+        let (cursor, state) = match std::mem::replace(&mut portal.state, PortalState::Finished) {
+            PortalState::Running(rows, tag, counted) if !rows.is_broken().await => {
+                let state = PortalState::Running(rows.clone(), tag, counted);
+                (Cursor::Forward(rows), state)
+            }
+            PortalState::Scroll(scroll) if !scroll.is_broken().await => {
+                let state = PortalState::Scroll(scroll.clone());
+                (Cursor::Scroll(scroll), state)
             }
             PortalState::Planned(planned, parsed)
                 if matches!(parsed.statement, Statement::Query(_)) =>
             {
                 let rows = self.start(*planned).await?;
-                if let Some(portal) = self.portals.get_mut(name) {
-                    portal.state = PortalState::Running(rows.clone(), "SELECT", true);
-                }
-                Ok((rows, formats))
+                let state = PortalState::Running(rows.clone(), "SELECT", true);
+                (Cursor::Forward(rows), state)
             }
-            _ => Err(ServerError::new(
-                "55000",
-                format!("portal \"{name}\" cannot be run"),
-            )),
+            _ => return Err(cannot_be_run(name)),
+        };
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.state = state;
         }
+        Ok((cursor, formats))
     }
 
     /// Close of a statement; none of that name is no error.
@@ -581,6 +725,10 @@ fn declared_type(oid: u32) -> PgType {
             PgType::TEXT
         }
     })
+}
+
+fn cannot_be_run(name: &str) -> ServerError {
+    ServerError::new("55000", format!("portal \"{name}\" cannot be run"))
 }
 
 fn no_portal(name: &str) -> ServerError {

@@ -33,7 +33,7 @@ pub(crate) use output::output_names;
 pub(super) use output::{item_name, without_digits};
 pub(crate) use relations::{Relations, resolve, to_system_copies};
 use session_functions::session_function;
-pub(crate) use session_functions::{is_set_config, set_configs};
+pub(crate) use session_functions::{calls_set_config, set_configs};
 use types::{
     LONG_DIGITS, bytea, collated, is_kind, is_text, plain_time, plain_type, typed_constant,
 };

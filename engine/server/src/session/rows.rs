@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::Mutex;
 
@@ -26,7 +27,18 @@ pub struct Rows {
     pub limit: Option<u64>,
     /// Stops the plan that makes the rows.
     pub stop: Stop,
+    /// The memory and spill files that the plan has; None: the rows are in memory already.
+    pub(super) runtime: Option<Arc<RuntimeEnv>>,
     source: Arc<Mutex<Source>>,
+}
+
+/// How far rows were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Rows that were read.
+    pub(super) given: u64,
+    /// Somebody asked for one more than there are.
+    pub(super) ended: bool,
 }
 
 struct Source {
@@ -34,13 +46,47 @@ struct Source {
     pending: Option<RecordBatch>,
     /// Rows that were read.
     given: u64,
+    /// The stream said that there are no more.
+    ended: bool,
+    /// The stream failed.
+    failed: bool,
     limits: RoleLimits,
 }
 
 impl Source {
+    async fn next(&mut self, most: Option<u64>) -> Result<Option<RecordBatch>, ServerError> {
+        loop {
+            let batch = match self.pending.take() {
+                Some(batch) => batch,
+                None if self.ended => return Ok(None),
+                None => match self.stream.next().await {
+                    Some(batch) => {
+                        let limits = self.limits;
+                        batch.map_err(|error| limits.of_spilling(error))?
+                    }
+                    None => {
+                        self.ended = true;
+                        return Ok(None);
+                    }
+                },
+            };
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let most = most
+                .and_then(|most| usize::try_from(most).ok())
+                .unwrap_or(usize::MAX);
+            if batch.num_rows() <= most {
+                return self.give(batch);
+            }
+            self.pending = Some(batch.slice(most, batch.num_rows() - most));
+            return self.give(batch.slice(0, most));
+        }
+    }
+
     /// Hands rows out; 54000 when they are more than the role may have.
     fn give(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>, ServerError> {
-        self.given += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        self.given += rows_of(&batch);
         match self.limits.rows {
             Some(most) if self.given > most => Err(self.limits.too_many_rows(most)),
             _ => Ok(Some(batch)),
@@ -55,28 +101,48 @@ impl Rows {
         stream: impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send + 'static,
         stop: Stop,
     ) -> Rows {
-        Rows::of_stream(columns, Box::pin(stream.map_err(ServerError::from)), stop)
+        Rows::of_results(columns.into(), stream.map_err(ServerError::from), stop)
     }
 
     /// Rows that are known already.
     #[must_use]
     pub fn of_batches(columns: Vec<Column>, batches: Vec<RecordBatch>) -> Rows {
         let stream = futures::stream::iter(batches.into_iter().map(Ok));
-        Rows::of_stream(columns, Box::pin(stream), Stop::default())
+        Rows::of_results(columns.into(), stream, Stop::default())
     }
 
-    fn of_stream(columns: Vec<Column>, stream: BatchStream, stop: Stop) -> Rows {
+    /// Rows of any stream.
+    pub(super) fn of_results(
+        columns: Arc<[Column]>,
+        stream: impl Stream<Item = Result<RecordBatch, ServerError>> + Send + 'static,
+        stop: Stop,
+    ) -> Rows {
+        Rows::of_stream(columns, Box::pin(stream), stop)
+    }
+
+    fn of_stream(columns: Arc<[Column]>, stream: BatchStream, stop: Stop) -> Rows {
         let source = Source {
             stream,
             pending: None,
             given: 0,
+            ended: false,
+            failed: false,
             limits: RoleLimits::default(),
         };
         Rows {
-            columns: columns.into(),
+            columns,
             limit: None,
             stop,
+            runtime: None,
             source: Arc::new(Mutex::new(source)),
+        }
+    }
+
+    /// The same rows, with the memory and the spill files of the plan that makes them.
+    pub(super) fn made_in(self, runtime: Arc<RuntimeEnv>) -> Rows {
+        Rows {
+            runtime: Some(runtime),
+            ..self
         }
     }
 
@@ -84,6 +150,54 @@ impl Rows {
     pub(crate) async fn under(self, limits: RoleLimits) -> Rows {
         self.source.lock().await.limits = limits;
         self
+    }
+
+    pub(super) async fn limits(&self) -> RoleLimits {
+        self.source.lock().await.limits
+    }
+
+    /// How far they were read.
+    pub(super) async fn place(&self) -> Place {
+        let source = self.source.lock().await;
+        Place {
+            given: source.given,
+            ended: source.ended,
+        }
+    }
+
+    /// Whether reading them failed or was stopped: nobody knows then which row would be next.
+    pub(super) async fn is_broken(&self) -> bool {
+        self.stop.is_set() || self.source.lock().await.failed
+    }
+
+    /// The rows after the next `skipped`, of which at most `limit` are read.
+    pub(super) fn after(&self, skipped: u64, limit: Option<u64>) -> Rows {
+        let rows = self.limited(limit);
+        if skipped == 0 {
+            return rows;
+        }
+        let start = (rows.clone(), skipped, limit);
+        let stream = futures::stream::try_unfold(start, |(rows, skipped, left)| async move {
+            let mut skipped = skipped;
+            while skipped > 0 {
+                match rows.next(Some(skipped)).await? {
+                    Some(batch) => skipped = skipped.saturating_sub(rows_of(&batch)),
+                    None => return Ok(None),
+                }
+            }
+            if left == Some(0) {
+                return Ok(None);
+            }
+            let Some(batch) = rows.next(left).await? else {
+                return Ok(None);
+            };
+            let left = left.map(|left| left.saturating_sub(rows_of(&batch)));
+            Ok(Some((batch, (rows, 0, left))))
+        });
+        Rows {
+            limit,
+            ..Rows::of_results(Arc::clone(&rows.columns), stream, rows.stop.clone())
+        }
     }
 
     /// The same rows, of which at most `limit` are read through the new handle.
@@ -101,29 +215,9 @@ impl Rows {
     /// What the plan fails with; the rows end there.
     pub async fn next(&self, most: Option<u64>) -> Result<Option<RecordBatch>, ServerError> {
         let mut source = self.source.lock().await;
-        loop {
-            let batch = match source.pending.take() {
-                Some(batch) => batch,
-                None => match source.stream.next().await {
-                    Some(batch) => {
-                        let limits = source.limits;
-                        batch.map_err(|error| limits.of_spilling(error))?
-                    }
-                    None => return Ok(None),
-                },
-            };
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            let most = most
-                .and_then(|most| usize::try_from(most).ok())
-                .unwrap_or(usize::MAX);
-            if batch.num_rows() <= most {
-                return source.give(batch);
-            }
-            source.pending = Some(batch.slice(most, batch.num_rows() - most));
-            return source.give(batch.slice(0, most));
-        }
+        let batch = source.next(most).await;
+        source.failed |= batch.is_err();
+        batch
     }
 
     /// The rest as a stream of batches, the limit of this handle kept.
@@ -138,12 +232,15 @@ impl Rows {
                 let Some(batch) = rows.next(left).await? else {
                     return Ok(None);
                 };
-                let taken = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
-                let left = left.map(|left| left.saturating_sub(taken));
+                let left = left.map(|left| left.saturating_sub(rows_of(&batch)));
                 Ok(Some((batch, (rows, left))))
             },
         ))
     }
+}
+
+fn rows_of(batch: &RecordBatch) -> u64 {
+    u64::try_from(batch.num_rows()).unwrap_or(u64::MAX)
 }
 
 impl std::fmt::Debug for Rows {

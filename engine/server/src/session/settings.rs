@@ -3,7 +3,9 @@
 //! The table [`KNOWN`] is an allow-list. A name with a dot is a client's own setting and is kept
 //! without meaning, as in PostgreSQL.
 
-use std::collections::BTreeMap;
+mod milliseconds;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::{Clock, DateOrder};
@@ -194,6 +196,8 @@ pub struct Settings {
     session_defaults: BTreeMap<String, String>,
     /// SET LOCAL, until the transaction ends.
     local: BTreeMap<String, String>,
+    /// Settings of the client's own that were ever set: they are empty once they are taken back.
+    own: BTreeSet<String>,
 }
 
 impl Settings {
@@ -227,6 +231,7 @@ impl Settings {
             .into_iter()
             .find_map(|layer| layer.get(&name).map(String::as_str))
             .or_else(|| find(&name).map(|known| known.default))
+            .or_else(|| self.own.contains(&name).then_some(""))
     }
 
     /// As [`Settings::get`], with 42704 for an unknown name.
@@ -252,6 +257,9 @@ impl Settings {
             return Ok(());
         };
         let value = checked(&name, value)?;
+        if find(&name).is_none() {
+            self.own.insert(name.clone());
+        }
         if local {
             self.local.insert(name, value);
         } else {
@@ -259,6 +267,12 @@ impl Settings {
             self.values.insert(name, value);
         }
         Ok(())
+    }
+
+    /// Goes back to earlier settings, as a transaction does that is rolled back.
+    pub fn restore(&mut self, before: Settings) {
+        let own = std::mem::replace(self, before);
+        self.own.extend(own.own);
     }
 
     /// RESET ALL.
@@ -301,6 +315,16 @@ impl Settings {
             .collect()
     }
 
+    /// A value as `pg_settings` shows it: of a length of time the number, and the unit that it counts.
+    #[must_use]
+    pub fn in_base_unit(name: &str, value: &str) -> Option<(u32, &'static str)> {
+        let known = find(&name.to_ascii_lowercase())?;
+        match known.kind {
+            Kind::Milliseconds => Some((milliseconds::read(value).ok()?, "ms")),
+            _ => None,
+        }
+    }
+
     /// The longest a statement may run; None without limit.
     #[must_use]
     pub fn statement_timeout(&self) -> Option<Duration> {
@@ -318,10 +342,12 @@ impl Settings {
     }
 
     fn milliseconds(&self, name: &str) -> Option<Duration> {
-        self.get(name)
-            .and_then(parse_milliseconds)
-            .filter(|ms| *ms > 0)
-            .map(Duration::from_millis)
+        let length = self
+            .get(name)
+            .and_then(|text| milliseconds::read(text).ok());
+        length
+            .filter(|length| *length > 0)
+            .map(|length| Duration::from_millis(length.into()))
     }
 
     /// The schemas of `search_path`, in order, `"$user"` replaced.
@@ -429,9 +455,21 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
                 Err(invalid())
             }
         }
-        Kind::Milliseconds => parse_milliseconds(value)
-            .map(|_| value.trim().to_owned())
-            .ok_or_else(invalid),
+        Kind::Milliseconds => match milliseconds::read(value) {
+            Ok(length) => Ok(milliseconds::shown(length)),
+            Err(milliseconds::Unread::Negative(length)) => {
+                let text = format!(
+                    "{length} ms is outside the valid range for parameter \"{}\" (0 .. {})",
+                    known.display,
+                    i32::MAX
+                );
+                Err(ServerError::new("22023", text))
+            }
+            Err(unread) => Err(match unread.hint() {
+                Some(hint) => invalid().hint(hint),
+                None => invalid(),
+            }),
+        },
         Kind::OneOf(values) => values
             .iter()
             .find(|one| one.eq_ignore_ascii_case(value))
@@ -468,27 +506,6 @@ fn boolean(value: &str) -> Option<bool> {
         "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
         _ => None,
     }
-}
-
-/// `250`, `250ms`, `3s`, `5 min`, `1h`, `1d` in milliseconds.
-fn parse_milliseconds(value: &str) -> Option<u64> {
-    let value = value.trim();
-    let cut = value
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(value.len());
-    let (digits, unit) = value.split_at(cut);
-    let number: u64 = digits.parse().ok()?;
-    let factor = match unit.trim() {
-        "" | "ms" => 1,
-        "s" => 1_000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number
-        .checked_mul(factor)
-        .filter(|ms| i32::try_from(*ms).is_ok())
 }
 
 /// ISO output only; the order of day and month in input may be chosen.

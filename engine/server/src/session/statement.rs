@@ -7,6 +7,7 @@
 pub mod cohort;
 mod commands;
 mod cursor;
+mod fetch;
 pub(super) mod long_lists;
 pub mod rights;
 pub mod temp;
@@ -23,8 +24,9 @@ use genokura_sql_ext::dialect::Bounded;
 use tokio::runtime::Handle;
 
 use crate::sqlstate::{ServerError, from_parser, function_error};
-pub use commands::{CopyFormat, CopyHeader, CopyOptions, FetchCount, SetValue};
+pub use commands::{CopyFormat, CopyHeader, CopyOptions, SetValue};
 use cursor::TokenCursor;
+pub use fetch::{CursorOptions, Fetch};
 
 /// One statement of a query string.
 #[derive(Clone, Debug)]
@@ -114,19 +116,19 @@ pub enum Statement {
     Declare {
         /// Cursor name.
         name: String,
-        /// Values are sent in binary.
-        binary: bool,
-        /// WITH HOLD: outlives the transaction.
-        hold: bool,
+        /// BINARY, SCROLL, WITH HOLD.
+        options: CursorOptions,
         /// The query.
         query: Box<ast::Statement>,
+        /// The query string that DECLARE is in, which `pg_cursors` shows.
+        text: std::sync::Arc<str>,
     },
     /// FETCH or MOVE.
     Fetch {
         /// Cursor name.
         name: String,
-        /// How many rows.
-        count: FetchCount,
+        /// Which rows.
+        rows: Fetch,
         /// MOVE: count the rows, send none.
         skip: bool,
     },
@@ -388,22 +390,6 @@ mod tests {
             Statement::Set { name, value: SetValue::Text(v), .. } if name == "timezone" && v == "Asia/Tokyo"));
         assert!(matches!(one("show transaction isolation level"),
             Statement::Show(name) if name == "transaction_isolation"));
-        assert!(matches!(
-            one("fetch forward 10 from c"),
-            Statement::Fetch {
-                count: FetchCount::Rows(10),
-                skip: false,
-                ..
-            }
-        ));
-        assert!(matches!(
-            one("move all in c"),
-            Statement::Fetch {
-                count: FetchCount::All,
-                skip: true,
-                ..
-            }
-        ));
         assert!(matches!(one("discard all"), Statement::Discard(what) if what == "ALL"));
         assert!(matches!(one("prepare p (int, text) as select $1, $2"),
             Statement::Prepare { types, .. } if types == ["int", "text"]));

@@ -38,7 +38,8 @@ impl Stop {
         StopGuard(Some(self.clone()))
     }
 
-    fn is_set(&self) -> bool {
+    /// Whether the statement was stopped.
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -9,7 +9,6 @@
 //! that the planner wants as constants, copies of system relations, `set_config`.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -255,16 +254,8 @@ fn keeps(query: &ast::Statement, relations: &Relations, parameters: &[PgType]) -
     };
     relations.catalog.is_empty()
         && !parameters.iter().any(numeric)
-        && !calls_set_config(query)
+        && !rewrite::calls_set_config(query)
         && !super::cohort::waits_for_values(query)
-}
-
-fn calls_set_config(query: &ast::Statement) -> bool {
-    let flow = ast::visit_expressions(query, |expr| match expr {
-        ast::Expr::Function(function) if rewrite::is_set_config(function) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    flow.is_break()
 }
 
 /// Types from the client, from casts in the statement, and those of the cohorts of functions of `gt`.

@@ -17,9 +17,18 @@ pub(super) struct Transaction {
     pub(super) time: Option<i64>,
 }
 
+/// What the statements of a query string, or of a pipeline up to its Sync, go back to when one of them fails.
+#[derive(Clone)]
+pub(super) struct Implicit {
+    pub(super) settings: Settings,
+    pub(super) temporary: TempState,
+}
+
 /// What ROLLBACK TO goes back to.
 pub(super) struct Savepoint {
     pub(super) name: String,
+    /// How many portals had been opened: later ones go away.
+    pub(super) portals: u64,
     pub(super) settings: Settings,
     pub(super) temporary: TempState,
 }
@@ -46,6 +55,7 @@ impl Session {
             Statement::TransactionModes { .. } => Ok(Outcome::done("SET")),
             Statement::Commit { chain } => {
                 let Some(transaction) = self.transaction.take() else {
+                    self.commit_implicit();
                     return Ok(no_transaction("COMMIT"));
                 };
                 let tag = if transaction.failed {
@@ -58,6 +68,7 @@ impl Session {
             }
             Statement::Rollback { chain } => {
                 let Some(mut transaction) = self.transaction.take() else {
+                    self.roll_back_implicit();
                     return Ok(no_transaction("ROLLBACK"));
                 };
                 transaction.failed = true;
@@ -67,6 +78,7 @@ impl Session {
             Statement::Savepoint(name) => {
                 let savepoint = Savepoint {
                     name: name.clone(),
+                    portals: self.portals_opened,
                     settings: self.settings.clone(),
                     temporary: self.temporary.clone(),
                 };
@@ -84,12 +96,16 @@ impl Session {
                 let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
                 let at = savepoint(transaction, name)?;
                 let savepoint = &transaction.savepoints[at];
-                let (settings, temporary) =
-                    (savepoint.settings.clone(), savepoint.temporary.clone());
+                let (settings, temporary, portals) = (
+                    savepoint.settings.clone(),
+                    savepoint.temporary.clone(),
+                    savepoint.portals,
+                );
                 transaction.savepoints.truncate(at + 1);
                 transaction.failed = false;
-                self.settings = settings;
+                self.settings.restore(settings);
                 self.temporary = temporary;
+                self.portals.retain(|_, portal| portal.number <= portals);
                 Ok(Outcome::done("ROLLBACK"))
             }
             _ => Err(ServerError::internal("a statement without a way to run it")),
@@ -97,12 +113,14 @@ impl Session {
     }
 
     pub(super) fn begin(&mut self) {
-        let settings = self.settings.clone();
         // What the query string did before BEGIN becomes part of the block.
-        let temporary = self.implicit.take();
+        let before = self.implicit.take().unwrap_or_else(|| Implicit {
+            settings: self.settings.clone(),
+            temporary: self.temporary.clone(),
+        });
         self.transaction = Some(Transaction {
-            settings,
-            temporary: temporary.unwrap_or_else(|| self.temporary.clone()),
+            settings: before.settings,
+            temporary: before.temporary,
             time: Some(Clock::read()),
             ..Transaction::default()
         });
@@ -110,16 +128,89 @@ impl Session {
 
     pub(super) fn end(&mut self, transaction: Transaction, chain: bool) {
         if transaction.failed {
-            self.settings = transaction.settings;
+            self.settings.restore(transaction.settings);
             self.temporary = transaction.temporary;
+            self.forget_new_portals();
         } else {
             self.temporary = self.temporary.committed();
         }
-        self.settings.end_transaction();
-        self.portals.retain(|_, portal| portal.hold);
+        self.end_of_transaction();
         if chain {
             self.begin();
         }
+    }
+
+    /// When the transaction block began, in microseconds since 1970; None outside of one.
+    #[must_use]
+    pub fn transaction_time(&self) -> Option<i64> {
+        self.transaction
+            .as_ref()
+            .and_then(|transaction| transaction.time)
+    }
+
+    /// Marks the transaction block as failed, or takes back what an implicit one did: called for every error a client
+    /// is told of.
+    pub fn fail(&mut self) {
+        self.implicit_block = false;
+        match &mut self.transaction {
+            Some(transaction) => transaction.failed = true,
+            None => self.roll_back_implicit(),
+        }
+    }
+
+    /// The end of an implicit transaction.
+    pub fn sync(&mut self) {
+        self.implicit_block = false;
+        if self.transaction.is_none() {
+            self.commit_implicit();
+        }
+    }
+
+    /// The statements from here to [`Session::sync`] are one transaction, as those of a query string are.
+    pub fn begin_implicit_block(&mut self) {
+        self.implicit_block = true;
+    }
+
+    /// Whether more than one statement can belong to the transaction.
+    pub(super) fn in_block(&self) -> bool {
+        self.transaction.is_some() || self.implicit_block
+    }
+
+    /// Remembers what there is, to take back what changes when the implicit transaction fails.
+    pub(super) fn before_change(&mut self) {
+        if self.transaction.is_none() && self.implicit.is_none() {
+            self.implicit = Some(Implicit {
+                settings: self.settings.clone(),
+                temporary: self.temporary.clone(),
+            });
+        }
+    }
+
+    fn commit_implicit(&mut self) {
+        self.implicit = None;
+        self.temporary = self.temporary.committed();
+        self.end_of_transaction();
+    }
+
+    fn roll_back_implicit(&mut self) {
+        if let Some(before) = self.implicit.take() {
+            self.settings.restore(before.settings);
+            self.temporary = before.temporary;
+        }
+        self.forget_new_portals();
+        self.end_of_transaction();
+    }
+
+    /// Portals of a transaction that was rolled back never were, held or not.
+    fn forget_new_portals(&mut self) {
+        let before = self.portals_before;
+        self.portals.retain(|_, portal| portal.number <= before);
+    }
+
+    fn end_of_transaction(&mut self) {
+        self.settings.end_transaction();
+        self.portals.retain(|_, portal| portal.is_held());
+        self.portals_before = self.portals_opened;
     }
 
     pub(super) fn block(&mut self, what: &str) -> Result<&mut Transaction, ServerError> {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod correlated;
+mod cursors;
 mod laws;
 
 use std::path::{Path, PathBuf};

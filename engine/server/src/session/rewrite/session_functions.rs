@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{self, DataType, Expr, Function};
 use super::calls::arguments;
 use super::literals::{boolean, cast, null_text, number, text, text_array};
 use super::names::last_part;
-use crate::session::{DATABASE, SessionInfo, VERSION};
+use crate::session::{DATABASE, SessionInfo, Settings, VERSION};
 use crate::sqlstate::ServerError;
 
 pub(super) fn is_session_function(name: &str) -> bool {
@@ -30,47 +30,100 @@ pub(super) fn is_session_function(name: &str) -> bool {
     )
 }
 
-/// A setting that `set_config` changes, applied before the statement runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SetConfig {
-    pub(crate) name: String,
-    pub(crate) value: String,
-    pub(crate) local: bool,
+/// Whether a statement calls `set_config`.
+pub(crate) fn calls_set_config(statement: &ast::Statement) -> bool {
+    let flow = ast::visit_expressions(statement, |expr| match expr {
+        Expr::Function(function) if last_part(&function.name) == "set_config" => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    flow.is_break()
 }
 
-/// Whether this is a call of `set_config`.
-pub(crate) fn is_set_config(function: &Function) -> bool {
-    last_part(&function.name) == "set_config"
-}
-
-/// The calls of `set_config` in a statement, with constant arguments.
+/// Changes `settings` as the calls of `set_config` in a statement say, one after the other as they stand in it. What
+/// they answer, and what `current_setting` answers between them, is put into the statement.
 ///
 /// # Errors
-/// 0A000 for arguments that are no constants.
-pub(crate) fn set_configs(statement: &mut ast::Statement) -> Result<Vec<SetConfig>, ServerError> {
-    let mut found = Vec::new();
+/// 0A000 for arguments that are no constants, what `may_set` says, and 22023 for values that a setting does not take.
+pub(crate) fn set_configs(
+    statement: &mut ast::Statement,
+    settings: &mut Settings,
+    may_set: impl Fn(&str, &str) -> Result<(), ServerError>,
+) -> Result<(), ServerError> {
+    let ControlFlow::Continue(()) = ast::VisitMut::visit(statement, &mut NamedSettings);
     let flow = ast::visit_expressions_mut(statement, |expr| {
         let Expr::Function(function) = expr else {
             return ControlFlow::Continue(());
         };
-        if !is_set_config(function) {
-            return ControlFlow::Continue(());
+        let answer = match last_part(&function.name).as_str() {
+            "set_config" => set_config(function, settings, &may_set),
+            "current_setting" => told(function, settings),
+            _ => return ControlFlow::Continue(()),
+        };
+        match answer {
+            Ok(Some(answer)) => *expr = answer,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
         }
-        match arguments(function).as_slice() {
-            [Some(name), Some(value), local] => {
-                found.push(SetConfig {
-                    name: name.clone(),
-                    value: value.clone(),
-                    local: local.as_deref() == Some("true"),
-                });
-                ControlFlow::Continue(())
-            }
-            _ => ControlFlow::Break(ServerError::unsupported("set_config takes constants only")),
-        }
+        ControlFlow::Continue(())
     });
     match flow {
-        ControlFlow::Continue(()) => Ok(found),
+        ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
+    }
+}
+
+fn set_config(
+    function: &Function,
+    settings: &mut Settings,
+    may_set: &impl Fn(&str, &str) -> Result<(), ServerError>,
+) -> Result<Option<Expr>, ServerError> {
+    let arguments = arguments(function);
+    let [Some(name), Some(value), local] = arguments.as_slice() else {
+        return Err(ServerError::unsupported("set_config takes constants only"));
+    };
+    may_set(name, value)?;
+    let local = local
+        .as_deref()
+        .is_some_and(|local| matches!(local, "true" | "t" | "on" | "1" | "yes"));
+    settings.set(name, Some(value), local)?;
+    Ok(Some(cast(text(settings.show(name)?), DataType::Text)))
+}
+
+/// What `current_setting` of a constant answers; None when its name is no constant.
+fn told(function: &Function, settings: &Settings) -> Result<Option<Expr>, ServerError> {
+    let arguments = arguments(function);
+    let Some(Some(name)) = arguments.first() else {
+        return Ok(None);
+    };
+    let missing_ok = arguments.get(1) == Some(&Some("true".to_owned()));
+    Ok(Some(match settings.get(name) {
+        None if missing_ok => null_text(),
+        Some(value) => cast(text(value), DataType::Text),
+        None => text(settings.show(name)?),
+    }))
+}
+
+/// Columns that are calls of these functions are called as the functions, also when the answers stand there.
+struct NamedSettings;
+
+impl ast::VisitorMut for NamedSettings {
+    type Break = std::convert::Infallible;
+
+    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<Self::Break> {
+        for item in &mut select.projection {
+            let ast::SelectItem::UnnamedExpr(Expr::Function(function)) = item else {
+                continue;
+            };
+            let name = last_part(&function.name);
+            if matches!(name.as_str(), "set_config" | "current_setting") {
+                let expr = Expr::Function(function.clone());
+                let alias = ast::Ident::new(name);
+                *item = ast::SelectItem::ExprWithAlias { expr, alias };
+            }
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -103,15 +156,7 @@ pub(super) fn session_function(
         "pg_is_in_recovery" => boolean(false),
         "pg_advisory_unlock_all" => null_text(),
         "current_setting" => {
-            let arguments = arguments(function);
-            let Some(Some(name)) = arguments.first() else {
-                return Ok(None);
-            };
-            match info.settings.get(name) {
-                Some(value) => text(value),
-                None if arguments.get(1) == Some(&Some("true".to_owned())) => null_text(),
-                None => text(info.settings.show(name)?),
-            }
+            return told(function, &info.settings);
         }
         "set_config" => match arguments(function).get(1) {
             Some(Some(value)) => text(value),

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use genokura_sql_ext::dialect::Bounded;
 
 use super::cursor::TokenCursor;
-use super::{Parsed, Statement, query, query_of, query_statement, query_text, read_only};
+use super::{Parsed, Statement, query_of, query_statement, query_text, read_only};
 use crate::sqlstate::{ServerError, from_parser};
 
 type Read<T> = Result<T, ServerError>;
@@ -19,15 +19,6 @@ pub enum SetValue {
     Default,
     /// The value as SHOW prints it.
     Text(String),
-}
-
-/// How many rows FETCH or MOVE takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchCount {
-    /// This many, from the current position forward.
-    Rows(u64),
-    /// All that are left.
-    All,
 }
 
 /// The format of COPY.
@@ -149,9 +140,9 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             cursor.accept("PREPARE");
             Statement::Deallocate(name_or_all(cursor)?)
         }
-        "DECLARE" => declare(cursor)?,
-        "FETCH" => fetch(cursor, false)?,
-        "MOVE" => fetch(cursor, true)?,
+        "DECLARE" => super::fetch::declare(cursor)?,
+        "FETCH" => super::fetch::fetch(cursor, false)?,
+        "MOVE" => super::fetch::fetch(cursor, true)?,
         "CLOSE" => Statement::Close(name_or_all(cursor)?),
         "COPY" => copy(cursor)?,
         "LISTEN" => no_effect(cursor, "LISTEN"),
@@ -538,96 +529,6 @@ fn execute(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         arguments = parsed.map_err(|error| from_parser(&error, cursor.sql()))?;
     }
     Ok(Statement::Execute { name, arguments })
-}
-
-fn declare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
-    let name = cursor.identifier()?;
-    let mut binary = false;
-    while !cursor.accept("CURSOR") {
-        match cursor.peek_word().as_deref() {
-            Some("BINARY") => binary = true,
-            Some("INSENSITIVE" | "ASENSITIVE" | "NO" | "SCROLL") => {}
-            _ => return Err(cursor.syntax_error()),
-        }
-        cursor.next();
-    }
-    let mut hold = false;
-    if cursor.accept("WITH") {
-        hold = true;
-        cursor.expect_word("HOLD")?;
-    } else if cursor.accept("WITHOUT") {
-        cursor.expect_word("HOLD")?;
-    }
-    cursor.expect_word("FOR")?;
-    Ok(Statement::Declare {
-        name,
-        binary,
-        hold,
-        query: query(cursor)?,
-    })
-}
-
-fn fetch(cursor: &mut TokenCursor<'_>, skip: bool) -> Read<Statement> {
-    let count = fetch_count(cursor)?;
-    let _ = cursor.accept("FROM") || cursor.accept("IN");
-    let name = cursor.identifier()?;
-    Ok(match count {
-        Some(count) => Statement::Fetch { name, count, skip },
-        None => Statement::Refused(
-            ServerError::new("55000", "cursor can only scan forward")
-                .hint("Cursors of this server have no SCROLL option."),
-        ),
-    })
-}
-
-/// None: a direction other than forward.
-fn fetch_count(cursor: &mut TokenCursor<'_>) -> Read<Option<FetchCount>> {
-    let word = cursor.peek_word().unwrap_or_default();
-    match word.as_str() {
-        "NEXT" => {
-            cursor.next();
-            Ok(Some(FetchCount::Rows(1)))
-        }
-        "ALL" => {
-            cursor.next();
-            Ok(Some(FetchCount::All))
-        }
-        "FORWARD" => {
-            cursor.next();
-            if cursor.accept("ALL") {
-                Ok(Some(FetchCount::All))
-            } else {
-                number(cursor)
-            }
-        }
-        "PRIOR" | "FIRST" | "LAST" => {
-            cursor.next();
-            Ok(None)
-        }
-        "BACKWARD" => {
-            cursor.next();
-            if !cursor.accept("ALL") {
-                number(cursor)?;
-            }
-            Ok(None)
-        }
-        "ABSOLUTE" | "RELATIVE" => {
-            cursor.next();
-            number(cursor)?;
-            Ok(None)
-        }
-        _ => number(cursor),
-    }
-}
-
-fn number(cursor: &mut TokenCursor<'_>) -> Read<Option<FetchCount>> {
-    let negative = cursor.accept_token(&Token::Minus);
-    let Some(Token::Number(digits, _)) = cursor.peek() else {
-        return Ok(Some(FetchCount::Rows(1)));
-    };
-    let count: u64 = digits.parse().map_err(|_| cursor.syntax_error())?;
-    cursor.next();
-    Ok((!negative).then_some(FetchCount::Rows(count)))
 }
 
 fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {

@@ -188,9 +188,7 @@ impl Session {
 
     /// Takes the next state; the one before the statements that are not committed yet is remembered.
     pub(in crate::session) fn set_temporary(&mut self, next: TempState) {
-        if self.transaction.is_none() && self.implicit.is_none() {
-            self.implicit = Some(self.temporary.clone());
-        }
+        self.before_change();
         self.temporary = next;
     }
 
