@@ -226,7 +226,7 @@ pub struct Session {
     temporary: TempState,
     /// What there was before the statements that are not committed yet, outside of a transaction block.
     implicit: Option<Implicit>,
-    /// Other statements of the query string or pipeline belong to the same transaction.
+    /// Other statements of the query string belong to the same transaction.
     implicit_block: bool,
     /// How many portals were ever opened.
     portals_opened: u64,
@@ -925,7 +925,7 @@ impl Session {
     pub fn stream(&self, rows: Rows) -> BatchStream {
         use futures::StreamExt as _;
         let (sender, receiver) = tokio::sync::mpsc::channel(2);
-        // Dropped with the stream; once the rows are at their end, nothing is left to stop.
+        // Dropped with the stream, unless that came to its end: a cursor may go on then.
         let guard = rows.stop.guard();
         let task = AbortOnDropHandle::new(self.options.runtime.spawn(async move {
             let mut batches = rows.into_stream();
@@ -938,8 +938,13 @@ impl Session {
         Box::pin(futures::stream::unfold(
             (receiver, task, guard),
             |(mut receiver, task, guard)| async move {
-                let batch = receiver.recv().await?;
-                Some((batch, (receiver, task, guard)))
+                match receiver.recv().await {
+                    Some(batch) => Some((batch, (receiver, task, guard))),
+                    None => {
+                        guard.disarm();
+                        None
+                    }
+                }
             },
         ))
     }

@@ -451,6 +451,29 @@ async fn copy_out_in_three_formats() {
         all.iter().filter(|b| **b == b'\n').count(),
         usize::try_from(wire_support::ROWS).unwrap()
     );
+    for (sql, expected) in [
+        ("copy (table demo.u) to stdout", "demo\n".to_owned()),
+        (
+            "copy (values (1, 'a,b'), (2, null), (3, E'tab\\there')) to stdout",
+            "1\ta,b\n2\t\\N\n3\ttab\\there\n".to_owned(),
+        ),
+        (
+            "copy (values (1, 'a,b'), (2, null)) to stdout with (format csv, header)",
+            "column1,column2\n1,\"a,b\"\n2,\n".to_owned(),
+        ),
+        (
+            "copy (with x as (select 5 as n) select n from x) to stdout",
+            "5\n".to_owned(),
+        ),
+    ] {
+        let copied = server.copy(&client, sql).await;
+        assert_eq!(String::from_utf8(copied).unwrap(), expected, "{sql}");
+    }
+    let copied = server.copy(&client, "copy (table t) to stdout").await;
+    let copied = String::from_utf8(copied).unwrap();
+    let lines: std::collections::BTreeSet<&str> = copied.lines().collect();
+    assert_eq!(lines.len(), usize::try_from(wire_support::ROWS).unwrap());
+    assert!(lines.contains("0\tname 0\t\\N") && lines.contains("7\tname 7\t3.5"));
     // An error in the middle reaches the client as an error.
     let stream = client
         .copy_out("copy (select 1 / (5000 - id) from t order by id) to stdout")
@@ -490,6 +513,151 @@ async fn cursors_fetch_forward() {
         ["42"]
     );
     client.batch_execute("deallocate p").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scroll_cursor_is_read_and_described_by_the_extended_protocol() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    client
+        .batch_execute("begin; declare c scroll cursor for select id, name from t order by id")
+        .await
+        .unwrap();
+    let ids = async |sql: &str| {
+        let statement = client.prepare(sql).await.unwrap();
+        let columns: Vec<&str> = statement.columns().iter().map(|c| c.name()).collect();
+        assert_eq!(columns, ["id", "name"], "{sql}");
+        let rows = client.query(&statement, &[]).await.unwrap();
+        rows.iter()
+            .map(|row| row.get::<_, i32>("id"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids("fetch last from c").await, [wire_support::ROWS - 1]);
+    assert_eq!(ids("fetch first from c").await, [0]);
+    assert_eq!(ids("fetch absolute 9001 from c").await, [9_000]);
+    assert_eq!(ids("fetch backward 3 from c").await, [8_999, 8_998, 8_997]);
+    assert_eq!(
+        client.execute("move backward all in c", &[]).await.unwrap(),
+        8_997
+    );
+    let all = ids("fetch all from c").await;
+    assert_eq!(all, (0..wire_support::ROWS).collect::<Vec<_>>());
+    let back = ids("fetch backward all from c").await;
+    assert_eq!(back, (0..wire_support::ROWS).rev().collect::<Vec<_>>());
+    client.batch_execute("commit").await.unwrap();
+    let error = client.batch_execute("fetch c").await.unwrap_err();
+    assert_eq!(error.code().map(SqlState::code), Some("34000"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_was_stopped_cannot_be_run() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    for scroll in ["scroll", "no scroll"] {
+        let declare = format!(
+            "begin; declare c {scroll} cursor for {}",
+            wire_support::SLOW
+        );
+        client.batch_execute(&declare).await.unwrap();
+        client
+            .batch_execute("savepoint s; set statement_timeout = 200")
+            .await
+            .unwrap();
+        let error = client.batch_execute("fetch c").await.unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
+        client.batch_execute("rollback to s").await.unwrap();
+        let error = client.batch_execute("fetch c").await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!(error.message(), "portal \"c\" cannot be run");
+        client.batch_execute("rollback").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_statements_and_portals_are_listed_as_they_are() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let sql = "select id, name from t where id = $1 and name <> $2";
+    let statement = client.prepare(sql).await.unwrap();
+    for id in [1, 2] {
+        client.query(&statement, &[&id, &"x"]).await.unwrap();
+    }
+    let listed = wire_support::rows(
+        &client,
+        "select statement, parameter_types, result_types, from_sql, generic_plans, custom_plans, \
+         prepare_time between now() - interval '1 hour' and now() from pg_prepared_statements",
+    )
+    .await;
+    assert_eq!(
+        listed,
+        [format!("{sql}|{{integer,text}}|{{integer,text}}|f|2|0|t")]
+    );
+    client
+        .batch_execute("prepare n as fetch 1 from nowhere")
+        .await
+        .unwrap_err();
+    client
+        .batch_execute("prepare s (numeric) as select $1; prepare t as set local my.x = '1'")
+        .await
+        .unwrap();
+    client.batch_execute("execute s (1.5)").await.unwrap();
+    let listed = wire_support::rows(
+        &client,
+        "select name, parameter_types, result_types, from_sql, generic_plans, custom_plans \
+         from pg_prepared_statements where from_sql order by name",
+    )
+    .await;
+    assert_eq!(listed, ["s|{numeric}|{numeric}|t|0|1", "t|{}|NULL|t|0|0"]);
+    drop(statement);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_a_session_is_told_as_it_is() {
+    let server = TestServer::start().await;
+    let (watcher, client) = (server.connect().await, server.connect().await);
+    let pid = wire_support::one(&client, "select pg_backend_pid()").await;
+    let sql = format!(
+        "select state, wait_event_type, wait_event, xact_start is null, query_start is null, \
+         state_change >= query_start, leader_pid, backend_xid, query_id, query \
+         from pg_stat_activity where pid = {pid}"
+    );
+    let told = async || wire_support::rows(&watcher, &sql).await.remove(0);
+    let idle = "Client|ClientRead|";
+    client.batch_execute("set my.x = '1'").await.unwrap();
+    assert_eq!(
+        told().await,
+        format!("idle|{idle}t|f|t|NULL|NULL|NULL|set my.x = '1'")
+    );
+    client.batch_execute("begin").await.unwrap();
+    assert_eq!(
+        told().await,
+        format!("idle in transaction|{idle}f|f|t|NULL|NULL|NULL|begin")
+    );
+    client.batch_execute("select nope").await.unwrap_err();
+    assert_eq!(
+        told().await,
+        format!("idle in transaction (aborted)|{idle}f|f|t|NULL|NULL|NULL|select nope")
+    );
+    client.batch_execute("rollback").await.unwrap();
+    assert!(told().await.starts_with("idle|"));
+    let cancel = client.cancel_token();
+    let running = tokio::spawn(async move { client.batch_execute(wire_support::SLOW).await });
+    let active = format!(
+        "active|NULL|NULL|f|f|f|NULL|NULL|NULL|{}",
+        wire_support::SLOW
+    );
+    let mut seen = String::new();
+    for _ in 0..200 {
+        seen = told().await;
+        if seen.starts_with("active") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The state changed when the statement came.
+    assert_eq!(seen.replacen("|f|f|t|", "|f|f|f|", 1), active);
+    cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    assert!(running.await.unwrap().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

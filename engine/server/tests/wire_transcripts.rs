@@ -89,6 +89,23 @@ fn kinds(messages: &[(u8, Vec<u8>)]) -> String {
     messages.iter().map(|(kind, _)| char::from(*kind)).collect()
 }
 
+/// Parse, Bind and Execute of one statement.
+fn run(sql: &str) -> Vec<u8> {
+    [parse(sql), bind(), execute(0)].concat()
+}
+
+/// The texts of command tags, of the one cell of rows, and SQLSTATEs.
+fn texts(messages: &[(u8, Vec<u8>)]) -> Vec<String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let told = messages.iter().filter_map(|message| match message.0 {
+        b'C' => Some(text(message.1.strip_suffix(b"\0").unwrap())),
+        b'D' => Some(text(&message.1[6..])),
+        b'E' | b'N' => Some(sqlstate(message)),
+        _ => None,
+    });
+    told.collect()
+}
+
 fn sqlstate(message: &(u8, Vec<u8>)) -> String {
     let fields = message.1.split(|byte| *byte == 0);
     let code = fields
@@ -194,6 +211,106 @@ async fn a_row_limit_suspends_the_portal() {
     // The portal outlives Sync inside a transaction.
     raw.send(&[execute(2), execute(2), sync()]).await;
     assert_eq!(kinds(&raw.until_ready().await), "DCCZ");
+}
+
+/// As PostgreSQL 15 answers the same bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pipeline_sets_lasts_until_sync() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    let show = || run("show lock_timeout");
+    raw.send(&[run("set local lock_timeout = 5000"), show(), sync()])
+        .await;
+    let answer = raw.until_ready().await;
+    assert_eq!(texts(&answer), ["25P01", "SET", "5s", "SHOW"]);
+    raw.send(&[show(), sync()]).await;
+    assert_eq!(texts(&raw.until_ready().await), ["0", "SHOW"]);
+    raw.send(&[
+        run("set lock_timeout = '7s'"),
+        run("select nope"),
+        sync(),
+        show(),
+        sync(),
+    ])
+    .await;
+    assert_eq!(texts(&raw.until_ready().await), ["SET", "42703"]);
+    assert_eq!(texts(&raw.until_ready().await), ["0", "SHOW"]);
+    let declare = "declare c cursor for values (1)";
+    raw.send(&[run("select 1"), run(declare), sync()]).await;
+    let answer = raw.until_ready().await;
+    assert_eq!(texts(&answer), ["1", "SELECT 1", "25P01"]);
+}
+
+/// As PostgreSQL 15 answers the same bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_is_a_portal_and_a_portal_a_cursor() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    let execute_of = |name: &str, rows: u32| {
+        message(
+            b'E',
+            &[name.as_bytes(), b"\0", &rows.to_be_bytes()[..]].concat(),
+        )
+    };
+    raw.send(&[query(
+        "begin; declare c scroll cursor for values (1), (2), (3), (4)",
+    )])
+    .await;
+    raw.until_ready().await;
+    // FETCH in portions; then the portal of the cursor itself.
+    raw.send(&[
+        parse("fetch 2 from c"),
+        bind(),
+        execute(1),
+        execute(1),
+        sync(),
+        message(b'D', b"Pc\0"),
+        execute_of("c", 1),
+        sync(),
+        execute_of("c", 0),
+        sync(),
+    ])
+    .await;
+    assert_eq!(kinds(&raw.until_ready().await), "12DsDsZ");
+    let next = raw.until_ready().await;
+    assert_eq!(kinds(&next), "TDsZ");
+    assert_eq!(texts(&next), ["3"]);
+    assert_eq!(texts(&raw.until_ready().await), ["4", "SELECT 1"]);
+    raw.send(&[
+        run("fetch prior from c"),
+        run("move backward all in c"),
+        sync(),
+    ])
+    .await;
+    assert_eq!(texts(&raw.until_ready().await), ["4", "FETCH 1", "MOVE 3"]);
+    // A portal that Bind made after a savepoint is a cursor that goes forward, and goes with the savepoint.
+    let named = message(b'B', b"x\0\0\0\0\0\0\0\0");
+    raw.send(&[
+        run("savepoint s"),
+        parse("values (1), (2), (3)"),
+        named,
+        execute_of("x", 1),
+        run("fetch x"),
+        run("select name from pg_cursors where name <> '' order by name"),
+        run("fetch prior from x"),
+        sync(),
+    ])
+    .await;
+    let answer = raw.until_ready().await;
+    let expected = [
+        "SAVEPOINT",
+        "1",
+        "2",
+        "FETCH 1",
+        "c",
+        "x",
+        "SELECT 2",
+        "55000",
+    ];
+    assert_eq!(texts(&answer), expected);
+    raw.send(&[run("rollback to s"), execute_of("x", 0), sync()])
+        .await;
+    assert_eq!(texts(&raw.until_ready().await), ["ROLLBACK", "34000"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,7 +151,12 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
                 .iter()
                 .map(|s| (s.name.clone(), (s.value.clone(), s.description.clone())))
                 .collect();
-            for (name, value) in &session.settings {
+            // A client's own settings have a dot in their names, and are not listed.
+            let listed = session
+                .settings
+                .iter()
+                .filter(|(name, _)| !name.contains('.'));
+            for (name, value) in listed {
                 all.entry(name.clone()).or_default().0.clone_from(value);
             }
             for (name, (shown, description)) in all {

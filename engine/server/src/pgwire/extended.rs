@@ -98,8 +98,6 @@ impl Connection {
         let result = self.execute_portal(execute).await;
         self.interrupts.end();
         let rows = result?;
-        // Whatever comes before Sync is one transaction with it.
-        self.session.begin_implicit_block();
         self.done(query, rows, started);
         Ok(())
     }

@@ -239,6 +239,11 @@ fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::S
         .all()
         .into_iter()
         .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .chain(
+            info.settings
+                .own()
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        )
         .collect();
     pg_catalog::SessionInfo {
         user: info.user.clone(),

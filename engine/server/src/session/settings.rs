@@ -196,7 +196,7 @@ pub struct Settings {
     session_defaults: BTreeMap<String, String>,
     /// SET LOCAL, until the transaction ends.
     local: BTreeMap<String, String>,
-    /// Settings of the client's own that were ever set: they are empty once they are taken back.
+    /// Names of the client's own settings that were ever set: they are empty once they are taken back.
     own: BTreeSet<String>,
 }
 
@@ -212,6 +212,9 @@ impl Settings {
         for (name, value) in defaults {
             let name = name.to_ascii_lowercase();
             let value = checked(&name, value)?;
+            if find(&name).is_none() {
+                settings.own.insert(name.clone());
+            }
             settings.session_defaults.insert(name, value);
         }
         Ok(settings)
@@ -313,6 +316,14 @@ impl Settings {
                 )
             })
             .collect()
+    }
+
+    /// The client's own settings with their values, which no list shows.
+    pub fn own(&self) -> impl Iterator<Item = (&str, &str)> {
+        let value = |name: &String| self.get(name).unwrap_or_default();
+        self.own
+            .iter()
+            .map(move |name| (name.as_str(), value(name)))
     }
 
     /// A value as `pg_settings` shows it: of a length of time the number, and the unit that it counts.

@@ -86,6 +86,37 @@ async fn a_statement_is_stopped_whatever_the_session_sets() {
     assert!(refused(&client, SLOW).await.starts_with("57014"));
 }
 
+/// Fails without: the rules of the planner asking whether their statement was stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn planning_ends_with_its_statement() {
+    let (_roles, server) = limited(&["--statement-timeout-ms", "1500"]);
+    let client = server.connect("ann").await;
+    // Planned for a minute.
+    let condition =
+        |i: usize| format!("(pos > {i} and length(ref) < {i} and alt <> 'A{i}' and qual > {i}.5)");
+    let conditions: Vec<String> = (0..1_500).map(condition).collect();
+    let columns = |i: usize| {
+        format!("case when pos > {i} then length(ref) + {i} else length(alt) * {i} end as c{i}")
+    };
+    let columns: Vec<String> = (0..1_600).map(columns).collect();
+    for sql in [
+        format!(
+            "explain select count(*) from lab.variants where {}",
+            conditions.join(" or ")
+        ),
+        format!("explain select {} from lab.variants", columns.join(", ")),
+    ] {
+        let told = refused(&client, &sql).await;
+        assert!(told.starts_with("57014"), "{told}");
+        // What one rule does with one node is done to its end.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let before = server.ticks();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let used = server.ticks() - before;
+        assert!(used < 50, "{used} hundredths of a second");
+    }
+}
+
 /// Fails without: the role's own memory pool.
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_of_a_statement_is_bounded() {
@@ -125,6 +156,40 @@ async fn spill_files_of_a_statement_are_bounded() {
     assert_eq!(rows(&bob, sorted).await, ["81088494"]);
 }
 
+/// Fails without: memory and spill files of what a SCROLL cursor keeps being those of its statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_scroll_cursor_keeps_are_bounded() {
+    let declare = "declare c scroll cursor with hold for \
+                   select i, repeat('x', 100) || i::text from generate_series(1, 100000) as t(i)";
+    for (spill, code) in [("0", "53200"), ("100000", "53400")] {
+        let (_roles, server) = limited(&["--memory-bytes", "3000000", "--spill-bytes", spill]);
+        let client = server.connect("ann").await;
+        rows(&client, declare).await;
+        let answer = refused(&client, "move last in c").await;
+        assert!(answer.starts_with(code), "{spill}: {answer}");
+        // What was read up to there is not given as if it were all.
+        let answer = refused(&client, "fetch prior from c").await;
+        assert_eq!(answer, "55000 portal \"c\" cannot be run");
+    }
+    let (_roles, server) = limited(&["--memory-bytes", "3000000", "--rows", "100000"]);
+    let client = server.connect("ann").await;
+    rows(&client, declare).await;
+    let first = rows(&client, "fetch 3 from c").await;
+    assert_eq!(rows(&client, "fetch last from c").await.len(), 1);
+    let before = rows(&client, "fetch backward 60000 from c").await;
+    assert_eq!(before.len(), 60_000);
+    assert_eq!(
+        rows(&client, "fetch forward 59999 from c").await.len(),
+        59_999
+    );
+    let back: Vec<String> = rows(&client, "fetch backward all from c").await;
+    assert_eq!(back.len(), 99_998);
+    assert_eq!(
+        back[99_995..],
+        [&first[2], &first[1], &first[0]].map(String::clone)
+    );
+}
+
 /// Fails without: the count of rows that a role is given.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_a_result_are_bounded() {
@@ -137,6 +202,9 @@ async fn rows_of_a_result_are_bounded() {
         format!("explain analyze {many}; {many}"),
         format!("declare c cursor with hold for {many}; fetch 6 from c; fetch 6 from c"),
         format!("declare d cursor with hold for {many}; move 11 from d"),
+        format!("declare s scroll cursor with hold for {many}; fetch 6 from s; fetch 6 from s"),
+        format!("declare l scroll cursor with hold for {many}; fetch last from l"),
+        format!("declare m scroll cursor with hold for {many}; move 11 from m"),
     ] {
         let answer = refused(&client, &sql).await;
         assert!(answer.starts_with("54000"), "{sql}: {answer}");

@@ -273,6 +273,15 @@ impl Server {
         Server { child, port, said }
     }
 
+    /// Hundredths of a second of processor time that the server has used, as Linux counts them.
+    pub fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name of the program, in parentheses, may hold spaces.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let used = fields.split_whitespace().skip(11).take(2);
+        used.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
     pub fn with_roles(roles: &RoleFile) -> Server {
         Server::start(&["--roles", roles.path().to_str().unwrap()])
     }

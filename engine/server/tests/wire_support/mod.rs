@@ -283,6 +283,21 @@ pub async fn column(client: &Client, sql: &str) -> Vec<String> {
         .collect()
 }
 
+/// All rows, the cells of each put together.
+pub async fn rows(client: &Client, sql: &str) -> Vec<String> {
+    let messages = client.simple_query(sql).await.unwrap();
+    messages
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                let cells = (0..row.len()).map(|at| row.get(at).unwrap_or("NULL"));
+                Some(cells.collect::<Vec<_>>().join("|"))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
 /// The one value of a query.
 pub async fn one(client: &Client, sql: &str) -> String {
     column(client, sql).await.remove(0)
