@@ -280,6 +280,8 @@ impl Session {
     /// The same session as a role of `roles`, asked anew for every statement: a REVOKE holds at once.
     #[must_use]
     pub fn with_roles(mut self, roles: Arc<RoleStore>) -> Session {
+        // The limits of the role hold for the first statement, too. A role that is gone is told of then.
+        self.authorised = roles.authorise(&self.options.user).ok();
         self.roles = Some(roles);
         self
     }

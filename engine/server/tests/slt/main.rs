@@ -192,6 +192,15 @@ impl AsyncDB for Client {
 }
 
 async fn run_session(session: &mut Session, sql: &str) -> Result<Vec<Vec<String>>, Failure> {
+    let rows = rows_of_session(session, sql).await;
+    if rows.is_err() {
+        session.fail();
+    }
+    session.sync();
+    rows
+}
+
+async fn rows_of_session(session: &mut Session, sql: &str) -> Result<Vec<Vec<String>>, Failure> {
     let (columns, mut batches) = query_batches(session, sql).await?;
     let style = session.settings().text_style();
     let formats = vec![Format::Text; columns.len()];
@@ -211,7 +220,6 @@ async fn run_session(session: &mut Session, sql: &str) -> Result<Vec<Vec<String>
             rows.push(cells);
         }
     }
-    session.sync();
     Ok(rows)
 }
 
