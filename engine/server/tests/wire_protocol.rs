@@ -574,6 +574,27 @@ async fn a_cursor_that_was_stopped_cannot_be_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_prepared_statement_sets_whenever_it_runs() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let sql = "select set_config('my.x', '1', false), current_setting('my.x')";
+    let statement = client.prepare(sql).await.unwrap();
+    assert_eq!(statement.columns()[1].name(), "current_setting");
+    let error = client.batch_execute("show my.x").await.unwrap_err();
+    assert_eq!(error.code().map(SqlState::code), Some("42704"));
+    for _ in 0..2 {
+        let row = client.query_one(&statement, &[]).await.unwrap();
+        assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("1", "1"));
+        assert_eq!(wire_support::one(&client, "show my.x").await, "1");
+        client.batch_execute("set my.x = '2'").await.unwrap();
+    }
+    let sql = "select set_config('my.x', $1, false)";
+    let row = client.query_one(sql, &[&"3"]).await.unwrap();
+    assert_eq!(row.get::<_, &str>(0), "3");
+    assert_eq!(wire_support::one(&client, "show my.x").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn prepared_statements_and_portals_are_listed_as_they_are() {
     let server = TestServer::start().await;
     let client = server.connect().await;

@@ -325,7 +325,8 @@ impl Session {
     ) -> Result<Analysis, ServerError> {
         let context = self.plan_context().await?;
         let (mut query, declared) = (query.clone(), declared.to_vec());
-        if rewrite::calls_set_config(&query) {
+        let sets = rewrite::calls_set_config(&query);
+        if sets {
             // `current_setting` beside it may ask for what is not set yet. Nothing is set by Parse.
             let (mut told, mut settings) = (query.clone(), self.settings.clone());
             if rewrite::set_configs(&mut told, &mut settings, |_, _| Ok(())).is_ok() {
@@ -337,7 +338,12 @@ impl Session {
             .spawn(async move { Box::pin(template::analyse(&context, &query, &declared)).await })
             .await;
         guard.disarm();
-        analysed
+        let analysis = analysed?;
+        Ok(match sets {
+            // Each run sets anew: no plan of it is kept.
+            true => Analysis::without_plan(analysis.parameters, analysis.columns),
+            false => analysis,
+        })
     }
 
     /// The plan of a prepared query for these values: that of Parse where it still holds, else a new one.
