@@ -267,7 +267,6 @@ fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::S
         // The session applies constant calls of set_config before the statement runs.
         set_config: Some(Arc::new(|_, value, _| Ok(value.to_owned()))),
         cancelled: Some(cancelled),
-        ..pg_catalog::SessionInfo::default()
     }
 }
 

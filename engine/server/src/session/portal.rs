@@ -515,9 +515,22 @@ impl Session {
             options: CursorOptions::default(),
             created: Clock::read(),
         };
-        let (formats, state) = self.bound(&prepared, arguments, result_formats).await?;
-        self.open_portal(Portal::new(facts, formats, state));
-        Ok(())
+        // A statement that asks for portals sees its own, too.
+        self.open_portal(Portal::new(
+            facts.clone(),
+            Vec::new(),
+            PortalState::Finished,
+        ));
+        match self.bound(&prepared, arguments, result_formats).await {
+            Ok((formats, state)) => {
+                self.open_portal(Portal::new(facts, formats, state));
+                Ok(())
+            }
+            Err(error) => {
+                self.portals.remove(portal);
+                Err(error)
+            }
+        }
     }
 
     /// Keeps a portal under its name.

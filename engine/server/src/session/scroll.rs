@@ -174,7 +174,7 @@ impl State {
     /// So many rows back from the position.
     fn back(&mut self, count: u64) -> Span {
         let before = self.at.saturating_sub(1);
-        let to = self.at.checked_sub(count).unwrap_or(0);
+        let to = self.at.saturating_sub(count);
         self.at = to;
         match before {
             0 => Span::Nothing,
