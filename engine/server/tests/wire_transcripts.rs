@@ -302,9 +302,10 @@ async fn a_cursor_is_a_portal_and_a_portal_a_cursor() {
         "1",
         "2",
         "FETCH 1",
-        "c",
-        "x",
-        "SELECT 2",
+        "<>",
+        "<c>",
+        "<x>",
+        "SELECT 3",
         "55000",
     ];
     assert_eq!(texts(&answer), expected);
