@@ -32,12 +32,37 @@ pub enum ReadGrants {
     #[default]
     All,
     /// What these grants together name, and nothing else.
-    Only(#[serde(with = "shared")] Arc<BTreeSet<ReadGrant>>),
+    Only(#[serde(with = "shared")] Arc<Granted>),
+}
+
+/// Grants, and schemas whose use was given or taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// What may be read.
+    pub tables: BTreeSet<ReadGrant>,
+    /// True: the schema exists though nothing in it may be read. False: nothing in it exists, whatever is granted. A
+    /// schema that is not named exists as soon as one of its tables may be read.
+    pub schemas: BTreeMap<String, bool>,
 }
 
 /// The right to read tables.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ReadGrant {
+    /// The schema; `None`: every schema.
+    pub schema: Option<String>,
+    /// The table; `None`: every table of the schema.
+    pub table: Option<String>,
+    /// The columns; `None`: every column.
+    pub columns: Option<BTreeSet<String>>,
+    /// What was taken out of it again.
+    pub except: BTreeSet<ReadExcept>,
+    /// Given to everybody: it was not decided for this principal, so it vouches for no column.
+    pub to_public: bool,
+}
+
+/// A part of a grant that it does not give.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReadExcept {
     /// The schema; `None`: every schema.
     pub schema: Option<String>,
     /// The table; `None`: every table of the schema.
@@ -46,10 +71,44 @@ pub struct ReadGrant {
     pub columns: Option<BTreeSet<String>>,
 }
 
-impl ReadGrant {
+impl ReadExcept {
     fn is_on(&self, schema: &str, table: &str) -> bool {
         self.schema.as_deref().is_none_or(|name| name == schema)
             && self.table.as_deref().is_none_or(|name| name == table)
+    }
+}
+
+impl ReadGrant {
+    /// Whether it may give anything of a schema.
+    fn reaches(&self, schema: &str) -> bool {
+        let whole = |except: &ReadExcept| {
+            except.schema.as_deref() == Some(schema)
+                && except.table.is_none()
+                && except.columns.is_none()
+        };
+        self.schema.as_deref().is_none_or(|name| name == schema) && !self.except.iter().any(whole)
+    }
+
+    /// What it gives of a table.
+    fn gives(&self, schema: &str, table: &str) -> Option<Columns<'_>> {
+        let is_on = self.schema.as_deref().is_none_or(|name| name == schema)
+            && self.table.as_deref().is_none_or(|name| name == table);
+        if !is_on {
+            return None;
+        }
+        let mut taken: BTreeSet<&str> = BTreeSet::new();
+        for except in self.except.iter().filter(|e| e.is_on(schema, table)) {
+            taken.extend(except.columns.as_ref()?.iter().map(String::as_str));
+        }
+        match &self.columns {
+            None if taken.is_empty() => Some(Columns::All),
+            None => Some(Columns::AllBut(taken)),
+            Some(columns) => {
+                let columns = columns.iter().map(String::as_str);
+                let left: BTreeSet<&str> = columns.filter(|c| !taken.contains(c)).collect();
+                (!left.is_empty()).then_some(Columns::Only(left))
+            }
+        }
     }
 }
 
@@ -58,16 +117,37 @@ impl ReadGrant {
 pub enum Columns<'a> {
     /// Every column.
     All,
+    /// Every column but these.
+    AllBut(BTreeSet<&'a str>),
     /// Only these.
     Only(BTreeSet<&'a str>),
 }
 
-impl Columns<'_> {
+impl<'a> Columns<'a> {
     /// True when the column exists for the session.
     pub fn contains(&self, column: &str) -> bool {
         match self {
             Columns::All => true,
+            Columns::AllBut(names) => !names.contains(column),
             Columns::Only(names) => names.contains(column),
+        }
+    }
+
+    /// The columns of either.
+    fn or(self, other: Columns<'a>) -> Columns<'a> {
+        match (self, other) {
+            (Columns::All, _) | (_, Columns::All) => Columns::All,
+            (Columns::Only(mut one), Columns::Only(two)) => {
+                one.extend(two);
+                Columns::Only(one)
+            }
+            (Columns::AllBut(out), other) | (other, Columns::AllBut(out)) => {
+                let out: BTreeSet<&str> = out.into_iter().filter(|c| !other.contains(c)).collect();
+                match out.is_empty() {
+                    true => Columns::All,
+                    false => Columns::AllBut(out),
+                }
+            }
         }
     }
 }
@@ -157,7 +237,11 @@ impl AccessContext {
 
     /// The same context with only what these grants name.
     pub fn with_grants(mut self, grants: impl IntoIterator<Item = ReadGrant>) -> Self {
-        self.readable = ReadGrants::Only(Arc::new(grants.into_iter().collect()));
+        let tables = grants.into_iter().collect();
+        self.readable = ReadGrants::Only(Arc::new(Granted {
+            tables,
+            ..Granted::default()
+        }));
         self
     }
 
@@ -171,41 +255,83 @@ impl AccessContext {
             .map(|(name, _)| ReadGrant {
                 schema: Some(COHORT_SCHEMA.to_owned()),
                 table: Some(name.to_owned()),
-                columns: None,
+                ..ReadGrant::default()
             })
             .collect();
         if own.is_empty() {
             return self;
         }
-        let all = grants.iter().cloned().chain(own).collect::<Vec<_>>();
-        self.with_grants(all)
+        let mut granted = Granted::clone(grants);
+        granted.tables.extend(own);
+        Self {
+            readable: ReadGrants::Only(Arc::new(granted)),
+            ..self
+        }
     }
 
     /// The columns of a table that exist for the session; `None` when the table does not.
     pub fn columns(&self, schema: &str, table: &str) -> Option<Columns<'_>> {
-        let ReadGrants::Only(grants) = &self.readable else {
+        match self.closes(schema) {
+            true => None,
+            false => self.granted(schema, table),
+        }
+    }
+
+    /// True when nothing of the schema exists for the session, whatever it was granted there.
+    pub fn closes(&self, schema: &str) -> bool {
+        match &self.readable {
+            ReadGrants::All => false,
+            ReadGrants::Only(granted) => granted.schemas.get(schema) == Some(&false),
+        }
+    }
+
+    /// The columns of a table that grants name, whether its schema may be used or not.
+    pub fn granted(&self, schema: &str, table: &str) -> Option<Columns<'_>> {
+        let ReadGrants::Only(granted) = &self.readable else {
             return Some(Columns::All);
         };
-        let mut found = None;
-        for grant in grants.iter().filter(|g| g.is_on(schema, table)) {
-            let Some(columns) = &grant.columns else {
-                return Some(Columns::All);
-            };
-            let names: &mut BTreeSet<&str> = found.get_or_insert_default();
-            names.extend(columns.iter().map(String::as_str));
+        let given = granted.tables.iter().filter_map(|g| g.gives(schema, table));
+        given.reduce(Columns::or)
+    }
+
+    /// True when names of the schema may be used: that was given, or goes with a right to read in it.
+    pub fn uses(&self, schema: &str) -> bool {
+        let ReadGrants::Only(granted) = &self.readable else {
+            return true;
+        };
+        let said = granted.schemas.get(schema).copied();
+        said.unwrap_or_else(|| self.reaches(schema))
+    }
+
+    /// True when grants name something of the schema, whether it may be used or not.
+    pub fn reaches(&self, schema: &str) -> bool {
+        match &self.readable {
+            ReadGrants::All => true,
+            ReadGrants::Only(granted) => granted.tables.iter().any(|grant| grant.reaches(schema)),
         }
-        found.map(Columns::Only)
+    }
+
+    /// True when the schema exists for the session though it may hold nothing that the session may read.
+    pub fn was_given(&self, schema: &str) -> bool {
+        match &self.readable {
+            ReadGrants::All => false,
+            ReadGrants::Only(granted) => granted.schemas.get(schema) == Some(&true),
+        }
     }
 
     /// True when a grant names the column itself, not only its table. Where samples are hidden, such a grant vouches
     /// for a column that was computed by somebody else: it is shown although nobody knows whose genotypes went into it.
+    /// What everybody was granted was not decided for whom samples are hidden from.
     pub fn vouches(&self, schema: &str, table: &str, column: &str) -> bool {
-        let ReadGrants::Only(grants) = &self.readable else {
+        let ReadGrants::Only(granted) = &self.readable else {
             return false;
         };
-        grants.iter().any(|grant| {
-            grant.is_on(schema, table) && grant.columns.as_ref().is_some_and(|c| c.contains(column))
-        })
+        let named = |grant: &ReadGrant| match grant.gives(schema, table) {
+            Some(Columns::Only(names)) => names.contains(column),
+            Some(Columns::All | Columns::AllBut(_)) | None => false,
+        };
+        let mut own = granted.tables.iter().filter(|grant| !grant.to_public);
+        own.any(named)
     }
 
     /// The columns of a table that read as NULL.
@@ -253,6 +379,7 @@ mod tests {
             table: table.map(str::to_owned),
             columns: (!columns.is_empty())
                 .then(|| columns.iter().map(|c| (*c).to_owned()).collect()),
+            ..ReadGrant::default()
         };
         let access = AccessContext::default().with_grants([
             grant(Some("c"), Some("t"), &["a"]),
@@ -267,5 +394,60 @@ mod tests {
         assert!(access.vouches("c", "t", "a") && !access.vouches("k", "any", "a"));
         let none = AccessContext::default().with_grants([]);
         assert_eq!(none.columns("c", "t"), None);
+    }
+
+    #[test]
+    fn what_was_taken_out_of_a_grant_is_absent_until_another_gives_it() {
+        let names = |names: &[&str]| names.iter().map(|c| (*c).to_owned()).collect();
+        let except = |table: &str, columns: &[&str]| ReadExcept {
+            schema: Some("c".to_owned()),
+            table: Some(table.to_owned()),
+            columns: (!columns.is_empty()).then(|| names(columns)),
+        };
+        let wide = ReadGrant {
+            schema: Some("c".to_owned()),
+            except: [except("t", &["a", "b"]), except("u", &[])].into(),
+            ..ReadGrant::default()
+        };
+        let access = AccessContext::default().with_grants([wide.clone()]);
+        let t = access.columns("c", "t").expect("granted");
+        assert!(!t.contains("a") && !t.contains("b") && t.contains("x"));
+        assert_eq!(access.columns("c", "u"), None);
+        assert_eq!(access.columns("c", "v"), Some(Columns::All));
+        let back = |column: &str| ReadGrant {
+            schema: Some("c".to_owned()),
+            table: Some("t".to_owned()),
+            columns: Some(names(&[column])),
+            ..ReadGrant::default()
+        };
+        let one = access.clone().with_grants([wide.clone(), back("a")]);
+        let t = one.columns("c", "t").expect("granted");
+        assert!(t.contains("a") && !t.contains("b") && t.contains("x"));
+        let both = access.with_grants([wide, back("a"), back("b")]);
+        assert_eq!(both.columns("c", "t"), Some(Columns::All));
+    }
+
+    #[test]
+    fn a_schema_is_used_by_who_reads_in_it_until_that_is_said() {
+        let grant = ReadGrant {
+            schema: Some("c".to_owned()),
+            ..ReadGrant::default()
+        };
+        let with = |schemas: &[(&str, bool)]| AccessContext {
+            readable: ReadGrants::Only(Arc::new(Granted {
+                tables: [grant.clone()].into(),
+                schemas: schemas
+                    .iter()
+                    .map(|(n, on)| ((*n).to_owned(), *on))
+                    .collect(),
+            })),
+            ..AccessContext::default()
+        };
+        let implied = with(&[]);
+        assert!(implied.uses("c") && !implied.uses("d") && !implied.was_given("c"));
+        let closed = with(&[("c", false), ("d", true)]);
+        assert!(!closed.uses("c") && closed.columns("c", "t").is_none());
+        assert_eq!(closed.granted("c", "t"), Some(Columns::All));
+        assert!(closed.uses("d") && closed.was_given("d") && closed.columns("d", "t").is_none());
     }
 }

@@ -71,13 +71,21 @@ impl LakeCatalog {
         }
     }
 
-    /// Schemas with a table that the session may read. The others are absent.
+    /// Schemas with a table that the session may read, and those whose use it was given. The others are absent.
     fn names(&self) -> BTreeSet<&str> {
         let datasets = self.snapshot.datasets().map(|(name, _)| name);
         let plain = self.snapshot.tables().map(|id| id.schema.as_str());
         let names: BTreeSet<&str> = datasets.chain(plain).chain([OWN_SCHEMA]).collect();
-        let readable = |name: &&str| !self.schema_of(name).tables().is_empty();
-        names.into_iter().filter(readable).collect()
+        names.into_iter().filter(|name| self.shows(name)).collect()
+    }
+
+    /// Whether a schema exists for the session.
+    fn shows(&self, name: &str) -> bool {
+        let is_there = || {
+            let mut plain = self.snapshot.tables();
+            self.snapshot.dataset(name).is_some() || plain.any(|id| id.schema == name)
+        };
+        !self.schema_of(name).tables().is_empty() || (self.access.was_given(name) && is_there())
     }
 
     fn schema_of(&self, name: &str) -> LakeSchema {
@@ -104,7 +112,7 @@ impl CatalogProvider for LakeCatalog {
             let own = Arc::clone(&self.public);
             return Some(Arc::new(DefaultSchema { own, lake: schema }));
         }
-        (!schema.tables().is_empty()).then(|| Arc::new(schema) as _)
+        self.shows(name).then(|| Arc::new(schema) as _)
     }
 }
 

@@ -36,7 +36,8 @@ const UTC: &str = "+00:00";
 
 /// Whether the session is shown the table: when it was granted it, or may read a cohort.
 pub(crate) fn shown(snapshot: &LakeSnapshot, access: &AccessContext) -> bool {
-    access.columns(OWN_SCHEMA, COHORTS).is_some() || readable(snapshot, access).next().is_some()
+    let own = || readable(snapshot, access).next().is_some();
+    access.columns(OWN_SCHEMA, COHORTS).is_some() || (!access.closes(OWN_SCHEMA) && own())
 }
 
 fn readable<'a>(

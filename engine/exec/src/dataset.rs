@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
+use datafusion::common::stats::Precision;
 use futures::TryStreamExt as _;
 use genokura_core::codec::SampleMask;
 use genokura_core::schema::samples_schema;
 use genokura_storage::{
-    DatasetState, FileReader, Lake, LakeSnapshot, ReadPlan, TableId, TableSnapshot,
+    Block, DatasetState, FileReader, Lake, LakeSnapshot, ReadPlan, TableId, TableSnapshot,
 };
 
-use crate::access::AccessContext;
+use crate::access::{AccessContext, Columns};
 use crate::directory::{DirectoryBlock, SampleDirectory};
 use crate::error::{Error, Result};
 
@@ -34,6 +35,8 @@ pub(crate) struct Dataset {
     pub(crate) blocks: Vec<(i32, Arc<[u32]>)>,
     /// The samples table, one row per sample and block.
     pub(crate) sample_rows: Vec<SampleRow>,
+    /// Bytes of the files of the samples table.
+    pub(crate) samples_bytes: u64,
     /// Batches in which rows of different inputs may be one variant.
     pub(crate) self_merging: BTreeSet<u32>,
     /// Place of a contig in the order of the rows.
@@ -81,6 +84,7 @@ impl Dataset {
             table("samples")
         )?;
         let mut names = NameIndex::default();
+        let samples_bytes = samples.as_ref().map_or(0, |samples| samples.bytes());
         let sample_rows = match samples {
             Some(samples) => read_samples(snapshot.lake(), &samples, &mut names).await?,
             None => Vec::new(),
@@ -98,6 +102,7 @@ impl Dataset {
             names: names.names,
             blocks,
             sample_rows,
+            samples_bytes,
             contig_rank: contigs
                 .map(|(contig, rank)| (contig.name.clone(), rank))
                 .collect(),
@@ -326,6 +331,49 @@ impl DatasetView {
             blocks,
             sees_all,
         })
+    }
+
+    /// How many calls there are: of each batch its rows times its samples, or, where the rows of batches were put
+    /// together, all times all.
+    pub(crate) fn called(&self, sites: u64) -> u64 {
+        let state = &self.data.state;
+        let samples = |batch: &u32| -> u64 {
+            let of_batch = |b: &&Block| u32::try_from(b.block >> 12) == Ok(*batch);
+            let blocks = state.blocks.iter().filter(of_batch);
+            blocks.map(|b| u64::from(b.n_samples)).sum()
+        };
+        let apart = state.batches.iter().map(|batch| batch.rows).sum::<u64>() == sites;
+        match apart {
+            true => state
+                .batches
+                .iter()
+                .map(|batch| batch.rows.saturating_mul(samples(&batch.batch)))
+                .fold(0_u64, u64::saturating_add),
+            false => {
+                let samples = u64::try_from(self.directory.samples.len()).unwrap_or(u64::MAX);
+                sites.saturating_mul(samples)
+            }
+        }
+    }
+
+    /// About how many calls carry an ALT: by record, of the calls without a missing allele.
+    pub(crate) fn carrying(&self) -> u64 {
+        let carried = |row: &SampleRow| {
+            let counts = SAMPLE_COUNTS.iter().zip(row.counts);
+            let of = counts.filter(|(name, _)| ["n_het", "n_hom_alt"].contains(name));
+            of.map(|(_, count)| count).sum::<i64>()
+        };
+        let all: i64 = self.data.sample_rows.iter().map(carried).sum();
+        u64::try_from(all).unwrap_or(0)
+    }
+
+    /// The size of the files of a table, told to those who may read all of it.
+    pub(crate) fn told_bytes(&self, table: &str, bytes: u64) -> Precision<usize> {
+        let all = self.access.columns(&self.data.name, table) == Some(Columns::All);
+        match all && self.sees_all && self.masked(table).is_empty() {
+            true => usize::try_from(bytes).map_or(Precision::Absent, Precision::Exact),
+            false => Precision::Absent,
+        }
     }
 
     /// The blocks from `from` to `to`, both included.

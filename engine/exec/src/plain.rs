@@ -192,11 +192,16 @@ impl TableProvider for PlainTable {
         self.source(&places, limit, partitions)
     }
 
-    /// How many rows there are is told only to those who may see all of them.
+    /// How many rows there are is told only to those who may see all of them, the size of the files to who may also
+    /// see all columns.
     fn statistics(&self) -> Option<Statistics> {
         let rows = self.statistics_of_all().num_rows;
+        let whole =
+            self.masked.is_empty() && self.schema.fields().len() == self.stored.fields().len();
+        let bytes = usize::try_from(self.table.bytes()).ok().filter(|_| whole);
         self.visible.is_none().then(|| Statistics {
             num_rows: rows,
+            total_byte_size: bytes.map_or(Precision::Absent, Precision::Exact),
             ..Statistics::new_unknown(&self.schema)
         })
     }
@@ -286,10 +291,47 @@ pub(crate) fn samples_table(view: &DatasetView) -> Result<Arc<dyn TableProvider>
         view,
         "samples",
     )?;
-    Ok(Arc::new(MemTable::try_new(
-        batch.schema(),
-        vec![vec![batch]],
-    )?))
+    let bytes = view.told_bytes("samples", view.data.samples_bytes);
+    let statistics = view.sees_all.then(|| Statistics {
+        num_rows: Precision::Exact(batch.num_rows()),
+        total_byte_size: bytes,
+        ..Statistics::new_unknown(&batch.schema())
+    });
+    let rows = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+    Ok(Arc::new(SamplesTable { rows, statistics }))
+}
+
+/// The rows of `samples`, counted.
+#[derive(Debug)]
+struct SamplesTable {
+    rows: MemTable,
+    /// Told to those who see every sample.
+    statistics: Option<Statistics>,
+}
+
+#[async_trait]
+impl TableProvider for SamplesTable {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        self.rows.scan(state, projection, filters, limit).await
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        self.statistics.clone()
+    }
 }
 
 fn visible_rows(view: &DatasetView) -> impl Iterator<Item = &SampleRow> {

@@ -17,6 +17,7 @@ use genokura_core::contig::{Assembly, common_spelling};
 use genokura_core::schema::{
     CONTIG_SPELLING_KEY, FieldDef, calls_schema, list_of, variants_schema,
 };
+use genokura_storage::TableSnapshot;
 
 use crate::access::Columns;
 use crate::dataset::{BlockView, DatasetView};
@@ -345,23 +346,28 @@ impl TableProvider for DatasetTable {
         Ok(Arc::new(DatasetScanExec::new(spec, view)?))
     }
 
-    /// About how many rows there are, for those who may see all samples.
+    /// About how many rows there are and how large their files, for those who may see all samples.
     fn statistics(&self) -> Option<Statistics> {
         if !self.view.blocks.iter().all(BlockView::sees_all) {
             return None;
         }
-        let sites = self.view.data.site.as_ref().map_or(0, |site| site.rows());
+        let data = &self.view.data;
+        let sites = data.site.as_ref().map_or(0, |site| site.rows());
         let rows = match self.kind {
             ScanKind::Variants | ScanKind::Records => sites,
-            ScanKind::Calls(CallKind::Calls) => {
-                let samples = self.view.directory.samples.len();
-                sites.saturating_mul(u64::try_from(samples).unwrap_or(u64::MAX))
-            }
-            // Nobody counted them.
-            ScanKind::Calls(CallKind::Carriers) => return None,
+            ScanKind::Calls(CallKind::Calls) => self.view.called(sites),
+            ScanKind::Calls(CallKind::Carriers) => self.view.carrying(),
+        };
+        // Each file belongs to one table: `carriers` and `variant_effects` are made of those of others.
+        let bytes = |table: &Option<Arc<TableSnapshot>>| table.as_ref().map_or(0, |t| t.bytes());
+        let bytes = match self.kind {
+            ScanKind::Variants | ScanKind::Records => bytes(&data.site),
+            ScanKind::Calls(CallKind::Calls) => bytes(&data.genotype) + bytes(&data.format),
+            ScanKind::Calls(CallKind::Carriers) => 0,
         };
         Some(Statistics {
             num_rows: Precision::Inexact(usize::try_from(rows).unwrap_or(usize::MAX)),
+            total_byte_size: self.view.told_bytes(table_name(self.kind), bytes),
             ..Statistics::new_unknown(&self.schema)
         })
     }

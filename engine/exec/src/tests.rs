@@ -159,6 +159,7 @@ pub(crate) fn vouching_for_qual(access: AccessContext) -> AccessContext {
         schema: None,
         table: table.map(str::to_owned),
         columns: columns.map(|column| BTreeSet::from([column.to_owned()])),
+        ..ReadGrant::default()
     };
     access.with_grants([grant(None, None), grant(Some("variants"), Some("qual"))])
 }

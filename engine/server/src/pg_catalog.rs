@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast;
 
+mod acl;
 mod bind;
 mod builtin;
 mod convert;
@@ -29,8 +30,8 @@ pub use functions::VERSION;
 pub(crate) use functions::is_of_numbers;
 pub(crate) use model::RelationOids;
 pub use model::{
-    Activity, CatalogModel, Column, Namespace, OpenCursor, PreparedStatement, Relation, Role,
-    SessionInfo, SetConfig, Setting, Signal,
+    Activity, CatalogModel, Column, Namespace, OpenCursor, PreparedStatement, Relation, Rights,
+    Role, SessionInfo, SetConfig, Setting, Signal,
 };
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};

@@ -21,7 +21,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use genokura_exec::access::{AccessContext, MaskedColumn, ReadGrant, ReadGrants, SampleVisibility};
+use genokura_exec::access::{
+    AccessContext, Granted, MaskedColumn, ReadGrant, ReadGrants, SampleVisibility,
+};
+use genokura_storage::COHORT_SCHEMA;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
@@ -57,12 +60,59 @@ pub struct Role {
     /// every granted table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Schemas whose use was given (true) or taken away (false): USAGE ON SCHEMA. Of the others, those are used in
+    /// which something may be read.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub usage: BTreeMap<String, bool>,
     /// May keep cohorts in the lake: CREATE ON SCHEMA public.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cohorts: bool,
     /// What the role may take.
     #[serde(skip_serializing_if = "RoleLimits::is_none")]
     pub limits: RoleLimits,
+}
+
+/// What every role may do, also those to come: GRANT … TO PUBLIC. It widens what exists for a role, never which samples
+/// the role sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Public {
+    /// As [`Role::grants`].
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub grants: BTreeSet<Grant>,
+    /// As [`Role::usage`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub usage: BTreeMap<String, bool>,
+    /// As [`Role::cohorts`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cohorts: bool,
+}
+
+impl Public {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What was given to everybody, apart from what anybody has beside it.
+    #[must_use]
+    pub fn access(&self) -> AccessContext {
+        let own = of_grantee(&self.grants, self.cohorts, true);
+        let mut schemas = self.usage.clone();
+        // As in PostgreSQL, everybody uses the schema public until that is taken away.
+        schemas.entry(COHORT_SCHEMA.to_owned()).or_insert(true);
+        with_granted(PUBLIC, own, schemas)
+    }
+}
+
+/// The rights of a grantee, to be changed.
+#[derive(Debug)]
+pub struct Rights<'a> {
+    /// [`Role::grants`].
+    pub grants: &'a mut BTreeSet<Grant>,
+    /// [`Role::usage`].
+    pub usage: &'a mut BTreeMap<String, bool>,
+    /// [`Role::cohorts`].
+    pub cohorts: &'a mut bool,
 }
 
 /// What a role may take; absent: as much as the server itself may.
@@ -120,26 +170,26 @@ impl RoleLimits {
 }
 
 impl Role {
-    /// What this role may see, as scans ask for it.
+    /// What this role may see, as scans ask for it: what it was given and what everybody was.
     #[must_use]
-    pub fn access(&self) -> AccessContext {
-        let all = AccessContext::all(&self.name);
+    pub fn access(&self, public: &Public) -> AccessContext {
         if self.admin {
-            return all;
+            return AccessContext::all(&self.name);
         }
-        let mut grants: BTreeSet<ReadGrant> = self.grants.iter().map(grant::to_read).collect();
-        if self.cohorts {
-            grants.insert(ReadGrant {
-                schema: Some("genokura".to_owned()),
-                table: Some("cohorts".to_owned()),
-                columns: None,
-            });
+        let (own, everybody) = (self.granted(), public.access());
+        let mut tables = of_grantee(&self.grants, self.cohorts, false);
+        tables.extend(of_grantee(&public.grants, public.cohorts, true));
+        let mut schemas = BTreeMap::new();
+        let said = self.usage.keys().chain(public.usage.keys());
+        for schema in said.map(String::as_str).chain([COHORT_SCHEMA]) {
+            if own.was_given(schema) || everybody.was_given(schema) {
+                schemas.insert(schema.to_owned(), true);
+            } else if !own.uses(schema) && !everybody.uses(schema) {
+                schemas.insert(schema.to_owned(), false);
+            }
         }
+        let access = with_granted(&self.name, tables, schemas);
         let masked = self.masks.iter().filter_map(|text| masked_column(text));
-        let access = AccessContext {
-            readable: ReadGrants::Only(Arc::new(grants)),
-            ..all
-        };
         let access = access.with_masked(masked);
         match &self.samples {
             None => access,
@@ -148,6 +198,13 @@ impl Role {
                 ..access
             },
         }
+    }
+
+    /// What was given to this role itself.
+    #[must_use]
+    pub fn granted(&self) -> AccessContext {
+        let tables = of_grantee(&self.grants, self.cohorts, false);
+        with_granted(&self.name, tables, self.usage.clone())
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -161,6 +218,32 @@ impl Role {
         }
         Ok(())
     }
+}
+
+/// The name of everybody in GRANT and REVOKE, which no role has.
+pub const PUBLIC: &str = "public";
+
+fn with_granted(
+    name: &str,
+    tables: BTreeSet<ReadGrant>,
+    schemas: BTreeMap<String, bool>,
+) -> AccessContext {
+    AccessContext {
+        readable: ReadGrants::Only(Arc::new(Granted { tables, schemas })),
+        ..AccessContext::all(name)
+    }
+}
+
+/// Who may keep cohorts may read the list of them.
+fn of_grantee(grants: &BTreeSet<Grant>, cohorts: bool, to_public: bool) -> BTreeSet<ReadGrant> {
+    let list = cohorts.then(|| ReadGrant {
+        schema: Some("genokura".to_owned()),
+        table: Some("cohorts".to_owned()),
+        to_public,
+        ..ReadGrant::default()
+    });
+    let given = grants.iter().map(|given| grant::to_read(given, to_public));
+    given.chain(list).collect()
 }
 
 /// `schema.table.column`.
@@ -183,7 +266,7 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
         "a role's name has 1 to {NAME_BYTES_MAX} bytes"
     );
     ensure!(
-        !name.starts_with("pg_") && !["public", "none", "default"].contains(&name),
+        !name.starts_with("pg_") && ![PUBLIC, "none", "default"].contains(&name),
         "the name \"{name}\" is reserved, as in PostgreSQL"
     );
     Ok(())
@@ -195,6 +278,8 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
 struct Text {
     /// What unknown users are shown a made-up salt from (base64).
     mock_key: String,
+    #[serde(default, skip_serializing_if = "Public::is_default")]
+    public: Public,
     #[serde(default, rename = "role", skip_serializing_if = "Vec::is_empty")]
     roles: Vec<Role>,
 }
@@ -206,6 +291,7 @@ pub struct Roles {
     pub epoch: u64,
     mock_key: [u8; secret::KEY_BYTES],
     roles: BTreeMap<String, Arc<Role>>,
+    public: Public,
     /// What each may see, made once: lists of samples are long.
     access: BTreeMap<String, AccessContext>,
 }
@@ -217,6 +303,7 @@ impl Roles {
             epoch: 0,
             mock_key: secret::random()?,
             roles: BTreeMap::new(),
+            public: Public::default(),
             access: BTreeMap::new(),
         })
     }
@@ -236,10 +323,11 @@ impl Roles {
         }
         let access = roles
             .iter()
-            .map(|(name, role)| (name.clone(), role.access()));
+            .map(|(name, role)| (name.clone(), role.access(&text.public)));
         Ok(Self {
             epoch,
             access: access.collect(),
+            public: text.public,
             mock_key: mock_key.context("mock_key is not 32 bytes in base64")?,
             roles,
         })
@@ -248,6 +336,7 @@ impl Roles {
     fn print(&self) -> anyhow::Result<String> {
         let text = Text {
             mock_key: STANDARD.encode(self.mock_key),
+            public: self.public.clone(),
             roles: self.roles.values().map(|r| r.as_ref().clone()).collect(),
         };
         let toml = toml::to_string_pretty(&text)?;
@@ -261,6 +350,33 @@ impl Roles {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Role>> {
         self.roles.get(name)
+    }
+
+    /// What every role may do.
+    #[must_use]
+    pub fn public(&self) -> &Public {
+        &self.public
+    }
+
+    /// The rights of the role of this name, or of [`PUBLIC`], to be changed.
+    ///
+    /// # Errors
+    /// As [`Roles::get_mut`].
+    pub fn rights_mut(&mut self, grantee: &str) -> anyhow::Result<Rights<'_>> {
+        if grantee == PUBLIC {
+            let public = &mut self.public;
+            return Ok(Rights {
+                grants: &mut public.grants,
+                usage: &mut public.usage,
+                cohorts: &mut public.cohorts,
+            });
+        }
+        let role = self.get_mut(grantee)?;
+        Ok(Rights {
+            grants: &mut role.grants,
+            usage: &mut role.usage,
+            cohorts: &mut role.cohorts,
+        })
     }
 
     /// Every role, by name.
@@ -487,6 +603,7 @@ impl RoleStore {
             return Ok(Authorised {
                 epoch: roles.epoch,
                 role: Some(Arc::clone(role)),
+                keeps_cohorts: role.admin || role.cohorts || roles.public.cohorts,
                 access: access.clone(),
             });
         }
@@ -496,8 +613,7 @@ impl RoleStore {
         }
         Ok(Authorised {
             epoch: roles.epoch,
-            role: None,
-            access: AccessContext::all(name),
+            ..Authorised::owner(name)
         })
     }
 }
@@ -509,6 +625,8 @@ pub struct Authorised {
     pub epoch: u64,
     /// The role; None: the owner of a lake without roles.
     pub role: Option<Arc<Role>>,
+    /// Whether it may keep cohorts in the lake.
+    pub keeps_cohorts: bool,
     /// What it may see.
     pub access: AccessContext,
 }
@@ -520,6 +638,7 @@ impl Authorised {
         Self {
             epoch: 0,
             role: None,
+            keeps_cohorts: true,
             access: AccessContext::all(name),
         }
     }
@@ -536,12 +655,6 @@ impl Authorised {
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.role.as_ref().is_none_or(|role| role.admin)
-    }
-
-    /// Whether the session may keep cohorts in the lake.
-    #[must_use]
-    pub fn may_keep_cohorts(&self) -> bool {
-        self.is_admin() || self.role.as_ref().is_some_and(|role| role.cohorts)
     }
 
     /// The role's limits.
@@ -622,13 +735,26 @@ mod tests {
         assert!(!reader.authenticates());
         let mut ann = role("ann");
         ann.password = Some(ScramKeys::generate("hunter2").unwrap());
-        ann.grants.insert(Grant {
-            on: "cohort.*".parse().unwrap(),
+        let mut cohort = Grant::new("cohort.*".parse().unwrap(), None);
+        cohort.except.insert(grant::Part {
+            on: "cohort.calls".parse().unwrap(),
             columns: None,
         });
+        ann.grants.insert(cohort);
+        ann.usage.insert("clin".to_owned(), false);
         ann.samples = Some([("cohort".to_owned(), BTreeSet::from(["S1".to_owned()]))].into());
         ann.limits.rows = Some(7);
         writer.update(|roles| roles.add(ann.clone())).unwrap();
+        assert_eq!(reader.current().get("ann").unwrap().as_ref(), &ann);
+        let everybody = |roles: &mut Roles| {
+            roles
+                .rights_mut(PUBLIC)?
+                .usage
+                .insert("kb".to_owned(), true);
+            Ok(())
+        };
+        writer.update(everybody).unwrap();
+        assert_eq!(reader.current().public().usage.get("kb"), Some(&true));
         assert_eq!(reader.current().get("ann").unwrap().as_ref(), &ann);
         assert!(reader.authenticates());
         let text = std::fs::read_to_string(&path).unwrap();
@@ -666,13 +792,76 @@ mod tests {
 
     #[test]
     fn without_a_grant_nothing_is_readable() {
-        let access = role("ann").access();
+        let nothing = Public::default();
+        let access = role("ann").access(&nothing);
         assert!(access.columns("cohort", "variants").is_none());
         let admin = Role {
             admin: true,
             ..role("root")
         };
-        assert!(admin.access().columns("cohort", "variants").is_some());
+        let access = admin.access(&nothing);
+        assert!(access.columns("cohort", "variants").is_some());
+    }
+
+    #[test]
+    fn a_role_may_do_what_it_was_given_and_what_everybody_was() {
+        let all_of = |schema: &str| [Grant::new(Target::Schema(schema.to_owned()), None)].into();
+        let said = |schema: &str, on| [(schema.to_owned(), on)].into();
+        let ann = Role {
+            grants: all_of("c"),
+            ..role("ann")
+        };
+        let closed = Role {
+            usage: said("c", false),
+            ..ann.clone()
+        };
+        let reads = |role: &Role, public: &Public| role.access(public).columns("c", "t").is_some();
+        let nobody = Public::default();
+        assert!(reads(&ann, &nobody) && !reads(&closed, &nobody));
+        // What everybody may use or read, a role may that was denied the use by itself.
+        let usage = Public {
+            usage: said("c", true),
+            ..Public::default()
+        };
+        let tables = Public {
+            grants: all_of("c"),
+            ..Public::default()
+        };
+        let taken = Public {
+            usage: said("c", false),
+            ..tables.clone()
+        };
+        assert!(reads(&closed, &usage) && reads(&closed, &tables));
+        assert!(!reads(&closed, &taken) && !reads(&role("bob"), &taken));
+        assert!(reads(&role("bob"), &tables) && !reads(&role("bob"), &usage));
+        assert!(role("bob").access(&usage).was_given("c"));
+        // The schema public is everybody's until that is taken away.
+        assert!(nobody.access().uses("public"));
+        let no_public = Public {
+            usage: said("public", false),
+            ..Public::default()
+        };
+        assert!(!role("bob").access(&no_public).uses("public"));
+    }
+
+    #[test]
+    fn what_everybody_was_given_vouches_for_nothing_and_shows_no_sample() {
+        let columns = Some(BTreeSet::from(["qual".to_owned()]));
+        let grants = BTreeSet::from([Grant::new("c.variants".parse().unwrap(), columns)]);
+        let ann = Role {
+            samples: Some([("c".to_owned(), BTreeSet::from(["S1".to_owned()]))].into()),
+            ..role("ann")
+        };
+        let public = Public {
+            grants: grants.clone(),
+            ..Public::default()
+        };
+        let access = ann.access(&public);
+        assert!(access.columns("c", "variants").is_some());
+        assert!(!access.vouches("c", "variants", "qual"));
+        assert!(access.sees("c", "S1") && !access.sees("c", "S2"));
+        let own = Role { grants, ..ann };
+        assert!(own.access(&public).vouches("c", "variants", "qual"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `genokura role`: who may connect to a server, and what each may read and take.
 
-use std::collections::BTreeSet;
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -9,7 +9,9 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::Outcome;
 use crate::roles::grant::{grant, revoke};
-use crate::roles::{Grant, Role, RoleStore, Roles, ScramKeys, Target, masked_column};
+use crate::roles::{
+    Grant, PUBLIC, Public, Rights, Role, RoleStore, Roles, ScramKeys, Target, masked_column,
+};
 
 /// Subcommands of `role`.
 #[derive(Debug, Subcommand)]
@@ -22,10 +24,12 @@ pub(super) enum RoleCommand {
     Password(PasswordArgs),
     /// Remove a role; its sessions end with their next statement
     Drop(NameArgs),
-    /// Let a role read tables or columns
+    /// Let a role, or "public" for every role, read tables or columns
     Grant(GrantArgs),
     /// Take the right to read tables or columns away
     Revoke(GrantArgs),
+    /// Say whether a role may use schemas: without that nothing in them exists, whatever is granted
+    Usage(UsageArgs),
     /// Let columns read as NULL for a role
     Mask(MaskArgs),
     /// Show masked columns again
@@ -99,6 +103,18 @@ pub(super) struct GrantArgs {
     columns: Vec<String>,
 }
 
+/// Arguments of `role usage`.
+#[derive(Debug, Args)]
+pub(super) struct UsageArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// Whether the role may; before it is said, whoever may read a table may use its schema
+    may: YesNo,
+    /// Schemas
+    #[arg(required = true, value_name = "SCHEMA")]
+    schemas: Vec<String>,
+}
+
 /// Arguments of `role mask` and `role unmask`.
 #[derive(Debug, Args)]
 pub(super) struct MaskArgs {
@@ -142,12 +158,12 @@ pub(super) struct CohortsArgs {
     #[command(flatten)]
     role: NameArgs,
     /// Whether CREATE COHORT may write the lake; cohorts of the session need no right
-    keep: Keep,
+    keep: YesNo,
 }
 
-/// Whether something is kept.
+/// Whether something is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Keep {
+pub(super) enum YesNo {
     /// It may.
     Yes,
     /// It may not.
@@ -210,23 +226,26 @@ pub(super) fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
         }
         RoleCommand::Grant(args) => {
             let columns = columns(&args);
-            change(&args.role, |role| {
+            change_rights(&args.role, |rights| {
                 for on in args.tables.iter().cloned() {
-                    let columns = columns.clone();
-                    grant(&mut role.grants, Grant { on, columns });
+                    grant(rights.grants, on, columns.clone());
                 }
-                Ok(())
             })?;
         }
         RoleCommand::Revoke(args) => {
             let columns = columns(&args);
-            change(&args.role, |role| {
+            change_rights(&args.role, |rights| {
                 for on in &args.tables {
-                    revoke(&mut role.grants, on, columns.as_ref())?;
+                    revoke(rights.grants, on, columns.as_ref());
                 }
-                Ok(())
             })?;
         }
+        RoleCommand::Usage(args) => change_rights(&args.role, |rights| {
+            let may = args.may == YesNo::Yes;
+            rights
+                .usage
+                .extend(args.schemas.into_iter().map(|schema| (schema, may)));
+        })?,
         RoleCommand::Mask(args) => {
             for column in &args.columns {
                 ensure!(
@@ -246,9 +265,8 @@ pub(super) fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
             Ok(())
         })?,
         RoleCommand::Samples(args) => samples(args)?,
-        RoleCommand::Cohorts(args) => change(&args.role, |role| {
-            role.cohorts = args.keep == Keep::Yes;
-            Ok(())
+        RoleCommand::Cohorts(args) => change_rights(&args.role, |rights| {
+            *rights.cohorts = args.keep == YesNo::Yes;
         })?,
         RoleCommand::Limit(args) => limit(&args)?,
         RoleCommand::Certificate(args) => change(&args.role, |role| {
@@ -265,6 +283,15 @@ fn change(
 ) -> anyhow::Result<()> {
     let store = RoleStore::open(&args.file.path)?;
     store.update(|roles| change(roles.get_mut(&args.name)?))
+}
+
+/// Changes what a role or [`PUBLIC`] was granted.
+fn change_rights(args: &NameArgs, change: impl FnOnce(Rights<'_>)) -> anyhow::Result<()> {
+    let store = RoleStore::open(&args.file.path)?;
+    store.update(|roles| {
+        change(roles.rights_mut(&args.name)?);
+        Ok(())
+    })
 }
 
 fn add(args: AddArgs) -> anyhow::Result<()> {
@@ -379,6 +406,14 @@ fn ask_password(from_stdin: bool) -> anyhow::Result<String> {
 
 fn list(roles: &Roles) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
+    let everybody = roles.public();
+    if *everybody != Public::default() {
+        writeln!(out, "{PUBLIC} (every role)")?;
+        list_rights(&mut out, &everybody.grants, &everybody.usage)?;
+        if everybody.cohorts {
+            writeln!(out, "  keeps cohorts in the lake")?;
+        }
+    }
     for role in roles.iter() {
         let login = match (&role.password, &role.certificate) {
             (Some(_), None) => "password".to_owned(),
@@ -388,15 +423,7 @@ fn list(roles: &Roles) -> anyhow::Result<()> {
         };
         let admin = if role.admin { ", admin" } else { "" };
         writeln!(out, "{} ({login}{admin})", role.name)?;
-        for grant in &role.grants {
-            let columns = grant.columns.iter().flatten().cloned();
-            let columns = columns.collect::<Vec<_>>().join(", ");
-            let columns = match columns.as_str() {
-                "" => String::new(),
-                columns => format!(" ({columns})"),
-            };
-            writeln!(out, "  reads {}{columns}", grant.on)?;
-        }
+        list_rights(&mut out, &role.grants, &role.usage)?;
         for mask in &role.masks {
             writeln!(out, "  sees NULL in {mask}")?;
         }
@@ -410,6 +437,31 @@ fn list(roles: &Roles) -> anyhow::Result<()> {
         for limit in limits.lines() {
             writeln!(out, "  limit {limit}")?;
         }
+    }
+    Ok(())
+}
+
+fn list_rights(
+    out: &mut impl Write,
+    grants: &BTreeSet<Grant>,
+    usage: &BTreeMap<String, bool>,
+) -> anyhow::Result<()> {
+    let names = |columns: &Option<BTreeSet<String>>| match columns {
+        None => String::new(),
+        Some(columns) => {
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            format!(" ({})", columns.join(", "))
+        }
+    };
+    for grant in grants {
+        writeln!(out, "  reads {}{}", grant.on, names(&grant.columns))?;
+        for part in &grant.except {
+            writeln!(out, "    but {}{}", part.on, names(&part.columns))?;
+        }
+    }
+    for (schema, may) in usage {
+        let may = if *may { "uses" } else { "does not use" };
+        writeln!(out, "  {may} schema {schema}")?;
     }
     Ok(())
 }

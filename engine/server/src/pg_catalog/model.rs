@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use genokura_exec::AccessContext;
+use genokura_exec::access::Columns;
 
 use super::builtin::{Function, builtin};
 use super::error::{CatalogError, Result};
@@ -84,22 +85,35 @@ pub struct Role {
     pub superuser: bool,
     /// Whether the role may connect.
     pub login: bool,
-    /// What it may read; None: everything that the catalog holds.
-    pub access: Option<AccessContext>,
-    /// Whether it may keep cohorts in the lake.
+    /// What it may do, by its own rights and everybody's; None: everything that can be done.
+    pub access: Option<Rights>,
+    /// What was granted to itself; None for who needs no grant.
+    pub rights: Option<Rights>,
+}
+
+/// What somebody was granted.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    /// Tables, columns and schemas.
+    pub granted: AccessContext,
+    /// To keep cohorts in the lake: CREATE ON SCHEMA public.
     pub cohorts: bool,
 }
 
-impl Role {
-    /// Whether the role may read a column of a table, or any when `column` is None.
-    pub(crate) fn reads(&self, relation: &Relation, column: Option<&str>) -> bool {
-        // What is temporary is the session's own.
-        let own = relation.system || is_temporary(&relation.schema);
-        let Some(access) = self.access.as_ref().filter(|_| !own) else {
-            return true;
-        };
-        let columns = access.columns(&relation.schema, &relation.name);
-        columns.is_some_and(|columns| column.is_none_or(|column| columns.contains(column)))
+impl Rights {
+    /// What was granted of a relation; a schema that may not be used leaves that as it is, as in PostgreSQL.
+    pub(crate) fn columns(&self, relation: &Relation) -> Option<Columns<'_>> {
+        match relation.system || is_temporary(&relation.schema) {
+            true => Some(Columns::All),
+            false => self.granted.granted(&relation.schema, &relation.name),
+        }
+    }
+
+    /// Whether names of the schema may be used.
+    pub(crate) fn uses(&self, schema: &str) -> bool {
+        matches!(schema, "pg_catalog" | "information_schema")
+            || is_temporary(schema)
+            || self.granted.uses(schema)
     }
 }
 
@@ -224,6 +238,8 @@ pub struct CatalogModel {
     pub(crate) relations: Vec<Relation>,
     pub(crate) functions: Vec<Arc<Function>>,
     pub(crate) roles: Vec<Role>,
+    /// What everybody was granted.
+    pub(crate) public: Rights,
     pub(crate) settings: Vec<Setting>,
     by_name: HashMap<(String, String), usize>,
     by_oid: HashMap<u32, usize>,
@@ -338,6 +354,10 @@ impl CatalogModel {
             relations: Vec::new(),
             functions: Vec::new(),
             roles: Vec::new(),
+            public: Rights {
+                granted: crate::roles::Public::default().access(),
+                cohorts: false,
+            },
             settings: Vec::new(),
             by_name: HashMap::new(),
             by_oid: HashMap::new(),
@@ -516,22 +536,21 @@ impl CatalogModel {
             superuser,
             login,
             access: None,
-            cohorts: superuser,
+            rights: None,
         });
     }
 
-    /// Says what a role may read, for questions about its privileges.
-    pub fn set_access(&mut self, name: &str, access: AccessContext) {
+    /// Says what a role may do, for questions about its privileges, and what of that it was granted itself.
+    pub fn set_rights(&mut self, name: &str, access: Rights, own: Rights) {
         if let Some(role) = self.roles.iter_mut().find(|role| role.name == name) {
             role.access = Some(access);
+            role.rights = Some(own);
         }
     }
 
-    /// Says that a role may keep cohorts in the lake.
-    pub fn set_cohorts(&mut self, name: &str) {
-        if let Some(role) = self.roles.iter_mut().find(|role| role.name == name) {
-            role.cohorts = true;
-        }
+    /// Says what everybody may do.
+    pub fn set_public(&mut self, rights: Rights) {
+        self.public = rights;
     }
 
     /// Adds or replaces a setting shown by `pg_settings`.

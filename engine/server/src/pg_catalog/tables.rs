@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::acl;
 use super::builtin::{Function, TypeInfo, builtin};
 use super::convert::vector;
 use super::error::{CatalogError, Result};
@@ -266,10 +267,11 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                 ("oid", int(n.oid)),
                 ("nspname", text(&n.name)),
                 ("nspowner", int(OWNER)),
+                ("nspacl", acl::of_schema(model, n)),
             ])
         }),
         "pg_class" => model.relations.iter().for_each(|r| class(t, model, r)),
-        "pg_attribute" => model.relations.iter().for_each(|r| attributes(t, r)),
+        "pg_attribute" => model.relations.iter().for_each(|r| attributes(t, model, r)),
         "pg_type" => types(t, model),
         "pg_proc" => builtin()
             .functions
@@ -500,10 +502,11 @@ fn class(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             "relreplident",
             text(if r.system || !is_table { "n" } else { "d" }),
         ),
+        ("relacl", acl::of_relation(model, r)),
     ]);
 }
 
-fn attributes(t: &mut Table<'_>, r: &Relation) {
+fn attributes(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     for (i, c) in r.columns.iter().enumerate() {
         let info = builtin().type_of(c.ty);
         t.row(&[
@@ -522,6 +525,13 @@ fn attributes(t: &mut Table<'_>, r: &Relation) {
             ("attislocal", Value::Bool(true)),
             ("attstattarget", int(-1)),
             ("attcollation", int(info.map_or(0, |i| i.collation))),
+            (
+                "attacl",
+                match r.system {
+                    true => Value::Null,
+                    false => acl::of_column(model, r, c),
+                },
+            ),
         ]);
     }
 }
@@ -745,19 +755,66 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
             ("default_collate_name", text("default")),
         ]),
         "role_table_grants" | "table_privileges" => {
+            let everybody = t.relation.name == "table_privileges" || is_admin(model);
             for r in &model.relations {
-                for role in model.roles.iter().filter(|role| role.reads(r, None)) {
+                for grantee in readers(model, r).filter(|name| everybody || *name != EVERYBODY) {
                     t.row(&[
-                        ("grantor", owner.clone()),
-                        ("grantee", text(&role.name)),
+                        ("grantor", text(acl::owner_of(model, r))),
+                        ("grantee", text(grantee)),
                         ("table_catalog", db()),
                         ("table_schema", text(&r.schema)),
                         ("table_name", text(&r.name)),
                         ("privilege_type", text("SELECT")),
-                        ("is_grantable", text("NO")),
+                        ("is_grantable", grantable(model, r, grantee)),
                         ("with_hierarchy", text("YES")),
                     ]);
                 }
+            }
+        }
+        "role_column_grants" | "column_privileges" => {
+            let everybody = t.relation.name == "column_privileges" || is_admin(model);
+            for r in &model.relations {
+                let whole: Vec<&str> = readers(model, r).collect();
+                for c in &r.columns {
+                    let single = acl::grantees(model)
+                        .filter(|g| !r.system && !g.reads_all(r) && g.reads(r, c))
+                        .map(|g| g.name.unwrap_or(EVERYBODY));
+                    let all = whole.iter().copied().chain(single);
+                    for grantee in all.filter(|name| everybody || *name != EVERYBODY) {
+                        t.row(&[
+                            ("grantor", text(acl::owner_of(model, r))),
+                            ("grantee", text(grantee)),
+                            ("table_catalog", db()),
+                            ("table_schema", text(&r.schema)),
+                            ("table_name", text(&r.name)),
+                            ("column_name", text(&c.name)),
+                            ("privilege_type", text("SELECT")),
+                            ("is_grantable", grantable(model, r, grantee)),
+                        ]);
+                    }
+                }
+            }
+        }
+        // PostgreSQL tells of collations and domains here, and of no schema.
+        "role_usage_grants" | "usage_privileges" => {
+            let everybody = t.relation.name == "usage_privileges" || is_admin(model);
+            let domains = builtin().types.iter().filter(|info| info.kind == 'd');
+            let collations =
+                ["default", "C", "POSIX"].map(|name| ("pg_catalog", name, "COLLATION"));
+            let all = domains
+                .map(|info| (info.schema.as_str(), info.name.as_str(), "DOMAIN"))
+                .chain(collations);
+            for (schema, name, kind) in all.filter(|_| everybody) {
+                t.row(&[
+                    ("grantor", owner.clone()),
+                    ("grantee", text(EVERYBODY)),
+                    ("object_catalog", db()),
+                    ("object_schema", text(schema)),
+                    ("object_name", text(name)),
+                    ("object_type", text(kind)),
+                    ("privilege_type", text("USAGE")),
+                    ("is_grantable", text("NO")),
+                ]);
             }
         }
         "routines" => {
@@ -791,6 +848,33 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
         }
         _ => {}
     }
+}
+
+/// Everybody, in the words of information_schema.
+const EVERYBODY: &str = "PUBLIC";
+
+/// Who was granted a whole relation, its owner first.
+fn readers<'m>(model: &'m CatalogModel, r: &'m Relation) -> impl Iterator<Item = &'m str> {
+    let own = is_temporary(&r.schema);
+    let everybody = r.system.then_some(EVERYBODY);
+    let granted = acl::grantees(model)
+        .filter(move |grantee| !r.system && !own && grantee.reads_all(r))
+        .map(|grantee| grantee.name.unwrap_or(EVERYBODY));
+    let owner = std::iter::once(acl::owner_of(model, r));
+    owner.chain(everybody).chain(granted)
+}
+
+/// Owners may grant what they have.
+fn grantable(model: &CatalogModel, r: &Relation, grantee: &str) -> Value {
+    text(match grantee == acl::owner_of(model, r) {
+        true => "YES",
+        false => "NO",
+    })
+}
+
+/// Whether the session is an admin's, to whom everybody's roles are told.
+fn is_admin(model: &CatalogModel) -> bool {
+    model.roles.get(1).is_none_or(|own| own.superuser)
 }
 
 fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {

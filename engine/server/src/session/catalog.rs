@@ -17,16 +17,18 @@ use datafusion::catalog::{
 };
 use datafusion::datasource::MemTable;
 use datafusion::sql::sqlparser::ast;
+use genokura_exec::AccessContext;
 use tokio::sync::OnceCell;
 
 use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
 use super::{DATABASE, PortalFacts, PreparedFacts, SessionInfo, rewrite, statement};
 use crate::pg_catalog::{
-    self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, RelationOids, Value,
+    self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, RelationOids, Rights, Value,
 };
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
+use crate::roles::Public;
 use crate::sqlstate::ServerError;
 
 /// The DataFusion catalog that holds copies of system relations while a statement joins them.
@@ -89,10 +91,15 @@ async fn model(context: &PlanContext) -> Arc<CatalogModel> {
 /// The roles that the session may know of: itself, all for an admin, and the one that owns what nobody made.
 fn add_roles(model: &mut CatalogModel, info: &SessionInfo) {
     let Some(own) = &info.authorised.role else {
-        model.add_role(&info.user, false, true);
-        return model.set_cohorts(&info.user);
+        return model.add_role(&info.user, false, true);
     };
     model.add_role(DATABASE, true, false);
+    let nobody = Public::default();
+    let public = info.roles.as_ref().map_or(&nobody, |roles| roles.public());
+    model.set_public(Rights {
+        granted: public.access(),
+        cohorts: public.cohorts,
+    });
     let others = info
         .roles
         .iter()
@@ -100,14 +107,22 @@ fn add_roles(model: &mut CatalogModel, info: &SessionInfo) {
         .flat_map(|roles| roles.iter());
     for role in [own].into_iter().chain(others) {
         model.add_role(&role.name, role.admin, true);
-        let cohorts = info
-            .cohorts
-            .iter()
-            .map(|(name, state)| (name.as_str(), state));
-        model.set_access(&role.name, role.access().owning(cohorts));
-        if role.cohorts {
-            model.set_cohorts(&role.name);
+        if role.admin {
+            continue;
         }
+        let owning = |access: AccessContext| {
+            let cohorts = info.cohorts.iter();
+            access.owning(cohorts.map(|(name, state)| (name.as_str(), state)))
+        };
+        let all = Rights {
+            granted: owning(role.access(public)),
+            cohorts: role.cohorts || public.cohorts,
+        };
+        let own = Rights {
+            granted: owning(role.granted()),
+            cohorts: role.cohorts,
+        };
+        model.set_rights(&role.name, all, own);
     }
 }
 

@@ -153,7 +153,7 @@ impl Session {
     /// 42501 for a role without the right; 25001 inside of a transaction block.
     fn may_keep_cohorts(&mut self) -> Result<(), ServerError> {
         let who = self.authorise()?;
-        if !who.may_keep_cohorts() {
+        if !who.keeps_cohorts {
             let text = format!("permission denied for schema {COHORT_SCHEMA}");
             return Err(ServerError::new("42501", text)
                 .detail("The role may not keep cohorts in the lake.")

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use genokura_storage::CohortState;
+use genokura_exec::AccessContext;
+use genokura_storage::{COHORT_SCHEMA, CohortState};
 
-use super::statement::rights::{Object, RightsCommand, RoleOptions};
+use super::statement::rights::{Grantee, Object, RightsCommand, RoleOptions};
 use super::{DATABASE, Outcome, Session};
-use crate::roles::grant::{grant, revoke};
-use crate::roles::{Grant, GrantError, Role, RoleStore, Roles, ScramKeys, Target};
-use crate::sqlstate::{ServerError, undefined_table};
+use crate::roles::grant::{Grant, grant, revoke, to_read};
+use crate::roles::{Rights, Role, RoleStore, Roles, ScramKeys, Target};
+use crate::sqlstate::{ServerError, Severity, undefined_table};
 
 impl Session {
     /// Runs a statement about rights.
@@ -50,24 +51,49 @@ impl Session {
                 roles,
             } => {
                 let targets = self.targets(on, columns.as_ref()).await?;
+                let names = self.grantees(roles);
                 change(&store, |all| {
-                    for name in roles {
-                        let role = role(all, name)?;
-                        apply(role, *give, &targets, columns.as_ref())?;
+                    for name in &names {
+                        apply(rights_of(all, name)?, *give, &targets, columns.as_ref());
                     }
                     Ok(())
                 })?;
-                Ok(Outcome::done(if *give { "GRANT" } else { "REVOKE" }))
+                let told = match give {
+                    true => unusable(&store.current(), &names, &targets),
+                    false => still_read(&store.current(), &names, &targets, columns.as_ref()),
+                };
+                Ok(changed(*give, told))
             }
-            RightsCommand::Cohorts { give, roles } => {
+            RightsCommand::Schemas {
+                give,
+                usage,
+                create,
+                schemas,
+                roles,
+            } => {
+                let on: Vec<Object> = schemas.iter().cloned().map(Object::Schema).collect();
+                self.targets(&on, None).await?;
+                let names = self.grantees(roles);
                 change(&store, |all| {
-                    for name in roles {
-                        role(all, name)?.cohorts = *give;
+                    for name in &names {
+                        let rights = rights_of(all, name)?;
+                        if *usage {
+                            let said = schemas.iter().map(|schema| (schema.clone(), *give));
+                            rights.usage.extend(said);
+                        }
+                        if *create && schemas.iter().any(|schema| schema == COHORT_SCHEMA) {
+                            *rights.cohorts = *give;
+                        }
                     }
                     Ok(())
                 })?;
-                Ok(Outcome::done(if *give { "GRANT" } else { "REVOKE" }))
+                let told = match !give && *usage {
+                    true => still_used(&store.current(), &names, schemas),
+                    false => Vec::new(),
+                };
+                Ok(changed(*give, told))
             }
+            RightsCommand::Nothing => Ok(Outcome::done("REVOKE")),
             RightsCommand::Create(name, options) => {
                 let mut made = Role {
                     name: name.clone(),
@@ -121,6 +147,7 @@ impl Session {
                         if let Ok(role) = all.get_mut(name) {
                             role.grants.clear();
                             role.cohorts = false;
+                            role.usage.retain(|_, given| !*given);
                         }
                     }
                     Ok(())
@@ -161,12 +188,21 @@ impl Session {
             )))
     }
 
+    /// The names of roles, and of everybody.
+    fn grantees(&self, of: &[Grantee]) -> Vec<String> {
+        let name = |grantee: &Grantee| match grantee {
+            Grantee::Current => self.options.user.clone(),
+            Grantee::Role(name) => name.clone(),
+        };
+        of.iter().map(name).collect()
+    }
+
     /// The tables and schemas that are meant; each must exist, and so must the columns.
     async fn targets(
         &mut self,
         on: &[Object],
         columns: Option<&BTreeSet<String>>,
-    ) -> Result<Vec<Target>, ServerError> {
+    ) -> Result<Vec<Meant>, ServerError> {
         let context = self.plan_context().await?;
         let catalog = context
             .context
@@ -180,7 +216,10 @@ impl Session {
                         let text = format!("schema \"{schema}\" does not exist");
                         return Err(ServerError::new("3F000", text).near(schema));
                     }
-                    targets.push(Target::Schema(schema.clone()));
+                    targets.push(Meant {
+                        on: Target::Schema(schema.clone()),
+                        columns: BTreeSet::new(),
+                    });
                     continue;
                 }
                 Object::Table(Some(schema), table) => (Some(schema.clone()), table),
@@ -209,7 +248,10 @@ impl Session {
                 let text = format!("column \"{column}\" of relation \"{table}\" does not exist");
                 return Err(ServerError::new("42703", text).near(column));
             }
-            targets.push(Target::Table(schema, table.clone()));
+            targets.push(Meant {
+                on: Target::Table(schema, table.clone()),
+                columns: fields.fields().iter().map(|f| f.name().clone()).collect(),
+            });
         }
         Ok(targets)
     }
@@ -233,25 +275,109 @@ impl Session {
     }
 }
 
-fn apply(
-    role: &mut Role,
-    give: bool,
-    targets: &[Target],
-    columns: Option<&BTreeSet<String>>,
-) -> Result<(), ServerError> {
-    for on in targets {
+/// What a right is on.
+struct Meant {
+    on: Target,
+    /// The columns of a table.
+    columns: BTreeSet<String>,
+}
+
+fn apply(rights: Rights<'_>, give: bool, targets: &[Meant], columns: Option<&BTreeSet<String>>) {
+    for meant in targets {
         if give {
-            let new = Grant {
-                on: on.clone(),
-                columns: columns.cloned(),
-            };
-            grant(&mut role.grants, new);
-        } else {
-            revoke(&mut role.grants, on, columns)
-                .map_err(|error: GrantError| ServerError::new("0LP01", error.to_string()))?;
+            grant(rights.grants, meant.on.clone(), columns.cloned());
+            continue;
+        }
+        revoke(rights.grants, &meant.on, columns);
+        // A table without a column that may be read still has rows to count.
+        if let (Some(_), Target::Table(schema, table)) = (columns, &meant.on) {
+            let left = granted_to(rights.grants);
+            let left = left.granted(schema, table);
+            let reads = |column: &String| left.as_ref().is_some_and(|left| left.contains(column));
+            if !meant.columns.iter().any(reads) {
+                revoke(rights.grants, &meant.on, None);
+            }
         }
     }
-    Ok(())
+}
+
+/// What these grants alone give.
+fn granted_to(grants: &BTreeSet<Grant>) -> AccessContext {
+    let grants = grants.iter().map(|grant| to_read(grant, false));
+    AccessContext::default().with_grants(grants)
+}
+
+fn changed(give: bool, told: Vec<String>) -> Outcome {
+    let warning = (!told.is_empty())
+        .then(|| ServerError::new("01000", told.join("; ")).severity(Severity::Warning));
+    Outcome::Done {
+        tag: if give { "GRANT" } else { "REVOKE" }.to_owned(),
+        warning,
+    }
+}
+
+/// Roles among these that everybody's rights are rights of, too.
+fn others<'a>(names: &'a [String], roles: &'a Roles) -> impl Iterator<Item = &'a String> {
+    let limited = |name: &&String| roles.get(name).is_some_and(|role| !role.admin);
+    names.iter().filter(limited)
+}
+
+/// What was revoked of a role and what it may read all the same, because everybody may.
+fn still_read(
+    roles: &Roles,
+    names: &[String],
+    targets: &[Meant],
+    columns: Option<&BTreeSet<String>>,
+) -> Vec<String> {
+    let everybody = roles.public().access();
+    let read = |meant: &&Meant| match &meant.on {
+        Target::Table(schema, table) => everybody.granted(schema, table).is_some_and(|granted| {
+            let mut named = columns.unwrap_or(&meant.columns).iter();
+            named.any(|column| granted.contains(column))
+        }),
+        Target::Schema(schema) => everybody.reaches(schema),
+        Target::Lake => false,
+    };
+    let mut told = Vec::new();
+    for name in others(names, roles) {
+        for meant in targets.iter().filter(read) {
+            let on = &meant.on;
+            told.push(format!(
+                "role \"{name}\" still reads in {on}, as PUBLIC does"
+            ));
+        }
+    }
+    told
+}
+
+fn still_used(roles: &Roles, names: &[String], schemas: &[String]) -> Vec<String> {
+    let everybody = roles.public().access();
+    let mut told = Vec::new();
+    for name in others(names, roles) {
+        for schema in schemas.iter().filter(|schema| everybody.uses(schema)) {
+            told.push(format!(
+                "role \"{name}\" still uses schema \"{schema}\", as PUBLIC does"
+            ));
+        }
+    }
+    told
+}
+
+/// What was granted and is of no use, since the schema may not be used.
+fn unusable(roles: &Roles, names: &[String], targets: &[Meant]) -> Vec<String> {
+    let mut told = Vec::new();
+    for name in others(names, roles) {
+        let access = roles.get(name).map(|role| role.access(roles.public()));
+        let closed: BTreeSet<&str> = targets
+            .iter()
+            .filter_map(|meant| meant.on.schema())
+            .filter(|schema| access.as_ref().is_some_and(|access| access.closes(schema)))
+            .collect();
+        for schema in closed {
+            told.push(format!("role \"{name}\" may not use schema \"{schema}\""));
+        }
+    }
+    told
 }
 
 fn set_options(role: &mut Role, options: &RoleOptions) -> Result<(), ServerError> {
@@ -290,6 +416,10 @@ fn owners(
 
 fn undefined_role(name: &str) -> ServerError {
     ServerError::new("42704", format!("role \"{name}\" does not exist")).near(name)
+}
+
+fn rights_of<'a>(all: &'a mut Roles, name: &str) -> Result<Rights<'a>, ServerError> {
+    all.rights_mut(name).map_err(|_| undefined_role(name))
 }
 
 fn role<'a>(all: &'a mut Roles, name: &str) -> Result<&'a mut Role, ServerError> {

@@ -12,6 +12,7 @@
 
 mod auth;
 mod cohorts;
+mod grants;
 mod limits;
 mod operations;
 mod page;

@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 use super::setup::{LAKE, Lake, RoleFile, Server, refused, refused_in_full, rows, soon, told};
 
 /// Every way to name a relation, with `{}` where its name stands.
-const PATHS: &[&str] = &[
+pub const PATHS: &[&str] = &[
     "select * from {}",
     "select count(*) from {}",
     "table {}",
@@ -62,8 +62,10 @@ const CATALOG: &[&str] = &[
     "select schema_name from information_schema.schemata order by 1",
     "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')",
     "select schemaname, relname from pg_stat_user_tables order by 1, 2",
-    "select table_name, column_name from information_schema.column_privileges where table_schema <> 'pg_catalog'",
-    "select table_name from information_schema.table_privileges where table_schema <> 'pg_catalog'",
+    "select table_name, column_name from information_schema.column_privileges \
+     where table_schema not in ('pg_catalog', 'information_schema')",
+    "select table_name from information_schema.table_privileges \
+     where table_schema not in ('pg_catalog', 'information_schema')",
     "select typname from pg_type where typrelid <> 0 and typname !~ '^pg_|^_' order by 1",
     "select description from pg_description d join pg_class c on c.oid = d.objoid where c.relname = 'calls'",
     "select rolname from pg_roles order by 1",
@@ -898,11 +900,8 @@ async fn an_admin_gives_and_takes_rights_in_sql_and_nobody_else_does() {
     );
     rows(&root, "grant select on all tables in schema lab to ann").await;
     assert!(readable(&ann, "lab.calls").await);
-    let told = refused(&root, "revoke select on lab.calls from ann").await;
-    assert!(
-        told.contains("lab.*"),
-        "a REVOKE that changes nothing says so: {told}"
-    );
+    rows(&root, "revoke select on lab.calls from ann").await;
+    assert!(!readable(&ann, "lab.calls").await && readable(&ann, "lab.variants").await);
     rows(
         &root,
         "revoke all privileges on all tables in schema lab from ann",

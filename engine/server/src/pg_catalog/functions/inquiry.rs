@@ -1,11 +1,15 @@
 //! Functions that ask about the session and the objects of the catalog.
 
+use genokura_exec::access::Columns;
+
 use super::VERSION;
+use crate::pg_catalog::acl;
 use crate::pg_catalog::builtin::{Function, builtin};
 use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::eval::Cx;
-use crate::pg_catalog::model::{OWNER, SessionInfo, is_temporary};
+
+use crate::pg_catalog::model::{OWNER, Relation, Rights, SessionInfo, is_temporary};
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
 
@@ -245,8 +249,12 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         | "pg_last_wal_replay_lsn"
         | "pg_last_xact_replay_timestamp"
         | "pg_current_wal_lsn"
-        | "pg_export_snapshot"
-        | "acldefault" => Value::Null,
+        | "pg_export_snapshot" => Value::Null,
+        "acldefault" => {
+            let owner = cx.model.roles.iter().find(|role| role.oid == number(1));
+            let name = owner.map_or_else(|| number(1).to_string(), |role| role.name.clone());
+            acl::default(text(0), &name)?
+        }
         "pg_blocking_pids" => Value::array(oid::INT4, Vec::new()),
         "pg_relation_filenode" => relation(0).map_or(Value::Null, |r| Value::oid(r.oid)),
         "pg_relation_is_publishable" => {
@@ -255,7 +263,16 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         "pg_relation_is_updatable" | "pg_stat_get_numscans" => Value::Int(0),
         "pg_column_is_updatable" => Value::Bool(false),
         "pg_relation_size" | "pg_table_size" | "pg_total_relation_size" => {
-            relation(0).map_or(Value::Null, |r| Value::Int(r.bytes.unwrap_or(0)))
+            // Files have no forks but the main one.
+            let fork = args.get(1).and_then(Value::as_str).unwrap_or("main");
+            match (relation(0), fork) {
+                (None, _) => Value::Null,
+                (Some(r), "main") => Value::Int(r.bytes.unwrap_or(0)),
+                (Some(_), "fsm" | "vm" | "init") => Value::Int(0),
+                (Some(_), _) => {
+                    return Err(CatalogError::new("22023", "invalid fork name"));
+                }
+            }
         }
         "pg_indexes_size" | "pg_tablespace_size" => Value::Int(0),
         "pg_database_size" => Value::Int(cx.model.relations.iter().filter_map(|r| r.bytes).sum()),
@@ -314,102 +331,169 @@ fn membership(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
     }))
 }
 
-/// Everything that a role may see it may read; nothing may be written through SQL. What the session may not see does
-/// not exist: by name an error, by OID NULL.
-fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> {
-    let name = function.name.as_str();
-    let of_column = name == "has_column_privilege";
-    let after_user = if of_column { 3 } else { 2 };
-    let at = function.arguments.len().saturating_sub(after_user);
-    let user = match args.first() {
-        Some(Value::Text(user)) if at > 0 && &**user != "public" => Some(cx.model.role(user)?),
-        Some(Value::Int(oid)) if at > 0 => cx
-            .model
-            .roles
-            .iter()
-            .find(|role| i64::from(role.oid) == *oid),
-        _ => None,
-    };
-    let of_table = of_column || ["has_table_privilege", "has_any_column_privilege"].contains(&name);
-    let mut may = true;
-    let mut creates = false;
-    if of_table {
-        let oid = match &args[at] {
-            Value::Text(name) => {
-                convert::input(cx.model, cx.session, name, oid::REGCLASS)?.as_oid()
+/// Whose privileges are asked about.
+enum Who<'m> {
+    /// Who may do all that can be done.
+    Owner,
+    /// A role, or everybody.
+    Limited(&'m Rights),
+}
+
+impl<'m> Who<'m> {
+    /// The user that the first argument names, or the session's.
+    fn of(cx: &Cx<'m>, named: Option<&Value>) -> Result<Option<Who<'m>>> {
+        let model = cx.model;
+        let role = match named {
+            Some(Value::Text(name)) if &**name == "public" => {
+                return Ok(Some(Who::Limited(&model.public)));
             }
-            other => other.as_oid(),
+            Some(Value::Text(name)) => Some(model.role(name)?),
+            Some(Value::Int(0)) => return Ok(Some(Who::Limited(&model.public))),
+            Some(oid) => model.roles.iter().find(|r| Some(r.oid) == oid.as_oid()),
+            None => Some(model.role(&cx.session.user)?),
         };
-        let Some(relation) = oid.and_then(|oid| cx.model.relation(oid)) else {
-            return Ok(Value::Null);
-        };
-        let column = match of_column.then(|| args.get(at + 1)).flatten() {
-            Some(Value::Text(column)) => Some(column.to_string()),
-            Some(Value::Int(number)) => {
-                let place = usize::try_from(*number).ok().and_then(|n| n.checked_sub(1));
-                match place.and_then(|place| relation.columns.get(place)) {
-                    Some(column) => Some(column.name.clone()),
-                    None => return Ok(Value::Null),
-                }
-            }
-            _ => None,
-        };
-        if let Some(column) = &column
-            && !relation.columns.iter().any(|known| known.name == *column)
-        {
-            let relation = &relation.name;
-            let text = format!("column \"{column}\" of relation \"{relation}\" does not exist");
-            return Err(CatalogError::new("42703", text));
-        }
-        may = user.is_none_or(|role| role.reads(relation, column.as_deref()));
-    } else if name == "has_schema_privilege" {
-        let schema = match &args[at] {
-            Value::Text(name) => cx.model.namespaces.iter().find(|n| n.name == **name),
-            other => cx
-                .model
-                .namespaces
-                .iter()
-                .find(|n| Some(n.oid) == other.as_oid()),
-        };
-        match (schema, &args[at]) {
-            (Some(schema), _) => {
-                let mut tables = cx
-                    .model
-                    .relations
-                    .iter()
-                    .filter(|r| r.schema == schema.name);
-                let empty = tables.clone().next().is_none();
-                may = user.is_none_or(|role| empty || tables.any(|r| role.reads(r, None)));
-                // Who is not named is the session itself.
-                let who = user.or_else(|| cx.model.role(&cx.session.user).ok());
-                let keeps_cohorts = who.is_some_and(|role| role.cohorts);
-                creates = keeps_cohorts && schema.name == genokura_storage::COHORT_SCHEMA;
-            }
-            (None, Value::Text(name)) => {
-                let text = format!("schema \"{name}\" does not exist");
-                return Err(CatalogError::new("3F000", text));
-            }
-            (None, _) => return Ok(Value::Null),
+        Ok(role.map(|role| role.access.as_ref().map_or(Who::Owner, Who::Limited)))
+    }
+
+    /// What of a relation may be read.
+    fn columns(&self, relation: &Relation) -> Option<Columns<'_>> {
+        match self {
+            Who::Owner => Some(Columns::All),
+            Who::Limited(rights) => rights.columns(relation),
         }
     }
+}
+
+/// What PostgreSQL knows rights on; a right beside them is an error.
+fn rights_on(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "table" => &[
+            "SELECT",
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "TRUNCATE",
+            "REFERENCES",
+            "TRIGGER",
+            "RULE",
+            "MAINTAIN",
+        ],
+        "column" => &["SELECT", "INSERT", "UPDATE", "REFERENCES"],
+        "schema" => &["USAGE", "CREATE"],
+        "database" => &["CREATE", "TEMPORARY", "TEMP", "CONNECT"],
+        "function" => &["EXECUTE"],
+        "sequence" => &["USAGE", "SELECT", "UPDATE"],
+        "tablespace" => &["CREATE"],
+        "parameter" => &["SET", "ALTER SYSTEM"],
+        _ => &["USAGE"],
+    }
+}
+
+/// `has_…_privilege`: what grants say, and nothing may be written through SQL. What the session may not see does not
+/// exist: by name an error, by OID NULL.
+fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> {
+    let kind = function
+        .name
+        .trim_start_matches("has_")
+        .trim_end_matches("_privilege");
+    let of_column = kind == "column";
+    let after_user = if of_column { 3 } else { 2 };
+    let at = function.arguments.len().saturating_sub(after_user);
+    let Some(who) = Who::of(cx, args.first().filter(|_| at > 0))? else {
+        return Ok(Value::Null);
+    };
+    // Whether the object may be read or used, and whether something may be made in it.
+    let (mut may, mut creates) = (true, false);
+    match kind {
+        "table" | "column" | "any_column" => {
+            let oid = match &args[at] {
+                Value::Text(name) => {
+                    convert::input(cx.model, cx.session, name, oid::REGCLASS)?.as_oid()
+                }
+                other => other.as_oid(),
+            };
+            let Some(relation) = oid.and_then(|oid| cx.model.relation(oid)) else {
+                return Ok(Value::Null);
+            };
+            let granted = who.columns(relation);
+            may = match kind {
+                "table" => granted == Some(Columns::All),
+                "any_column" => granted.is_some(),
+                _ => match column_of(relation, args.get(at + 1))? {
+                    Some(column) => granted.is_some_and(|granted| granted.contains(column)),
+                    None => return Ok(Value::Null),
+                },
+            };
+        }
+        "schema" => {
+            let schema = match &args[at] {
+                Value::Text(name) => {
+                    let schema = cx.model.namespaces.iter().find(|n| n.name == **name);
+                    schema.ok_or_else(|| {
+                        let text = format!("schema \"{name}\" does not exist");
+                        CatalogError::new("3F000", text)
+                    })?
+                }
+                other => {
+                    let mut all = cx.model.namespaces.iter();
+                    match all.find(|n| Some(n.oid) == other.as_oid()) {
+                        Some(schema) => schema,
+                        None => return Ok(Value::Null),
+                    }
+                }
+            };
+            let public = schema.name == genokura_storage::COHORT_SCHEMA;
+            (may, creates) = match who {
+                Who::Owner => (true, public),
+                Who::Limited(rights) => (rights.uses(&schema.name), public && rights.cohorts),
+            };
+        }
+        _ => {}
+    }
+    let known = rights_on(if kind == "any_column" { "column" } else { kind });
     let wanted = args.last().and_then(Value::as_str).unwrap_or_default();
     let mut any = false;
     for item in wanted.split(',') {
         let item = item.trim().to_uppercase();
-        match item.trim_end_matches(" WITH GRANT OPTION") {
-            "SELECT" | "USAGE" | "EXECUTE" | "CONNECT" => any |= !item.ends_with("OPTION"),
-            "CREATE" => any |= creates && !item.ends_with("OPTION"),
-            "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" | "REFERENCES" | "TRIGGER" | "TEMP"
-            | "TEMPORARY" | "SET" | "ALTER SYSTEM" | "MAINTAIN" => {}
-            _ => {
-                return Err(CatalogError::new(
-                    "22023",
-                    format!("unrecognized privilege type: \"{}\"", item.to_lowercase()),
-                ));
-            }
+        let right = item.trim_end_matches(" WITH GRANT OPTION");
+        if !known.contains(&right) {
+            let text = format!("unrecognized privilege type: \"{}\"", item.to_lowercase());
+            return Err(CatalogError::new("22023", text));
         }
+        // An admin gives every right that there is; nobody else gives any.
+        let held = right == item || matches!(who, Who::Owner);
+        any |= held
+            && match right {
+                "SELECT" | "USAGE" | "EXECUTE" | "CONNECT" | "TEMPORARY" | "TEMP" => may,
+                "CREATE" => creates,
+                _ => false,
+            };
     }
-    Ok(Value::Bool(any && may))
+    Ok(Value::Bool(any))
+}
+
+/// The column that a privilege is asked about: by name an error when there is none, by number None.
+fn column_of<'r>(relation: &'r Relation, named: Option<&Value>) -> Result<Option<&'r str>> {
+    let columns = &relation.columns;
+    match named {
+        Some(Value::Text(name)) => {
+            let found = columns.iter().find(|column| column.name == **name);
+            found
+                .map(|column| Some(column.name.as_str()))
+                .ok_or_else(|| {
+                    let relation = &relation.name;
+                    let text =
+                        format!("column \"{name}\" of relation \"{relation}\" does not exist");
+                    CatalogError::new("42703", text)
+                })
+        }
+        Some(Value::Int(number)) => {
+            let place = usize::try_from(*number).ok().and_then(|n| n.checked_sub(1));
+            let column = place.and_then(|place| columns.get(place));
+            Ok(column.map(|column| column.name.as_str()))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn description(cx: &Cx<'_>, object: u32, class: Option<&str>) -> Value {

@@ -1,5 +1,6 @@
 //! Functions that give a set of rows.
 
+use super::super::acl;
 use super::super::builtin::{Function, builtin};
 use super::super::error::{CatalogError, Result};
 use super::super::eval::{Cx, record};
@@ -159,9 +160,25 @@ pub(crate) fn set_returning(
                 .map(|r| record(expr, r.to_vec()))
                 .collect()
         }
-        // Nothing of the kind exists here: no WAL, partitions, listeners, ACLs or foreign options.
-        "aclexplode"
-        | "pg_options_to_table"
+        "aclexplode" => {
+            let items = args.first().and_then(Value::as_array);
+            let mut rows = Vec::new();
+            for item in items.into_iter().flat_map(|array| &array.items) {
+                let parts = acl::parts(cx.model, item.as_str().unwrap_or_default())?;
+                rows.extend(parts.into_iter().map(|part| {
+                    let fields = vec![
+                        Value::oid(part.grantor),
+                        Value::oid(part.grantee),
+                        Value::text(part.right),
+                        Value::Bool(part.grantable),
+                    ];
+                    record(expr, fields)
+                }));
+            }
+            rows
+        }
+        // Nothing of the kind exists here: no WAL, partitions, listeners or foreign options.
+        "pg_options_to_table"
         | "pg_listening_channels"
         | "pg_partition_tree"
         | "pg_partition_ancestors"

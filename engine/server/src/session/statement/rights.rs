@@ -19,15 +19,23 @@ pub enum RightsCommand {
         /// On what.
         on: Vec<Object>,
         /// To or from whom.
-        roles: Vec<String>,
+        roles: Vec<Grantee>,
     },
-    /// GRANT and REVOKE of CREATE ON SCHEMA public: to keep cohorts in the lake.
-    Cohorts {
+    /// GRANT and REVOKE of USAGE and CREATE ON SCHEMA.
+    Schemas {
         /// GRANT; else REVOKE.
         give: bool,
+        /// USAGE.
+        usage: bool,
+        /// CREATE: in the schema public to keep cohorts in the lake.
+        create: bool,
+        /// On what.
+        schemas: Vec<String>,
         /// To or from whom.
-        roles: Vec<String>,
+        roles: Vec<Grantee>,
     },
+    /// REVOKE of rights that nobody has here, such as INSERT.
+    Nothing,
     /// CREATE ROLE, CREATE USER.
     Create(String, RoleOptions),
     /// ALTER ROLE, ALTER USER.
@@ -48,6 +56,15 @@ pub enum RightsCommand {
         /// Who gets them.
         to: String,
     },
+}
+
+/// To or from whom a right goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grantee {
+    /// CURRENT_USER, CURRENT_ROLE, SESSION_USER.
+    Current,
+    /// A role; `public` is every role.
+    Role(String),
 }
 
 /// What a right is on.
@@ -76,12 +93,12 @@ pub(super) fn read(
     cursor: &mut TokenCursor<'_>,
 ) -> Result<Option<RightsCommand>, ServerError> {
     Ok(Some(match word {
-        "GRANT" => tables(cursor, true)?,
+        "GRANT" => rights(cursor, true)?,
         "REVOKE" => {
             if cursor.accept("GRANT") {
                 return Err(ServerError::unsupported("grant options are not supported"));
             }
-            tables(cursor, false)?
+            rights(cursor, false)?
         }
         "REASSIGN" => {
             cursor.expect_word("OWNED")?;
@@ -125,45 +142,111 @@ pub(super) fn read(
     }))
 }
 
-fn tables(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, ServerError> {
-    if cursor.accept("CREATE") {
-        return cohorts(cursor, give);
+/// Rights that PostgreSQL gives on tables; of these SELECT is to be had here.
+const ON_TABLES: [&str; 7] = [
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "TRUNCATE",
+    "REFERENCES",
+    "TRIGGER",
+];
+/// Rights on schemas.
+const ON_SCHEMAS: [&str; 2] = ["USAGE", "CREATE"];
+/// Rights on what has none of its own here.
+const ON_OTHERS: [&str; 6] = ["CONNECT", "TEMPORARY", "TEMP", "EXECUTE", "SET", "ALTER"];
+
+/// A right, and the columns that it is on.
+struct Right {
+    name: String,
+    columns: Option<BTreeSet<String>>,
+}
+
+fn rights(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, ServerError> {
+    let rights = list(cursor, right)?;
+    if ["TO", "FROM"].iter().any(|word| cursor.accept(word)) {
+        let text = "roles have no members";
+        return Err(ServerError::unsupported(text).hint(
+            "GRANT … TO PUBLIC gives a right to every role; a statement may name several roles.",
+        ));
     }
-    if cursor.accept("ALL") {
+    for right in &rights {
+        let name = right.name.as_str();
+        let known = ["ALL"]
+            .iter()
+            .chain(&ON_TABLES)
+            .chain(&ON_SCHEMAS)
+            .chain(&ON_OTHERS);
+        if !known.into_iter().any(|known| *known == name) {
+            let text = format!("unrecognized privilege type \"{}\"", name.to_lowercase());
+            return Err(ServerError::new("42601", text));
+        }
+    }
+    cursor.expect_word("ON")?;
+    if cursor.accept("SCHEMA") {
+        return schemas(cursor, give, &rights);
+    }
+    if ["DATABASE", "FUNCTION", "SEQUENCE"]
+        .iter()
+        .any(|kind| cursor.peek_word().as_deref() == Some(kind))
+    {
+        let text = "rights are given on tables, columns and schemas";
+        return Err(ServerError::unsupported(text));
+    }
+    tables(cursor, give, rights)
+}
+
+/// A right, with ALL as one.
+fn right(cursor: &mut TokenCursor<'_>) -> Result<Right, ServerError> {
+    let name = cursor.identifier()?.to_ascii_uppercase();
+    if name == "ALL" {
         cursor.accept("PRIVILEGES");
-    } else if !cursor.accept("SELECT") {
-        return Err(no_such_right());
     }
     let mut columns = None;
     if cursor.accept_token(&Token::LParen) {
         columns = Some(list(cursor, TokenCursor::identifier)?.into_iter().collect());
         cursor.expect(&Token::RParen)?;
     }
-    if cursor.accept_token(&Token::Comma) {
-        return Err(no_such_right());
+    Ok(Right { name, columns })
+}
+
+/// Rights on tables, from what they are on.
+fn tables(
+    cursor: &mut TokenCursor<'_>,
+    give: bool,
+    rights: Vec<Right>,
+) -> Result<RightsCommand, ServerError> {
+    for right in &rights {
+        fits(right, &ON_TABLES, "relation")?;
+        if give && !["ALL", "SELECT"].contains(&right.name.as_str()) {
+            return Err(no_such_right());
+        }
     }
-    cursor.expect_word("ON")?;
     let on = if cursor.accept("ALL") {
         cursor.expect_word("TABLES")?;
         cursor.expect_word("IN")?;
         cursor.expect_word("SCHEMA")?;
         let schemas = list(cursor, TokenCursor::identifier)?;
         schemas.into_iter().map(Object::Schema).collect()
-    } else if ["SCHEMA", "DATABASE", "FUNCTION", "SEQUENCE"]
-        .iter()
-        .any(|kind| cursor.peek_word().as_deref() == Some(kind))
-    {
-        let text = "rights are given on tables and columns";
-        return Err(ServerError::unsupported(text)
-            .hint(
-            "A schema is usable as soon as one of its tables may be read; GRANT SELECT ON ALL TABLES \
-             IN SCHEMA … also covers tables to come.",
-        ));
     } else {
         cursor.accept("TABLE");
         list(cursor, object)?
     };
     let roles = to_roles(cursor, give)?;
+    // Of a right on columns and one on the table, the one on the table says all.
+    let mut reads = rights
+        .into_iter()
+        .filter(|right| ["ALL", "SELECT"].contains(&right.name.as_str()))
+        .map(|right| right.columns);
+    let Some(first) = reads.next() else {
+        return Ok(RightsCommand::Nothing);
+    };
+    let columns = reads.fold(first, |all, more| {
+        let (mut all, more) = (all?, more?);
+        all.extend(more);
+        Some(all)
+    });
     Ok(RightsCommand::Tables {
         give,
         columns,
@@ -172,31 +255,57 @@ fn tables(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, Ser
     })
 }
 
+/// Rights on schemas, from their names on.
+fn schemas(
+    cursor: &mut TokenCursor<'_>,
+    give: bool,
+    rights: &[Right],
+) -> Result<RightsCommand, ServerError> {
+    for right in rights {
+        fits(right, &ON_SCHEMAS, "schema")?;
+        if right.columns.is_some() {
+            let text = "column privileges are only valid for relations";
+            return Err(ServerError::new("0LP01", text));
+        }
+    }
+    let has = |name: &str| rights.iter().any(|right| right.name == name);
+    let schemas = list(cursor, TokenCursor::identifier)?;
+    let of_cohorts = |schema: &String| schema == genokura_storage::COHORT_SCHEMA;
+    if give && has("CREATE") && !schemas.iter().all(of_cohorts) {
+        return Err(no_such_right());
+    }
+    Ok(RightsCommand::Schemas {
+        give,
+        usage: has("USAGE") || has("ALL"),
+        create: has("CREATE") || has("ALL"),
+        schemas,
+        roles: to_roles(cursor, give)?,
+    })
+}
+
+/// 0LP01 for a right that there is on something else.
+fn fits(right: &Right, known: &[&str], what: &str) -> Result<(), ServerError> {
+    let name = right.name.as_str();
+    match name == "ALL" || known.contains(&name) {
+        true => Ok(()),
+        false => {
+            let text = format!("invalid privilege type {name} for {what}");
+            Err(ServerError::new("0LP01", text))
+        }
+    }
+}
+
 fn no_such_right() -> ServerError {
     ServerError::unsupported(
-        "the rights that can be given are SELECT on tables and columns, and CREATE ON SCHEMA public",
+        "the rights that can be given are SELECT on tables and columns, USAGE on schemas, and CREATE ON SCHEMA public",
     )
     .hint("SQL reads the lake; CREATE ON SCHEMA public lets a role keep cohorts in it.")
 }
 
-/// CREATE ON SCHEMA public, from ON on.
-fn cohorts(cursor: &mut TokenCursor<'_>, give: bool) -> Result<RightsCommand, ServerError> {
-    cursor.expect_word("ON")?;
-    let schema = match cursor.accept("SCHEMA") {
-        true => list(cursor, TokenCursor::identifier)?,
-        false => return Err(no_such_right()),
-    };
-    if schema != [genokura_storage::COHORT_SCHEMA] {
-        return Err(no_such_right());
-    }
-    let roles = to_roles(cursor, give)?;
-    Ok(RightsCommand::Cohorts { give, roles })
-}
-
 /// TO or FROM roles, to the end.
-fn to_roles(cursor: &mut TokenCursor<'_>, give: bool) -> Result<Vec<String>, ServerError> {
+fn to_roles(cursor: &mut TokenCursor<'_>, give: bool) -> Result<Vec<Grantee>, ServerError> {
     cursor.expect_word(if give { "TO" } else { "FROM" })?;
-    let roles = list(cursor, role)?;
+    let roles = list(cursor, grantee)?;
     if cursor.accept("WITH") {
         return Err(ServerError::unsupported("grant options are not supported"));
     }
@@ -204,6 +313,15 @@ fn to_roles(cursor: &mut TokenCursor<'_>, give: bool) -> Result<Vec<String>, Ser
         let _ = cursor.accept("CASCADE") || cursor.accept("RESTRICT");
     }
     Ok(roles)
+}
+
+fn grantee(cursor: &mut TokenCursor<'_>) -> Result<Grantee, ServerError> {
+    let _ = cursor.accept("GROUP");
+    let current = ["CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"];
+    if current.iter().any(|word| cursor.accept(word)) {
+        return Ok(Grantee::Current);
+    }
+    cursor.identifier().map(Grantee::Role)
 }
 
 fn object(cursor: &mut TokenCursor<'_>) -> Result<Object, ServerError> {
