@@ -79,8 +79,9 @@ const MORE: [&str; 5] = [
     "width_bucket",
 ];
 /// Those that the planner has too, and answers otherwise: called by a name of their own.
-const OTHERWISE: [&str; 6] = [
+const OTHERWISE: [&str; 7] = [
     "array_dims",
+    "array_length",
     "array_ndims",
     "chr",
     "substring",

@@ -102,7 +102,7 @@ impl ColumnInput {
             DataType::Interval(IntervalUnit::MonthDayNano) => {
                 Values::Interval(IntervalMonthDayNanoBuilder::new())
             }
-            DataType::List(item) => Values::List(Box::new(ListInput::new(item)?)),
+            DataType::List(item) => Values::List(Box::new(ListInput::new(item, field)?)),
             other => {
                 return Err(ServerError::unsupported(format!(
                     "values of column \"{}\" ({other}) cannot be read; make the table with CREATE TEMP TABLE … AS",
@@ -159,9 +159,15 @@ impl ColumnInput {
     }
 }
 
+/// The items of a column of arrays, with what the column says of them.
+pub(crate) fn item_of(item: &Field, array: &Field) -> Field {
+    let told = array.metadata().clone();
+    Field::new(array.name(), item.data_type().clone(), true).with_metadata(told)
+}
+
 impl ListInput {
-    fn new(item: &FieldRef) -> Result<Self, ServerError> {
-        let items = ColumnInput::new(item)?;
+    fn new(item: &FieldRef, array: &Field) -> Result<Self, ServerError> {
+        let items = ColumnInput::new(&item_of(item, array))?;
         let depth = match &items.values {
             Values::List(inner) => inner.depth + 1,
             _ => 1,
@@ -226,7 +232,7 @@ pub(crate) fn kept_text(text: &str, pg_type: PgType) -> Result<String, ServerErr
     match pg_type {
         PgType::UUID => text::uuid(text),
         PgType::JSONB => jsonb::canonical(text),
-        PgType::JSON => text::json(text, pg_type).map(|()| text.to_owned()),
+        PgType::JSON => text::json(text).map(|()| text.to_owned()),
         _ => Ok(text.to_owned()),
     }
 }
@@ -354,6 +360,19 @@ fn invalid(pg_type: PgType, text: &str) -> ServerError {
     let name = pg_type.sql_name();
     let message = format!("invalid input syntax for type {name}: \"{text}\"");
     ServerError::new("22P02", message)
+}
+
+/// PostgreSQL's array types have any number of dimensions, a column of ours the same in every row.
+pub(crate) fn wrong_depth(found: usize, depth: usize, pg_type: PgType) -> ServerError {
+    let name = pg_type.sql_name();
+    let declared = pg_type.element().unwrap_or(pg_type).sql_name();
+    let brackets = "[]".repeat(found);
+    ServerError::unsupported(format!(
+        "an array of {found} dimensions in a column of type {name} with {depth}"
+    ))
+    .hint(format!(
+        "A column holds arrays of the dimensions that it is declared with: {declared}{brackets}."
+    ))
 }
 
 /// 22003 for an integer that its type has not.

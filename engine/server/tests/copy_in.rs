@@ -91,7 +91,8 @@ async fn answer(client: &Client, columns: &str, options: &str, data: &[u8], part
 
 const ALL: &str = "i2 smallint, i4 int, i8 bigint, f4 real, f8 double precision, n numeric(12,4), b boolean, \
     t text, v varchar(3), y bytea, d date, tm time, ts timestamp, tz timestamptz, iv interval, u uuid, j json, \
-    ia int[], ta text[]";
+    ia int[], ta text[], ua uuid[], ja jsonb[], i2d int[][], t2d text[][], u2d uuid[][], j2d jsonb[][], \
+    n2d numeric(6,2)[][]";
 
 /// Definition of the table, options, data.
 fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
@@ -336,8 +337,20 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ];
     let row = "-1\t2\t3\t1.5\t-0.1\t12.3456\tt\té \"x\"\tabc\t\\\\x00ff\t2024-02-29\t12:34:56.789\t\
         2024-02-29 12:34:56.789\t2024-02-29 12:34:56+00\t1 mon 2 days 03:04:05\t\
-        a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\t[1]\t{1,NULL}\t{a,\"b,c\"}\n";
-    let nulls = vec!["\\N"; 19].join("\t");
+        a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\t[1]\t{1,NULL}\t{a,\"b,c\"}\t\
+        {A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11,NULL}\t{\"{\\\\\"b\\\\\": 1}\",2}\t{{1,NULL},{3,4}}\t{{a,NULL},{\"b c\",\"\"}}\t\
+        {{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11},{NULL}}\t{{\"{\\\\\"b\\\\\":1}\",2}}\t{{1.005},{2}}\n";
+    let nulls = vec!["\\N"; 26].join("\t");
+    for (columns, data) in [
+        ("a int[][]", "{{1},{x}}\n"),
+        ("a int[][]", "{{1,2},{3}}\n"),
+        ("a uuid[][]", "{{x}}\n"),
+        ("a varchar(2)[][]", "{{ab},{abc}}\n"),
+        ("a uuid[]", "{x}\n"),
+        ("a int[][]", "{}\n\\N\n{{1},{2}}\n"),
+    ] {
+        cases.push((columns, "from stdin", text(data)));
+    }
     cases.push((ALL, "from stdin", text(&format!("{row}{nulls}\n{row}"))));
     cases
 }

@@ -166,6 +166,11 @@ const RESULTS: &[&str] = &[
     "select array['{}'::jsonb, '1'::jsonb]",
     "select '{\"{}\",NULL}'::jsonb[]",
     "select '{{9f1a1e1c-0000-4000-8000-00000000000a}}'::uuid[]",
+    "select array[['9f1a1e1c-0000-4000-8000-00000000000a'],[null]]::uuid[]",
+    "select '{{1,NULL},{\"{\\\"b\\\": 1}\",\"[1]\"}}'::jsonb[]",
+    "select array[['{}'::jsonb], ['1'::jsonb]]",
+    "select array_dims('{{1},{2}}'::jsonb[])",
+    "select ('{{1},{2}}'::jsonb[])::text[]",
     "select '9f1a1e1c-0000-4000-8000-00000000000a'::uuid",
     "select '{9F1A1E1C00004000800000000000000A}'::uuid",
     "select 'nope'::uuid",
@@ -258,11 +263,6 @@ const KNOWN: &[(&str, &str)] = &[
         "22003 value overflows numeric format",
     ),
     ("select 'NaN'::numeric", "22003 numeric has no NaN here"),
-    // Arrays of uuid, json and jsonb have one dimension here.
-    (
-        "select '{{9f1a1e1c-0000-4000-8000-00000000000a}}'::uuid[]",
-        "22P02 invalid input syntax for type uuid",
-    ),
     // All numbers of an array have one scale.
     ("select array[1.5, null, 2.25]", "{1.50,NULL,2.25}"),
 ];
@@ -419,10 +419,24 @@ const PARAMETERS: &[(Type, &[&str])] = &[
     (Type::DATE_ARRAY, &["{2024-01-31}", "{{2024-01-31},{NULL}}"]),
     (Type::TIMESTAMPTZ_ARRAY, &["{\"2024-01-31 00:00+00\"}"]),
     (Type::INTERVAL_ARRAY, &["{\"1 day\",NULL}"]),
-    (Type::JSONB_ARRAY, &["{\"{}\",\"[1, 2]\"}"]),
+    (
+        Type::JSONB_ARRAY,
+        &[
+            "{\"{}\",\"[1, 2]\"}",
+            "{{1,NULL},{\"{\\\"b\\\": 1, \\\"a\\\": 2}\",null}}",
+            "{}",
+            "{{x}}",
+        ],
+    ),
+    (Type::JSON_ARRAY, &["{{1,NULL},{\"{\\\"b\\\":1}\",[]}}"]),
     (
         Type::UUID_ARRAY,
-        &["{9f1a1e1c-0000-4000-8000-00000000000a}"],
+        &[
+            "{9f1a1e1c-0000-4000-8000-00000000000a}",
+            "{{9F1A1E1C-0000-4000-8000-00000000000A,NULL},{NULL,NULL}}",
+            "{{{9f1a1e1c-0000-4000-8000-00000000000a}}}",
+            "{{x}}",
+        ],
     ),
 ];
 

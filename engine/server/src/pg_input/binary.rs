@@ -2,8 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-use super::text::wrong_depth;
-use super::{ColumnInput, ListInput, Values, decimal, within};
+use super::{ColumnInput, ListInput, Values, decimal, within, wrong_depth};
 use crate::pg_types::PgType;
 use crate::session::numeric_text;
 use crate::sqlstate::ServerError;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::decimal;
-use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
 /// The text of a jsonb value.
@@ -13,7 +12,7 @@ use crate::sqlstate::ServerError;
 /// 22P02 for what is no JSON, or nested too deep; 22P05 for the character of code 0.
 pub(super) fn canonical(text: &str) -> Result<String, ServerError> {
     // From here on the text is known to be JSON of bounded depth.
-    super::text::json(text, PgType::JSONB)?;
+    super::text::json(text)?;
     let mut scanner = Scanner { rest: text };
     let mut out = String::with_capacity(text.len());
     scanner.value(&mut out)?;
@@ -125,7 +124,7 @@ impl<'a> Scanner<'a> {
         });
         let raw = self.take(end.map_or(self.rest.len(), |end| end + 1));
         serde_json::from_str(raw).map_err(|error| {
-            ServerError::new("22P02", "invalid input syntax for type jsonb")
+            ServerError::new("22P02", "invalid input syntax for type json")
                 .detail(error.to_string())
         })
     }

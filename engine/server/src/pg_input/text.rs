@@ -1,6 +1,8 @@
 //! Input functions: values from their text.
 
-use super::{ColumnInput, ListInput, Values, decimal, invalid, out_of_range, time, within};
+use super::{
+    ColumnInput, ListInput, Values, decimal, invalid, out_of_range, time, within, wrong_depth,
+};
 use crate::pg_catalog::parse_array;
 use crate::pg_types::PgType;
 use crate::pgwire::encode::TextStyle;
@@ -109,14 +111,6 @@ impl ListInput {
     }
 }
 
-/// PostgreSQL's array types have any number of dimensions, a column of ours the same in every row.
-pub(super) fn wrong_depth(found: usize, depth: usize, pg_type: PgType) -> ServerError {
-    ServerError::unsupported(format!(
-        "an array of {found} dimensions in a column of type {} with {depth}",
-        pg_type.sql_name()
-    ))
-}
-
 /// Any beginning of the words that is not ambiguous.
 fn boolean(text: &str) -> Result<bool, ServerError> {
     let word = text.trim().to_ascii_lowercase();
@@ -180,12 +174,12 @@ pub(super) fn uuid(text: &str) -> Result<String, ServerError> {
     Ok(id.hyphenated().to_string())
 }
 
-pub(super) fn json(text: &str, pg_type: PgType) -> Result<(), ServerError> {
+pub(super) fn json(text: &str) -> Result<(), ServerError> {
     serde_json::from_str::<serde::de::IgnoredAny>(text)
         .map(drop)
         .map_err(|error| {
-            let name = pg_type.sql_name();
-            ServerError::new("22P02", format!("invalid input syntax for type {name}"))
+            // Also of jsonb, in PostgreSQL's words.
+            ServerError::new("22P02", "invalid input syntax for type json")
                 .detail(error.to_string())
         })
 }

@@ -72,8 +72,17 @@ struct AsKind {
     signature: Signature,
 }
 
-fn text_list() -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
+/// Text in place of the items of arrays of any depth.
+fn text_in(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            DataType::List(Arc::new(Field::new_list_field(
+                text_in(item.data_type()),
+                true,
+            )))
+        }
+        _ => DataType::Utf8,
+    }
 }
 
 impl ScalarUDFImpl for AsKind {
@@ -94,8 +103,8 @@ impl ScalarUDFImpl for AsKind {
                 | DataType::Null
                 | DataType::Dictionary(..),
             ] => Ok(vec![DataType::Utf8]),
-            [DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)] => {
-                Ok(vec![text_list()])
+            [list @ (DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))] => {
+                Ok(vec![text_in(list)])
             }
             [other] => {
                 let (from, to) = (PgType::of_arrow(other).sql_name(), self.pg_type.sql_name());
@@ -112,10 +121,7 @@ impl ScalarUDFImpl for AsKind {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(match types {
-            [DataType::List(_)] => text_list(),
-            _ => DataType::Utf8,
-        })
+        Ok(types.first().map_or(DataType::Utf8, text_in))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
@@ -146,7 +152,7 @@ impl AsKind {
         if let Some(list) = values.as_list_opt::<i32>() {
             let items = self.read(list.values())?;
             return Ok(Arc::new(ListArray::try_new(
-                Arc::new(Field::new_list_field(DataType::Utf8, true)),
+                Arc::new(Field::new_list_field(items.data_type().clone(), true)),
                 list.offsets().clone(),
                 items,
                 list.nulls().cloned(),

@@ -649,9 +649,15 @@ fn array(dims: &[usize], items: Vec<Expr>, pg_type: PgType) -> Expr {
     }
 }
 
+/// The text of an item; NULL says that it is one, as the rows of an array of arrays must have one type.
 fn uncast(item: Expr) -> Expr {
     match item {
-        Expr::Cast { expr, .. } => *expr,
+        Expr::Cast { expr, .. } => match *expr {
+            Expr::Value(value) if value.value == Value::Null => {
+                cast(Expr::Value(value), DataType::Text)
+            }
+            text => text,
+        },
         other => other,
     }
 }

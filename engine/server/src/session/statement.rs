@@ -237,7 +237,7 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 
 fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
     let dialect = Bounded::of(sql.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(named_stars(tokens));
     let query = parser
         .parse_query()
         .map_err(|error| from_parser(&error, sql))?;
@@ -248,6 +248,22 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
     Ok(Box::new(query))
+}
+
+/// `(row).*` with the star as a name, which no name in SQL can be: the parser has no other place for it.
+fn named_stars(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let mut named = tokens.to_vec();
+    let star = |three: &[TokenWithSpan]| {
+        let kinds = three.iter().map(|token| &token.token);
+        kinds.eq([&Token::RParen, &Token::Period, &Token::Mul])
+    };
+    let places = tokens.windows(3).enumerate();
+    for (place, _) in places.filter(|(_, three)| star(three)) {
+        if let Some(star) = named.get_mut(place + 2) {
+            star.token = Token::make_word("*", None);
+        }
+    }
+    named
 }
 
 /// Reads a condition as it stands in WHERE, to the end of the text.

@@ -302,6 +302,7 @@ async fn lists_of_privileges_tell_what_was_granted() {
     doors.says("revoke select (gt) on lab.calls from ann").await;
     doors.says("grant usage on schema kb to bob").await;
     doors.says("grant create on schema public to bob").await;
+    let bob = rows(root, "select 'bob'::regrole::oid").await.remove(0);
     for (sql, answer) in [
         (relation, "{genokura=r/genokura,=r/genokura,ann=r/genokura}"),
         (
@@ -337,6 +338,10 @@ async fn lists_of_privileges_tell_what_was_granted() {
             "select string_agg(coalesce(r.rolname, 'PUBLIC'), ' ' order by r.rolname) from pg_class c, \
              aclexplode(c.relacl) a left join pg_roles r on r.oid = a.grantee where c.oid = 'lab.variants'::regclass",
             "ann genokura PUBLIC",
+        ),
+        (
+            "select (aclexplode(nspacl)).* from pg_namespace where nspname = 'kb' offset 1",
+            &format!("10|{}|USAGE|f", bob),
         ),
         ("select acldefault('r', 10)", "{genokura=r/genokura}"),
         (

@@ -116,13 +116,7 @@ impl Binder<'_> {
                 ast::SelectItem::UnnamedExpr(ast::Expr::CompoundFieldAccess {
                     root,
                     access_chain,
-                }) if matches!(
-                    access_chain.last(),
-                    Some(ast::AccessExpr::Dot(ast::Expr::Wildcard(_)))
-                ) =>
-                {
-                    out.extend(self.spread_record(root)?);
-                }
+                }) if is_star(access_chain) => out.extend(self.spread_record(root)?),
                 ast::SelectItem::UnnamedExpr(expr) => {
                     let name = column_name(expr);
                     out.push(named(self.expr_with_set_returning(expr)?, name));
@@ -465,4 +459,15 @@ fn type_label(data_type: &ast::DataType) -> String {
 
 pub(super) fn null() -> Expr {
     Expr::constant(Value::Null, oid::UNKNOWN)
+}
+
+/// The `.*` of `(row).*`; as the session reads statements, the star is a name that is not quoted.
+fn is_star(access_chain: &[ast::AccessExpr]) -> bool {
+    match access_chain {
+        [ast::AccessExpr::Dot(ast::Expr::Wildcard(_))] => true,
+        [ast::AccessExpr::Dot(ast::Expr::Identifier(name))] => {
+            name.value == "*" && name.quote_style.is_none()
+        }
+        _ => false,
+    }
 }

@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, DataType, Expr, UnaryOperator, Value};
 
 use super::calls::{call_argument_mut, call_arguments, call_of};
-use super::literals::{cast, number, string_literal, text};
+use super::literals::{cast, constant_number, number, string_literal, text};
 use super::names::last_part;
 use crate::pg_catalog::{is_of_numbers, planner_regex};
 use crate::pg_types::PgType;
@@ -89,6 +89,13 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
             {
                 let args = vec![(*number).clone(), (*pattern).clone()];
                 Some(call_of("pg_to_char", args))
+            } else if name == "array_length"
+                && let [array, dimension] = arguments.as_slice()
+                && constant_number(dimension) != Some("1")
+            {
+                // The planner's looks for the first row of an empty array of arrays.
+                let args = vec![(*array).clone(), (*dimension).clone()];
+                Some(call_of("pg_array_length", args))
             } else if name == "array_length" && arguments.len() == 2 {
                 // An empty array has no dimensions.
                 let length = Expr::Function(function.clone());

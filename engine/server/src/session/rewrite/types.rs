@@ -31,9 +31,11 @@ pub(super) fn is_kind(expr: &Expr) -> bool {
     }
 }
 
+/// Whether this is text, or arrays of it.
 pub(super) fn is_text(data_type: &DataType) -> bool {
     let pg_type = params::type_of_sql(data_type);
-    matches!(pg_type, Some(PgType::TEXT | PgType::VARCHAR))
+    let item = pg_type.map(|pg_type| pg_type.element().unwrap_or(pg_type));
+    matches!(item, Some(PgType::TEXT | PgType::VARCHAR))
 }
 
 /// Numbers with fewer characters fit every type that they may be given.

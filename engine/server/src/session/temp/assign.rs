@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, StringArray, new_empty_array, new_null_array,
+};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::{CastOptions, cast_with_options, kernels::arity::unary};
 use arrow::datatypes::{
     DataType, Field, FieldRef, Float32Type, Float64Type, IntervalUnit, TimeUnit,
@@ -13,7 +16,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use bytes::BytesMut;
 
-use crate::pg_input::ColumnInput;
+use crate::pg_input::{ColumnInput, item_of, wrong_depth};
 use crate::pg_types::{ANY_SCALE, PgType};
 use crate::pgwire::encode::{Cells, TextStyle};
 use crate::semantics;
@@ -122,8 +125,8 @@ pub(super) fn assign(
     if *array.data_type() == DataType::Null {
         return Ok(new_null_array(target, array.len()));
     }
-    if let (DataType::List(item), true) = (target, is_list(array.data_type())) {
-        return list(array, from, item, session);
+    if let (DataType::List(item), true) = (target, item_type(array.data_type()).is_some()) {
+        return list(array, from, field, item, session);
     }
     if *target == DataType::Utf8 {
         let texts = match array.data_type() {
@@ -205,39 +208,55 @@ fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric()
 }
 
-fn is_list(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::List(_)
-            | DataType::LargeList(_)
-            | DataType::ListView(_)
-            | DataType::LargeListView(_)
-            | DataType::FixedSizeList(..)
-    )
+/// The items of a list; None for another type.
+fn item_type(data_type: &DataType) -> Option<&FieldRef> {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => Some(item),
+        _ => None,
+    }
 }
 
+/// Dimensions of a type of arrays; 0 for another.
+pub(super) fn dimensions(data_type: &DataType) -> usize {
+    item_type(data_type).map_or(0, |item| 1 + dimensions(item.data_type()))
+}
+
+/// Arrays as those of a column of arrays, which have as many dimensions, or no item.
 fn list(
     array: &ArrayRef,
     from: PgType,
+    field: &Field,
     item: &FieldRef,
     session: &Session,
 ) -> Result<ArrayRef, ServerError> {
-    let inner = match array.data_type() {
-        DataType::List(inner)
-        | DataType::LargeList(inner)
-        | DataType::ListView(inner)
-        | DataType::LargeListView(inner)
-        | DataType::FixedSizeList(inner, _) => Arc::clone(inner),
-        _ => return Err(ServerError::internal("a list of another kind")),
+    let Some(inner) = item_type(array.data_type()) else {
+        return Err(ServerError::internal("a list of another kind"));
     };
-    let plain = cast(array, &DataType::List(inner))?;
+    let plain = cast(array, &DataType::List(Arc::clone(inner)))?;
     let plain = plain.as_list::<i32>();
-    let items = assign(
-        plain.values(),
-        from.element().unwrap_or(from),
-        item,
-        session,
-    )?;
+    let (found, depth) = (dimensions(array.data_type()), dimensions(field.data_type()));
+    if found != depth {
+        let has_items = |row: usize| plain.is_valid(row) && plain.value_length(row) > 0;
+        if (0..plain.len()).any(has_items) {
+            return Err(wrong_depth(found, depth, PgType::of_field(field)));
+        }
+        return Ok(Arc::new(ListArray::try_new(
+            Arc::clone(item),
+            OffsetBuffer::new_zeroed(plain.len()),
+            new_empty_array(item.data_type()),
+            plain.nulls().cloned(),
+        )?));
+    }
+    // Every dimension is told as the same array type.
+    let of_items = match item_type(inner.data_type()) {
+        Some(_) => from,
+        None => from.element().unwrap_or(from),
+    };
+    let items = assign(plain.values(), of_items, &item_of(item, field), session)?;
     Ok(Arc::new(ListArray::try_new(
         Arc::clone(item),
         plain.offsets().clone(),

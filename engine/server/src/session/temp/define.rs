@@ -43,7 +43,9 @@ pub(super) fn field_of(column: &ColumnDef) -> Result<Field, ServerError> {
     })?;
     let (arrow, mut metadata) = arrow_of(&column.data_type, pg_type)?;
     if PgType::of_arrow(&arrow) != pg_type {
-        metadata.push(("pg_type", pg_type.sql_name().to_owned()));
+        // Of an array the key names the type of the elements.
+        let element = pg_type.element().unwrap_or(pg_type);
+        metadata.push(("pg_type", element.sql_name().to_owned()));
     }
     let metadata = metadata
         .into_iter()
@@ -59,9 +61,8 @@ fn arrow_of(written: &ast::DataType, pg_type: PgType) -> Result<(DataType, Metad
     use ast::DataType as Sql;
     if let Sql::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) = written {
         let element_type = params::type_of_sql(element).unwrap_or(PgType::TEXT);
-        let (item, mut metadata) = arrow_of(element, element_type)?;
+        let (item, metadata) = arrow_of(element, element_type)?;
         // The modifier of an array is that of its elements.
-        metadata.retain(|(key, _)| *key == TYPMOD);
         return Ok((DataType::List(list_item(item)), metadata));
     }
     Ok(match pg_type {

@@ -11,7 +11,7 @@ use crate::pg_input::ColumnInput;
 use crate::pg_types::PgType;
 use crate::pgwire::encode::{Cells, Format, TextStyle};
 use crate::session::plan::Planned;
-use crate::session::{params, rewrite};
+use crate::session::{kinds, params, rewrite};
 use crate::sqlstate::{ServerError, nearest};
 
 /// The columns that get values, as places in the table.
@@ -152,12 +152,31 @@ pub(super) fn type_cell(
         {
             *cell = constant_of(text, field, style)?;
         }
-        Value::Null | Value::Placeholder(_) if negative.is_none() => {
+        Value::Null if negative.is_none() => {
+            *cell = as_of(cell.clone(), field);
+        }
+        // As deep as its value is, which is looked at when it is stored.
+        Value::Placeholder(_) if negative.is_none() => {
             *cell = rewrite::cast(cell.clone(), params::sql_type(pg_type));
         }
         _ => {}
     }
     Ok(())
+}
+
+/// NULL or an empty array as a value of a column, as deep as its arrays are: the rows of VALUES must have one type.
+fn as_of(none: Expr, field: &Field) -> Expr {
+    let pg_type = PgType::of_field(field);
+    let mut sql_type = params::sql_type(pg_type);
+    for _ in 1..assign::dimensions(field.data_type()) {
+        let item = Box::new(sql_type);
+        sql_type = ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, None));
+    }
+    let none = rewrite::cast(none, sql_type);
+    match kinds::function_of(pg_type) {
+        Some(function) => rewrite::call(function, none),
+        None => none,
+    }
 }
 
 /// A constant of a column's type from its text, which is read as COPY reads it.
@@ -169,6 +188,13 @@ fn constant_of(text: &str, field: &Field, style: &TextStyle) -> Result<Expr, Ser
         pg_type,
         PgType::DATE | PgType::TIME | PgType::TIMESTAMP | PgType::TIMESTAMPTZ | PgType::INTERVAL
     );
+    if pg_type.element().is_some() && crate::pg_catalog::parse_array(text, ',')?.1.is_empty() {
+        let none = Expr::Array(ast::Array {
+            elem: Vec::new(),
+            named: true,
+        });
+        return Ok(as_of(none, field));
+    }
     if !time {
         let text = bytes::Bytes::from(text.to_owned());
         return params::constant(Some(&text), Format::Text, pg_type);
