@@ -291,7 +291,7 @@ pub struct Roles {
     pub epoch: u64,
     mock_key: [u8; secret::KEY_BYTES],
     roles: BTreeMap<String, Arc<Role>>,
-    public: Public,
+    public: Arc<Public>,
     /// What each may see, made once: lists of samples are long.
     access: BTreeMap<String, AccessContext>,
 }
@@ -303,7 +303,7 @@ impl Roles {
             epoch: 0,
             mock_key: secret::random()?,
             roles: BTreeMap::new(),
-            public: Public::default(),
+            public: Arc::default(),
             access: BTreeMap::new(),
         })
     }
@@ -327,7 +327,7 @@ impl Roles {
         Ok(Self {
             epoch,
             access: access.collect(),
-            public: text.public,
+            public: Arc::new(text.public),
             mock_key: mock_key.context("mock_key is not 32 bytes in base64")?,
             roles,
         })
@@ -336,7 +336,7 @@ impl Roles {
     fn print(&self) -> anyhow::Result<String> {
         let text = Text {
             mock_key: STANDARD.encode(self.mock_key),
-            public: self.public.clone(),
+            public: self.public.as_ref().clone(),
             roles: self.roles.values().map(|r| r.as_ref().clone()).collect(),
         };
         let toml = toml::to_string_pretty(&text)?;
@@ -354,7 +354,7 @@ impl Roles {
 
     /// What every role may do.
     #[must_use]
-    pub fn public(&self) -> &Public {
+    pub fn public(&self) -> &Arc<Public> {
         &self.public
     }
 
@@ -364,7 +364,7 @@ impl Roles {
     /// As [`Roles::get_mut`].
     pub fn rights_mut(&mut self, grantee: &str) -> anyhow::Result<Rights<'_>> {
         if grantee == PUBLIC {
-            let public = &mut self.public;
+            let public = Arc::make_mut(&mut self.public);
             return Ok(Rights {
                 grants: &mut public.grants,
                 usage: &mut public.usage,
@@ -604,6 +604,7 @@ impl RoleStore {
                 epoch: roles.epoch,
                 role: Some(Arc::clone(role)),
                 keeps_cohorts: role.admin || role.cohorts || roles.public.cohorts,
+                public: Arc::clone(&roles.public),
                 access: access.clone(),
             });
         }
@@ -627,6 +628,8 @@ pub struct Authorised {
     pub role: Option<Arc<Role>>,
     /// Whether it may keep cohorts in the lake.
     pub keeps_cohorts: bool,
+    /// What every role may do.
+    pub public: Arc<Public>,
     /// What it may see.
     pub access: AccessContext,
 }
@@ -639,15 +642,18 @@ impl Authorised {
             epoch: 0,
             role: None,
             keeps_cohorts: true,
+            public: Arc::default(),
             access: AccessContext::all(name),
         }
     }
 
-    /// Whether a catalog made for one is right for the other: the same data, and for an admin the same roles.
+    /// Whether a catalog made for one is right for the other: the same data, the same rights of everybody, and for an
+    /// admin the same roles.
     #[must_use]
     pub fn sees_as(&self, other: &Authorised) -> bool {
         self.access == other.access
             && self.limits() == other.limits()
+            && self.public == other.public
             && (self.epoch == other.epoch || !other.is_admin())
     }
 

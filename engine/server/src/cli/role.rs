@@ -407,7 +407,7 @@ fn ask_password(from_stdin: bool) -> anyhow::Result<String> {
 fn list(roles: &Roles) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let everybody = roles.public();
-    if *everybody != Public::default() {
+    if **everybody != Public::default() {
         writeln!(out, "{PUBLIC} (every role)")?;
         list_rights(&mut out, &everybody.grants, &everybody.usage)?;
         if everybody.cohorts {

@@ -28,7 +28,6 @@ use crate::pg_catalog::{
 };
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
-use crate::roles::Public;
 use crate::sqlstate::ServerError;
 
 /// The DataFusion catalog that holds copies of system relations while a statement joins them.
@@ -94,8 +93,7 @@ fn add_roles(model: &mut CatalogModel, info: &SessionInfo) {
         return model.add_role(&info.user, false, true);
     };
     model.add_role(DATABASE, true, false);
-    let nobody = Public::default();
-    let public = info.roles.as_ref().map_or(&nobody, |roles| roles.public());
+    let public = info.authorised.public.as_ref();
     model.set_public(Rights {
         granted: public.access(),
         cohorts: public.cohorts,

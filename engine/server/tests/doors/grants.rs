@@ -425,6 +425,16 @@ async fn lists_of_privileges_tell_what_was_granted() {
         let answers = rows(ann, sql).await;
         assert_eq!(answers, [answer], "{sql}");
     }
+    // What changes for everybody and not for the role itself is told in open sessions, too.
+    let schema = "select nspacl from pg_namespace where nspname = 'kb'";
+    doors.says("grant usage on schema kb to ann").await;
+    assert!(soon(async || read(ann, schema).await == "{genokura=U/genokura,ann=U/genokura}").await);
+    doors.says("grant usage on schema kb to public").await;
+    let both = "{genokura=U/genokura,=U/genokura,ann=U/genokura}";
+    assert!(soon(async || read(ann, schema).await == both).await);
+    doors
+        .says("revoke usage on schema kb from ann, public")
+        .await;
     // The use of a schema that was taken away leaves what was granted in it, as in PostgreSQL.
     doors
         .says("revoke usage on schema lab from ann, public")
