@@ -299,6 +299,14 @@ impl CallCountExec {
         })
     }
 
+    /// The same node, of whose rows this is known.
+    fn with_equivalences(mut self, known: EquivalenceProperties) -> DfResult<Self> {
+        let known = known.with_new_schema(self.schema())?;
+        let properties = PlanProperties::clone(&self.properties).with_eq_properties(known);
+        self.properties = Arc::new(properties);
+        Ok(self)
+    }
+
     /// The node as plain data, see [`crate::decode_scan`]; `None` for one that stands on other nodes.
     pub(crate) fn to_bytes(&self) -> Result<Option<Vec<u8>>> {
         let alone = self.beside.is_none();

@@ -16,8 +16,13 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::{JoinSide, JoinType, ScalarValue};
+use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CaseExpr, CastExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr,
+    Literal, NotExpr,
+};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -26,6 +31,7 @@ use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
 use super::recognise::{Given, given, plain};
@@ -74,7 +80,17 @@ impl<'a> Beside<'a> {
         }
         if let Some(coalesce) = plan.downcast_ref::<CoalescePartitionsExec>() {
             return match coalesce.fetch() {
-                None => Self::of(coalesce.input()),
+                None => Self::of(coalesce.input())
+                    .into_iter()
+                    .map(Self::in_one)
+                    .collect(),
+                Some(_) => Vec::new(),
+            };
+        }
+        // What is counted needs no order.
+        if let Some(sort) = plan.downcast_ref::<SortExec>() {
+            return match sort.fetch() {
+                None => Self::of(sort.input()),
                 Some(_) => Vec::new(),
             };
         }
@@ -150,6 +166,12 @@ impl<'a> Beside<'a> {
         columns.iter().all(|c| of_sample(c.index())) && !is_volatile(expr)
     }
 
+    /// Whether an expression is the same for all calls of a sample, and cannot fail: a sample without a call that is
+    /// left is asked, too.
+    pub(super) fn is_known_of_sample(&self, expr: &Arc<dyn PhysicalExpr>) -> bool {
+        self.is_of_sample(expr) && never_fails(expr)
+    }
+
     /// The column of calls that an expression is.
     pub(super) fn call(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<Given> {
         given(expr, |place| self.columns.get(place)?.call.clone())
@@ -159,6 +181,22 @@ impl<'a> Beside<'a> {
     pub(super) fn sample(&self) -> ProjectionExpr {
         let column = Column::new(SAMPLE, self.columns.len());
         ProjectionExpr::new(Arc::new(column), SAMPLE.to_owned())
+    }
+
+    /// The same rows in one partition.
+    fn in_one(self) -> Self {
+        match self
+            .plan
+            .properties()
+            .output_partitioning()
+            .partition_count()
+        {
+            1 => self,
+            _ => {
+                let plan = Arc::new(CoalescePartitionsExec::new(Arc::clone(&self.plan)));
+                self.over(plan, self.columns.clone())
+            }
+        }
     }
 
     fn dealt(self, repartition: &RepartitionExec) -> Option<Self> {
@@ -178,7 +216,7 @@ impl<'a> Beside<'a> {
         let (mut exprs, mut columns) = (Vec::new(), Vec::new());
         let schema = projection.schema();
         for (given, field) in projection.expr().iter().zip(schema.fields()) {
-            let of_sample = self.is_of_sample(&given.expr);
+            let of_sample = self.is_known_of_sample(&given.expr);
             columns.push(Origin {
                 call: self.call(&given.expr),
                 of_sample,
@@ -264,6 +302,51 @@ impl<'a> Beside<'a> {
         Some(self.over(plan, columns))
     }
 }
+
+/// Whether an expression has a value for whatever its columns hold: comparisons and what combines them, texts cut and
+/// put together; no arithmetic, no cast that may not fit.
+fn never_fails(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let is_safe = if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
+        binary.op().is_logic_operator()
+            || binary.op().supports_propagation()
+            || *binary.op() == Operator::StringConcat
+    } else if let Some(cast) = expr.downcast_ref::<CastExpr>() {
+        matches!(
+            cast.cast_type(),
+            DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8
+        )
+    } else if let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() {
+        SAFE_FUNCTIONS.contains(&function.name())
+    } else {
+        expr.is::<Column>()
+            || expr.is::<Literal>()
+            || expr.is::<NotExpr>()
+            || expr.is::<IsNullExpr>()
+            || expr.is::<IsNotNullExpr>()
+            || expr.is::<InListExpr>()
+            || expr.is::<LikeExpr>()
+            || expr.is::<CaseExpr>()
+    };
+    is_safe && expr.children().into_iter().all(never_fails)
+}
+
+/// Functions that have a value for all arguments.
+const SAFE_FUNCTIONS: [&str; 14] = [
+    "btrim",
+    "character_length",
+    "coalesce",
+    "concat",
+    "date_part",
+    "date_trunc",
+    "left",
+    "lower",
+    "ltrim",
+    "nullif",
+    "right",
+    "rtrim",
+    "starts_with",
+    "upper",
+];
 
 /// A column of a join before its projection.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,16 +6,17 @@ use arrow::array::{ArrayRef, AsArray, Int16Array, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{CaseExpr, CastExpr, Column, Literal, is_not_null};
 use datafusion::physical_expr::utils::{collect_columns, conjunction, split_conjunction};
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
 use super::beside::Beside;
@@ -41,14 +42,48 @@ pub fn count_on_packed(aggregate: &AggregateExec) -> DfResult<Option<Arc<dyn Exe
         AggregateMode::Partial => {
             let schema = aggregate.schema();
             let names = schema.fields().iter().map(|f| f.name().clone()).collect();
-            Ok(first_phase(aggregate, names)
+            let node = first_phase(aggregate, names)
                 .or_else(|| first_phase_beside(aggregate))
-                .filter(|node| same_columns(&node.schema(), &schema))
-                .map(|node| Arc::new(node) as Arc<dyn ExecutionPlan>))
+                .filter(|node| same_columns(&node.schema(), &schema));
+            node.map(|node| in_order_of(node, aggregate)).transpose()
         }
         AggregateMode::Single | AggregateMode::SinglePartitioned => two_phases(aggregate),
         _ => Ok(None),
     }
+}
+
+/// The node in the order of the aggregation that it stands for, on which the plan above may rely.
+///
+/// Groups of variants come as the scan reads variants, which is what the aggregation's order came from. Whatever else it
+/// is in order of is sorted.
+fn in_order_of(node: CallCountExec, aggregate: &AggregateExec) -> DfResult<Arc<dyn ExecutionPlan>> {
+    let given = aggregate.properties().equivalence_properties();
+    let of_variant = |sort: &PhysicalSortExpr| {
+        let columns = collect_columns(&sort.expr);
+        let mut places = columns.iter().map(Column::index);
+        !places.any(|place| node.counting.keys.contains(&place))
+    };
+    let mut orders = given.oeq_class().iter();
+    let kept = !is_sorted_below(aggregate.input())
+        && matches!(node.counting.groups, Groups::Variants(_))
+        && orders.all(|order| order.iter().all(of_variant));
+    if kept {
+        return Ok(Arc::new(node.with_equivalences(given.clone())?));
+    }
+    let mut constants = given.clone();
+    constants.clear_orderings();
+    let node: Arc<dyn ExecutionPlan> = Arc::new(node.with_equivalences(constants)?);
+    Ok(match aggregate.properties().output_ordering() {
+        None => node,
+        Some(order) => {
+            Arc::new(SortExec::new(order.clone(), node).with_preserve_partitioning(true))
+        }
+    })
+}
+
+/// Whether rows are sorted anywhere below: their order is not the scan's then.
+fn is_sorted_below(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<SortExec>() || plan.children().into_iter().any(is_sorted_below)
 }
 
 /// One aggregation of one phase as two.
@@ -155,7 +190,7 @@ fn counted_beside(aggregate: &AggregateExec, beside: &Beside<'_>) -> Option<Call
     let (mut own, mut keys, mut fields) = (Vec::new(), Vec::new(), Vec::new());
     let mut exprs = vec![beside.sample()];
     for (place, (expr, name)) in aggregate.group_expr().expr().iter().enumerate() {
-        if beside.is_of_sample(expr) {
+        if beside.is_known_of_sample(expr) {
             keys.push(place);
             fields.push(schema.fields().get(place).cloned()?);
             exprs.push(ProjectionExpr::new(Arc::clone(expr), name.clone()));
@@ -267,6 +302,9 @@ fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&DatasetScanExec, Vec<Gi
             .fetch()
             .is_none()
             .then(|| scan_below(coalesce.input()))?;
+    }
+    if let Some(sort) = plan.downcast_ref::<SortExec>() {
+        return sort.fetch().is_none().then(|| scan_below(sort.input()))?;
     }
     if let Some(repartition) = plan.downcast_ref::<RepartitionExec>() {
         let dealt = matches!(repartition.partitioning(), Partitioning::RoundRobinBatch(_));
@@ -404,7 +442,7 @@ impl Input<'_> {
         parts.extend(filter.into_iter().flat_map(split_conjunction).cloned());
         let of_sample = |expr: &Arc<dyn PhysicalExpr>| match &self.columns {
             Columns::Calls(_) => false,
-            Columns::Beside(beside) => beside.is_of_sample(expr),
+            Columns::Beside(beside) => beside.is_known_of_sample(expr),
         };
         let (mut of_samples, of_calls): (Vec<_>, Vec<_>) = parts.into_iter().partition(of_sample);
         let count = match name {

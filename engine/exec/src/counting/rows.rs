@@ -223,18 +223,28 @@ impl CountRows {
         let complete = rows.sums("n_missing")?;
         let complete: BooleanArray = complete.iter().map(|n| Some(n? == 0)).collect();
         let incomplete: BooleanArray = complete.iter().map(|c| Some(!c?)).collect();
+        let mut of_genotypes = Vec::new();
         if incomplete.true_count() > 0 {
             // A half call carries the ALT and is missing: only its genotype tells.
-            self.count_members(rows.slice(0, rows.len()).filter(&incomplete)?)
-                .await?;
+            let rows = rows.slice(0, rows.len()).filter(&incomplete)?;
+            let members = self.members(&rows).await?;
+            let counts = self.dosages(&members)?;
+            of_genotypes.extend(counts.iter().map(|counts| self.group(counts)));
         }
-        self.count_sites(&rows.filter(&complete)?)
+        let mut of_genotypes = of_genotypes.into_iter();
+        let mut groups = self.of_sites(&rows)?;
+        // Variants stay in their order.
+        for (group, complete) in groups.iter_mut().zip(&complete) {
+            if complete == Some(false) {
+                *group = of_genotypes.next().unwrap_or_default();
+            }
+        }
+        self.take_groups(&rows, groups)
     }
 
-    /// Adds variants whose calls are all complete, by the counts of the site table.
-    fn count_sites(&mut self, rows: &SiteRows) -> Result<()> {
-        let context = Arc::clone(&self.context);
-        let _timer = context.metrics.baseline.elapsed_compute().timer();
+    /// Groups of variants whose calls are all complete, by the counts of the site table.
+    fn of_sites(&self, rows: &SiteRows) -> Result<Vec<Group>> {
+        let _timer = self.context.metrics.baseline.elapsed_compute().timer();
         let [ac, het, hom_alt] = ["ac", "n_het", "n_hom_alt"].map(|name| rows.sums(name));
         let (ac, het, hom_alt) = (ac?, het?, hom_alt?);
         let number = |n: i32| u64::try_from(n).unwrap_or(0);
@@ -251,14 +261,18 @@ impl CountRows {
                 measures: vec![kept; self.keeps.len()],
             }
         });
-        let groups: Vec<Group> = groups.collect();
-        self.take_groups(rows, groups)
+        Ok(groups.collect())
+    }
+
+    /// Reads the genotypes of variants.
+    async fn members(&mut self, rows: &SiteRows) -> Result<Members> {
+        let view = Arc::clone(&self.context.view);
+        Members::read(&view, rows, self.genotypes.as_ref(), &self.blocks).await
     }
 
     /// Adds variants by their genotypes, or by the number of their samples.
     async fn count_members(&mut self, rows: SiteRows) -> Result<()> {
-        let view = Arc::clone(&self.context.view);
-        let members = Members::read(&view, &rows, self.genotypes.as_ref(), &self.blocks).await?;
+        let members = self.members(&rows).await?;
         if self.tally.is_some() {
             self.open = Some(Open {
                 rows,

@@ -110,7 +110,17 @@ async fn sorted(ctx: &SessionContext, plan: Arc<dyn ExecutionPlan>) -> Vec<Strin
 }
 
 /// What calls `c` are joined with or chosen by, and whether a row `p` stands beside them.
-const JOINED: [(&str, bool); 14] = [
+const JOINED: [(&str, bool); 16] = [
+    (
+        "WHERE c.sample_id NOT IN (SELECT sample_id FROM person WHERE sample_id IS NOT NULL AND affected) \
+         AND c.sample_id NOT IN (SELECT sample_id FROM person WHERE sample_id IS NOT NULL AND sex = 'm')",
+        false,
+    ),
+    (
+        "JOIN person p ON p.sample_id = c.sample_id WHERE c.sample_id NOT IN (SELECT sample_id FROM person WHERE \
+         sample_id > 'S8') AND EXISTS (SELECT 1 FROM person q WHERE q.sample_id = c.sample_id AND q.sex = 'f')",
+        true,
+    ),
     ("JOIN person p ON p.sample_id = c.sample_id", true),
     (
         "JOIN person p USING (sample_id) WHERE p.sex IS NOT NULL AND c.dosage > 0",
@@ -260,6 +270,65 @@ fn statements() -> Vec<String> {
         ));
     }
     statements
+}
+
+/// Of one contig the calls are in order: a sort that is not needed is not made.
+fn ordered() -> Vec<String> {
+    let mut statements = Vec::new();
+    for table in ["calls", "carriers"] {
+        let of_contig = format!(
+            "FROM cohort.{table} c JOIN person p ON p.sample_id = c.sample_id WHERE c.contig = 'chr2'"
+        );
+        statements.extend([
+            format!("SELECT pos, count(*) FROM cohort.{table} WHERE contig = 'chr2' GROUP BY pos ORDER BY pos"),
+            format!(
+                "SELECT contig, pos, ref, alt, sum(dosage) FROM cohort.{table} WHERE contig = 'chr2' AND pos BETWEEN 2 AND 9 \
+                 GROUP BY contig, pos, ref, alt ORDER BY contig, pos, ref, alt"
+            ),
+            format!(
+                "SELECT pos, n, sum(n) OVER (ORDER BY pos) FROM (SELECT pos, count(*) AS n FROM cohort.{table} \
+                 WHERE contig = 'chr2' GROUP BY pos) q ORDER BY pos"
+            ),
+            format!("SELECT c.pos, sum(c.dosage) {of_contig} GROUP BY c.pos ORDER BY c.pos"),
+            format!("SELECT p.sex, c.pos, count(*) {of_contig} AND p.sex = 'f' GROUP BY 1, 2 ORDER BY 1, 2"),
+            format!("SELECT c.contig, p.sex, count(*) {of_contig} AND p.sex = 'f' GROUP BY 1, 2 ORDER BY 1, 2"),
+            format!("SELECT c.pos, c.alt, p.sex, avg(c.dosage) {of_contig} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"),
+        ]);
+    }
+    statements
+}
+
+#[tokio::test]
+async fn counts_come_in_the_order_that_is_asked_for() {
+    let mut rows = 0;
+    for seed in 0..12 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let shape = Shape {
+            block_samples: rng.random_range(1..=5),
+            window: rng.random_range(1..=8),
+            site_rows: rng.random_range(1..=9),
+            page_rows: rng.random_range(1..=4),
+            file_rows: [3, 10, 1 << 20][rng.random_range(0..3)],
+        };
+        let fixture = Fixture::of(shape, random_batches(&mut rng)).await;
+        let person = person(&mut rng);
+        let plain = session(&fixture, 1, 8192, AccessContext::default()).await;
+        let plain = with_person(plain, &person);
+        for (partitions, batch_size) in [(1, 3), (2, 8192), (8, 7)] {
+            let ctx = counting(&fixture, partitions, batch_size, AccessContext::default()).await;
+            let ctx = with_person(ctx, &person);
+            for sql in ordered() {
+                let expected = texts(&run_plan(&plain, plan(&plain, &sql).await).await);
+                let packed = plan(&ctx, &sql).await;
+                let shown = displayable(packed.as_ref()).indent(false).to_string();
+                assert!(shown.contains("CallCountExec"), "{sql}\n{shown}");
+                rows += expected.len();
+                let told = format!("seed {seed}, {partitions} partitions: {sql}\n{shown}");
+                assert_eq!(texts(&run_plan(&ctx, packed).await), expected, "{told}");
+            }
+        }
+    }
+    assert!(rows > 200, "{rows} rows were compared");
 }
 
 #[tokio::test]

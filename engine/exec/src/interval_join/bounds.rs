@@ -17,7 +17,7 @@ use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, Liter
 
 use super::build::Chunk;
 use super::condition::IntervalCondition;
-use super::stretches::{Group, Stretches};
+use super::stretches::{Group, Stretches, joined};
 use crate::error::Result;
 
 /// Stretches that a scan is told of at most.
@@ -56,7 +56,7 @@ pub(super) fn filter(
         all.sort_unstable();
         vec![Outline {
             key: &[],
-            stretches: joined(all),
+            stretches: joined(all.into_iter()),
         }]
     };
     outlines.retain(|outline| !outline.stretches.is_empty());
@@ -160,18 +160,6 @@ fn bound(expr: &Expr, probe: &Schema, op: Operator, value: i64) -> Result<Option
         _ => return Ok(None),
     };
     Ok(Some(binary(expr, op, Arc::new(Literal::new(literal)))))
-}
-
-/// Stretches by rising start, those that touch as one.
-fn joined(stretches: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
-    let mut joined: Vec<(i64, i64)> = Vec::new();
-    for (start, end) in stretches {
-        match joined.last_mut() {
-            Some((_, last)) if start <= *last => *last = (*last).max(end),
-            _ => joined.push((start, end)),
-        }
-    }
-    joined
 }
 
 /// Joins stretches over the smallest gaps until there are no more than [`STRETCHES_MAX`], or one of each group.

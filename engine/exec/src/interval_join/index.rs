@@ -16,7 +16,7 @@
 //! jumped over: a query costs O(1 + hits), times the depth of the levels at worst, whatever the spans look like. No
 //! use is made of `start <= end`, so reversed spans and queries have the answers that the comparisons give.
 
-use std::cmp::Ordering;
+use super::stretches::joined;
 
 /// Ends that are looked at together, and blocks of one level that make a block of the next.
 const BLOCK: usize = 16;
@@ -576,19 +576,11 @@ impl<P: Position> Spans<P> {
 
 impl<P: Position + Into<i64>> Spans<P> {
     fn outline(&self, group: usize) -> Vec<(i64, i64)> {
-        let mut outline: Vec<(i64, i64)> = Vec::new();
         let Some(group) = self.groups.get(group) else {
-            return outline;
+            return Vec::new();
         };
         let places = group.begin as usize..(group.begin + group.len) as usize;
-        for place in places {
-            let (start, end) = (self.starts[place].into(), self.ends[place].into());
-            match outline.last_mut() {
-                Some((_, last)) if start.cmp(last) != Ordering::Greater => *last = (*last).max(end),
-                _ => outline.push((start, end)),
-            }
-        }
-        outline
+        joined(places.map(|place| (self.starts[place].into(), self.ends[place].into())))
     }
 }
 
