@@ -7,6 +7,7 @@
 mod arrays;
 mod backend;
 mod catalog;
+mod chains;
 mod cohort;
 mod cursors;
 mod fuzzing;

@@ -21,7 +21,7 @@ use futures::TryStreamExt;
 use super::rows::Rows;
 use super::stop::{self, Stop};
 use super::temp::TempState;
-use super::{SessionInfo, arrays, lateral, origins, params, rewrite, using, whole_rows};
+use super::{SessionInfo, arrays, chains, lateral, origins, params, rewrite, using, whole_rows};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -173,7 +173,7 @@ pub(super) async fn logical(
         }
         plan => plan,
     };
-    let plan = arrays::deepened(lateral::unnested(plan)?)?;
+    let plan = arrays::deepened(lateral::unnested(chains::as_trees(plan)?)?)?;
     arrays::check(&plan)?;
     let plan = signed(typed(plan, &state)?)?;
     SQLOptions::new()
