@@ -27,7 +27,7 @@ use datafusion::common::{Column, DFSchema, JoinType, Result};
 use datafusion::functions::expr_fn::coalesce;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
-use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use genokura_exec::is_of_calls;
 
@@ -101,6 +101,11 @@ fn count_below(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
         let column = Expr::Column(Column::from(have));
         let Some(part) = place.checked_sub(groups).and_then(|place| parts.get(place)) else {
             return column;
+        };
+        // A sum of sums of numerics has more digits than the sum.
+        let column = match have.1.data_type() == want.1.data_type() {
+            true => column,
+            false => cast(column, want.1.data_type().clone()),
         };
         let value = match part.zero {
             true => coalesce(vec![column, lit(0_i64)]),
