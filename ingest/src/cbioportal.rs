@@ -10,6 +10,7 @@
 //! - MAF: `contig, pos, end_pos, ref, alt` are the columns of these meanings; `alt` is the tumour's allele that differs
 //!   from the reference ([`maf`]). Substitutions are as in a call set; insertions and deletions have MAF's `-`.
 //! - Chromosomes 23 and 24 are X and Y, as cBioPortal numbers them.
+//! - A mutation, segment or structural variant of no sample or at no place is refused: it would join nothing, unseen.
 //! - Matrices are long: `study_id, profile, gene, entrez_id, sample_id, value`; a cell without a value has no row.
 //! - All files land together or not at all. A cell that does not fit is named with file, line and column.
 
@@ -32,7 +33,7 @@ use crate::report::IngestReport;
 use crate::table::fixed::Out;
 use crate::table::{
     Cell, Column, ColumnType, Delimited, Format, Inference, Input, Landing, Names, Rows, Sink,
-    blocking, merged, schema_of, sql_name,
+    blocking, merged, names_people, schema_of, sql_name,
 };
 
 use meta::{Kind, Study};
@@ -311,6 +312,19 @@ fn needed(table: &str) -> &'static [&'static str] {
     }
 }
 
+/// The columns without which a row says nothing of anybody, and what a row without them lacks.
+fn needed_in_rows(table: &str) -> &'static [(&'static str, &'static str)] {
+    const SAMPLE: (&str, &str) = ("sample_id", "sample");
+    const CONTIG: (&str, &str) = ("contig", "contig");
+    const POS: (&str, &str) = ("pos", "position");
+    match table {
+        "mutation" => &[SAMPLE, CONTIG, POS],
+        "segment" => &[SAMPLE, CONTIG, POS, ("end_pos", "end")],
+        "structural_variant" => &[SAMPLE],
+        _ => &[],
+    }
+}
+
 /// Header lines of a clinical file: names, descriptions, types of the columns.
 #[derive(Default)]
 struct Told {
@@ -430,7 +444,12 @@ impl File {
             columns.push(Column {
                 name: names.take(&name),
                 source: format!("{}: {header}", self.name),
-                ty: known.or(declared).unwrap_or_else(|| found[at].result()),
+                ty: known
+                    .or(declared)
+                    .unwrap_or_else(|| match names_people(header) {
+                        true => ColumnType::Text,
+                        false => found[at].result(),
+                    }),
                 comment,
             });
             self.parts.push(Part::Column(at + 1));
@@ -515,6 +534,7 @@ impl File {
     ) -> Result<u64> {
         let mut rows = self.rows()?;
         let key = self.key();
+        let needed = self.needed_in_rows();
         let of_contigs = |(place, column): (usize, &Column)| {
             CONTIGS.contains(&column.name.as_str()).then_some(place)
         };
@@ -548,16 +568,26 @@ impl File {
                     cells[*place] = Cell::Quoted(name);
                 }
             }
-            self.check_span(&cells, line)?;
-            if let Some(alleles) = &alleles {
-                let chosen = alleles.resolve(&mut cells);
-                chosen.map_err(|message| Error::Line {
+            if let Some((_, what)) = needed.iter().find(|(place, _)| cells[*place] == Cell::Null) {
+                return Err(Error::Line {
                     input: 1,
                     line,
-                    rule: "maf-alternative",
-                    message: format!("{}: {message}", self.name),
-                })?;
+                    rule: "cbioportal-missing",
+                    message: format!("{}: the row has no {what}", self.name),
+                });
             }
+            self.check_span(&cells, line)?;
+            let variant = alleles.as_ref().map(|alleles| alleles.variant(&cells));
+            let variant = variant.transpose().map_err(|message| Error::Line {
+                input: 1,
+                line,
+                rule: "maf-alternative",
+                message: format!("{}: {message}", self.name),
+            })?;
+            let cells = match (&alleles, &variant) {
+                (Some(alleles), Some(variant)) => alleles.put(variant, cells),
+                _ => cells,
+            };
             if let Some((kind, place)) = key {
                 self.check_key(kind, cells.get(place), line, listed)?;
             }
@@ -566,6 +596,21 @@ impl File {
         }
         out.flush()?;
         Ok(n)
+    }
+
+    /// The columns that no row may lack, and what each is called.
+    fn needed_in_rows(&self) -> Vec<(usize, &'static str)> {
+        let Kind::Table(table) = self.kind else {
+            return Vec::new();
+        };
+        let needed = needed_in_rows(table).iter().filter_map(|(name, what)| {
+            let place = self
+                .columns
+                .iter()
+                .position(|column| column.name == *name)?;
+            Some((place, *what))
+        });
+        needed.collect()
     }
 
     /// What a row of a clinical file is about, and the column that names it.

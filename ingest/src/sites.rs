@@ -8,15 +8,20 @@
 //! typed by the header. So `contig, pos, ref, alt` are equal where alleles are. Releases lie side by side: a later file
 //! adds rows, and columns for keys that are new; a key may not change its type. All of a file lands or nothing.
 //!
+//! A release may come in several calls, some contigs in each. A contig that it has already is refused: a corrected file
+//! beside the one that it corrects would join each allele twice. Files without a release are one release.
+//!
 //! A table of knowledge has no place for records that break a rule: they refuse the file, by rule and line, and
 //! `ingest vcf` keeps such a file as a dataset.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{ArrayRef, AsArray, Date32Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, FieldRef, Int32Type, Int64Type, Schema, SchemaRef,
+};
 use chrono::NaiveDate;
 use futures::TryStreamExt as _;
 use genokura_core::contig::ContigNames;
@@ -50,6 +55,9 @@ const COLUMNS: [&str; 14] = [
     "alt_index",
     "info_raw",
 ];
+
+/// Contigs that a refusal names.
+const CONTIGS_TOLD: usize = 3;
 
 /// Files of alleles into one table.
 pub struct SitesJob {
@@ -99,8 +107,8 @@ impl SitesJob {
     /// Reads the inputs and commits their rows. The same inputs again with the same release are a no-op.
     ///
     /// # Errors
-    /// [`Error::Request`] for a file with samples or with records that break a rule, and for a key of another type than
-    /// the table's; what reading and the lake report. The lake is then as it was.
+    /// [`Error::Request`] for a file with samples or with records that break a rule, for a key of another type than
+    /// the table's and for contigs that the release has in the table already; what reading and the lake report. The lake is then as it was.
     pub async fn run(self) -> Result<IngestReport> {
         let begun = Instant::now();
         let landing = Landing::begin(&self.lake, &self.id, self.replace, "ingest sites").await?;
@@ -120,6 +128,9 @@ impl SitesJob {
         let sites = sites_of(&snapshot).await?;
         let sources = columns(&state);
         let schema = merged(&self.id, &sources, landing.existing())?;
+        if let Some(held) = landing.held().await? {
+            self.check_release(&held, &passing, &sites).await?;
+        }
         let inputs: Vec<_> = state
             .batches
             .iter()
@@ -202,6 +213,41 @@ impl SitesJob {
         Ok(report)
     }
 
+    /// Refuses alleles of contigs of which the release has alleles in the table already.
+    async fn check_release(
+        &self,
+        held: &TableSnapshot,
+        passing: &Lake,
+        sites: &TableSnapshot,
+    ) -> Result<()> {
+        let known = contigs_of(&self.lake, held, days(self.release), &self.cancel).await?;
+        if known.is_empty() {
+            return Ok(());
+        }
+        let new = contigs_of(passing, sites, None, &self.cancel).await?;
+        let new = new.iter().map(|name| match self.contigs {
+            Some(names) => names.of(name),
+            None => name.into(),
+        });
+        let twice: Vec<_> = new.filter(|name| known.contains(name.as_ref())).collect();
+        if twice.is_empty() {
+            return Ok(());
+        }
+        let mut told = twice[..twice.len().min(CONTIGS_TOLD)].join(", ");
+        if twice.len() > CONTIGS_TOLD {
+            told.push_str(&format!(" and {} more", twice.len() - CONTIGS_TOLD));
+        }
+        let (release, other) = match self.release {
+            Some(date) => (format!("release {date} of "), "another --release"),
+            None => (String::new(), "a --release of its own"),
+        };
+        Err(Error::Request(format!(
+            "{release}{}.{} has alleles of {told} already, and each would be joined twice; give the input {other}, or \
+             --replace with all inputs that the table is to hold",
+            self.id.schema, self.id.table
+        )))
+    }
+
     /// What names the inputs in the lake's log.
     fn key(&self, state: &DatasetState) -> String {
         let inputs = state.batches.iter().flat_map(|batch| &batch.inputs);
@@ -226,6 +272,39 @@ async fn sites_of(snapshot: &LakeSnapshot) -> Result<Arc<TableSnapshot>> {
     let id = TableId::new(PASSING, "site");
     let sites = snapshot.table(&id).await?;
     sites.ok_or_else(|| Error::Request("the input has no records".to_owned()))
+}
+
+/// The contigs of the rows of a table that are of a release (its day, or `None` as the column has it).
+async fn contigs_of(
+    lake: &Lake,
+    table: &TableSnapshot,
+    release: Option<i32>,
+    cancel: &CancelFlag,
+) -> Result<BTreeSet<String>> {
+    let contig = Field::new("contig", DataType::Utf8, true);
+    let day = Field::new("release", DataType::Date32, true);
+    let columns = Arc::new(Schema::new(vec![contig, day]));
+    let mut found = BTreeSet::new();
+    for file in &table.files {
+        let reader = FileReader::open(lake, file).await?;
+        let mut batches = reader.read(ReadPlan::of(Arc::clone(&columns)))?;
+        while let Some(batch) = batches.try_next().await? {
+            cancel.check()?;
+            let names = batch.column(0).as_string_opt::<i32>();
+            let days = batch.column(1).as_primitive_opt::<Date32Type>();
+            let (Some(names), Some(days)) = (names, days) else {
+                return Err(Error::Internal("contigs of another type".to_owned()));
+            };
+            let mut last = None;
+            for (name, day) in names.iter().zip(days) {
+                if day == release && name != last {
+                    last = name;
+                    found.extend(name.map(str::to_owned));
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The first refused record of the passing dataset, as messages tell it.
@@ -304,6 +383,12 @@ fn in_order<'a>(sites: &'a TableSnapshot, state: &DatasetState) -> Vec<&'a DataF
     files
 }
 
+/// Days since 1970, the value of the column `release`.
+fn days(release: Option<NaiveDate>) -> Option<i32> {
+    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
+    i32::try_from(release?.signed_duration_since(epoch).num_days()).ok()
+}
+
 /// How rows of the passing dataset become rows of the table.
 struct Rows {
     read: SchemaRef,
@@ -317,7 +402,7 @@ impl Rows {
         let rows = batch.num_rows();
         let column = |field: &FieldRef| -> Result<ArrayRef> {
             match (field.name().as_str(), batch.column_by_name(field.name())) {
-                ("release", _) => Ok(Arc::new(Date32Array::from(vec![self.days(); rows]))),
+                ("release", _) => Ok(Arc::new(Date32Array::from(vec![days(self.release); rows]))),
                 ("contig", Some(contigs)) => self.named(contigs),
                 (_, Some(column)) => Ok(Arc::clone(column)),
                 (_, None) => Ok(arrow::array::new_null_array(field.data_type(), rows)),
@@ -331,12 +416,6 @@ impl Rows {
             .collect::<Result<Vec<_>>>()?;
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|e| Error::Internal(e.to_string()))
-    }
-
-    /// Days since 1970.
-    fn days(&self) -> Option<i32> {
-        let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
-        i32::try_from(self.release?.signed_duration_since(epoch).num_days()).ok()
     }
 
     fn named(&self, contigs: &ArrayRef) -> Result<ArrayRef> {

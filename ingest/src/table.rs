@@ -5,7 +5,8 @@
 //! and rule, and nothing is visible. So is a term in a column `hpo_id` that HPO in the lake does not
 //! know; one that is obsolete without another in its place is counted in the report.
 //!
-//! A column that is called as contigs are (`chr`, `contig`, …) is text, whatever it holds: `1` is a name there.
+//! A column that is called as contigs are (`chr`, `contig`, …) is text, whatever it holds: `1` is a name there. So is one
+//! that is called as ids of samples and persons are (`sample_id`, …): `1E5` is a well there, and `1` and `01` are two people.
 //!
 //! NULL rules stand with each format, name rules with the names, types with the table of types.
 
@@ -45,7 +46,7 @@ pub(crate) use columns::{BatchBuilder, Column, merged, schema_of};
 pub(crate) use delimited::Delimited;
 pub(crate) use input::{Input, blocking};
 pub(crate) use landing::{Landed, Landing, Sink};
-pub(crate) use names::{Names, sql_name};
+pub(crate) use names::{Names, names_people, sql_name};
 pub(crate) use parquet::ParquetInput;
 pub(crate) use reader::Rows;
 pub(crate) use types::{Cell, ColumnType, Inference};
@@ -408,7 +409,10 @@ fn named_columns(sources: &[String], types: &[ColumnType], dictionary: &Dictiona
         let entry = dictionary.get(source);
         let name = entry.map_or_else(|| sql_name(source, i + 1), |entry| entry.name.clone());
         let is_number = matches!(ty, ColumnType::Int4 | ColumnType::Int8);
-        let found = match is_number && (is_contig_column(&name) || is_contig_column(source)) {
+        let is_list = matches!(ty, ColumnType::TextList | ColumnType::IntList);
+        let of_contigs = is_contig_column(&name) || is_contig_column(source);
+        let of_people = names_people(&name) || names_people(source);
+        let found = match is_number && of_contigs || !is_list && of_people {
             true => ColumnType::Text,
             false => ty,
         };
@@ -459,7 +463,9 @@ fn plan_parquet(
     let own = |i: usize| match declared(i) {
         Some(ty) => Ok(ty.arrow()),
         None => Ok(match parquet.target(i)? {
-            DataType::Int32 | DataType::Int64 if is_contig_column(&columns[i].name) => {
+            DataType::Int32 | DataType::Int64
+                if is_contig_column(&columns[i].name) || names_people(&columns[i].name) =>
+            {
                 DataType::Utf8
             }
             ty => ty,

@@ -383,6 +383,57 @@ async fn contigs_are_names_and_no_numbers() {
     assert_eq!(columns(&batch), ["chr Utf8", "chrom_count Int32"]);
 }
 
+/// Ids keep their text, and so do codes that only look like numbers.
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_are_names_and_no_numbers() {
+    let csv = "Sample ID,person_id,normal.sample_id,family_id,well,p,n\n\
+               1E5,1,1.0,2020-01-01,1E5,1e-8,1\n2E3,01,2.0,NA,2E3,0.5,-20\n";
+    let json = "[{\"Sample ID\":\"1E5\",\"person_id\":1,\"normal.sample_id\":1.0,\"family_id\":\"2020-01-01\",\
+                \"well\":\"1E5\",\"p\":1e-8,\"n\":1},\
+                {\"Sample ID\":\"2E3\",\"person_id\":\"01\",\"normal.sample_id\":2.0,\"family_id\":null,\
+                \"well\":\"2E3\",\"p\":0.5,\"n\":-20}]";
+    for (name, text) in [("a.csv", csv), ("a.json", json)] {
+        let lake = Arc::new(Lake::memory());
+        ingest(&lake, written(name, text).path()).await.unwrap();
+        let batch = read_table(&lake, &id()).await;
+        let types = [
+            "sample_id Utf8",
+            "person_id Utf8",
+            "normal_sample_id Utf8",
+            "family_id Utf8",
+            "well Utf8",
+            "p Float64",
+            "n Int32",
+        ];
+        assert_eq!(columns(&batch), types, "{name}");
+        for (column, values) in [
+            ("sample_id", [Some("1E5"), Some("2E3")]),
+            ("person_id", [Some("1"), Some("01")]),
+            ("normal_sample_id", [Some("1.0"), Some("2.0")]),
+            ("family_id", [Some("2020-01-01"), None]),
+            ("well", [Some("1E5"), Some("2E3")]),
+            ("n", [Some("1"), Some("-20")]),
+        ] {
+            assert_eq!(cells(&batch, column), texts(&values), "{name} {column}");
+        }
+    }
+    // A dictionary says otherwise; a table that has numbers already goes on with them.
+    let lake = Arc::new(Lake::memory());
+    let first = written("a.csv", "person_id,age\n1,20\n");
+    let dictionary = written("d.csv", "name,type\nperson_id,bigint\n");
+    let job = TableJob {
+        dictionary: Some(dictionary.path().to_str().unwrap().to_owned()),
+        ..TableJob::new(Arc::clone(&lake), id(), first.path().to_str().unwrap())
+    };
+    job.run().await.unwrap();
+    ingest(&lake, written("b.csv", "person_id,age\n2,30\n").path())
+        .await
+        .unwrap();
+    let batch = read_table(&lake, &id()).await;
+    assert_eq!(columns(&batch), ["person_id Int64", "age Int32"]);
+    assert_eq!(batch.num_rows(), 2);
+}
+
 /// Contigs that are spelt another way than those of the table are refused, and nothing lands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_keeps_one_spelling_of_contigs() {

@@ -696,6 +696,36 @@ fn releases_lie_side_by_side() {
             "chr1\t10\tG\t2024-02-06\tPathogenic\tx",
         ]
     );
+    // A corrected file of a release beside it would join each allele twice; contigs that the release lacks are added.
+    let corrected = file(
+        "corrected.vcf",
+        sig,
+        &format!("{chrom}\n1\t10\t7\tA\tG\t.\t.\tCLNSIG=Benign"),
+    );
+    let refused = load("kb.clinvar", "2024-02-06", &corrected);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success()
+            && told.contains("release 2024-02-06 of kb.clinvar has alleles of chr1 already")
+            && told.contains("--replace"),
+        "{told}"
+    );
+    let loose = |path: &Path| {
+        let mut command = genokura();
+        command.args(["ingest", "sites", "--table", "kb.loose", "--lake"]);
+        run(command.arg(&lake).arg(path))
+    };
+    let other = file(
+        "other.vcf",
+        sig,
+        &format!("{chrom}\n2\t10\t7\tA\tG\t.\t.\t."),
+    );
+    for path in [&corrected, &other] {
+        assert!(loose(path).status.success());
+    }
+    let told = String::from_utf8_lossy(&loose(&first).stderr).into_owned();
+    assert!(told.contains("kb.loose has alleles of 1 already"), "{told}");
+    assert_eq!(rows(&lake, "SELECT count(*) FROM kb.loose"), ["2"]);
     let float = "##INFO=<ID=CLNSIG,Number=1,Type=Float,Description=\"Significance\">";
     let people = format!("{chrom}\tFORMAT\tS1\n1\t10\t7\tA\tG\t.\t.\t.\tGT\t0/1");
     for (name, info, record, told) in [

@@ -657,7 +657,7 @@ fn study(dir: &Path) -> PathBuf {
          Tumor_Seq_Allele1\tTumor_Seq_Allele2\tTumor_Sample_Barcode\tHGVSp_Short\tt_alt_count\n\
          TP53\t7157\t17\t7674220\t7674220\tC\tC\tT\tS1\tp.R248Q\t31\n\
          TP53\t7157\t17\t7675088\t7675088\tC\tT\tC\tS3\tp.R175H\t\n\
-         SRY\t6736\t24\t2787515\t2787515\tC\tNA\tT\tS3\tp.A1T\t4\n",
+         SRY\t6736\t24\t2787515\t2787515\tc\tNA\tt\tS3\tp.A1T\t4\n",
     );
     meta(
         "expression",
@@ -828,6 +828,24 @@ fn a_bad_study_is_named_by_file_line_and_column() {
             "#version 2.4\nHugo_Symbol\tChromosome\tStart_Position\tEnd_Position\tReference_Allele\tTumor_Seq_Allele1\t\
              Tumor_Sample_Barcode\nTP53\t17\t5\t5\tC\tT\tS1\nTP53\t17\t6\t6\tC\tC\tS1\n",
             "line 4: data_mutations.txt: no tumour allele differs from the reference",
+        ),
+        (
+            "data_mutations.txt",
+            "Hugo_Symbol\tChromosome\tStart_Position\tEnd_Position\tReference_Allele\tTumor_Seq_Allele2\t\
+             Tumor_Sample_Barcode\nA\t17\t5\t5\tC\tT\tS1\nB\t17\t6\t6\tC\tT\t\n",
+            "line 3: data_mutations.txt: the row has no sample",
+        ),
+        (
+            "data_mutations.txt",
+            "Hugo_Symbol\tChromosome\tStart_Position\tEnd_Position\tReference_Allele\tTumor_Seq_Allele2\t\
+             Tumor_Sample_Barcode\nA\tNA\t5\t5\tC\tT\tS1\n",
+            "line 2: data_mutations.txt: the row has no contig",
+        ),
+        (
+            "data_mutations.txt",
+            "Hugo_Symbol\tChromosome\tStart_Position\tEnd_Position\tReference_Allele\tTumor_Seq_Allele2\t\
+             Tumor_Sample_Barcode\nA\t17\t\t\tC\tT\tS1\n",
+            "line 2: data_mutations.txt: the row has no position",
         ),
         (
             "data_mutations.txt",

@@ -378,10 +378,18 @@ fn what_is_asked_for_is_told_by_name() {
         text.contains("there is no sample \"S22\"; did you mean \"S2\"?"),
         "{text}"
     );
+    let text = said(&["--dataset", "cohort", "--samples", "T1"]);
+    assert!(
+        text.contains("there is no sample \"T1\"; did you mean \"S1\"?"),
+        "{text}"
+    );
     let text = said(&["--dataset", "cohort", "--region", "chr1:5"]);
     assert!(text.contains("did you mean \"1\"?"), "{text}");
     let text = said(&["--dataset", "cohort", "--region", "1:9-5"]);
-    assert!(text.contains("ends before it starts"), "{text}");
+    assert!(
+        text.contains("--region: region \"1:9-5\" ends before it starts"),
+        "{text}"
+    );
     for unbalanced in [
         "ac > 0) OR (true",
         "ac > 0) ORDER BY (1",

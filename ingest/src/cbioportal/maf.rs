@@ -4,8 +4,13 @@
 //! reference again. The variant is the one that differs from the reference. Where both do it is the second, which is
 //! what the line's annotation is about; but bases go before `-`. An allele that is empty or `NA` is not there. A line
 //! with alleles of which none differs names no variant and is refused; one without any has no alternative (NULL).
+//! Bases are upper case as those of a call set are, whatever the file writes: `a` joins nothing.
 //!
 //! Source: the importer of cBioPortal (`MafUtil.resolveTumorSeqAllele`), which takes the first where both differ.
+
+use std::borrow::Cow;
+
+use genokura_core::variant::upper_case;
 
 use crate::table::{Cell, Column};
 
@@ -34,14 +39,35 @@ impl Alleles {
         })
     }
 
-    /// Puts the variant in the place of the alternative. Gives what is wrong with a row that names none.
-    pub(super) fn resolve<'a>(&self, cells: &mut [Cell<'a>]) -> Result<(), &'static str> {
+    /// The variant of a row. Gives what is wrong with a row that names none.
+    pub(super) fn variant(&self, cells: &[Cell<'_>]) -> Result<Variant, &'static str> {
         let first = self.first.and_then(|place| allele(&cells[place]));
         let (reference, second) = (allele(&cells[self.reference]), allele(&cells[self.alt]));
         let chosen = alternative(reference, first, second)?;
-        cells[self.alt] = chosen.map_or(Cell::Null, Cell::Quoted);
-        Ok(())
+        Ok(Variant {
+            reference: reference.map(upper),
+            alternative: chosen.map(upper),
+        })
     }
+
+    /// The row with the variant in the places of reference and alternative.
+    pub(super) fn put<'a>(&self, variant: &'a Variant, mut cells: Vec<Cell<'a>>) -> Vec<Cell<'a>> {
+        let cell = |allele: &'a Option<String>| allele.as_deref().map_or(Cell::Null, Cell::Quoted);
+        cells[self.reference] = cell(&variant.reference);
+        cells[self.alt] = cell(&variant.alternative);
+        cells
+    }
+}
+
+/// Alleles as a call set writes them; `None` where the line has none.
+#[derive(Debug, PartialEq)]
+pub(super) struct Variant {
+    reference: Option<String>,
+    alternative: Option<String>,
+}
+
+fn upper(allele: &str) -> String {
+    String::from_utf8_lossy(&upper_case(Cow::Borrowed(allele.as_bytes()))).into_owned()
 }
 
 /// An allele that is there.
@@ -86,7 +112,10 @@ mod tests {
             ("A", "G", "", Some("G")),
             ("A", "G", "NA", Some("G")),
             ("A", "na", "T", Some("T")),
-            ("a", "A", "t", Some("t")),
+            ("a", "A", "t", Some("T")),
+            ("A", "A", "g", Some("G")),
+            ("A", "g", "a", Some("G")),
+            ("-", "-", "ag", Some("AG")),
             ("-", "-", "AG", Some("AG")),
             ("-", "AG", "-", Some("AG")),
             ("ACT", "ACT", "-", Some("-")),
@@ -99,16 +128,20 @@ mod tests {
             ("A", "", "NA", None),
             ("", "", "", None),
         ] {
-            let mut cells = [reference, first, second].map(Cell::Bare);
+            let cells = [reference, first, second].map(Cell::Bare);
             let places = Alleles {
                 reference: 0,
                 first: Some(1),
                 alt: 2,
             };
             let what = format!("{reference} {first} {second}");
-            assert_eq!(places.resolve(&mut cells), Ok(()), "{what}");
-            let expected = expected.map_or(Cell::Null, Cell::Quoted);
-            assert_eq!(cells[2], expected, "{what}");
+            let variant = places.variant(&cells);
+            let absent = matches!(reference, "" | "NA");
+            let expected = Variant {
+                reference: (!absent).then(|| reference.to_uppercase()),
+                alternative: expected.map(str::to_owned),
+            };
+            assert_eq!(variant, Ok(expected), "{what}");
         }
         for (reference, first, second) in [
             ("A", "A", "A"),

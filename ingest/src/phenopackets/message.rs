@@ -637,6 +637,12 @@ impl Made<'_> {
         let node = node.only(&known)?;
         let (contig, reference) = (node.need_text("chrom")?, node.need_text("ref")?);
         let (alt, pos) = (node.need_text("alt")?, node.integer("pos")?);
+        // Which of them is causative, and what the zygosity is of, would not be known.
+        if alt.contains(',') {
+            let message = "\"alt\" has several alleles, and an interpretation is of one variant; give each allele a \
+                           variantInterpretation with a vcfRecord of its own";
+            return Err(node.fault(message));
+        }
         let pos = pos.filter(|pos| *pos > 0);
         let pos = pos.ok_or_else(|| node.fault("\"pos\" is no position; VCF counts from 1"))?;
         row.put("assembly", node.text("genomeAssembly")?);
@@ -1031,7 +1037,15 @@ mod tests {
                 "\"phenotypicFeatures\":[{{\"type\":{{\"id\":\"HP:1\"}}}},{text}],"
             ))
         };
+        let of_two = "\"interpretations\":[{\"id\":\"I\",\"progressStatus\":\"SOLVED\",\"diagnosis\":{\
+                      \"genomicInterpretations\":[{\"variantInterpretation\":{\"variationDescriptor\":{\"id\":\"v\",\
+                      \"vcfRecord\":{\"chrom\":\"7\",\"pos\":5,\"ref\":\"A\",\"alt\":\"C,G\"}}}}]}}],";
         for (text, told) in [
+            (
+                packet(of_two),
+                "interpretations[0].diagnosis.genomicInterpretations[0].variantInterpretation.variationDescriptor.\
+                 vcfRecord: \"alt\" has several alleles",
+            ),
             (
                 feature("{\"type\":{\"id\":\"HP:1\"},\"exclude\":true}"),
                 "phenotypicFeatures[1]: unknown field \"exclude\"; did you mean \"excluded\"?",

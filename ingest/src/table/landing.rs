@@ -300,6 +300,14 @@ impl Landing {
         &self.existing
     }
 
+    /// The (first) table that rows are appended to; `None` when it is new or replaced.
+    pub(crate) async fn held(&self) -> Result<Option<Arc<TableSnapshot>>> {
+        match self.ids.first().filter(|_| !self.replace) {
+            Some(id) => Ok(self.base.table(id).await?),
+            None => Ok(None),
+        }
+    }
+
     /// Newest version of the lake.
     pub(crate) fn version(&self) -> Option<u64> {
         self.base.version

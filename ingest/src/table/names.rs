@@ -114,6 +114,26 @@ const RESERVED: &[&str] = &[
     "with",
 ];
 
+/// Names that mean people whatever stands before them, without signs between words.
+const ENDS: [&str; 14] = [
+    "sampleid",
+    "samplename",
+    "samplebarcode",
+    "biosampleid",
+    "specimenid",
+    "personid",
+    "individualid",
+    "patientid",
+    "subjectid",
+    "participantid",
+    "donorid",
+    "familyid",
+    "fatherid",
+    "motherid",
+];
+/// Names that do so alone; the last two are those of PLINK.
+const WHOLE_NAMES: [&str; 4] = ["sample", "probandid", "fid", "iid"];
+
 /// The SQL name of one column, before collisions; `number` is its place in the file, from 1.
 #[must_use]
 pub(crate) fn sql_name(text: &str, number: usize) -> String {
@@ -135,6 +155,15 @@ pub(crate) fn sql_name(text: &str, number: usize) -> String {
         Some(_) if RESERVED.contains(&name) => format!("{name}_"),
         Some(_) => name.to_owned(),
     }
+}
+
+/// Whether a column of this name holds ids of samples, persons or families, so that `1`, `01`, `1.0` and `1E5` in it are
+/// four names and no numbers. Case and signs between words do not count: `sample_id`, `SampleID`, `tumor.sample.id`.
+#[must_use]
+pub(crate) fn names_people(column: &str) -> bool {
+    let letters = column.chars().filter(char::is_ascii_alphanumeric);
+    let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+    WHOLE_NAMES.contains(&name.as_str()) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Gives names one by one, no two alike.
@@ -159,6 +188,35 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_of_people() {
+        for name in [
+            "sample_id",
+            "SAMPLE_ID",
+            "SampleID",
+            "Sample Id",
+            "tumor.sample.id",
+            "matched_normal_sample_id",
+            "person_id",
+            "PATIENT_ID",
+            "family_id",
+            "#IID",
+            "sample",
+        ] {
+            assert!(names_people(name), "{name}");
+        }
+        for name in [
+            "id",
+            "samples",
+            "sample_size",
+            "person_years",
+            "gene_id",
+            "valid",
+        ] {
+            assert!(!names_people(name), "{name}");
+        }
+    }
 
     #[test]
     fn names_need_no_quotes() {

@@ -12,8 +12,11 @@
 //! | `TextList`, `IntList` | text[], int4[] | values separated by commas |
 //!
 //! A type is found over the whole file: the first in the order above that takes every value. A
-//! whole number with a leading zero is text (`007` is a name), and so is one beyond int8. A column
-//! without values is text.
+//! whole number with a leading zero is text (`007` is a name), and so is one beyond int8: a column is of
+//! integers only where they print as they were written (`-0` is no integer). A column of decimal numbers
+//! holds their values and not how they were written (`1.0` prints as `1`). One in which nothing but
+//! exponents as in `1E5` would say so is text: wells of a plate and codes look like that, and who writes
+//! numbers writes `1e+05`, `1e-8` or `1.0e5`. A column without values is text.
 
 use std::sync::Arc;
 
@@ -141,6 +144,8 @@ pub(crate) struct Inference {
     seen: bool,
     wide_int: bool,
     fraction: bool,
+    /// Some value is a decimal number that is nothing else.
+    decimal: bool,
 }
 
 impl Default for Inference {
@@ -157,6 +162,7 @@ impl Default for Inference {
             seen: false,
             wide_int: false,
             fraction: false,
+            decimal: false,
         }
     }
 }
@@ -200,6 +206,7 @@ impl Inference {
                 (self.int4, self.int8) = (false, false);
                 self.fraction = true;
                 self.float8 = self.float8 && is_plain_decimal(text) && !is_plain_integer(text);
+                self.decimal |= !is_like_a_well(text);
             }
         }
     }
@@ -217,7 +224,7 @@ impl Inference {
 
     /// The type that takes every value seen.
     pub(crate) fn result(&self) -> ColumnType {
-        let float8 = self.float8 && !(self.wide_int && self.fraction);
+        let float8 = self.float8 && self.decimal && !(self.wide_int && self.fraction);
         match self {
             Self { list: true, .. } => ColumnType::TextList,
             Self { seen: false, .. } => ColumnType::Text,
@@ -255,12 +262,19 @@ fn declared_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// Digits with an optional minus, no leading zero.
+/// Digits with an optional minus, no leading zero: what prints as it was written.
 fn is_plain_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
     !digits.is_empty()
         && digits.iter().all(u8::is_ascii_digit)
-        && (digits.len() == 1 || digits[0] != b'0')
+        && (digits[0] != b'0' || text == "0")
+}
+
+/// Digits, `E` and digits: `1E5`, a number or the name of a well.
+fn is_like_a_well(text: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let parts = text.split_once(['e', 'E']);
+    parts.is_some_and(|(row, column)| is_digits(row) && is_digits(column))
 }
 
 /// A decimal number as files write them: no leading zero before a digit, no names of infinity.
@@ -455,13 +469,19 @@ mod tests {
     #[test]
     fn types_are_found_over_all_values() {
         use ColumnType::{Bool, Date, Float8, Int4, Int8, Text, Timestamp, TimestampTz};
-        let cases: [(&[&str], ColumnType); 20] = [
+        let cases: [(&[&str], ColumnType); 26] = [
             (&["1", "", "-20"], Int4),
             (&["2147483648"], Int8),
             (&["99999999999999999999"], Text),
             (&["1", "2.5"], Float8),
             (&["9007199254740993", "2.5"], Text),
             (&["1e5", ".5", "3."], Float8),
+            (&["1E5", "2E3"], Text),
+            (&["1e5", "12", ""], Text),
+            (&["1e-8", "1e+05", "1"], Float8),
+            (&["1.0", "2.0"], Float8),
+            (&["-0", "1"], Float8),
+            (&["01", "1"], Text),
             (&["007"], Text),
             (&["00.5"], Text),
             (&["1", "x"], Text),

@@ -25,7 +25,7 @@ use crate::backend::EngineBackend;
 use crate::session::{
     Backend, Session, SessionOptions, Settings, Snapshot, query_batches, statement,
 };
-use crate::sqlstate::ServerError;
+use crate::sqlstate::{ServerError, nearest};
 
 /// Name of the table that `--where` is a predicate over.
 const TABLE: &str = "variants";
@@ -442,7 +442,8 @@ fn regions(texts: &[String], records: &Records) -> anyhow::Result<Vec<(String, I
     let known: Vec<&str> = contigs.map(|contig| contig.name.as_str()).collect();
     let mut spans = Vec::new();
     for text in texts {
-        let region = Region::parse_with(text, &known).context("--region")?;
+        let region = Region::parse_with(text, &known);
+        let region = region.map_err(|e| anyhow::anyhow!("--region: {e}"))?;
         anyhow::ensure!(
             known.contains(&region.contig.as_str()),
             "--region {text}: {}",
@@ -475,7 +476,8 @@ fn listed(list: &str) -> anyhow::Result<Vec<String>> {
 
 /// Names a thing that there is not, and the one that was probably meant.
 fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    match suggest(name, known) {
+    let near = suggest(name, known).or_else(|| nearest(name, known.iter().copied()));
+    match near {
         Some(near) => format!("there is no {what} {name:?}; did you mean {near:?}?"),
         None if what == "dataset" && known.is_empty() => {
             format!("there is no {what} {name:?}: the lake has none")
