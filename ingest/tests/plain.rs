@@ -681,7 +681,7 @@ async fn every_table_of_the_shared_data_lands() {
     assert_eq!(
         types["PERSON.csv"][..6],
         [
-            "person_id Int32",
+            "person_id Utf8",
             "gender_concept_id Int32",
             "year_of_birth Int32",
             "month_of_birth Int32",
