@@ -1,7 +1,9 @@
 //! Optimiser rules, one in each file: what makes plain SQL over `calls` and `carriers` run on packed genotypes and
 //! joins by overlap run as interval joins, what joins calls with their variants where both are read, what makes joins of
-//! subqueries that speak of outer rows, and what refuses comparisons of contigs that are named in different ways.
+//! subqueries that speak of outer rows, what refuses comparisons of contigs that are named in different ways, and what
+//! keeps sorts and limits where the answer needs them.
 
+mod bare_rows;
 pub(crate) mod contig_names;
 mod correlated;
 mod count_below_join;
@@ -21,6 +23,8 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 const WRAPS: &str = "EnsureCooperative";
 /// The rule of DataFusion that chooses the build side of joins.
 const CHOOSES_SIDES: &str = "join_selection";
+/// The rule of DataFusion that plans sorts and partitions.
+const SORTS: &str = "EnsureRequirements";
 
 /// Adds the rules to those of a session: those on genotypes where the plan has its final shape and before its nodes are
 /// wrapped to yield; that on joins when their sides are chosen and their inputs are not yet partitioned.
@@ -46,6 +50,14 @@ pub(crate) fn register(mut builder: SessionStateBuilder) -> SessionStateBuilder 
     optimizer
         .rules
         .insert(at, Arc::new(interval_join::IntervalJoin));
+    let sorts = optimizer.rules.iter().position(|rule| rule.name() == SORTS);
+    let at = sorts.map_or(optimizer.rules.len(), |at| at + 1);
+    optimizer
+        .rules
+        .insert(at, Arc::new(bare_rows::BareRowsKept));
+    optimizer
+        .rules
+        .insert(at.saturating_sub(1), Arc::new(bare_rows::BareRows));
     // Before anything stands between a join and its scans.
     optimizer
         .rules

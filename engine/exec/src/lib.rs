@@ -4,6 +4,7 @@
 //! `SessionContext` over one lake snapshot as one [`AccessContext`] may see it.
 
 pub mod access;
+mod bare_rows;
 mod blobs;
 mod call_join;
 mod calls;
@@ -38,6 +39,7 @@ mod variants;
 mod visible_rows;
 
 pub use access::{AccessContext, MaskedColumn, ReadGrant, ReadGrants, SampleVisibility};
+pub use bare_rows::{BareRowsExec, Forgets};
 pub use call_join::join_on_sites;
 pub use codec::{decode_scan, encode_scan};
 pub use counting::{CallCountExec, count_on_packed};

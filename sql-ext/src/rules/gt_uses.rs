@@ -12,7 +12,7 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
-use genokura_exec::DatasetScanExec;
+use genokura_exec::{BareRowsExec, DatasetScanExec};
 
 /// A function of `gt`.
 pub(super) struct GtCall {
@@ -88,6 +88,7 @@ fn used_below(plan: &Arc<dyn ExecutionPlan>) -> Option<Use> {
         return Some(Use::Done(calls));
     }
     let passes = plan.downcast_ref::<CooperativeExec>().is_some()
+        || plan.downcast_ref::<BareRowsExec>().is_some()
         || plan.downcast_ref::<CoalescePartitionsExec>().is_some()
         || plan
             .downcast_ref::<RepartitionExec>()

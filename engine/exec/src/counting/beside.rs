@@ -35,6 +35,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
 use super::recognise::{Given, given, plain};
+use crate::bare_rows::BareRowsExec;
 use crate::choice::Choice;
 use crate::dataset::{DatasetView, HIDDEN};
 use crate::scan::{DatasetScanExec, table_name};
@@ -77,6 +78,9 @@ impl<'a> Beside<'a> {
         }
         if let Some(cooperative) = plan.downcast_ref::<CooperativeExec>() {
             return Self::of(cooperative.input());
+        }
+        if let Some(bare) = plan.downcast_ref::<BareRowsExec>() {
+            return Self::of(bare.input());
         }
         if let Some(coalesce) = plan.downcast_ref::<CoalescePartitionsExec>() {
             return match coalesce.fetch() {

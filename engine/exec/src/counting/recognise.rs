@@ -22,6 +22,7 @@ use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use super::beside::Beside;
 use super::weights::Rows;
 use super::{CallCountExec, Count, Counting, Dosages, Extreme, Groups, Measure};
+use crate::bare_rows::BareRowsExec;
 use crate::choice::{DOSAGE_TYPE, Keep};
 use crate::scan::{DatasetScanExec, table_name};
 use crate::spec::ScanKind;
@@ -296,6 +297,9 @@ fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&DatasetScanExec, Vec<Gi
     }
     if let Some(cooperative) = plan.downcast_ref::<CooperativeExec>() {
         return scan_below(cooperative.input());
+    }
+    if let Some(bare) = plan.downcast_ref::<BareRowsExec>() {
+        return scan_below(bare.input());
     }
     if let Some(coalesce) = plan.downcast_ref::<CoalescePartitionsExec>() {
         return coalesce
