@@ -7,8 +7,8 @@
 //!       FilterExec: grp = a
 //!         DataSourceExec: p
 //! ```
-//! [`BareRowsExec`] passes the batches of its input on. Its partitions, statistics, filters, projections and limits are
-//! those of the input; its equivalence properties are those of the input without what is [forgotten](Forgets). The
+//! [`BareRowsExec`] passes the batches of its input on. Its partitions, statistics, filters and limits are those of the
+//! input; projections stay above it (one over another would be handed down without an end); its equivalence properties are those of the input without what is [forgotten](Forgets). The
 //! rules that place it say where DataFusion concludes too much (`sql-ext/src/rules/bare_rows.rs`).
 
 use std::fmt;
@@ -25,7 +25,6 @@ use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
-use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
@@ -241,14 +240,6 @@ impl ExecutionPlan for BareRowsExec {
 
     fn cardinality_effect(&self) -> CardinalityEffect {
         CardinalityEffect::Equal
-    }
-
-    fn try_swapping_with_projection(
-        &self,
-        projection: &ProjectionExec,
-    ) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
-        let input = self.input.try_swapping_with_projection(projection)?;
-        input.map(|input| self.over(input)).transpose()
     }
 
     fn gather_filters_for_pushdown(
