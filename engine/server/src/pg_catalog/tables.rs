@@ -486,10 +486,8 @@ fn class(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
         ("relowner", int(OWNER)),
         ("relam", int(if is_table { 2 } else { 0 })),
         ("relfilenode", int(if is_table { r.oid } else { 0 })),
-        (
-            "relpages",
-            Value::Int(r.bytes.map_or(0, |b| (b + 8191) / 8192)),
-        ),
+        // There are none: a client that is told of pages reads them by ctid, as DuckDB does.
+        ("relpages", int(0)),
         ("reltuples", Value::Float(r.rows.unwrap_or(-1.0))),
         (
             "relpersistence",
