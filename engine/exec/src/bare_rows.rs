@@ -8,8 +8,9 @@
 //!         DataSourceExec: p
 //! ```
 //! [`BareRowsExec`] passes the batches of its input on. Its partitions, statistics, filters and limits are those of the
-//! input; projections stay above it (one over another would be handed down without an end); its equivalence properties are those of the input without what is [forgotten](Forgets). The
-//! rules that place it say where DataFusion concludes too much (`sql-ext/src/rules/bare_rows.rs`).
+//! input; its equivalence properties are those of the input without what is [forgotten](Forgets). Projections stay above
+//! it: one above another would be handed down without an end. The rules that place it say where DataFusion concludes too
+//! much (`sql-ext/src/rules/bare_rows.rs`).
 
 use std::fmt;
 use std::sync::Arc;
