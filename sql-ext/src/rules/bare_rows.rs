@@ -168,10 +168,8 @@ fn holding(node: Arc<dyn ExecutionPlan>, limited: bool) -> Result<Arc<dyn Execut
     let inputs = inputs.map(|input| holding(Arc::clone(input), limited));
     let inputs: Vec<Arc<dyn ExecutionPlan>> = inputs.collect::<Result<_>>()?;
     let children = node.children();
-    let same = children.iter().zip(&inputs);
-    let same = same
-        .map(|(old, new)| Arc::ptr_eq(old, new))
-        .all(|same| same);
+    let mut both = children.iter().zip(&inputs);
+    let same = both.all(|(old, new)| Arc::ptr_eq(old, new));
     let node = match same {
         true => node,
         false => replace_children_if_necessary(node, inputs)?,

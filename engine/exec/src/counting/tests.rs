@@ -301,7 +301,7 @@ fn ordered() -> Vec<String> {
 #[tokio::test]
 async fn counts_come_in_the_order_that_is_asked_for() {
     let mut rows = 0;
-    for seed in 0..12 {
+    for seed in 0..6 {
         let mut rng = StdRng::seed_from_u64(seed);
         let shape = Shape {
             block_samples: rng.random_range(1..=5),
@@ -328,13 +328,13 @@ async fn counts_come_in_the_order_that_is_asked_for() {
             }
         }
     }
-    assert!(rows > 200, "{rows} rows were compared");
+    assert!(rows > 100, "{rows} rows were compared");
 }
 
 #[tokio::test]
 async fn counts_beside_samples_are_those_of_joined_rows() {
     let (mut rows, mut counts, mut asked) = (0, 0, 0);
-    for seed in 0..3 {
+    for seed in 0..2 {
         let mut rng = StdRng::seed_from_u64(seed);
         let shape = Shape {
             block_samples: rng.random_range(1..=5),
@@ -357,7 +357,7 @@ async fn counts_beside_samples_are_those_of_joined_rows() {
                 let ctx = counting(&fixture, partitions, batch_size, access.clone()).await;
                 let ctx = with_person(ctx, &person);
                 for sql in statements() {
-                    if rng.random_bool(0.96) {
+                    if rng.random_bool(0.97) {
                         continue;
                     }
                     let expected = sorted(&rows_made, plan(&rows_made, &sql).await).await;
