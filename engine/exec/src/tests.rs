@@ -935,6 +935,17 @@ async fn plans_travel_as_bytes() {
     assert!(!direct.is_empty());
 }
 
+/// Blocks, pages and files by seed, small enough that random cohorts have several of each.
+pub(crate) fn random_shape(rng: &mut StdRng) -> Shape {
+    Shape {
+        block_samples: rng.random_range(1..=5),
+        window: rng.random_range(1..=8),
+        site_rows: rng.random_range(1..=9),
+        page_rows: rng.random_range(1..=4),
+        file_rows: [3, 10, 1 << 20][rng.random_range(0..3)],
+    }
+}
+
 /// A cohort by seed: some batches, inputs, overlapping positions and samples, odd genotypes.
 pub(crate) fn random_batches(rng: &mut StdRng) -> Vec<Vec<Source>> {
     let names: Vec<String> = (0..14).map(|i| format!("S{i}")).collect();

@@ -20,7 +20,8 @@ use rand::{Rng as _, SeedableRng as _};
 use super::Twins;
 use crate::testing::{Fixture, Record, Shape, Source};
 use crate::tests::{
-    plan, query, random_batches, run_plan, session, session_with, texts, vouching_for_qual,
+    plan, query, random_batches, random_shape, run_plan, session, session_with, texts,
+    vouching_for_qual,
 };
 use crate::{AccessContext, count_on_packed, join_on_sites};
 
@@ -141,13 +142,7 @@ async fn joins_on_sites_give_what_hash_joins_give() {
     let (mut rows, mut counts) = (0, 0);
     for seed in 0..4 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let shape = Shape {
-            block_samples: rng.random_range(1..=5),
-            window: rng.random_range(1..=8),
-            site_rows: rng.random_range(1..=9),
-            page_rows: rng.random_range(1..=4),
-            file_rows: [3, 10, 1 << 20][rng.random_range(0..3)],
-        };
+        let shape = random_shape(&mut rng);
         let fixture = Fixture::of(shape, random_batches(&mut rng)).await;
         let visible: BTreeSet<String> = (0..14)
             .filter(|_| rng.random_bool(0.6))

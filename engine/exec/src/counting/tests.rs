@@ -19,8 +19,8 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::count_on_packed;
 use crate::AccessContext;
-use crate::testing::{Fixture, Shape};
-use crate::tests::{plan, random_batches, run_plan, session, session_with, texts};
+use crate::testing::Fixture;
+use crate::tests::{plan, random_batches, random_shape, run_plan, session, session_with, texts};
 
 /// `person (sample_id, sex, affected)`: some samples twice, some without a row, one that there is not, and NULL.
 fn person(rng: &mut StdRng) -> RecordBatch {
@@ -303,13 +303,7 @@ async fn counts_come_in_the_order_that_is_asked_for() {
     let mut rows = 0;
     for seed in 0..6 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let shape = Shape {
-            block_samples: rng.random_range(1..=5),
-            window: rng.random_range(1..=8),
-            site_rows: rng.random_range(1..=9),
-            page_rows: rng.random_range(1..=4),
-            file_rows: [3, 10, 1 << 20][rng.random_range(0..3)],
-        };
+        let shape = random_shape(&mut rng);
         let fixture = Fixture::of(shape, random_batches(&mut rng)).await;
         let person = person(&mut rng);
         let plain = session(&fixture, 1, 8192, AccessContext::default()).await;
@@ -336,13 +330,7 @@ async fn counts_beside_samples_are_those_of_joined_rows() {
     let (mut rows, mut counts, mut asked) = (0, 0, 0);
     for seed in 0..2 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let shape = Shape {
-            block_samples: rng.random_range(1..=5),
-            window: rng.random_range(1..=8),
-            site_rows: rng.random_range(1..=9),
-            page_rows: rng.random_range(1..=4),
-            file_rows: [3, 10, 1 << 20][rng.random_range(0..3)],
-        };
+        let shape = random_shape(&mut rng);
         let fixture = Fixture::of(shape, random_batches(&mut rng)).await;
         let visible: BTreeSet<String> = (0..14)
             .filter(|_| rng.random_bool(0.6))
