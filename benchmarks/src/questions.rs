@@ -69,7 +69,7 @@ struct Question {
     bcftools: Option<(Command, Read)>,
 }
 
-const QUESTIONS: [Question; 6] = [
+const QUESTIONS: [Question; 8] = [
     Question {
         name: "allele frequencies in 5000 people",
         ours: include_str!("../workloads/cohort_af.genokura.sql"),
@@ -128,6 +128,22 @@ const QUESTIONS: [Question; 6] = [
         read_ours: as_it_stands,
         long: Some(include_str!("../workloads/carriers_per_person.long.sql")),
         read_long: with_name_first,
+        bcftools: None,
+    },
+    Question {
+        name: "copies by diagnosis",
+        ours: include_str!("../workloads/diagnosis.genokura.sql"),
+        read_ours: as_it_stands,
+        long: Some(include_str!("../workloads/diagnosis.long.sql")),
+        read_long: as_it_stands,
+        bcftools: None,
+    },
+    Question {
+        name: "copies in cases and controls",
+        ours: include_str!("../workloads/cases.genokura.sql"),
+        read_ours: as_it_stands,
+        long: Some(include_str!("../workloads/cases.long.sql")),
+        read_long: as_it_stands,
         bcftools: None,
     },
 ];
@@ -288,6 +304,7 @@ fn subject(args: &RunArgs, server: &Server) -> anyhow::Result<Subject> {
     let names = ask("SELECT sample_id FROM cohort.samples ORDER BY sample_id")?;
     let names: Vec<String> = names.lines().map(str::to_owned).collect();
     let n = names.len();
+    genokura::people(args, &people(&names))?;
     let chosen = chosen(n);
     let cohort: Vec<&str> = chosen.iter().map(|i| names[*i].as_str()).collect();
     let cohort_file = args.scratch.join("cohort.txt");
@@ -333,6 +350,17 @@ fn subject(args: &RunArgs, server: &Server) -> anyhow::Result<Subject> {
         rare_below: measure::float(2 * n) * 0.001,
         chosen: chosen.len(),
     })
+}
+
+/// The table of people: a diagnosis in turn, as `workloads/*.long.sql` make it of their numbers.
+fn people(names: &[String]) -> String {
+    let diagnoses = ["cancer", "rare disease", "diabetes", "control"];
+    let mut text = "sample_id,diagnosis,affected\n".to_owned();
+    for (name, diagnosis) in names.iter().zip(diagnoses.iter().cycle()) {
+        let affected = *diagnosis != "control";
+        text += &format!("{name},{diagnosis},{affected}\n");
+    }
+    text
 }
 
 /// Numbers of the cohort's people, rising: those with the least values of a fixed hash.

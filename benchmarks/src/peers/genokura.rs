@@ -27,6 +27,22 @@ pub(crate) fn lake(args: &RunArgs) -> anyhow::Result<()> {
     measure::output(&line).map(drop)
 }
 
+/// Loads `clin.person` into the lake in the place of an older one.
+///
+/// # Errors
+/// When the ingest fails.
+pub(crate) fn people(args: &RunArgs, table: &str) -> anyhow::Result<()> {
+    let file = args.scratch.join("person.csv");
+    std::fs::write(&file, table)?;
+    let line = format!(
+        "{} ingest table --lake {} --table clin.person --replace {}",
+        args.genokura.display(),
+        args.scratch.join("lake").display(),
+        file.display()
+    );
+    measure::output(&line).map(drop)
+}
+
 /// Where clients connect.
 pub(crate) fn uri(server: &Server) -> String {
     format!("postgresql://owner@127.0.0.1:{}/genokura", server.port)

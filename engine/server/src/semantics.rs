@@ -20,7 +20,7 @@ mod text;
 mod types;
 
 pub(crate) use clock::convert;
-pub(crate) use types::{settle, settle_times};
+pub(crate) use types::{settle, settle_analysed, settle_early};
 
 use std::sync::Arc;
 

@@ -6,8 +6,11 @@ use arrow::array::{ArrayRef, AsArray, Int16Array, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
+use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_expr::expressions::{CaseExpr, CastExpr, Column, Literal, is_not_null};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CaseExpr, CastExpr, Column, Literal, is_not_null, lit,
+};
 use datafusion::physical_expr::utils::{collect_columns, conjunction, split_conjunction};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
@@ -342,6 +345,7 @@ struct Case {
 }
 
 impl Case {
+    /// Also of `CASE value WHEN what THEN then END` and of `CASE WHEN unless THEN 0 ELSE then END`.
     fn of(expr: &Arc<dyn PhysicalExpr>) -> Option<Self> {
         let expr = match expr.downcast_ref::<CastExpr>() {
             Some(cast) if is_wider(cast.cast_type()) => cast.expr(),
@@ -351,22 +355,41 @@ impl Case {
         let [(when, then)] = case.when_then_expr() else {
             return None;
         };
-        let otherwise = match case.else_expr() {
-            None => None,
-            Some(otherwise) => Some(otherwise.downcast_ref::<Literal>()?.value()),
+        let binary = |left, op, right| -> Arc<dyn PhysicalExpr> {
+            Arc::new(BinaryExpr::new(left, op, right))
+        };
+        let when = match case.expr() {
+            None => Arc::clone(when),
+            Some(value) => binary(Arc::clone(value), Operator::Eq, Arc::clone(when)),
+        };
+        let otherwise = case.else_expr().cloned();
+        let (when, then, otherwise) = match otherwise {
+            Some(otherwise) if adds_nothing(then).is_some() => {
+                let known = lit(true);
+                let unless = binary(when, Operator::IsDistinctFrom, known);
+                (unless, otherwise, Some(Arc::clone(then)))
+            }
+            otherwise => (when, Arc::clone(then), otherwise),
         };
         let or_zero = match otherwise {
             None => false,
-            Some(value) if value.is_null() => false,
-            Some(value) if ScalarValue::new_zero(&value.data_type()).ok()? == *value => true,
-            Some(_) => return None,
+            Some(otherwise) => adds_nothing(&otherwise)?,
         };
-        case.expr().is_none().then(|| Self {
-            when: Arc::clone(when),
-            then: Arc::clone(then),
+        Some(Self {
+            when,
+            then,
             or_zero,
         })
     }
+}
+
+/// Whether a constant is 0 (true) or NULL (false); `None` for whatever else is added.
+fn adds_nothing(expr: &Arc<dyn PhysicalExpr>) -> Option<bool> {
+    let value = expr.downcast_ref::<Literal>()?.value();
+    if value.is_null() {
+        return Some(false);
+    }
+    (ScalarValue::new_zero(&value.data_type()).ok()? == *value).then_some(true)
 }
 
 /// Numbers that hold every dosage.
@@ -375,6 +398,12 @@ fn is_wider(data_type: &DataType) -> bool {
         data_type,
         DataType::Int32 | DataType::Int64 | DataType::Float64
     )
+}
+
+/// What holds of every row.
+fn is_true(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let literal = expr.downcast_ref::<Literal>();
+    literal.is_some_and(|literal| *literal.value() == ScalarValue::Boolean(Some(true)))
 }
 
 /// The whole number 1.
@@ -444,6 +473,7 @@ impl Input<'_> {
             parts.extend(split_conjunction(&case.when).into_iter().cloned());
         }
         parts.extend(filter.into_iter().flat_map(split_conjunction).cloned());
+        parts.retain(|part| !is_true(part));
         let of_sample = |expr: &Arc<dyn PhysicalExpr>| match &self.columns {
             Columns::Calls(_) => false,
             Columns::Beside(beside) => beside.is_known_of_sample(expr),

@@ -179,7 +179,9 @@ const OF_CALLS: [(&str, &str); 8] = [
     (
         "c.pos, c.ref",
         "sum(CASE WHEN c.dosage = 1 THEN 1 ELSE 0 END), sum(CASE WHEN c.dosage > 1 THEN 1 END), \
-         sum(CASE WHEN c.dosage IS NULL THEN 1 ELSE 0 END), count(CASE WHEN c.dosage = 2 THEN c.ref END)",
+         sum(CASE WHEN c.dosage IS NULL THEN 1 ELSE 0 END), count(CASE WHEN c.dosage = 2 THEN c.ref END), \
+         sum(CASE WHEN c.dosage > 0 THEN 0 ELSE 1 END), sum(CASE c.dosage WHEN 1 THEN 1 ELSE 0 END), \
+         avg(CASE WHEN c.dosage = 0 THEN NULL ELSE c.dosage END)",
     ),
     (
         "c.contig, c.pos, c.ref, c.alt",
@@ -211,7 +213,9 @@ const BESIDE: [(&str, &str); 7] = [
         "c.pos, c.alt",
         "sum(CASE WHEN p.affected THEN c.dosage ELSE 0 END), sum(CASE WHEN p.affected THEN c.dosage END), \
          avg(CASE WHEN p.sex = 'f' AND c.dosage > 0 THEN c.dosage END), count(CASE WHEN p.affected THEN 1 END), \
-         sum(CASE WHEN NOT p.affected AND c.dosage > 0 THEN 1 ELSE 0 END)",
+         sum(CASE WHEN NOT p.affected AND c.dosage > 0 THEN 1 ELSE 0 END), \
+         sum(CASE WHEN p.affected THEN 0 ELSE c.dosage END), count(CASE WHEN p.affected THEN NULL ELSE 1 END), \
+         sum(CASE p.sex WHEN 'f' THEN c.dosage ELSE 0 END)",
     ),
     (
         "p.sex, c.pos, c.alt",

@@ -1,15 +1,17 @@
 //! Types of results that PostgreSQL gives otherwise than the planner, settled before the planner settles types.
 //!
-//! - The sum of bigint is numeric, and so is what is divided by it: `sum(n_ts) / sum(n_tv)` is 0.2997.
+//! - The sum of bigint is numeric, and so is what is divided by it: `sum(n_ts) / sum(n_tv)` is 0.2997. The sum of integers
+//!   is bigint, also where the planner has them as bigint: `sum(CASE WHEN affected THEN dosage ELSE 0 END)`.
+//! - Places of rows are bigint, not unsigned: `(row_number() OVER () - 1) / 2` is a whole number.
 //! - Division of numeric and its average keep 16 more digits than the planner's 4.
 //! - A constant beside a time is read as what that is, a date beside an instant as the session's midnight.
 
 use std::cell::Cell;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{AggregateFunction, Cast, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast};
 
 /// Digits behind the point that a dividend has at least: PostgreSQL gives some 16 significant ones.
@@ -19,20 +21,40 @@ const WIDEST: u8 = 76;
 /// Digits of any bigint.
 const BIGINT_DIGITS: u8 = 20;
 
-/// A plan whose expressions have PostgreSQL's types.
+/// A plan whose expressions have PostgreSQL's types, of one that stands as it was written.
 ///
 /// # Errors
 /// What changing a plan fails with.
 pub(crate) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
-    settle_by(plan, typed)
+    settle_by(plan, |expr, schema| typed(expr, schema, Casts::Written))
 }
 
-/// A plan whose times are told apart from what stands beside them; other types may not be known yet.
+/// The same of a plan that [`settle_early`] has seen and that was analysed since.
 ///
 /// # Errors
 /// As [`settle`].
-pub(crate) fn settle_times(plan: LogicalPlan) -> Result<LogicalPlan> {
-    settle_by(plan, super::clock::settled)
+pub(crate) fn settle_analysed(plan: LogicalPlan) -> Result<LogicalPlan> {
+    settle_by(plan, |expr, schema| typed(expr, schema, Casts::Planned))
+}
+
+/// A plan that can be analysed before its types are settled: times are told apart from what stands beside them, and
+/// the casts to bigint that were written from those that the planner will add.
+///
+/// # Errors
+/// As [`settle`].
+pub(crate) fn settle_early(plan: LogicalPlan) -> Result<LogicalPlan> {
+    settle_by(plan, |expr, schema| {
+        super::clock::settled(expr, schema).or_else(|| summed_as_written(expr))
+    })
+}
+
+/// Whose a cast to bigint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Casts {
+    /// It was written.
+    Written,
+    /// It is the planner's, unless what it casts is one already.
+    Planned,
 }
 
 type Better = fn(&Expr, &DFSchema) -> Option<Expr>;
@@ -58,32 +80,43 @@ fn settled(
 }
 
 /// What an expression should be; `None` when its type is PostgreSQL's.
-fn typed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+fn typed(expr: &Expr, schema: &DFSchema, casts: Casts) -> Option<Expr> {
     if let Some(settled) = super::clock::settled(expr, schema) {
         return Some(settled);
     }
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let of = |side: &Expr| side.get_type(schema).ok();
-            match op {
-                Operator::Divide => {
-                    let dividend = dividend(&of(left)?, &of(right)?)?;
-                    Some(binary(
-                        cast(left.as_ref().clone(), dividend),
-                        *op,
-                        right.as_ref().clone(),
-                    ))
-                }
-                _ => None,
+            if !matches!(
+                op,
+                Operator::Plus
+                    | Operator::Minus
+                    | Operator::Multiply
+                    | Operator::Divide
+                    | Operator::Modulo
+            ) {
+                return None;
             }
+            let of = |side: &Expr| side.get_type(schema).ok();
+            let (left_type, right_type) = (of(left)?, of(right)?);
+            if left_type == DataType::UInt64 || right_type == DataType::UInt64 {
+                let signed = |side: &Expr, from: &DataType| match from {
+                    DataType::UInt64 => cast(side.clone(), DataType::Int64),
+                    _ => side.clone(),
+                };
+                let (left, right) = (signed(left, &left_type), signed(right, &right_type));
+                return Some(binary(left, *op, right));
+            }
+            if *op != Operator::Divide {
+                return None;
+            }
+            let dividend = dividend(&left_type, &right_type)?;
+            let left = cast(left.as_ref().clone(), dividend);
+            Some(binary(left, *op, right.as_ref().clone()))
         }
         Expr::AggregateFunction(aggregate) => {
             let args = &aggregate.params.args;
-            let arg = argument(aggregate.func.name(), args, schema)?;
-            let mut params = aggregate.params.clone();
-            *params.args.first_mut()? = arg;
-            let func = std::sync::Arc::clone(&aggregate.func);
-            Some(Expr::AggregateFunction(AggregateFunction { func, params }))
+            let arg = argument(aggregate.func.name(), args, schema, casts)?;
+            with_argument(expr, arg)
         }
         Expr::ScalarFunction(call) if matches!(call.func.name(), "concat" | "concat_ws") => {
             let texts: Vec<Option<Expr>> = call
@@ -103,10 +136,8 @@ fn typed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             )))
         }
         Expr::WindowFunction(window) => {
-            let arg = argument(window.fun.name(), &window.params.args, schema)?;
-            let mut changed = WindowFunction::clone(window);
-            *changed.params.args.first_mut()? = arg;
-            Some(Expr::WindowFunction(Box::new(changed)))
+            let arg = argument(window.fun.name(), &window.params.args, schema, casts)?;
+            with_argument(expr, arg)
         }
         _ => None,
     }
@@ -138,13 +169,19 @@ fn digits(data_type: &DataType) -> (u8, i8) {
 }
 
 /// The argument that an aggregate is to have; `None` when it has it.
-fn argument(function: &str, args: &[Expr], schema: &DFSchema) -> Option<Expr> {
+fn argument(function: &str, args: &[Expr], schema: &DFSchema, casts: Casts) -> Option<Expr> {
     let [arg] = args else {
         return None;
     };
     let from = || arg.get_type(schema).ok();
     let to = match function {
-        "sum" if from()? == DataType::Int64 => DataType::Decimal128(BIGINT_DIGITS, 0),
+        "sum" => match from()? {
+            DataType::Int64 if !is_integer(arg, schema, casts) => {
+                DataType::Decimal128(BIGINT_DIGITS, 0)
+            }
+            DataType::UInt64 => DataType::Decimal128(BIGINT_DIGITS, 0),
+            _ => return None,
+        },
         "avg" => {
             let from = from()?;
             let (_, scale) = digits(&from);
@@ -156,4 +193,86 @@ fn argument(function: &str, args: &[Expr], schema: &DFSchema) -> Option<Expr> {
         _ => return None,
     };
     Some(cast(arg.clone(), to))
+}
+
+/// Whether what the planner has as a bigint is an integer, or smaller, in PostgreSQL: constants below 2^31 are, and what
+/// is made of them and of integers. Products are left to numeric, which has room for those that an integer has not.
+fn is_integer(expr: &Expr, schema: &DFSchema, casts: Casts) -> bool {
+    let is = |part: &Expr| is_integer(part, schema, casts);
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => i32::try_from(*value).is_ok(),
+        Expr::Literal(value, _) if value.is_null() => true,
+        Expr::Alias(alias) => is(&alias.expr),
+        Expr::Negative(value) => is(value),
+        Expr::Cast(Cast { expr: value, field }) if *field.data_type() == DataType::Int64 => {
+            casts == Casts::Planned && is_small(value, schema)
+        }
+        Expr::Case(case) => {
+            let mut branches = case.when_then_expr.iter().map(|(_, then)| then);
+            branches.all(|then| is(then)) && case.else_expr.iter().all(|value| is(value))
+        }
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Plus | Operator::Minus | Operator::Divide | Operator::Modulo,
+            right,
+        }) => is(left) && is(right),
+        Expr::ScalarFunction(call) if keeps_type(call.func.name()) => call.args.iter().all(is),
+        _ => is_small(expr, schema),
+    }
+}
+
+/// Whether a function of numbers gives one of their type.
+fn keeps_type(function: &str) -> bool {
+    matches!(
+        function,
+        "coalesce" | "greatest" | "least" | "nullif" | "abs"
+    )
+}
+
+fn is_small(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(
+        expr.get_type(schema),
+        Ok(DataType::Int8 | DataType::Int16 | DataType::Int32)
+    )
+}
+
+/// A sum of what casts to bigint, each of which stands twice: so it is not taken for the planner's.
+fn summed_as_written(expr: &Expr) -> Option<Expr> {
+    let (name, args) = match expr {
+        Expr::AggregateFunction(aggregate) => (aggregate.func.name(), &aggregate.params.args),
+        Expr::WindowFunction(window) => (window.fun.name(), &window.params.args),
+        _ => return None,
+    };
+    let is_bigint = |part: &Expr| matches!(part, Expr::Cast(cast) if *cast.field.data_type() == DataType::Int64);
+    let [arg] = args.as_slice() else {
+        return None;
+    };
+    if name != "sum" || !arg.exists(|part| Ok(is_bigint(part))).ok()? {
+        return None;
+    }
+    let twice = arg.clone().transform_up(|part| {
+        Ok(match is_bigint(&part) {
+            true => Transformed::yes(cast(part, DataType::Int64)),
+            false => Transformed::no(part),
+        })
+    });
+    with_argument(expr, twice.ok()?.data)
+}
+
+/// An aggregate of another argument.
+fn with_argument(expr: &Expr, arg: Expr) -> Option<Expr> {
+    match expr {
+        Expr::AggregateFunction(aggregate) => {
+            let mut params = aggregate.params.clone();
+            *params.args.first_mut()? = arg;
+            let func = std::sync::Arc::clone(&aggregate.func);
+            Some(Expr::AggregateFunction(AggregateFunction { func, params }))
+        }
+        Expr::WindowFunction(window) => {
+            let mut changed = WindowFunction::clone(window);
+            *changed.params.args.first_mut()? = arg;
+            Some(Expr::WindowFunction(Box::new(changed)))
+        }
+        _ => None,
+    }
 }

@@ -222,13 +222,13 @@ fn typed(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan, ServerE
         return Ok(semantics::settle(plan)?);
     }
     // Times of a CASE are told apart before they have a type in common.
-    let plan = semantics::settle_times(plan)?;
+    let plan = semantics::settle_early(plan)?;
     // Types are settled on what is known of them, and may then be others.
     let analyse = |plan| {
         let analyzer = state.analyzer();
         analyzer.execute_and_check(plan, state.config_options(), |_, _| {})
     };
-    Ok(analyse(semantics::settle(analyse(plan)?)?)?)
+    Ok(analyse(semantics::settle_analysed(analyse(plan)?)?)?)
 }
 
 /// Whether the planner does not know the types of a plan yet: it takes those of a UNION and of a CASE from their first

@@ -66,6 +66,7 @@ pub(crate) fn to_datafusion(
         top_level(&mut query.body);
     }
     sets::arrays_of_columns(statement);
+    aggregates::told_apart(statement);
     Ok(())
 }
 

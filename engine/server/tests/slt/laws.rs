@@ -445,6 +445,61 @@ async fn plain_equals_packed(first: Records, second: Records) {
     assert!(plan.concat().concat().contains("gt_blocks=1/2"), "{plan:?}");
 }
 
+/// Aggregates that are counted on packed genotypes, of calls alone and of what they are joined with.
+const COUNTED: [&str; 17] = [
+    "count(*)",
+    "count(c.dosage)",
+    "sum(c.dosage)",
+    "sum(c.dosage::int)",
+    "sum(c.dosage), sum(c.dosage::int), count(c.dosage), count(c.dosage::bigint)",
+    "avg(c.dosage)",
+    "max(c.dosage)",
+    "sum(1)",
+    "count(*) FILTER (WHERE c.dosage = 1)",
+    "sum(CASE WHEN c.dosage > 0 THEN 1 ELSE 0 END)",
+    "sum(CASE WHEN c.dosage > 1 THEN c.dosage END)",
+    "count(CASE WHEN c.dosage = 2 THEN 1 END)",
+    "sum(CASE WHEN c.dosage > 0 THEN 0 ELSE 1 END), sum(CASE c.dosage WHEN 2 THEN 1 ELSE 0 END)",
+    "sum(CASE WHEN p.sex = 'female' THEN 0 ELSE c.dosage END)",
+    "sum(CASE WHEN p.sex = 'female' THEN c.dosage ELSE 0 END)",
+    "sum(CASE WHEN p.sex = 'male' AND c.dosage > 0 THEN 1 ELSE 0 END)",
+    "avg(c.dosage) FILTER (WHERE p.sex = 'female')",
+];
+
+/// A session types constants and sums as PostgreSQL does: what it counts is counted all the same.
+#[tokio::test]
+async fn sessions_count_each_aggregate() {
+    let lake = lake().await;
+    let mut rows = 0;
+    for partitions in [1, 2] {
+        let mut session = session(&lake, partitions);
+        let mut texts = async |sql: &str| {
+            let rows = run_session(&mut session, sql).await;
+            rows.unwrap_or_else(|failure| panic!("{failure:?}: {sql}"))
+        };
+        for aggregate in COUNTED {
+            let beside = aggregate.contains("p.");
+            for joined in ["", "JOIN clin.person p USING (sample_id)"] {
+                if beside && joined.is_empty() {
+                    continue;
+                }
+                let question = |calls: &str| {
+                    format!(
+                        "SELECT c.pos, c.alt, {aggregate} FROM {calls} c {joined} GROUP BY c.pos, c.alt ORDER BY 1, 2"
+                    )
+                };
+                let packed = question("demo.calls");
+                let plan = texts(&format!("EXPLAIN {packed}")).await.concat().concat();
+                assert!(plan.contains("CallCountExec"), "{packed}\n{plan}");
+                let made = texts(&question("(SELECT * FROM demo.calls LIMIT 1000000)")).await;
+                rows += made.len();
+                assert_eq!(texts(&packed).await, made, "{packed}");
+            }
+        }
+    }
+    assert!(rows > 100, "{rows} rows were compared");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

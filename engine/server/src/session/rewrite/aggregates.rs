@@ -6,9 +6,12 @@
 //!   ─►  percentile_disc_of_array(array_agg(x ORDER BY x) FILTER (WHERE x IS NOT NULL), 0.5)
 //! ```
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, ObjectName,
+    FunctionArguments, Ident, ObjectName, Value,
 };
 
 use super::calls::{call_arguments, call_of, is_call_of};
@@ -95,4 +98,82 @@ fn sorted_array(function: &Function, order: &ast::OrderByExpr) -> Expr {
         clauses: vec![FunctionArgumentClause::OrderBy(vec![order.clone()])],
     });
     Expr::Function(made)
+}
+
+/// Aggregates that are asked of a value and of what it is cast to.
+const OF_A_VALUE: [&str; 16] = [
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bool_and",
+    "bool_or",
+    "count",
+    "max",
+    "min",
+    "stddev",
+    "stddev_pop",
+    "string_agg",
+    "sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+];
+
+/// Tells `sum(x)` from `sum(x::int)`, which the planner names alike and then refuses beside one another: the second
+/// spelling is asked `FILTER (WHERE true)`, the third twice so.
+pub(super) fn told_apart(statement: &mut ast::Statement) {
+    let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        if is_of_a_value(expr) {
+            let known = spellings.entry(without_casts(expr)).or_default();
+            let spelling = expr.to_string();
+            if !known.contains(&spelling) {
+                known.push(spelling);
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    spellings.retain(|_, known| known.len() > 1);
+    if spellings.is_empty() {
+        return;
+    }
+    let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        if is_of_a_value(expr) {
+            let known = spellings.get(&without_casts(expr));
+            let spelling = expr.to_string();
+            let place = known.and_then(|known| known.iter().position(|text| *text == spelling));
+            if let Expr::Function(function) = expr {
+                for _ in 0..place.unwrap_or(0) {
+                    let always = Expr::value(Value::Boolean(true));
+                    function.filter = Some(Box::new(match function.filter.take() {
+                        None => always,
+                        Some(filter) => Expr::BinaryOp {
+                            left: Box::new(Expr::Nested(filter)),
+                            op: BinaryOperator::And,
+                            right: Box::new(always),
+                        },
+                    }));
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+fn is_of_a_value(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(function)
+        if OF_A_VALUE.contains(&last_part(&function.name).to_ascii_lowercase().as_str()))
+}
+
+/// The text of an aggregate as the planner names it.
+fn without_casts(aggregate: &Expr) -> String {
+    let mut bare = aggregate.clone();
+    let _: ControlFlow<()> = ast::visit_expressions_mut(&mut bare, |expr| {
+        while let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = expr {
+            *expr = inner.as_ref().clone();
+        }
+        ControlFlow::Continue(())
+    });
+    bare.to_string()
 }

@@ -1,6 +1,9 @@
 //! Columns of a result as clients see them: PostgreSQL's names, and whether numbers say their digits.
 
-use datafusion::sql::sqlparser::ast::{self, DataType, Expr, Select, SelectItem, SetExpr, Value};
+use datafusion::sql::sqlparser::ast::{
+    self, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Select,
+    SelectItem, SetExpr, Value,
+};
 
 use super::names::{folded, last_part};
 
@@ -40,6 +43,21 @@ fn says_no_digits(expr: &Expr) -> bool {
         Expr::Extract { .. } => true,
         Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => says_no_digits(expr),
         Expr::Array(array) => array.elem.iter().any(says_no_digits),
+        Expr::BinaryOp { .. } => true,
+        Expr::Case {
+            conditions,
+            else_result,
+            ..
+        } => {
+            let mut results = conditions.iter().map(|when| &when.result);
+            results.any(says_no_digits) || else_result.iter().any(|value| says_no_digits(value))
+        }
+        Expr::Function(call) => match &call.args {
+            FunctionArguments::List(args) if chooses(call) => args.args.iter().any(|arg| {
+                matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) if says_no_digits(arg))
+            }),
+            _ => true,
+        },
         Expr::Cast { data_type, .. } => matches!(
             data_type,
             DataType::Numeric(ast::ExactNumberInfo::None)
@@ -47,6 +65,14 @@ fn says_no_digits(expr: &Expr) -> bool {
         ),
         _ => false,
     }
+}
+
+/// Whether a function gives one of its arguments as it is.
+fn chooses(call: &Function) -> bool {
+    matches!(
+        last_part(&call.name).as_str(),
+        "coalesce" | "greatest" | "least" | "nullif"
+    )
 }
 
 /// The items of the first SELECT that the columns before and after a wildcard are made by.

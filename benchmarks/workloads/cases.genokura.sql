@@ -1,0 +1,5 @@
+-- Copies of every carried ALT allele in cases and in controls.
+SELECT c.pos, c.ref, c.alt,
+       sum(CASE WHEN p.affected THEN c.dosage ELSE 0 END), sum(CASE WHEN p.affected THEN 0 ELSE c.dosage END)
+FROM cohort.carriers c JOIN clin.person p USING (sample_id)
+GROUP BY c.pos, c.ref, c.alt;
