@@ -115,16 +115,18 @@ impl AnalyzerRule for PostgresSemantics {
 }
 
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let node = clock::grouped(sorted(node)?)?;
+    let node = sorted(node)?;
     let place = Place::of(&node);
     let guarded = guards::guarded(node)?;
     let was_guarded = guarded.transformed;
     let mut changed = with_expressions(guarded.data, |expr, schema| mended(expr, schema, place))?;
     changed.transformed |= was_guarded;
-    match changed.transformed {
-        true => changed.map_data(LogicalPlan::recompute_schema),
-        false => Ok(changed),
-    }
+    let changed = match changed.transformed {
+        true => changed.map_data(LogicalPlan::recompute_schema)?,
+        false => changed,
+    };
+    // Last, since it may put a node below, whose expressions are not looked at again.
+    changed.map_data(clock::grouped)
 }
 
 /// Where an expression stands.
@@ -132,40 +134,23 @@ fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 struct Place {
     /// Among conditions, where an infinite number is compared as it is.
     is_condition: bool,
-    /// Among conditions that a row meets when each is true: an unknown may be false there.
+    /// Among conditions in which every `= ANY` stands below AND and OR alone: an unknown may be false there.
     is_positive: bool,
 }
 
 impl Place {
     fn of(node: &LogicalPlan) -> Self {
         let is_condition = is_condition(node);
-        // Behind NOT an unknown is not false.
-        let mut turned = false;
+        let mut is_positive = is_condition;
         let looked = node.apply_expressions(|expr| {
-            turned = turned || expr.exists(|part| Ok(!is_plain_condition(part)))?;
+            is_positive = is_positive && any_equal::decides_alone(expr);
             Ok(TreeNodeRecursion::Continue)
         });
         Self {
             is_condition,
-            is_positive: is_condition && looked.is_ok() && !turned,
+            is_positive: is_positive && looked.is_ok(),
         }
     }
-}
-
-fn is_plain_condition(expr: &Expr) -> bool {
-    !matches!(
-        expr,
-        Expr::Not(_)
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::IsTrue(_)
-            | Expr::IsFalse(_)
-            | Expr::IsUnknown(_)
-            | Expr::IsNotTrue(_)
-            | Expr::IsNotFalse(_)
-            | Expr::IsNotUnknown(_)
-            | Expr::Case(_)
-    )
 }
 
 /// Intervals are sorted by their length.

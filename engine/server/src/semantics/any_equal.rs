@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode as _;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 
 /// The function that the planner makes of `= ANY`.
@@ -31,6 +33,24 @@ pub(super) fn with_null(call: &ScalarFunction) -> Option<Expr> {
     let function = Arc::new(ScalarUDF::new_from_impl(function));
     let call = ScalarFunction::new_udf(function, call.args.clone());
     Some(Expr::ScalarFunction(call))
+}
+
+/// Whether every `= ANY` of a condition stands below AND and OR alone, where NULL leaves a row out as false does.
+pub(super) fn decides_alone(condition: &Expr) -> bool {
+    let is_any =
+        |part: &Expr| matches!(part, Expr::ScalarFunction(call) if call.func.name() == ANY);
+    match condition {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And | Operator::Or,
+            right,
+        }) => decides_alone(left) && decides_alone(right),
+        Expr::ScalarFunction(call) if is_any(condition) => {
+            let mut args = call.args.iter();
+            args.all(|arg| arg.exists(|part| Ok(is_any(part))).is_ok_and(|has| !has))
+        }
+        other => other.exists(|part| Ok(is_any(part))).is_ok_and(|has| !has),
+    }
 }
 
 #[derive(Debug)]

@@ -44,7 +44,9 @@ pub(crate) fn settle_analysed(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// As [`settle`].
 pub(crate) fn settle_early(plan: LogicalPlan) -> Result<LogicalPlan> {
     settle_by(plan, |expr, schema| {
-        super::clock::settled(expr, schema).or_else(|| summed_as_written(expr))
+        super::clock::settled(expr, schema)
+            .or_else(|| summed_as_written(expr))
+            .or_else(|| digits_told(expr))
     })
 }
 
@@ -79,9 +81,33 @@ fn settled(
     }
 }
 
+/// `round` and `trunc` to a constant number of digits, said as the planner has it: the type of what they give hangs on
+/// it, and would be another before the planner's own cast of the constant is folded.
+fn digits_told(expr: &Expr) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    let [
+        value,
+        Expr::Literal(ScalarValue::Int64(Some(digits)), metadata),
+    ] = call.args.as_slice()
+    else {
+        return None;
+    };
+    if !matches!(call.func.name(), "round" | "trunc") {
+        return None;
+    }
+    let digits = ScalarValue::Int32(Some(i32::try_from(*digits).ok()?));
+    let args = vec![value.clone(), Expr::Literal(digits, metadata.clone())];
+    let function = std::sync::Arc::clone(&call.func);
+    Some(Expr::ScalarFunction(ScalarFunction::new_udf(
+        function, args,
+    )))
+}
+
 /// What an expression should be; `None` when its type is PostgreSQL's.
 fn typed(expr: &Expr, schema: &DFSchema, casts: Casts) -> Option<Expr> {
-    if let Some(settled) = super::clock::settled(expr, schema) {
+    if let Some(settled) = super::clock::settled(expr, schema).or_else(|| digits_told(expr)) {
         return Some(settled);
     }
     match expr {

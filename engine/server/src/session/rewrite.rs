@@ -9,6 +9,7 @@ mod columns;
 mod literals;
 mod names;
 mod operators;
+mod order;
 mod output;
 mod relations;
 mod rows;
@@ -56,6 +57,7 @@ pub(crate) fn to_datafusion(
     let mut rewriter = ToDataFusion {
         info,
         clock,
+        is_query: matches!(statement, ast::Statement::Query(_)),
         depth: 0,
     };
     match statement.visit(&mut rewriter) {
@@ -82,6 +84,7 @@ pub(super) fn expression_to_datafusion(
     let mut rewriter = ToDataFusion {
         info,
         clock,
+        is_query: false,
         depth: 1,
     };
     match expr.visit(&mut rewriter) {
@@ -133,6 +136,8 @@ struct ToDataFusion<'a> {
     info: &'a SessionInfo,
     /// What constants of times are read by.
     clock: Clock,
+    /// The statement is a query, whose clients are told its names.
+    is_query: bool,
     depth: usize,
 }
 
@@ -146,6 +151,9 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         spelling::fetch_as_limit(query);
+        if let Err(error) = order::as_read(query, self.is_query && self.depth == 1) {
+            return ControlFlow::Break(error);
+        }
         if self.depth > 1
             && let SetExpr::Select(select) = query.body.as_mut()
         {

@@ -63,6 +63,7 @@ fn by_length(aggregate: Aggregate) -> Result<LogicalPlan> {
     let mut ones = Vec::new();
     for (at, expr) in group_expr.into_iter().enumerate() {
         if spans_at(&expr) {
+            let expr = expr.unalias();
             let name = format!("interval_{at}");
             keys.push(spans::key(expr.clone()).alias(format!("length_{at}")));
             let params = AggregateFunctionParams {

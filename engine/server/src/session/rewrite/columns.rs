@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, DataType, Expr, Ident, Select, SelectItem, SetExpr, UnaryOperator,
+    self, BinaryOperator, DataType, Expr, Ident, Query, Select, SelectItem, SetExpr, UnaryOperator,
 };
 
 use super::calls::{call_argument_mut, call_of, is_call_of};
@@ -40,7 +40,7 @@ pub(super) fn name_inner_columns(select: &mut Select) {
 }
 
 /// Names the columns of the outer row that a LATERAL query lists: the planner calls them by where they come from.
-pub(super) fn name_outer_columns(query: &mut ast::Query) {
+pub(super) fn name_outer_columns(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else {
         return;
     };

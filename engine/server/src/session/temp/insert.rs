@@ -143,6 +143,11 @@ pub(super) fn type_cell(
     };
     let pg_type = PgType::of_field(field);
     match constant {
+        // The rows of VALUES have one type: as numbers of digits they would have as many as fit all of them.
+        Value::Number(digits, _) if matches!(pg_type, PgType::FLOAT4 | PgType::FLOAT8) => {
+            let sign = if negative.is_some() { "-" } else { "" };
+            *cell = constant_of(&format!("{sign}{digits}"), field, style)?;
+        }
         Value::Number(digits, _) if pg_type == PgType::NUMERIC || digits.contains('.') => {
             let sign = if negative.is_some() { "-" } else { "" };
             *cell = params::numeric(&format!("{sign}{digits}"))?;

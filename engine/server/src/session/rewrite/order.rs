@@ -1,0 +1,155 @@
+//! ORDER BY as PostgreSQL reads it: a bare name is first that of a column of the result, and a name within an expression
+//! is that of a column of FROM. The planner takes either for the column of the result.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, Ident, OrderBy, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, TableFactor,
+    Value,
+};
+
+use super::names::folded;
+use super::output::item_name;
+use super::sets;
+use crate::sqlstate::ServerError;
+
+/// Makes the names of ORDER BY mean what they mean to PostgreSQL.
+///
+/// ```text
+/// SELECT x::int FROM t ORDER BY x          ─►  … ORDER BY 1
+/// SELECT -x AS x FROM t ORDER BY abs(x)    ─►  SELECT -x AS "column 1" FROM t ORDER BY abs(x)
+/// ```
+/// Clients are told the names of the outermost query as they were written. Those of an inner one are given back by a
+/// query around it, where LIMIT makes the order count.
+///
+/// # Errors
+/// When that query cannot be made.
+pub(super) fn as_read(query: &mut Query, is_outermost: bool) -> Result<(), ServerError> {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Ok(());
+    };
+    let Some(OrderBy {
+        kind: OrderByKind::Expressions(order),
+        ..
+    }) = &mut query.order_by
+    else {
+        return Ok(());
+    };
+    let items = &mut select.projection;
+    let names: Vec<Option<String>> = items.iter().map(item_name).collect();
+    let has_wildcard = names.iter().any(Option::is_none);
+    let computed = |place: usize| match items.get(place) {
+        Some(SelectItem::UnnamedExpr(expr)) => column_of(expr).is_none(),
+        _ => false,
+    };
+    if !has_wildcard {
+        by_place(order, &names, computed);
+    }
+    let within = names_within(order);
+    let hides: Vec<usize> = (0..items.len())
+        .filter(|place| {
+            let name = names.get(*place).and_then(Option::as_ref);
+            let Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) =
+                items.get(*place)
+            else {
+                return false;
+            };
+            name.is_some_and(|name| within.contains(name) && column_of(expr).as_ref() != Some(name))
+        })
+        .collect();
+    if hides.is_empty() {
+        return Ok(());
+    }
+    if is_outermost {
+        if !has_wildcard {
+            by_place(order, &names, |place| hides.contains(&place));
+        }
+        for place in hides {
+            rename(items, place);
+        }
+        return Ok(());
+    }
+    let cuts = query.limit_clause.is_some() || query.fetch.is_some();
+    if has_wildcard || !cuts {
+        return Ok(());
+    }
+    by_place(order, &names, |_| true);
+    let mut shown = Vec::new();
+    for (place, name) in names.iter().enumerate() {
+        rename(items, place);
+        let name = Ident::with_quote('"', name.clone().unwrap_or_default());
+        shown.push(SelectItem::ExprWithAlias {
+            expr: Expr::Identifier(called(place)),
+            alias: name,
+        });
+    }
+    let mut around = sets::query("SELECT 1 FROM (SELECT 1) AS ordered")?;
+    if let SetExpr::Select(outer) = around.body.as_mut() {
+        outer.projection = shown;
+        if let Some(from) = outer.from.first_mut()
+            && let TableFactor::Derived { subquery, .. } = &mut from.relation
+        {
+            std::mem::swap(subquery.as_mut(), query);
+        }
+    }
+    *query = around;
+    Ok(())
+}
+
+/// A bare name that one column alone has, by the place of the column, of those that `chosen` says.
+fn by_place(order: &mut [OrderByExpr], names: &[Option<String>], chosen: impl Fn(usize) -> bool) {
+    for by in order {
+        let Expr::Identifier(name) = &by.expr else {
+            continue;
+        };
+        let name = Some(folded(name));
+        let mut places = (0..names.len()).filter(|place| names.get(*place) == Some(&name));
+        if let (Some(place), None) = (places.next(), places.next())
+            && chosen(place)
+        {
+            by.expr = Expr::value(Value::Number((place + 1).to_string(), false));
+        }
+    }
+}
+
+/// Names of columns in whatever is more than a bare name.
+fn names_within(order: &[OrderByExpr]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for by in order {
+        if matches!(by.expr, Expr::Identifier(_)) {
+            continue;
+        }
+        let _: ControlFlow<()> = ast::visit_expressions(&by.expr, |part| {
+            names.extend(column_of(part));
+            ControlFlow::Continue(())
+        });
+    }
+    names
+}
+
+/// The name of a column that stands as it is.
+fn column_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(folded(name)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        _ => None,
+    }
+}
+
+/// What the planner calls a column of the result whose own name stands for another.
+fn called(place: usize) -> Ident {
+    Ident::with_quote('"', format!("column {}", place + 1))
+}
+
+fn rename(items: &mut [SelectItem], place: usize) {
+    let Some(item) = items.get_mut(place) else {
+        return;
+    };
+    if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+        *item = SelectItem::ExprWithAlias {
+            expr: expr.clone(),
+            alias: called(place),
+        };
+    }
+}
