@@ -24,9 +24,10 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::sync::Arc;
 use std::time::Instant;
 
-use genokura_core::contig::ContigNames;
+use genokura_core::contig::{Assembly, ContigNames};
 use genokura_storage::{Lake, TableId};
 
+use crate::assembly::Said;
 use crate::error::{Error, NOT_UTF8, Result};
 use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::IngestReport;
@@ -98,6 +99,8 @@ struct File {
     profile: String,
     input: Input,
     name: String,
+    /// The assembly that a meta file names, and what it says.
+    assembly: Option<(Assembly, String)>,
     /// Columns of the table.
     columns: Vec<Column>,
     /// What stands in each column of the file.
@@ -223,7 +226,10 @@ impl CbioportalJob {
                 let mut out = out.into_schema(Arc::clone(&targets[place]));
                 let sent = match file.kind {
                     Kind::Matrix(_) => file.send_matrix(&study_id, &mut out),
-                    Kind::Table(_) => file.send_table(&study_id, contigs, &mut listed, &mut out),
+                    Kind::Table(_) => {
+                        let to = (place, number, sink);
+                        file.send_table(&study_id, contigs, &mut listed, &mut out, to)
+                    }
                 };
                 counts.push(sent.map_err(|error| error.in_input(number))?);
                 progress.records(counts.iter().sum());
@@ -256,6 +262,7 @@ impl CbioportalJob {
                 kind: data.kind,
                 profile: data.profile.clone(),
                 name: input.name().to_owned(),
+                assembly: data.assembly.clone(),
                 input,
                 columns: Vec::new(),
                 parts: Vec::new(),
@@ -531,8 +538,10 @@ impl File {
         contigs: Option<ContigNames>,
         listed: &mut Listed,
         out: &mut Out<'_>,
+        (table, number, sink): (usize, u32, &Sink),
     ) -> Result<u64> {
         let mut rows = self.rows()?;
+        let mut builds = maf::Builds::of(&self.columns, self.kind);
         let key = self.key();
         let needed = self.needed_in_rows();
         let of_contigs = |(place, column): (usize, &Column)| {
@@ -577,6 +586,12 @@ impl File {
                 });
             }
             self.check_span(&cells, line)?;
+            if let Some(builds) = &mut builds
+                && let Some((assembly, build)) = builds.next(&cells)
+            {
+                let by = format!("NCBI_Build {build:?} of {}", self.name);
+                sink.said(table, Said::by_value(assembly, number, line, by))?;
+            }
             let variant = alleles.as_ref().map(|alleles| alleles.variant(&cells));
             let variant = variant.transpose().map_err(|message| Error::Line {
                 input: 1,
@@ -593,6 +608,12 @@ impl File {
             }
             out.row(&cells, line)?;
             n += 1;
+        }
+        // What no line says the meta files do.
+        if let Some((assembly, by)) = &self.assembly
+            && !builds.as_ref().is_some_and(maf::Builds::has_said)
+        {
+            sink.said(table, Said::by_value(*assembly, number, 1, by.clone()))?;
         }
         out.flush()?;
         Ok(n)

@@ -23,6 +23,7 @@ use genokura_storage::{
 
 use crate::again::{Check, Meetings};
 use crate::assemble::{Contigs, Output, Restart};
+use crate::assembly::{self, Given, Held};
 use crate::error::{Error, Result};
 use crate::header::{Clash, FieldKind, merge_fields, repair as header_repair, undeclared_field};
 use crate::inflate::CHUNK_BYTES;
@@ -81,8 +82,17 @@ impl VcfJob {
         self.run_with(CHUNK_BYTES).await
     }
 
+    /// The same for rows that become those of another table, whose assembly is known.
+    pub(crate) async fn run_onto(self, held: Option<Held>) -> Result<IngestReport> {
+        self.run_as(CHUNK_BYTES, held).await
+    }
+
     /// [`VcfJob::run`] with chunks of another size, for tests that chunks do not matter.
     pub(crate) async fn run_with(self, chunk_bytes: usize) -> Result<IngestReport> {
+        self.run_as(chunk_bytes, None).await
+    }
+
+    async fn run_as(self, chunk_bytes: usize, held: Option<Held>) -> Result<IngestReport> {
         let started = Instant::now();
         let sources: Vec<_> = resolve(&self.inputs)
             .await?
@@ -104,11 +114,25 @@ impl VcfJob {
             scan: SCAN_BYTES,
         };
         let mut opened = self.open_all(&sources, mode.scan).await?;
+        let known = base.dataset(&self.dataset).cloned().unwrap_or_default();
+        let given = Given {
+            dataset: &self.dataset,
+            named: self.assembly.as_deref(),
+            reference: fasta.as_deref().and_then(Fasta::assembly),
+        };
+        let assembly = assembly::of_job(&given, &known, &opened, held)?;
         let meetings = self.meetings(&base, &opened, &BTreeSet::new()).await?;
         let batch = self.reserve().await?;
         let mut is_told = false;
         let (plan, done, written, unsorted) = loop {
-            let plan = self.plan(&base, &sources, &opened, batch, mode.keys_are_final())?;
+            let final_keys = mode.keys_are_final();
+            let mut plan = self.plan(&base, &sources, &opened, batch, final_keys)?;
+            let lengths = plan.contigs.list.iter();
+            let lengths = lengths.map(|c| (c.name.as_str(), c.length));
+            plan.state.assembly = assembly.clone().or_else(|| {
+                let detected = Assembly::detect(lengths);
+                detected.map(|assembly| assembly.as_str().to_owned())
+            });
             for key in plan.redefined.iter().filter(|_| !is_told) {
                 self.progress.message(&key.message());
             }
@@ -329,10 +353,9 @@ impl VcfJob {
                 header_lines: input.header_lines,
             });
         }
-        let assembly = self.assembly(&known, &contigs)?;
         let reference = self.reference(&known)?;
         let state = DatasetState {
-            assembly,
+            assembly: known.assembly.clone(),
             reference,
             contigs: contigs.list.clone(),
             info: fields.info,
@@ -355,28 +378,6 @@ impl VcfJob {
             counts,
             redefined: fields.redefined,
         })
-    }
-
-    fn assembly(&self, known: &DatasetState, contigs: &Contigs) -> Result<Option<String>> {
-        let named = self.assembly.as_ref().map(|name| {
-            Assembly::from_name(name).map_or_else(|| name.clone(), |a| a.as_str().to_owned())
-        });
-        let lengths = contigs.list.iter().map(|c| (c.name.as_str(), c.length));
-        let detected = Assembly::detect(lengths).map(|a| a.as_str().to_owned());
-        if let (Some(named), Some(detected)) = (&named, &detected)
-            && Assembly::from_name(named).is_some()
-            && named != detected
-        {
-            let message = format!("the contig lengths are those of {detected}, not of {named}");
-            return Err(Error::Request(message));
-        }
-        match (&known.assembly, named.or(detected)) {
-            (Some(a), Some(b)) if *a != b => Err(Error::Request(format!(
-                "dataset {:?} is on {a}, the inputs are on {b}; use another dataset",
-                self.dataset
-            ))),
-            (known, new) => Ok(known.clone().or(new)),
-        }
     }
 
     /// The name of the reference that the dataset's alleles are left-aligned by.

@@ -5,6 +5,7 @@
 
 mod again;
 mod assemble;
+mod assembly;
 pub mod bcf;
 pub mod cbioportal;
 mod encode;

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use genokura_core::contig::canonical_key;
+use genokura_core::contig::{Assembly, canonical_key};
 use genokura_core::variant::ReferenceBases;
 use genokura_storage::location::Location;
 use parking_lot::Mutex;
@@ -66,6 +66,12 @@ impl Fasta {
             _copy: copy,
             entries,
         }))
+    }
+
+    /// The assembly whose lengths its sequences have.
+    pub(crate) fn assembly(&self) -> Option<Assembly> {
+        let entries = self.entries.iter();
+        Assembly::detect(entries.map(|(name, entry)| (name.as_str(), Some(entry.length))))
     }
 
     fn entry(&self, contig: &str) -> Option<&Entry> {

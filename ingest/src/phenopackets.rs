@@ -30,9 +30,10 @@ use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch, new_null
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use futures::TryStreamExt as _;
-use genokura_core::contig::ContigNames;
+use genokura_core::contig::{Assembly, ContigNames};
 use genokura_storage::{FileReader, Lake, ReadPlan, TableId, TableSnapshot};
 
+use crate::assembly::Said;
 use crate::error::{Error, Result};
 use crate::ontology::known::{KnownTerms, note_obsolete};
 use crate::progress::{CancelFlag, Progress, Silent};
@@ -163,7 +164,7 @@ impl PhenopacketsJob {
                 outs.push(Out::new(table, of, &cancel, sink).into_schema(target));
             }
             for (input, number) in inputs.iter().zip(1_u32..) {
-                let sent = read.input(input, number, &all, &mut outs);
+                let sent = read.input(input, number, &all, &mut outs, sink);
                 sent.map_err(|error| error.in_input(number))?;
                 progress.records(read.messages.iter().sum());
                 cancel.check()?;
@@ -343,6 +344,7 @@ impl Read {
         number: u32,
         all: &[Vec<FixedColumn>],
         outs: &mut [Out<'_>],
+        sink: &Sink,
     ) -> Result<()> {
         let mut messages = JsonRows::new(input.read()?);
         let mut n = 0;
@@ -367,6 +369,12 @@ impl Read {
             for row in &rows.0 {
                 let place = Table::ALL.iter().position(|table| *table == row.table);
                 let place = place.ok_or_else(|| Error::Internal("a row of no table".to_owned()))?;
+                if let Some(text) = row.text("assembly")
+                    && let Some(assembly) = Assembly::named_in(text)
+                {
+                    let by = format!("genomeAssembly {text:?} of the message");
+                    sink.said(place, Said::by_value(assembly, number, line, by))?;
+                }
                 row.send(&all[place], &mut outs[place], line)?;
             }
             n += 1;

@@ -15,6 +15,7 @@
 //!   beyond 12, `column_<n>`. Every row has as many columns as the first.
 //! - A GFF3 ends at `##FASTA`.
 
+mod assembly;
 mod feature;
 mod spool;
 
@@ -26,6 +27,7 @@ use arrow::datatypes::SchemaRef;
 use genokura_core::contig::ContigNames;
 use genokura_storage::{Lake, TableId};
 
+use crate::assembly::Said;
 use crate::error::{Error, Result};
 use crate::progress::{CancelFlag, Progress, Silent};
 use crate::report::IngestReport;
@@ -56,6 +58,8 @@ pub struct RegionsJob {
     pub format: Option<RegionsFormat>,
     /// How human primary contigs are to be named; `None`: as the file names them.
     pub contigs: Option<ContigNames>,
+    /// The assembly, where the file does not tell or names another.
+    pub assembly: Option<String>,
     /// Where to report to.
     pub progress: Arc<dyn Progress>,
     /// Stops the job.
@@ -73,6 +77,7 @@ impl RegionsJob {
             replace: false,
             format: None,
             contigs: None,
+            assembly: None,
             progress: Arc::new(Silent),
             cancel: CancelFlag::new(),
         }
@@ -111,8 +116,13 @@ impl RegionsJob {
         let (cancel, progress) = (self.cancel.clone(), Arc::clone(&self.progress));
         let schema = schema_of(&columns.list);
         let names = self.contigs;
-        let produce =
-            move |sink: &Sink| send(survey, columns, names, &cancel, progress.as_ref(), sink);
+        let said = Said::of_file(self.assembly.as_deref(), survey.said.clone())?;
+        let produce = move |sink: &Sink| {
+            if let Some(said) = said {
+                sink.said(0, said)?;
+            }
+            send(survey, columns, names, &cancel, progress.as_ref(), sink)
+        };
         let landed = landing.write(schema, details, produce).await?;
         finish_report(&mut report, &landed, begun);
         Ok(report)
@@ -165,6 +175,8 @@ struct Survey {
     keys: Vec<Key>,
     places: HashMap<String, usize>,
     bed_columns: Option<usize>,
+    /// What the file says of its assembly.
+    said: Option<Said>,
 }
 
 /// An attribute key of the file.
@@ -196,6 +208,7 @@ impl Survey {
             keys,
             places,
             bed_columns: None,
+            said: None,
         };
         let mut n = 0_u64;
         loop {
@@ -212,6 +225,7 @@ impl Survey {
                 cancel.check()?;
             }
         }
+        survey.said = lines.said();
         Ok(survey)
     }
 

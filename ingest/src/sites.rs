@@ -24,12 +24,13 @@ use arrow::datatypes::{
 };
 use chrono::NaiveDate;
 use futures::TryStreamExt as _;
-use genokura_core::contig::ContigNames;
+use genokura_core::contig::{Assembly, ContigNames};
 use genokura_core::schema::{COMMENT_KEY, INFO_PREFIX, quarantine_schema, site_schema};
 use genokura_storage::{
     DataFile, DatasetState, FileReader, Lake, LakeSnapshot, ReadPlan, TableId, TableSnapshot,
 };
 
+use crate::assembly::{Held, Said};
 use crate::error::{Error, Result};
 use crate::job::VcfJob;
 use crate::progress::{CancelFlag, Progress, Silent};
@@ -73,6 +74,8 @@ pub struct SitesJob {
     pub contigs: Option<ContigNames>,
     /// FASTA to left-align by.
     pub reference: Option<String>,
+    /// The assembly, where the header does not tell or names another.
+    pub assembly: Option<String>,
     /// Drop the table's rows and columns first. Otherwise rows are added.
     pub replace: bool,
     /// Worker threads.
@@ -96,6 +99,7 @@ impl SitesJob {
             release: None,
             contigs: None,
             reference: None,
+            assembly: None,
             replace: false,
             threads: 1,
             memory_bytes: 256 << 20,
@@ -116,7 +120,7 @@ impl SitesJob {
         // `ingest vcf`, and memory is bounded.
         let place = tempfile::tempdir().map_err(|e| Error::Internal(e.to_string()))?;
         let passing = Arc::new(Lake::open_or_create(&place.path().to_string_lossy()).await?);
-        let mut report = self.read(&passing).await?;
+        let mut report = self.read(&passing, landing.assembly()).await?;
         let snapshot = passing.snapshot().await?;
         let state = snapshot.dataset(PASSING).cloned().unwrap_or_default();
         let key = self.key(&state);
@@ -153,7 +157,11 @@ impl SitesJob {
         };
         let cancel = self.cancel.clone();
         let handle = tokio::runtime::Handle::current();
+        let assembly = state.assembly.as_deref().and_then(Assembly::from_name);
         let produce = move |sink: &Sink| {
+            if let Some(assembly) = assembly {
+                sink.said(0, Said::of_all(assembly))?;
+            }
             for file in in_order(&sites, &state) {
                 let reader = handle.block_on(FileReader::open(&passing, file))?;
                 let mut batches = reader.read(ReadPlan::of(Arc::clone(&rows.read)))?;
@@ -173,13 +181,13 @@ impl SitesJob {
         Ok(report)
     }
 
-    async fn read(&self, passing: &Arc<Lake>) -> Result<IngestReport> {
+    async fn read(&self, passing: &Arc<Lake>, onto: Option<Held>) -> Result<IngestReport> {
         let job = VcfJob {
             lake: Arc::clone(passing),
             dataset: PASSING.to_owned(),
             inputs: self.inputs.clone(),
             reference: self.reference.clone(),
-            assembly: None,
+            assembly: self.assembly.clone(),
             strict: false,
             repeated_samples: false,
             threads: self.threads,
@@ -187,7 +195,7 @@ impl SitesJob {
             progress: Arc::clone(&self.progress),
             cancel: self.cancel.clone(),
         };
-        let report = job.run().await?;
+        let report = job.run_onto(onto).await?;
         if report.samples > 0 {
             let message = format!(
                 "the input has {} samples, and a table of sites holds alleles only; load it with ingest vcf --dataset",

@@ -23,6 +23,7 @@ mod substitution;
 pub mod syntax;
 mod table;
 mod trio;
+mod warnings;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use datafusion::logical_expr::ScalarUDF;
 pub use doc::FunctionDoc;
 pub use error::{Error, Result};
 pub use table::pedigree::{Member, pedigree};
+pub use warnings::{Warning, Warnings};
 
 /// Adds every function of this crate to a session, beside the functions it has already.
 pub fn register_all(mut builder: SessionStateBuilder) -> SessionStateBuilder {

@@ -3,6 +3,8 @@
 //! A *primary* is one of 1 to 22, X, Y and MT. Its key is the plain name (`1`, `MT`), whichever alias
 //! a file uses: `chr1`, `NC_000001.11` (RefSeq), `CM000663.2` (GenBank).
 
+mod assembly_name;
+
 use std::fmt;
 
 /// A human assembly.
@@ -44,6 +46,13 @@ impl Assembly {
             _ if is(&["t2t-chm13", "chm13"]) => Some(Self::Chm13),
             _ => None,
         }
+    }
+
+    /// The assembly that a header means: its name among others, in a path, as an accession. `None` where it names none
+    /// that is known here, or several.
+    #[must_use]
+    pub fn named_in(text: &str) -> Option<Self> {
+        assembly_name::named_in(text)
     }
 
     /// The assembly whose primaries have these lengths, in bases.

@@ -21,6 +21,8 @@ pub const PG_TYPE_KEY: &str = "pg_type";
 /// Field metadata key of a column `contig`: how its table spells the human primaries (`chr`, or nothing for plain
 /// names), where all are spelled alike.
 pub const CONTIG_SPELLING_KEY: &str = "contig_spelling";
+/// Field metadata key of a column `contig`: the assembly that its table is on, where that is known.
+pub const ASSEMBLY_KEY: &str = "assembly";
 /// Delta partition column of site, genotype and format tables: `<contig>:<bin>` or `other`.
 pub const PARTITION_COLUMN: &str = "pos_bin";
 /// Prefix of the columns of INFO keys.

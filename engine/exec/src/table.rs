@@ -15,9 +15,9 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use genokura_core::contig::{Assembly, common_spelling};
 use genokura_core::schema::{
-    CONTIG_SPELLING_KEY, FieldDef, calls_schema, list_of, variants_schema,
+    ASSEMBLY_KEY, CONTIG_SPELLING_KEY, FieldDef, calls_schema, list_of, variants_schema,
 };
-use genokura_storage::TableSnapshot;
+use genokura_storage::{DatasetState, TableSnapshot};
 
 use crate::access::Columns;
 use crate::dataset::{BlockView, DatasetView};
@@ -157,7 +157,24 @@ pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
     let masked = view.masked(table_name(kind));
     let spelling = common_spelling(contigs).filter(|_| !masked.contains("contig"));
     let spelled = with_spelling(&readable, |column| spelling.filter(|_| column == "contig"));
-    nullable_where_masked(&spelled, &masked)
+    let told = with_assembly(&spelled, assembly_of(&view.data.state));
+    nullable_where_masked(&told, &masked)
+}
+
+/// The assembly of a dataset: the one given at ingest or said by the header, else the one whose lengths the contigs have.
+fn assembly_of(state: &DatasetState) -> Option<Assembly> {
+    let named = state.assembly.as_deref().and_then(Assembly::from_name);
+    let lengths = state.contigs.iter().map(|c| (c.name.as_str(), c.length));
+    named.or_else(|| Assembly::detect(lengths))
+}
+
+/// The schema whose column `contig` tells the assembly that it is on, as those of plain tables do.
+fn with_assembly(schema: &SchemaRef, assembly: Option<Assembly>) -> SchemaRef {
+    with_told(schema, ASSEMBLY_KEY, |column| {
+        assembly
+            .filter(|_| column == "contig")
+            .map(Assembly::as_str)
+    })
 }
 
 /// The schema with what is known of how its columns spell contigs, which comparisons are checked by.
@@ -165,12 +182,21 @@ pub(crate) fn with_spelling<'a>(
     schema: &SchemaRef,
     spelling: impl Fn(&str) -> Option<&'a str>,
 ) -> SchemaRef {
+    with_told(schema, CONTIG_SPELLING_KEY, spelling)
+}
+
+/// The schema with what is known of columns in their metadata, under a key.
+fn with_told<'a>(
+    schema: &SchemaRef,
+    key: &str,
+    told: impl Fn(&str) -> Option<&'a str>,
+) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
-        let Some(spelling) = spelling(field.name()) else {
+        let Some(told) = told(field.name()) else {
             return Arc::clone(field);
         };
         let mut metadata = field.metadata().clone();
-        metadata.insert(CONTIG_SPELLING_KEY.to_owned(), spelling.to_owned());
+        metadata.insert(key.to_owned(), told.to_owned());
         Arc::new(field.as_ref().clone().with_metadata(metadata))
     });
     let fields: Vec<_> = fields.collect();
@@ -272,7 +298,7 @@ impl DatasetTable {
 /// What is known of a dataset beside its rows.
 #[derive(Clone, Debug)]
 pub struct DatasetInfo {
-    /// The assembly: the one given at ingest or said by the header, else the one whose lengths the contigs have.
+    /// The assembly, where it is known.
     pub assembly: Option<Assembly>,
     /// Contig names in the order of the rows.
     pub contigs: Vec<String>,
@@ -291,10 +317,8 @@ pub fn dataset_info(table: &dyn TableProvider) -> Option<DatasetInfo> {
         None => of_effects()?,
     };
     let state = &view.data.state;
-    let named = state.assembly.as_deref().and_then(Assembly::from_name);
-    let lengths = state.contigs.iter().map(|c| (c.name.as_str(), c.length));
     Some(DatasetInfo {
-        assembly: named.or_else(|| Assembly::detect(lengths)),
+        assembly: assembly_of(state),
         contigs: state.contigs.iter().map(|c| c.name.clone()).collect(),
         contig_lengths: state.contigs.iter().map(|c| c.length).collect(),
         directory: Arc::clone(&view.directory),

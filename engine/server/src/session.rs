@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast;
+use genokura_sql_ext::Warnings;
 use genokura_storage::CohortState;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -572,8 +573,11 @@ impl Session {
         let started = self
             .spawn(async move {
                 let planned = plan::plan(&context, &query).await?;
-                let notices = noticed::unknown_names(&planned);
-                Ok((notices, plan::start(planned).await))
+                let mut notices = noticed::unknown_names(&planned);
+                let warnings = context.warnings;
+                let rows = plan::start(planned).await;
+                notices.extend(noticed::warnings(&warnings));
+                Ok((notices, rows))
             })
             .await;
         guard.disarm();
@@ -588,8 +592,10 @@ impl Session {
         let now = self.unchanged_since(planned_under)?;
         self.notices.extend(noticed::unknown_names(&planned));
         let guard = planned.stop().guard();
+        let warnings = planned.warnings();
         let rows = self.spawn(plan::start(planned)).await;
         guard.disarm();
+        self.notices.extend(noticed::warnings(&warnings));
         under_limits(rows, &now).await
     }
 
@@ -635,7 +641,8 @@ impl Session {
             ..self.settings.clock()
         };
         let stop = Stop::default();
-        let context = with_settings(&context, clock, &stop);
+        let warnings = Warnings::default();
+        let context = with_settings(&context, clock, &stop, &warnings);
         let search_path = self.settings.search_path(&self.options.user);
         let catalog = context.catalog(DATABASE);
         let exists = |name: &String| {
@@ -676,6 +683,7 @@ impl Session {
                 .min(),
             spill_limit: limits.spill_bytes,
             stop,
+            warnings,
         })
     }
 
@@ -806,13 +814,19 @@ async fn under_limits(
 }
 
 /// The context with the session's settings, its own copy of the state.
-fn with_settings(context: &SessionContext, clock: Clock, stop: &Stop) -> SessionContext {
+fn with_settings(
+    context: &SessionContext,
+    clock: Clock,
+    stop: &Stop,
+    warnings: &Warnings,
+) -> SessionContext {
     let mut state = context.state();
     let options = state.config_mut().options_mut();
     // Instants are in UTC inside the engine; the clock shows them in the session's zone.
     options.execution.time_zone = Some("UTC".to_owned());
     options.extensions.insert(clock);
     options.extensions.insert(stop.clone());
+    options.extensions.insert(warnings.clone());
     options.sql_parser.enable_ident_normalization = true;
     options.sql_parser.support_varchar_with_length = true;
     DATABASE.clone_into(&mut options.catalog.default_catalog);

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
-use delta_kernel::schema::{StructField, StructType};
+use delta_kernel::schema::{MetadataValue, StructField, StructType};
 use delta_kernel::snapshot::{Snapshot, SnapshotRef};
 use delta_kernel::transaction::create_table::create_table;
 use delta_kernel::transaction::data_layout::DataLayout;
@@ -24,6 +24,7 @@ use delta_kernel::{FilteredEngineData, KernelError};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use futures::TryStreamExt as _;
+use genokura_core::schema::ASSEMBLY_KEY;
 use object_store::path::Path;
 use object_store::{ObjectStore as _, PutMode, PutOptions, PutPayload};
 use serde_json::json;
@@ -252,11 +253,25 @@ impl DeltaTable {
         for field in known.chain(given).chain(&partition) {
             let column = self.delta_column(field)?;
             match columns
-                .iter()
+                .iter_mut()
                 .find(|c| c.name().eq_ignore_ascii_case(column.name()))
             {
                 None => columns.push(column),
-                Some(same) if same.data_type() == column.data_type() => {}
+                Some(same) if same.data_type() == column.data_type() => {
+                    let (stored, given) = (assembly(same), assembly(&column));
+                    match (stored, given) {
+                        (Some(stored), Some(given)) if stored != given => {
+                            return Err(Error::Assembly {
+                                table: self.id.clone(),
+                                stored: stored.to_owned(),
+                                given: given.to_owned(),
+                            });
+                        }
+                        // A table of which nobody knew it gets it with the first rows that tell.
+                        (None, Some(_)) => *same = column,
+                        _ => {}
+                    }
+                }
                 Some(other) => {
                     return Err(Error::ColumnType {
                         table: self.id.clone(),
@@ -530,7 +545,8 @@ fn evolution(tip: &Tip, target: &Target) -> Option<Vec<StructField>> {
         .map(|f| (f.name().as_str(), f))
         .collect();
     for field in stored.fields() {
-        if wanted.get(field.name().as_str())?.data_type() != field.data_type() {
+        let wanted = wanted.get(field.name().as_str())?;
+        if wanted.data_type() != field.data_type() || assembly(wanted) != assembly(field) {
             return None;
         }
     }
@@ -545,6 +561,14 @@ fn evolution(tip: &Tip, target: &Target) -> Option<Vec<StructField>> {
         Some(new)
     } else {
         None
+    }
+}
+
+/// The assembly that a column of contigs is on, where that is known.
+fn assembly(column: &StructField) -> Option<&str> {
+    match column.metadata.get(ASSEMBLY_KEY)? {
+        MetadataValue::String(name) => Some(name),
+        _ => None,
     }
 }
 

@@ -80,6 +80,18 @@ pub enum Error {
         /// Type offered.
         given: String,
     },
+    /// Rows of another assembly than the table's.
+    #[error(
+        "table {table} is on {stored}, the new rows are on {given}; load them into another table"
+    )]
+    Assembly {
+        /// The table.
+        table: TableId,
+        /// The assembly in the lake.
+        stored: String,
+        /// That of the rows.
+        given: String,
+    },
     /// A column type that Delta tables do not have.
     #[error("table {table}: column \"{column}\" has type {given}, which a Delta table cannot hold")]
     UnsupportedType {

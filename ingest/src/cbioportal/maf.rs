@@ -10,8 +10,10 @@
 
 use std::borrow::Cow;
 
+use genokura_core::contig::Assembly;
 use genokura_core::variant::upper_case;
 
+use super::meta::Kind;
 use crate::table::{Cell, Column};
 
 /// The columns of the tumour's alleles, as SQL names.
@@ -64,6 +66,44 @@ impl Alleles {
 pub(super) struct Variant {
     reference: Option<String>,
     alternative: Option<String>,
+}
+
+/// The column NCBI_Build: the assembly of each line.
+#[derive(Debug)]
+pub(super) struct Builds {
+    place: usize,
+    last: String,
+    said: bool,
+}
+
+impl Builds {
+    /// Where it is among the columns of `mutation`.
+    pub(super) fn of(columns: &[Column], kind: Kind) -> Option<Self> {
+        let mut columns = columns.iter();
+        let place = columns.position(|column| column.name == "ncbi_build")?;
+        let last = String::new();
+        let said = false;
+        (kind == Kind::Table("mutation")).then_some(Self { place, last, said })
+    }
+
+    /// Whether a row has named one.
+    pub(super) fn has_said(&self) -> bool {
+        self.said
+    }
+
+    /// The assembly of a row, when it names another than the row before. Names that are not known are none.
+    pub(super) fn next(&mut self, cells: &[Cell<'_>]) -> Option<(Assembly, &str)> {
+        let (Cell::Bare(text) | Cell::Quoted(text)) = cells.get(self.place)? else {
+            return None;
+        };
+        if *text == self.last {
+            return None;
+        }
+        self.last = (*text).to_owned();
+        let assembly = Assembly::named_in(text)?;
+        self.said = true;
+        Some((assembly, &self.last))
+    }
 }
 
 fn upper(allele: &str) -> String {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use genokura_core::contig::Assembly;
+
 use crate::error::{Error, NOT_UTF8, Result};
 
 /// What a data file holds.
@@ -21,6 +23,8 @@ pub(super) struct DataFile {
     /// The profile: `stable_id`, else the name of the file.
     pub(super) profile: String,
     pub(super) path: PathBuf,
+    /// The assembly of its positions, if it has any, and where a meta file says so.
+    pub(super) assembly: Option<(Assembly, String)>,
 }
 
 /// The files of a study.
@@ -56,13 +60,14 @@ pub(super) fn read(directory: &str) -> Result<Study> {
     let is_meta = |path: &&PathBuf| {
         name(path).is_some_and(|name| name.starts_with("meta_") && name.ends_with(".txt"))
     };
-    let mut study = None;
+    let (mut study, mut genome) = (None, None);
     let mut metas = Vec::new();
     for path in paths.iter().filter(is_meta) {
         let name = name(path).unwrap_or_default();
         let meta = pairs(path, &name)?;
         if name == "meta_study.txt" {
             study = meta.get("cancer_study_identifier").cloned();
+            genome = meta.get("reference_genome").cloned();
         }
         metas.push((name, meta));
     }
@@ -103,6 +108,7 @@ pub(super) fn read(directory: &str) -> Result<Study> {
             kind,
             profile,
             path,
+            assembly: assembly(kind, (&name, &meta), &genome),
         });
     }
     if made.files.is_empty() {
@@ -111,6 +117,28 @@ pub(super) fn read(directory: &str) -> Result<Study> {
         ));
     }
     Ok(made)
+}
+
+/// What the meta file of a data file with positions, else that of the study, says of the assembly.
+fn assembly(
+    kind: Kind,
+    (name, meta): (&str, &BTreeMap<String, String>),
+    genome: &Option<String>,
+) -> Option<(Assembly, String)> {
+    if !matches!(kind, Kind::Table("mutation" | "segment")) {
+        return None;
+    }
+    let own = meta
+        .get("reference_genome_id")
+        .map(|text| (text, "reference_genome_id", name));
+    let of_study = genome
+        .as_ref()
+        .map(|text| (text, "reference_genome", "meta_study.txt"));
+    let (text, key, file) = own.or(of_study)?;
+    Some((
+        Assembly::named_in(text)?,
+        format!("{key} {text:?} of {file}"),
+    ))
 }
 
 fn kind(alteration: &str, datatype: &str) -> Option<Kind> {

@@ -549,7 +549,6 @@ impl Row {
     }
 
     /// The value of a text column.
-    #[cfg(test)]
     pub(super) fn text(&self, column: &str) -> Option<&str> {
         self.values.iter().find_map(|(name, held)| match held {
             Held::Text(text) | Held::Bare(text) if name == column => Some(text.as_str()),

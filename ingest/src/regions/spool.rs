@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
+use crate::assembly::Said;
 use crate::error::{Error, Result};
 
+use super::assembly::Told;
 use super::feature::{RegionsFormat, refuse};
 
 /// Longest line, in bytes.
@@ -115,6 +117,7 @@ pub(super) struct DataLines<R> {
     line: Vec<u8>,
     number: u64,
     is_gff3: bool,
+    told: Told,
 }
 
 impl<R: Read> DataLines<R> {
@@ -125,12 +128,18 @@ impl<R: Read> DataLines<R> {
             line: Vec::new(),
             number: 0,
             is_gff3: false,
+            told: Told::default(),
         }
     }
 
     /// Whether a `##gff-version 3` line has been passed.
     pub(super) fn is_gff3(&self) -> bool {
         self.is_gff3
+    }
+
+    /// What the lines that have been passed say of the assembly.
+    pub(super) fn said(&self) -> Option<Said> {
+        self.told.said()
     }
 
     /// The next data line and its number; `None` at the end or where sequences (`##FASTA`) begin.
@@ -159,6 +168,7 @@ impl<R: Read> DataLines<R> {
             if is_data(&self.line) {
                 break;
             }
+            self.told.see(self.number, &self.line);
         }
         if self.line.len() as u64 >= u64::from(LINE_BYTES_MAX) - 2 {
             return Err(refuse(

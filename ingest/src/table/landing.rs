@@ -6,20 +6,21 @@
 //!
 //! A column of contigs keeps the spelling that it has (`chr1` or `1`): rows with another are refused, since a table of
 //! both is joined in part only, and comparisons with it could no longer be checked. The first rows of a table give it its
-//! spelling.
+//! spelling. The same holds of the assembly, as far as inputs say theirs ([`crate::assembly`]).
 
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use genokura_core::contig::{ContigNames, is_contig_column, names_contigs, spelling};
+use genokura_core::contig::{Assembly, ContigNames, is_contig_column, names_contigs, spelling};
 use genokura_storage::{
     CommitOutcome, Lake, LakeChange, LakeSnapshot, PartWriter, TableChange, TableId, TableSnapshot,
     WritePolicy,
 };
 
 use super::input::blocking;
+use crate::assembly::{self, Held, Said};
 use crate::error::{Error, Result};
 
 /// Batches that may wait for the writer.
@@ -46,6 +47,8 @@ pub(crate) struct Landing {
     base: Arc<LakeSnapshot>,
     existing: Vec<Option<SchemaRef>>,
     spellings: Vec<Vec<Spelled>>,
+    /// The assembly of each table, where it is known.
+    assemblies: Vec<Option<Assembly>>,
 }
 
 /// A column of contigs of a table that is there, and how it spells the human primaries.
@@ -68,6 +71,8 @@ pub(crate) struct Sink(tokio::sync::mpsc::Sender<Sent>);
 enum Sent {
     /// New rows.
     Rows(usize, RecordBatch),
+    /// What the input says of the assembly of its rows.
+    Said(usize, Said),
     /// What the table holds is written anew: only the rows that are sent stay.
     Rewrite(usize),
     /// Rows that the table held and keeps.
@@ -83,6 +88,11 @@ impl Sink {
     /// A batch of one of several tables.
     pub(crate) fn send_to(&self, table: usize, batch: RecordBatch) -> Result<()> {
         self.sent(Sent::Rows(table, batch))
+    }
+
+    /// The assembly of the rows of a table, as an input says. Another one than the table's refuses the job.
+    pub(crate) fn said(&self, table: usize, said: Said) -> Result<()> {
+        self.sent(Sent::Said(table, said))
     }
 
     /// The rows that a table holds go, but for those that [`keep`](Self::keep) sends. The inputs that brought them count
@@ -238,6 +248,12 @@ impl Watched {
     }
 }
 
+/// A table whose assembly is known.
+fn held(id: &TableId, assembly: Assembly) -> Held {
+    let of = format!("table {}.{}", id.schema, id.table);
+    Held { assembly, of }
+}
+
 impl Landing {
     /// Looks at the table as it is now.
     ///
@@ -265,6 +281,7 @@ impl Landing {
         let base = lake.snapshot().await?;
         let mut existing = Vec::with_capacity(ids.len());
         let mut spellings = Vec::with_capacity(ids.len());
+        let mut assemblies = Vec::with_capacity(ids.len());
         for id in &ids {
             if SCHEMAS_RESERVED.contains(&id.schema.as_str()) || base.dataset(&id.schema).is_some()
             {
@@ -277,6 +294,8 @@ impl Landing {
             let table = base.table(id).await?;
             let table = table.filter(|_| !replace);
             spellings.push(table.as_deref().map(spelled).unwrap_or_default());
+            let assembly = table.as_ref().and_then(|t| assembly::of_table(&t.schema));
+            assemblies.push(assembly);
             existing.push(table.map(|table| Arc::clone(&table.schema)));
         }
         Ok(Self {
@@ -287,6 +306,7 @@ impl Landing {
             base,
             existing,
             spellings,
+            assemblies,
         })
     }
 
@@ -298,6 +318,12 @@ impl Landing {
     /// The same of each table.
     pub(crate) fn existing_of_all(&self) -> &[Option<SchemaRef>] {
         &self.existing
+    }
+
+    /// The assembly of the (first) table, when it has rows and tells.
+    pub(crate) fn assembly(&self) -> Option<Held> {
+        let known = *self.assemblies.first()?;
+        Some(held(self.ids.first()?, known?))
     }
 
     /// The (first) table that rows are appended to; `None` when it is new or replaced.
@@ -381,6 +407,7 @@ impl Landing {
             writers.push((writer, 0_u64));
         }
         let mut rewritten = vec![false; self.ids.len()];
+        let mut assemblies = self.assemblies.clone();
         let new = self.existing.iter().zip(&schemas);
         let mut watched: Vec<Vec<Watched>> = new
             .map(|(existing, schema)| match existing {
@@ -392,6 +419,16 @@ impl Landing {
             let (table, batch, is_new) = match sent {
                 Sent::Rows(table, batch) => (table, batch, true),
                 Sent::Kept(table, batch) => (table, batch, false),
+                Sent::Said(table, said) => {
+                    let known = assemblies.get_mut(table).zip(self.ids.get(table));
+                    let (known, id) =
+                        known.ok_or_else(|| Error::Internal("rows of no table".to_owned()))?;
+                    match *known {
+                        Some(known) => said.check(&held(id, known))?,
+                        None => *known = Some(said.assembly),
+                    }
+                    continue;
+                }
                 Sent::Rewrite(table) => {
                     rewritten
                         .get_mut(table)
@@ -432,15 +469,17 @@ impl Landing {
             details.insert(REWRITTEN.to_owned(), names.into());
         }
         let targets = self.ids.into_iter().zip(schemas).zip(self.existing);
-        let targets = targets.zip(rewritten);
-        for ((((id, schema), existing), rewritten), (writer, rows)) in targets.zip(writers) {
+        let targets = targets.zip(rewritten).zip(assemblies);
+        for (((((id, schema), existing), rewritten), assembly), (writer, rows)) in
+            targets.zip(writers)
+        {
             all_rows += rows;
             if several && rows == 0 && existing.is_some() && !rewritten {
                 continue;
             }
             tables.push(TableChange {
                 id,
-                schema,
+                schema: assembly::on(&schema, assembly),
                 partition_columns: Vec::new(),
                 add: writer.finish().await?,
                 replace: self.replace || rewritten,

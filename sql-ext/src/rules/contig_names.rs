@@ -37,6 +37,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _}
 
 use crate::error::Error;
 use crate::table::state_of;
+use crate::warnings::{Warning, Warnings};
 use origin::{Origin, origins, spelling};
 
 /// Constants in a plan as it was written.
@@ -71,6 +72,7 @@ impl QueryPlanner for ContigPlanner {
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let state = state_of(session)?;
         for comparison in comparisons(plan)? {
+            comparison.warn(state.config_options());
             comparison.check(state).await?;
         }
         let planner = DefaultPhysicalPlanner::default();
@@ -85,6 +87,13 @@ enum Comparison {
 }
 
 impl Comparison {
+    /// Warns of a join of tables of two assemblies, which is meant where one of them lifts positions over.
+    fn warn(&self, options: &ConfigOptions) {
+        if let Self::Join(left, right) = self {
+            assemblies_met(left, right, options);
+        }
+    }
+
     async fn check(self, state: &SessionState) -> DfResult<()> {
         let (left, right) = match self {
             Self::Join(left, right) => (left, right),
@@ -115,6 +124,22 @@ impl Comparison {
             None if folded => Ok(()),
             None => none_lost(&left, &right, state).await,
         }
+    }
+}
+
+/// Warns where contigs of two assemblies are compared.
+pub(crate) fn assemblies_met(left: &[Origin], right: &[Origin], options: &ConfigOptions) {
+    let assemblies = origin::assembly(left).zip(origin::assembly(right));
+    if let Some((left, right)) = assemblies.filter(|(left, right)| left != right) {
+        Warnings::add(options, || {
+            Warning {
+            text: format!(
+                "contigs of {left} are compared with contigs of {right}: the same position is another base there"
+            ),
+            hint: "Load both tables on one assembly (lift one over first), or join through a table that maps positions."
+                .to_owned(),
+        }
+        });
     }
 }
 

@@ -36,7 +36,7 @@ use super::{CallOf, Definition, Planned, ResultColumn, Spelled, schema_of, sourc
 use crate::depth;
 use crate::doc::FunctionDoc;
 use crate::error::Error;
-use crate::rules::contig_names::origin;
+use crate::rules::contig_names::{assemblies_met, origin};
 use arguments::Arguments;
 
 /// Every function of this module, in the order of the reference.
@@ -191,13 +191,26 @@ pub(super) fn declared(
 
 /// How spans spell contigs, if their tables tell.
 async fn spelling(state: &SessionState, spans: &str) -> DfResult<Option<String>> {
-    let plan = logical(state, &format!("SELECT contig FROM {spans} AS spans")).await?;
-    let contig = plan.schema().columns().into_iter().next();
-    let contig = contig.ok_or(Error::Internal("a statement without columns"))?;
-    match origin::origins(&Expr::Column(contig), &plan) {
+    match origins(state, spans).await? {
         Some(origins) => origin::spelling(&origins, state).await,
         None => Ok(None),
     }
+}
+
+/// Where the contigs of spans come from, if that is known.
+async fn origins(state: &SessionState, spans: &str) -> DfResult<Option<Vec<origin::Origin>>> {
+    let plan = logical(state, &format!("SELECT contig FROM {spans} AS spans")).await?;
+    let contig = plan.schema().columns().into_iter().next();
+    let contig = contig.ok_or(Error::Internal("a statement without columns"))?;
+    Ok(origin::origins(&Expr::Column(contig), &plan))
+}
+
+/// Warns where spans of two assemblies are looked up in each other.
+async fn same_assembly(state: &SessionState, left: &str, right: &str) -> DfResult<()> {
+    if let (Some(left), Some(right)) = (origins(state, left).await?, origins(state, right).await?) {
+        assemblies_met(&left, &right, state.config_options());
+    }
+    Ok(())
 }
 
 /// Contigs are compared by name, as in a join.

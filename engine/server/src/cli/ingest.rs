@@ -156,6 +156,9 @@ pub(super) struct RegionsArgs {
     /// compare names, so name them as the datasets do [default: as the input]
     #[arg(long, value_name = "chr|plain", value_parser = contig_names)]
     contigs: Option<ContigNames>,
+    /// The assembly, when the input does not tell or names another (GRCh38, GRCh37, T2T-CHM13)
+    #[arg(long, value_name = "NAME")]
+    assembly: Option<String>,
     /// Put this input in the place of what the table holds
     #[arg(long)]
     replace: bool,
@@ -182,6 +185,9 @@ pub(super) struct SitesArgs {
     /// compare names, so name them as the datasets do [default: as the input]
     #[arg(long, value_name = "chr|plain", value_parser = contig_names)]
     contigs: Option<ContigNames>,
+    /// The assembly, when the header does not tell or names another (GRCh38, GRCh37, T2T-CHM13)
+    #[arg(long, value_name = "NAME")]
+    assembly: Option<String>,
     /// Left-align indels with this reference (FASTA, with .fai beside it); give it when the call set had it
     #[arg(long, value_name = "FASTA")]
     reference: Option<String>,
@@ -347,6 +353,7 @@ async fn regions(args: RegionsArgs) -> anyhow::Result<Outcome> {
     let job = RegionsJob {
         replace: args.replace,
         contigs: args.contigs,
+        assembly: args.assembly,
         progress: progress::reporter(&format!("ingest {}", args.table)),
         cancel: cancel_on_ctrl_c(),
         ..RegionsJob::new(lake, table_id(&args.table)?, args.input)
@@ -362,6 +369,7 @@ async fn sites(args: SitesArgs) -> anyhow::Result<Outcome> {
         inputs: args.inputs,
         release: args.release,
         contigs: args.contigs,
+        assembly: args.assembly,
         reference: args.reference,
         replace: args.replace,
         threads: args.threads.unwrap_or_else(cores),

@@ -17,6 +17,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use genokura_core::contig::{canonical_key, suggest};
 use genokura_exec::{DatasetInfo, dataset_info};
+use genokura_sql_ext::{Warning, Warnings};
 
 use super::plan::Planned;
 use crate::sqlstate::{ServerError, Severity, nearest};
@@ -84,6 +85,16 @@ pub(super) fn unknown_names(planned: &Planned) -> Vec<ServerError> {
         })
     });
     told
+}
+
+/// What was found of a statement while it was planned.
+pub(super) fn warnings(found: &Warnings) -> Vec<ServerError> {
+    let found = found.take().into_iter().map(|Warning { text, hint }| {
+        ServerError::new("01000", text)
+            .severity(Severity::Warning)
+            .hint(hint)
+    });
+    found.collect()
 }
 
 fn warning(info: &DatasetInfo, what: Named, name: &str) -> ServerError {

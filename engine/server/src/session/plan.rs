@@ -17,6 +17,7 @@ use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
 use futures::TryStreamExt;
+use genokura_sql_ext::Warnings;
 
 use super::rows::Rows;
 use super::stop::{self, Stop};
@@ -43,6 +44,8 @@ pub(crate) struct PlanContext {
     pub(crate) spill_limit: Option<u64>,
     /// Stops what the statement runs.
     pub(super) stop: Stop,
+    /// What is found of the statement while it is planned.
+    pub(super) warnings: Warnings,
 }
 
 /// A query that is planned and not started.
@@ -66,6 +69,14 @@ impl Planned {
     pub(crate) fn columns(&self) -> &[Column] {
         match self {
             Planned::Lake { columns, .. } | Planned::Ready { columns, .. } => columns,
+        }
+    }
+
+    /// What the planning that is left finds.
+    pub(super) fn warnings(&self) -> Warnings {
+        match self {
+            Planned::Lake { context, .. } => context.warnings.clone(),
+            Planned::Ready { .. } => Warnings::default(),
         }
     }
 

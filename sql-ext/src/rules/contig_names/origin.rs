@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 use genokura_core::contig::{
     ContigNames, canonical_key, common_spelling, spelling as spelling_of_name,
 };
-use genokura_core::schema::CONTIG_SPELLING_KEY;
+use genokura_core::schema::{ASSEMBLY_KEY, CONTIG_SPELLING_KEY};
 use genokura_exec::dataset_info;
 
 use crate::table::CallOf;
@@ -35,7 +35,11 @@ pub(crate) enum Origin {
         column: String,
         /// How the table says that it spells the human primaries.
         told: Option<String>,
+        /// The assembly that it says it is on.
+        assembly: Option<String>,
     },
+    /// The names of another origin as `contig_key` gives them, which spells all in one way.
+    Keyed(Box<Origin>),
     /// Constants.
     Names(Vec<String>),
     /// What is not known, but how it begins: after `'chr' ||`, or with a digit, as a number does that is cast to text.
@@ -64,6 +68,7 @@ impl Origin {
             table,
             column,
             told,
+            ..
         } = self
         else {
             return None;
@@ -76,6 +81,15 @@ impl Origin {
         Some(dataset_info(table.as_ref())?.contigs)
     }
 
+    /// The assembly that its contigs are of, if its table says so.
+    fn assembly(&self) -> Option<&str> {
+        match self {
+            Self::Column { assembly, .. } => assembly.as_deref(),
+            Self::Folded(origin) | Self::Keyed(origin) => origin.assembly(),
+            Self::Names(_) | Self::Spelled(_) => None,
+        }
+    }
+
     /// How it spells the human primaries, if all are spelled alike.
     async fn spelling(&self, state: &SessionState) -> DfResult<Option<String>> {
         let (table, column) = match self {
@@ -84,6 +98,7 @@ impl Origin {
                 return Ok(common_spelling(names).map(str::to_owned));
             }
             Self::Spelled(spelling) => return Ok(Some(spelling.clone())),
+            Self::Keyed(_) => return Ok(Some(String::new())),
             Self::Folded(origin) => return Box::pin(origin.spelling(state)).await,
             Self::Column { told, .. } if told.is_some() => return Ok(told.clone()),
             Self::Column { table, column, .. } => (table.as_ref() as &dyn Any, column),
@@ -256,6 +271,12 @@ fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<
             "btrim" | "trim" | "ltrim" | "rtrim" if function.args.len() == 1 => {
                 of_expr(function.args.first()?, input, found)
             }
+            "contig_key" => {
+                let mut of_value = Vec::new();
+                of_expr(function.args.first()?, input, &mut of_value)?;
+                found.extend(of_value.into_iter().map(Box::new).map(Origin::Keyed));
+                Some(())
+            }
             "upper" | "lower" => {
                 let mut of_value = Vec::new();
                 of_expr(function.args.first()?, input, &mut of_value)?;
@@ -381,5 +402,6 @@ fn of_table(scan: &TableScan, place: usize) -> Option<Origin> {
         table: source_as_provider(&scan.source).ok()?,
         column: field.name().clone(),
         told: of_source.metadata().get(CONTIG_SPELLING_KEY).cloned(),
+        assembly: of_source.metadata().get(ASSEMBLY_KEY).cloned(),
     })
 }
