@@ -19,6 +19,7 @@ use genokura_core::schema::{FieldDef, FieldType, Number};
 use crate::error::{Error, Result};
 use crate::plan::{InputPlan, Layout};
 use crate::quarantine::Refusal;
+use crate::vcf::annotation_cells::Misfit;
 use crate::vcf::genotypes::{FormatCell, Genotypes};
 use crate::vcf::info::{Info, Slot};
 use crate::vcf::{Allele, Fields};
@@ -102,6 +103,8 @@ pub(crate) struct ParsedChunk {
     pub(crate) rows: Arc<Rows>,
     /// `line` counts from 0 within the chunk.
     pub(crate) refusals: Vec<Refusal>,
+    /// The first entries of annotations that do not fit the Format; `line` counts as above.
+    pub(crate) misfits: Vec<Misfit>,
     /// Some record uses an INFO or FORMAT key that has no column.
     pub(crate) undeclared: bool,
 }
@@ -112,6 +115,7 @@ pub(crate) struct ChunkBuilder {
     contigs: Vec<String>,
     records: Vec<RecordEnd>,
     refusals: Vec<Refusal>,
+    misfits: Vec<Misfit>,
     pub(crate) undeclared: bool,
     sites: SiteColumns,
     genotypes: GenotypeColumns,
@@ -124,12 +128,18 @@ impl ChunkBuilder {
             contigs: Vec::new(),
             records: Vec::new(),
             refusals: Vec::new(),
+            misfits: Vec::new(),
             undeclared: false,
             sites: SiteColumns::new(&layout.info),
             genotypes: GenotypeColumns::default(),
             formats: FormatColumns::new(layout.format.len()),
             layout,
         }
+    }
+
+    /// Notes an entry of an annotation that does not fit.
+    pub(crate) fn misfit(&mut self, misfit: Misfit) {
+        misfit.keep(&mut self.misfits);
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
@@ -187,6 +197,7 @@ impl ChunkBuilder {
             records: std::mem::take(&mut self.records),
             rows: Arc::new(rows),
             refusals: std::mem::take(&mut self.refusals),
+            misfits: std::mem::take(&mut self.misfits),
             undeclared: std::mem::take(&mut self.undeclared),
         })
     }

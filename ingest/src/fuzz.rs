@@ -73,6 +73,7 @@ pub fn record(bytes: &[u8]) -> bool {
             n_samples: 2,
         }],
         filters: vec!["q".to_owned()],
+        annotations: Vec::new(),
         whole: Default::default(),
     });
     let mut parser = RecordParser::new(Arc::clone(&layout), input, None);

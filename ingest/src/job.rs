@@ -35,6 +35,7 @@ use crate::progress::{CancelFlag, Progress};
 use crate::report::{IngestReport, InputReport};
 use crate::source::{Source, resolve};
 use crate::tally::{Counts, SampleCounts, repair};
+use crate::vcf::annotation_cells::Width;
 use crate::write::{Written, changes, empty, write_all, write_table};
 
 /// Bases an allele may move left before the job has to begin anew, with a reference.
@@ -346,6 +347,7 @@ impl VcfJob {
                     blocks: blocks.of(&header.samples)?,
                     filters: header.filters.iter().map(|f| f.id.clone()).collect(),
                     whole: Whole::of(&layout, header),
+                    annotations: Width::of(header, |key| layout.info_index.get(key).copied()),
                 }),
                 header: Arc::new(header.clone()),
                 is_bcf: input.is_bcf,
@@ -484,6 +486,10 @@ impl VcfJob {
             }
         }
         counts.add(done.counts.clone());
+        let notes = notes(plan, done);
+        for note in &notes {
+            self.progress.message(note);
+        }
         let report = IngestReport {
             batch: Some(plan.batch),
             records_read: inputs.iter().map(|i| i.records).sum(),
@@ -492,6 +498,7 @@ impl VcfJob {
             rows: done.rows,
             samples: distinct_samples(&plan.inputs),
             repairs: counts.repairs.into_iter().collect(),
+            notes,
             typed_issues: counts
                 .issues
                 .into_iter()
@@ -901,6 +908,24 @@ impl SampleBlocks {
         self.by_list.insert(samples.to_vec(), blocks.clone());
         Ok(blocks)
     }
+}
+
+/// What of the inputs is kept and may not be what was meant, each with its place.
+fn notes(plan: &Plan, done: &PassDone) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (number, (input, result)) in (1..).zip(plan.inputs.iter().zip(&done.inputs)) {
+        let header = input.header.repairs.iter();
+        let nameless = header.filter(|r| r.rule == header_repair::ANNOTATION_WITHOUT_FORMAT);
+        notes.extend(
+            nameless.map(|found| format!("input {number}, line {}: {}", found.line, found.message)),
+        );
+        let misfits = result.misfits.iter();
+        notes.extend(
+            misfits
+                .map(|found| format!("input {number}, line {}: {}", found.line, found.message())),
+        );
+    }
+    notes
 }
 
 fn distinct_samples(inputs: &[PassInput]) -> u64 {

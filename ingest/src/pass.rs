@@ -27,6 +27,7 @@ use crate::sorter::Sorter;
 use crate::source::Source;
 use crate::tally::{Counts, SampleCounts, repair};
 use crate::vcf::RecordParser;
+use crate::vcf::annotation_cells::Misfit;
 
 /// Chunks under way per worker.
 const CHUNKS_PER_WORKER: usize = 4;
@@ -71,6 +72,8 @@ pub(crate) struct InputDone {
     pub(crate) records: u64,
     pub(crate) quarantined: u64,
     pub(crate) samples: SampleCounts,
+    /// The first entries of annotations that do not fit the Format.
+    pub(crate) misfits: Vec<Misfit>,
 }
 
 /// What a whole pass found.
@@ -129,6 +132,7 @@ pub(crate) fn run(
             records: state.n_lines - outcome.n_blank,
             quarantined: state.n_refused,
             samples: outcome.samples,
+            misfits: std::mem::take(&mut state.misfits),
         });
     }
     if let Some(sorter) = sorter {
@@ -168,6 +172,7 @@ struct InputState<'a> {
     n_undeclared_contig: u64,
     n_records_total: u64,
     last: (u32, i32),
+    misfits: Vec<Misfit>,
 }
 
 impl<'a> InputState<'a> {
@@ -180,6 +185,7 @@ impl<'a> InputState<'a> {
             n_undeclared_contig: 0,
             n_records_total,
             last: (0, i32::MIN),
+            misfits: Vec::new(),
         }
     }
 
@@ -196,6 +202,10 @@ impl<'a> InputState<'a> {
             return Ok(Some(Restart::UndeclaredKey));
         }
         let first_line = self.input.header_lines + self.n_lines + 1;
+        for mut misfit in chunk.misfits {
+            misfit.line += first_line;
+            misfit.keep(&mut self.misfits);
+        }
         let mut ranks = vec![None; chunk.contigs.len()];
         let mut start = RecordEnd::default();
         let mut refusals = chunk.refusals.into_iter().peekable();

@@ -7,6 +7,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use genokura_core::schema::{FieldDef, FieldType, format_schema, genotype_schema, site_schema};
 
 use crate::header::Header;
+use crate::vcf::annotation_cells::Width;
 
 /// Samples per block of a large cohort.
 pub(crate) const BLOCK_SAMPLES: u32 = 4096;
@@ -86,6 +87,8 @@ pub(crate) struct InputPlan {
     pub(crate) filters: Vec<String>,
     /// Columns of floats that the input declares as whole numbers.
     pub(crate) whole: Whole,
+    /// How many cells the entries of its annotations have.
+    pub(crate) annotations: Vec<Width>,
 }
 
 /// Columns of floats whose values an input declares as whole numbers: one that a float does not hold

@@ -21,6 +21,9 @@ pub struct IngestReport {
     pub samples: u64,
     /// Named repairs and how often each was needed, by rule name.
     pub repairs: Vec<(String, u64)>,
+    /// What was kept and may not be what was meant, with its input and line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Values kept as text because they do not fit their declared type: (key, rule, count).
     pub typed_issues: Vec<(String, String, u64)>,
     /// Refused records by rule name.

@@ -3,6 +3,7 @@
 //! Nothing of a record reaches the columns before all of it is checked, so a refused record leaves
 //! no trace but its entry in the quarantine.
 
+pub(crate) mod annotation_cells;
 pub(crate) mod genotypes;
 pub(crate) mod info;
 mod strict;
@@ -18,6 +19,7 @@ use crate::normalise::Genome;
 use crate::plan::{InputPlan, Layout};
 use crate::quarantine::{Refusal, TEXT_BYTES_MAX};
 use crate::tally::{Counts, SampleCounts, Substitution, repair};
+use annotation_cells::Misfit;
 use genotypes::Genotypes;
 use info::Info;
 
@@ -141,7 +143,7 @@ impl RecordParser {
             self.counts.repair(repair::BLANK_LINE, 1);
             return;
         }
-        if let Err(bad) = self.record(line, out) {
+        if let Err(bad) = self.record(line, number, out) {
             out.refuse(self.refusal(line, number, bad));
         }
     }
@@ -190,7 +192,7 @@ impl RecordParser {
         }
     }
 
-    fn record(&mut self, line: &[u8], out: &mut ChunkBuilder) -> Result<(), Bad> {
+    fn record(&mut self, line: &[u8], number: u64, out: &mut ChunkBuilder) -> Result<(), Bad> {
         if line.starts_with(b"#") {
             return Err(Bad::new(
                 "header_line_in_body",
@@ -216,8 +218,27 @@ impl RecordParser {
         let alleles = self.alleles(&fields);
         self.strict(&fields, samples, n_mismatches)?;
         self.count(&fields, &alleles);
+        self.cells(fields.info, number, out)?;
         out.undeclared |= self.info.n_undeclared + self.genotypes.n_undeclared > 0;
         out.record(&fields, &alleles, &self.info, &self.genotypes, &self.input);
+        Ok(())
+    }
+
+    /// Counts entries of annotations whose cells are not those of the Format; `--strict` refuses the first.
+    fn cells(&mut self, info: &str, number: u64, out: &mut ChunkBuilder) -> Result<(), Bad> {
+        if self.input.annotations.is_empty() {
+            return Ok(());
+        }
+        let (count, first) = Misfit::of(&self.input.annotations, &self.info, info);
+        let Some(mut first) = first else {
+            return Ok(());
+        };
+        if self.layout.strict {
+            return Err(Bad::new(annotation_cells::RULE, first.message()));
+        }
+        self.counts.repair(annotation_cells::RULE, count);
+        first.line = number;
+        out.misfit(first);
         Ok(())
     }
 

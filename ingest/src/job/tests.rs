@@ -524,6 +524,7 @@ fn a_sorter_that_spills_keeps_order_and_rows() {
         version: None,
         blocks: Vec::new(),
         filters: Vec::new(),
+        annotations: Vec::new(),
         whole: Default::default(),
     });
     let mut parser = crate::vcf::RecordParser::new(Arc::clone(&layout), input, None);

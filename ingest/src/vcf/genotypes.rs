@@ -765,6 +765,7 @@ mod tests {
             version: None,
             blocks: (0..).zip(blocks).map(plan).collect(),
             filters: Vec::new(),
+            annotations: Vec::new(),
             whole: Default::default(),
         }
     }

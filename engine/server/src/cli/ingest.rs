@@ -529,6 +529,9 @@ pub(super) fn summary(report: &IngestReport) -> String {
     for (rule, count) in &report.repairs {
         text.push_str(&format!("  repaired by rule {rule}: {count}\n"));
     }
+    for note in &report.notes {
+        text.push_str(&format!("  note: {note}\n"));
+    }
     for (key, rule, count) in &report.typed_issues {
         text.push_str(&format!(
             "  {key}: {count} values kept as text by rule {rule}\n"

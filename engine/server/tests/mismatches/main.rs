@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod annotations;
 mod assemblies;
 mod assemblies_joined;
 #[path = "../support/mod.rs"]
