@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use genokura_core::annotation::{AnnotationFormat, is_annotation};
-use genokura_core::contig::Assembly;
+use genokura_core::contig::{Assembly, usual_name};
 use genokura_core::schema::{FieldDef, FieldType, Number, headers_schema, samples_schema, widest};
 use genokura_storage::{
     Batch, Block, CommitOutcome, DatasetState, InputRecord, Lake, LakeChange, LakeSnapshot,
@@ -919,6 +919,14 @@ fn notes(plan: &Plan, done: &PassDone) -> Vec<String> {
         notes.extend(
             nameless.map(|found| format!("input {number}, line {}: {}", found.line, found.message)),
         );
+        let mut contigs = input.header.contigs.iter();
+        let odd = contigs.find_map(|c| Some((&c.name, usual_name(&c.name)?)));
+        notes.extend(odd.map(|(name, usual)| {
+            format!(
+                "input {number}: contig {name:?}: if that is the human contig that others call {usual:?}, it is equal to \
+                 none of theirs"
+            )
+        }));
         let misfits = result.misfits.iter();
         notes.extend(
             misfits

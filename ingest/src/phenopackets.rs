@@ -194,6 +194,7 @@ impl PhenopacketsJob {
         report.records_stored = report.records_read;
         report.rows = landed.rows;
         report.lake_version = landed.version;
+        report.notes.extend(landed.notes);
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
     }

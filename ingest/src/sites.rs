@@ -175,6 +175,7 @@ impl SitesJob {
         let landed = landing.write(schema, details, produce).await?;
         report.rows = landed.rows;
         report.lake_version = landed.version;
+        report.notes.extend(landed.notes);
         report.batch = None;
         report.seconds = begun.elapsed().as_secs_f64();
         drop(place);

@@ -318,6 +318,7 @@ pub(crate) fn finish_report(report: &mut IngestReport, landed: &Landed, begun: I
     report.records_stored = landed.rows;
     report.rows = landed.rows;
     report.lake_version = landed.version;
+    report.notes.extend(landed.notes.iter().cloned());
     report.seconds = begun.elapsed().as_secs_f64();
     for input in &mut report.inputs {
         input.records = landed.rows;

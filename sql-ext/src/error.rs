@@ -308,7 +308,7 @@ impl Error {
 }
 
 /// The first primary, spelled this way.
-fn shown(spelling: &str) -> String {
+pub(crate) fn shown(spelling: &str) -> String {
     match spelling {
         "" | "chr" | "Chr" | "CHR" => format!("\"{spelling}1\""),
         accession => format!("\"{accession}…\""),

@@ -211,6 +211,46 @@ pub fn canonical_key(name: &str) -> Option<&'static str> {
     named.map(|p| p.key).or_else(|| key_of_accession(name))
 }
 
+/// The human primary that a name means which no assembly has: with zeros before its number or something between it and
+/// `chr` (`chr01`, `chr_1`, `Chr-X`, `chromosome1`). `None` of its own names. Other species have such names.
+#[must_use]
+pub fn odd_key(name: &str) -> Option<&'static str> {
+    if canonical_key(name).is_some() {
+        return None;
+    }
+    let after = |word: &str| {
+        let front = name.get(..word.len())?;
+        front
+            .eq_ignore_ascii_case(word)
+            .then(|| &name[word.len()..])
+    };
+    let rest = after("chromosome").or_else(|| after("chr")).unwrap_or(name);
+    let plain = rest.trim_start_matches(['_', '-', ' ']);
+    let bare = plain.trim_start_matches('0');
+    let is_plain = |key: &&str| bare.eq_ignore_ascii_case(key) || (*key == "MT" && bare == "M");
+    canonical_key(bare).filter(is_plain)
+}
+
+/// What other tables call a human primary that has a name of its own here: `chr1` for `chr01`, `chrM` for `chrMT`. `None`
+/// where the name is one of the usual ones, or none of a primary.
+#[must_use]
+pub fn usual_name(name: &str) -> Option<String> {
+    let spelled = match odd_key(name) {
+        Some(_) => name
+            .get(..3)
+            .filter(|front| front.eq_ignore_ascii_case("chr")),
+        None => spelling(name).filter(|_| canonical_key(name) == Some("MT")),
+    };
+    let names = match spelled {
+        Some("") => ContigNames::Plain,
+        Some(spelled) if spelled.eq_ignore_ascii_case("chr") => ContigNames::Chr,
+        None if odd_key(name).is_some() => ContigNames::Plain,
+        _ => return None,
+    };
+    let usual = names.of(name);
+    (usual != name).then(|| usual.into_owned())
+}
+
 /// How a name spells a human primary: what stands before the plain name (`chr`, nothing), or the letters of the
 /// accession (`NC_`, `CM`). Names of different spelling are never equal. `None` for other contigs.
 #[must_use]
@@ -268,10 +308,10 @@ pub enum ContigNames {
 }
 
 impl ContigNames {
-    /// The name of a primary this way; any other name as it stands.
+    /// The name of a primary this way, `chr01` and the like too; any other name as it stands.
     #[must_use]
     pub fn of(self, name: &str) -> std::borrow::Cow<'_, str> {
-        match (self, canonical_key(name)) {
+        match (self, canonical_key(name).or_else(|| odd_key(name))) {
             (Self::Chr, Some("MT")) => "chrM".into(),
             (Self::Chr, Some(key)) => format!("chr{key}").into(),
             (Self::Plain, Some(key)) => key.into(),
@@ -396,6 +436,56 @@ mod tests {
             ("NC_000000.1", None),
         ] {
             assert_eq!(canonical_key(name), key, "{name}");
+        }
+    }
+
+    #[test]
+    fn mt_has_one_usual_name_in_each_way() {
+        for (name, usual) in [
+            ("M", Some("MT")),
+            ("MT", None),
+            ("chrM", None),
+            ("chrMT", Some("chrM")),
+            ("J01415.2", None),
+        ] {
+            assert_eq!(usual_name(name).as_deref(), usual, "{name}");
+        }
+    }
+
+    #[test]
+    fn odd_names_of_the_primaries() {
+        for (name, key, chr) in [
+            ("chr01", Some("1"), "chr1"),
+            ("01", Some("1"), "chr1"),
+            ("Chr_1", Some("1"), "chr1"),
+            ("chr-X", Some("X"), "chrX"),
+            ("chromosome22", Some("22"), "chr22"),
+            ("chromosome 2", Some("2"), "chr2"),
+            ("chr_M", Some("MT"), "chrM"),
+            ("chrMT", None, "chrM"),
+            ("chr1", None, "chr1"),
+            ("1", None, "chr1"),
+            ("chr00", None, "chr00"),
+            ("chr023", None, "chr023"),
+            ("chr_chr1", None, "chr_chr1"),
+            ("chr_NC_000001.11", None, "chr_NC_000001.11"),
+            ("chrUn_1", None, "chrUn_1"),
+            ("", None, ""),
+        ] {
+            assert_eq!(odd_key(name), key, "{name}");
+            let usual = (name == "chrMT" || key.is_some()).then(|| {
+                ContigNames::of(
+                    if name == "01" {
+                        ContigNames::Plain
+                    } else {
+                        ContigNames::Chr
+                    },
+                    name,
+                )
+                .into_owned()
+            });
+            assert_eq!(usual_name(name), usual, "{name}");
+            assert_eq!(ContigNames::Chr.of(name), chr, "{name}");
         }
     }
 

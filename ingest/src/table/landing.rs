@@ -13,7 +13,9 @@ use std::sync::Arc;
 use arrow::array::AsArray as _;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use genokura_core::contig::{Assembly, ContigNames, is_contig_column, names_contigs, spelling};
+use genokura_core::contig::{
+    Assembly, ContigNames, is_contig_column, names_contigs, spelling, usual_name,
+};
 use genokura_storage::{
     CommitOutcome, Lake, LakeChange, LakeSnapshot, PartWriter, TableChange, TableId, TableSnapshot,
     WritePolicy,
@@ -62,6 +64,8 @@ struct Spelled {
 pub(crate) struct Landed {
     pub(crate) version: Option<u64>,
     pub(crate) rows: u64,
+    /// What of the rows may not be what was meant.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Takes batches from the thread that reads. Fails when nobody takes them any more.
@@ -254,6 +258,56 @@ fn held(id: &TableId, assembly: Assembly) -> Held {
     Held { assembly, of }
 }
 
+/// The first contig of a column that other tables have under another name: `chr01`, `chrMT`.
+#[derive(Debug)]
+struct Odd {
+    column: String,
+    first: Option<(String, String)>,
+}
+
+impl Odd {
+    fn of(schema: &SchemaRef) -> Vec<Self> {
+        let fields = schema.fields().iter();
+        let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
+        let named = texts.filter(|field| is_contig_column(field.name()));
+        let odd = named.map(|field| Self {
+            column: field.name().clone(),
+            first: None,
+        });
+        odd.collect()
+    }
+
+    fn see(&mut self, rows: &RecordBatch) {
+        let names = rows.column_by_name(&self.column);
+        let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
+            return;
+        };
+        let mut last = "";
+        for name in names.iter().flatten() {
+            if self.first.is_some() {
+                return;
+            }
+            if name != last {
+                last = name;
+                self.first = usual_name(name).map(|usual| (name.to_owned(), usual));
+            }
+        }
+    }
+
+    fn note(&self, id: &TableId, operation: &str) -> Option<String> {
+        let (name, usual) = self.first.as_ref()?;
+        let how = match operation {
+            "ingest table" => "name it so in the input",
+            _ => "--contigs names it so",
+        };
+        Some(format!(
+            "column \"{}\" of {}.{} holds \"{name}\": if that is the human contig that others call \"{usual}\", it is \
+             equal to none of theirs; {how}",
+            self.column, id.schema, id.table
+        ))
+    }
+}
+
 impl Landing {
     /// Looks at the table as it is now.
     ///
@@ -415,6 +469,7 @@ impl Landing {
                 None => Watched::of(schema),
             })
             .collect();
+        let mut odd: Vec<Vec<Odd>> = schemas.iter().map(Odd::of).collect();
         while let Some(sent) = batches.recv().await {
             let (table, batch, is_new) = match sent {
                 Sent::Rows(table, batch) => (table, batch, true),
@@ -443,6 +498,9 @@ impl Landing {
             for column in watched.get_mut(table).into_iter().flatten() {
                 column.see(&batch, *rows);
             }
+            for column in odd.get_mut(table).into_iter().flatten() {
+                column.see(&batch);
+            }
             if is_new {
                 *rows += batch.num_rows() as u64;
             }
@@ -459,6 +517,11 @@ impl Landing {
             let mut columns = columns.iter();
             columns.try_for_each(|column| column.check(id, self.operation))?;
         }
+        let notes = self.ids.iter().zip(&odd).flat_map(|(id, columns)| {
+            let notes = columns.iter().map(|odd| odd.note(id, self.operation));
+            notes.flatten().collect::<Vec<_>>()
+        });
+        let notes: Vec<String> = notes.collect();
         let (mut tables, mut all_rows) = (Vec::new(), 0);
         let several = self.ids.len() > 1;
         let names = self.ids.iter().zip(&rewritten);
@@ -496,6 +559,7 @@ impl Landing {
             CommitOutcome::Committed(snapshot) => Ok(Landed {
                 version: snapshot.version,
                 rows: all_rows,
+                notes,
             }),
             CommitOutcome::Conflict { version, reason } => Err(Error::Conflict { version, reason }),
         }

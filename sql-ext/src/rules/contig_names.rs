@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! v.contig = g.contig          a join of tables that spell the human primaries differently      ContigNames
+//! v.contig || ':' || v.pos     texts that begin with a contig, order: a warning ([`fronts`])
 //! v.contig = '1'               a constant that the table names otherwise, also one of a list    ContigNamed
 //! in_region(v.contig, …, 'chr99:1-5')      a contig that the dataset lacks under all its names  UnknownContig
 //! ```
@@ -18,6 +19,7 @@
 //! `HLA-A*01:01` gets braces around the contig that it means.
 
 mod constants;
+mod fronts;
 pub(crate) mod origin;
 
 use std::sync::Arc;
@@ -49,10 +51,11 @@ impl AnalyzerRule for ContigConstants {
         "contig_constants"
     }
 
-    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> DfResult<LogicalPlan> {
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> DfResult<LogicalPlan> {
         let plan = constants::braced(plan)?.data;
         plan.apply_with_subqueries(|node| {
             constants::check(node)?;
+            fronts::warn(node, config)?;
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(plan)
@@ -104,6 +107,11 @@ impl Comparison {
                 return constants::check_made(&[compared], state).await;
             }
         }
+        let is_front = left.iter().chain(&right).any(Origin::is_front);
+        let (left, right) = match is_front {
+            true => (origin::fronts(left), origin::fronts(right)),
+            false => (left, right),
+        };
         let folded = left.iter().chain(&right).any(Origin::is_folded);
         // Rows in memory are looked through only where the other side tells something.
         let made = |origins: &[Origin]| origins.iter().any(Origin::is_made);
@@ -119,9 +127,13 @@ impl Comparison {
         };
         match told {
             Some((left, right)) if folded && left.eq_ignore_ascii_case(&right) => Ok(()),
+            Some((left, right)) if is_front && left != right => {
+                Warnings::add(state.config_options(), || fronts::differ(&left, &right));
+                Ok(())
+            }
             Some((left, right)) if left != right => Err(Error::ContigNames { left, right }.into()),
             Some(_) => Ok(()),
-            None if folded => Ok(()),
+            None if folded || is_front => Ok(()),
             None => none_lost(&left, &right, state).await,
         }
     }

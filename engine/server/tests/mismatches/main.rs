@@ -11,6 +11,8 @@
 mod annotations;
 mod assemblies;
 mod assemblies_joined;
+mod contig_texts;
+mod odd_contigs;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -13,7 +13,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{BinaryExpr, Expr, Like, LogicalPlan, Operator, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use genokura_core::contig::{
-    ContigNames, canonical_key, names_contigs, spelling as spelling_of_name, suggest,
+    ContigNames, canonical_key, names_contigs, odd_key, spelling as spelling_of_name, suggest,
 };
 use genokura_core::region::Region;
 
@@ -299,6 +299,14 @@ fn collect(part: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Compared>) {
         }
         Expr::ScalarFunction(function) => match (function.name(), &function.args[..]) {
             ("array_has", [list, contig]) => compared(contig, &[list], false),
+            ("array_position" | "array_positions", [list, contig, ..]) => {
+                compared(contig, &[list], false);
+                compared(list, &[contig], false);
+            }
+            ("array_has_any" | "array_has_all", [one, other]) => {
+                compared(one, &[other], false);
+                compared(other, &[one], false);
+            }
             ("interval_overlaps", [one, _, _, other, _, _]) => {
                 compared(one, &[other], false);
                 compared(other, &[one], false);
@@ -399,7 +407,7 @@ fn is_equality(op: Operator) -> bool {
 }
 
 /// The texts of a constant expression, or of the elements of a constant array; none of what is no constant.
-fn constant(expr: &Expr) -> Option<Vec<String>> {
+pub(super) fn constant(expr: &Expr) -> Option<Vec<String>> {
     if let Expr::Literal(value, _) = expr {
         return texts(value);
     }
@@ -513,18 +521,6 @@ fn contig_of(region: &str) -> String {
     last.map_or_else(|| region.to_owned(), |region| region.contig)
 }
 
-/// The primary that a name with zeros before its number means: `Chr07`.
-fn padded_key(name: &str) -> Option<&'static str> {
-    let number = name.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let before = name.strip_suffix(number)?;
-    let bare = number.trim_start_matches('0');
-    let is_padded = bare.len() < number.len();
-    let named = ["chr", ""]
-        .iter()
-        .any(|word| before.eq_ignore_ascii_case(word));
-    (is_padded && named).then(|| canonical_key(bare))?
-}
-
 /// What a table makes of a name (or of a region): one with these contigs, if it is of a dataset, that spells them so, if it tells.
 fn judge(name: &str, contigs: Option<&[String]>, told: Option<&str>, region: bool) -> Judged {
     let asked = match region {
@@ -546,7 +542,7 @@ fn judge(name: &str, contigs: Option<&[String]>, told: Option<&str>, region: boo
             return Judged::Lacks(suggest(name, &known).map(str::to_owned));
         }
         let key = canonical_key(name);
-        let key = key.or_else(|| padded_key(name));
+        let key = key.or_else(|| odd_key(name));
         let same = known
             .iter()
             .find(|c| key.is_some() && canonical_key(c) == key);

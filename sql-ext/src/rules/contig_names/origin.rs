@@ -9,6 +9,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{JoinType, Result as DfResult, ScalarValue};
+use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::{MemTable, source_as_provider};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{Cast, TryCast};
@@ -21,6 +22,7 @@ use genokura_core::contig::{
 use genokura_core::schema::{ASSEMBLY_KEY, CONTIG_SPELLING_KEY};
 use genokura_exec::dataset_info;
 
+use super::fronts::{front, spelling_of_fronts};
 use crate::table::CallOf;
 
 /// Names that are no primaries, at the front of a column, after which it is no column of contigs.
@@ -38,6 +40,8 @@ pub(crate) enum Origin {
         /// The assembly that it says it is on.
         assembly: Option<String>,
     },
+    /// Texts that begin with the names of another origin: `contig || ':' || pos`.
+    Front(Box<Origin>),
     /// The names of another origin as `contig_key` gives them, which spells all in one way.
     Keyed(Box<Origin>),
     /// Constants.
@@ -52,7 +56,7 @@ impl Origin {
     /// Whether it is the result of a table function or rows in memory, of which the schema does not tell.
     pub(super) fn is_made(&self) -> bool {
         match self {
-            Self::Folded(origin) => origin.is_made(),
+            Self::Folded(origin) | Self::Front(origin) => origin.is_made(),
             origin => matches!(origin, Self::Column { told: None, .. }),
         }
     }
@@ -60,6 +64,14 @@ impl Origin {
     /// Whether its names may be in another case than those of a table.
     pub(super) fn is_folded(&self) -> bool {
         matches!(self, Self::Folded(_))
+    }
+
+    /// Whether its texts only begin with contigs.
+    pub(super) fn is_front(&self) -> bool {
+        match self {
+            Self::Folded(origin) => origin.is_front(),
+            origin => matches!(origin, Self::Front(_)),
+        }
     }
 
     /// The contigs of the dataset that the column is of; `None` of other tables, and of a column that reads as NULL.
@@ -85,7 +97,7 @@ impl Origin {
     fn assembly(&self) -> Option<&str> {
         match self {
             Self::Column { assembly, .. } => assembly.as_deref(),
-            Self::Folded(origin) | Self::Keyed(origin) => origin.assembly(),
+            Self::Folded(origin) | Self::Keyed(origin) | Self::Front(origin) => origin.assembly(),
             Self::Names(_) | Self::Spelled(_) => None,
         }
     }
@@ -99,7 +111,9 @@ impl Origin {
             }
             Self::Spelled(spelling) => return Ok(Some(spelling.clone())),
             Self::Keyed(_) => return Ok(Some(String::new())),
-            Self::Folded(origin) => return Box::pin(origin.spelling(state)).await,
+            Self::Folded(origin) | Self::Front(origin) => {
+                return Box::pin(origin.spelling(state)).await;
+            }
             Self::Column { told, .. } if told.is_some() => return Ok(told.clone()),
             Self::Column { table, column, .. } => (table.as_ref() as &dyn Any, column),
         };
@@ -133,6 +147,26 @@ pub(crate) async fn spelling(origins: &[Origin], state: &SessionState) -> DfResu
         }
     }
     Ok(common)
+}
+
+/// Origins beside texts that only begin with contigs: constants are looked at by how they begin.
+pub(super) fn fronts(origins: Vec<Origin>) -> Vec<Origin> {
+    let names = origins.iter().map(|origin| match origin {
+        Origin::Names(names) => Some(names.as_slice()),
+        _ => None,
+    });
+    let names: Option<Vec<&[String]>> = names.collect();
+    match names.and_then(|names| spelling_of_fronts(&names.concat())) {
+        Some(spelled) => vec![Origin::Spelled(spelled)],
+        None => origins,
+    }
+}
+
+/// The assembly of these origins, if all of them tell, and the same.
+pub(crate) fn assembly(origins: &[Origin]) -> Option<&str> {
+    let mut all = origins.iter().map(Origin::assembly);
+    let first = all.next()??;
+    all.all(|other| other == Some(first)).then_some(first)
 }
 
 /// A human primary in rows in memory whose name is not spelled as `spelled`, and its name in that spelling, which no row
@@ -256,14 +290,31 @@ fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<
             Some(())
         }
         Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
-            found.push(prefixed(&binary.left)?);
-            Some(())
+            of_texts(&[&binary.left, &binary.right], input, found)
         }
         Expr::ScalarFunction(function) => match function.name() {
-            "concat" => {
-                found.push(prefixed(function.args.first()?)?);
-                Some(())
+            "concat" => of_texts(&function.args.iter().collect::<Vec<_>>(), input, found),
+            "concat_ws" => of_texts(&[function.args.get(1)?], input, found),
+            "array_to_string" => of_texts(&[function.args.first()?], input, found),
+            "format" => {
+                let (form, values) = function.args.split_first()?;
+                let form = texts(literal(form)?)?;
+                let form = form.first()?;
+                match form.strip_prefix("%s").or(form.strip_prefix("%1$s")) {
+                    Some(_) => of_texts(&[values.first()?], input, found),
+                    None => {
+                        found.push(begins(form.split('%').next()?)?);
+                        Some(())
+                    }
+                }
             }
+            // The first part of a text.
+            "split_part" => {
+                let first = literal(function.args.get(2)?)?;
+                (first.to_string() == "1").then_some(())?;
+                of_texts(&[function.args.first()?], input, found)
+            }
+            "nullif" => of_expr(function.args.first()?, input, found),
             "coalesce" | "make_array" => {
                 let mut all = function.args.iter();
                 all.try_for_each(|value| of_expr(value, input, found))
@@ -290,19 +341,63 @@ fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<
             "min" | "max" | "first_value" | "last_value" | "any_value" | "array_agg" => {
                 of_expr(function.params.args.first()?, input, found)
             }
+            "string_agg" => of_texts(&[function.params.args.first()?], input, found),
+            _ => None,
+        },
+        Expr::WindowFunction(window) => match window.fun.name() {
+            "min" | "max" | "first_value" | "last_value" | "nth_value" | "lag" | "lead" => {
+                of_expr(window.params.args.first()?, input, found)
+            }
             _ => None,
         },
         _ => None,
     }
 }
 
+/// Texts that are put together: they begin as the first of them that is not empty.
+fn of_texts(parts: &[&Expr], input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<()> {
+    let empty = |part: &&&Expr| {
+        let texts = literal(part).and_then(texts);
+        texts.is_some_and(|texts| texts.iter().all(String::is_empty))
+    };
+    let first = parts.iter().find(|part| !empty(part))?;
+    if let Some(spelled) = prefixed(first) {
+        found.push(spelled);
+        return Some(());
+    }
+    let mut of_first = Vec::new();
+    of_expr(first, input, &mut of_first)?;
+    found.extend(of_first.into_iter().map(|origin| match origin {
+        Origin::Column { .. } | Origin::Keyed(_) | Origin::Names(_) | Origin::Folded(_) => {
+            Origin::Front(Box::new(origin))
+        }
+        Origin::Spelled(_) | Origin::Front(_) => origin,
+    }));
+    Some(())
+}
+
+/// A constant.
+fn literal(expr: &Expr) -> Option<&ScalarValue> {
+    match expr {
+        Expr::Literal(value, _) => Some(value),
+        Expr::Alias(alias) => literal(&alias.expr),
+        _ => None,
+    }
+}
+
 /// What begins with a constant, as in `'chr' || x`: names that are spelled so.
 fn prefixed(front: &Expr) -> Option<Origin> {
-    let Expr::Literal(value, _) = front else {
-        return None;
-    };
-    let name = format!("{}1", texts(value)?.first()?);
-    Some(Origin::Spelled(spelling_of_name(&name)?.to_owned()))
+    begins(texts(literal(front)?)?.first()?)
+}
+
+/// What a text begins with: `chr`, behind which a name goes on, or a whole name as in `chr1:`.
+fn begins(text: &str) -> Option<Origin> {
+    let name = format!("{text}1");
+    if let Some(spelled) = spelling_of_name(&name) {
+        return Some(Origin::Spelled(spelled.to_owned()));
+    }
+    let spelled = spelling_of_name(front(text)?)?.to_owned();
+    Some(Origin::Front(Box::new(Origin::Spelled(spelled))))
 }
 
 /// The texts of a constant, or of the elements of a constant array; none of NULL.
@@ -338,8 +433,13 @@ fn of_column(plan: &LogicalPlan, place: usize, found: &mut Vec<Origin>) -> Optio
         LogicalPlan::Distinct(Distinct::On(node)) => {
             of_expr(node.select_expr.get(place)?, &node.input, found)
         }
-        LogicalPlan::Window(node) if place < node.input.schema().fields().len() => {
-            of_column(&node.input, place, found)
+        LogicalPlan::Window(node) => match place.checked_sub(node.input.schema().fields().len()) {
+            None => of_column(&node.input, place, found),
+            Some(place) => of_expr(node.window_expr.get(place)?, &node.input, found),
+        },
+        LogicalPlan::RecursiveQuery(node) => {
+            of_column(&node.static_term, place, found)?;
+            of_column(&node.recursive_term, place, found)
         }
         LogicalPlan::Aggregate(node) => {
             let groups = &node.group_expr;
@@ -378,6 +478,8 @@ fn of_column(plan: &LogicalPlan, place: usize, found: &mut Vec<Origin>) -> Optio
             let mut rows = node.values.iter();
             rows.try_for_each(|row| of_expr(row.get(place)?, plan, found))
         }
+        // What a recursive query has so far comes from where its first rows come from.
+        LogicalPlan::TableScan(scan) if is_worktable(scan) => Some(()),
         LogicalPlan::TableScan(scan) => {
             found.push(of_table(scan, place)?);
             Some(())
@@ -389,6 +491,11 @@ fn of_column(plan: &LogicalPlan, place: usize, found: &mut Vec<Origin>) -> Optio
 fn of_column_if_any(plan: &LogicalPlan, place: usize, found: &mut Vec<Origin>) -> Option<()> {
     let exists = place < plan.schema().fields().len();
     exists.then(|| of_column(plan, place, found)).flatten()
+}
+
+fn is_worktable(scan: &TableScan) -> bool {
+    let provider = source_as_provider(&scan.source);
+    provider.is_ok_and(|provider| (provider.as_ref() as &dyn Any).is::<CteWorkTable>())
 }
 
 fn of_table(scan: &TableScan, place: usize) -> Option<Origin> {
