@@ -240,6 +240,14 @@ fn columns(table: &CdmTable, headers: &[String]) -> Result<Vec<Column>> {
         }
     };
     let columns: Vec<Column> = headers.iter().zip(1..).map(column).collect();
+    let renamed = |column: &&Column| column.source != format!("{}.{}", table.name, column.name);
+    if let Some(twice) = columns.iter().find(renamed) {
+        let message = format!(
+            "{} stands twice in the header; leave the column that is meant",
+            twice.source
+        );
+        return Err(Error::Request(message));
+    }
     let needs = [
         table.key(),
         if table.is_of_persons() {
@@ -268,10 +276,9 @@ impl File {
         }
         let first = head.split(|b| *b == b'\n').next().unwrap_or_default();
         // Vocabularies come with tabs under the name of csv.
-        let format = if first.contains(&b'\t') {
-            Format::Tsv
-        } else {
-            Format::Csv
+        let format = match first.contains(&b'\t') {
+            true => Format::Tsv,
+            false => Format::Csv.divided(&head),
         };
         Ok(Box::new(Delimited::new(self.input.read()?, format)?))
     }

@@ -21,6 +21,7 @@ mod names;
 mod parquet;
 mod reader;
 mod types;
+mod written;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::report::{IngestReport, InputReport};
 
 use dictionary::Dictionary;
 use json::JsonRows;
+use written::Written;
 
 pub use reader::Format;
 
@@ -168,9 +170,20 @@ impl TableJob {
         let given = self.format;
         let format = blocking(move || {
             let head = again.head()?;
-            Ok(given.unwrap_or_else(|| Format::detect(again.name(), &head)))
+            let named = Format::detect(again.name(), &head);
+            Ok(given.map_or_else(|| (named, named.divided(&head)), |given| (given, given)))
         })
         .await?;
+        let (named, format) = format;
+        if format != named {
+            let sign = match format {
+                Format::Tsv => "tabs",
+                Format::Semicolons => "semicolons",
+                _ => "commas",
+            };
+            let note = format!("read with {sign} between the cells, as the header has them");
+            report.notes.push(note);
+        }
         if format == Format::Parquet {
             return self
                 .land_parquet(input, landing, dictionary, details, report)
@@ -182,11 +195,14 @@ impl TableJob {
             Some(_) => "mend the cell, or use --replace, which finds the types anew",
             None => "mend the cell, or declare the column text in a dictionary",
         };
-        let plan = blocking(move || {
-            let (sources, types) = infer(open_rows(&again, format)?.as_mut(), &cancel)?;
-            plan(&sources, &types, &dictionary, existing.as_ref())
+        let (plan, notes) = blocking(move || {
+            let found = infer(open_rows(&again, format)?.as_mut(), &cancel)?;
+            let plan = plan(&found.sources, &found.types, &dictionary, existing.as_ref())?;
+            let notes = found.notes(&plan);
+            Ok((plan, notes))
         })
         .await?;
+        report.notes.extend(notes);
         note_repairs(&plan, report);
         let phenotypes = self.phenotypes(&schema_of(&plan.columns)).await?;
         let obsolete = phenotypes.as_ref().map(|of| of.terms.obsolete_met());
@@ -344,14 +360,52 @@ fn open_rows(input: &Input, format: Format) -> Result<Box<dyn Rows>> {
     })
 }
 
-/// Column names of the input and the types that take all their values.
-fn infer(rows: &mut dyn Rows, cancel: &CancelFlag) -> Result<(Vec<String>, Vec<ColumnType>)> {
+/// Column names of the input, the types that take all their values, and how these are written.
+struct Found {
+    sources: Vec<String>,
+    types: Vec<ColumnType>,
+    written: Vec<Written>,
+}
+
+impl Found {
+    /// What the columns of a table may not be as they were meant: texts that are dates, names that stand twice.
+    fn notes(&self, plan: &Plan) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (place, source) in self.sources.iter().enumerate() {
+            // Of columns that are called alike the first comes first among those of a new table.
+            let of = plan.columns.iter().zip(&plan.places);
+            let column = of.into_iter().find(|(_, at)| **at == place);
+            let Some((column, _)) = column else { continue };
+            let mut before = self.sources.iter().take(place);
+            if let Some(first) = before.position(|other| other.eq_ignore_ascii_case(source)) {
+                notes.push(format!(
+                    "columns {} and {} of the header are both called {source:?}: the second is \"{}\"",
+                    first + 1,
+                    place + 1,
+                    column.name
+                ));
+            }
+            if self.types[place] == ColumnType::Text && column.ty == ColumnType::Text {
+                notes.extend(self.written[place].note(&column.name));
+            }
+        }
+        notes
+    }
+}
+
+fn infer(rows: &mut dyn Rows, cancel: &CancelFlag) -> Result<Found> {
     let mut found: Vec<Inference> = Vec::new();
+    let mut written: Vec<Written> = Vec::new();
     let mut n = 0_u64;
     while rows.next_row()?.is_some() {
         found.resize_with(rows.headers().len(), Inference::default);
-        for (i, inference) in found.iter_mut().enumerate() {
-            inference.observe(rows.cell(i));
+        written.resize_with(rows.headers().len(), Written::default);
+        for (i, (inference, written)) in found.iter_mut().zip(&mut written).enumerate() {
+            let cell = rows.cell(i);
+            if let Cell::Bare(text) | Cell::Quoted(text) = cell {
+                written.observe(text);
+            }
+            inference.observe(cell);
         }
         n += 1;
         if n.is_multiple_of(ROWS_PER_CHECK) {
@@ -359,14 +413,16 @@ fn infer(rows: &mut dyn Rows, cancel: &CancelFlag) -> Result<(Vec<String>, Vec<C
         }
     }
     found.resize_with(rows.headers().len(), Inference::default);
+    written.resize_with(rows.headers().len(), Written::default);
     if found.is_empty() {
         let reason = "no columns; a table needs a header or at least one object".to_owned();
         return Err(Error::Format { input: 1, reason });
     }
-    Ok((
-        rows.headers().to_vec(),
-        found.iter().map(Inference::result).collect(),
-    ))
+    Ok(Found {
+        sources: rows.headers().to_vec(),
+        types: found.iter().map(Inference::result).collect(),
+        written,
+    })
 }
 
 fn plan(

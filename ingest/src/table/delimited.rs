@@ -4,7 +4,7 @@
 //!   the line after it is the header itself (`#FID<tab>IID`).
 //! - NULL: an empty cell, `NA`, `N/A`, `NULL`, `null`, `\N`; quoted or not. White space around a
 //!   csv cell is kept, around a NULL word or a number it is not.
-//! - csv: quotes as in RFC 4180. tsv: a cell within quotes loses them, doubled quotes become one;
+//! - csv, with commas or semicolons: quotes as in RFC 4180. tsv: a cell within quotes loses them, doubled quotes become one;
 //!   a quote elsewhere is a character like any other.
 //! - UTF-8 only; a byte order mark is ignored.
 //! - A quote that is never closed is an error with the line where it opens: the cell would hold the rest of the file.
@@ -26,6 +26,7 @@ pub(crate) struct Delimited<R> {
     bytes: csv::ByteRecord,
     unquoted: Vec<Option<String>>,
     lines_before: u64,
+    delimiter: u8,
     is_tsv: bool,
     pending: bool,
 }
@@ -38,14 +39,16 @@ impl<R: Read> Delimited<R> {
     pub(crate) fn new(input: R, format: Format) -> Result<Self> {
         let is_tsv = format == Format::Tsv;
         let mut input = BufReader::with_capacity(1 << 18, input);
-        let (header, lines_before) = comments(&mut input, if is_tsv { b'\t' } else { b',' })?;
+        let delimiter = format.delimiter();
+        let (header, lines_before) = comments(&mut input, delimiter)?;
         let mut table = Self {
-            reader: builder(is_tsv).from_reader(Quotes::new(input, !is_tsv)),
+            reader: builder(delimiter).from_reader(Quotes::new(input, delimiter)),
             headers: Vec::new(),
             record: csv::StringRecord::new(),
             bytes: csv::ByteRecord::new(),
             unquoted: Vec::new(),
             lines_before,
+            delimiter,
             is_tsv,
             pending: false,
         };
@@ -69,7 +72,7 @@ impl<R: Read> Delimited<R> {
                 return Err(not_closed(begins));
             }
         }
-        let mut one = builder(self.is_tsv).from_reader(text.as_slice());
+        let mut one = builder(self.delimiter).from_reader(text.as_slice());
         if !one
             .read_byte_record(&mut self.bytes)
             .map_err(|e| self.csv_error(&e))?
@@ -131,6 +134,7 @@ impl<R: Read> Delimited<R> {
 /// Passes bytes to the csv reader and knows whether they are within quotes, which that reader does not tell at the end.
 struct Quotes<R> {
     input: R,
+    delimiter: u8,
     state: Quoting,
     /// Line breaks so far.
     breaks: u64,
@@ -155,10 +159,15 @@ enum Quoting {
 }
 
 impl<R> Quotes<R> {
-    fn new(input: R, on: bool) -> Self {
+    fn new(input: R, delimiter: u8) -> Self {
         Self {
             input,
-            state: if on { Quoting::Start } else { Quoting::Off },
+            delimiter,
+            state: if delimiter == b'\t' {
+                Quoting::Off
+            } else {
+                Quoting::Start
+            },
             breaks: 0,
             opened: 0,
             within: 0,
@@ -183,7 +192,8 @@ impl<R> Quotes<R> {
                 }
                 (Quoting::Quoted, b'"') => Quoting::Closing,
                 (Quoting::Closing, b'"') | (Quoting::Quoted, _) => Quoting::Quoted,
-                (_, b',' | b'\n' | b'\r') => Quoting::Start,
+                (_, b'\n' | b'\r') => Quoting::Start,
+                (_, byte) if byte == self.delimiter => Quoting::Start,
                 _ => Quoting::Bare,
             };
             self.within += 1;
@@ -211,10 +221,10 @@ fn not_closed(line: u64) -> Error {
     line_error(line, "quote-not-closed", message)
 }
 
-fn builder(is_tsv: bool) -> csv::ReaderBuilder {
+fn builder(delimiter: u8) -> csv::ReaderBuilder {
     let mut builder = csv::ReaderBuilder::new();
-    builder.has_headers(false).flexible(true).quoting(!is_tsv);
-    builder.delimiter(if is_tsv { b'\t' } else { b',' });
+    builder.has_headers(false).flexible(true);
+    builder.quoting(delimiter != b'\t').delimiter(delimiter);
     builder
 }
 

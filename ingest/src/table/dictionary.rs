@@ -37,7 +37,7 @@ impl Dictionary {
     /// [`Error::Request`] naming the line of the dictionary and what is wrong.
     pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<Self> {
         let in_dictionary = |e: Error| Error::Request(format!("data dictionary: {e}"));
-        let mut rows: Box<dyn Rows + '_> = match Format::detect(name, bytes) {
+        let mut rows: Box<dyn Rows + '_> = match Format::detect(name, bytes).divided(bytes) {
             Format::Json => Box::new(JsonRows::new(bytes)),
             Format::Parquet => {
                 return Err(Error::Request(

@@ -217,6 +217,11 @@ impl Inference {
         self.timestamptz = self.timestamptz && parse_timestamptz(text).is_some();
     }
 
+    /// Whether a text is a date or a moment.
+    pub(crate) fn is_time(text: &str) -> bool {
+        parse_timestamp(text).is_some() || parse_timestamptz(text).is_some()
+    }
+
     /// Whether no value was seen.
     pub(crate) fn is_empty(&self) -> bool {
         !self.seen

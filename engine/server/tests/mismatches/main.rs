@@ -15,6 +15,7 @@ mod contig_texts;
 mod odd_contigs;
 #[path = "../support/mod.rs"]
 mod support;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
