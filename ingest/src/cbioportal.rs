@@ -787,7 +787,7 @@ impl Rows for FileRows<'_> {
 }
 
 /// The name of a contig: 23 and 24 are X and Y in the files of cBioPortal, and a primary is named as asked for.
-fn contig(text: &str, names: Option<ContigNames>) -> Cow<'_, str> {
+pub(crate) fn contig(text: &str, names: Option<ContigNames>) -> Cow<'_, str> {
     let (prefix, plain) = match text.get(..3) {
         Some(prefix) if prefix.eq_ignore_ascii_case("chr") => text.split_at(3),
         _ => ("", text),

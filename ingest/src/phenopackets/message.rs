@@ -646,11 +646,11 @@ impl Made<'_> {
         let pos = pos.filter(|pos| *pos > 0);
         let pos = pos.ok_or_else(|| node.fault("\"pos\" is no position; VCF counts from 1"))?;
         row.put("assembly", node.text("genomeAssembly")?);
-        let named = self
-            .reader
-            .contigs
-            .map(|names| names.of(&contig).into_owned());
-        row.put("contig", named.unwrap_or(contig));
+        let named = match self.reader.contigs {
+            Some(_) => crate::cbioportal::contig(&contig, self.reader.contigs).into_owned(),
+            None => contig,
+        };
+        row.put("contig", named);
         let trimmed = trim(pos, reference.as_bytes(), alt.as_bytes());
         let text =
             |allele: Cow<'_, [u8]>| String::from_utf8_lossy(&upper_case(allele)).into_owned();

@@ -13,6 +13,7 @@ mod assemblies;
 mod assemblies_joined;
 mod contig_texts;
 mod odd_contigs;
+mod phenopackets;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;
