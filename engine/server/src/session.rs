@@ -13,6 +13,7 @@ mod cursors;
 mod fuzzing;
 mod kinds;
 mod lateral;
+mod named_alike;
 mod noticed;
 mod origins;
 mod params;

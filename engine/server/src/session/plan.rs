@@ -22,7 +22,9 @@ use genokura_sql_ext::Warnings;
 use super::rows::Rows;
 use super::stop::{self, Stop};
 use super::temp::TempState;
-use super::{SessionInfo, arrays, chains, lateral, origins, params, rewrite, using, whole_rows};
+use super::{
+    SessionInfo, arrays, chains, lateral, named_alike, origins, params, rewrite, using, whole_rows,
+};
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
@@ -163,6 +165,7 @@ pub(super) async fn logical(
     parameters: &[PgType],
 ) -> Result<LogicalPlan, ServerError> {
     super::cohort::substitute(context, &mut resolved).await?;
+    named_alike::told_apart(&mut resolved)?;
     Box::pin(using::merged(context, &mut resolved)).await?;
     Box::pin(whole_rows::replaced(context, &mut resolved)).await?;
     rewrite::to_datafusion(&mut resolved, &context.info)?;
