@@ -8,6 +8,7 @@ pub mod cohort;
 mod commands;
 mod cursor;
 mod fetch;
+pub(crate) mod joins;
 pub(super) mod long_lists;
 pub mod rights;
 pub mod temp;
@@ -215,12 +216,22 @@ fn is_space(token: &Token) -> bool {
 
 /// Reads one statement from its tokens.
 fn statement(tokens: &[TokenWithSpan], sql: &str) -> Result<Statement, ServerError> {
-    let mut cursor = TokenCursor::new(tokens, sql);
-    let statement = commands::read(&mut cursor)?;
-    if !cursor.at_end() {
-        return Err(cursor.syntax_error());
+    let (tokens, missing) = joins::read(tokens, sql);
+    let mut cursor = TokenCursor::new(&tokens, sql);
+    let statement = commands::read(&mut cursor).and_then(|statement| match cursor.at_end() {
+        true => Ok(statement),
+        false => Err(cursor.syntax_error()),
+    });
+    match (statement, missing) {
+        // The first error is told.
+        (Err(error), Some(missing))
+            if error.position().is_some() && error.position() < missing.position() =>
+        {
+            Err(error)
+        }
+        (_, Some(missing)) => Err(missing),
+        (statement, None) => statement,
     }
-    Ok(statement)
 }
 
 /// Parses the rest of the cursor as a query that only reads.

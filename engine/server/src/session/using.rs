@@ -6,25 +6,30 @@
 //!       FROM a FULL JOIN b ON a.id = b.id WHERE coalesce(a.id, b.id) > 3
 //! ```
 //! A merged column is the left one, of a right join the right one, and of a full join whichever is there. The planner
-//! takes the left one always, and finds the name ambiguous in WHERE. `*` begins with the merged columns.
+//! takes the left one always, and finds the name ambiguous in WHERE. `*` begins with the merged columns. `USING (id) AS j`
+//! calls them `j.id` too.
 //!
 //! SELECTs are done one after another, the innermost first, since what a relation is called by the columns of is found
 //! by planning it ([`super::whole_rows`] does so too).
 
+mod columns;
+mod relations;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
-    TableWithJoins, VisitMut as _, VisitorMut,
+    OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
+    TableAliasColumnDef, TableFactor, TableWithJoins, VisitMut as _, VisitorMut,
 };
 
 use super::plan::PlanContext;
 use super::rewrite::{self, call_of, folded};
-use super::whole_rows::{columns_of, every_column_of, relation, set_columns};
+use super::statement::joins::name_of_join;
 use crate::sqlstate::ServerError;
+use columns::{Column, Replace, bare, merged_column, whole};
+use relations::{First, columns, named};
 
 /// Makes joins `ON` of those by names.
 ///
@@ -38,7 +43,7 @@ pub(super) async fn merged(
     loop {
         let mut first = First::default();
         let _: ControlFlow<()> = statement.visit(&mut first);
-        let Some(asked) = first.asked else {
+        let Some(asked) = first.asked.take() else {
             return Ok(());
         };
         let mut known = BTreeMap::new();
@@ -47,81 +52,22 @@ pub(super) async fn merged(
                 known.insert(name, columns);
             }
         }
+        let mut within = BTreeMap::new();
+        for (text, relation) in first.within {
+            // What cannot be planned alone has names that are not known, and stays as it is written.
+            if let Ok(Some(columns)) = columns(context, &relation.name, relation.asked).await {
+                within.insert(text, columns);
+            }
+        }
         let mut merge = Merge {
             known: &known,
+            within: &within,
             done: false,
         };
         if let ControlFlow::Break(error) = statement.visit(&mut merge) {
             return Err(error);
         }
     }
-}
-
-/// A relation, and the `WITH` around it.
-struct Asked {
-    factor: TableFactor,
-    withs: Vec<Option<ast::With>>,
-}
-
-/// The columns of a relation; `None` when they are known only beside others.
-async fn columns(
-    context: &PlanContext,
-    name: &str,
-    asked: Asked,
-) -> Result<Option<Vec<String>>, ServerError> {
-    if let TableFactor::Derived { lateral: true, .. } = &asked.factor {
-        return Ok(listed(&asked.factor));
-    }
-    if let TableFactor::Table {
-        name,
-        alias,
-        args: None,
-        ..
-    } = &asked.factor
-        && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
-        && let [schema, table] = name.0.as_slice()
-        && let (Some(schema), Some(table)) = (schema.as_ident(), table.as_ident())
-    {
-        let table = TableReference::partial(folded(schema), folded(table));
-        let provider = context.context.table_provider(table).await?;
-        let fields = provider.schema();
-        let names = fields.fields().iter().map(|field| field.name().clone());
-        return Ok(Some(names.collect()));
-    }
-    let query = every_column_of(&asked.withs, &asked.factor)?;
-    match columns_of(context, query).await {
-        Ok(columns) => Ok(Some(columns)),
-        // A set of what is beside it.
-        Err(error) => match set_columns(name, &asked.factor) {
-            Some(columns) => Ok(Some(columns)),
-            None => Err(error),
-        },
-    }
-}
-
-/// The columns of a query that reads those before it, as far as its list names them.
-fn listed(factor: &TableFactor) -> Option<Vec<String>> {
-    let TableFactor::Derived {
-        subquery, alias, ..
-    } = factor
-    else {
-        return None;
-    };
-    let SetExpr::Select(select) = subquery.body.as_ref() else {
-        return None;
-    };
-    let name = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {
-            Some(rewrite::item_name(item).unwrap_or_else(|| "?column?".to_owned()))
-        }
-        _ => None,
-    };
-    let own = select.projection.iter().map(name);
-    let own = own.collect::<Option<Vec<String>>>()?;
-    let given = alias.iter().flat_map(|alias| &alias.columns);
-    let given: Vec<String> = given.map(|column| folded(&column.name)).collect();
-    let rest = own.into_iter().skip(given.len());
-    Some(given.iter().cloned().chain(rest).collect())
 }
 
 fn has_names(from: &[TableWithJoins]) -> bool {
@@ -184,103 +130,12 @@ fn selects<'a>(body: &'a mut SetExpr, found: &mut Vec<&'a mut Select>) {
     }
 }
 
-/// Finds the first SELECT with such joins, the innermost first.
-#[derive(Default)]
-struct First {
-    withs: Vec<Option<ast::With>>,
-    asked: Option<Vec<(String, Asked)>>,
-}
-
-impl VisitorMut for First {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        self.withs.push(query.with.clone());
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let mut here = Vec::new();
-        selects(&mut query.body, &mut here);
-        if let Some(select) = here.into_iter().find(|select| has_names(&select.from)) {
-            let mut factors = Vec::new();
-            for tables in &select.from {
-                factors_of(tables, &mut factors);
-            }
-            let asked = factors.into_iter().filter_map(|factor| {
-                let (name, factor) = named(factor)?;
-                let withs = self.withs.clone();
-                Some((name, Asked { factor, withs }))
-            });
-            self.asked = Some(asked.collect());
-            return ControlFlow::Break(());
-        }
-        self.withs.pop();
-        ControlFlow::Continue(())
-    }
-}
-
-fn factors_of<'a>(tables: &'a TableWithJoins, found: &mut Vec<&'a TableFactor>) {
-    let joined = tables.joins.iter().map(|join| &join.relation);
-    for factor in std::iter::once(&tables.relation).chain(joined) {
-        match factor {
-            TableFactor::NestedJoin {
-                table_with_joins, ..
-            } => factors_of(table_with_joins, found),
-            factor => found.push(factor),
-        }
-    }
-}
-
-/// A relation by its name, a LATERAL one too.
-fn named(factor: &TableFactor) -> Option<(String, TableFactor)> {
-    match factor {
-        TableFactor::Derived {
-            lateral: true,
-            alias: Some(alias),
-            ..
-        } => Some((folded(&alias.name), factor.clone())),
-        factor => relation(factor),
-    }
-}
-
-/// A column of FROM.
-#[derive(Clone)]
-struct Column {
-    name: String,
-    value: Expr,
-    /// Made of several, so that its name alone says it.
-    merged: bool,
-}
-
-impl Column {
-    /// The column as an item of a list.
-    fn item(&self) -> SelectItem {
-        let expr = self.value.clone();
-        match &self.value {
-            Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(expr),
-            _ => SelectItem::ExprWithAlias {
-                expr,
-                alias: quoted(&self.name),
-            },
-        }
-    }
-}
-
-/// The one column of a name, where the name alone says a merged one.
-fn merged_column<'a>(columns: &'a [Column], name: &Ident) -> Option<&'a Column> {
-    let name = folded(name);
-    let mut found = columns.iter().filter(|column| column.name == name);
-    match (found.next(), found.next()) {
-        (Some(column), None) if column.merged => Some(column),
-        _ => None,
-    }
-}
-
 /// Rewrites the SELECT that [`First`] found.
 struct Merge<'a> {
     /// Columns of its relations.
     known: &'a BTreeMap<String, Vec<String>>,
+    /// Columns of relations of its subqueries.
+    within: &'a BTreeMap<String, Vec<String>>,
     done: bool,
 }
 
@@ -317,7 +172,7 @@ impl VisitorMut for Merge<'_> {
                 let of_list =
                     matches!(&key.expr, Expr::Identifier(name) if listed.contains(&folded(name)));
                 if !of_list {
-                    replace(&mut key.expr, &columns);
+                    self.replace(&mut key.expr, &columns);
                 }
             }
         }
@@ -326,6 +181,18 @@ impl VisitorMut for Merge<'_> {
 }
 
 impl Merge<'_> {
+    fn replacing<'a>(&'a self, columns: &'a [Column]) -> Replace<'a> {
+        Replace {
+            columns,
+            within: self.within,
+            own: Vec::new(),
+        }
+    }
+
+    fn replace(&self, expr: &mut Expr, columns: &[Column]) {
+        let _: ControlFlow<()> = expr.visit(&mut self.replacing(columns));
+    }
+
     /// Rewrites a SELECT; the columns of its FROM.
     fn select(&self, select: &mut Select) -> Result<Vec<Column>, ServerError> {
         let (mut columns, mut all_known) = (Vec::new(), true);
@@ -339,20 +206,43 @@ impl Merge<'_> {
         for item in std::mem::take(&mut select.projection) {
             match item {
                 SelectItem::Wildcard(options) if all_known && is_plain(&options) => {
-                    items.extend(columns.iter().map(Column::item));
+                    items.extend(bare(&columns).map(Column::item));
                 }
-                SelectItem::UnnamedExpr(Expr::Identifier(name)) => {
-                    items.push(match merged_column(&columns, &name) {
-                        Some(column) => column.item(),
-                        None => SelectItem::UnnamedExpr(Expr::Identifier(name)),
-                    });
+                SelectItem::Wildcard(_) if !all_known => {
+                    let what =
+                        "* of USING or NATURAL beside a relation whose columns are not known";
+                    return Err(ServerError::unsupported(what.to_owned()).hint(
+                        "Name the columns, or give the relation a name and names of columns.",
+                    ));
+                }
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::ObjectName(name),
+                    options,
+                ) => {
+                    let relation = match name.0.as_slice() {
+                        [name] => name.as_ident().map(folded),
+                        _ => None,
+                    };
+                    let known = relation.and_then(|relation| whole(&columns, &relation));
+                    match known {
+                        Some(known) => items.extend(known.into_iter().map(Column::item)),
+                        None => items.push(SelectItem::QualifiedWildcard(
+                            SelectItemQualifiedWildcardKind::ObjectName(name),
+                            options,
+                        )),
+                    }
                 }
                 SelectItem::UnnamedExpr(mut expr) => {
-                    replace(&mut expr, &columns);
-                    items.push(SelectItem::UnnamedExpr(expr));
+                    items.push(match merged_column(&columns, &expr) {
+                        Some(column) => column.item(),
+                        None => {
+                            self.replace(&mut expr, &columns);
+                            SelectItem::UnnamedExpr(expr)
+                        }
+                    });
                 }
                 SelectItem::ExprWithAlias { mut expr, alias } => {
-                    replace(&mut expr, &columns);
+                    self.replace(&mut expr, &columns);
                     items.push(SelectItem::ExprWithAlias { expr, alias });
                 }
                 item => items.push(item),
@@ -365,23 +255,20 @@ impl Merge<'_> {
             &mut select.qualify,
         ];
         for part in parts.into_iter().flatten() {
-            replace(part, &columns);
+            self.replace(part, &columns);
         }
         if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
             for key in keys {
-                replace(key, &columns);
+                self.replace(key, &columns);
             }
         }
         if let Some(ast::Distinct::On(keys)) = &mut select.distinct {
             for key in keys {
-                replace(key, &columns);
+                self.replace(key, &columns);
             }
         }
         for window in &mut select.named_window {
-            let _: ControlFlow<()> = window.visit(&mut Replace {
-                columns: &columns,
-                depth: 0,
-            });
+            let _: ControlFlow<()> = window.visit(&mut self.replacing(&columns));
         }
         Ok(columns)
     }
@@ -400,7 +287,14 @@ impl Merge<'_> {
             left = match (left, right) {
                 (Some(left), Some(right)) => {
                     let on = constraint_mut(&mut join.join_operator);
-                    Some(joined(left, right, on, outer)?)
+                    let columns = joined(left, right, on, outer)?;
+                    if !by_names
+                        && let Some(JoinConstraint::On(condition)) =
+                            constraint_mut(&mut join.join_operator)
+                    {
+                        self.replace(condition, &columns);
+                    }
+                    Some(columns)
                 }
                 _ if by_names => {
                     let what = "USING or NATURAL beside a relation without a name or a LATERAL one";
@@ -428,6 +322,7 @@ impl Merge<'_> {
                     name: column.clone(),
                     value: Expr::CompoundIdentifier(vec![quoted(&name), quoted(column)]),
                     merged: false,
+                    join: None,
                 };
                 columns.iter().map(of).collect()
             }));
@@ -437,23 +332,32 @@ impl Merge<'_> {
         let (Some(alias), Some(inner)) = (alias.clone(), &columns) else {
             return Ok(columns);
         };
+        let inner: Vec<Column> = bare(inner).cloned().collect();
         let given = alias.columns.iter().map(|column| folded(&column.name));
         let own = inner.iter().map(|column| column.name.clone());
         let names: Vec<String> = given.clone().chain(own.skip(given.len())).collect();
-        if named {
+        // A name that two have says neither, and `*` both.
+        let doubled = |name: &String| names.iter().filter(|other| *other == name).count() > 1;
+        let unique = |(number, name): (usize, &String)| match doubled(name) {
+            true => format!("{name} {}", number + 1),
+            false => name.clone(),
+        };
+        let unique: Vec<String> = names.iter().enumerate().map(unique).collect();
+        if named || unique != names {
             let table = std::mem::take(&mut table_with_joins.joins);
             let tables = TableWithJoins {
                 relation: table_with_joins.relation.clone(),
                 joins: table,
             };
-            *factor = derived(tables, inner, &names, &alias)?;
+            *factor = derived(tables, &inner, &unique, &alias)?;
         }
-        let of = |name: String| Column {
-            value: Expr::CompoundIdentifier(vec![alias.name.clone(), quoted(&name)]),
+        let of = |(name, unique): (String, String)| Column {
+            value: Expr::CompoundIdentifier(vec![alias.name.clone(), quoted(&unique)]),
             name,
             merged: false,
+            join: None,
         };
-        Ok(Some(names.into_iter().map(of).collect()))
+        Ok(Some(names.into_iter().zip(unique).map(of).collect()))
     }
 }
 
@@ -509,8 +413,8 @@ fn joined(
     let names: Vec<String> = match &constraint {
         Some(JoinConstraint::Using(names)) => names.iter().map(rewrite::last_part).collect(),
         Some(JoinConstraint::Natural) => {
-            let in_right = |name: &String| right.iter().any(|column| column.name == *name);
-            let names = left.iter().map(|column| column.name.clone());
+            let in_right = |name: &String| bare(&right).any(|column| column.name == *name);
+            let names = bare(&left).map(|column| column.name.clone());
             let mut found: Vec<String> = Vec::new();
             for name in names.filter(in_right) {
                 if !found.contains(&name) {
@@ -521,13 +425,15 @@ fn joined(
         }
         _ => {
             let columns = both(&left, &right);
-            if let Some(JoinConstraint::On(condition)) = constraint {
-                replace(condition, &columns);
-            }
             return Ok(columns);
         }
     };
+    let (join, names): (Vec<String>, Vec<String>) = names
+        .into_iter()
+        .partition(|name| name_of_join(name).is_some());
+    let join = join.first().and_then(|name| name_of_join(name));
     let mut columns = Vec::with_capacity(left.len() + right.len());
+    let mut of_join = Vec::new();
     let mut on: Option<Expr> = None;
     for name in &names {
         let (l, r) = (one(&left, name, "left")?, one(&right, name, "right")?);
@@ -541,14 +447,21 @@ fn joined(
             Some(on) => binary(on, BinaryOperator::And, equal),
             None => equal,
         });
-        columns.push(Column {
+        let merged = Column {
             name: name.clone(),
             value,
             merged: true,
-        });
+            join: None,
+        };
+        of_join.extend(join.map(|join| Column {
+            join: Some(join.to_owned()),
+            ..merged.clone()
+        }));
+        columns.push(merged);
     }
     let rest = left.into_iter().chain(right);
-    columns.extend(rest.filter(|column| !names.contains(&column.name)));
+    columns.extend(rest.filter(|column| column.join.is_some() || !names.contains(&column.name)));
+    columns.extend(of_join);
     if let Some(constraint) = constraint {
         let always = || Expr::value(ast::Value::Boolean(true));
         *constraint = JoinConstraint::On(on.unwrap_or_else(always));
@@ -557,7 +470,7 @@ fn joined(
 }
 
 fn one<'a>(columns: &'a [Column], name: &str, side: &str) -> Result<&'a Column, ServerError> {
-    let mut found = columns.iter().filter(|column| column.name == name);
+    let mut found = bare(columns).filter(|column| column.name == name);
     match (found.next(), found.next()) {
         (Some(column), None) => Ok(column),
         (None, _) => {
@@ -592,41 +505,4 @@ fn is_plain(options: &ast::WildcardAdditionalOptions) -> bool {
         && options.opt_rename.is_none()
         && options.opt_replace.is_none()
         && options.opt_ilike.is_none()
-}
-
-/// Puts what merged columns are in the place of their names.
-fn replace(expr: &mut Expr, columns: &[Column]) {
-    let _: ControlFlow<()> = expr.visit(&mut Replace { columns, depth: 0 });
-}
-
-struct Replace<'a> {
-    columns: &'a [Column],
-    /// Queries around, whose own columns may have the name.
-    depth: usize,
-}
-
-impl VisitorMut for Replace<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth > 0 {
-            return ControlFlow::Continue(());
-        }
-        if let Expr::Identifier(name) = expr
-            && let Some(column) = merged_column(self.columns, name)
-        {
-            *expr = column.value.clone();
-        }
-        ControlFlow::Continue(())
-    }
 }

@@ -10,6 +10,7 @@ use crate::pg_catalog::plan::{
 };
 use crate::pg_catalog::resolve::Freedom;
 use crate::pg_types::oid;
+use crate::session::statement::joins::name_of_join;
 
 impl Binder<'_> {
     /// Binds the FROM list into the current scope.
@@ -64,6 +65,10 @@ impl Binder<'_> {
                     .iter()
                     .map(|n| name_parts(n, &self.model.database).map(|p| p.join(".")))
                     .collect::<Result<Vec<_>>>()?;
+                if names.iter().any(|name| name_of_join(name).is_some()) {
+                    let what = "the name of a join by columns";
+                    return Err(CatalogError::unsupported(what));
+                }
                 self.using(&names, first, middle, swap)?
             }
             ast::JoinConstraint::Natural => {

@@ -18,6 +18,7 @@ use super::{Piece, Relation, TempMemory, TempState, TempTable, TempView, schema_
 use crate::pg_types::PgType;
 use crate::roles::RoleLimits;
 use crate::session::plan::Planned;
+use crate::session::statement::joins::as_written;
 use crate::session::statement::temp::{ColumnDef, Kind, Name, OnCommit, TempCommand};
 use crate::session::statement::{self, CopyOptions};
 use crate::session::{DATABASE, Outcome, Session, params, rewrite};
@@ -461,7 +462,7 @@ impl Session {
             return Err(ServerError::internal("a view of no query"));
         };
         let view = TempView {
-            definition: format!("{resolved};"),
+            definition: as_written(&format!("{resolved};")),
             query: *resolved,
             schema: Arc::new(Schema::new(fields)),
             reads: self.reads(query),
