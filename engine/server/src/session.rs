@@ -438,7 +438,7 @@ impl Session {
             }
             Statement::Discard(what) => {
                 if what == "ALL" {
-                    if self.transaction.is_some() {
+                    if self.in_block() {
                         return Err(inside_block("DISCARD ALL"));
                     }
                     self.settings.reset_all();

@@ -356,6 +356,10 @@ async fn settings_are_of_the_session() {
         .unwrap();
     let shown = wire_support::one(&client, "select timestamptz '2024-01-01T00:00:00Z'").await;
     assert_eq!(shown, "2024-01-01 09:00:00+09");
+    for sql in ["discard all; select 1", "select 1; discard all"] {
+        let error = client.batch_execute(sql).await.unwrap_err();
+        assert_eq!(error.code().map(SqlState::code), Some("25001"), "{sql}");
+    }
     client.batch_execute("discard all").await.unwrap();
     assert_eq!(wire_support::one(&client, "show timezone").await, "UTC");
     let version = wire_support::one(&client, "select version()").await;

@@ -90,12 +90,12 @@ async fn queries_copy_and_cursors() {
         &server,
         &[
             "-c",
-            "\\copy (select id from t where id < 3 order by id) to stdout csv header",
+            "\\copy (select id from t where id < 3 order by id) to stdout csv header force quote id",
         ],
         "",
     )
     .await;
-    assert_eq!(out, "id\n0\n1\n2\n");
+    assert_eq!(out, "id\n\"0\"\n\"1\"\n\"2\"\n");
     let (out, _) = psql(&server, &["-At"], "select 1 as x \\gset\n\\echo :x\n").await;
     assert_eq!(out, "1\n");
 }

@@ -141,8 +141,8 @@ impl CopyRows {
             if column > 0 {
                 out.put_u8(self.options.delimiter);
             }
-            let forced = self.force_quote.get(column).copied().unwrap_or(false);
-            field(name.as_bytes(), &self.options, forced, out);
+            // FORCE QUOTE is about values.
+            field(name.as_bytes(), &self.options, false, out);
         }
         out.put_u8(b'\n');
     }

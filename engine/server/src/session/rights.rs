@@ -36,7 +36,7 @@ impl Session {
                 .detail("Only an admin gives rights and changes roles."));
         }
         // A role file knows no rollback: what looks undone must not have been done.
-        if self.transaction.is_some() {
+        if self.in_block() {
             return Err(super::inside_block("a change of rights or roles"));
         }
         let store = self.roles.clone().ok_or_else(no_file)?;

@@ -451,6 +451,29 @@ mod tests {
     }
 
     #[test]
+    fn an_option_of_copy_is_given_once() {
+        for (sql, position) in [
+            (
+                "copy (select 1) to stdout (format csv, header, format text)",
+                48,
+            ),
+            ("copy (select 1) to stdout csv null 'x' csv", 40),
+            ("copy (select 1) to stdout csv null 'x' null as 'y'", 40),
+            (
+                "copy (select 1 a) to stdout csv force quote a force quote a",
+                47,
+            ),
+        ] {
+            let error = parse(sql).unwrap_err();
+            assert_eq!(
+                (error.code(), error.position()),
+                ("42601", Some(position)),
+                "{sql}"
+            );
+        }
+    }
+
+    #[test]
     fn writes_and_files_are_refused() {
         for (sql, code) in [
             ("create table t (a int)", "25006"),

@@ -934,6 +934,21 @@ async fn an_admin_gives_and_takes_rights_in_sql_and_nobody_else_does() {
         "a role file knows no rollback: {told}"
     );
     rows(&root, "rollback").await;
+    // A query string is a transaction, too, whose last statement may fail.
+    for sql in [
+        "grant select on lab.calls to ann; select 1 / 0",
+        "select 1; grant select on lab.calls to ann",
+        "create role mallory; revoke select on clin.person from ann",
+    ] {
+        let told = refused(&root, sql).await;
+        assert!(told.starts_with("25001"), "{sql}: {told}");
+    }
+    assert!(!readable(&ann, "lab.calls").await);
+    assert!(
+        refused(&root, "drop role mallory")
+            .await
+            .starts_with("42704")
+    );
     rows(&root, "create role eve").await;
     assert!(
         rows(&root, "select rolname from pg_roles")

@@ -1,5 +1,7 @@
 //! PostgreSQL's session commands, read from tokens.
 
+use std::collections::BTreeSet;
+
 use datafusion::sql::sqlparser::ast::{self, Expr};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -650,6 +652,39 @@ struct CopyWritten {
     force_quote: Vec<String>,
     force_null: Vec<String>,
     force_not_null: Vec<String>,
+    /// The options that were read.
+    given: BTreeSet<&'static str>,
+}
+
+/// The option that the words of an option stand for; `None` for one that may be repeated, or is none.
+fn copy_option_of(words: &str) -> Option<&'static str> {
+    Some(match words {
+        "FORMAT" | "BINARY" | "CSV" => "format",
+        "HEADER" => "header",
+        "FREEZE" => "freeze",
+        "DELIMITER" | "DELIMITERS" => "delimiter",
+        "NULL" => "null",
+        "QUOTE" => "quote",
+        "ESCAPE" => "escape",
+        "ENCODING" => "encoding",
+        "FORCE_QUOTE" => "force_quote",
+        "FORCE_NULL" => "force_null",
+        "FORCE_NOT_NULL" => "force_not_null",
+        _ => return None,
+    })
+}
+
+impl CopyWritten {
+    /// Takes note of an option that begins at a position.
+    fn once(&mut self, words: &str, position: Option<usize>) -> Read<()> {
+        match copy_option_of(words) {
+            Some(option) if !self.given.insert(option) => {
+                let text = "conflicting or redundant options";
+                Err(ServerError::syntax(text, position))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 fn copy_options(cursor: &mut TokenCursor<'_>) -> Read<CopyOptions> {
@@ -673,7 +708,9 @@ fn copy_options(cursor: &mut TokenCursor<'_>) -> Read<CopyOptions> {
 }
 
 fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<()> {
+    let position = cursor.syntax_error().position();
     let name = cursor.identifier()?.to_ascii_lowercase();
+    written.once(&name.to_ascii_uppercase(), position)?;
     match name.as_str() {
         "format" => written.format = Some(copy_format(&option_text(cursor)?)?),
         "header" => {
@@ -717,6 +754,7 @@ fn legacy_copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -
     };
     let unknown = cursor.syntax_error();
     cursor.next();
+    written.once(&word, unknown.position())?;
     match word.as_str() {
         "BINARY" => written.format = Some(CopyFormat::Binary),
         "CSV" => written.format = Some(CopyFormat::Csv),
@@ -734,14 +772,20 @@ fn legacy_copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -
         }
         "ENCODING" => encoding(&cursor.string()?)?,
         "FORCE" => {
-            let forced = if cursor.accept("NOT") {
+            let option = if cursor.accept("NOT") {
                 cursor.expect_word("NULL")?;
-                &mut written.force_not_null
+                "FORCE_NOT_NULL"
             } else if cursor.accept("NULL") {
-                &mut written.force_null
+                "FORCE_NULL"
             } else {
                 cursor.expect_word("QUOTE")?;
-                &mut written.force_quote
+                "FORCE_QUOTE"
+            };
+            written.once(option, unknown.position())?;
+            let forced = match option {
+                "FORCE_NOT_NULL" => &mut written.force_not_null,
+                "FORCE_NULL" => &mut written.force_null,
+                _ => &mut written.force_quote,
             };
             loop {
                 let all = cursor.accept_token(&Token::Mul);
