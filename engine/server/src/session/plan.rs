@@ -165,6 +165,7 @@ pub(super) async fn logical(
     parameters: &[PgType],
 ) -> Result<LogicalPlan, ServerError> {
     super::cohort::substitute(context, &mut resolved).await?;
+    rewrite::patterns(&mut resolved)?;
     named_alike::told_apart(&mut resolved)?;
     Box::pin(using::merged(context, &mut resolved)).await?;
     Box::pin(whole_rows::replaced(context, &mut resolved)).await?;

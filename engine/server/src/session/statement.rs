@@ -10,6 +10,7 @@ mod cursor;
 mod fetch;
 pub(crate) mod joins;
 pub(super) mod long_lists;
+mod patterns;
 pub mod rights;
 pub mod temp;
 
@@ -217,6 +218,7 @@ fn is_space(token: &Token) -> bool {
 /// Reads one statement from its tokens.
 fn statement(tokens: &[TokenWithSpan], sql: &str) -> Result<Statement, ServerError> {
     let (tokens, missing) = joins::read(tokens, sql);
+    let tokens = patterns::as_operators(tokens);
     let mut cursor = TokenCursor::new(&tokens, sql);
     let statement = commands::read(&mut cursor).and_then(|statement| match cursor.at_end() {
         true => Ok(statement),

@@ -202,8 +202,13 @@ fn planner_name(expr: &Expr) -> String {
         match part {
             Expr::Subquery(_) => *part = Expr::Identifier(Ident::new("subquery")),
             Expr::Exists { .. } => *part = Expr::Identifier(Ident::new("exists")),
-            Expr::InSubquery { expr, .. } => {
-                *part = Expr::Identifier(Ident::new(format!("{expr} in subquery")));
+            Expr::InSubquery { negated, .. } => {
+                let name = if *negated {
+                    "not in subquery"
+                } else {
+                    "in subquery"
+                };
+                *part = Expr::Identifier(Ident::new(name));
             }
             _ => {}
         }
