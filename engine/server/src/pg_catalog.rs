@@ -35,7 +35,8 @@ pub use model::{
 };
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};
-pub(crate) use scalar::{Aggregated, Call, argument_types};
+pub(crate) use resolve::common_type;
+pub(crate) use scalar::{Aggregated, Call, argument_types, operand_types};
 pub(crate) use value::parse_array;
 pub use value::{ArrayValue, RecordValue, Value};
 

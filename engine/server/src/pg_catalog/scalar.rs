@@ -422,6 +422,15 @@ pub(crate) fn argument_types(name: &str, given: &[u32]) -> Option<Vec<Option<u32
     Some(types.map(|(at, ty)| declared(at).map(|_| *ty)).collect())
 }
 
+/// The types that an operator takes its operands as, of which one may be unknown.
+pub(crate) fn operand_types(name: &str, left: u32, right: u32) -> Option<(u32, u32)> {
+    let (_, signature) = resolve::operator(name, Some(left), right)?;
+    match signature.arguments.as_slice() {
+        [left, right] => Some((*left, *right)),
+        _ => None,
+    }
+}
+
 fn model() -> &'static CatalogModel {
     static MODEL: OnceLock<CatalogModel> = OnceLock::new();
     MODEL.get_or_init(|| CatalogModel::new(crate::session::DATABASE))

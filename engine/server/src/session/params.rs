@@ -1,5 +1,7 @@
 //! Parameters `$1, $2, …`: their types, and their values as constants in the syntax tree.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -17,6 +19,8 @@ use crate::pg_input;
 use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::Format;
 use crate::sqlstate::ServerError;
+
+pub(crate) use common::common_types;
 
 /// The number of parameters of a statement: the largest `n` of `$n`.
 pub(crate) fn count(statement: &ast::Statement) -> usize {

@@ -258,19 +258,18 @@ fn keeps(query: &ast::Statement, relations: &Relations, parameters: &[PgType]) -
         && !super::cohort::waits_for_values(query)
 }
 
-/// Types from the client, from casts in the statement, and those of the cohorts of functions of `gt`.
+/// Types from the client, from casts in the statement, those of the cohorts of functions of `gt`, and of what stands
+/// beside a parameter.
 fn known_types(query: &ast::Statement, declared: &[PgType], count: usize) -> Vec<Option<PgType>> {
     let mut written = params::cast_types(query);
     for number in super::cohort::parameters(query) {
         written.entry(number).or_insert(PgType::TEXT.array());
     }
+    let declared = (1..).zip(declared.iter().copied());
+    written.extend(declared.filter(|(_, declared)| *declared != PgType::UNKNOWN));
+    params::common_types(query, &mut written);
     (1..=count)
-        .map(|number| {
-            let declared = declared.get(number - 1).copied();
-            declared
-                .filter(|declared| *declared != PgType::UNKNOWN)
-                .or_else(|| written.get(&number).copied())
-        })
+        .map(|number| written.get(&number).copied())
         .collect()
 }
 
