@@ -105,7 +105,7 @@ impl Said {
                 assembly: Assembly::named_in(text)?,
                 input,
                 line: u64::from(line.line),
-                by: format!("{key} {text:?}"),
+                by: format!("{key}{text}"),
                 is_name: true,
             })
         };
@@ -124,7 +124,7 @@ impl Said {
         let mut references = header.lines.iter().filter(|line| line.key == "reference");
         references.find_map(|line| {
             let (_, text) = line.text.split_once('=')?;
-            said(line, text, "##reference")
+            said(line, text, "##reference=")
         })
     }
 

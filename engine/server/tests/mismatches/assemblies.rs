@@ -35,10 +35,10 @@ fn a_call_set_is_of_one_assembly() {
     place.refused("vcf --dataset d --assembly GRCh38", &other, &["GRCh37"]);
     // Names where there is no length, in a record's contigs or of the reference.
     let named = file("c.vcf", "##contig=<ID=chr1,assembly=b37>", "C");
-    let told = ["line 2: assembly= \"b37\" is of GRCh37", "give --assembly"];
+    let told = ["line 2: assembly=b37 is of GRCh37", "give --assembly"];
     place.refused("vcf --dataset d", &named, &told);
     let reference = file("e.vcf", "##reference=file:///ref/hs37d5.fa", "E");
-    let told = ["line 2: ##reference \"file:///ref/hs37d5.fa\" is of GRCh37"];
+    let told = ["line 2: ##reference=file:///ref/hs37d5.fa is of GRCh37"];
     place.refused("vcf --dataset d", &reference, &told);
     place.load("vcf --dataset d --assembly hg38", &reference);
     // All names of one assembly are one; a header that does not tell is taken, and so is a name that is not known.
@@ -109,7 +109,7 @@ fn a_table_of_sites_is_of_one_assembly() {
     let told = file("told.vcf", "##contig=<ID=1,length=248956422>", "1");
     place.load("sites --table kb.n --release 2021-01-01", &told);
     let other = file("other.vcf", "##contig=<ID=1,assembly=GRCh37>", "1");
-    let words = ["input 1, line 2: assembly= \"GRCh37\" is of GRCh37, and table kb.n is on GRCh38"];
+    let words = ["input 1, line 2: assembly=GRCh37 is of GRCh37, and table kb.n is on GRCh38"];
     place.refused("sites --table kb.n --release 2022-01-01", &other, &words);
     let (rows, _) = place.sql("SELECT release, count(*) FROM kb.n GROUP BY release ORDER BY 1");
     assert_eq!(rows, "2020-01-01,1\n2021-01-01,1");
