@@ -13,6 +13,7 @@ mod genotype_samples;
 mod gt_uses;
 mod interval_join;
 mod join_on_sites;
+mod symbolic_alleles;
 
 use std::sync::Arc;
 

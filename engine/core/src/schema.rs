@@ -23,6 +23,9 @@ pub const PG_TYPE_KEY: &str = "pg_type";
 pub const CONTIG_SPELLING_KEY: &str = "contig_spelling";
 /// Field metadata key of a column `contig`: the assembly that its table is on, where that is known.
 pub const ASSEMBLY_KEY: &str = "assembly";
+/// Field metadata key of a column `alt` of a table that holds symbolic alleles (`<DEL>`), as far as its files tell: the name
+/// of the table, or of the dataset that the table is of.
+pub const SYMBOLIC_KEY: &str = "symbolic_alleles";
 /// Delta partition column of site, genotype and format tables: `<contig>:<bin>` or `other`.
 pub const PARTITION_COLUMN: &str = "pos_bin";
 /// Prefix of the columns of INFO keys.

@@ -29,7 +29,9 @@ use crate::dataset::{DatasetView, HIDDEN, SAMPLE_COUNTS, SampleRow};
 use crate::error::{Error, Result};
 use crate::lake_files::LakeFiles;
 use crate::session::lake_store_url;
-use crate::table::{nullable_where_masked, only_readable, projected, with_spelling, without};
+use crate::table::{
+    nullable_where_masked, only_readable, projected, with_spelling, with_symbolic, without,
+};
 use crate::visible_rows::{Sight, VisibleExec, VisibleKeys, key_column, nullable_relatives};
 
 /// A stored table over the files that one snapshot pins.
@@ -58,6 +60,9 @@ impl PlainTable {
             true => table.contig_spelling(column),
             false => None,
         });
+        let symbolic = tells("alt") && table.has_symbolic_alleles();
+        let name = format!("{}.{}", table.id.schema, table.id.table);
+        let stored = with_symbolic(&stored, symbolic.then_some(name.as_str()));
         let columns = access.columns(&table.id.schema, &table.id.table);
         let hidden = |name: &str| columns.as_ref().is_none_or(|c| !c.contains(name));
         let schema = nullable_where_masked(&without(&stored, hidden), &masked);

@@ -15,7 +15,8 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use genokura_core::contig::{Assembly, common_spelling};
 use genokura_core::schema::{
-    ASSEMBLY_KEY, CONTIG_SPELLING_KEY, FieldDef, calls_schema, list_of, variants_schema,
+    ASSEMBLY_KEY, CONTIG_SPELLING_KEY, FieldDef, SYMBOLIC_KEY, calls_schema, list_of,
+    variants_schema,
 };
 use genokura_storage::{DatasetState, TableSnapshot};
 
@@ -158,7 +159,19 @@ pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
     let spelling = common_spelling(contigs).filter(|_| !masked.contains("contig"));
     let spelled = with_spelling(&readable, |column| spelling.filter(|_| column == "contig"));
     let told = with_assembly(&spelled, assembly_of(&view.data.state));
+    let site = view.data.site.as_ref();
+    let symbolic = view.sees_all
+        && !masked.contains("alt")
+        && site.is_some_and(|site| site.has_symbolic_alleles());
+    let told = with_symbolic(&told, symbolic.then_some(view.data.name.as_str()));
     nullable_where_masked(&told, &masked)
+}
+
+/// The schema whose column `alt` tells that the table of this name holds symbolic alleles.
+pub(crate) fn with_symbolic(schema: &SchemaRef, table: Option<&str>) -> SchemaRef {
+    with_told(schema, SYMBOLIC_KEY, |column| {
+        table.filter(|_| column == "alt")
+    })
 }
 
 /// The assembly of a dataset: the one given at ingest or said by the header, else the one whose lengths the contigs have.

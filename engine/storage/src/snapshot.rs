@@ -106,6 +106,16 @@ impl TableSnapshot {
         self.files.iter().map(|file| file.size).sum()
     }
 
+    /// Whether its column `alt` holds symbolic alleles, as far as the bounds of the files tell: `<` comes before all bases.
+    #[must_use]
+    pub fn has_symbolic_alleles(&self) -> bool {
+        let mut bounds = self.files.iter().filter_map(|file| {
+            let stats = file.stats.column("alt")?;
+            stats.min.as_ref()
+        });
+        bounds.any(|min| matches!(min, ScalarStat::Text(text) if text.starts_with('<')))
+    }
+
     /// How a column of contigs spells the human primaries, as far as the bounds of the files tell: in a table of several
     /// spellings, the first and the last name are of different ones. A column that only its name says to hold contigs must
     /// have primaries as all bounds. `None` for other columns and where the bounds do not tell.

@@ -91,7 +91,7 @@ pub struct WritePolicy {
 
 /// Columns with statistics in the Delta log, of the tables of a dataset.
 const STATS: &[&str] = &[
-    "vid", "record", "block", "pos", "end_pos", "vcf_pos", "contig",
+    "vid", "record", "block", "pos", "end_pos", "vcf_pos", "contig", "alt",
 ];
 
 impl WritePolicy {

@@ -38,6 +38,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
 
 use crate::error::Error;
+use crate::rules::symbolic_alleles;
 use crate::table::state_of;
 use crate::warnings::{Warning, Warnings};
 use origin::{Origin, origins, spelling};
@@ -74,6 +75,7 @@ impl QueryPlanner for ContigPlanner {
         session: &dyn Session,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let state = state_of(session)?;
+        symbolic_alleles::warn(plan, state.config_options())?;
         for comparison in comparisons(plan)? {
             comparison.warn(state.config_options());
             comparison.check(state).await?;

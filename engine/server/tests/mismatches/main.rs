@@ -16,6 +16,7 @@ mod odd_contigs;
 mod phenopackets;
 #[path = "../support/mod.rs"]
 mod support;
+mod symbolic_alleles;
 mod tables;
 
 use std::path::{Path, PathBuf};

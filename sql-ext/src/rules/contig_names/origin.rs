@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 use genokura_core::contig::{
     ContigNames, canonical_key, common_spelling, spelling as spelling_of_name,
 };
-use genokura_core::schema::{ASSEMBLY_KEY, CONTIG_SPELLING_KEY};
+use genokura_core::schema::{ASSEMBLY_KEY, CONTIG_SPELLING_KEY, SYMBOLIC_KEY};
 use genokura_exec::dataset_info;
 
 use super::fronts::{front, spelling_of_fronts};
@@ -39,6 +39,8 @@ pub(crate) enum Origin {
         told: Option<String>,
         /// The assembly that it says it is on.
         assembly: Option<String>,
+        /// The table or dataset that says that this column holds symbolic alleles.
+        symbolic: Option<String>,
     },
     /// Texts that begin with the names of another origin: `contig || ':' || pos`.
     Front(Box<Origin>),
@@ -510,5 +512,6 @@ fn of_table(scan: &TableScan, place: usize) -> Option<Origin> {
         column: field.name().clone(),
         told: of_source.metadata().get(CONTIG_SPELLING_KEY).cloned(),
         assembly: of_source.metadata().get(ASSEMBLY_KEY).cloned(),
+        symbolic: of_source.metadata().get(SYMBOLIC_KEY).cloned(),
     })
 }
