@@ -6,37 +6,48 @@
 //! - `x = ANY (array)` is NULL where nothing matches and the array has a NULL.
 //! - What becomes text is printed as results are: `{1,2}`, `10000000000`.
 //! - Sums, quotients and dates have PostgreSQL's types ([`settle`]).
+//! - Arrays of any dimensions are one type ([`arrays`]), and dates are no numbers ([`mismatch`]).
 //! - Times are those of the session's zone, and intervals compare by their length ([`clock`]).
 //!
 //! The rule runs after types are settled. A sum or difference with a small constant stays as it is, so that scans and
 //! joins still recognise `pos + 1000`.
 
 mod any_equal;
+mod arrays;
 mod checked;
 mod clock;
+mod floats;
 mod guards;
+mod mismatch;
 mod rounded;
 mod text;
 mod types;
 
+pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT};
 pub(crate) use clock::convert;
+pub(crate) use floats::out_of_range;
 pub(crate) use types::{settle, settle_analysed, settle_early};
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, Union,
+};
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
 /// Makes a session compute as PostgreSQL does.
 pub(crate) fn install(context: &SessionContext) {
     clock::install(context);
+    arrays::install(context);
+    mismatch::install(context);
     context.add_analyzer_rule(Arc::new(PostgresSemantics));
     context.add_optimizer_rule(Arc::new(PlainConditions));
 }
@@ -81,6 +92,64 @@ fn is_condition(node: &LogicalPlan) -> bool {
     )
 }
 
+/// A plan whose values PostgreSQL takes as well, with constants beside arrays read and told for what they are: before
+/// types are settled.
+///
+/// # Errors
+/// 42846, 42883 and 42804 for values that have no cast, operator or type in common; 22P02 for a text that is no array.
+pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
+    mismatch::check(&plan)?;
+    let changed = Cell::new(false);
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let node = match &node {
+            LogicalPlan::Union(union) => match arrays::constants::united(union)? {
+                Some(union) => Transformed::yes(union),
+                None => Transformed::no(node),
+            },
+            _ => {
+                let failed: RefCell<Option<DataFusionError>> = RefCell::new(None);
+                let read = with_expressions(node, |expr, schema| {
+                    let read = arrays::constants::settled(expr, schema);
+                    let read = read.unwrap_or_else(|error| {
+                        failed.borrow_mut().get_or_insert(error);
+                        None
+                    });
+                    read.or_else(|| arrays::order::extreme(expr, schema))
+                        .or_else(|| crate::session::plain_text(expr, schema))
+                })?;
+                if let Some(error) = failed.into_inner() {
+                    return Err(error);
+                }
+                read
+            }
+        };
+        changed.set(changed.get() || node.transformed);
+        // Whatever stands above a changed type has other types as well.
+        match changed.get() {
+            true => node.map_data(|node| match node {
+                LogicalPlan::Union(union) => {
+                    Union::try_new_with_loose_types(union.inputs).map(LogicalPlan::Union)
+                }
+                node => node.recompute_schema(),
+            }),
+            false => Ok(node),
+        }
+    })?;
+    Ok(plan.data)
+}
+
+/// The columns that the expressions of a node are over.
+pub(crate) fn input_schema(node: &LogicalPlan) -> DFSchema {
+    let mut schema = DFSchema::empty();
+    for input in node.inputs() {
+        schema.merge(input.schema());
+    }
+    if let LogicalPlan::TableScan(scan) = node {
+        schema.merge(&scan.projected_schema);
+    }
+    schema
+}
+
 /// A constant expression as PostgreSQL reads it: for those that no plan holds.
 ///
 /// # Errors
@@ -115,12 +184,14 @@ impl AnalyzerRule for PostgresSemantics {
 }
 
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let node = sorted(node)?;
+    let node = arrays::order::joined(node);
+    let was_joined = node.transformed;
+    let node = sorted(node.data)?;
     let place = Place::of(&node);
     let guarded = guards::guarded(node)?;
     let was_guarded = guarded.transformed;
     let mut changed = with_expressions(guarded.data, |expr, schema| mended(expr, schema, place))?;
-    changed.transformed |= was_guarded;
+    changed.transformed |= was_guarded || was_joined;
     let changed = match changed.transformed {
         true => changed.map_data(LogicalPlan::recompute_schema)?,
         false => changed,
@@ -201,6 +272,9 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
     if let Some(comparable) = clock::comparable(expr, schema) {
         return Some(comparable);
     }
+    if let Some(comparable) = arrays::order::comparable(expr, schema) {
+        return Some(comparable);
+    }
     match expr {
         Expr::ScalarFunction(call) if !place.is_positive => any_equal::with_null(call),
         Expr::AggregateFunction(aggregate) => guards::filtered(aggregate),
@@ -216,6 +290,7 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                     let value = rounded::items(value, &from)?;
                     Some(recast(value, field))
                 }
+                to @ (DataType::Float32 | DataType::Float64) => floats::read(value, &from, to),
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                     let value = text::printed(value, &from)?;
                     Some(recast(value, field))

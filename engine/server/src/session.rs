@@ -65,6 +65,7 @@ use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, RoleStore, Roles};
 use crate::sqlstate::ServerError;
+pub(crate) use kinds::plain_text;
 pub(crate) use params::{bytea_of_text, numeric_text};
 use plan::{PlanContext, Planned};
 use temp::{TempMemory, TempState};

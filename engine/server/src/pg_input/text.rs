@@ -28,7 +28,7 @@ impl ColumnInput {
                     Ok(value) => value,
                     Err(_) => wide as f32,
                 };
-                if value.is_infinite() && wide.is_finite() {
+                if (value.is_infinite() && wide.is_finite()) || (value == 0.0 && wide != 0.0) {
                     return Err(too_large(text, pg_type));
                 }
                 values.append_value(value);
@@ -146,7 +146,10 @@ fn float(text: &str, pg_type: PgType) -> Result<f64, ServerError> {
         _ => {}
     }
     let value: f64 = trimmed.parse().map_err(|_| invalid(pg_type, text))?;
-    match value.is_finite() {
+    // What is too small for the type would be zero.
+    let mantissa = trimmed.split(['e', 'E']).next().unwrap_or(trimmed);
+    let vanished = value == 0.0 && mantissa.contains(|digit: char| matches!(digit, '1'..='9'));
+    match value.is_finite() && !vanished {
         true => Ok(value),
         false => Err(too_large(text, pg_type)),
     }

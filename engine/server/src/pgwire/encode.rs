@@ -13,7 +13,7 @@ mod text;
 use arrow::record_batch::RecordBatch;
 use bytes::{BufMut, BytesMut};
 
-pub(crate) use cells::Cells;
+pub(crate) use cells::{Cells, two_forms};
 use number::FloatTexts;
 
 use super::column::Column;

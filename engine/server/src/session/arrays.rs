@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::rewrite::cast;
 use crate::pg_catalog::parse_array;
+use crate::semantics::input_schema;
 use crate::sqlstate::ServerError;
 
 /// What stands for an expression that has the text of an array; `None` for any other.
@@ -251,18 +252,6 @@ fn dimensions(data_type: &ArrowType) -> usize {
         }
         _ => 0,
     }
-}
-
-/// The columns that the expressions of a node are over.
-fn input_schema(node: &LogicalPlan) -> DFSchema {
-    let mut schema = DFSchema::empty();
-    for input in node.inputs() {
-        schema.merge(input.schema());
-    }
-    if let LogicalPlan::TableScan(scan) = node {
-        schema.merge(&scan.projected_schema);
-    }
-    schema
 }
 
 fn is_text_to_array(expr: &Logical, schema: &DFSchema) -> bool {

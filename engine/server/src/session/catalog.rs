@@ -10,7 +10,7 @@ use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
     Int64Array, StringArray, StructArray, UInt32Array,
 };
-use arrow::datatypes::{DataType, Field, Fields, Schema};
+use arrow::datatypes::{Field, Fields, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
@@ -392,10 +392,7 @@ fn array(result: &CatalogResult, at: usize, plain: bool) -> ArrayRef {
                     .collect::<BinaryArray>(),
             );
             let nulls = text.logical_nulls();
-            let fields = Fields::from(vec![
-                Field::new("text", DataType::Utf8, true),
-                Field::new("binary", DataType::Binary, true),
-            ]);
+            let fields = Fields::from(crate::pgwire::encode::two_forms());
             Arc::new(StructArray::new(fields, vec![text, binary], nulls))
         }
     }

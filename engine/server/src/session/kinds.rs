@@ -11,11 +11,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, Expr, ExprSchemable as _, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::sql::sqlparser::ast;
 
@@ -63,6 +64,36 @@ pub(super) fn named(name: &str) -> Option<&'static str> {
 /// The function that makes values of a type as SQL writes it.
 pub(super) fn function_of_sql(data_type: &ast::DataType) -> Option<&'static str> {
     super::params::type_of_sql(data_type).and_then(function_of)
+}
+
+/// What is cast to text is told as text; `None` for any other expression.
+pub(crate) fn plain_text(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::Cast(cast) = expr else {
+        return None;
+    };
+    let is_text = |data_type: &DataType| {
+        matches!(
+            data_type,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        )
+    };
+    if !is_text(cast.field.data_type()) {
+        return None;
+    }
+    let (_, field) = cast.expr.to_field(schema).ok()?;
+    let told = PgType::of_field(&field);
+    function_of(told)?;
+    let value = match is_text(field.data_type()) {
+        true => cast.expr.as_ref().clone(),
+        false => expr.clone(),
+    };
+    let function = ScalarUDF::from(AsKind {
+        pg_type: PgType::TEXT,
+        name: AS_TEXT,
+        signature: Signature::user_defined(Volatility::Immutable),
+    });
+    let call = ScalarFunction::new_udf(Arc::new(function), vec![value]);
+    Some(Expr::ScalarFunction(call))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -190,6 +190,7 @@ pub(super) async fn logical(
     };
     let plan = arrays::deepened(lateral::unnested(chains::as_trees(plan)?)?)?;
     arrays::check(&plan)?;
+    let plan = semantics::read(plan)?;
     let plan = signed(typed(plan, &state)?)?;
     SQLOptions::new()
         .with_allow_ddl(false)

@@ -16,6 +16,7 @@ mod relations;
 mod rows;
 mod session_functions;
 mod sets;
+mod subscripts;
 mod types;
 
 use std::ops::ControlFlow;
@@ -38,7 +39,8 @@ pub(crate) use relations::{Relations, resolve, to_system_copies};
 use session_functions::session_function;
 pub(crate) use session_functions::{calls_set_config, set_configs};
 use types::{
-    LONG_DIGITS, bytea, collated, is_kind, is_text, plain_time, plain_type, typed_constant,
+    LONG_DIGITS, bytea, collated, is_infinite, is_kind, is_text, plain_time, plain_type,
+    typed_constant,
 };
 
 use super::{SessionInfo, arrays, kinds, spelling};
@@ -156,6 +158,12 @@ impl VisitorMut for ToDataFusion<'_> {
         if let Err(error) = order::as_read(query, self.is_query && self.depth == 1) {
             return ControlFlow::Break(error);
         }
+        if let Some(ast::LimitClause::LimitOffset { limit, .. }) = &query.limit_clause
+            && let Some(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) = limit
+        {
+            let text = "argument of LIMIT must not contain variables";
+            return ControlFlow::Break(ServerError::new("42P10", text));
+        }
         if self.depth > 1
             && let SetExpr::Select(select) = query.body.as_mut()
         {
@@ -196,6 +204,13 @@ impl VisitorMut for ToDataFusion<'_> {
     fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ServerError> {
         self.depth -= 1;
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        match types::check_float(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
@@ -325,6 +340,11 @@ impl VisitorMut for ToDataFusion<'_> {
                     *expr = call_of(&lower, Vec::new());
                 }
             }
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                if let Some(call) = subscripts::respell(root, access_chain) {
+                    *expr = call;
+                }
+            }
             Expr::Array(array) => {
                 // An array of calls of one of these functions is an array of their type.
                 let kind = array.elem.iter().find_map(|item| match item {
@@ -337,7 +357,7 @@ impl VisitorMut for ToDataFusion<'_> {
             }
             Expr::Value(value) => {
                 if let Value::Number(digits, _) = &value.value
-                    && digits.len() > LONG_DIGITS
+                    && (digits.len() > LONG_DIGITS || is_infinite(digits))
                     && let Err(error) = super::params::numeric(digits)
                 {
                     return ControlFlow::Break(error);

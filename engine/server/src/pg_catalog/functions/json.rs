@@ -21,15 +21,19 @@ pub(crate) fn json_text(cx: &Cx<'_>, value: &Value, ty: u32) -> String {
         Value::Float(f) if f.is_finite() => value.to_text(ty).unwrap_or_default(),
         Value::Numeric(n) => n.to_string(),
         Value::Text(t) if matches!(ty, oid::JSON | oid::JSONB) => t.to_string(),
-        Value::Array(array) if !matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR) => format!(
-            "[{}]",
-            array
+        Value::Array(array) if !matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR) => {
+            let items: Vec<String> = array
                 .items
                 .iter()
                 .map(|v| json_text(cx, v, array.element))
-                .collect::<Vec<_>>()
-                .join(",")
-        ),
+                .collect();
+            let lengths: Vec<usize> = array
+                .dims
+                .iter()
+                .map(|(length, _)| usize::try_from(*length).unwrap_or(0))
+                .collect();
+            json_array(&lengths, &items)
+        }
         Value::Record(row) => {
             let parts: Vec<String> = row
                 .names
@@ -51,6 +55,19 @@ pub(crate) fn json_text(cx: &Cx<'_>, value: &Value, ty: u32) -> String {
                 .to_string()
         }
     }
+}
+
+/// Items in their dimensions: an array of arrays is one in json as well.
+fn json_array(lengths: &[usize], items: &[String]) -> String {
+    let parts: Vec<String> = match lengths {
+        [_, inner @ ..] if !inner.is_empty() => {
+            let each: usize = inner.iter().product();
+            let rows = items.chunks(each.max(1));
+            rows.map(|row| json_array(inner, row)).collect()
+        }
+        _ => items.to_vec(),
+    };
+    format!("[{}]", parts.join(","))
 }
 
 pub(super) fn as_jsonb(text: String, function: &Function) -> Value {

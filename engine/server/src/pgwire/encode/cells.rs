@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Field,
+    DataType, Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Field, Fields,
     Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
     IntervalUnit, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt32Type,
     UInt64Type,
@@ -200,7 +200,9 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
                 list_kind(ranges, values, field, pg_type)?
             }
         }
-        DataType::Struct(_) if pg_type != PgType::RECORD => forms(array)?,
+        DataType::Struct(fields) if pg_type != PgType::RECORD || is_two_forms(fields) => {
+            forms(array)?
+        }
         DataType::Struct(fields) => {
             let cells = fields
                 .iter()
@@ -251,6 +253,26 @@ fn list_kind(
         elements,
         element_type,
     })))
+}
+
+/// What tells a value's two wire forms from a row with two columns.
+const FORM: &str = "pg_form";
+
+/// The fields of a value of the catalog whose wire forms are both kept.
+pub(crate) fn two_forms() -> Vec<Field> {
+    let form = |name: &str, data_type| {
+        let told = [(FORM.to_owned(), String::new())].into();
+        Field::new(name, data_type, true).with_metadata(told)
+    };
+    vec![
+        form("text", DataType::Utf8),
+        form("binary", DataType::Binary),
+    ]
+}
+
+fn is_two_forms(fields: &Fields) -> bool {
+    let first = fields.first();
+    first.is_some_and(|field| field.metadata().contains_key(FORM))
 }
 
 /// A struct of `text` and `binary`.

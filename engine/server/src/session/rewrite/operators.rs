@@ -74,6 +74,59 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
             let args = vec![whole.as_ref().clone(), from.as_ref().clone()];
             Some(call_of("pg_substring", args))
         }
+        // The planner wants a type in common at once, which a constant and an array do not have.
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)
+            if [&left, &right].into_iter().any(|side| is_array_text(side)) =>
+        {
+            let (array, constant) = match is_array_text(left) {
+                true => (right.clone(), left.clone()),
+                false => (left.clone(), right.clone()),
+            };
+            let distinct = matches!(expr, Expr::IsDistinctFrom(..));
+            let (is_null, junction, op) = match distinct {
+                true => (
+                    Expr::IsNull(array.clone()),
+                    BinaryOperator::Or,
+                    BinaryOperator::NotEq,
+                ),
+                false => (
+                    Expr::IsNotNull(array.clone()),
+                    BinaryOperator::And,
+                    BinaryOperator::Eq,
+                ),
+            };
+            let compared = Expr::BinaryOp {
+                left: array,
+                op,
+                right: constant,
+            };
+            let both = Expr::BinaryOp {
+                left: Box::new(is_null),
+                op: junction,
+                right: Box::new(compared),
+            };
+            Some(Expr::Nested(Box::new(both)))
+        }
+        Expr::Function(function) if is_empty_count(function) => {
+            let text = "count(*) must be used to call a parameterless aggregate function";
+            return Err(ServerError::new("42809", text).near("count"));
+        }
+        // No form of SUBSTRING, but a call with too few arguments.
+        Expr::Substring {
+            expr: whole,
+            substring_from: None,
+            substring_for: None,
+            shorthand,
+            ..
+        } => {
+            let name = if *shorthand { "substr" } else { "substring" };
+            return Err(too_few(name, whole));
+        }
+        Expr::Function(function) if function.over.is_none() && is_window(function) => {
+            let name = last_part(&function.name);
+            let text = format!("window function {name} requires an OVER clause");
+            return Err(ServerError::new("42809", text).near(name));
+        }
         Expr::Function(function) => {
             let name = last_part(&function.name);
             let arguments = call_arguments(function);
@@ -145,6 +198,51 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
         *expr = made;
     }
     Ok(())
+}
+
+/// Whether a function is of windows and of nothing else.
+fn is_window(function: &ast::Function) -> bool {
+    matches!(
+        last_part(&function.name).as_str(),
+        "cume_dist"
+            | "dense_rank"
+            | "lag"
+            | "lead"
+            | "ntile"
+            | "percent_rank"
+            | "rank"
+            | "row_number"
+    ) && function.within_group.is_empty()
+}
+
+/// `count()`
+fn is_empty_count(function: &ast::Function) -> bool {
+    last_part(&function.name) == "count"
+        && matches!(&function.args, ast::FunctionArguments::List(list) if list.args.is_empty())
+}
+
+/// Whether a constant may be meant as an array.
+fn is_array_text(expr: &Expr) -> bool {
+    string_literal(expr).is_some_and(|text| {
+        let text = text.trim();
+        text.starts_with('{') && text.ends_with('}') && !text.contains(':')
+    })
+}
+
+fn too_few(name: &str, argument: &Expr) -> ServerError {
+    let found = match argument {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) if digits.contains('.') => "numeric",
+            Value::Number(..) => "integer",
+            Value::Boolean(_) => "boolean",
+            _ => "unknown",
+        },
+        _ => "text",
+    };
+    let text = format!("function {name}({found}) does not exist");
+    ServerError::new("42883", text).near(name).hint(
+        "No function matches the given name and argument types. You might need to add explicit type casts.",
+    )
 }
 
 fn depth(data_type: &DataType) -> usize {

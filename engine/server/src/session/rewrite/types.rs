@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::pg_input;
 use crate::pg_types::PgType;
 use crate::pgwire::encode::Format;
+use crate::semantics;
 use crate::session::{kinds, params};
 use crate::sqlstate::ServerError;
 
@@ -78,6 +79,52 @@ pub(super) fn typed_constant(
         _ if pg_type.element().is_some() => Some(read(pg_type)?),
         _ => None,
     })
+}
+
+/// Whether a number is one that the planner would take for infinity.
+pub(super) fn is_infinite(digits: &str) -> bool {
+    digits.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
+/// Refuses a number that is cast to a float type which does not have it.
+///
+/// # Errors
+/// 22003.
+pub(super) fn check_float(expr: &Expr) -> Result<(), ServerError> {
+    let Expr::Cast {
+        expr: value,
+        data_type,
+        ..
+    } = expr
+    else {
+        return Ok(());
+    };
+    let pg_type = params::type_of_sql(data_type);
+    match (constant_number(value), pg_type) {
+        (Some(digits), Some(pg_type @ (PgType::FLOAT4 | PgType::FLOAT8)))
+            if leaves_float(digits, pg_type) =>
+        {
+            let number = pg_input::plain_decimal(digits)?;
+            Err(semantics::out_of_range(&number, pg_type))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a float type has no such number: it is too large, or so small that only zero is left.
+fn leaves_float(digits: &str, pg_type: PgType) -> bool {
+    let (size, least) = match pg_type {
+        PgType::FLOAT4 => match digits.parse::<f32>() {
+            Ok(number) => (f64::from(number), number == 0.0),
+            Err(_) => return false,
+        },
+        _ => match digits.parse::<f64>() {
+            Ok(number) => (number, number == 0.0),
+            Err(_) => return false,
+        },
+    };
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or(digits);
+    size.is_infinite() || (least && mantissa.contains(|digit: char| matches!(digit, '1'..='9')))
 }
 
 /// An expression without its collation: text is compared by its bytes, which is what these collations do.
