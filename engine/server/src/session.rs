@@ -330,7 +330,20 @@ impl Session {
         arguments: &[ast::Expr],
     ) -> Result<Outcome, ServerError> {
         let result = self.dispatch(&parsed.statement, arguments, 0).await;
-        result.map_err(|error| error.locate(&parsed.text))
+        match result.map_err(|error| error.locate(&parsed.text))? {
+            Outcome::Rows {
+                rows,
+                tag,
+                counted,
+                formats,
+            } => Ok(Outcome::Rows {
+                rows: rows.of_text(&parsed.text).await,
+                tag,
+                counted,
+                formats,
+            }),
+            other => Ok(other),
+        }
     }
 
     async fn dispatch(

@@ -3,6 +3,7 @@
 //! [`ServerError`] is the one error type of the server and of the embedded SQL engine. Errors of
 //! DataFusion and Arrow are sorted into SQLSTATEs here and nowhere else.
 
+mod place;
 mod wording;
 
 use arrow::error::ArrowError;
@@ -164,12 +165,30 @@ impl ServerError {
         {
             self.0.position = offset_of(sql, line, column);
         }
+        // A statement that was written anew has other places.
+        let length = sql.chars().count() + 1;
+        self.0.position = self.0.position.filter(|position| *position <= length);
         if self.0.position.is_none()
             && let Some(near) = &self.0.near
         {
             self.0.position = find_word(sql, near);
         }
+        let is_column = matches!(self.0.code, "42703" | "42702" | "42803");
+        self.0.position = match self.0.position {
+            Some(position) if is_column => Some(place::whole_name(sql, position)),
+            None => place::of_message(sql, self.0.code, &self.0.message),
+            known => known,
+        };
         self
+    }
+
+    /// As [`ServerError::locate`], of an error that came late: only a constant of the statement has a place then.
+    #[must_use]
+    pub fn locate_value(self, sql: &str) -> ServerError {
+        match self.0.code {
+            "22P02" | "22003" | "22007" | "22008" if self.0.near.is_none() => self.locate(sql),
+            _ => self,
+        }
     }
 
     /// The SQLSTATE.
@@ -288,8 +307,9 @@ impl From<ArrowError> for ServerError {
 impl From<DataFusionError> for ServerError {
     fn from(error: DataFusionError) -> ServerError {
         match error {
-            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
-                ServerError::from(*inner)
+            DataFusionError::Context(_, inner) => ServerError::from(*inner),
+            DataFusionError::Diagnostic(diagnostic, inner) => {
+                wording::diagnosed(&diagnostic.message).unwrap_or_else(|| ServerError::from(*inner))
             }
             DataFusionError::Collection(mut errors) if !errors.is_empty() => {
                 ServerError::from(errors.swap_remove(0))
@@ -525,6 +545,17 @@ fn wrong_types(text: &str) -> Option<ServerError> {
     if let Some(call) = between(text, "given name and argument types '", "'") {
         let (name, arguments) = call.strip_suffix(')')?.split_once('(')?;
         let arguments: Vec<String> = arrow_types(arguments).map(pg_name).collect();
+        if name == "array_has" {
+            let text = "op ANY/ALL (array) requires array on right side";
+            return Some(ServerError::new("42809", text));
+        }
+        if name == "make_array"
+            && let Some(first) = arguments.first()
+            && let Some(other) = arguments.iter().find(|other| *other != first)
+        {
+            let text = format!("ARRAY types {first} and {other} cannot be matched");
+            return Some(ServerError::new("42804", text));
+        }
         let message = format!("function {name}({}) does not exist", arguments.join(", "));
         return Some(
             ServerError::new("42883", message)
@@ -661,6 +692,10 @@ fn cast_error(text: &str) -> ServerError {
                 "date" | "timestamp" => "22007",
                 _ => "22P02",
             };
+            if matches!(target.as_str(), "smallint" | "integer" | "bigint") && is_whole(value) {
+                let text = format!("value \"{value}\" is out of range for type {target}");
+                return ServerError::new("22003", text);
+            }
             let text = format!("invalid input syntax for type {target}: \"{value}\"");
             ServerError::new(code, text)
         }
@@ -669,6 +704,13 @@ fn cast_error(text: &str) -> ServerError {
         }
         _ => ServerError::new("22P02", text.to_owned()),
     }
+}
+
+/// Whether a text is that of a whole number, which its type has no room for when it is refused.
+fn is_whole(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn pg_name(arrow: &str) -> String {
@@ -691,6 +733,7 @@ fn pg_name(arrow: &str) -> String {
         "Float64" => "double precision",
         "Boolean" => "boolean",
         "Date32" | "Date64" => "date",
+        other if other.starts_with("Struct") => "record",
         other if other.starts_with("Timestamp") => "timestamp",
         other if other.starts_with("Decimal") => "numeric",
         other if other.starts_with("Interval") => "interval",

@@ -631,6 +631,7 @@ impl Session {
             PortalState::Planned(planned, parsed) => {
                 let rows = self.start(*planned).await;
                 let rows = rows.map_err(|error| error.locate(&parsed.text))?;
+                let rows = rows.of_text(&parsed.text).await;
                 let outcome = match &parsed.statement {
                     Statement::Copy { options, .. } => Outcome::Copy {
                         rows,

@@ -51,6 +51,8 @@ struct Source {
     /// The stream failed.
     failed: bool,
     limits: RoleLimits,
+    /// The statement that the rows are of.
+    text: Option<Arc<str>>,
 }
 
 impl Source {
@@ -62,7 +64,10 @@ impl Source {
                 None => match self.stream.next().await {
                     Some(batch) => {
                         let limits = self.limits;
-                        batch.map_err(|error| limits.of_spilling(error))?
+                        batch.map_err(|error| match &self.text {
+                            Some(text) => limits.of_spilling(error).locate_value(text),
+                            None => limits.of_spilling(error),
+                        })?
                     }
                     None => {
                         self.ended = true;
@@ -128,6 +133,7 @@ impl Rows {
             ended: false,
             failed: false,
             limits: RoleLimits::default(),
+            text: None,
         };
         Rows {
             columns,
@@ -149,6 +155,12 @@ impl Rows {
     /// The same rows, under the limits of a role.
     pub(crate) async fn under(self, limits: RoleLimits) -> Rows {
         self.source.lock().await.limits = limits;
+        self
+    }
+
+    /// The same rows, whose errors are about constants of a statement.
+    pub(super) async fn of_text(self, text: &str) -> Rows {
+        self.source.lock().await.text = Some(Arc::from(text));
         self
     }
 

@@ -3,7 +3,7 @@
 use super::{ServerError, between, pg_name};
 
 /// What an error contains, its SQLSTATE, and what PostgreSQL says.
-const SAID: [(&str, &str, &str); 24] = [
+const SAID: [(&str, &str, &str); 32] = [
     (
         "Aggregate functions are not allowed in the WHERE clause",
         "42803",
@@ -25,6 +25,46 @@ const SAID: [(&str, &str, &str); 24] = [
         "For SELECT DISTINCT, ORDER BY expressions",
         "42P10",
         "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+    ),
+    (
+        "SELECT DISTINCT ON expressions must match",
+        "42P10",
+        "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+    ),
+    (
+        "calar subquery returned more than one row",
+        "21000",
+        "more than one row returned by a subquery used as an expression",
+    ),
+    (
+        "step can't be 0 for function generate_series",
+        "22023",
+        "step size cannot equal zero",
+    ),
+    (
+        "unnest() can only be applied to array",
+        "42883",
+        "function unnest of what is no array does not exist",
+    ),
+    (
+        "Decimal(precision = 0,",
+        "22023",
+        "NUMERIC precision 0 must be between 1 and 1000",
+    ),
+    (
+        "Percentile value for",
+        "0A000",
+        "a fraction of a percentile that is not a constant",
+    ),
+    (
+        "Unsupported Value 'SingleQuotedByteStringLiteral",
+        "0A000",
+        "bit strings are not supported",
+    ),
+    (
+        "must be an INTEGER, TIMESTAMP, DATE or NULL, got Utf8",
+        "42725",
+        "function generate_series(unknown, unknown) is not unique",
     ),
     (
         "zero raised to a negative power is undefined",
@@ -114,11 +154,91 @@ const SAID: [(&str, &str, &str); 24] = [
     ),
 ];
 
+/// What a diagnostic of the planner says more than its error, which names no types.
+pub(super) fn diagnosed(message: &str) -> Option<ServerError> {
+    let (op, data_type) = message.split_once(" cannot be used with ")?;
+    if !matches!(op, "-" | "+") {
+        return None;
+    }
+    let text = format!(
+        "operator does not exist: {op} {}",
+        pg_name(data_type.trim())
+    );
+    Some(ServerError::new("42883", text).hint(
+        "No operator matches the given name and argument type. You might need to add an explicit type cast.",
+    ))
+}
+
+/// 42803 for a column, by its whole name, or for what is made of columns.
+fn ungrouped(name: &str) -> ServerError {
+    let is_name = name
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    let parts: Vec<&str> = name.rsplit('.').take(2).collect();
+    let name = match (is_name, parts.as_slice()) {
+        (true, [column, table]) => format!("{table}.{column}"),
+        _ => name.to_owned(),
+    };
+    let text = format!(
+        "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+    );
+    let last = name.rsplit('.').next().unwrap_or(&name).to_owned();
+    ServerError::new("42803", text).near(last)
+}
+
 /// An error in PostgreSQL's words; `None` for one that is not known here.
 pub(super) fn told(text: &str) -> Option<ServerError> {
     let said = SAID.iter().find(|(part, ..)| text.contains(part));
     if let Some((_, code, message)) = said {
         return Some(ServerError::new(code, *message));
+    }
+    if let Some(name) = between(text, "column \"", "\" must appear in the GROUP BY clause") {
+        return Some(ungrouped(name));
+    }
+    if let Some(name) = between(
+        text,
+        "HAVING clause references: ",
+        " must appear in the GROUP BY clause",
+    ) {
+        return Some(ungrouped(name));
+    }
+    if let Some(name) = between(
+        text,
+        "Dot access not supported for non-string expr: Identifier(Ident { value: \"",
+        "\"",
+    ) {
+        let text = format!("could not identify column \"{name}\" in record data type");
+        return Some(ServerError::new("42703", text).near(name));
+    }
+    if let Some((_, types)) = text.split_once("Unsupported CAST from ")
+        && let Some((from, to)) = types.split_once(" to ")
+    {
+        let (from, to) = (pg_name(from.trim()), pg_name(to.trim()));
+        let text = format!("cannot cast type {from} to {to}");
+        return Some(ServerError::new("42846", text));
+    }
+    if let Some((_, operation)) =
+        text.split_once("Cannot infer common argument type for logical boolean operation ")
+    {
+        let mut words = operation.split(' ');
+        let (left, op, right) = (words.next()?, words.next()?, words.next()?);
+        let found = if left == "Boolean" { right } else { left };
+        let found = pg_name(found.trim());
+        let text = format!("argument of {op} must be type boolean, not type {found}");
+        return Some(ServerError::new("42804", text));
+    }
+    if let Some(found) = between(
+        text,
+        "Cannot access field at argument 1: type ",
+        " is not Struct",
+    ) {
+        let found = pg_name(found.trim());
+        let text = format!("a field of type {found}, which is not a composite type");
+        return Some(ServerError::new("42809", text));
+    }
+    if let Some(value) = between(text, "between 0.0 and 1.0 inclusive, ", " is invalid") {
+        let text = format!("percentile value {value} is not between 0 and 1");
+        return Some(ServerError::new("22003", text));
     }
     let of_type = |place: &str, arrow: &str| {
         let found = pg_name(arrow.trim());

@@ -1,0 +1,292 @@
+//! Where in a statement an error is, found again by what it says: the planner forgets it.
+//!
+//! A place is told only where the statement has one that fits: `1 + s + 2` has two operators, either of which may be
+//! meant.
+
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+
+use super::{between, find_word, offset_of};
+
+/// The 1-based character position of what an error with this SQLSTATE and message is about.
+pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> {
+    if let Some(operation) = message.strip_prefix("operator does not exist: ") {
+        return operator(sql, operation);
+    }
+    if message.starts_with("cannot cast type ") {
+        return cast(sql);
+    }
+    if let Some(call) = message.strip_prefix("function ")
+        && message.ends_with(" does not exist")
+    {
+        return find_word(sql, call.split(['(', ' ']).next()?);
+    }
+    if let Some(what) = between(message, "argument of ", " must be type ") {
+        let keyword = what.rsplit(['/', ' ']).next()?;
+        return match keyword {
+            "WHERE" | "ON" | "HAVING" | "NOT" | "WHEN" | "LIMIT" | "OFFSET" => after(sql, keyword),
+            _ => None,
+        };
+    }
+    if let Some(number) = between(message, " position ", " is not in select list") {
+        let is_number =
+            |token: &Token| matches!(token, Token::Number(digits, _) if digits == number);
+        return only(sql, is_number);
+    }
+    let of_value = matches!(code, "22P02" | "22003" | "22007" | "22008" | "22023");
+    if of_value && message.contains('"') {
+        let (_, text) = message.split_once('"')?;
+        let (text, _) = text.rsplit_once('"')?;
+        return literal(sql, text);
+    }
+    match message {
+        "argument of LIMIT must not contain variables" => after(sql, "LIMIT"),
+        "each UNION query must have the same number of columns" => after_select_of_union(sql),
+        _ => None,
+    }
+}
+
+fn tokens(sql: &str) -> Vec<TokenWithSpan> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location();
+    // What cannot be read has an error with a place of its own.
+    let mut tokens = tokens.unwrap_or_default();
+    tokens.retain(|token| {
+        !matches!(
+            token.token,
+            Token::Whitespace(
+                Whitespace::Space
+                    | Whitespace::Tab
+                    | Whitespace::Newline
+                    | Whitespace::SingleLineComment { .. }
+                    | Whitespace::MultiLineComment(_)
+            )
+        )
+    });
+    tokens
+}
+
+fn place(sql: &str, token: &TokenWithSpan) -> Option<usize> {
+    let line = usize::try_from(token.span.start.line).ok()?;
+    let column = usize::try_from(token.span.start.column).ok()?;
+    offset_of(sql, line, column)
+}
+
+/// The place of the only token of this kind.
+fn only(sql: &str, is: impl Fn(&Token) -> bool) -> Option<usize> {
+    let tokens = tokens(sql);
+    let mut found = tokens.iter().filter(|token| is(&token.token));
+    match (found.next(), found.next()) {
+        (Some(one), None) => place(sql, one),
+        _ => None,
+    }
+}
+
+fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(known) if known.value.eq_ignore_ascii_case(word))
+}
+
+/// The place of what stands behind the only one of a keyword.
+fn after(sql: &str, keyword: &str) -> Option<usize> {
+    let tokens = tokens(sql);
+    let mut places = tokens.iter().enumerate();
+    let (at, _) = places.find(|(_, token)| is_word(&token.token, keyword))?;
+    match places.any(|(_, token)| is_word(&token.token, keyword)) {
+        true => None,
+        false => place(sql, tokens.get(at + 1)?),
+    }
+}
+
+/// The place of what is selected by the only query behind a UNION.
+fn after_select_of_union(sql: &str) -> Option<usize> {
+    let tokens = tokens(sql);
+    let is = |at: usize, word: &str| {
+        tokens
+            .get(at)
+            .is_some_and(|token| is_word(&token.token, word))
+    };
+    let mut unions = (0..tokens.len()).filter(|at| is(*at, "UNION"));
+    let (at, None) = (unions.next()?, unions.next()) else {
+        return None;
+    };
+    let mut next = at + 1;
+    while is(next, "ALL") || is(next, "DISTINCT") || is(next, "SELECT") {
+        next += 1;
+    }
+    place(sql, tokens.get(next)?)
+}
+
+/// The place of an operator between, or before, the types that it was tried with.
+fn operator(sql: &str, operation: &str) -> Option<usize> {
+    let op = operation.split(' ').find(|word| {
+        !word.is_empty() && !word.contains(|c: char| c.is_alphanumeric() || "[]()\",".contains(c))
+    })?;
+    let same = |token: &Token| match op {
+        "<>" => matches!(token, Token::Neq),
+        _ => token.to_string() == op,
+    };
+    let spelled: &[&str] = match op {
+        "=" => &["IN", "IS", "ANY", "ALL", "NULLIF"],
+        ">=" | "<=" => &["BETWEEN"],
+        _ => &[],
+    };
+    let any = |is: &dyn Fn(&Token) -> bool| tokens(sql).iter().any(|token| is(&token.token));
+    match any(&same) {
+        true => only(sql, same),
+        false => only(sql, |token| spelled.iter().any(|word| is_word(token, word))),
+    }
+}
+
+/// The place of the only cast.
+fn cast(sql: &str) -> Option<usize> {
+    only(sql, |token| {
+        matches!(token, Token::DoubleColon) || is_word(token, "CAST")
+    })
+}
+
+/// The place of the only constant in quotes that is a text, or has it as one of its items.
+fn literal(sql: &str, text: &str) -> Option<usize> {
+    let quoted = |token: &Token| match token {
+        Token::SingleQuotedString(known) | Token::EscapedStringLiteral(known) => {
+            Some(known.clone())
+        }
+        Token::DollarQuotedString(known) => Some(known.value.clone()),
+        _ => None,
+    };
+    let same = only(sql, |token| {
+        quoted(token).is_some_and(|known| known == text)
+    });
+    let is_in = |token: &Token| {
+        quoted(token).is_some_and(|known| {
+            known != text && known.starts_with('{') && !text.is_empty() && known.contains(text)
+        })
+    };
+    let any = tokens(sql)
+        .iter()
+        .any(|token| quoted(&token.token).is_some_and(|known| known == text));
+    match any {
+        true => same,
+        false => only(sql, is_in),
+    }
+}
+
+/// The place of the whole name that a position is within: PostgreSQL points at the first of its parts.
+pub(super) fn whole_name(sql: &str, position: usize) -> usize {
+    let before: Vec<char> = sql.chars().take(position.saturating_sub(1)).collect();
+    let mut start = before.len();
+    while start > 1 && before.get(start - 1) == Some(&'.') {
+        let mut at = start - 1;
+        let quoted = before.get(at - 1) == Some(&'"');
+        if quoted {
+            at -= 1;
+            while at > 0 && before.get(at - 1) != Some(&'"') {
+                at -= 1;
+            }
+            at = at.saturating_sub(1);
+        } else {
+            while at > 0
+                && before
+                    .get(at - 1)
+                    .is_some_and(|c| c.is_alphanumeric() || *c == '_')
+            {
+                at -= 1;
+            }
+        }
+        if at + 1 == start {
+            break;
+        }
+        start = at;
+    }
+    start + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found_by_what_an_error_says() {
+        for (sql, code, message, place) in [
+            (
+                "SELECT s + 1 FROM a",
+                "42883",
+                "operator does not exist: text + integer",
+                Some(10),
+            ),
+            (
+                "SELECT s + 1 + 2",
+                "42883",
+                "operator does not exist: text + integer",
+                None,
+            ),
+            (
+                "SELECT -s FROM a",
+                "42883",
+                "operator does not exist: - text",
+                Some(8),
+            ),
+            (
+                "SELECT d\n = 1",
+                "42883",
+                "operator does not exist: date = integer",
+                Some(11),
+            ),
+            (
+                "SELECT d IN (1)",
+                "42883",
+                "operator does not exist: date = integer",
+                Some(10),
+            ),
+            (
+                "SELECT d::int",
+                "42846",
+                "cannot cast type date to integer",
+                Some(9),
+            ),
+            (
+                "SELECT 'é', 'abc'::int",
+                "22P02",
+                "invalid input syntax for type integer: \"abc\"",
+                Some(13),
+            ),
+            (
+                "SELECT 'a' = 1, 'a'",
+                "22P02",
+                "invalid input syntax for type integer: \"a\"",
+                None,
+            ),
+            (
+                "SELECT '{1,a}'::int[]",
+                "22P02",
+                "invalid input syntax for type integer: \"a\"",
+                Some(8),
+            ),
+            (
+                "SELECT * FROM a WHERE x",
+                "42804",
+                "argument of WHERE must be type boolean, not type integer",
+                Some(23),
+            ),
+            (
+                "SELECT 1, 2 UNION SELECT 1",
+                "42601",
+                "each UNION query must have the same number of columns",
+                Some(26),
+            ),
+            (
+                "SELECT x FROM a ORDER BY 2",
+                "42P10",
+                "ORDER BY position 2 is not in select list",
+                Some(26),
+            ),
+        ] {
+            assert_eq!(of_message(sql, code, message), place, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_a_name_is_that_of_the_name() {
+        assert_eq!(whole_name("SELECT a.nope FROM a", 10), 8);
+        assert_eq!(whole_name("SELECT \"a b\".nope", 14), 8);
+        assert_eq!(whole_name("SELECT nope", 8), 8);
+    }
+}
