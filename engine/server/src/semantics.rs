@@ -224,7 +224,7 @@ impl Place {
     }
 }
 
-/// Intervals are sorted by their length.
+/// Intervals are sorted by their length, arrays with NULL as the greatest item.
 fn sorted(node: LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Sort(mut sort) = node else {
         return Ok(node);
@@ -235,6 +235,8 @@ fn sorted(node: LogicalPlan) -> Result<LogicalPlan> {
             Ok(DataType::Interval(_))
         ) {
             by.expr = clock::key(by.expr.clone());
+        } else if let Some(key) = arrays::order::sorted(&by.expr, sort.input.schema()) {
+            by.expr = key;
         }
     }
     Ok(LogicalPlan::Sort(sort))

@@ -200,11 +200,11 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 }
             }
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) =>
-        {
-            compared(left, "=", right, schema)
-        }
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::IsDistinctFrom | Operator::IsNotDistinctFrom,
+            right,
+        }) => compared(left, "=", right, schema),
         Expr::Between(between) => {
             compared(&between.expr, ">=", &between.low, schema)?;
             compared(&between.expr, "<=", &between.high, schema)

@@ -70,7 +70,10 @@ pub(in crate::semantics) fn read(constant: &Expr, beside: &Field) -> Result<Opti
         input.text(text, &TextStyle::default())?;
         input.finish()
     };
-    let array = read().map_err(failed)?;
+    let array = read().map_err(|error| match text.trim_start().starts_with('{') {
+        true => failed(error),
+        false => failed(error.hint("To look for an item of a list: \"value = ANY (list)\".")),
+    })?;
     let value = ScalarValue::try_from_array(&array, 0)?;
     Ok(Some(Expr::Literal(value, None)))
 }

@@ -1,5 +1,5 @@
-//! Arrays of arrays in PostgreSQL's order: item by item, then by their dimensions. Comparisons, joins and extremes of
-//! them go by keys, since the planner compares arrays of plain values only.
+//! Arrays in PostgreSQL's order: item by item, where NULL is the greatest, then by their dimensions. Comparisons, joins,
+//! extremes and sorts go by keys: to the planner NULL is the least, and arrays of arrays it does not compare.
 
 use std::mem::size_of_val;
 use std::sync::{Arc, LazyLock};
@@ -21,27 +21,24 @@ use datafusion::logical_expr::{
 
 use super::{dimensions, lists, range};
 
-/// A comparison of arrays of arrays by their keys; `None` for any other expression.
+/// A comparison of arrays by their keys; `None` for any other expression, and for arrays of plain values that are equal
+/// or not.
 pub(in crate::semantics) fn comparable(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
         return None;
     };
-    let compares = matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    );
-    let nested = |side: &Expr| {
-        let data_type = side.get_type(schema);
-        data_type.is_ok_and(|data_type| dimensions(&data_type) > 1)
+    let least = match op {
+        Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => 1,
+        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => {
+            2
+        }
+        _ => return None,
     };
-    if !compares || !nested(left) || !nested(right) {
+    let is_array = |side: &Expr| {
+        let data_type = side.get_type(schema);
+        data_type.is_ok_and(|data_type| dimensions(&data_type) >= least)
+    };
+    if !is_array(left) || !is_array(right) {
         return None;
     }
     let side = |side: &Expr| Box::new(key(side.clone()));
@@ -87,7 +84,7 @@ pub(in crate::semantics) fn extreme(expr: &Expr, schema: &DFSchema) -> Option<Ex
         };
         let data_type = args.first()?.get_type(schema).ok()?;
         let known: &Arc<AggregateUDF> = if greatest { &MAX } else { &MIN };
-        (dimensions(&data_type) > 1).then(|| Arc::clone(known))
+        (dimensions(&data_type) > 0).then(|| Arc::clone(known))
     };
     match expr {
         Expr::AggregateFunction(aggregate) if !is_extreme(&aggregate.func) => {
@@ -112,6 +109,12 @@ pub(in crate::semantics) fn extreme(expr: &Expr, schema: &DFSchema) -> Option<Ex
 
 fn is_extreme(function: &AggregateUDF) -> bool {
     function.inner().downcast_ref::<Extreme>().is_some()
+}
+
+/// What an array is sorted by; `None` for any other value.
+pub(in crate::semantics) fn sorted(by: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let data_type = by.get_type(schema).ok()?;
+    (dimensions(&data_type) > 0).then(|| key(by.clone()))
 }
 
 fn key(array: Expr) -> Expr {
