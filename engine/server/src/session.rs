@@ -28,6 +28,7 @@ mod settings;
 mod spelling;
 pub mod statement;
 mod stop;
+mod swapped;
 mod temp;
 mod template;
 mod told;
@@ -763,7 +764,8 @@ impl Session {
     /// A context over a snapshot.
     fn open(&self, snapshot: Snapshot, authorised: Authorised) -> Result<Pinned, ServerError> {
         let context = self.backend.restricted(&snapshot, &authorised.access)?;
-        let context = planning::stoppable(&yielding::yielding(&context));
+        let context = yielding::yielding(&swapped::filtering_below(&context));
+        let context = planning::stoppable(&context);
         kinds::register(&context);
         Ok(Pinned {
             authorised,
