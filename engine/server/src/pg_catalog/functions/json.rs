@@ -51,10 +51,30 @@ pub(crate) fn json_text(cx: &Cx<'_>, value: &Value, ty: u32) -> String {
             format!("{{{}}}", parts.join(","))
         }
         other => {
-            serde_json::Value::from(output(cx.model, cx.session, other, ty).unwrap_or_default())
-                .to_string()
+            let text = output(cx.model, cx.session, other, ty).unwrap_or_default();
+            serde_json::Value::from(match ty {
+                oid::TIMESTAMP | oid::TIMESTAMPTZ => iso_time(&text),
+                _ => text,
+            })
+            .to_string()
         }
     }
+}
+
+/// A point in time as json writes it: `2024-01-01T10:00:00+00:00`.
+fn iso_time(text: &str) -> String {
+    let Some((date, time)) = text.split_once(' ') else {
+        return text.to_owned();
+    };
+    let (clock, era) = match time.split_once(' ') {
+        Some((clock, era)) => (clock, format!(" {era}")),
+        None => (time, String::new()),
+    };
+    let hours_only = clock
+        .rsplit_once(['+', '-'])
+        .is_some_and(|(_, offset)| offset.len() == 2);
+    let minutes = if hours_only { ":00" } else { "" };
+    format!("{date}T{clock}{minutes}{era}")
 }
 
 /// Items in their dimensions: an array of arrays is one in json as well.
