@@ -70,9 +70,10 @@ fn below(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>
         return Ok(None);
     };
     let columns = projection.expr();
-    let mut names: Vec<&str> = columns.iter().map(|column| column.alias.as_str()).collect();
-    names.sort_unstable();
-    let repeated = names.windows(2).any(|pair| pair[0] == pair[1]);
+    let own = columns.iter().map(|column| column.alias.as_str()).collect();
+    let inner = projection.input().schema();
+    let inner = inner.fields().iter().map(|field| field.name().as_str());
+    let repeated = repeats(own) || repeats(inner.collect());
     let plain = columns.iter().all(|column| column.expr.is::<Column>());
     if !repeated || !plain || filter.fetch().is_some() {
         return Ok(None);
@@ -103,4 +104,9 @@ fn below(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>
         kept,
         Arc::new(filtered),
     )?)))
+}
+
+fn repeats(mut names: Vec<&str>) -> bool {
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
 }
