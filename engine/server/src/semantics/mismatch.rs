@@ -34,6 +34,24 @@ impl ExprPlanner for Operands {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        // The type of a chain of conditions is asked of every link: long ones would be looked at again for each.
+        let there: fn(Class, &BinaryOperator, Class) -> bool = match expr.op {
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq => |l, _, r| !l.unlike(r),
+            BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::Modulo => arithmetic,
+            BinaryOperator::StringConcat => |l, _, r| {
+                l == Class::Text || r == Class::Text || l == Class::Bytes && r == Class::Bytes
+            },
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
         let (left, right) = (
             Class::of(&expr.left, schema),
             Class::of(&expr.right, schema),
@@ -41,24 +59,7 @@ impl ExprPlanner for Operands {
         let (Some(l), Some(r)) = (left, right) else {
             return Ok(PlannerResult::Original(expr));
         };
-        let there = match expr.op {
-            BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::Lt
-            | BinaryOperator::LtEq
-            | BinaryOperator::Gt
-            | BinaryOperator::GtEq => !l.unlike(r),
-            BinaryOperator::Plus
-            | BinaryOperator::Minus
-            | BinaryOperator::Multiply
-            | BinaryOperator::Divide
-            | BinaryOperator::Modulo => arithmetic(l, &expr.op, r),
-            BinaryOperator::StringConcat => {
-                l == Class::Text || r == Class::Text || l == Class::Bytes && r == Class::Bytes
-            }
-            _ => true,
-        };
-        match there {
+        match there(l, &expr.op, r) {
             true => Ok(PlannerResult::Original(expr)),
             false => Err(no_operator(
                 &expr.left,
