@@ -44,15 +44,13 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Vec<Row>> {
     genokura::lake(args)?;
     let bed = args.scratch.join("panel.bed");
     let bed = bed.display();
-    if !args.scratch.join("panel.bed").exists() {
-        std::fs::write(args.scratch.join("panel.bed"), panel(args)?)?;
-        let ingest = format!(
-            "{} ingest regions --lake {} --table kb.panel {bed}",
-            args.genokura.display(),
-            args.scratch.join("lake").display()
-        );
-        measure::output(&ingest)?;
-    }
+    // The lake may be a new one, or have the genes already.
+    std::fs::write(args.scratch.join("panel.bed"), panel(args)?)?;
+    measure::output(&format!(
+        "{} ingest regions --lake {} --table kb.panel --replace {bed}",
+        args.genokura.display(),
+        args.scratch.join("lake").display()
+    ))?;
     let cohort = args.cohort.display();
     let mut server = Server::start(args)?;
     let mut rows = Vec::new();

@@ -8,15 +8,15 @@
 //!
 //! Before step 4 nothing is visible, whatever happens.
 
+mod fields;
+mod rows;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
-use genokura_core::annotation::{AnnotationFormat, is_annotation};
 use genokura_core::contig::{Assembly, usual_name};
-use genokura_core::schema::{FieldDef, FieldType, Number, headers_schema, samples_schema, widest};
 use genokura_storage::{
     Batch, Block, CommitOutcome, DatasetState, InputRecord, Lake, LakeChange, LakeSnapshot,
 };
@@ -25,7 +25,7 @@ use crate::again::{Check, Meetings};
 use crate::assemble::{Contigs, Output, Restart};
 use crate::assembly::{self, Given, Held};
 use crate::error::{Error, Result};
-use crate::header::{Clash, FieldKind, merge_fields, repair as header_repair, undeclared_field};
+use crate::header::repair as header_repair;
 use crate::inflate::CHUNK_BYTES;
 use crate::normalise::Fasta;
 use crate::open::{Opened, SCAN_BYTES, open};
@@ -34,9 +34,11 @@ use crate::plan::{BLOCKS_MAX, BlockPlan, InputPlan, Layout, Whole, block_sizes};
 use crate::progress::{CancelFlag, Progress};
 use crate::report::{IngestReport, InputReport};
 use crate::source::{Source, resolve};
-use crate::tally::{Counts, SampleCounts, repair};
+use crate::tally::{Counts, repair};
 use crate::vcf::annotation_cells::Width;
-use crate::write::{Written, changes, empty, write_all, write_table};
+use crate::write::{Written, changes, write_all, write_table};
+use fields::{Fields, Redefined, differing_annotations};
+use rows::{headers_rows, samples_rows};
 
 /// Bases an allele may move left before the job has to begin anew, with a reference.
 const HOLD_BACK: i32 = 1_000;
@@ -680,165 +682,8 @@ fn refuse_violations(number: u32, opened: &Opened) -> Result<()> {
     })
 }
 
-/// An annotation whose Format is another one than that of the inputs before it.
-struct DifferingAnnotation {
-    input: u32,
-    line: u32,
-    key: String,
-}
-
-impl DifferingAnnotation {
-    fn refused(&self) -> Error {
-        Error::Header {
-            input: self.input,
-            line: u64::from(self.line),
-            rule: header_repair::ANNOTATION_FORMAT_DIFFERS,
-            message: format!(
-                "the Format of INFO {:?} is another one than that of the dataset; annotate the file as the others are, or load \
-                 it without --strict: each input is then read by its own Format",
-                self.key
-            ),
-        }
-    }
-}
-
-/// The annotations of the inputs that the subfields of the dataset's do not name.
-fn differing_annotations(known: &DatasetState, opened: &[Opened]) -> Vec<DifferingAnnotation> {
-    let format = |field: &FieldDef| AnnotationFormat::parse(&field.key, &field.description);
-    let annotations = known.info.iter().filter(|field| is_annotation(&field.key));
-    let mut formats: Vec<AnnotationFormat> = annotations.filter_map(format).collect();
-    let mut differing = Vec::new();
-    for (input, opened) in (1..).zip(opened) {
-        let header = &opened.header;
-        for field in header.info.iter().filter(|field| is_annotation(&field.key)) {
-            let Some(found) = format(field) else { continue };
-            match formats.iter().find(|known| known.key == found.key) {
-                None => formats.push(found),
-                Some(known) if *known == found => {}
-                Some(_) => {
-                    let mut lines = header.lines.iter();
-                    let line = lines.find(|line| {
-                        line.key == "INFO" && line.id.as_deref() == Some(field.key.as_str())
-                    });
-                    differing.push(DifferingAnnotation {
-                        input,
-                        line: line.map_or(0, |line| line.line),
-                        key: field.key.clone(),
-                    });
-                }
-            }
-        }
-    }
-    differing
-}
-
 fn count32(n: usize) -> Result<u32> {
     u32::try_from(n).map_err(|_| Error::Request("more than 4 billion samples".to_owned()))
-}
-
-/// INFO and FORMAT of a dataset with those of the job's inputs.
-struct Fields {
-    info: Vec<FieldDef>,
-    format: Vec<FieldDef>,
-    redefined: Vec<Redefined>,
-}
-
-/// A key that some inputs declare otherwise than the dataset, or than the inputs before them.
-struct Redefined {
-    kind: FieldKind,
-    clash: Clash,
-    /// The first of these inputs, and how many they are.
-    input: u32,
-    inputs: u32,
-}
-
-impl Redefined {
-    fn note(all: &mut Vec<Self>, kind: FieldKind, input: u32, clashes: Vec<Clash>) {
-        for clash in clashes {
-            let same = |known: &&mut Self| known.kind == kind && known.clash == clash;
-            match all.iter_mut().find(same) {
-                Some(known) => known.inputs += 1,
-                None => all.push(Self {
-                    kind,
-                    clash,
-                    input,
-                    inputs: 1,
-                }),
-            }
-        }
-    }
-
-    /// A sentence for the log.
-    fn message(&self) -> String {
-        let described =
-            |(number, ty): (Number, FieldType)| format!("{}, Number {number}", ty.as_str());
-        let Clash {
-            key,
-            dataset,
-            input,
-        } = &self.clash;
-        let more = match self.inputs {
-            1 => String::new(),
-            n => format!(" (and {} inputs more)", n - 1),
-        };
-        format!(
-            "input {}{more} declares {} {key} as {}, the dataset as {}: values that do not fit the dataset's are kept as \
-             text; exports declare it as {}",
-            self.input,
-            self.kind.as_str(),
-            described(*input),
-            described(*dataset),
-            described(widest(*dataset, *input)),
-        )
-    }
-}
-
-impl Fields {
-    fn merge(known: &DatasetState, opened: &[Opened], counts: &mut Counts) -> Self {
-        let mut fields = Self {
-            info: known.info.clone(),
-            format: known.format.clone(),
-            redefined: Vec::new(),
-        };
-        for (number, input) in (1..).zip(opened) {
-            let info = merge_fields(FieldKind::Info, &fields.info, &input.header.info);
-            let format = merge_fields(FieldKind::Format, &fields.format, &input.header.format);
-            counts.repair(
-                "field-redefined",
-                (info.clashes.len() + format.clashes.len()) as u64,
-            );
-            Redefined::note(&mut fields.redefined, FieldKind::Info, number, info.clashes);
-            Redefined::note(
-                &mut fields.redefined,
-                FieldKind::Format,
-                number,
-                format.clashes,
-            );
-            (fields.info, fields.format) = (info.fields, format.fields);
-        }
-        for input in opened {
-            for (key, has_value) in &input.info_keys {
-                add(FieldKind::Info, key, *has_value, &mut fields.info, counts);
-            }
-            for key in &input.format_keys {
-                add(FieldKind::Format, key, true, &mut fields.format, counts);
-            }
-        }
-        fields
-    }
-}
-
-fn add(
-    kind: FieldKind,
-    key: &str,
-    has_value: bool,
-    fields: &mut Vec<FieldDef>,
-    counts: &mut Counts,
-) {
-    counts.repair(repair::UNDECLARED_KEY, 1);
-    if !fields.iter().any(|f| f.key == key) {
-        fields.push(undeclared_field(kind, key, has_value, fields));
-    }
 }
 
 fn declare_contigs(known: &DatasetState, opened: &[Opened]) -> Result<Contigs> {
@@ -949,94 +794,6 @@ fn input_record((report, input): (&InputReport, &PassInput)) -> InputRecord {
         quarantined: report.quarantined,
         name: input.source.name.clone(),
     }
-}
-
-/// The samples table: one row per sample and block, counts of all inputs that share the block.
-fn samples_rows(plan: &Plan, done: &PassDone) -> Result<RecordBatch> {
-    let mut by_block: HashMap<i32, usize> = HashMap::new();
-    let mut lists: Vec<(&PassInput, SampleCounts)> = Vec::new();
-    for (input, result) in plan.inputs.iter().zip(&done.inputs) {
-        let Some(first) = input.plan.blocks.first() else {
-            continue;
-        };
-        match by_block.get(&first.block) {
-            Some(list) => lists[*list].1.add(result.samples.clone()),
-            None => {
-                by_block.insert(first.block, lists.len());
-                lists.push((input, result.samples.clone()));
-            }
-        }
-    }
-    if lists.is_empty() {
-        return Ok(empty("samples"));
-    }
-    let batch = i32::try_from(plan.batch).unwrap_or(i32::MAX);
-    let mut names = Vec::new();
-    let mut places: [Vec<i32>; 4] = Default::default();
-    let mut counts: [Vec<i64>; 8] = Default::default();
-    for (input, totals) in &lists {
-        let places_of = input.plan.blocks.iter().flat_map(|b| {
-            (0..i32::try_from(b.n_samples).unwrap_or(i32::MAX)).map(|index| (b.block, index))
-        });
-        for (i, (name, (block, index))) in input.header.samples.iter().zip(places_of).enumerate() {
-            names.push(name.as_str());
-            push_row(&mut places, [batch, input.plan.source, block, index]);
-            let t = totals.totals(i);
-            let n_called = t.n_hom_ref + t.n_het + t.n_hom_alt;
-            let row = [
-                n_called,
-                t.n_hom_ref,
-                t.n_het,
-                t.n_hom_alt,
-                t.n_missing,
-                t.n_singleton,
-                t.n_ts,
-                t.n_tv,
-            ];
-            push_row(&mut counts, row);
-        }
-    }
-    let n = names.len();
-    let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(names))];
-    columns.extend(places.map(|c| Arc::new(Int32Array::from(c)) as ArrayRef));
-    columns.extend(counts.map(|c| Arc::new(Int64Array::from(c)) as ArrayRef));
-    columns.push(Arc::new(StringArray::new_null(n)));
-    Ok(RecordBatch::try_new(samples_schema(), columns)?)
-}
-
-fn push_row<T: Copy, const N: usize>(columns: &mut [Vec<T>; N], row: [T; N]) {
-    for (column, value) in columns.iter_mut().zip(row) {
-        column.push(value);
-    }
-}
-
-fn headers_rows(plan: &Plan) -> Result<RecordBatch> {
-    let batch = i32::try_from(plan.batch).unwrap_or(i32::MAX);
-    let sources = plan.inputs.iter();
-    let lines: Vec<_> = sources
-        .flat_map(|i| i.header.lines.iter().map(|l| (i.plan.source, l)))
-        .collect();
-    let lines = || lines.iter().copied();
-    let line = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int32Array::from_iter_values(lines().map(|_| batch))),
-        Arc::new(Int32Array::from_iter_values(
-            lines().map(|(source, _)| source),
-        )),
-        Arc::new(Int32Array::from_iter_values(
-            lines().map(|(_, l)| line(l.line)),
-        )),
-        Arc::new(StringArray::from_iter_values(
-            lines().map(|(_, l)| l.key.as_str()),
-        )),
-        Arc::new(StringArray::from_iter(
-            lines().map(|(_, l)| l.id.as_deref()),
-        )),
-        Arc::new(StringArray::from_iter_values(
-            lines().map(|(_, l)| l.text.as_str()),
-        )),
-    ];
-    Ok(RecordBatch::try_new(headers_schema(), columns)?)
 }
 
 #[cfg(test)]
