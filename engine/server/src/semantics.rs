@@ -31,13 +31,14 @@ pub(crate) use types::{settle, settle_analysed, settle_early};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, Union,
 };
@@ -240,6 +241,17 @@ fn sorted(node: LogicalPlan) -> Result<LogicalPlan> {
         }
     }
     Ok(LogicalPlan::Sort(sort))
+}
+
+/// The types that a function takes arguments as, by the planner's own rules.
+fn coerced<F: UDFCoercionExt>(function: &F, types: &[DataType]) -> Result<Vec<DataType>> {
+    let fields: Vec<FieldRef> = types
+        .iter()
+        .map(|data_type| Arc::new(Field::new("arg", data_type.clone(), true)))
+        .collect();
+    let coerced = fields_with_udf(&fields, function)?;
+    let types = coerced.iter().map(|field| field.data_type().clone());
+    Ok(types.collect())
 }
 
 /// A node whose expressions are what `better` makes of them and of their parts, under the names that they had.

@@ -211,16 +211,7 @@ fn mutations_of_a_study_are_of_one_assembly() {
 #[test]
 fn phenopackets_are_of_one_assembly() {
     let place = Place::new();
-    let packet = |id: &str, assembly: &str| {
-        format!(
-            r#"{{"id": "{id}", "subject": {{"id": "{id}"}}, "metaData": {{"created": "2024-01-01T00:00:00Z", "createdBy": "x",
-            "resources": [], "phenopacketSchemaVersion": "2.0"}}, "interpretations": [{{"id": "i", "progressStatus": "SOLVED",
-            "diagnosis": {{"disease": {{"id": "OMIM:1", "label": "d"}}, "genomicInterpretations": [{{"subjectOrBiosampleId": "{id}",
-            "interpretationStatus": "CAUSATIVE", "variantInterpretation": {{"variationDescriptor": {{"id": "v",
-            "moleculeContext": "genomic", "vcfRecord": {{"genomeAssembly": "{assembly}", "chrom": "1", "pos": "100",
-            "ref": "A", "alt": "G"}}}}}}}}]}}}}]}}"#
-        )
-    };
+    let packet = |id: &str, assembly: &str| super::phenopackets::packet(id, assembly, "1");
     place.load("phenopackets", &place.file("a.json", &packet("a", "hg38")));
     place.load(
         "phenopackets",

@@ -2,19 +2,22 @@
 
 use super::Place;
 
-#[test]
-fn chromosome_23_of_a_phenopacket_is_x() {
-    let place = Place::new();
-    let packet = |id: &str, chrom: &str| {
-        format!(
-            r#"{{"id": "{id}", "subject": {{"id": "{id}"}}, "metaData": {{"created": "2024-01-01T00:00:00Z", "createdBy": "x",
+/// A message of one person with one variant.
+pub(super) fn packet(id: &str, assembly: &str, chrom: &str) -> String {
+    format!(
+        r#"{{"id": "{id}", "subject": {{"id": "{id}"}}, "metaData": {{"created": "2024-01-01T00:00:00Z", "createdBy": "x",
             "resources": [], "phenopacketSchemaVersion": "2.0"}}, "interpretations": [{{"id": "i", "progressStatus": "SOLVED",
             "diagnosis": {{"disease": {{"id": "OMIM:1", "label": "d"}}, "genomicInterpretations": [{{"subjectOrBiosampleId": "{id}",
             "interpretationStatus": "CAUSATIVE", "variantInterpretation": {{"variationDescriptor": {{"id": "v",
-            "moleculeContext": "genomic", "vcfRecord": {{"genomeAssembly": "hg38", "chrom": "{chrom}", "pos": "100",
+            "moleculeContext": "genomic", "vcfRecord": {{"genomeAssembly": "{assembly}", "chrom": "{chrom}", "pos": "100",
             "ref": "A", "alt": "G"}}}}}}}}]}}}}]}}"#
-        )
-    };
+    )
+}
+
+#[test]
+fn chromosome_23_of_a_phenopacket_is_x() {
+    let place = Place::new();
+    let packet = |id: &str, chrom: &str| packet(id, "hg38", chrom);
     for (id, chrom) in [("a", "23"), ("b", "chr24"), ("c", "7")] {
         let file = place.file(&format!("{id}.json"), &packet(id, chrom));
         place.load("phenopackets --contigs chr", &file);

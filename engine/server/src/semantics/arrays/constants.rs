@@ -333,18 +333,7 @@ impl ScalarUDFImpl for OneOf {
         if later || super::super::mismatch::unlike(types) {
             return Ok(types.to_vec());
         }
-        let fields: Vec<FieldRef> = types
-            .iter()
-            .map(|data_type| Arc::new(Field::new("arg", data_type.clone(), true)))
-            .collect();
-        let coerced = datafusion::logical_expr::type_coercion::functions::fields_with_udf(
-            &fields,
-            self.inner.as_ref(),
-        )?;
-        Ok(coerced
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect())
+        crate::semantics::coerced(self.inner.as_ref(), types)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {

@@ -101,18 +101,7 @@ impl AggregateUDFImpl for WithSpans {
         if of_spans(types) {
             return Ok(vec![SPAN]);
         }
-        let fields: Vec<FieldRef> = types
-            .iter()
-            .map(|data_type| Arc::new(Field::new("arg", data_type.clone(), true)))
-            .collect();
-        let coerced = datafusion::logical_expr::type_coercion::functions::fields_with_udf(
-            &fields,
-            self.inner.as_ref(),
-        )?;
-        Ok(coerced
-            .iter()
-            .map(|field| field.data_type().clone())
-            .collect())
+        crate::semantics::coerced(self.inner.as_ref(), types)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
