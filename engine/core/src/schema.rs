@@ -21,8 +21,14 @@ pub const PG_TYPE_KEY: &str = "pg_type";
 /// Field metadata key of a column `contig`: how its table spells the human primaries (`chr`, or nothing for plain
 /// names), where all are spelled alike.
 pub const CONTIG_SPELLING_KEY: &str = "contig_spelling";
+/// Field metadata key of a text column that is not called as contigs are and whose first and last texts are names of
+/// human primaries: how it spells them. Judged only beside columns that hold contigs.
+pub const CONTIG_LIKE_KEY: &str = "contig_like";
 /// Field metadata key of a column `contig`: the assembly that its table is on, where that is known.
 pub const ASSEMBLY_KEY: &str = "assembly";
+/// Field metadata key of a column of contigs: the names in it that other tables do not use for a human contig (`chr01`,
+/// `chrMT`), one a line.
+pub const UNUSUAL_CONTIGS_KEY: &str = "unusual_contigs";
 /// Field metadata key of a column `alt` of a table that holds symbolic alleles (`<DEL>`), as far as its files tell: the name
 /// of the table, or of the dataset that the table is of.
 pub const SYMBOLIC_KEY: &str = "symbolic_alleles";

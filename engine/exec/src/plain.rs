@@ -30,7 +30,8 @@ use crate::error::{Error, Result};
 use crate::lake_files::LakeFiles;
 use crate::session::lake_store_url;
 use crate::table::{
-    nullable_where_masked, only_readable, projected, with_spelling, with_symbolic, without,
+    nullable_where_masked, only_readable, projected, with_contig_like, with_spelling,
+    with_symbolic, with_unusual, without,
 };
 use crate::visible_rows::{Sight, VisibleExec, VisibleKeys, key_column, nullable_relatives};
 
@@ -59,6 +60,14 @@ impl PlainTable {
         let stored = with_spelling(&table.schema, |column| match tells(column) {
             true => table.contig_spelling(column),
             false => None,
+        });
+        let stored = with_contig_like(&stored, |column| match tells(column) {
+            true => table.contig_like(column),
+            false => None,
+        });
+        let stored = with_unusual(&stored, |column| match tells(column) {
+            true => table.unusual_contigs(column),
+            false => BTreeSet::new(),
         });
         let symbolic = tells("alt") && table.has_symbolic_alleles();
         let name = format!("{}.{}", table.id.schema, table.id.table);

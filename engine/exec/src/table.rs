@@ -13,10 +13,10 @@ use datafusion::datasource::TableType;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use genokura_core::contig::{Assembly, common_spelling};
+use genokura_core::contig::{Assembly, common_spelling, usual_name};
 use genokura_core::schema::{
-    ASSEMBLY_KEY, CONTIG_SPELLING_KEY, FieldDef, SYMBOLIC_KEY, calls_schema, list_of,
-    variants_schema,
+    ASSEMBLY_KEY, CONTIG_LIKE_KEY, CONTIG_SPELLING_KEY, FieldDef, SYMBOLIC_KEY,
+    UNUSUAL_CONTIGS_KEY, calls_schema, list_of, variants_schema,
 };
 use genokura_storage::{DatasetState, TableSnapshot};
 
@@ -158,7 +158,11 @@ pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
     let masked = view.masked(table_name(kind));
     let spelling = common_spelling(contigs).filter(|_| !masked.contains("contig"));
     let spelled = with_spelling(&readable, |column| spelling.filter(|_| column == "contig"));
-    let told = with_assembly(&spelled, assembly_of(&view.data.state));
+    let told = with_unusual(&spelled, |column| match column {
+        "contig" if !masked.contains(column) => unusual_contigs(&view.data.state),
+        _ => BTreeSet::new(),
+    });
+    let told = with_assembly(&told, assembly_of(&view.data.state));
     let site = view.data.site.as_ref();
     let symbolic = view.sees_all
         && !masked.contains("alt")
@@ -196,6 +200,45 @@ pub(crate) fn with_spelling<'a>(
     spelling: impl Fn(&str) -> Option<&'a str>,
 ) -> SchemaRef {
     with_told(schema, CONTIG_SPELLING_KEY, spelling)
+}
+
+/// The contigs of a dataset under names that other tables do not use for a human contig (`chrMT`). A contig that stands
+/// beside one of the usual name is another.
+fn unusual_contigs(state: &DatasetState) -> BTreeSet<&str> {
+    let names: BTreeSet<&str> = state.contigs.iter().map(|c| c.name.as_str()).collect();
+    let is_unusual =
+        |name: &&&str| usual_name(name).is_some_and(|usual| !names.contains(usual.as_str()));
+    names.iter().filter(is_unusual).copied().collect()
+}
+
+/// The schema whose columns of contigs tell these unusual names, and no others.
+pub(crate) fn with_unusual<'a>(
+    schema: &SchemaRef,
+    names: impl Fn(&str) -> BTreeSet<&'a str>,
+) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let names = names(field.name());
+        let mut metadata = field.metadata().clone();
+        let told = metadata.remove(UNUSUAL_CONTIGS_KEY);
+        if names.is_empty() && told.is_none() {
+            return Arc::clone(field);
+        }
+        if !names.is_empty() {
+            let names: Vec<&str> = names.into_iter().collect();
+            metadata.insert(UNUSUAL_CONTIGS_KEY.to_owned(), names.join("\n"));
+        }
+        Arc::new(field.as_ref().clone().with_metadata(metadata))
+    });
+    let fields: Vec<_> = fields.collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// The schema with how columns spell contigs that are not called as contigs are.
+pub(crate) fn with_contig_like<'a>(
+    schema: &SchemaRef,
+    spelling: impl Fn(&str) -> Option<&'a str>,
+) -> SchemaRef {
+    with_told(schema, CONTIG_LIKE_KEY, spelling)
 }
 
 /// The schema with what is known of columns in their metadata, under a key.

@@ -24,7 +24,7 @@ use delta_kernel::{FilteredEngineData, KernelError};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use futures::TryStreamExt as _;
-use genokura_core::schema::ASSEMBLY_KEY;
+use genokura_core::schema::{ASSEMBLY_KEY, UNUSUAL_CONTIGS_KEY};
 use object_store::path::Path;
 use object_store::{ObjectStore as _, PutMode, PutOptions, PutPayload};
 use serde_json::json;
@@ -258,19 +258,7 @@ impl DeltaTable {
             {
                 None => columns.push(column),
                 Some(same) if same.data_type() == column.data_type() => {
-                    let (stored, given) = (assembly(same), assembly(&column));
-                    match (stored, given) {
-                        (Some(stored), Some(given)) if stored != given => {
-                            return Err(Error::Assembly {
-                                table: self.id.clone(),
-                                stored: stored.to_owned(),
-                                given: given.to_owned(),
-                            });
-                        }
-                        // A table of which nobody knew it gets it with the first rows that tell.
-                        (None, Some(_)) => *same = column,
-                        _ => {}
-                    }
+                    self.told_too(same, &column)?;
                 }
                 Some(other) => {
                     return Err(Error::ColumnType {
@@ -283,6 +271,35 @@ impl DeltaTable {
             }
         }
         StructType::try_new(columns).map_err(|e| self.error(e))
+    }
+
+    /// Adds what new rows tell of a column of contigs to what the column told before.
+    fn told_too(&self, column: &mut StructField, new: &StructField) -> Result<()> {
+        let [stored, unusual] = told(column).map(|told| told.map(str::to_owned));
+        let [given, new_unusual] = told(new);
+        let mut told_too = |key: &str, told: &str| {
+            let told = MetadataValue::String(told.to_owned());
+            column.metadata.insert(key.to_owned(), told);
+        };
+        match (stored, given) {
+            (Some(stored), Some(given)) if stored != given => {
+                return Err(Error::Assembly {
+                    table: self.id.clone(),
+                    stored,
+                    given: given.to_owned(),
+                });
+            }
+            // A table of which nobody knew it gets it with the first rows that tell.
+            (None, Some(given)) => told_too(ASSEMBLY_KEY, given),
+            _ => {}
+        }
+        if let Some(new) = new_unusual {
+            let names = unusual.iter().flat_map(|names| names.lines());
+            let names: BTreeSet<&str> = names.chain(new.lines()).collect();
+            let names: Vec<&str> = names.into_iter().collect();
+            told_too(UNUSUAL_CONTIGS_KEY, &names.join("\n"));
+        }
+        Ok(())
     }
 
     fn delta_column(&self, field: &Field) -> Result<StructField> {
@@ -546,7 +563,7 @@ fn evolution(tip: &Tip, target: &Target) -> Option<Vec<StructField>> {
         .collect();
     for field in stored.fields() {
         let wanted = wanted.get(field.name().as_str())?;
-        if wanted.data_type() != field.data_type() || assembly(wanted) != assembly(field) {
+        if wanted.data_type() != field.data_type() || told(wanted) != told(field) {
             return None;
         }
     }
@@ -564,12 +581,12 @@ fn evolution(tip: &Tip, target: &Target) -> Option<Vec<StructField>> {
     }
 }
 
-/// The assembly that a column of contigs is on, where that is known.
-fn assembly(column: &StructField) -> Option<&str> {
-    match column.metadata.get(ASSEMBLY_KEY)? {
-        MetadataValue::String(name) => Some(name),
+/// What a column of contigs tells of its rows: the assembly that it is on, and its unusual names.
+fn told(column: &StructField) -> [Option<&str>; 2] {
+    [ASSEMBLY_KEY, UNUSUAL_CONTIGS_KEY].map(|key| match column.metadata.get(key)? {
+        MetadataValue::String(told) => Some(told.as_str()),
         _ => None,
-    }
+    })
 }
 
 fn partition_columns(snapshot: &SnapshotRef) -> Vec<String> {

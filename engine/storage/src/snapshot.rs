@@ -1,9 +1,13 @@
 //! An immutable version of the lake and of its tables; time travel.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use genokura_core::contig::{canonical_key, common_spelling, names_contigs};
+use genokura_core::contig::{
+    canonical_key, common_spelling, is_contig_column, names_contigs, usual_name,
+};
+use genokura_core::schema::UNUSUAL_CONTIGS_KEY;
 
 use crate::delta::DeltaTable;
 use crate::error::Result;
@@ -124,19 +128,50 @@ impl TableSnapshot {
         if !names_contigs(column) {
             return None;
         }
-        let bounds = self.files.iter().filter_map(|file| {
+        match column {
+            "contig" => common_spelling(self.bounds(column)),
+            _ => self.spelling_of_bounds(column),
+        }
+    }
+
+    /// How a column that is not called as contigs are spells human primaries, where all bounds of its files are such.
+    #[must_use]
+    pub fn contig_like(&self, column: &str) -> Option<&str> {
+        match names_contigs(column) {
+            true => None,
+            false => self.spelling_of_bounds(column),
+        }
+    }
+
+    fn spelling_of_bounds(&self, column: &str) -> Option<&str> {
+        let mut bounds = self.bounds(column);
+        if bounds.any(|name| canonical_key(name).is_none()) {
+            return None;
+        }
+        common_spelling(self.bounds(column))
+    }
+
+    /// The names in a column of contigs that other tables do not use for a human contig (`chr01`, `chrMT`): those that
+    /// were seen when rows were written, and those that the bounds of the files tell of tables that are older.
+    #[must_use]
+    pub fn unusual_contigs(&self, column: &str) -> BTreeSet<&str> {
+        let field = self.schema.field_with_name(column).ok();
+        let told = field.and_then(|field| field.metadata().get(UNUSUAL_CONTIGS_KEY));
+        let told = told.into_iter().flat_map(|names| names.lines());
+        let bounds = self.bounds(column);
+        let bounds = bounds.filter(|name| is_contig_column(column) && usual_name(name).is_some());
+        told.chain(bounds).collect()
+    }
+
+    /// The first and the last text in a column of each file, where known.
+    fn bounds(&self, column: &str) -> impl Iterator<Item = &str> {
+        let bounds = self.files.iter().filter_map(move |file| {
             let stats = file.stats.column(column)?;
             Some([stats.min.as_ref(), stats.max.as_ref()])
         });
-        let names = bounds.flatten().filter_map(|bound| match bound {
+        bounds.flatten().filter_map(|bound| match bound {
             Some(ScalarStat::Text(name)) => Some(name.as_str()),
             _ => None,
-        });
-        let names: Vec<&str> = names.collect();
-        let strict = column != "contig";
-        if strict && names.iter().any(|name| canonical_key(name).is_none()) {
-            return None;
-        }
-        common_spelling(names)
+        })
     }
 }

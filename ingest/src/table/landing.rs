@@ -4,22 +4,22 @@
 //! A lake commit of such a job names its input by digest (`details.key`). The same key among the
 //! commits since the table was last replaced means that the input has landed.
 //!
-//! A column of contigs keeps the spelling that it has (`chr1` or `1`): rows with another are refused, since a table of
-//! both is joined in part only, and comparisons with it could no longer be checked. The first rows of a table give it its
-//! spelling. The same holds of the assembly, as far as inputs say theirs ([`crate::assembly`]).
+//! Rows whose contigs are spelt another way than those of their table are refused ([`contigs`]), and so are those of
+//! another assembly, as far as inputs say theirs ([`crate::assembly`]).
+
+mod contigs;
 
 use std::sync::Arc;
 
-use arrow::array::AsArray as _;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use genokura_core::contig::{
-    Assembly, ContigNames, is_contig_column, names_contigs, spelling, usual_name,
-};
+use genokura_core::contig::Assembly;
 use genokura_storage::{
     CommitOutcome, Lake, LakeChange, LakeSnapshot, PartWriter, TableChange, TableId, TableSnapshot,
     WritePolicy,
 };
+
+use contigs::{Spelled, Unusual, Watched, spelled};
 
 use super::input::blocking;
 use crate::assembly::{self, Held, Said};
@@ -51,13 +51,6 @@ pub(crate) struct Landing {
     spellings: Vec<Vec<Spelled>>,
     /// The assembly of each table, where it is known.
     assemblies: Vec<Option<Assembly>>,
-}
-
-/// A column of contigs of a table that is there, and how it spells the human primaries.
-#[derive(Debug)]
-struct Spelled {
-    column: String,
-    spelling: String,
 }
 
 /// What landed.
@@ -116,196 +109,10 @@ impl Sink {
     }
 }
 
-/// The columns of contigs of a table, as far as they tell how they spell.
-fn spelled(table: &TableSnapshot) -> Vec<Spelled> {
-    let fields = table.schema.fields().iter();
-    let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
-    let spelled = texts.filter_map(|field| {
-        Some(Spelled {
-            column: field.name().clone(),
-            spelling: table.contig_spelling(field.name())?.to_owned(),
-        })
-    });
-    spelled.collect()
-}
-
-impl Spelled {
-    /// Refuses rows that name a human primary another way than the table.
-    fn check(&self, id: &TableId, rows: &RecordBatch, operation: &str) -> Result<()> {
-        let names = rows.column_by_name(&self.column);
-        let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
-            return Ok(());
-        };
-        let mut last = "";
-        for name in names.iter().flatten() {
-            if name == last {
-                continue;
-            }
-            last = name;
-            if spelling(name).is_some_and(|spelling| spelling != self.spelling) {
-                return Err(self.refused(id, name, operation));
-            }
-        }
-        Ok(())
-    }
-
-    fn refused(&self, id: &TableId, name: &str, operation: &str) -> Error {
-        let names = match self.spelling.as_str() {
-            "chr" => Some(ContigNames::Chr),
-            "" => Some(ContigNames::Plain),
-            _ => None,
-        };
-        let like = names.map_or_else(
-            || format!("{}…", self.spelling),
-            |n| n.of(name).into_owned(),
-        );
-        let how = match names {
-            Some(names) if operation != "ingest table" => {
-                format!("give --contigs {}", names.as_str())
-            }
-            _ => "name them as the table does".to_owned(),
-        };
-        Error::Request(format!(
-            "column \"{}\" of {}.{} names contigs like \"{like}\" and this input \"{name}\": joins would find half of such a \
-             table; {how}, or use --replace",
-            self.column, id.schema, id.table
-        ))
-    }
-}
-
-/// A column of contigs of a table that is new: the first primary gives it its spelling.
-#[derive(Debug)]
-struct Watched {
-    column: String,
-    /// The first primary.
-    first: Option<String>,
-    /// The first that is spelt another way, and its row from 1.
-    other: Option<(u64, String)>,
-    /// Only its name says that it holds contigs: it does when all its values are primaries.
-    by_name: bool,
-    /// It holds something else.
-    is_other: bool,
-}
-
-impl Watched {
-    /// The columns of a new table that are called as contigs are.
-    fn of(schema: &SchemaRef) -> Vec<Self> {
-        let fields = schema.fields().iter();
-        let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
-        let named = texts.filter(|field| names_contigs(field.name()));
-        let watched = named.map(|field| Self {
-            column: field.name().clone(),
-            first: None,
-            other: None,
-            by_name: !is_contig_column(field.name()),
-            is_other: false,
-        });
-        watched.collect()
-    }
-
-    /// Looks at rows, of which the first comes behind `before` others.
-    fn see(&mut self, rows: &RecordBatch, before: u64) {
-        let names = rows.column_by_name(&self.column);
-        let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
-            return;
-        };
-        let mut last = None;
-        for (row, name) in (before + 1..).zip(names.iter()) {
-            if self.other.is_some() && !self.by_name {
-                return;
-            }
-            let Some(name) = name.filter(|name| last != Some(*name)) else {
-                continue;
-            };
-            last = Some(name);
-            match (spelling(name), &self.first) {
-                (None, _) => self.is_other = true,
-                (Some(_), None) => self.first = Some(name.to_owned()),
-                (Some(this), Some(first)) => {
-                    if spelling(first) != Some(this) && self.other.is_none() {
-                        self.other = Some((row, name.to_owned()));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Refuses a column of two spellings.
-    fn check(&self, id: &TableId, operation: &str) -> Result<()> {
-        let (Some(first), Some((row, other))) = (&self.first, &self.other) else {
-            return Ok(());
-        };
-        if self.by_name && self.is_other {
-            return Ok(());
-        }
-        let (place, how) = match operation {
-            "ingest regions" | "ingest sites" => {
-                (String::new(), "name them one way, or give --contigs")
-            }
-            _ => (format!(" in row {row}"), "name them one way"),
-        };
-        Err(Error::Request(format!(
-            "column \"{}\" of {}.{} names contigs like \"{first}\" and{place} \"{other}\": joins would find half of such a \
-             table; {how}",
-            self.column, id.schema, id.table
-        )))
-    }
-}
-
 /// A table whose assembly is known.
 fn held(id: &TableId, assembly: Assembly) -> Held {
     let of = format!("table {}.{}", id.schema, id.table);
     Held { assembly, of }
-}
-
-/// The first contig of a column that other tables have under another name: `chr01`, `chrMT`.
-#[derive(Debug)]
-struct Odd {
-    column: String,
-    first: Option<(String, String)>,
-}
-
-impl Odd {
-    fn of(schema: &SchemaRef) -> Vec<Self> {
-        let fields = schema.fields().iter();
-        let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
-        let named = texts.filter(|field| is_contig_column(field.name()));
-        let odd = named.map(|field| Self {
-            column: field.name().clone(),
-            first: None,
-        });
-        odd.collect()
-    }
-
-    fn see(&mut self, rows: &RecordBatch) {
-        let names = rows.column_by_name(&self.column);
-        let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
-            return;
-        };
-        let mut last = "";
-        for name in names.iter().flatten() {
-            if self.first.is_some() {
-                return;
-            }
-            if name != last {
-                last = name;
-                self.first = usual_name(name).map(|usual| (name.to_owned(), usual));
-            }
-        }
-    }
-
-    fn note(&self, id: &TableId, operation: &str) -> Option<String> {
-        let (name, usual) = self.first.as_ref()?;
-        let how = match operation {
-            "ingest table" => "name it so in the input",
-            _ => "--contigs names it so",
-        };
-        Some(format!(
-            "column \"{}\" of {}.{} holds \"{name}\": if that is the human contig that others call \"{usual}\", it is \
-             equal to none of theirs; {how}",
-            self.column, id.schema, id.table
-        ))
-    }
 }
 
 impl Landing {
@@ -469,7 +276,7 @@ impl Landing {
                 None => Watched::of(schema),
             })
             .collect();
-        let mut odd: Vec<Vec<Odd>> = schemas.iter().map(Odd::of).collect();
+        let mut unusual: Vec<Vec<Unusual>> = schemas.iter().map(Unusual::of).collect();
         while let Some(sent) = batches.recv().await {
             let (table, batch, is_new) = match sent {
                 Sent::Rows(table, batch) => (table, batch, true),
@@ -498,7 +305,7 @@ impl Landing {
             for column in watched.get_mut(table).into_iter().flatten() {
                 column.see(&batch, *rows);
             }
-            for column in odd.get_mut(table).into_iter().flatten() {
+            for column in unusual.get_mut(table).into_iter().flatten() {
                 column.see(&batch);
             }
             if is_new {
@@ -517,8 +324,10 @@ impl Landing {
             let mut columns = columns.iter();
             columns.try_for_each(|column| column.check(id, self.operation))?;
         }
-        let notes = self.ids.iter().zip(&odd).flat_map(|(id, columns)| {
-            let notes = columns.iter().map(|odd| odd.note(id, self.operation));
+        let notes = self.ids.iter().zip(&unusual).flat_map(|(id, columns)| {
+            let notes = columns
+                .iter()
+                .map(|unusual| unusual.note(id, self.operation));
             notes.flatten().collect::<Vec<_>>()
         });
         let notes: Vec<String> = notes.collect();
@@ -532,14 +341,15 @@ impl Landing {
             details.insert(REWRITTEN.to_owned(), names.into());
         }
         let targets = self.ids.into_iter().zip(schemas).zip(self.existing);
-        let targets = targets.zip(rewritten).zip(assemblies);
-        for (((((id, schema), existing), rewritten), assembly), (writer, rows)) in
+        let targets = targets.zip(rewritten).zip(assemblies).zip(unusual);
+        for ((((((id, schema), existing), rewritten), assembly), unusual), (writer, rows)) in
             targets.zip(writers)
         {
             all_rows += rows;
             if several && rows == 0 && existing.is_some() && !rewritten {
                 continue;
             }
+            let schema = contigs::telling(&schema, &unusual);
             tables.push(TableChange {
                 id,
                 schema: assembly::on(&schema, assembly),

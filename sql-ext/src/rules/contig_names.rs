@@ -4,6 +4,7 @@
 //! ```text
 //! v.contig = g.contig          a join of tables that spell the human primaries differently      ContigNames
 //! v.contig || ':' || v.pos     texts that begin with a contig, order: a warning ([`fronts`])
+//! chr01, chrMT beside chr1     names that one side has and the other calls otherwise: a warning ([`unusual`])
 //! v.contig = '1'               a constant that the table names otherwise, also one of a list    ContigNamed
 //! in_region(v.contig, …, 'chr99:1-5')      a contig that the dataset lacks under all its names  UnknownContig
 //! ```
@@ -21,6 +22,7 @@
 mod constants;
 mod fronts;
 pub(crate) mod origin;
+pub(crate) mod unusual;
 
 use std::sync::Arc;
 
@@ -77,7 +79,7 @@ impl QueryPlanner for ContigPlanner {
         let state = state_of(session)?;
         symbolic_alleles::warn(plan, state.config_options())?;
         for comparison in comparisons(plan)? {
-            comparison.warn(state.config_options());
+            comparison.warn(state).await?;
             comparison.check(state).await?;
         }
         let planner = DefaultPhysicalPlanner::default();
@@ -92,11 +94,14 @@ enum Comparison {
 }
 
 impl Comparison {
-    /// Warns of a join of tables of two assemblies, which is meant where one of them lifts positions over.
-    fn warn(&self, options: &ConfigOptions) {
+    /// Warns of a join of tables of two assemblies, which is meant where one of them lifts positions over, and of contigs
+    /// that one of them has under an unusual name, which may be no human ones.
+    async fn warn(&self, state: &SessionState) -> DfResult<()> {
         if let Self::Join(left, right) = self {
-            assemblies_met(left, right, options);
+            assemblies_met(left, right, state.config_options());
+            unusual::warn(left, right, state).await?;
         }
+        Ok(())
     }
 
     async fn check(self, state: &SessionState) -> DfResult<()> {

@@ -36,7 +36,7 @@ use super::{CallOf, Definition, Planned, ResultColumn, Spelled, schema_of, sourc
 use crate::depth;
 use crate::doc::FunctionDoc;
 use crate::error::Error;
-use crate::rules::contig_names::{assemblies_met, origin};
+use crate::rules::contig_names::{assemblies_met, origin, unusual};
 use arguments::Arguments;
 
 /// Every function of this module, in the order of the reference.
@@ -205,10 +205,11 @@ async fn origins(state: &SessionState, spans: &str) -> DfResult<Option<Vec<origi
     Ok(origin::origins(&Expr::Column(contig), &plan))
 }
 
-/// Warns where spans of two assemblies are looked up in each other.
-async fn same_assembly(state: &SessionState, left: &str, right: &str) -> DfResult<()> {
+/// Warns where spans of two assemblies are looked up in each other, or contigs under unusual names.
+async fn warn_of_contigs(state: &SessionState, left: &str, right: &str) -> DfResult<()> {
     if let (Some(left), Some(right)) = (origins(state, left).await?, origins(state, right).await?) {
         assemblies_met(&left, &right, state.config_options());
+        unusual::warn(&left, &right, state).await?;
     }
     Ok(())
 }

@@ -74,12 +74,24 @@ impl Place {
 
     /// Rows of a statement as csv, and what was said beside them.
     pub fn sql(&self, sql: &str) -> (String, String) {
+        let (done, rows, said) = self.run(sql);
+        assert!(done, "{sql}: {said}");
+        (rows.lines().skip(1).collect::<Vec<_>>().join("\n"), said)
+    }
+
+    /// What is said of a statement that must fail.
+    pub fn sql_refused(&self, sql: &str) -> String {
+        let (done, rows, said) = self.run(sql);
+        assert!(!done, "{sql}: {rows}");
+        said
+    }
+
+    fn run(&self, sql: &str) -> (bool, String, String) {
         let mut command = support::genokura();
         command.args(["sql", "--format", "csv", "-c", sql, "--lake"]);
         let output = support::run(command.arg(self.lake()));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (rows, said) = (text(&output.stdout), text(&output.stderr));
-        assert!(output.status.success(), "{sql}: {said}");
-        (rows.lines().skip(1).collect::<Vec<_>>().join("\n"), said)
+        (output.status.success(), rows, said)
     }
 }

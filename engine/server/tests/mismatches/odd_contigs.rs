@@ -27,3 +27,119 @@ fn odd_names_are_named_as_asked_for_and_told_of() {
     let said = place.load("vcf --dataset d", &vcf);
     assert!(said.contains("note: input 1: contig \"chrMT\""), "{said}");
 }
+
+/// What a statement prints, and whether it warns of a contig.
+fn warned(place: &Place, sql: &str) -> (String, Option<String>) {
+    let (rows, told) = place.sql(sql);
+    let line = told.lines().find(|line| line.contains("is compared with"));
+    (rows, line.map(str::to_owned))
+}
+
+#[test]
+fn joins_that_an_odd_name_leaves_empty_are_warned_of() {
+    let place = Place::new();
+    let odd = "chr01\t0\t50\nchrX\t0\t50\nchrMT\t0\t50\n";
+    place.load("regions --table kb.odd", &place.file("odd.bed", odd));
+    place.load("regions --table kb.odd_too", &place.file("too.bed", odd));
+    let usual = "chr1\t0\t50\nchrX\t0\t50\nchrM\t0\t50\n";
+    place.load("regions --table kb.usual", &place.file("usual.bed", usual));
+    let plain = "1\t0\t50\nX\t0\t50\nMT\t0\t50\n";
+    place.load("regions --table kb.plain", &place.file("plain.bed", plain));
+    // Between the first and the last name of a table, its bounds tell nothing of a name.
+    let middle = "chr1\t0\t50\nchrX\t0\t50\n";
+    place.load(
+        "regions --table kb.middle",
+        &place.file("middle.bed", middle),
+    );
+    let late = place.file("late.bed", "chrMT\t0\t50\n");
+    place.load("regions --table kb.middle", &late);
+    let later = place.file("later.bed", "chr02\t0\t50\n");
+    place.load("regions --table kb.middle", &later);
+    let vcf = place.file(
+        "c.vcf",
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##contig=<ID=chrM>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS\n\
+         chr1\t5\t.\tA\tG\t.\t.\t.\tGT\t0/1\nchrM\t5\t.\tA\tG\t.\t.\t.\tGT\t1\n",
+    );
+    place.load("vcf --dataset d", &vcf);
+    let joined = |left: &str, right: &str| {
+        format!("SELECT count(*) FROM {left} a JOIN {right} b ON a.contig = b.contig")
+    };
+    for (left, right, rows, name, called) in [
+        ("kb.odd", "kb.usual", "1", "chr01", "\"chr1\""),
+        ("kb.usual", "kb.odd", "1", "chr01", "\"chr1\""),
+        ("d.variants", "kb.odd", "0", "chr01", "\"chr1\""),
+        ("kb.middle", "d.variants", "1", "chrMT", "\"chrM\""),
+        ("kb.middle", "kb.usual", "2", "chr02", "\"chr2\""),
+        (
+            "(SELECT * FROM kb.odd WHERE pos > 0)",
+            "kb.usual",
+            "1",
+            "chr01",
+            "\"chr1\"",
+        ),
+    ] {
+        let (found, told) = warned(&place, &joined(left, right));
+        assert_eq!(found, rows, "{left} {right}");
+        let told = told.unwrap_or_else(|| panic!("{left} {right}: no warning"));
+        let this = format!(
+            "contig \"{name}\" is compared with contigs of a table that calls this one {called}"
+        );
+        assert!(told.contains(&this), "{left} {right}: {told}");
+    }
+    for (left, right, rows) in [
+        ("kb.odd", "kb.odd_too", "3"),
+        ("kb.usual", "d.variants", "2"),
+        ("kb.usual", "kb.usual", "3"),
+    ] {
+        assert_eq!(
+            warned(&place, &joined(left, right)),
+            (rows.to_owned(), None),
+            "{left} {right}"
+        );
+    }
+    // Overlaps, keys, subqueries, functions, rows in memory.
+    for sql in [
+        "SELECT count(*) FROM kb.odd a JOIN kb.usual b ON interval_overlaps(a.contig, a.pos, a.end_pos, b.contig, b.pos, b.end_pos)",
+        "SELECT count(*) FROM kb.odd a JOIN kb.plain b ON contig_key(a.contig) = contig_key(b.contig)",
+        "SELECT count(*) FROM kb.odd a WHERE EXISTS (SELECT FROM kb.usual b WHERE a.contig = b.contig AND a.pos <= b.end_pos)",
+        "SELECT count(*) FROM kb.odd WHERE contig IN (SELECT contig FROM d.variants)",
+        "SELECT count(*) FROM count_overlaps('kb.odd', 'kb.usual')",
+        "SELECT count(*) FROM (VALUES ('chr01'), ('chrX')) a (contig) JOIN kb.usual b ON a.contig = b.contig",
+    ] {
+        let (_, told) = warned(&place, sql);
+        assert!(told.is_some_and(|told| told.contains("\"chr01\"")), "{sql}");
+    }
+    // Written anew without it, a table tells of it no more.
+    place.load(
+        "regions --replace --table kb.odd",
+        &place.file("new.bed", usual),
+    );
+    assert_eq!(
+        warned(&place, &joined("kb.odd", "kb.usual")),
+        ("3".to_owned(), None)
+    );
+}
+
+#[test]
+fn contigs_are_known_by_their_names_in_columns_of_any() {
+    let place = Place::new();
+    let usual = "chr1\t0\t50\nchrX\t0\t50\n";
+    place.load("regions --table kb.usual", &place.file("usual.bed", usual));
+    let place_of = "where_it_is,code,mixed\n1,7,1\nX,2,apple\n22,9,X\n";
+    place.load(
+        "table --table kb.places",
+        &place.file("places.csv", place_of),
+    );
+    let joined = |column: &str| {
+        format!("SELECT count(*) FROM kb.usual u JOIN kb.places p ON u.contig = p.{column}::text")
+    };
+    let told = place.sql_refused(&joined("where_it_is"));
+    assert!(
+        told.contains("\"chr1\"") && told.contains("\"1\""),
+        "{told}"
+    );
+    assert_eq!(place.sql(&joined("mixed")).0, "0");
+    // Such a text is compared with constants as any other.
+    let rows = place.sql("SELECT count(*) FROM kb.places WHERE where_it_is = 'chr1'");
+    assert_eq!(rows.0, "0");
+}

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -17,9 +18,11 @@ use datafusion::logical_expr::{
     Distinct, Expr, ExprSchemable as _, LogicalPlan, Operator, TableScan,
 };
 use genokura_core::contig::{
-    ContigNames, canonical_key, common_spelling, spelling as spelling_of_name,
+    ContigNames, canonical_key, common_spelling, odd_key, spelling as spelling_of_name, usual_name,
 };
-use genokura_core::schema::{ASSEMBLY_KEY, CONTIG_SPELLING_KEY, SYMBOLIC_KEY};
+use genokura_core::schema::{
+    ASSEMBLY_KEY, CONTIG_LIKE_KEY, CONTIG_SPELLING_KEY, SYMBOLIC_KEY, UNUSUAL_CONTIGS_KEY,
+};
 use genokura_exec::dataset_info;
 
 use super::fronts::{front, spelling_of_fronts};
@@ -27,6 +30,9 @@ use crate::table::CallOf;
 
 /// Names that are no primaries, at the front of a column, after which it is no column of contigs.
 const OTHERS_MAX: usize = 1_000;
+
+/// Unusual names that are looked for in rows in memory.
+const UNUSUAL_MAX: usize = 100;
 
 /// One place that contigs come from.
 #[derive(Clone, Debug)]
@@ -37,10 +43,14 @@ pub(crate) enum Origin {
         column: String,
         /// How the table says that it spells the human primaries.
         told: Option<String>,
+        /// The same of a column that is not called as contigs are.
+        like: Option<String>,
         /// The assembly that it says it is on.
         assembly: Option<String>,
         /// The table or dataset that says that this column holds symbolic alleles.
         symbolic: Option<String>,
+        /// Names in it that other tables do not use for a human contig, as the table tells.
+        unusual: BTreeSet<String>,
     },
     /// Texts that begin with the names of another origin: `contig || ':' || pos`.
     Front(Box<Origin>),
@@ -59,7 +69,14 @@ impl Origin {
     pub(super) fn is_made(&self) -> bool {
         match self {
             Self::Folded(origin) | Self::Front(origin) => origin.is_made(),
-            origin => matches!(origin, Self::Column { told: None, .. }),
+            origin => matches!(
+                origin,
+                Self::Column {
+                    told: None,
+                    like: None,
+                    ..
+                }
+            ),
         }
     }
 
@@ -95,6 +112,50 @@ impl Origin {
         Some(dataset_info(table.as_ref())?.contigs)
     }
 
+    /// The rows in memory that it is a column of, and the column.
+    fn rows(&self) -> Option<(&MemTable, &str)> {
+        let Self::Column { table, column, .. } = self else {
+            return None;
+        };
+        let rows = (table.as_ref() as &dyn Any).downcast_ref::<MemTable>()?;
+        Some((rows, column))
+    }
+
+    /// The names that it has of human contigs and that other tables do not use (`chr01`, `chrMT`), as far as is known.
+    pub(super) async fn unusual(&self) -> DfResult<BTreeSet<String>> {
+        match self {
+            Self::Names(names) => {
+                let unusual = names.iter().filter(|name| usual_name(name).is_some());
+                Ok(unusual.cloned().collect())
+            }
+            Self::Spelled(_) => Ok(BTreeSet::new()),
+            Self::Folded(origin) | Self::Front(origin) => Box::pin(origin.unusual()).await,
+            Self::Keyed(origin) => {
+                let mut names = Box::pin(origin.unusual()).await?;
+                // contig_key knows the others.
+                names.retain(|name| odd_key(name).is_some());
+                Ok(names)
+            }
+            Self::Column { unusual, .. } => {
+                let Some((rows, column)) = self.rows() else {
+                    return Ok(unusual.clone());
+                };
+                let mut names = BTreeSet::new();
+                let _all = each_name(rows, column, |name| {
+                    if usual_name(name).is_some() && !names.contains(name) {
+                        names.insert(name.to_owned());
+                    }
+                    match names.len() < UNUSUAL_MAX {
+                        true => ControlFlow::Continue(()),
+                        false => ControlFlow::Break(()),
+                    }
+                })
+                .await?;
+                Ok(names)
+            }
+        }
+    }
+
     /// The assembly that its contigs are of, if its table says so.
     fn assembly(&self) -> Option<&str> {
         match self {
@@ -116,7 +177,9 @@ impl Origin {
             Self::Folded(origin) | Self::Front(origin) => {
                 return Box::pin(origin.spelling(state)).await;
             }
-            Self::Column { told, .. } if told.is_some() => return Ok(told.clone()),
+            Self::Column { told, like, .. } if told.is_some() || like.is_some() => {
+                return Ok(told.as_ref().or(like.as_ref()).cloned());
+            }
             Self::Column { table, column, .. } => (table.as_ref() as &dyn Any, column),
         };
         if let Some(call) = table.downcast_ref::<CallOf<crate::table::spans::SpanDefinition>>() {
@@ -181,31 +244,22 @@ pub(crate) async fn lost(origins: &[Origin], spelled: &str) -> DfResult<Option<(
     };
     let (mut found, mut others) = (BTreeSet::new(), BTreeMap::new());
     for origin in origins {
-        let Origin::Column { table, column, .. } = origin else {
+        let Some((rows, column)) = origin.rows() else {
             return Ok(None);
         };
-        let Some(rows) = (table.as_ref() as &dyn Any).downcast_ref::<MemTable>() else {
-            return Ok(None);
-        };
-        for partition in &rows.batches {
-            for batch in partition.read().await.iter() {
-                let values = batch.column_by_name(column);
-                let Some(values) = values.filter(|values| is_text(values.data_type())) else {
-                    return Ok(None);
-                };
-                let values = cast(values, &DataType::Utf8)?;
-                for name in values.as_string::<i32>().iter().flatten() {
-                    let Some(key) = canonical_key(name) else {
-                        continue;
-                    };
-                    if spelling_of_name(name) == Some(spelled) {
-                        found.insert(key);
-                    } else if !others.contains_key(key) {
-                        others.insert(key, name.to_owned());
-                    }
-                }
+        let all = each_name(rows, column, |name| {
+            let Some(key) = canonical_key(name) else {
+                return ControlFlow::Continue(());
+            };
+            if spelling_of_name(name) == Some(spelled) {
+                found.insert(key);
+            } else if !others.contains_key(key) {
+                others.insert(key, name.to_owned());
             }
-            tokio::task::yield_now().await;
+            ControlFlow::Continue(())
+        });
+        if all.await?.is_break() {
+            return Ok(None);
         }
     }
     let mut others = others.into_iter();
@@ -217,33 +271,47 @@ pub(crate) async fn lost(origins: &[Origin], spelled: &str) -> DfResult<Option<(
 async fn spelling_of_rows(rows: &MemTable, column: &str) -> DfResult<Option<String>> {
     let mut common: Option<String> = None;
     let mut others = 0;
+    let all = each_name(rows, column, |name| {
+        match (spelling_of_name(name), &common) {
+            (None, None) if others == OTHERS_MAX => return ControlFlow::Break(()),
+            (None, _) => others += 1,
+            (Some(one), Some(other)) if one != other => return ControlFlow::Break(()),
+            (Some(_), Some(_)) => {}
+            (Some(one), None) => common = Some(one.to_owned()),
+        }
+        ControlFlow::Continue(())
+    });
+    Ok(all.await?.is_continue().then_some(common).flatten())
+}
+
+/// Gives each text of a column of rows in memory to `see`, of equal ones that follow one another the first, until it
+/// breaks. It breaks at once where there is no such column of texts.
+async fn each_name(
+    rows: &MemTable,
+    column: &str,
+    mut see: impl FnMut(&str) -> ControlFlow<()>,
+) -> DfResult<ControlFlow<()>> {
     for partition in &rows.batches {
         for batch in partition.read().await.iter() {
-            let Some(values) = batch.column_by_name(column) else {
-                return Ok(None);
+            let values = batch.column_by_name(column);
+            let Some(values) = values.filter(|values| is_text(values.data_type())) else {
+                return Ok(ControlFlow::Break(()));
             };
-            if !is_text(values.data_type()) {
-                return Ok(None);
-            }
             let values = cast(values, &DataType::Utf8)?;
-            let mut last = "";
+            let mut last = None;
             for name in values.as_string::<i32>().iter().flatten() {
-                if name == last {
+                if last == Some(name) {
                     continue;
                 }
-                last = name;
-                match (spelling_of_name(name), &common) {
-                    (None, None) if others == OTHERS_MAX => return Ok(None),
-                    (None, _) => others += 1,
-                    (Some(one), Some(other)) if one != other => return Ok(None),
-                    (Some(_), Some(_)) => {}
-                    (Some(one), None) => common = Some(one.to_owned()),
+                last = Some(name);
+                if see(name).is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
         tokio::task::yield_now().await;
     }
-    Ok(common)
+    Ok(ControlFlow::Continue(()))
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -511,7 +579,14 @@ fn of_table(scan: &TableScan, place: usize) -> Option<Origin> {
         table: source_as_provider(&scan.source).ok()?,
         column: field.name().clone(),
         told: of_source.metadata().get(CONTIG_SPELLING_KEY).cloned(),
+        like: of_source.metadata().get(CONTIG_LIKE_KEY).cloned(),
         assembly: of_source.metadata().get(ASSEMBLY_KEY).cloned(),
         symbolic: of_source.metadata().get(SYMBOLIC_KEY).cloned(),
+        unusual: of_source
+            .metadata()
+            .get(UNUSUAL_CONTIGS_KEY)
+            .into_iter()
+            .flat_map(|names| names.lines().map(str::to_owned))
+            .collect(),
     })
 }

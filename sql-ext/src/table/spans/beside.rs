@@ -26,7 +26,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt as _;
 use futures::stream::{self, Fuse};
 
-use super::{Call, same_assembly, same_spelling, spelling};
+use super::{Call, same_spelling, spelling, warn_of_contigs};
 use crate::error::Error;
 
 /// Spans of each contig, as (first, last), as they came.
@@ -69,7 +69,7 @@ pub(super) async fn plan(
         spelling(state, &others).await?,
     );
     same_spelling(spelled.0.as_deref(), spelled.1.as_deref())?;
-    same_assembly(state, &regions, &others).await?;
+    warn_of_contigs(state, &regions, &others).await?;
     let regions = format!("SELECT * FROM {regions} AS regions");
     let others = format!("SELECT * FROM {others} AS others");
     let regions = call.query(state, &regions).await?;
