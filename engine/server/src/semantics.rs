@@ -49,6 +49,11 @@ pub(crate) fn install(context: &SessionContext) {
     clock::install(context);
     arrays::install(context);
     mismatch::install(context);
+    // Where a column stands in the statement tells where an error of it is.
+    let state = context.state_ref();
+    let mut state = state.write();
+    state.config_mut().options_mut().sql_parser.collect_spans = true;
+    drop(state);
     context.add_analyzer_rule(Arc::new(PostgresSemantics));
     context.add_optimizer_rule(Arc::new(PlainConditions));
 }

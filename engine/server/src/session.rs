@@ -13,10 +13,12 @@ mod cursors;
 mod fuzzing;
 mod kinds;
 mod lateral;
+mod miscalled;
 mod named_alike;
 mod noticed;
 mod origins;
 mod params;
+mod placed;
 mod plan;
 mod planning;
 mod portal;
@@ -35,6 +37,7 @@ mod told;
 mod transactions;
 mod using;
 mod whole_rows;
+mod written;
 mod yielding;
 
 use std::collections::BTreeMap;
@@ -375,8 +378,16 @@ impl Session {
                 let planned = self.explain(query, arguments, *analyze, *verbose).await?;
                 self.rows(planned, "EXPLAIN", false).await
             }
-            Statement::Copy { query, options } => {
-                let planned = self.plan(query, arguments).await?;
+            Statement::Copy {
+                query,
+                table,
+                options,
+            } => {
+                let planned = self.plan(query, arguments).await;
+                let planned = planned.map_err(|error| match table {
+                    Some(table) => error.of_relation(table),
+                    None => error,
+                })?;
                 let rows = self.start(planned).await?;
                 Ok(Outcome::Copy {
                     rows,
@@ -389,7 +400,7 @@ impl Session {
             }
             Statement::Execute { name, arguments } if depth == 0 => {
                 let prepared = self.prepared_statement(name)?;
-                let arguments = typed(arguments, &prepared.parameters)?;
+                let arguments = typed(name, arguments, &prepared.parameters)?;
                 match prepared.parsed.as_deref().map(|inner| &inner.statement) {
                     None => Ok(Outcome::done("")),
                     Some(Statement::Query(query)) => {
@@ -420,7 +431,13 @@ impl Session {
             Statement::Temp(command) => Box::pin(self.temporary(command, arguments)).await,
             Statement::Cohort(command) => Box::pin(self.cohort(command, arguments)).await,
             Statement::Rights(command) => self.rights(command).await,
-            Statement::Refused(error) => Err(error.clone()),
+            Statement::Refused(error) => Err(match self.transaction {
+                None if error.to_string().starts_with("LOCK TABLE ") => {
+                    let text = "LOCK TABLE can only be used in transaction blocks";
+                    ServerError::new("25P01", text)
+                }
+                _ => error.clone(),
+            }),
             other => self.command(other),
         }
     }
@@ -873,17 +890,16 @@ fn shown_name(name: &str) -> &str {
 }
 
 /// Arguments of EXECUTE, cast to the types of the parameters.
-fn typed(arguments: &[ast::Expr], types: &[PgType]) -> Result<Vec<ast::Expr>, ServerError> {
+fn typed(
+    name: &str,
+    arguments: &[ast::Expr],
+    types: &[PgType],
+) -> Result<Vec<ast::Expr>, ServerError> {
     if arguments.len() != types.len() {
-        return Err(
-            ServerError::syntax("wrong number of parameters for prepared statement", None).detail(
-                format!(
-                    "Expected {} parameters but got {}.",
-                    types.len(),
-                    arguments.len()
-                ),
-            ),
-        );
+        let text = format!("wrong number of parameters for prepared statement \"{name}\"");
+        let (expected, got) = (types.len(), arguments.len());
+        let detail = format!("Expected {expected} parameters but got {got}.");
+        return Err(ServerError::syntax(text, None).detail(detail));
     }
     let cast = |(value, pg_type): (&ast::Expr, &PgType)| match *pg_type {
         PgType::INT8 | PgType::TEXT => Ok(value.clone()),

@@ -3,8 +3,12 @@
 //! [`ServerError`] is the one error type of the server and of the embedded SQL engine. Errors of
 //! DataFusion and Arrow are sorted into SQLSTATEs here and nowhere else.
 
+mod about;
 mod place;
 mod wording;
+
+pub(crate) use about::{About, Construct};
+pub(crate) use place::Place;
 
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
@@ -52,8 +56,10 @@ struct Report {
     position: Option<usize>,
     /// Identifier to look for in the statement text when the position is not known yet.
     near: Option<String>,
-    /// Line and column in the statement text when the position is not known yet.
-    line_column: Option<(u64, u64)>,
+    /// Where in the statement text when the position is not known yet.
+    place: Option<Place>,
+    /// What of the statement when only the plan is known yet.
+    about: Option<About>,
 }
 
 impl ServerError {
@@ -68,7 +74,8 @@ impl ServerError {
             context: None,
             position: None,
             near: None,
-            line_column: None,
+            place: None,
+            about: None,
         }))
     }
 
@@ -146,24 +153,80 @@ impl ServerError {
     /// The same error; [`ServerError::locate`] will point at this 1-based line and column.
     #[must_use]
     pub fn at(mut self, line: u64, column: u64) -> ServerError {
-        self.0.line_column = Some((line, column));
+        self.0.place = Some(Place::at(line, column));
         self
+    }
+
+    /// The same error; [`ServerError::locate`] will point at this place, unless there is one already.
+    #[must_use]
+    pub(crate) fn place(mut self, place: Option<Place>) -> ServerError {
+        if self.0.position.is_none() && self.0.place.is_none() {
+            self.0.place = place;
+        }
+        self
+    }
+
+    /// The same error at a 1-based character position.
+    #[must_use]
+    pub(crate) fn at_position(mut self, position: Option<usize>) -> ServerError {
+        self.0.position = position;
+        self
+    }
+
+    /// The same error, whose place the statement tells by this.
+    #[must_use]
+    pub(crate) fn about(mut self, about: About) -> ServerError {
+        self.0.about = Some(about);
+        self
+    }
+
+    /// What of the statement the error is about, where it has no place yet.
+    pub(crate) fn what(&self) -> Option<&About> {
+        let report = &self.0;
+        let open = report.position.is_none() && report.place.is_none();
+        report.about.as_ref().filter(|_| open)
+    }
+
+    /// The same error about a column of a table that a command names, which PostgreSQL gives no place.
+    #[must_use]
+    pub(crate) fn of_relation(self, table: &str) -> ServerError {
+        let column = between(&self.0.message, "column \"", "\" does not exist");
+        match column.filter(|_| self.0.code == "42703") {
+            Some(column) => {
+                let text =
+                    format!("column \"{column}\" of relation \"{table}\" does not exist");
+                ServerError::new("42703", text)
+            }
+            None => self,
+        }
+    }
+
+    /// The same error in other words.
+    #[must_use]
+    pub(crate) fn reworded(mut self, message: impl Into<String>) -> ServerError {
+        self.0.message = message.into();
+        self
+    }
+
+    /// Whether nothing is known of where in the statement the error is.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        let report = &self.0;
+        report.position.is_none() && report.place.is_none() && report.near.is_none()
     }
 
     /// The same without a place in the statement: it is about a text in it.
     #[must_use]
     pub fn without_place(mut self) -> ServerError {
-        self.0.line_column = None;
+        self.0.place = None;
+        self.0.near = None;
         self
     }
 
     /// Fills in the position: line and column when known, else the first mention of the identifier the error is about.
     #[must_use]
     pub fn locate(mut self, sql: &str) -> ServerError {
-        if let Some((line, column)) = self.0.line_column.take()
-            && let (Ok(line), Ok(column)) = (usize::try_from(line), usize::try_from(column))
-        {
-            self.0.position = offset_of(sql, line, column);
+        if let Some(place) = self.0.place.take() {
+            self.0.position = place.in_text(sql);
         }
         // A statement that was written anew has other places.
         let length = sql.chars().count() + 1;
@@ -260,6 +323,25 @@ fn find_word(sql: &str, word: &str) -> Option<usize> {
     None
 }
 
+/// What PostgreSQL says beside a function that there is not.
+pub(crate) const NO_FUNCTION: &str = "No function matches the given name and argument types. You might need to add explicit type casts.";
+/// What it says beside an operator.
+pub(crate) const NO_OPERATOR: &str = "No operator matches the given name and argument types. You might need to add explicit type casts.";
+
+/// The name among `known` that a name of SQL is a slip of: one letter of a short one, more of a long one.
+pub fn slip_of<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match name.chars().count() {
+        ..=3 => return None,
+        4..=7 => 1,
+        _ => 2,
+    };
+    let distances = known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate));
+    let near = distances.filter(|(distance, _)| *distance <= limit);
+    near.min().map(|(_, candidate)| candidate)
+}
+
 /// The name among `known` that `name` is most likely a slip of, for a hint.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = 1 + name.chars().count() / 4;
@@ -287,7 +369,7 @@ impl From<ArrowError> for ServerError {
             ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text)
                 if text.contains("to store in a Decimal") =>
             {
-                ServerError::new("22003", "numeric field overflow").detail(text)
+                field_overflow(&text)
             }
             ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => {
                 let known = regex_error(&text).or_else(|| wording::told(&text));
@@ -474,9 +556,7 @@ fn schema_error(error: &SchemaError) -> ServerError {
                 let mut known = valid_fields.iter().filter_map(|f| f.relation.as_ref());
                 known.any(|r| r.table() == table)
             };
-            if let Some(table) = relation.as_ref().filter(|table| !of_relation(table))
-                && !valid_fields.is_empty()
-            {
+            if let Some(table) = relation.as_ref().filter(|table| !of_relation(table)) {
                 return missing_relation(table, valid_fields);
             }
             let message = match &relation {
@@ -484,18 +564,14 @@ fn schema_error(error: &SchemaError) -> ServerError {
                 None => format!("column \"{}\" does not exist", field.name),
             };
             let error = ServerError::new("42703", message).near(field.name.clone());
-            match nearest(&field.name, valid_fields.iter().map(|f| f.name.as_str())) {
-                Some(name) => {
-                    let table = valid_fields
-                        .iter()
-                        .find(|f| f.name == name)
-                        .and_then(|f| f.relation.as_ref().map(|r| format!("{}.", r.table())));
-                    let table = table.unwrap_or_default();
-                    error.hint(format!(
-                        "Perhaps you meant to reference the column \"{table}{name}\"."
-                    ))
-                }
-                None => error,
+            match meant_columns(field, valid_fields).as_slice() {
+                [one] => error.hint(format!(
+                    "Perhaps you meant to reference the column \"{one}\"."
+                )),
+                [one, other] => error.hint(format!(
+                    "Perhaps you meant to reference the column \"{one}\" or the column \"{other}\"."
+                )),
+                _ => error,
             }
         }
         SchemaError::AmbiguousReference { field } => ServerError::new(
@@ -512,6 +588,42 @@ fn schema_error(error: &SchemaError) -> ServerError {
     }
 }
 
+/// The columns that a name is most likely a slip of, as PostgreSQL finds them: no more than three letters away and half
+/// of the name, two at most, and none where more are as near.
+fn meant_columns(
+    field: &datafusion::common::Column,
+    valid: &[datafusion::common::Column],
+) -> Vec<String> {
+    let name = field.name.as_str();
+    let mut least = 4;
+    let mut found: Vec<String> = Vec::new();
+    for column in valid {
+        let of_table = match (&field.relation, &column.relation) {
+            (Some(asked), Some(known)) => strsim::levenshtein(asked.table(), known.table()),
+            _ => 0,
+        };
+        let of_name = strsim::levenshtein(&column.name, name);
+        if of_table > least || of_name > name.len() / 2 {
+            continue;
+        }
+        let distance = of_table + of_name;
+        let shown = match &column.relation {
+            Some(table) => format!("{}.{}", table.table(), column.name),
+            None => column.name.clone(),
+        };
+        if distance < least {
+            least = distance;
+            found = vec![shown];
+        } else if distance == least {
+            found.push(shown);
+        }
+    }
+    if least > 3 || found.len() > 2 {
+        return Vec::new();
+    }
+    found
+}
+
 /// 42P01 for a column of a relation that FROM does not name.
 fn missing_relation(table: &str, valid: &[datafusion::common::Column]) -> ServerError {
     let known: std::collections::BTreeSet<&str> = valid
@@ -520,11 +632,11 @@ fn missing_relation(table: &str, valid: &[datafusion::common::Column]) -> Server
         .collect();
     let text = format!("missing FROM-clause entry for table \"{table}\"");
     let error = ServerError::new("42P01", text).near(table);
-    match known.iter().copied().collect::<Vec<_>>().as_slice() {
-        [one] => error.hint(format!(
+    match slip_of(table, known) {
+        Some(one) => error.hint(format!(
             "Perhaps you meant to reference the table \"{one}\"."
         )),
-        _ => error,
+        None => error,
     }
 }
 
@@ -612,10 +724,10 @@ fn plan_error(text: &str) -> ServerError {
     if let Some(name) = between(text, "Invalid function '", "'") {
         let error = ServerError::new("42883", format!("function {name} does not exist")).near(name);
         return match between(text, "Did you mean '", "'") {
-            Some(similar) if nearest(name, [similar]).is_some() => {
+            Some(similar) if slip_of(name, [similar]).is_some() => {
                 error.hint(format!("Perhaps you meant the function \"{similar}\"."))
             }
-            _ => error,
+            _ => error.hint(NO_FUNCTION),
         };
     }
     if let Some(name) = between(text, "table function '", "' not found") {
@@ -666,7 +778,7 @@ fn execution_error(text: &str) -> ServerError {
         return error;
     }
     if text.contains("to store in a Decimal") {
-        return ServerError::new("22003", "numeric field overflow").detail(text.to_owned());
+        return field_overflow(text);
     }
     if let Some(error) = wording::told(text) {
         return error;
@@ -675,6 +787,27 @@ fn execution_error(text: &str) -> ServerError {
         return ServerError::new("21000", text.to_owned());
     }
     ServerError::new("22000", text.to_owned())
+}
+
+/// 22003 for a number that its column has no room for. Arrow: `123.46 is too large to store in a Decimal128 of precision
+/// 4. Max is 99.99`.
+fn field_overflow(text: &str) -> ServerError {
+    let error = ServerError::new("22003", "numeric field overflow");
+    let precision = between(text, " of precision ", ".").and_then(|p| p.parse::<usize>().ok());
+    let greatest = text.rsplit_once(" is ").map(|(_, greatest)| greatest.trim());
+    let (Some(precision), Some(greatest)) = (precision, greatest) else {
+        return error.detail(text.to_owned());
+    };
+    let fraction = greatest.split_once('.').map_or("", |(_, fraction)| fraction);
+    let digits = fraction.chars().take_while(char::is_ascii_digit).count();
+    let whole = precision.saturating_sub(digits);
+    let bound = match whole {
+        0 => "1".to_owned(),
+        whole => format!("10^{whole}"),
+    };
+    error.detail(format!(
+        "A field with precision {precision}, scale {digits} must round to an absolute value less than {bound}."
+    ))
 }
 
 /// Arrow: `Cannot cast string 'x' to value of Int32 type`, `Cannot cast value 'x' to value of Boolean type`,
@@ -753,6 +886,16 @@ pub fn from_parser(error: &ParserError, sql: &str) -> ServerError {
     };
     let position = line_and_column(text).and_then(|(line, column)| offset_of(sql, line, column));
     let body = text.split(" at Line:").next().unwrap_or(text);
+    if let Some(error) = unterminated(body, position, sql) {
+        return error;
+    }
+    if body.contains("hex digit in escaped unicode string") {
+        let before = sql.chars().take(position.unwrap_or_default());
+        let escapes = before.enumerate().filter(|(_, c)| *c == '\\');
+        let escape = escapes.last().map(|(at, _)| at + 1);
+        let error = ServerError::syntax("invalid Unicode escape", escape.or(position));
+        return error.hint("Unicode escapes must be \\XXXX or \\+XXXXXX.");
+    }
     match body.split_once("found: ") {
         Some((_, "EOF")) => ServerError::syntax(
             "syntax error at end of input",
@@ -768,6 +911,27 @@ pub fn from_parser(error: &ParserError, sql: &str) -> ServerError {
         }
         None => ServerError::syntax(body.to_owned(), position),
     }
+}
+
+/// What the text ends in the middle of.
+fn unterminated(body: &str, position: Option<usize>, sql: &str) -> Option<ServerError> {
+    let (what, opening) = if body.contains("Unterminated string literal")
+        || body.contains("Unterminated encoded string literal")
+    {
+        ("quoted string", None)
+    } else if body.starts_with("Expected close delimiter") {
+        ("quoted identifier", None)
+    } else if body.contains("while in a multi-line comment") {
+        ("/* comment", place::comment(sql))
+    } else if body.contains("nterminated dollar-quoted") {
+        ("dollar-quoted string", None)
+    } else {
+        return None;
+    };
+    let position = opening.or(position)?;
+    let rest: String = sql.chars().skip(position.checked_sub(1)?).collect();
+    let text = format!("unterminated {what} at or near \"{rest}\"");
+    Some(ServerError::syntax(text, Some(position)))
 }
 
 fn line_and_column(text: &str) -> Option<(usize, usize)> {

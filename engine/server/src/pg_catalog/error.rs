@@ -9,6 +9,8 @@ pub struct CatalogError {
     pub sqlstate: &'static str,
     /// The message, in PostgreSQL's wording where PostgreSQL has one.
     pub message: String,
+    /// What more there is to say.
+    pub detail: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
     /// 1-based line and column in the statement text.
@@ -23,9 +25,15 @@ impl CatalogError {
         Self {
             sqlstate,
             message: message.into(),
+            detail: None,
             hint: None,
             position: None,
         }
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -737,11 +737,14 @@ pub(crate) fn parse_array(text: &str, delimiter: char) -> Result<ParsedArray> {
         lengths: Vec::new(),
         items: Vec::new(),
         deepest: None,
+        fault: END,
     };
-    reader.level(0).ok_or_else(bad)?;
+    if reader.level(0).is_none() {
+        return Err(bad().detail(reader.fault));
+    }
     reader.space();
     if reader.at != chars.len() {
-        return Err(bad());
+        return Err(bad().detail("Junk after closing right brace."));
     }
     let dims: Vec<(i32, i32)> = if reader.items.is_empty() {
         Vec::new()
@@ -761,6 +764,11 @@ pub(crate) fn parse_array(text: &str, delimiter: char) -> Result<ParsedArray> {
     Ok((dims, reader.items))
 }
 
+/// What is wrong with the text of an array, in PostgreSQL's words.
+const END: &str = "Unexpected end of input.";
+const ELEMENT: &str = "Unexpected array element.";
+const SUB_ARRAYS: &str = "Multidimensional arrays must have sub-arrays with matching dimensions.";
+
 struct ArrayReader<'a> {
     chars: &'a [char],
     at: usize,
@@ -769,6 +777,8 @@ struct ArrayReader<'a> {
     items: Vec<Option<String>>,
     /// The depth that all items are at.
     deepest: Option<usize>,
+    /// What is wrong, unless the text is well.
+    fault: &'static str,
 }
 
 impl ArrayReader<'_> {
@@ -781,6 +791,7 @@ impl ArrayReader<'_> {
     fn level(&mut self, depth: usize) -> Option<()> {
         self.space();
         if self.chars.get(self.at) != Some(&'{') || depth > 5 {
+            self.fault = "Array value must start with \"{\" or dimension information.";
             return None;
         }
         self.at += 1;
@@ -795,6 +806,7 @@ impl ArrayReader<'_> {
                 '{' => self.level(depth + 1)?,
                 _ => {
                     if *self.deepest.get_or_insert(depth) != depth {
+                        self.fault = SUB_ARRAYS;
                         return None;
                     }
                     let item = self.item()?;
@@ -809,6 +821,7 @@ impl ArrayReader<'_> {
                 break;
             }
             if next != self.delimiter {
+                self.fault = ELEMENT;
                 return None;
             }
         }
@@ -819,6 +832,7 @@ impl ArrayReader<'_> {
         } else if self.lengths[depth] == 0 {
             self.lengths[depth] = count;
         } else if self.lengths[depth] != count {
+            self.fault = SUB_ARRAYS;
             return None;
         }
         Some(())
@@ -857,6 +871,12 @@ impl ArrayReader<'_> {
         }
         let trimmed = out.trim_end();
         if trimmed.is_empty() {
+            self.fault = match self.chars.get(self.at) {
+                Some('}') => "Unexpected \"}\" character.",
+                Some('{') => "Unexpected \"{\" character.",
+                Some(_) => "Unexpected \",\" character.",
+                None => END,
+            };
             return None;
         }
         Some((escaped || !trimmed.eq_ignore_ascii_case("null")).then(|| trimmed.to_owned()))

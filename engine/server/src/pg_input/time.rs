@@ -7,6 +7,9 @@ use crate::calendar::{DAY, SECOND};
 use crate::clock::Clock;
 use crate::sqlstate::ServerError;
 
+/// The days of PostgreSQL's end there, in days since 1970.
+const LAST_DAY: i32 = 2_145_042_905;
+
 /// Days since 1970; the greatest and the least number are the infinities.
 pub(super) fn date(text: &str, clock: &Clock) -> Result<i32, ServerError> {
     let moment = read(text, clock).map_err(|fault| told(fault, "date", text))?;
@@ -19,12 +22,20 @@ pub(super) fn date(text: &str, clock: &Clock) -> Result<i32, ServerError> {
         (None, Some(day)) => day,
         (None, None) => return Err(syntax("date", text)),
     };
-    i32::try_from(day).map_err(|_| out_of_range(text))
+    // The last day that PostgreSQL has is in the year 5874897.
+    i32::try_from(day)
+        .ok()
+        .filter(|day| *day <= LAST_DAY)
+        .ok_or_else(|| ServerError::new("22008", format!("date out of range: \"{text}\"")))
 }
 
 /// Microseconds since midnight.
 pub(super) fn time(text: &str, clock: &Clock) -> Result<i64, ServerError> {
-    let moment = read(text, clock).map_err(|fault| told(fault, "time", text))?;
+    let moment = read(text, clock).map_err(|fault| match fault {
+        // No order of day and month is at fault.
+        Fault::Field => out_of_range(text),
+        fault => told(fault, "time", text),
+    })?;
     match (moment.word, moment.micros) {
         (Some(Word::Now), _) => Ok(clock.zone.local(clock.transaction).rem_euclid(DAY)),
         (None, Some(micros)) => Ok(micros),

@@ -1,18 +1,20 @@
 //! Values that have no operator, no cast and no common type in PostgreSQL, where the planner has one: to it a date is the
-//! number of days since 1970.
+//! number of days since 1970, and a text beside a number is read as one.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Distinct, Expr, ExprSchemable as _, Join, LogicalPlan, Operator,
+};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::arrays::constants::ONE_OF;
 use crate::pg_types::PgType;
-use crate::sqlstate::ServerError;
+use crate::sqlstate::{About, Construct, NO_FUNCTION, NO_OPERATOR, ServerError};
 
 /// Refuses operators of values that have none, before the planner looks for a common type.
 pub(super) fn install(context: &SessionContext) {
@@ -50,6 +52,12 @@ impl ExprPlanner for Operands {
             BinaryOperator::StringConcat => |l, _, r| {
                 l == Class::Text || r == Class::Text || l == Class::Bytes && r == Class::Bytes
             },
+            BinaryOperator::And | BinaryOperator::Or => {
+                let op = expr.op.to_string();
+                boolean(&op, &expr.left, schema)?;
+                boolean(&op, &expr.right, schema)?;
+                return Ok(PlannerResult::Original(expr));
+            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let (left, right) = (
@@ -91,12 +99,15 @@ impl Class {
             Expr::Literal(value, _) if value.is_null() || is_text(&value.data_type()) => None,
             Expr::Placeholder(_) => None,
             Expr::Alias(alias) => Self::of(&alias.expr, schema),
+            // What `= ANY` and chains of conditions are needs no look at their parts.
+            Expr::BinaryExpr(BinaryExpr { op, .. }) if is_logical(*op) => Some(Class::Bool),
             _ => Self::of_type(&expr.get_type(schema).ok()?),
         }
     }
 
     fn of_type(data_type: &DataType) -> Option<Self> {
         Some(match data_type {
+            DataType::Dictionary(_, value) => return Self::of_type(value),
             DataType::Boolean => Class::Bool,
             data_type if data_type.is_numeric() => Class::Number,
             data_type if is_text(data_type) => Class::Text,
@@ -113,11 +124,43 @@ impl Class {
         matches!(self, Class::Date | Class::Stamp | Class::Time | Class::Span)
     }
 
-    /// Whether one is a time and the other a number or a truth value: nothing compares the two.
-    fn unlike(self, other: Self) -> bool {
+    /// Whether one is a time and the other a number or a truth value: neither becomes the other.
+    fn is_apart(self, other: Self) -> bool {
         let plain = |class: Self| matches!(class, Class::Number | Class::Bool);
         (self.is_time() && plain(other)) || (plain(self) && other.is_time())
     }
+
+    /// Whether no operator compares the two.
+    fn unlike(self, other: Self) -> bool {
+        match (self, other) {
+            (Class::Date | Class::Stamp, Class::Date | Class::Stamp)
+            | (Class::Time | Class::Span, Class::Time | Class::Span)
+            // Bytes are read as text in many places.
+            | (Class::Bytes | Class::Text, Class::Bytes | Class::Text) => false,
+            (one, other) => one != other,
+        }
+    }
+
+    /// Whether the two have no type in common.
+    fn is_foreign(self, other: Self) -> bool {
+        self.unlike(other) || (self != other && matches!(self, Class::Time | Class::Span))
+    }
+}
+
+fn is_logical(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::And
+            | Operator::Or
+            | Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -131,7 +174,7 @@ fn is_text(data_type: &DataType) -> bool {
 pub(super) fn unlike(types: &[DataType]) -> bool {
     let classes: Vec<Class> = types.iter().filter_map(Class::of_type).collect();
     let mut pairs = classes.iter().enumerate();
-    pairs.any(|(at, one)| classes.iter().skip(at).any(|other| one.unlike(*other)))
+    pairs.any(|(at, one)| classes.iter().skip(at).any(|other| one.is_apart(*other)))
 }
 
 fn arithmetic(l: Class, op: &BinaryOperator, r: Class) -> bool {
@@ -161,15 +204,34 @@ fn arithmetic(l: Class, op: &BinaryOperator, r: Class) -> bool {
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
     let looked = plan.apply_with_subqueries(|node| {
         let schema = super::input_schema(node);
-        if let LogicalPlan::Union(union) = node {
-            for at in 0..union.schema.fields().len() {
-                let types = union.inputs.iter().filter_map(|input| {
-                    let field = input.schema().fields().get(at)?;
-                    Some((Class::of_type(field.data_type())?, PgType::of_field(field)))
-                });
-                let types = types.map(|(class, of)| (class, of.sql_name().to_owned()));
-                matched("UNION", types)?;
+        match node {
+            LogicalPlan::Union(union) => {
+                let queries: Vec<&LogicalPlan> = union.inputs.iter().map(AsRef::as_ref).collect();
+                for at in 0..union.schema.fields().len() {
+                    side_by_side("UNION", &queries, at)?;
+                }
             }
+            LogicalPlan::Join(join) => match join.join_type {
+                JoinType::LeftSemi if join.null_equality == NullEquality::NullEqualsNull => {
+                    of_join("INTERSECT", join)?;
+                }
+                JoinType::LeftAnti if join.null_equality == NullEquality::NullEqualsNull => {
+                    of_join("EXCEPT", join)?;
+                }
+                _ => {
+                    for (left, right) in &join.on {
+                        let of = |expr: &Expr, plan: &LogicalPlan| Class::of(expr, plan.schema());
+                        if let (Some(l), Some(r)) = (of(left, &join.left), of(right, &join.right))
+                            && l.unlike(r)
+                        {
+                            let left = name(left, join.left.schema());
+                            let right = name(right, join.right.schema());
+                            return Err(refused(missing(&format!("{left} = {right}"))));
+                        }
+                    }
+                }
+            },
+            _ => {}
         }
         node.apply_expressions(|expr| {
             expr.apply(|part| {
@@ -181,9 +243,72 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
     looked.map(|_| ())
 }
 
+/// Refuses columns of queries side by side that have no type in common.
+///
+/// # Errors
+/// 42804.
+fn side_by_side(place: &str, queries: &[&LogicalPlan], at: usize) -> Result<()> {
+    let types = queries.iter().map(|query| {
+        let field = query.schema().fields().get(at)?;
+        let class = Class::of_type(field.data_type()).filter(|_| !is_unknown(query, at))?;
+        Some((class, PgType::of_field(field).sql_name().to_owned()))
+    });
+    matched(place, types).map_err(|(wrong, error)| {
+        let column = queries.get(wrong).and_then(|query| column(query, at));
+        let about = About::new(Construct::SetColumn(at), column);
+        refused(error.about(about))
+    })
+}
+
+fn of_join(place: &str, join: &Join) -> Result<()> {
+    (0..join.on.len()).try_for_each(|at| side_by_side(place, &[&join.left, &join.right], at))
+}
+
+/// What a query shows as its column at this place, where it says so itself.
+fn column(query: &LogicalPlan, at: usize) -> Option<&Expr> {
+    match query {
+        LogicalPlan::Projection(projection) => match projection.expr.get(at)? {
+            Expr::Alias(alias) => Some(&alias.expr),
+            other => Some(other),
+        },
+        LogicalPlan::Distinct(Distinct::All(input)) => column(input, at),
+        LogicalPlan::Sort(sort) => column(&sort.input, at),
+        LogicalPlan::Limit(limit) => column(&limit.input, at),
+        LogicalPlan::Union(union) => column(union.inputs.first()?, at),
+        _ => None,
+    }
+}
+
+/// Whether a column of a query is a constant that has no type of its own.
+fn is_unknown(query: &LogicalPlan, at: usize) -> bool {
+    match query {
+        LogicalPlan::Projection(projection) => match projection.expr.get(at) {
+            Some(Expr::Alias(alias)) => is_untyped(&alias.expr),
+            Some(other) => is_untyped(other),
+            None => false,
+        },
+        LogicalPlan::Distinct(Distinct::All(input)) => is_unknown(input, at),
+        LogicalPlan::Sort(sort) => is_unknown(&sort.input, at),
+        LogicalPlan::Limit(limit) => is_unknown(&limit.input, at),
+        LogicalPlan::SubqueryAlias(alias) => matches!(alias.input.as_ref(), LogicalPlan::Values(_)),
+        LogicalPlan::Union(union) => union.inputs.iter().all(|input| is_unknown(input, at)),
+        LogicalPlan::Values(_) => true,
+        _ => false,
+    }
+}
+
+fn is_untyped(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.is_null() || is_text(&value.data_type()),
+        Expr::Placeholder(_) => true,
+        _ => false,
+    }
+}
+
 fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
     let class = |expr: &Expr| Class::of(expr, schema);
     let told = |expr: &Expr| Some((class(expr)?, name(expr, schema)));
+    let about = |construct: Construct, part: &Expr| About::new(construct, [part]);
     match expr {
         Expr::Cast(cast) => {
             let (Some(from), Some(to)) =
@@ -191,7 +316,7 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
             else {
                 return Ok(());
             };
-            match from.unlike(to) {
+            match from.is_apart(to) {
                 false => Ok(()),
                 true => {
                     let from = name(&cast.expr, schema);
@@ -210,39 +335,24 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
             compared(&between.expr, ">=", &between.low, schema)?;
             compared(&between.expr, "<=", &between.high, schema)
         }
-        Expr::InList(list) => list
-            .list
-            .iter()
-            .try_for_each(|item| compared(&list.expr, "=", item, schema)),
-        Expr::InSubquery(within) => {
-            let field = within.subquery.subquery.schema().fields().first();
-            let other = field.and_then(|field| {
-                let of = Class::of_type(field.data_type())?;
-                Some((of, PgType::of_field(field).sql_name()))
-            });
-            match (class(&within.expr), other) {
-                (Some(l), Some((r, right))) if l.unlike(r) => {
-                    let left = name(&within.expr, schema);
-                    Err(missing(&format!("{left} = {right}")))
-                }
-                _ => Ok(()),
+        Expr::InList(list) => {
+            // Thousands of items are compared with one value.
+            let Some(value) = class(&list.expr) else {
+                return Ok(());
+            };
+            let op = if list.negated { "<>" } else { "=" };
+            let unlike = |item: &&Expr| class(item).is_some_and(|item| value.unlike(item));
+            match list.list.iter().find(unlike) {
+                Some(item) => Err(no_operator(&list.expr, op, item, schema)),
+                None => Ok(()),
             }
         }
+        Expr::InSubquery(within) => {
+            among(&within.expr, "=", &within.subquery.subquery, schema)
+        }
         Expr::SetComparison(compared) => {
-            let field = compared.subquery.subquery.schema().fields().first();
-            let other = field.and_then(|field| {
-                let of = Class::of_type(field.data_type())?;
-                Some((of, PgType::of_field(field).sql_name()))
-            });
-            match (class(&compared.expr), other) {
-                (Some(l), Some((r, right)))
-                    if l.unlike(r) || (l == Class::Text) != (r == Class::Text) =>
-                {
-                    let left = name(&compared.expr, schema);
-                    Err(missing(&format!("{left} {} {right}", compared.op)))
-                }
-                _ => Ok(()),
-            }
+            let op = compared.op.to_string();
+            among(&compared.expr, &op, &compared.subquery.subquery, schema)
         }
         Expr::AggregateFunction(aggregate) => {
             if let Some(filter) = &aggregate.params.filter {
@@ -265,57 +375,131 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 Some(_) => Err(no_function("length", &call.args, schema)),
             }
         }
+        // What the planner makes of `= ANY`.
+        Expr::ScalarFunction(call) if call.func.name() == "array_has" => {
+            let [array, value] = call.args.as_slice() else {
+                return Ok(());
+            };
+            any_of(array, value, schema)
+        }
         Expr::ScalarFunction(call) if ONE_OF.contains(&call.func.name()) => {
             let args = call.args.as_slice();
             if let ("nullif", [left, right]) = (call.func.name(), args) {
                 compared(left, "=", right, schema)?;
-                return match text_beside(args, schema) {
-                    true => Err(no_operator(left, "=", right, schema)),
-                    false => Ok(()),
+                return match array_beside(args, schema) {
+                    Some(_) => Err(no_operator(left, "=", right, schema)),
+                    None => Ok(()),
                 };
             }
-            let place = call.func.name().to_ascii_uppercase();
-            matched(&place, args.iter().filter_map(told))?;
-            match (text_beside(args, schema), args) {
-                (true, [first, rest @ ..]) => {
-                    let first = name(first, schema);
-                    let rest = rest.iter().map(|arg| name(arg, schema));
-                    let other = rest.into_iter().find(|other| *other != first);
-                    let other = other.unwrap_or_else(|| first.clone());
-                    let text = format!("{place} types {first} and {other} cannot be matched");
-                    Err(refused(ServerError::new("42804", text)))
+            let function = ONE_OF.iter().find(|name| **name == call.func.name());
+            let function = function.copied().unwrap_or_default();
+            let argument = |at: usize| args.get(at).map(|arg| (Construct::Argument(function, at), arg));
+            let place = function.to_ascii_uppercase();
+            matched(&place, args.iter().map(told))
+                .map_err(|(at, error)| refused(placed(error, argument(at))))?;
+            match array_beside(args, schema) {
+                Some((first, other)) => {
+                    let of = |at: usize| args.get(at).map(|arg| name(arg, schema));
+                    let (one, two) = (of(first).unwrap_or_default(), of(other).unwrap_or_default());
+                    let text = format!("{place} types {one} and {two} cannot be matched");
+                    let error = ServerError::new("42804", text);
+                    Err(refused(placed(error, argument(other))))
                 }
-                _ => Ok(()),
+                None => Ok(()),
             }
         }
         Expr::ScalarFunction(call) if call.func.name() == "make_array" => {
-            matched("ARRAY", call.args.iter().filter_map(told))
+            let item = |at: usize| call.args.get(at).map(|arg| (Construct::Item(at), arg));
+            matched("ARRAY", call.args.iter().map(told))
+                .map_err(|(at, error)| refused(placed(error, item(at))))
         }
         // PostgreSQL begins with ELSE.
         Expr::Case(case) => {
             let results = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
             let results = case.else_expr.as_deref().into_iter().chain(results);
-            matched("CASE", results.filter_map(told))?;
+            let types = results.clone().map(told);
+            matched("CASE", types).map_err(|(at, error)| {
+                let result = results.clone().nth(at);
+                let result = result.map(|result| (Construct::CaseResult(at), result));
+                refused(placed(error, result))
+            })?;
             let mut conditions = case.when_then_expr.iter();
             let Some(value) = &case.expr else {
                 return conditions.try_for_each(|(when, _)| boolean("CASE/WHEN", when, schema));
             };
             conditions.try_for_each(|(when, _)| compared(value, "=", when, schema))
         }
+        Expr::Not(condition) => match class(condition) {
+            None | Some(Class::Bool) => Ok(()),
+            Some(_) => {
+                let found = name(condition, schema);
+                let text = format!("argument of NOT must be type boolean, not type {found}");
+                let about = about(Construct::Condition, condition);
+                Err(refused(ServerError::new("42804", text).about(about)))
+            }
+        },
         _ => Ok(()),
     }
 }
 
-/// Whether a text that is no constant is among values that are none: it would be read as one of them.
-fn text_beside(args: &[Expr], schema: &DFSchema) -> bool {
-    let is_text = |arg: &Expr| Class::of(arg, schema) == Some(Class::Text);
-    let is_other = |arg: &Expr| match Class::of(arg, schema) {
-        Some(class) => class.is_time() || class == Class::Bool,
-        None => arg
-            .get_type(schema)
-            .is_ok_and(|data_type| super::arrays::dimensions(&data_type) > 0),
+/// Refuses a value among those of a subquery that none of them is compared with.
+fn among(value: &Expr, op: &str, query: &LogicalPlan, schema: &DFSchema) -> Result<()> {
+    let field = query.schema().fields().first();
+    let other = field.and_then(|field| {
+        let of = Class::of_type(field.data_type())?;
+        Some((of, PgType::of_field(field).sql_name()))
+    });
+    match (Class::of(value, schema), other) {
+        (Some(l), Some((r, right))) if l.unlike(r) => {
+            let left = name(value, schema);
+            let about = About::new(Construct::Operator(op.to_owned()), [value]);
+            Err(refused(missing(&format!("{left} {op} {right}")).about(about)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a value that no item of an array is compared with.
+fn any_of(array: &Expr, value: &Expr, schema: &DFSchema) -> Result<()> {
+    let Ok((_, field)) = array.to_field(schema) else {
+        return Ok(());
     };
-    args.iter().any(is_text) && args.iter().any(is_other)
+    let DataType::List(item) = field.data_type() else {
+        return Ok(());
+    };
+    match (Class::of(value, schema), Class::of_type(item.data_type())) {
+        (Some(l), Some(r)) if l.unlike(r) => {
+            let of_array = PgType::of_field(&field);
+            let right = of_array.element().unwrap_or(of_array).sql_name();
+            let left = name(value, schema);
+            let about = About::new(Construct::Operator("=".to_owned()), [value, array]);
+            Err(refused(missing(&format!("{left} = {right}")).about(about)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn placed(error: ServerError, part: Option<(Construct, &Expr)>) -> ServerError {
+    match part {
+        Some((construct, part)) => error.about(About::new(construct, [part])),
+        None => error,
+    }
+}
+
+/// The first two of some values of which one is an array and the other none.
+fn array_beside(args: &[Expr], schema: &DFSchema) -> Option<(usize, usize)> {
+    let kind = |arg: &Expr| match Class::of(arg, schema) {
+        Some(_) => Some(false),
+        None if is_untyped(arg) => None,
+        None => {
+            let data_type = arg.get_type(schema).ok()?;
+            (super::arrays::dimensions(&data_type) > 0).then_some(true)
+        }
+    };
+    let mut kinds = args.iter().enumerate();
+    let (first, known) = kinds.find_map(|(at, arg)| Some((at, kind(arg)?)))?;
+    let other = kinds.find(|(_, arg)| kind(arg).is_some_and(|kind| kind != known))?;
+    Some((first, other.0))
 }
 
 /// # Errors
@@ -326,7 +510,8 @@ fn boolean(place: &str, condition: &Expr, schema: &DFSchema) -> Result<()> {
         Some(_) => {
             let found = name(condition, schema);
             let text = format!("argument of {place} must be type boolean, not type {found}");
-            Err(refused(ServerError::new("42804", text)))
+            let about = About::new(Construct::Condition, [condition]);
+            Err(refused(ServerError::new("42804", text).about(about)))
         }
     }
 }
@@ -334,28 +519,32 @@ fn boolean(place: &str, condition: &Expr, schema: &DFSchema) -> Result<()> {
 fn no_function(function: &str, args: &[Expr], schema: &DFSchema) -> DataFusionError {
     let types: Vec<String> = args.iter().map(|arg| name(arg, schema)).collect();
     let text = format!("function {function}({}) does not exist", types.join(", "));
-    refused(ServerError::new("42883", text).hint(
-        "No function matches the given name and argument types. You might need to add explicit type casts.",
-    ))
+    refused(ServerError::new("42883", text).hint(NO_FUNCTION))
 }
 
 /// # Errors
-/// 42804 when one of the types, which have to become one, is a time and another a number.
-fn matched(place: &str, mut types: impl Iterator<Item = (Class, String)>) -> Result<()> {
-    let Some((first, known)) = types.next() else {
+/// 42804 when two of the types, which have to become one, have none in common; with the place of the second of them.
+fn matched(
+    place: &str,
+    types: impl Iterator<Item = Option<(Class, String)>>,
+) -> std::result::Result<(), (usize, ServerError)> {
+    let mut types = types
+        .enumerate()
+        .filter_map(|(at, known)| Some((at, known?)));
+    let Some((_, (first, known))) = types.next() else {
         return Ok(());
     };
-    match types.find(|(class, _)| first.unlike(*class)) {
-        Some((_, other)) => {
+    match types.find(|(_, (class, _))| first.is_foreign(*class)) {
+        Some((at, (_, other))) => {
             let text = format!("{place} types {known} and {other} cannot be matched");
-            Err(refused(ServerError::new("42804", text)))
+            Err((at, ServerError::new("42804", text)))
         }
         None => Ok(()),
     }
 }
 
 /// # Errors
-/// 42883 when one is a time and the other a number.
+/// 42883 when no operator compares the two.
 fn compared(left: &Expr, op: &str, right: &Expr, schema: &DFSchema) -> Result<()> {
     match (Class::of(left, schema), Class::of(right, schema)) {
         (Some(l), Some(r)) if l.unlike(r) => Err(no_operator(left, op, right, schema)),
@@ -364,18 +553,14 @@ fn compared(left: &Expr, op: &str, right: &Expr, schema: &DFSchema) -> Result<()
 }
 
 fn no_operator(left: &Expr, op: &str, right: &Expr, schema: &DFSchema) -> DataFusionError {
-    missing(&format!(
-        "{} {op} {}",
-        name(left, schema),
-        name(right, schema)
-    ))
+    let operation = format!("{} {op} {}", name(left, schema), name(right, schema));
+    let about = About::new(Construct::Operator(op.to_owned()), [left, right]);
+    refused(missing(&operation).about(about))
 }
 
-fn missing(operation: &str) -> DataFusionError {
-    let error = ServerError::new("42883", format!("operator does not exist: {operation}"));
-    refused(error.hint(
-        "No operator matches the given name and argument types. You might need to add explicit type casts.",
-    ))
+fn missing(operation: &str) -> ServerError {
+    let text = format!("operator does not exist: {operation}");
+    ServerError::new("42883", text).hint(NO_OPERATOR)
 }
 
 /// What PostgreSQL calls the type of an expression: a small whole constant is an integer, one with a point numeric.

@@ -310,6 +310,9 @@ fn open_cursor(facts: &PortalFacts) -> pg_catalog::OpenCursor {
 impl From<CatalogError> for ServerError {
     fn from(error: CatalogError) -> ServerError {
         let mut server = ServerError::new(error.sqlstate, error.message);
+        if let Some(detail) = error.detail {
+            server = server.detail(detail);
+        }
         if let Some(hint) = error.hint {
             server = server.hint(hint);
         }

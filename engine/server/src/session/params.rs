@@ -262,7 +262,8 @@ pub(crate) fn substitute(
             None if leave_unknown => {}
             None => {
                 let text = format!("there is no parameter ${number}");
-                return ControlFlow::Break(ServerError::new("42P02", text));
+                let error = ServerError::new("42P02", text);
+                return ControlFlow::Break(error.place(super::placed::start(expr)));
             }
         }
         ControlFlow::Continue(())

@@ -23,7 +23,8 @@ use super::rows::Rows;
 use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::{
-    SessionInfo, arrays, chains, lateral, named_alike, origins, params, rewrite, using, whole_rows,
+    SessionInfo, arrays, chains, lateral, miscalled, named_alike, origins, params, placed, rewrite,
+    using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -126,6 +127,19 @@ pub(crate) async fn plan(
     context: &PlanContext,
     statement: &ast::Statement,
 ) -> Result<Planned, ServerError> {
+    match planned(context, statement).await {
+        Ok(planned) => Ok(planned),
+        Err(error) => {
+            let error = placed::placed(error, statement);
+            Err(Box::pin(miscalled::told(context, statement, error)).await)
+        }
+    }
+}
+
+async fn planned(
+    context: &PlanContext,
+    statement: &ast::Statement,
+) -> Result<Planned, ServerError> {
     let mut resolved = statement.clone();
     let relations = resolve(context, &mut resolved)?;
     if super::catalog::answers(context, &relations, statement).await? {
@@ -152,7 +166,9 @@ pub(super) fn resolve(
     statement: &mut ast::Statement,
 ) -> Result<rewrite::Relations, ServerError> {
     let path = context.info.relation_path();
-    rewrite::resolve(statement, &context.context, &path, &context.temporary)
+    let relations = rewrite::resolve(statement, &context.context, &path, &context.temporary)?;
+    written::check(&context.context, statement)?;
+    Ok(relations)
 }
 
 /// DataFusion's plan of a statement whose names are resolved; `$n` in it are parameters of these types.

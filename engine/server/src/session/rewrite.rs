@@ -6,6 +6,7 @@
 mod aggregates;
 mod calls;
 mod columns;
+mod constants;
 mod literals;
 mod names;
 mod operators;
@@ -43,6 +44,7 @@ use types::{
     typed_constant,
 };
 
+use super::placed::of_constant;
 use super::{SessionInfo, arrays, kinds, spelling};
 use crate::clock::Clock;
 use crate::pg_input;
@@ -158,6 +160,15 @@ impl VisitorMut for ToDataFusion<'_> {
         if let Err(error) = order::as_read(query, self.is_query && self.depth == 1) {
             return ControlFlow::Break(error);
         }
+        if let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause {
+            let counts = limit.iter_mut();
+            let counts = counts.chain(offset.as_mut().map(|offset| &mut offset.value));
+            for count in counts {
+                if let Err(error) = constants::read(count, PgType::INT8) {
+                    return ControlFlow::Break(error);
+                }
+            }
+        }
         if let Some(ast::LimitClause::LimitOffset { limit, .. }) = &query.limit_clause
             && let Some(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) = limit
         {
@@ -177,6 +188,9 @@ impl VisitorMut for ToDataFusion<'_> {
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<ServerError> {
         names::whole_tables(select);
+        if let Err(error) = constants::conditions(select) {
+            return ControlFlow::Break(error);
+        }
         match rows::memberships(select) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -207,7 +221,8 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
-        match types::check_float(expr) {
+        let checked = types::check_float(expr).and_then(|()| constants::truths(expr));
+        match checked {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -239,7 +254,10 @@ impl VisitorMut for ToDataFusion<'_> {
         match constant {
             Ok(Some(constant)) => *expr = constant,
             Ok(None) => {}
-            Err(error) => return ControlFlow::Break(error),
+            Err(error) => return ControlFlow::Break(error.place(of_constant(expr))),
+        }
+        if let Err(error) = types::read_kind(expr) {
+            return ControlFlow::Break(error.place(of_constant(expr)));
         }
         match expr {
             Expr::Function(function) => {
@@ -263,7 +281,7 @@ impl VisitorMut for ToDataFusion<'_> {
                 {
                     match bytea(text) {
                         Ok(bytes) => *expr = bytes,
-                        Err(error) => return ControlFlow::Break(error),
+                        Err(error) => return ControlFlow::Break(error.place(of_constant(expr))),
                     }
                 }
             }

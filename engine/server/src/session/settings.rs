@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, DateOrder};
 use crate::pgwire::encode::TextStyle;
-use crate::sqlstate::{ServerError, nearest};
+use crate::sqlstate::{ServerError, nearest, slip_of};
 use crate::zone::Zone;
 
 /// The PostgreSQL release whose behaviour clients may expect.
@@ -423,7 +423,7 @@ fn unknown(name: &str) -> ServerError {
         "42704",
         format!("unrecognized configuration parameter \"{name}\""),
     );
-    match nearest(name, KNOWN.iter().map(|known| known.name)) {
+    match slip_of(name, KNOWN.iter().map(|known| known.name)) {
         Some(similar) => error.hint(format!("Perhaps you meant \"{similar}\".")),
         None => error,
     }

@@ -21,6 +21,12 @@ const NAMES: [(&str, &str); 9] = [
     ("variance", "var_samp"),
 ];
 
+/// What DataFusion calls the function of this name.
+pub(super) fn planned_name(name: &str) -> &str {
+    let known = NAMES.iter().find(|(known, _)| *known == name);
+    known.map_or(name, |(_, planned)| planned)
+}
+
 /// Makes a call one of DataFusion's.
 ///
 /// # Errors

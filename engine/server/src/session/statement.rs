@@ -19,13 +19,13 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use genokura_sql_ext::depth;
 use genokura_sql_ext::dialect::Bounded;
 use tokio::runtime::Handle;
 
-use crate::sqlstate::{ServerError, from_parser, function_error};
+use crate::sqlstate::{ServerError, from_parser, function_error, offset_of};
 pub use commands::{CopyFormat, CopyHeader, CopyOptions, SetValue};
 use cursor::TokenCursor;
 pub use fetch::{CursorOptions, Fetch};
@@ -140,6 +140,8 @@ pub enum Statement {
     Copy {
         /// The rows to copy.
         query: Box<ast::Statement>,
+        /// The table whose columns are copied, unless a query says what.
+        table: Option<String>,
         /// Format and its options.
         options: CopyOptions,
     },
@@ -199,7 +201,50 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
         .map_err(|error| from_parser(&error.into(), sql))?;
     depth::check(tokens.iter().map(|token| &token.token))
         .map_err(|error| function_error(&error))?;
+    numbers_end(&tokens, sql)?;
     Ok(tokens)
+}
+
+/// Refuses a number that runs into a name, which the parser takes for a column of that name.
+///
+/// # Errors
+/// 42601.
+fn numbers_end(tokens: &[TokenWithSpan], sql: &str) -> Result<(), ServerError> {
+    let mut pairs = tokens.windows(2);
+    let junk = pairs.find_map(|pair| match pair {
+        [number, word]
+            if matches!(
+                number.token,
+                Token::Number(..) | Token::HexStringLiteral(_)
+            ) && matches!(&word.token, Token::Word(word) if word.quote_style.is_none())
+                && number.span.start != word.span.start =>
+        {
+            Some((number, word))
+        }
+        _ => None,
+    });
+    let Some((number, word)) = junk else {
+        return Ok(());
+    };
+    let offset = |line: u64, column: u64| {
+        let (line, column) = (usize::try_from(line).ok()?, usize::try_from(column).ok()?);
+        offset_of(sql, line, column)
+    };
+    let start = offset(number.span.start.line, number.span.start.column);
+    let end = offset(word.span.start.line, word.span.start.column);
+    let digits = match (start, end) {
+        (Some(start), Some(end)) => sql
+            .chars()
+            .skip(start.saturating_sub(1))
+            .take(end.saturating_sub(start))
+            .collect(),
+        _ => number.token.to_string(),
+    };
+    let text = format!(
+        "trailing junk after numeric literal at or near \"{digits}{}\"",
+        word.token
+    );
+    Err(ServerError::syntax(text, start))
 }
 
 fn is_space(token: &Token) -> bool {
@@ -316,12 +361,16 @@ fn query_statement(cursor: &mut TokenCursor<'_>) -> Result<Statement, ServerErro
     })
 }
 
-/// The query that a text is.
+/// The query that a text is which no client sent: nothing of it has a place.
 ///
 /// # Errors
-/// 42601 with the position in `sql`.
+/// 42601.
 pub(crate) fn query_text(sql: &str) -> Result<Box<ast::Statement>, ServerError> {
-    query_of(&tokenize(sql)?, sql)
+    let mut tokens = tokenize(sql)?;
+    for token in &mut tokens {
+        token.span = Span::empty();
+    }
+    query_of(&tokens, sql)
 }
 
 fn only_reads(query: &ast::Statement) -> Result<(), ServerError> {

@@ -169,6 +169,7 @@ pub(super) async fn analyse(
         return Ok(Analysis::without_plan(parameters, Some(columns)));
     }
     let count = params::count(query).max(declared.len());
+    untold(query, declared, count)?;
     let known = known_types(query, declared, count);
     let inferred = if known.iter().any(Option::is_none) {
         Box::pin(inferred_types(context, query, &known)).await
@@ -209,6 +210,30 @@ pub(super) async fn analyse(
     let planned = plan::plan(context, &typed).await?;
     let columns = planned.columns().to_vec();
     Ok(Analysis::without_plan(parameters, Some(columns)))
+}
+
+/// Refuses a parameter that the statement skips: nothing tells its type.
+///
+/// # Errors
+/// 42P18.
+fn untold(query: &ast::Statement, declared: &[PgType], count: usize) -> Result<(), ServerError> {
+    let mut named = std::collections::BTreeSet::new();
+    let _: std::ops::ControlFlow<()> = ast::visit_expressions(query, |expr| {
+        named.extend(params::placeholder(expr));
+        std::ops::ControlFlow::Continue(())
+    });
+    let is_declared = |number: &usize| {
+        let declared = number.checked_sub(1).and_then(|at| declared.get(at));
+        declared.is_some_and(|declared| *declared != PgType::UNKNOWN)
+    };
+    let mut numbers = 1..=count;
+    match numbers.find(|number| !named.contains(number) && !is_declared(number)) {
+        None => Ok(()),
+        Some(number) => {
+            let text = format!("could not determine data type of parameter ${number}");
+            Err(ServerError::new("42P18", text))
+        }
+    }
 }
 
 /// A template anew, for another snapshot or other settings; None when the query has to be planned with its values.

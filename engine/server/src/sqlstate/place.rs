@@ -8,6 +8,101 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whi
 
 use super::{between, find_word, offset_of};
 
+/// A place in the text of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// 1-based.
+    line: u64,
+    column: u64,
+    toward: Toward,
+}
+
+/// Which token is meant, seen from a line and column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Toward {
+    /// The one there.
+    Here,
+    /// The first of these from there on.
+    Next(Vec<String>),
+    /// The last of these before it.
+    Last(Vec<String>),
+    /// The second name of this kind in the statement.
+    Second(String),
+}
+
+impl Place {
+    /// This line and column.
+    pub(crate) fn at(line: u64, column: u64) -> Place {
+        Place {
+            line,
+            column,
+            toward: Toward::Here,
+        }
+    }
+
+    /// The second place where a name stands.
+    pub(crate) fn second(name: &str) -> Place {
+        Place {
+            toward: Toward::Second(name.to_owned()),
+            ..Place::at(1, 1)
+        }
+    }
+
+    /// The first of these words or signs from there on.
+    pub(crate) fn next(self, tokens: &[&str]) -> Place {
+        let tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
+        Place {
+            toward: Toward::Next(tokens),
+            ..self
+        }
+    }
+
+    /// The last of these words or signs before it; what was sought already is what it was.
+    pub(crate) fn last(self, tokens: &[&str]) -> Place {
+        let tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
+        match self.toward {
+            Toward::Here => Place {
+                toward: Toward::Last(tokens),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// The 1-based character position in the text; `None` where the token is not there.
+    pub(super) fn in_text(&self, sql: &str) -> Option<usize> {
+        let here = |line: u64, column: u64| {
+            let (line, column) = (usize::try_from(line).ok()?, usize::try_from(column).ok()?);
+            offset_of(sql, line, column)
+        };
+        let wanted = match &self.toward {
+            Toward::Here => return here(self.line, self.column),
+            Toward::Second(name) => {
+                let tokens = tokens(sql);
+                let second = tokens.iter().filter(|token| is_word(&token.token, name)).nth(1);
+                return place(sql, second?);
+            }
+            Toward::Next(wanted) | Toward::Last(wanted) => wanted,
+        };
+        let tokens = tokens(sql);
+        let is = |token: &&TokenWithSpan| {
+            let text = token.token.to_string();
+            wanted.iter().any(|wanted| match wanted.as_str() {
+                "<>" => token.token == Token::Neq,
+                wanted => text.eq_ignore_ascii_case(wanted),
+            })
+        };
+        let start = |token: &TokenWithSpan| (token.span.start.line, token.span.start.column);
+        let from = (self.line, self.column);
+        let found = match &self.toward {
+            Toward::Last(_) => tokens.iter().rev().filter(|token| start(token) < from).find(is),
+            _ => tokens.iter().filter(|token| start(token) >= from).find(is),
+        };
+        let (line, column) = start(found?);
+        here(line, column)
+    }
+}
+
 /// The 1-based character position of what an error with this SQLSTATE and message is about.
 pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> {
     if let Some(operation) = message.strip_prefix("operator does not exist: ") {
@@ -17,7 +112,7 @@ pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> 
         return cast(sql);
     }
     if let Some(call) = message.strip_prefix("function ")
-        && message.ends_with(" does not exist")
+        && (message.ends_with(" does not exist") || message.ends_with(" is not unique"))
     {
         return find_word(sql, call.split(['(', ' ']).next()?);
     }
@@ -34,6 +129,12 @@ pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> 
         return only(sql, is_number);
     }
     let of_value = matches!(code, "22P02" | "22003" | "22007" | "22008" | "22023");
+    // What is read while a statement runs has no place in it.
+    let is_late = message.starts_with("unrecognized privilege type")
+        || message.starts_with("invalid value \"") && message.contains("\" for \"");
+    if is_late {
+        return None;
+    }
     if of_value && message.contains('"') {
         let (_, text) = message.split_once('"')?;
         let (text, _) = text.rsplit_once('"')?;
@@ -44,6 +145,25 @@ pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> 
         "each UNION query must have the same number of columns" => after_select_of_union(sql),
         _ => None,
     }
+}
+
+/// Signs that may open a comment which are looked at.
+const COMMENTS: usize = 16;
+
+/// The 1-based character position of the comment that a text ends within.
+pub(super) fn comment(sql: &str) -> Option<usize> {
+    // Whatever stands before it can be read.
+    let opens = sql.char_indices().filter(|(at, _)| {
+        sql.get(*at..).is_some_and(|rest| rest.starts_with("/*"))
+    });
+    let mut opens = opens.map(|(at, _)| at).take(COMMENTS);
+    let first = opens.find(|at| {
+        let before = sql.get(..*at).unwrap_or_default();
+        Tokenizer::new(&PostgreSqlDialect {}, before)
+            .tokenize()
+            .is_ok()
+    })?;
+    Some(sql.get(..first)?.chars().count() + 1)
 }
 
 fn tokens(sql: &str) -> Vec<TokenWithSpan> {

@@ -23,7 +23,7 @@ use crate::session::DATABASE;
 use crate::session::origins;
 use crate::session::statement::temp::is_temp_schema;
 use crate::session::temp::{Relation, TempState};
-use crate::sqlstate::{ServerError, function_error, nearest, undefined_table};
+use crate::sqlstate::{ServerError, function_error, slip_of, undefined_table};
 
 /// What a statement reads, after its names are resolved.
 #[derive(Debug, Default)]
@@ -388,7 +388,7 @@ impl Resolver<'_> {
         if let Some(schema) = schema
             && !schemas.iter().any(|known| known == schema)
         {
-            return match nearest(schema, schemas.iter().map(String::as_str)) {
+            return match slip_of(schema, schemas.iter().map(String::as_str)) {
                 Some(known) => error.hint(format!("Perhaps you meant the schema \"{known}\".")),
                 None => error.detail(format!("There is no schema \"{schema}\".")),
             };
@@ -406,7 +406,7 @@ impl Resolver<'_> {
             .filter_map(|schema| catalog.schema(schema))
             .flat_map(|schema| schema.table_names())
             .collect();
-        match nearest(table, names.iter().map(String::as_str)) {
+        match slip_of(table, names.iter().map(String::as_str)) {
             Some(name) => error.hint(format!("Perhaps you meant the relation \"{name}\".")),
             None => error,
         }

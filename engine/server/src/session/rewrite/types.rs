@@ -9,8 +9,9 @@ use crate::pg_input;
 use crate::pg_types::PgType;
 use crate::pgwire::encode::Format;
 use crate::semantics;
+use crate::session::placed::end;
 use crate::session::{kinds, params};
-use crate::sqlstate::ServerError;
+use crate::sqlstate::{Place, ServerError};
 
 pub(super) fn is_reg_type(data_type: &DataType) -> bool {
     match data_type {
@@ -79,6 +80,69 @@ pub(super) fn typed_constant(
         _ if pg_type.element().is_some() => Some(read(pg_type)?),
         _ => None,
     })
+}
+
+/// Refuses a constant that is cast to a type which is text to the planner, and has no such value, and types that no
+/// value has.
+///
+/// # Errors
+/// 22P02; 22023 for `varchar(0)` and `numeric(0)`.
+pub(super) fn read_kind(expr: &Expr) -> Result<(), ServerError> {
+    let (value, data_type) = match expr {
+        Expr::Cast {
+            expr, data_type, ..
+        } => (string_literal(expr), data_type),
+        Expr::TypedString(typed) => match &typed.value.value {
+            ast::Value::SingleQuotedString(text) => (Some(text.as_str()), &typed.data_type),
+            _ => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    if let DataType::Varchar(Some(length))
+    | DataType::CharacterVarying(Some(length))
+    | DataType::CharVarying(Some(length))
+    | DataType::Character(Some(length))
+    | DataType::Char(Some(length)) = data_type
+        && matches!(
+            length,
+            ast::CharacterLength::IntegerLength { length: 0, .. }
+        )
+    {
+        let is_char = matches!(data_type, DataType::Character(_) | DataType::Char(_));
+        let name = if is_char { "char" } else { "varchar" };
+        let text = format!("length for type {name} must be at least 1");
+        let word = data_type.to_string();
+        let place = end_of_value(expr).map(|place| place.next(&[word_of(&word)]));
+        return Err(ServerError::new("22023", text).place(place));
+    }
+    if let DataType::Numeric(digits) | DataType::Decimal(digits) = data_type
+        && let ast::ExactNumberInfo::Precision(precision)
+        | ast::ExactNumberInfo::PrecisionAndScale(precision, _) = digits
+        && !(1..=1000).contains(precision)
+    {
+        let text = format!("NUMERIC precision {precision} must be between 1 and 1000");
+        let word = data_type.to_string();
+        let place = end_of_value(expr).map(|place| place.next(&[word_of(&word)]));
+        return Err(ServerError::new("22023", text).place(place));
+    }
+    let kind = params::type_of_sql(data_type).filter(|pg_type| pg_type.element().is_none());
+    match (value, kind) {
+        (Some(text), Some(pg_type)) if kinds::function_of(pg_type).is_some() => {
+            pg_input::kept_text(text, pg_type).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn word_of(data_type: &str) -> &str {
+    data_type.split(['(', ' ']).next().unwrap_or(data_type)
+}
+
+fn end_of_value(expr: &Expr) -> Option<Place> {
+    match expr {
+        Expr::Cast { expr, .. } => end(expr),
+        _ => None,
+    }
 }
 
 /// Whether a number is one that the planner would take for infinity.

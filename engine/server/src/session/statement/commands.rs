@@ -213,6 +213,7 @@ fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         let options = cursor.take_parenthesised()?;
         let mut options = TokenCursor::new(options, cursor.sql());
         while !options.at_end() {
+            let position = options.syntax_error().position();
             let name = options.identifier()?;
             let value = if options.at_end() || options.peek() == Some(&Token::Comma) {
                 "true".to_owned()
@@ -230,7 +231,7 @@ fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
                 | "timing" | "summary" | "memory" | "format" => {}
                 other => {
                     let text = format!("unrecognized EXPLAIN option \"{other}\"");
-                    return Err(ServerError::syntax(text, None).near(other));
+                    return Err(ServerError::syntax(text, position));
                 }
             }
             options.accept_token(&Token::Comma);
@@ -534,6 +535,7 @@ fn execute(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
 }
 
 fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    let mut table = None;
     let query = if cursor.peek() == Some(&Token::LParen) {
         let inner = cursor.take_parenthesised()?;
         let mut inner_cursor = TokenCursor::new(inner, cursor.sql());
@@ -554,6 +556,7 @@ fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         if cursor.accept("FROM") {
             return copy_from(cursor, name, columns);
         }
+        table = Some(name.name);
         cursor.back_to(start);
         copy_table(cursor)?
     };
@@ -565,6 +568,7 @@ fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     }
     Ok(Statement::Copy {
         query,
+        table,
         options: copy_options(cursor)?,
     })
 }
@@ -712,7 +716,10 @@ fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<
     let name = cursor.identifier()?.to_ascii_lowercase();
     written.once(&name.to_ascii_uppercase(), position)?;
     match name.as_str() {
-        "format" => written.format = Some(copy_format(&option_text(cursor)?)?),
+        "format" => {
+            let format = copy_format(&option_text(cursor)?);
+            written.format = Some(format.map_err(|error| error.at_position(position))?);
+        }
         "header" => {
             let bare = cursor.at_end() || cursor.peek() == Some(&Token::Comma);
             let value = if bare {
@@ -742,7 +749,7 @@ fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<
         "encoding" => encoding(&cursor.string()?)?,
         other => {
             let text = format!("option \"{other}\" not recognized");
-            return Err(ServerError::syntax(text, None).near(other));
+            return Err(ServerError::syntax(text, position));
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::pg_types::PgType;
 use crate::pgwire::encode::{Cells, Format, TextStyle};
 use crate::session::plan::Planned;
 use crate::session::{kinds, params, rewrite};
-use crate::sqlstate::{ServerError, nearest};
+use crate::sqlstate::{Place, ServerError, slip_of};
 
 /// The columns that get values, as places in the table.
 pub(super) fn targets(
@@ -24,7 +24,11 @@ pub(super) fn targets(
         return Ok((0..table.schema.fields().len()).collect());
     }
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-    once_each(&names)?;
+    once_each(&names).map_err(|error| {
+        let mut seen = BTreeSet::new();
+        let twice = names.iter().find(|name| !seen.insert(**name));
+        error.place(twice.map(|name| Place::second(name)))
+    })?;
     let columns = columns.iter();
     columns.map(|column| place(table, name, column)).collect()
 }
@@ -39,7 +43,7 @@ fn place(table: &TempTable, name: &str, column: &str) -> Result<usize, ServerErr
             .fields()
             .iter()
             .map(|field| field.name().as_str());
-        match nearest(column, known) {
+        match slip_of(column, known) {
             Some(known) => error.hint(format!("Perhaps you meant the column \"{known}\".")),
             None => error,
         }

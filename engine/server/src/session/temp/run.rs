@@ -21,8 +21,8 @@ use crate::session::plan::Planned;
 use crate::session::statement::joins::as_written;
 use crate::session::statement::temp::{ColumnDef, Kind, Name, OnCommit, TempCommand};
 use crate::session::statement::{self, CopyOptions};
-use crate::session::{DATABASE, Outcome, Session, params, rewrite};
-use crate::sqlstate::{ServerError, Severity, nearest, undefined_table};
+use crate::session::{DATABASE, Outcome, Session, params, placed, rewrite};
+use crate::sqlstate::{ServerError, Severity, slip_of, undefined_table};
 
 impl Session {
     /// Runs a statement about temporary relations.
@@ -124,7 +124,8 @@ impl Session {
             }
             TempCommand::Truncate(names) => {
                 for name in names {
-                    let table = self.target(name, "TRUNCATE TABLE").await?;
+                    let table = self.target(name, "TRUNCATE TABLE").await;
+                    let table = table.map_err(ServerError::without_place)?;
                     let empty = table.with_pieces(Vec::new());
                     self.put(&name.name, Relation::Table(Arc::new(empty)));
                 }
@@ -275,7 +276,7 @@ impl Session {
         };
         let error = undefined_table(&shown).near(&name.name);
         let known = self.temporary.relations.keys().map(String::as_str);
-        match nearest(&name.name, known).filter(|_| self.may_be_own(name)) {
+        match slip_of(&name.name, known).filter(|_| self.may_be_own(name)) {
             Some(known) => error.hint(format!("Perhaps you meant the relation \"{known}\".")),
             None => error,
         }
@@ -514,11 +515,16 @@ impl Session {
         let width = planned.columns().len();
         if width > targets.len() {
             let text = "INSERT has more expressions than target columns";
-            return Err(ServerError::syntax(text, None));
+            let extra = source.and_then(|source| placed::item(&source.body, targets.len()));
+            return Err(ServerError::syntax(text, None).place(extra.and_then(placed::start)));
         }
         if source.is_some() && !columns.is_empty() && width < targets.len() {
             let text = "INSERT has more target columns than expressions";
-            return Err(ServerError::syntax(text, None));
+            let error = ServerError::syntax(text, None);
+            return Err(match columns.get(width) {
+                Some(column) => error.near(column),
+                None => error,
+            });
         }
         let mut origins = Vec::with_capacity(table.schema.fields().len());
         for (at, field) in table.schema.fields().iter().enumerate() {
@@ -526,7 +532,10 @@ impl Session {
             origins.push(match given.filter(|given| *given < width) {
                 Some(given) => {
                     let from = planned.columns()[given].pg_type;
-                    check_assignable(from, &planned, given, field)?;
+                    check_assignable(from, &planned, given, field).map_err(|error| {
+                        let value = source.and_then(|source| placed::item(&source.body, given));
+                        error.place(value.and_then(placed::start))
+                    })?;
                     Origin::Column(given, from)
                 }
                 None => self.default_of(&table, at).await?,

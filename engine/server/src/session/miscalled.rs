@@ -1,0 +1,287 @@
+//! Functions that there are not, or not for such arguments: told with the types of the arguments and by the name that
+//! the statement has, which the planner knows no more.
+//!
+//! The statement is planned again with a function in place of those that may be meant, which says what it is given.
+//! That happens after an error only.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::execution::context::{SessionContext, SessionState};
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TypeSignature, Volatility,
+};
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, TableFactor,
+    Value, Visit as _, Visitor,
+};
+
+use super::placed::of_ident;
+use super::plan::{self, PlanContext};
+use super::{params, rewrite, spelling};
+use crate::pg_types::PgType;
+use crate::sqlstate::{NO_FUNCTION, Place, ServerError};
+
+/// The error of a plan, when it is about a function, with the types of its arguments.
+pub(super) async fn told(
+    context: &PlanContext,
+    statement: &ast::Statement,
+    error: ServerError,
+) -> ServerError {
+    let message = error.to_string();
+    let Some(call) = message
+        .strip_prefix("function ")
+        .filter(|_| error.code() == "42883")
+    else {
+        return error;
+    };
+    let name = call.split(['(', ' ']).next().unwrap_or_default();
+    let state = context.context.state();
+    let called = calls(statement, name, &state);
+    let Some(first) = called.first() else {
+        return in_from(statement, name, error);
+    };
+    let written = rewrite::function_name(first);
+    let is_scalar = |call: &ast::Function| {
+        let name = rewrite::function_name(call);
+        call.over.is_none()
+            && call.filter.is_none()
+            && !state.aggregate_functions().contains_key(&name)
+    };
+    if called.iter().all(is_scalar)
+        && let Some(found) = told_again(context, statement, &written, state).await
+    {
+        return match error.hint_text() {
+            Some(hint) if hint.starts_with("Perhaps") => found.hint(hint),
+            _ => found,
+        }
+        .place(place(first));
+    }
+    // An aggregate knows its types already.
+    error
+        .reworded(message.replacen(name, &written, 1))
+        .place(place(first))
+}
+
+fn place(function: &ast::Function) -> Option<Place> {
+    let first = function.name.0.first().and_then(ObjectNamePart::as_ident);
+    first.and_then(of_ident)
+}
+
+/// The calls that the planner may call by this name.
+fn calls(statement: &ast::Statement, name: &str, state: &SessionState) -> Vec<ast::Function> {
+    let means = |written: &str| {
+        let planned = spelling::planned_name(written);
+        let scalar = state.scalar_functions().get(planned);
+        let aggregate = state.aggregate_functions().get(planned);
+        planned == name
+            || written == name
+            || scalar.is_some_and(|known| known.name() == name)
+            || aggregate.is_some_and(|known| known.name() == name)
+    };
+    let mut found = Vec::new();
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        if let Expr::Function(function) = expr
+            && means(&rewrite::function_name(function))
+        {
+            found.push(function.clone());
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// What the calls of this name are refused for; `None` when the plan says nothing of them.
+async fn told_again(
+    context: &PlanContext,
+    statement: &ast::Statement,
+    name: &str,
+    state: SessionState,
+) -> Option<ServerError> {
+    let planned = spelling::planned_name(name);
+    let inner = state.scalar_functions().get(planned).map(Arc::clone);
+    let session = SessionContext::new_with_state(state);
+    session.register_udf(ScalarUDF::new_from_impl(Called {
+        name: name.to_owned(),
+        inner,
+        signature: Signature::one_of(
+            vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
+            Volatility::Immutable,
+        ),
+    }));
+    let mut again = statement.clone();
+    let _: ControlFlow<()> = ast::visit_expressions_mut(&mut again, |expr| {
+        if let Expr::Function(function) = expr
+            && rewrite::function_name(function) == name
+        {
+            function.name = ObjectName::from(vec![Ident::with_quote('"', CALLED)]);
+        }
+        ControlFlow::Continue(())
+    });
+    let context = PlanContext {
+        context: session,
+        ..context.clone()
+    };
+    plan::resolve(&context, &mut again).ok()?;
+    let error = Box::pin(plan::logical(&context, again, &[])).await.err()?;
+    (error.code() == "42883" && error.to_string().starts_with("function ")).then_some(error)
+}
+
+/// The name of a function that says what it is given.
+const CALLED: &str = "called with";
+
+#[derive(Debug)]
+struct Called {
+    /// As the statement has it.
+    name: String,
+    /// What it is called for; `None` when there is no such function.
+    inner: Option<Arc<ScalarUDF>>,
+    signature: Signature,
+}
+
+impl PartialEq for Called {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Called {}
+
+impl std::hash::Hash for Called {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Called {
+    fn name(&self) -> &str {
+        CALLED
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Null)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let given: Vec<FieldRef> = args.arg_fields.to_vec();
+        if let Some(inner) = &self.inner
+            && let Ok(fields) = fields_with_udf(&given, inner.as_ref())
+        {
+            let found = inner.return_field_from_args(ReturnFieldArgs {
+                arg_fields: &fields,
+                scalar_arguments: args.scalar_arguments,
+            });
+            if found.is_ok() {
+                return found;
+            }
+        }
+        if let ("unnest", [list]) = (self.name.as_str(), given.as_slice())
+            && let DataType::List(item) = list.data_type()
+        {
+            return Ok(Arc::clone(item));
+        }
+        let types = given.iter().zip(args.scalar_arguments);
+        let types: Vec<&str> = types.map(|(field, value)| shown(field, *value)).collect();
+        let text = format!(
+            "function {}({}) does not exist",
+            self.name,
+            types.join(", ")
+        );
+        let error = ServerError::new("42883", text).hint(NO_FUNCTION);
+        Err(DataFusionError::External(Box::new(error)))
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Err(DataFusionError::Internal(
+            "a plan that was made for its error".to_owned(),
+        ))
+    }
+}
+
+/// What PostgreSQL calls the type of an argument.
+fn shown(field: &Field, value: Option<&ScalarValue>) -> &'static str {
+    match value {
+        Some(ScalarValue::Int64(Some(value))) if i32::try_from(*value).is_ok() => {
+            PgType::INT4.sql_name()
+        }
+        Some(ScalarValue::Float64(Some(_))) => PgType::NUMERIC.sql_name(),
+        Some(ScalarValue::Utf8(_)) | Some(ScalarValue::Null) => PgType::UNKNOWN.sql_name(),
+        _ => PgType::of_field(field).sql_name(),
+    }
+}
+
+/// The error about a function in FROM, with the types of its arguments where they are constants.
+fn in_from(statement: &ast::Statement, name: &str, error: ServerError) -> ServerError {
+    let mut found = InFrom { name, call: None };
+    let _: ControlFlow<()> = statement.visit(&mut found);
+    let Some((function, args)) = found.call else {
+        return error;
+    };
+    let place = function
+        .0
+        .first()
+        .and_then(ObjectNamePart::as_ident)
+        .and_then(of_ident);
+    let types: Option<Vec<&str>> = args.iter().map(type_of).collect();
+    match types {
+        Some(types) if !error.to_string().contains('(') => {
+            let text = format!("function {name}({}) does not exist", types.join(", "));
+            let hint = error.hint_text().unwrap_or(NO_FUNCTION).to_owned();
+            error.reworded(text).hint(hint).place(place)
+        }
+        _ => error.place(place),
+    }
+}
+
+struct InFrom<'a> {
+    name: &'a str,
+    call: Option<(ObjectName, Vec<FunctionArg>)>,
+}
+
+impl Visitor for InFrom<'_> {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let (name, args) = match factor {
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } => (name, &args.args),
+            TableFactor::Function { name, args, .. } => (name, args),
+            _ => return ControlFlow::Continue(()),
+        };
+        if rewrite::last_part(name) == self.name {
+            self.call = Some((name.clone(), args.clone()));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The type of a constant or a cast as PostgreSQL calls it; `None` for anything else.
+pub(super) fn type_of(arg: &FunctionArg) -> Option<&'static str> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
+        return None;
+    };
+    let pg_type = match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) if digits.parse::<i32>().is_ok() => PgType::INT4,
+            Value::Number(digits, _) if digits.parse::<i64>().is_ok() => PgType::INT8,
+            Value::Number(..) => PgType::NUMERIC,
+            Value::Boolean(_) => PgType::BOOL,
+            _ => PgType::UNKNOWN,
+        },
+        Expr::Cast { data_type, .. } => params::type_of_sql(data_type)?,
+        _ => return None,
+    };
+    Some(pg_type.sql_name())
+}

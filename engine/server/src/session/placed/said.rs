@@ -1,0 +1,392 @@
+//! Errors that are known by what they say: their place, and PostgreSQL's words where those hang on how the statement is
+//! written.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, AccessExpr, Expr, Query, SelectItem, SetExpr, Subscript, TableFactor, Value, Visit as _,
+    Visitor,
+};
+
+use super::start::{end, of_ident, start};
+use crate::session::rewrite::{self, folded};
+use crate::sqlstate::{Place, ServerError};
+
+/// The error, which has no place yet.
+pub(super) fn placed(error: ServerError, statement: &ast::Statement) -> ServerError {
+    let message = error.to_string();
+    let place = |of: &dyn Fn(&Expr) -> Option<Place>| only(statement, of);
+    match error.code() {
+        "42P02" => {
+            let number = message.strip_prefix("there is no parameter ");
+            let found = first(statement, &|expr| match expr {
+                Expr::Value(value) => match &value.value {
+                    Value::Placeholder(name) if Some(name.as_str()) == number => start(expr),
+                    _ => None,
+                },
+                _ => None,
+            });
+            error.place(found)
+        }
+        "42P10" => distinct_or_named(error, &message, statement),
+        "42601" if message == "subquery has too many columns" => one_column(error, statement),
+        "42601" if message.starts_with("unequal number of entries") => {
+            error.place(first(statement, &unequal))
+        }
+        "42809" if message.starts_with("op ANY/ALL") => error.place(place(&|expr| match expr {
+            Expr::AnyOp {
+                left, compare_op, ..
+            }
+            | Expr::AllOp {
+                left, compare_op, ..
+            } => Some(end(left)?.next(&[&compare_op.to_string()])),
+            _ => None,
+        })),
+        "42809" if message.starts_with("a field of type ") => field(error, &message, statement),
+        "42703" if message.starts_with("could not identify column ") => {
+            column_of_row(error, statement)
+        }
+        "42804" if message.starts_with("cannot subscript type ") => {
+            error.place(place(&|expr| match expr {
+                Expr::CompoundFieldAccess { root, .. } => start(root),
+                _ => None,
+            }))
+        }
+        "42704" if message.starts_with("collation ") => {
+            let found = place(&|expr| match expr {
+                Expr::Collate { expr, .. } => Some(end(expr)?.next(&["COLLATE"])),
+                _ => None,
+            });
+            error.place(found)
+        }
+        _ => error,
+    }
+}
+
+/// The place of the only expression that has one by this.
+fn only(statement: &ast::Statement, of: &dyn Fn(&Expr) -> Option<Place>) -> Option<Place> {
+    let places = all(statement, of);
+    match places.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
+    }
+}
+
+/// The place of the first such expression.
+fn first(statement: &ast::Statement, of: &dyn Fn(&Expr) -> Option<Place>) -> Option<Place> {
+    all(statement, of).into_iter().next()
+}
+
+fn all(statement: &ast::Statement, of: &dyn Fn(&Expr) -> Option<Place>) -> Vec<Place> {
+    let mut places = Vec::new();
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        places.extend(of(expr));
+        ControlFlow::Continue(())
+    });
+    places
+}
+
+/// Rows of different lengths side by side.
+fn unequal(expr: &Expr) -> Option<Place> {
+    let Expr::BinaryOp { left, op, right } = expr else {
+        return None;
+    };
+    let length = |side: &Expr| match side {
+        Expr::Tuple(items) => Some(items.len()),
+        Expr::Function(function) if rewrite::is_call_of(function, "row") => {
+            Some(rewrite::call_arguments(function).len())
+        }
+        _ => None,
+    };
+    match (length(left), length(right)) {
+        (Some(l), Some(r)) if l != r => Some(end(left)?.next(&[&op.to_string()])),
+        _ => None,
+    }
+}
+
+/// Columns that a query lists; `None` when it has a wildcard.
+pub(in crate::session) fn width(body: &SetExpr) -> Option<usize> {
+    match body {
+        SetExpr::Select(select) => {
+            let is_plain = |item: &SelectItem| {
+                matches!(
+                    item,
+                    SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+                )
+            };
+            let plain = select.projection.iter().all(is_plain);
+            plain.then_some(select.projection.len())
+        }
+        SetExpr::Query(query) => width(&query.body),
+        SetExpr::SetOperation { left, .. } => width(left),
+        SetExpr::Values(values) => values.rows.first().map(|row| row.content.len()),
+        _ => None,
+    }
+}
+
+/// A subquery of several columns where one is wanted.
+fn one_column(error: ServerError, statement: &ast::Statement) -> ServerError {
+    let wide = |query: &Query| width(&query.body) != Some(1);
+    let among = first(statement, &|expr| match expr {
+        Expr::InSubquery { expr, subquery, .. } if wide(subquery) => {
+            Some(end(expr)?.next(&["NOT", "IN"]))
+        }
+        Expr::AnyOp {
+            left,
+            compare_op,
+            right,
+            ..
+        }
+        | Expr::AllOp {
+            left,
+            compare_op,
+            right,
+        } if matches!(right.as_ref(), Expr::Subquery(query) if wide(query)) => {
+            Some(end(left)?.next(&[&compare_op.to_string()]))
+        }
+        _ => None,
+    });
+    if among.is_some() {
+        return error.place(among);
+    }
+    let alone = first(statement, &|expr| match expr {
+        Expr::Subquery(query) if wide(query) => start(expr),
+        _ => None,
+    });
+    match alone {
+        Some(place) => {
+            let text = "subquery must return only one column";
+            ServerError::syntax(text, None).place(Some(place))
+        }
+        None => error,
+    }
+}
+
+/// Names of the relations in FROM, wherever it stands.
+fn relations(statement: &ast::Statement) -> BTreeSet<String> {
+    struct Relations(BTreeSet<String>);
+    impl Visitor for Relations {
+        type Break = ();
+
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            let (name, alias) = match factor {
+                TableFactor::Table { name, alias, .. } => (Some(name), alias),
+                TableFactor::Derived { alias, .. } | TableFactor::UNNEST { alias, .. } => {
+                    (None, alias)
+                }
+                _ => return ControlFlow::Continue(()),
+            };
+            let known = match (alias, name) {
+                (Some(alias), _) => Some(folded(&alias.name)),
+                (None, name) => name.map(rewrite::last_part),
+            };
+            self.0.extend(known);
+            ControlFlow::Continue(())
+        }
+    }
+    let mut found = Relations(BTreeSet::new());
+    let _: ControlFlow<()> = statement.visit(&mut found);
+    found.0
+}
+
+/// `s.x` of a column `s`, which PostgreSQL looks for among the tables, and `items['a']`.
+fn field(error: ServerError, message: &str, statement: &ast::Statement) -> ServerError {
+    if message.contains("[], which") {
+        let mut key = None;
+        let place = only(statement, &|expr| match expr {
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                access_chain.iter().find_map(|access| match access {
+                    AccessExpr::Subscript(Subscript::Index { index }) => {
+                        rewrite::string_literal(index).and_then(|_| start(index))
+                    }
+                    _ => None,
+                })
+            }
+            _ => None,
+        });
+        let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+            if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
+                let mut keys = access_chain.iter().filter_map(|access| match access {
+                    AccessExpr::Subscript(Subscript::Index { index }) => {
+                        rewrite::string_literal(index)
+                    }
+                    _ => None,
+                });
+                key = keys.next().map(str::to_owned);
+            }
+            ControlFlow::Continue(())
+        });
+        return match (key, place) {
+            (Some(key), Some(place)) => {
+                let text = format!("invalid input syntax for type integer: \"{key}\"");
+                ServerError::new("22P02", text).place(Some(place))
+            }
+            _ => error,
+        };
+    }
+    let known = relations(statement);
+    let mut names = Vec::new();
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let [table, _] = parts.as_slice()
+            && !known.contains(&folded(table))
+        {
+            names.push(table.clone());
+        }
+        ControlFlow::Continue(())
+    });
+    match names.as_slice() {
+        [table] => {
+            let name = folded(table);
+            let text = format!("missing FROM-clause entry for table \"{name}\"");
+            ServerError::new("42P01", text).place(of_ident(table))
+        }
+        _ => error,
+    }
+}
+
+/// `(a).nope` of a relation `a`, which is another way to write `a.nope`.
+fn column_of_row(error: ServerError, statement: &ast::Statement) -> ServerError {
+    let known = relations(statement);
+    let mut found = Vec::new();
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        if let Expr::CompoundFieldAccess { root, access_chain } = expr
+            && let Expr::Nested(inner) = root.as_ref()
+            && let Expr::Identifier(table) = inner.as_ref()
+            && let [AccessExpr::Dot(Expr::Identifier(column))] = access_chain.as_slice()
+            && known.contains(&folded(table))
+        {
+            found.push((table.clone(), column.clone()));
+        }
+        ControlFlow::Continue(())
+    });
+    match found.as_slice() {
+        [(table, column)] => {
+            let text = format!("column {}.{} does not exist", folded(table), folded(column));
+            ServerError::new("42703", text).place(of_ident(table))
+        }
+        _ => error,
+    }
+}
+
+/// DISTINCT beside ORDER BY, and lists of names that are longer than what they name.
+fn distinct_or_named(
+    error: ServerError,
+    message: &str,
+    statement: &ast::Statement,
+) -> ServerError {
+    let mut looked = Looked {
+        given: None,
+        distinct: None,
+        on: None,
+        named: None,
+    };
+    looked.given = message
+        .strip_suffix(" columns specified")
+        .and_then(|text| text.rsplit_once(' '))
+        .and_then(|(_, number)| number.parse().ok());
+    let _: ControlFlow<()> = statement.visit(&mut looked);
+    if message.starts_with("for SELECT DISTINCT") {
+        return error.place(looked.distinct);
+    }
+    if message.starts_with("SELECT DISTINCT ON") {
+        return error.place(looked.on);
+    }
+    let columns = message
+        .strip_prefix("table has ")
+        .filter(|_| looked.given.is_some());
+    match (columns, looked.named) {
+        (Some(columns), Some((name, true, place))) => {
+            ServerError::new("42P10", format!("WITH query \"{name}\" has {columns}")).place(place)
+        }
+        (Some(columns), Some((name, false, _))) => {
+            ServerError::new("42P10", format!("table \"{name}\" has {columns}"))
+        }
+        _ => error,
+    }
+}
+
+struct Looked {
+    /// Names in the list that is too long.
+    given: Option<usize>,
+    /// What a SELECT DISTINCT is ordered by and does not show.
+    distinct: Option<Place>,
+    /// What a SELECT DISTINCT ON is not ordered by.
+    on: Option<Place>,
+    /// Whose list of names it is, whether that is a query of WITH, and where.
+    named: Option<(String, bool, Option<Place>)>,
+}
+
+impl Visitor for Looked {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            if Some(cte.alias.columns.len()) == self.given && self.named.is_none() {
+                let name = folded(&cte.alias.name);
+                self.named = Some((name, true, of_ident(&cte.alias.name)));
+            }
+        }
+        let SetExpr::Select(select) = query.body.as_ref() else {
+            return ControlFlow::Continue(());
+        };
+        let order = match query.order_by.as_ref().map(|order| &order.kind) {
+            Some(ast::OrderByKind::Expressions(order)) => order.as_slice(),
+            _ => &[],
+        };
+        let shown = |by: &Expr| {
+            select.projection.iter().any(|item| match item {
+                SelectItem::UnnamedExpr(expr) => same(expr, by),
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    same(expr, by)
+                        || matches!(by, Expr::Identifier(name) if folded(name) == folded(alias))
+                }
+                _ => false,
+            }) || rewrite::constant(by).is_some()
+        };
+        match &select.distinct {
+            Some(ast::Distinct::Distinct) => {
+                let hidden = order.iter().find(|by| !shown(&by.expr));
+                let place = hidden.and_then(|by| start(&by.expr));
+                self.distinct = self.distinct.take().or(place);
+            }
+            Some(ast::Distinct::On(on)) => {
+                let left_out = on
+                    .iter()
+                    .find(|one| !order.iter().any(|by| same(&by.expr, one)));
+                let place = left_out.and_then(start);
+                self.on = self.on.take().or(place);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let alias = match factor {
+            TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => alias,
+            _ => return ControlFlow::Continue(()),
+        };
+        if let Some(alias) = alias
+            && Some(alias.columns.len()) == self.given
+            && self.named.is_none()
+        {
+            self.named = Some((folded(&alias.name), false, None));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether two expressions are the same: a column may be called by its table or not.
+fn same(one: &Expr, other: &Expr) -> bool {
+    let column = |expr: &Expr| match expr {
+        Expr::Identifier(name) => Some(folded(name)),
+        Expr::CompoundIdentifier(names) => names.last().map(folded),
+        _ => None,
+    };
+    match (column(one), column(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}

@@ -1,0 +1,360 @@
+//! What a statement is refused for as it is written, whatever its tables hold: aggregates, windows and sets where they
+//! may not stand, lists of unequal length, names given twice, frames that end before they start.
+//!
+//! The planner refuses most of it too, without a place, and some of it in silence. One walk over the statement.
+
+mod frames;
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::execution::context::SessionContext;
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, Function, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, OrderByKind,
+    Query, Select, SetExpr, TableFactor, Value, Visit as _, Visitor,
+};
+
+use super::placed::{of_ident, start};
+use super::rewrite::{self, folded};
+use crate::evaluated;
+use crate::sqlstate::{Place, ServerError};
+
+/// Refuses what no table makes right.
+///
+/// # Errors
+/// 42803, 42P20 and 0A000 for functions where they may not stand; 42601, 42712.
+pub(super) fn check(
+    context: &SessionContext,
+    statement: &ast::Statement,
+) -> Result<(), ServerError> {
+    let mut checked = Checked { context, depth: 0 };
+    match statement.visit(&mut checked) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Checked<'a> {
+    context: &'a SessionContext,
+    /// Queries around.
+    depth: usize,
+}
+
+impl Visitor for Checked<'_> {
+    type Break = ServerError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<ServerError> {
+        self.depth += 1;
+        flow(self.query(query))
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<ServerError> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<ServerError> {
+        flow(self.select(select))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ServerError> {
+        match expr {
+            Expr::Function(function) => flow(self.within(function)),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+fn flow(checked: Result<(), ServerError>) -> ControlFlow<ServerError> {
+    match checked {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+/// What kind of call a function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Aggregate,
+    Window,
+    Set,
+}
+
+impl Checked<'_> {
+    fn kind(&self, function: &Function) -> Option<Call> {
+        if function.over.is_some() {
+            return Some(Call::Window);
+        }
+        let name = rewrite::last_part(&function.name);
+        let state = self.context.state_ref();
+        let state = state.read();
+        if state.aggregate_functions().contains_key(&name) || !function.within_group.is_empty() {
+            return Some(Call::Aggregate);
+        }
+        let is_set = matches!(name.as_str(), "generate_series" | "unnest");
+        (is_set || evaluated::is_set(&name)).then_some(Call::Set)
+    }
+
+    fn query(&self, query: &Query) -> Result<(), ServerError> {
+        let mut seen = BTreeSet::new();
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = folded(&cte.alias.name);
+            let text = format!("WITH query name \"{name}\" specified more than once");
+            if !seen.insert(name) {
+                let place = of_ident(&cte.alias.name);
+                return Err(ServerError::new("42712", text).place(place));
+            }
+        }
+        if let Some(OrderByKind::Expressions(order)) =
+            query.order_by.as_ref().map(|order| &order.kind)
+        {
+            for by in order {
+                whole_number(&by.expr, "ORDER BY")?;
+            }
+        }
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            let offset = offset.as_ref().map(|offset| &offset.value);
+            self.none_in("LIMIT", limit.iter())?;
+            self.none_in("OFFSET", offset.into_iter())?;
+        }
+        lists(&query.body)
+    }
+
+    fn select(&self, select: &Select) -> Result<(), ServerError> {
+        if select.distinct.is_some() && select.projection.is_empty() {
+            let span = select.select_token.0.span;
+            let from = Place::at(span.start.line, span.start.column).next(&["FROM"]);
+            let text = "syntax error at or near \"FROM\"";
+            return Err(ServerError::syntax(text, None).place(Some(from)));
+        }
+        let own = own_tables(select);
+        self.none_of("WHERE", select.selection.iter(), false, &own)?;
+        for join in select.from.iter().flat_map(|tables| &tables.joins) {
+            let condition = condition(&join.join_operator);
+            self.none_of("JOIN conditions", condition.into_iter(), false, &own)?;
+        }
+        if let GroupByExpr::Expressions(by, _) = &select.group_by {
+            for by in by {
+                whole_number(by, "GROUP BY")?;
+            }
+            self.none_of("GROUP BY", by.iter(), false, &own)?;
+        }
+        self.none_of("HAVING", select.having.iter(), true, &own)?;
+        for named in &select.named_window {
+            if let ast::NamedWindowExpr::WindowSpec(spec) = &named.1 {
+                frames::check(spec, of_ident(&named.0))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses calls among expressions that are computed before rows are grouped.
+    fn none_in<'e>(
+        &self,
+        place: &str,
+        exprs: impl Iterator<Item = &'e Expr>,
+    ) -> Result<(), ServerError> {
+        self.none_of(place, exprs, false, &BTreeSet::new())
+    }
+
+    fn none_of<'e>(
+        &self,
+        place: &str,
+        exprs: impl Iterator<Item = &'e Expr>,
+        aggregates: bool,
+        own: &BTreeSet<String>,
+    ) -> Result<(), ServerError> {
+        for expr in exprs {
+            own_calls(expr, &mut |function| {
+                let (code, what) = match self.kind(function) {
+                    Some(Call::Aggregate) if aggregates || self.is_of_outer(function, own) => {
+                        return Ok(());
+                    }
+                    Some(Call::Aggregate) => ("42803", "aggregate"),
+                    Some(Call::Window) => ("42P20", "window"),
+                    Some(Call::Set) => ("0A000", "set-returning"),
+                    None => return Ok(()),
+                };
+                let text = format!("{what} functions are not allowed in {place}");
+                Err(ServerError::new(code, text).place(named(function)))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether an aggregate of a subquery is over columns of the query around it.
+    fn is_of_outer(&self, function: &Function, own: &BTreeSet<String>) -> bool {
+        let mut outer = false;
+        for argument in rewrite::call_arguments(function) {
+            let _: ControlFlow<()> = ast::visit_expressions(argument, |part| {
+                if let Expr::CompoundIdentifier(names) = part
+                    && let [.., table, _] = names.as_slice()
+                {
+                    outer |= !own.contains(&folded(table));
+                }
+                ControlFlow::Continue(())
+            });
+        }
+        outer && self.depth > 1
+    }
+
+    /// Refuses calls among the arguments of an aggregate or a window function.
+    fn within(&self, function: &Function) -> Result<(), ServerError> {
+        let Some(outer) = self.kind(function).filter(|kind| *kind != Call::Set) else {
+            return Ok(());
+        };
+        if let Some(ast::WindowType::WindowSpec(spec)) = &function.over {
+            frames::check(spec, named(function))?;
+        }
+        for argument in rewrite::call_arguments(function) {
+            own_calls(argument, &mut |inner| {
+                let (code, text) = match (outer, self.kind(inner)) {
+                    (Call::Aggregate, Some(Call::Aggregate)) => {
+                        ("42803", "aggregate function calls cannot be nested")
+                    }
+                    (Call::Aggregate, Some(Call::Window)) => (
+                        "42803",
+                        "aggregate function calls cannot contain window function calls",
+                    ),
+                    (Call::Window, Some(Call::Window)) => {
+                        ("42P20", "window function calls cannot be nested")
+                    }
+                    _ => return Ok(()),
+                };
+                Err(ServerError::new(code, text).place(named(inner)))
+            })?;
+        }
+        self.none_in("FILTER", function.filter.as_deref().into_iter())
+    }
+}
+
+/// The place of a call.
+fn named(function: &Function) -> Option<Place> {
+    function
+        .name
+        .0
+        .first()
+        .and_then(ast::ObjectNamePart::as_ident)
+        .and_then(of_ident)
+}
+
+fn condition(operator: &JoinOperator) -> Option<&Expr> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => match constraint {
+            JoinConstraint::On(condition) => Some(condition),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Names of the relations of a SELECT.
+fn own_tables(select: &Select) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for tables in &select.from {
+        let joined = tables.joins.iter().map(|join| &join.relation);
+        for factor in std::iter::once(&tables.relation).chain(joined) {
+            let (name, alias) = match factor {
+                TableFactor::Table { name, alias, .. } => (Some(name), alias),
+                TableFactor::Derived { alias, .. } | TableFactor::NestedJoin { alias, .. } => {
+                    (None, alias)
+                }
+                _ => continue,
+            };
+            match (alias, name) {
+                (Some(alias), _) => names.insert(folded(&alias.name)),
+                (None, Some(name)) => names.insert(rewrite::last_part(name)),
+                (None, None) => false,
+            };
+        }
+    }
+    names
+}
+
+/// Refuses a constant that is no place of a column.
+fn whole_number(by: &Expr, clause: &str) -> Result<(), ServerError> {
+    let Expr::Value(value) = by else {
+        return Ok(());
+    };
+    let refused = match &value.value {
+        Value::Number(digits, _) => digits.parse::<i64>().is_err(),
+        Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::Null => true,
+        _ => false,
+    };
+    match refused {
+        false => Ok(()),
+        true => {
+            let text = format!("non-integer constant in {clause}");
+            Err(ServerError::syntax(text, None).place(start(by)))
+        }
+    }
+}
+
+/// Refuses lists of VALUES of different lengths.
+fn lists(body: &SetExpr) -> Result<(), ServerError> {
+    match body {
+        SetExpr::Values(values) => {
+            let mut rows = values.rows.iter().map(|row| &row.content);
+            let Some(first) = rows.next() else {
+                return Ok(());
+            };
+            match rows.find(|row| row.len() != first.len()) {
+                None => Ok(()),
+                Some(row) => {
+                    let text = "VALUES lists must all be the same length";
+                    Err(ServerError::syntax(text, None).place(row.first().and_then(start)))
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            lists(left)?;
+            lists(right)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Looks at the functions that an expression calls, those of its subqueries left out.
+fn own_calls(
+    expr: &Expr,
+    look: &mut dyn FnMut(&Function) -> Result<(), ServerError>,
+) -> Result<(), ServerError> {
+    let mut calls = OwnCalls { depth: 0, look };
+    match expr.visit(&mut calls) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct OwnCalls<'a> {
+    /// Subqueries around.
+    depth: usize,
+    look: &'a mut dyn FnMut(&Function) -> Result<(), ServerError>,
+}
+
+impl Visitor for OwnCalls<'_> {
+    type Break = ServerError;
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<ServerError> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<ServerError> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ServerError> {
+        match expr {
+            Expr::Function(function) if self.depth == 0 => flow((self.look)(function)),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
