@@ -18,14 +18,16 @@ mod checked;
 mod clock;
 mod floats;
 mod guards;
+mod integers;
 mod mismatch;
 mod rounded;
 mod text;
 mod types;
 
 pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT};
-pub(crate) use clock::convert;
+pub(crate) use clock::{INTEGER_SERIES, convert};
 pub(crate) use floats::out_of_range;
+pub(crate) use integers::{of_columns, parameters, told};
 pub(crate) use types::{settle, settle_analysed, settle_early};
 
 use std::cell::{Cell, RefCell};
@@ -320,6 +322,7 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                 _ => None,
             }
         }
+        Expr::Negative(value) => negated(value, schema),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let arithmetic = matches!(
                 op,
@@ -346,6 +349,25 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// What negates a number whose bits were put together: the planner would take the minus for the complement of its bits.
+fn negated(value: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::BinaryExpr(BinaryExpr {
+        op: Operator::BitwiseAnd | Operator::BitwiseOr,
+        ..
+    }) = value
+    else {
+        return None;
+    };
+    let zero = ScalarValue::new_zero(&value.get_type(schema).ok()?).ok()?;
+    let zero = Box::new(Expr::Literal(zero, None));
+    let value = Box::new(value.clone());
+    Some(Expr::BinaryExpr(BinaryExpr::new(
+        zero,
+        Operator::Minus,
+        value,
+    )))
 }
 
 /// No column of a lake comes near the greatest float: with a factor below this its product is one.

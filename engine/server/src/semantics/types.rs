@@ -9,10 +9,12 @@
 use std::cell::Cell;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, Cast, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast};
+
+use super::integers::{Casts, Inputs, Kind, told_as};
 
 /// Digits behind the point that a dividend has at least: PostgreSQL gives some 16 significant ones.
 const SCALE: i8 = 16;
@@ -26,7 +28,7 @@ const BIGINT_DIGITS: u8 = 20;
 /// # Errors
 /// What changing a plan fails with.
 pub(crate) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
-    settle_by(plan, |expr, schema| typed(expr, schema, Casts::Written))
+    settle_by(plan, Casts::Written, typed)
 }
 
 /// The same of a plan that [`settle_early`] has seen and that was analysed since.
@@ -34,51 +36,88 @@ pub(crate) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// # Errors
 /// As [`settle`].
 pub(crate) fn settle_analysed(plan: LogicalPlan) -> Result<LogicalPlan> {
-    settle_by(plan, |expr, schema| typed(expr, schema, Casts::Planned))
+    settle_by(plan, Casts::Planned, typed)
 }
 
 /// A plan that can be analysed before its types are settled: times are told apart from what stands beside them, and
-/// the casts to bigint that were written from those that the planner will add.
+/// sums of bigint as it was written from those that the planner will make.
 ///
 /// # Errors
 /// As [`settle`].
 pub(crate) fn settle_early(plan: LogicalPlan) -> Result<LogicalPlan> {
-    settle_by(plan, |expr, schema| {
+    settle_by(plan, Casts::Written, |expr, schema, inputs| {
         super::clock::settled(expr, schema)
-            .or_else(|| summed_as_written(expr))
+            .or_else(|| summed_as_written(expr, inputs?))
+            .or_else(|| asked_of_integer(expr, schema, inputs?))
             .or_else(|| digits_told(expr))
     })
 }
 
-/// Whose a cast to bigint is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Casts {
-    /// It was written.
-    Written,
-    /// It is the planner's, unless what it casts is one already.
-    Planned,
-}
+type Better = fn(&Expr, &DFSchema, Option<&Inputs>) -> Option<Expr>;
 
-type Better = fn(&Expr, &DFSchema) -> Option<Expr>;
-
-fn settle_by(plan: LogicalPlan, better: Better) -> Result<LogicalPlan> {
+fn settle_by(plan: LogicalPlan, casts: Casts, better: Better) -> Result<LogicalPlan> {
     let changed = Cell::new(false);
-    plan.transform_up_with_subqueries(|node| settled(node, better, &changed))
+    plan.transform_up_with_subqueries(|node| settled(node, casts, better, &changed))
         .map(|plan| plan.data)
 }
 
 fn settled(
     node: LogicalPlan,
+    casts: Casts,
     better: Better,
     any: &Cell<bool>,
 ) -> Result<Transformed<LogicalPlan>> {
-    let node = super::with_expressions(node, better)?;
+    let inputs = match hangs_on_kinds(&node)? {
+        true => Some(Inputs::of(&node, casts)),
+        false => None,
+    };
+    let node = super::with_expressions(node, |expr, schema| better(expr, schema, inputs.as_ref()))?;
     any.set(any.get() || node.transformed);
     // Whatever stands above a changed type has other types as well.
     match any.get() {
         true => node.map_data(LogicalPlan::recompute_schema),
         false => Ok(node),
     }
+}
+
+/// Whether the types of a node hang on what of its bigints are integers.
+fn hangs_on_kinds(node: &LogicalPlan) -> Result<bool> {
+    let mut hangs = false;
+    node.apply_expressions(|expr| {
+        hangs = hangs
+            || expr.exists(|part| {
+                Ok(match part {
+                    Expr::AggregateFunction(aggregate) => aggregate.func.name() == "sum",
+                    Expr::WindowFunction(window) => window.fun.name() == "sum",
+                    Expr::ScalarFunction(call) => call.func.name() == TYPE_OF,
+                    _ => false,
+                })
+            })?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(hangs)
+}
+
+/// The function that tells the type of its argument.
+const TYPE_OF: &str = "pg_typeof";
+
+/// The question for the type of an integer that the planner has as a bigint.
+fn asked_of_integer(expr: &Expr, schema: &DFSchema, inputs: &Inputs) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    let [arg] = call.args.as_slice() else {
+        return None;
+    };
+    if call.func.name() != TYPE_OF {
+        return None;
+    }
+    let integer = told_as(&arg.get_type(schema).ok()?, inputs.kind(arg))?;
+    let function = std::sync::Arc::clone(&call.func);
+    let args = vec![cast(arg.clone(), integer)];
+    Some(Expr::ScalarFunction(ScalarFunction::new_udf(
+        function, args,
+    )))
 }
 
 /// `round` and `trunc` to a constant number of digits, said as the planner has it: the type of what they give hangs on
@@ -106,9 +145,12 @@ fn digits_told(expr: &Expr) -> Option<Expr> {
 }
 
 /// What an expression should be; `None` when its type is PostgreSQL's.
-fn typed(expr: &Expr, schema: &DFSchema, casts: Casts) -> Option<Expr> {
-    if let Some(settled) = super::clock::settled(expr, schema).or_else(|| digits_told(expr)) {
-        return Some(settled);
+fn typed(expr: &Expr, schema: &DFSchema, inputs: Option<&Inputs>) -> Option<Expr> {
+    let settled = super::clock::settled(expr, schema)
+        .or_else(|| digits_told(expr))
+        .or_else(|| asked_of_integer(expr, schema, inputs?));
+    if settled.is_some() {
+        return settled;
     }
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -141,7 +183,7 @@ fn typed(expr: &Expr, schema: &DFSchema, casts: Casts) -> Option<Expr> {
         }
         Expr::AggregateFunction(aggregate) => {
             let args = &aggregate.params.args;
-            let arg = argument(aggregate.func.name(), args, schema, casts)?;
+            let arg = argument(aggregate.func.name(), args, schema, inputs)?;
             with_argument(expr, arg)
         }
         Expr::ScalarFunction(call) if matches!(call.func.name(), "concat" | "concat_ws") => {
@@ -162,7 +204,7 @@ fn typed(expr: &Expr, schema: &DFSchema, casts: Casts) -> Option<Expr> {
             )))
         }
         Expr::WindowFunction(window) => {
-            let arg = argument(window.fun.name(), &window.params.args, schema, casts)?;
+            let arg = argument(window.fun.name(), &window.params.args, schema, inputs)?;
             with_argument(expr, arg)
         }
         _ => None,
@@ -195,14 +237,19 @@ fn digits(data_type: &DataType) -> (u8, i8) {
 }
 
 /// The argument that an aggregate is to have; `None` when it has it.
-fn argument(function: &str, args: &[Expr], schema: &DFSchema, casts: Casts) -> Option<Expr> {
+fn argument(
+    function: &str,
+    args: &[Expr],
+    schema: &DFSchema,
+    inputs: Option<&Inputs>,
+) -> Option<Expr> {
     let [arg] = args else {
         return None;
     };
     let from = || arg.get_type(schema).ok();
     let to = match function {
         "sum" => match from()? {
-            DataType::Int64 if !is_integer(arg, schema, casts) => {
+            DataType::Int64 if inputs?.kind(arg) != Kind::Integer => {
                 DataType::Decimal128(BIGINT_DIGITS, 0)
             }
             DataType::UInt64 => DataType::Decimal128(BIGINT_DIGITS, 0),
@@ -221,68 +268,21 @@ fn argument(function: &str, args: &[Expr], schema: &DFSchema, casts: Casts) -> O
     Some(cast(arg.clone(), to))
 }
 
-/// Whether what the planner has as a bigint is an integer, or smaller, in PostgreSQL: constants below 2^31 are, and what
-/// is made of them and of integers. Products are left to numeric, which has room for those that an integer has not.
-fn is_integer(expr: &Expr, schema: &DFSchema, casts: Casts) -> bool {
-    let is = |part: &Expr| is_integer(part, schema, casts);
-    match expr {
-        Expr::Literal(ScalarValue::Int64(Some(value)), _) => i32::try_from(*value).is_ok(),
-        Expr::Literal(value, _) if value.is_null() => true,
-        Expr::Alias(alias) => is(&alias.expr),
-        Expr::Negative(value) => is(value),
-        Expr::Cast(Cast { expr: value, field }) if *field.data_type() == DataType::Int64 => {
-            casts == Casts::Planned && is_small(value, schema)
-        }
-        Expr::Case(case) => {
-            let mut branches = case.when_then_expr.iter().map(|(_, then)| then);
-            branches.all(|then| is(then)) && case.else_expr.iter().all(|value| is(value))
-        }
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Plus | Operator::Minus | Operator::Divide | Operator::Modulo,
-            right,
-        }) => is(left) && is(right),
-        Expr::ScalarFunction(call) if keeps_type(call.func.name()) => call.args.iter().all(is),
-        _ => is_small(expr, schema),
-    }
-}
-
-/// Whether a function of numbers gives one of their type.
-fn keeps_type(function: &str) -> bool {
-    matches!(
-        function,
-        "coalesce" | "greatest" | "least" | "nullif" | "abs"
-    )
-}
-
-fn is_small(expr: &Expr, schema: &DFSchema) -> bool {
-    matches!(
-        expr.get_type(schema),
-        Ok(DataType::Int8 | DataType::Int16 | DataType::Int32)
-    )
-}
-
-/// A sum of what casts to bigint, each of which stands twice: so it is not taken for the planner's.
-fn summed_as_written(expr: &Expr) -> Option<Expr> {
+/// The sum of a bigint, before the planner's casts to bigint stand among those that were written.
+fn summed_as_written(expr: &Expr, inputs: &Inputs) -> Option<Expr> {
     let (name, args) = match expr {
         Expr::AggregateFunction(aggregate) => (aggregate.func.name(), &aggregate.params.args),
         Expr::WindowFunction(window) => (window.fun.name(), &window.params.args),
         _ => return None,
     };
-    let is_bigint = |part: &Expr| matches!(part, Expr::Cast(cast) if *cast.field.data_type() == DataType::Int64);
     let [arg] = args.as_slice() else {
         return None;
     };
-    if name != "sum" || !arg.exists(|part| Ok(is_bigint(part))).ok()? {
+    if name != "sum" || inputs.kind(arg) != Kind::Bigint {
         return None;
     }
-    let twice = arg.clone().transform_up(|part| {
-        Ok(match is_bigint(&part) {
-            true => Transformed::yes(cast(part, DataType::Int64)),
-            false => Transformed::no(part),
-        })
-    });
-    with_argument(expr, twice.ok()?.data)
+    let wide = DataType::Decimal128(BIGINT_DIGITS, 0);
+    with_argument(expr, cast(arg.clone(), wide))
 }
 
 /// An aggregate of another argument.

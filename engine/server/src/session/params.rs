@@ -161,14 +161,7 @@ impl ast::Visitor for Bounds {
             return ControlFlow::Continue(());
         };
         let function = rewrite::function_of(name.clone(), args.args.clone());
-        // Series of the planner are of bigint.
-        let wide = |pg_type| match pg_type {
-            PgType::INT4 => PgType::INT8,
-            other => other,
-        };
-        let types = argument_types_of(&function).into_iter();
-        self.0
-            .extend(types.map(|(number, pg_type)| (number, wide(pg_type))));
+        self.0.extend(argument_types_of(&function));
         ControlFlow::Continue(())
     }
 }
@@ -772,10 +765,8 @@ fn integer(value: i64, pg_type: PgType) -> Expr {
         },
         false => digits,
     };
-    match pg_type {
-        PgType::INT8 | PgType::OID => signed,
-        _ => cast(signed, sql_type(pg_type)),
-    }
+    // Without it a small constant would be an integer.
+    cast(signed, sql_type(pg_type))
 }
 
 fn float_text(value: f64) -> String {

@@ -10,9 +10,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{
-    Expr, LogicalPlan, LogicalPlanBuilder, Statement as DfLogical, cast,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Statement as DfLogical};
 use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast;
@@ -194,6 +192,7 @@ pub(super) async fn logical(
             statement: Box::new(resolved),
         };
     }
+    let open = parameters.is_empty() && params::count(&resolved) > 0;
     let state = context.context.state();
     let plan = state
         .statement_to_plan(DfStatement::Statement(Box::new(resolved)))
@@ -206,45 +205,18 @@ pub(super) async fn logical(
     };
     let plan = arrays::deepened(lateral::unnested(chains::as_trees(plan)?)?)?;
     arrays::check(&plan)?;
-    let plan = semantics::read(plan)?;
-    let plan = signed(typed(plan, &state)?)?;
+    let mut plan = semantics::read(plan)?;
+    if open {
+        plan = semantics::parameters(plan)?;
+    }
+    let kinds = semantics::of_columns(&plan);
+    let plan = semantics::told(typed(plan, &state)?, &kinds)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&plan)?;
     Ok(plan)
-}
-
-/// The plan with signed numbers where the planner counts without a sign: PostgreSQL has bigint only.
-fn signed(plan: LogicalPlan) -> Result<LogicalPlan, ServerError> {
-    let long = |field: &Field| match field.data_type() {
-        ArrowType::UInt64 => Some(ArrowType::Int64),
-        ArrowType::List(item) if *item.data_type() == ArrowType::UInt64 => {
-            Some(ArrowType::new_list(ArrowType::Int64, true))
-        }
-        _ => None,
-    };
-    if plan
-        .schema()
-        .fields()
-        .iter()
-        .all(|field| long(field).is_none())
-    {
-        return Ok(plan);
-    }
-    let columns: Vec<Expr> = plan
-        .schema()
-        .iter()
-        .map(|(qualifier, field)| {
-            let column = Expr::Column((qualifier, field).into());
-            match long(field) {
-                Some(to) => cast(column, to).alias_qualified(qualifier.cloned(), field.name()),
-                None => column,
-            }
-        })
-        .collect();
-    Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
 }
 
 /// The plan with the types that its rows will have.

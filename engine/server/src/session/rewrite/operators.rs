@@ -152,7 +152,7 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
             } else if name == "array_length" && arguments.len() == 2 {
                 // An empty array has no dimensions.
                 let length = Expr::Function(function.clone());
-                let length = cast(length, DataType::BigInt(None));
+                let length = cast(length, DataType::Integer(None));
                 Some(call_of("nullif", vec![length, number(0)]))
             } else {
                 if PATTERNS.contains(&name.as_str()) {

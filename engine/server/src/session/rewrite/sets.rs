@@ -23,6 +23,9 @@ use super::literals::number;
 use super::names::{folded, last_part};
 use super::output::item_name;
 use crate::evaluated::{ARRAY_OF, is_set};
+use crate::pg_types::PgType;
+use crate::semantics::INTEGER_SERIES;
+use crate::session::params;
 use crate::sqlstate::ServerError;
 
 const SERIES: &str = "generate_series";
@@ -337,6 +340,16 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
             data_type: None,
         });
         let columns = columns.collect();
+        if let TableFactor::Table {
+            name: function,
+            args: Some(args),
+            ..
+        } = factor
+            && name == SERIES
+            && args.args.iter().all(is_integer)
+        {
+            *function = ObjectName::from(vec![Ident::new(INTEGER_SERIES)]);
+        }
         if let TableFactor::Table { alias, .. }
         | TableFactor::Function { alias, .. }
         | TableFactor::UNNEST { alias, .. } = factor
@@ -373,6 +386,33 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         sample: None,
     };
     Ok(())
+}
+
+/// Whether an argument is an integer by what is written.
+fn is_integer(argument: &FunctionArg) -> bool {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_integer_constant(expr),
+        _ => false,
+    }
+}
+
+fn is_integer_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.parse::<i32>().is_ok(),
+            value => *value == Value::Null,
+        },
+        Expr::Nested(inner) => is_integer_constant(inner),
+        Expr::UnaryOp {
+            op: ast::UnaryOperator::Minus | ast::UnaryOperator::Plus,
+            expr,
+        } => is_integer_constant(expr),
+        Expr::Cast { data_type, .. } => {
+            let pg_type = params::type_of_sql(data_type);
+            matches!(pg_type, Some(PgType::INT2 | PgType::INT4))
+        }
+        _ => false,
+    }
 }
 
 /// The arrays of a call of a function that gives a set; `None` for any other function.
