@@ -385,7 +385,7 @@ impl Session {
             } => {
                 let planned = self.plan(query, arguments).await;
                 let planned = planned.map_err(|error| match table {
-                    Some(table) => error.of_relation(table),
+                    Some(table) => error.of_relation(table).nowhere(),
                     None => error,
                 })?;
                 let rows = self.start(planned).await?;

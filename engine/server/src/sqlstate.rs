@@ -193,8 +193,7 @@ impl ServerError {
         let column = between(&self.0.message, "column \"", "\" does not exist");
         match column.filter(|_| self.0.code == "42703") {
             Some(column) => {
-                let text =
-                    format!("column \"{column}\" of relation \"{table}\" does not exist");
+                let text = format!("column \"{column}\" of relation \"{table}\" does not exist");
                 ServerError::new("42703", text)
             }
             None => self,
@@ -211,12 +210,19 @@ impl ServerError {
     /// Whether nothing is known of where in the statement the error is.
     pub(crate) fn is_nowhere(&self) -> bool {
         let report = &self.0;
-        report.position.is_none() && report.place.is_none() && report.near.is_none()
+        report.position.is_none() && report.place.is_none()
     }
 
     /// The same without a place in the statement: it is about a text in it.
     #[must_use]
     pub fn without_place(mut self) -> ServerError {
+        self.0.place = None;
+        self
+    }
+
+    /// The same without a place in the statement, where PostgreSQL tells none.
+    #[must_use]
+    pub(crate) fn nowhere(mut self) -> ServerError {
         self.0.place = None;
         self.0.near = None;
         self
@@ -446,6 +452,7 @@ fn regex_error(text: &str) -> Option<ServerError> {
             .rsplit_once("error: ")
             .map_or(text, |(_, reason)| reason);
         let reason = first_of(reason, "\n").trim_end_matches([')', ' ']);
+        let reason = wording::of_regex(reason);
         ServerError::new("2201B", format!("invalid regular expression: {reason}"))
     })
 }
@@ -647,7 +654,11 @@ fn wrong_types(text: &str) -> Option<ServerError> {
         "coercion failed with: External error: ",
         " No function matches",
     ) {
-        return Some(ServerError::new("42883", own.trim_end_matches('.')));
+        let code = match own.starts_with("cannot cast type ") {
+            true => "42846",
+            false => "42883",
+        };
+        return Some(ServerError::new(code, own.trim_end_matches('.')));
     }
     let hint = |what: &str| {
         format!(
@@ -656,7 +667,16 @@ fn wrong_types(text: &str) -> Option<ServerError> {
     };
     if let Some(call) = between(text, "given name and argument types '", "'") {
         let (name, arguments) = call.strip_suffix(')')?.split_once('(')?;
-        let arguments: Vec<String> = arrow_types(arguments).map(pg_name).collect();
+        let arguments: Vec<String> = arrow_types(arguments).map(type_name).collect();
+        let of_arrays = match name {
+            "array_has_any" => Some("&&"),
+            "array_has_all" => Some("@>"),
+            _ => None,
+        };
+        if let (Some(op), [left, right]) = (of_arrays, arguments.as_slice()) {
+            let text = format!("operator does not exist: {left} {op} {right}");
+            return Some(ServerError::new("42883", text).hint(NO_OPERATOR));
+        }
         if name == "array_has" {
             let text = "op ANY/ALL (array) requires array on right side";
             return Some(ServerError::new("42809", text));
@@ -675,16 +695,33 @@ fn wrong_types(text: &str) -> Option<ServerError> {
                 .near(name),
         );
     }
-    let compared = text.split_once("argument type for comparison operation ");
+    let inferred = text.split_once("Cannot infer common argument type for ");
+    let compared = inferred.and_then(|(_, rest)| rest.split_once("operation "));
     let calculated = between(
         text,
         "Cannot coerce arithmetic expression ",
         " to valid types",
     );
     let operation = compared.map(|(_, operation)| operation).or(calculated)?;
-    let mut words = split_top(operation.trim(), ' ');
-    let (left, op, right) = (words.next()?, words.next()?, words.next()?);
-    let (left, right) = (pg_name(left), pg_name(right));
+    let words: Vec<&str> = split_top(operation.trim(), ' ').collect();
+    let (left, op, right) = match words.as_slice() {
+        [left, "IS", .., "FROM", "Boolean"] => {
+            let found = type_name(left);
+            let text = format!("argument of IS TRUE must be type boolean, not type {found}");
+            return Some(ServerError::new("42804", text));
+        }
+        [left, "IS", .., "FROM", right] => (*left, "=", *right),
+        [left, op, right, ..] => (*left, *op, *right),
+        _ => return None,
+    };
+    // PostgreSQL adds an integer, an interval and a time to a date: a constant may be any of them.
+    if let ("Date32", "+", "Utf8") = (left, op, right) {
+        let text = "operator is not unique: date + unknown";
+        return Some(ServerError::new("42725", text).hint(
+            "Could not choose a best candidate operator. You might need to add explicit type casts.",
+        ));
+    }
+    let (left, right) = (type_name(left), type_name(right));
     let message = format!("operator does not exist: {left} {op} {right}");
     let hint = match (left.strip_suffix("[]"), op) {
         (Some(_), "=") => "To look for an item of a list: \"value = ANY (list)\".".to_owned(),
@@ -737,6 +774,18 @@ fn plan_error(text: &str) -> ServerError {
         || text.contains("does not support zero arg")
         || text.contains("function failed: ")
         || text.contains("Failed to coerce arguments");
+    if let Some(name) = between(text, "Invalid qualifier ", "\n")
+        .or_else(|| text.split_once("Invalid qualifier ").map(|(_, name)| name))
+    {
+        let name = name
+            .rsplit('.')
+            .next()
+            .unwrap_or(name)
+            .trim()
+            .trim_matches('"');
+        let text = format!("missing FROM-clause entry for table \"{name}\"");
+        return ServerError::new("42P01", text).near(name);
+    }
     let code = if no_match {
         "42883"
     } else if text.contains("must be in GROUP BY") || text.contains("aggregate function") {
@@ -794,11 +843,15 @@ fn execution_error(text: &str) -> ServerError {
 fn field_overflow(text: &str) -> ServerError {
     let error = ServerError::new("22003", "numeric field overflow");
     let precision = between(text, " of precision ", ".").and_then(|p| p.parse::<usize>().ok());
-    let greatest = text.rsplit_once(" is ").map(|(_, greatest)| greatest.trim());
+    let greatest = text
+        .rsplit_once(" is ")
+        .map(|(_, greatest)| greatest.trim());
     let (Some(precision), Some(greatest)) = (precision, greatest) else {
         return error.detail(text.to_owned());
     };
-    let fraction = greatest.split_once('.').map_or("", |(_, fraction)| fraction);
+    let fraction = greatest
+        .split_once('.')
+        .map_or("", |(_, fraction)| fraction);
     let digits = fraction.chars().take_while(char::is_ascii_digit).count();
     let whole = precision.saturating_sub(digits);
     let bound = match whole {
@@ -844,6 +897,21 @@ fn is_whole(text: &str) -> bool {
     let text = text.trim();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// The whole name of a type, where [`pg_name`] has the short one that messages about values have.
+fn type_name(arrow: &str) -> String {
+    match arrow {
+        stamp if stamp.starts_with("Timestamp") => {
+            match stamp.contains("Some(") || stamp.contains(", \"") {
+                true => "timestamp with time zone",
+                false => "timestamp without time zone",
+            }
+            .to_owned()
+        }
+        time if time.starts_with("Time") => "time without time zone".to_owned(),
+        other => pg_name(other),
+    }
 }
 
 fn pg_name(arrow: &str) -> String {
@@ -896,16 +964,27 @@ pub fn from_parser(error: &ParserError, sql: &str) -> ServerError {
         let error = ServerError::syntax("invalid Unicode escape", escape.or(position));
         return error.hint("Unicode escapes must be \\XXXX or \\+XXXXXX.");
     }
+    if body.starts_with("expected OUTER, SEMI, ANTI or JOIN") || body.starts_with("Expected OUTER")
+    {
+        return place::not_joined(sql).map_or_else(
+            || ServerError::syntax(body.to_owned(), position),
+            |(word, at)| {
+                ServerError::syntax(format!("syntax error at or near \"{word}\""), Some(at))
+            },
+        );
+    }
     match body.split_once("found: ") {
         Some((_, "EOF")) => ServerError::syntax(
             "syntax error at end of input",
             Some(sql.chars().count() + 1),
         ),
         Some((expected, found)) => {
+            let position = position.map(|position| place::backward(sql, position, found));
             let error =
                 ServerError::syntax(format!("syntax error at or near \"{found}\""), position);
             let expected = expected
                 .trim_start_matches("Expected: ")
+                .trim_start_matches("Expected ")
                 .trim_end_matches(", ");
             error.detail(format!("Expected {expected}."))
         }
@@ -922,9 +1001,9 @@ fn unterminated(body: &str, position: Option<usize>, sql: &str) -> Option<Server
     } else if body.starts_with("Expected close delimiter") {
         ("quoted identifier", None)
     } else if body.contains("while in a multi-line comment") {
-        ("/* comment", place::comment(sql))
-    } else if body.contains("nterminated dollar-quoted") {
-        ("dollar-quoted string", None)
+        ("/* comment", place::opening(sql, "/*"))
+    } else if body.contains("Unterminated dollar-quoted") {
+        ("dollar-quoted string", place::opening(sql, "$"))
     } else {
         return None;
     };

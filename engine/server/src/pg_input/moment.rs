@@ -272,7 +272,7 @@ impl Reader {
         }
         let all = ((hours * 60 + minutes) * 60 + seconds) * SECOND + micros;
         if minutes > 59 || seconds > 60 || all > crate::calendar::DAY {
-            return Err(Fault::Field);
+            return Err(Fault::Calendar);
         }
         self.moment.micros = Some(all);
         Ok(())
@@ -377,7 +377,7 @@ impl Reader {
         if let (Some(after), Some(micros)) = (self.afternoon, self.moment.micros) {
             let hours = micros / (3_600 * SECOND);
             if hours > 12 {
-                return Err(Fault::Field);
+                return Err(Fault::Calendar);
             }
             let half = 12 * 3_600 * SECOND;
             self.moment.micros = Some(match (after, hours == 12) {

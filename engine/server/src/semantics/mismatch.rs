@@ -1,9 +1,12 @@
 //! Values that have no operator, no cast and no common type in PostgreSQL, where the planner has one: to it a date is the
 //! number of days since 1970, and a text beside a number is read as one.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError, JoinType, NullEquality, Result, ScalarValue};
+use datafusion::common::{
+    Column, DFSchema, DataFusionError, JoinConstraint, JoinType, NullEquality, Result, ScalarValue,
+    TableReference,
+};
 use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -30,7 +33,42 @@ pub(super) fn install(context: &SessionContext) {
 #[derive(Debug)]
 struct Operands;
 
+/// Refuses a pattern, or what is looked at by one, that is no text.
+///
+/// # Errors
+/// 42883.
+fn matches_text(value: &Expr, op: &str, pattern: &Expr, schema: &DFSchema) -> Result<()> {
+    let is_text = |side: &Expr| {
+        matches!(
+            Class::of(side, schema),
+            None | Some(Class::Text | Class::Bytes)
+        )
+    };
+    match is_text(value) && is_text(pattern) {
+        true => Ok(()),
+        false => Err(no_operator(value, op, pattern, schema)),
+    }
+}
+
 impl ExprPlanner for Operands {
+    /// `b.yy` beside a column `b` is a column of a table `b`, as there are no fields of what is no row.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        _qualifier: Option<&TableReference>,
+        nested_names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let has_fields = matches!(field.data_type(), DataType::Struct(_) | DataType::Map(..));
+        match nested_names {
+            [name] if !has_fields => {
+                let table = TableReference::bare(field.name().as_str());
+                let column = Column::new(Some(table), name);
+                Ok(PlannerResult::Planned(Expr::Column(column)))
+            }
+            _ => Ok(PlannerResult::Original(Vec::new())),
+        }
+    }
+
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
@@ -52,6 +90,13 @@ impl ExprPlanner for Operands {
             BinaryOperator::StringConcat => |l, _, r| {
                 l == Class::Text || r == Class::Text || l == Class::Bytes && r == Class::Bytes
             },
+            BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch => {
+                matches_text(&expr.left, &expr.op.to_string(), &expr.right, schema)?;
+                return Ok(PlannerResult::Original(expr));
+            }
             BinaryOperator::And | BinaryOperator::Or => {
                 let op = expr.op.to_string();
                 boolean(&op, &expr.left, schema)?;
@@ -67,7 +112,13 @@ impl ExprPlanner for Operands {
         let (Some(l), Some(r)) = (left, right) else {
             return Ok(PlannerResult::Original(expr));
         };
-        match there(l, &expr.op, r) {
+        let whole = |side: &Expr| side.get_type(schema).is_ok_and(|of| of.is_integer());
+        let days = match (l, r) {
+            (Class::Date, Class::Number) => whole(&expr.right),
+            (Class::Number, Class::Date) => whole(&expr.left),
+            _ => true,
+        };
+        match days && there(l, &expr.op, r) {
             true => Ok(PlannerResult::Original(expr)),
             false => Err(no_operator(
                 &expr.left,
@@ -99,6 +150,12 @@ impl Class {
             Expr::Literal(value, _) if value.is_null() || is_text(&value.data_type()) => None,
             Expr::Placeholder(_) => None,
             Expr::Alias(alias) => Self::of(&alias.expr, schema),
+            // Its type is that of its first result until types are settled.
+            Expr::Case(case) => {
+                let results = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+                let mut results = results.chain(case.else_expr.as_deref());
+                results.find_map(|result| Self::of(result, schema))
+            }
             // What `= ANY` and chains of conditions are needs no look at their parts.
             Expr::BinaryExpr(BinaryExpr { op, .. }) if is_logical(*op) => Some(Class::Bool),
             _ => Self::of_type(&expr.get_type(schema).ok()?),
@@ -226,6 +283,12 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
                         {
                             let left = name(left, join.left.schema());
                             let right = name(right, join.right.schema());
+                            if join.join_constraint == JoinConstraint::Using {
+                                let text = format!(
+                                    "JOIN/USING types {left} and {right} cannot be matched"
+                                );
+                                return Err(refused(ServerError::new("42804", text)));
+                            }
                             return Err(refused(missing(&format!("{left} = {right}"))));
                         }
                     }
@@ -311,12 +374,17 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
     let about = |construct: Construct, part: &Expr| About::new(construct, [part]);
     match expr {
         Expr::Cast(cast) => {
-            let (Some(from), Some(to)) =
-                (class(&cast.expr), Class::of_type(cast.field.data_type()))
-            else {
+            let Some(from) = class(&cast.expr) else {
                 return Ok(());
             };
-            match from.is_apart(to) {
+            let apart = match Class::of_type(cast.field.data_type()) {
+                Some(to) => from.is_apart(to),
+                // A text may be that of an array.
+                None => {
+                    from != Class::Text && super::arrays::dimensions(cast.field.data_type()) > 0
+                }
+            };
+            match apart {
                 false => Ok(()),
                 true => {
                     let from = name(&cast.expr, schema);
@@ -347,9 +415,7 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 None => Ok(()),
             }
         }
-        Expr::InSubquery(within) => {
-            among(&within.expr, "=", &within.subquery.subquery, schema)
-        }
+        Expr::InSubquery(within) => among(&within.expr, "=", &within.subquery.subquery, schema),
         Expr::SetComparison(compared) => {
             let op = compared.op.to_string();
             among(&compared.expr, &op, &compared.subquery.subquery, schema)
@@ -362,6 +428,9 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
             let takes = match (aggregate.func.name(), args.as_slice()) {
                 ("min" | "max", [arg]) => class(arg) != Some(Class::Bool),
                 ("count", args) => args.len() < 2,
+                ("string_agg", [value, between]) => [value, between]
+                    .into_iter()
+                    .all(|arg| matches!(class(arg), None | Some(Class::Text | Class::Bytes))),
                 _ => true,
             };
             match takes {
@@ -374,6 +443,22 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 None | Some(Class::Text | Class::Bytes) => Ok(()),
                 Some(_) => Err(no_function("length", &call.args, schema)),
             }
+        }
+        // The planner would read any text as a time.
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "date_trunc" | "date_part") => {
+            match call.args.get(1).and_then(class) {
+                Some(Class::Text) => Err(no_function(call.func.name(), &call.args, schema)),
+                _ => Ok(()),
+            }
+        }
+        Expr::Like(like) => {
+            let op = match (like.negated, like.case_insensitive) {
+                (false, false) => "~~",
+                (true, false) => "!~~",
+                (false, true) => "~~*",
+                (true, true) => "!~~*",
+            };
+            matches_text(&like.expr, op, &like.pattern, schema)
         }
         // What the planner makes of `= ANY`.
         Expr::ScalarFunction(call) if call.func.name() == "array_has" => {
@@ -393,7 +478,10 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
             }
             let function = ONE_OF.iter().find(|name| **name == call.func.name());
             let function = function.copied().unwrap_or_default();
-            let argument = |at: usize| args.get(at).map(|arg| (Construct::Argument(function, at), arg));
+            let argument = |at: usize| {
+                args.get(at)
+                    .map(|arg| (Construct::Argument(function, at), arg))
+            };
             let place = function.to_ascii_uppercase();
             matched(&place, args.iter().map(told))
                 .map_err(|(at, error)| refused(placed(error, argument(at))))?;
@@ -453,7 +541,9 @@ fn among(value: &Expr, op: &str, query: &LogicalPlan, schema: &DFSchema) -> Resu
         (Some(l), Some((r, right))) if l.unlike(r) => {
             let left = name(value, schema);
             let about = About::new(Construct::Operator(op.to_owned()), [value]);
-            Err(refused(missing(&format!("{left} {op} {right}")).about(about)))
+            Err(refused(
+                missing(&format!("{left} {op} {right}")).about(about),
+            ))
         }
         _ => Ok(()),
     }

@@ -43,9 +43,25 @@ pub(super) async fn told(
     let state = context.context.state();
     let called = calls(statement, name, &state);
     let Some(first) = called.first() else {
-        return in_from(statement, name, error);
+        return match special(statement, name) {
+            Some((called, place)) => error
+                .reworded(message.replacen(name, called, 1))
+                .place(place),
+            None => in_from(statement, name, error),
+        };
     };
     let written = rewrite::function_name(first);
+    if let ast::FunctionArguments::List(list) = &first.args
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] = list.args.as_slice()
+    {
+        let text = format!("function {written}() does not exist");
+        return error.reworded(text).place(place(first));
+    }
+    if matches!(name, "coalesce" | "greatest" | "least")
+        && let Some(unmatched) = unmatched(name, &message, first)
+    {
+        return unmatched;
+    }
     let is_scalar = |call: &ast::Function| {
         let name = rewrite::function_name(call);
         call.over.is_none()
@@ -70,6 +86,51 @@ pub(super) async fn told(
 fn place(function: &ast::Function) -> Option<Place> {
     let first = function.name.0.first().and_then(ObjectNamePart::as_ident);
     first.and_then(of_ident)
+}
+
+/// Functions with words between their arguments, which PostgreSQL calls by their schema.
+fn special(statement: &ast::Statement, name: &str) -> Option<(&'static str, Option<Place>)> {
+    let mut found = None;
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        let called = match (expr, name) {
+            (Expr::Trim { .. }, "btrim") => "pg_catalog.btrim",
+            (Expr::Trim { .. }, "ltrim") => "pg_catalog.ltrim",
+            (Expr::Trim { .. }, "rtrim") => "pg_catalog.rtrim",
+            (Expr::Substring { special: false, .. }, "substr" | "substring") => {
+                "pg_catalog.substring"
+            }
+            (Expr::Substring { special: true, .. }, "substr" | "substring") => "substring",
+            (Expr::Extract { .. }, "extract" | "date_part") => "pg_catalog.extract",
+            (Expr::Position { .. }, "strpos") => "pg_catalog.position",
+            _ => return ControlFlow::Continue(()),
+        };
+        found = Some((called, super::placed::start(expr)));
+        ControlFlow::Break(())
+    });
+    found
+}
+
+/// Values of which one is to be given, and which have no type in common: that is no matter of the function.
+fn unmatched(name: &str, message: &str, call: &ast::Function) -> Option<ServerError> {
+    let types = message.split_once('(')?.1.split_once(')')?.0;
+    let types: Vec<&str> = types.split(", ").collect();
+    let first = types.iter().position(|of| *of != "unknown")?;
+    let known = types.get(first)?;
+    let other = types
+        .iter()
+        .skip(first)
+        .position(|of| of != known && *of != "unknown")?
+        + first;
+    let text = format!(
+        "{} types {known} and {} cannot be matched",
+        name.to_ascii_uppercase(),
+        types.get(other)?
+    );
+    let arguments = rewrite::call_arguments(call);
+    let place = arguments
+        .get(other)
+        .and_then(|arg| super::placed::start(arg));
+    Some(ServerError::new("42804", text).place(place))
 }
 
 /// The calls that the planner may call by this name.
@@ -257,6 +318,13 @@ impl Visitor for InFrom<'_> {
                 ..
             } => (name, &args.args),
             TableFactor::Function { name, args, .. } => (name, args),
+            TableFactor::UNNEST { array_exprs, .. } if self.name == "unnest" => {
+                let args = array_exprs.iter().cloned();
+                let args = args.map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+                let name = ObjectName::from(vec![Ident::new("unnest")]);
+                self.call = Some((name, args.collect()));
+                return ControlFlow::Break(());
+            }
             _ => return ControlFlow::Continue(()),
         };
         if rewrite::last_part(name) == self.name {

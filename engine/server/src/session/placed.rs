@@ -6,11 +6,13 @@
 //! ```
 //! Nothing is looked for until there is an error. Where more than one place fits, none is told.
 
+mod names;
 mod said;
 mod start;
 
 use std::ops::ControlFlow;
 
+use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::{self, Expr, SetExpr, Spanned as _, Visit as _, Visitor};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -20,10 +22,14 @@ use super::rewrite;
 use crate::sqlstate::{About, Construct, Place, ServerError};
 
 /// The error with its place in the statement, if it has none yet and the statement tells one.
-pub(super) fn placed(error: ServerError, statement: &ast::Statement) -> ServerError {
+pub(super) fn placed(
+    error: ServerError,
+    statement: &ast::Statement,
+    context: &SessionContext,
+) -> ServerError {
     let place = match error.what() {
         Some(about) => of_construct(about, statement),
-        None if error.is_nowhere() => return said::placed(error, statement),
+        None if error.is_nowhere() => return said::placed(error, statement, context),
         None => None,
     };
     error.place(place)
@@ -169,13 +175,27 @@ pub(super) fn item(body: &SetExpr, at: usize) -> Option<&Expr> {
     }
 }
 
+/// The place of what a query shows as its column at this place, or of the asterisk that it is among.
+pub(super) fn column_place(body: &SetExpr, at: usize) -> Option<Place> {
+    if let Some(expr) = item(body, at) {
+        return start(expr);
+    }
+    let SetExpr::Select(select) = body else {
+        return None;
+    };
+    select.projection.iter().find_map(|item| match item {
+        ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..) => {
+            start::of(item.span())
+        }
+        _ => None,
+    })
+}
+
 /// The place of an operator, or of the word that stands for it.
 fn operator(expr: &Expr, sign: &str) -> Option<Place> {
     let is_equal = sign == "=";
     match expr {
-        Expr::BinaryOp { left, op, .. } if op.to_string() == sign => {
-            Some(end(left)?.next(&[sign]))
-        }
+        Expr::BinaryOp { left, op, .. } if op.to_string() == sign => Some(end(left)?.next(&[sign])),
         Expr::AnyOp {
             left, compare_op, ..
         }
@@ -188,6 +208,12 @@ fn operator(expr: &Expr, sign: &str) -> Option<Place> {
         Expr::InSubquery { expr, .. } if is_equal => Some(end(expr)?.next(&["NOT", "IN"])),
         Expr::InList { expr, negated, .. } if sign == if *negated { "<>" } else { "=" } => {
             Some(end(expr)?.next(&["NOT", "IN"]))
+        }
+        Expr::Like { expr, .. } if matches!(sign, "~~" | "!~~") => {
+            Some(end(expr)?.next(&["NOT", "LIKE"]))
+        }
+        Expr::ILike { expr, .. } if matches!(sign, "~~*" | "!~~*") => {
+            Some(end(expr)?.next(&["NOT", "ILIKE"]))
         }
         Expr::Between { expr, .. } if matches!(sign, ">=" | "<=") => {
             Some(end(expr)?.next(&["NOT", "BETWEEN"]))

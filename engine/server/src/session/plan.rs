@@ -128,7 +128,7 @@ pub(crate) async fn plan(
     match planned(context, statement).await {
         Ok(planned) => Ok(planned),
         Err(error) => {
-            let error = placed::placed(error, statement);
+            let error = placed::placed(error, statement, &context.context);
             Err(Box::pin(miscalled::told(context, statement, error)).await)
         }
     }

@@ -209,6 +209,9 @@ impl VisitorMut for ToDataFusion<'_> {
         {
             name_outer_columns(subquery);
         }
+        if let ast::TableFactor::Derived { subquery, .. } = factor {
+            columns::name_unnamed(subquery);
+        }
         match sets::in_from(factor) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),

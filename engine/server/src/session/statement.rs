@@ -18,6 +18,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
@@ -213,10 +214,8 @@ fn numbers_end(tokens: &[TokenWithSpan], sql: &str) -> Result<(), ServerError> {
     let mut pairs = tokens.windows(2);
     let junk = pairs.find_map(|pair| match pair {
         [number, word]
-            if matches!(
-                number.token,
-                Token::Number(..) | Token::HexStringLiteral(_)
-            ) && matches!(&word.token, Token::Word(word) if word.quote_style.is_none())
+            if matches!(number.token, Token::Number(..) | Token::HexStringLiteral(_))
+                && matches!(&word.token, Token::Word(word) if word.quote_style.is_none())
                 && number.span.start != word.span.start =>
         {
             Some((number, word))
@@ -301,7 +300,20 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
         .map_err(|error| from_parser(&error, sql))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        return Err(cursor::near(&next, sql));
+        let taken = parser.next_token();
+        let behind = parser.peek_token();
+        let is_clause = matches!(&taken.token, Token::Word(word)
+            if matches!(word.keyword, Keyword::ORDER | Keyword::GROUP));
+        let by = matches!(&behind.token, Token::Word(word) if word.keyword == Keyword::BY);
+        // ORDER and GROUP are wanted here, and BY behind them.
+        return Err(match (is_clause && !by, &behind.token) {
+            (true, Token::EOF) => ServerError::syntax(
+                "syntax error at end of input",
+                Some(sql.chars().count() + 1),
+            ),
+            (true, _) => cursor::near(&behind, sql),
+            (false, _) => cursor::near(&next, sql),
+        });
     }
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
@@ -371,6 +383,24 @@ pub(crate) fn query_text(sql: &str) -> Result<Box<ast::Statement>, ServerError> 
         token.span = Span::empty();
     }
     query_of(&tokens, sql)
+}
+
+/// As [`query_text`], with parts that are of the statement.
+///
+/// # Errors
+/// As [`query_text`].
+pub(crate) fn query_with(
+    sql: &str,
+    put: impl FnOnce(&mut ast::Select),
+) -> Result<Box<ast::Statement>, ServerError> {
+    let mut statement = query_text(sql)?;
+    if let ast::Statement::Query(query) = statement.as_mut()
+        && let ast::SetExpr::Select(select) = query.body.as_mut()
+    {
+        put(select);
+    }
+    bare_functions(&mut statement);
+    Ok(statement)
 }
 
 fn only_reads(query: &ast::Statement) -> Result<(), ServerError> {

@@ -14,10 +14,11 @@ use datafusion::sql::sqlparser::ast::{
     Query, Select, SetExpr, TableFactor, Value, Visit as _, Visitor,
 };
 
+use super::miscalled;
 use super::placed::{of_ident, start};
 use super::rewrite::{self, folded};
 use crate::evaluated;
-use crate::sqlstate::{Place, ServerError};
+use crate::sqlstate::{NO_FUNCTION, Place, ServerError};
 
 /// Refuses what no table makes right.
 ///
@@ -57,9 +58,31 @@ impl Visitor for Checked<'_> {
         flow(self.select(select))
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<ServerError> {
+        match factor {
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } if rewrite::last_part(name) == "generate_series"
+                && !(2..=4).contains(&args.args.len()) =>
+            {
+                let types: Option<Vec<&str>> = args.args.iter().map(miscalled::type_of).collect();
+                let types = types.unwrap_or_default().join(", ");
+                let text = format!("function generate_series({types}) does not exist");
+                let error = ServerError::new("42883", text).hint(NO_FUNCTION);
+                let first = name.0.first().and_then(ast::ObjectNamePart::as_ident);
+                ControlFlow::Break(error.place(first.and_then(of_ident)))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ServerError> {
         match expr {
             Expr::Function(function) => flow(self.within(function)),
+            Expr::Array(array) => flow(rectangular(array)),
+            Expr::Value(value) => flow(constant(&value.value, start(expr))),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -228,6 +251,45 @@ impl Checked<'_> {
     }
 }
 
+/// Refuses what the parser takes for a constant: the variables of a client that it did not put values for, and bits that
+/// are none.
+fn constant(value: &Value, place: Option<Place>) -> Result<(), ServerError> {
+    match value {
+        Value::Placeholder(name) if !name.starts_with('$') => {
+            let sign: String = name.chars().take(1).collect();
+            let text = format!("syntax error at or near \"{sign}\"");
+            Err(ServerError::syntax(text, None).place(place))
+        }
+        Value::SingleQuotedByteStringLiteral(bits) => {
+            match bits.chars().find(|bit| !matches!(bit, '0' | '1')) {
+                None => Ok(()),
+                Some(bit) => {
+                    let text = format!("\"{bit}\" is not a valid binary digit");
+                    Err(ServerError::new("22P02", text).place(place))
+                }
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses an array of arrays of different lengths.
+fn rectangular(array: &ast::Array) -> Result<(), ServerError> {
+    let mut lengths = array.elem.iter().map(|item| match item {
+        Expr::Array(inner) => Some(inner.elem.len()),
+        _ => None,
+    });
+    let first = lengths.next().flatten();
+    let other = |length: Option<usize>| first.is_some() && length.is_some() && length != first;
+    match lengths.any(other) {
+        false => Ok(()),
+        true => Err(ServerError::new(
+            "2202E",
+            "multidimensional arrays must have array expressions with matching dimensions",
+        )),
+    }
+}
+
 /// The place of a call.
 fn named(function: &Function) -> Option<Place> {
     function
@@ -279,6 +341,16 @@ fn own_tables(select: &Select) -> BTreeSet<String> {
 
 /// Refuses a constant that is no place of a column.
 fn whole_number(by: &Expr, clause: &str) -> Result<(), ServerError> {
+    if let Expr::UnaryOp {
+        op: ast::UnaryOperator::Minus,
+        expr,
+    } = by
+        && let Some(digits) = rewrite::constant(expr)
+        && digits.parse::<i64>().is_ok()
+    {
+        let text = format!("{clause} position -{digits} is not in select list");
+        return Err(ServerError::new("42P10", text).place(start(by)));
+    }
     let Expr::Value(value) = by else {
         return Ok(());
     };

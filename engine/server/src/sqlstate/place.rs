@@ -79,7 +79,10 @@ impl Place {
             Toward::Here => return here(self.line, self.column),
             Toward::Second(name) => {
                 let tokens = tokens(sql);
-                let second = tokens.iter().filter(|token| is_word(&token.token, name)).nth(1);
+                let second = tokens
+                    .iter()
+                    .filter(|token| is_word(&token.token, name))
+                    .nth(1);
                 return place(sql, second?);
             }
             Toward::Next(wanted) | Toward::Last(wanted) => wanted,
@@ -95,7 +98,11 @@ impl Place {
         let start = |token: &TokenWithSpan| (token.span.start.line, token.span.start.column);
         let from = (self.line, self.column);
         let found = match &self.toward {
-            Toward::Last(_) => tokens.iter().rev().filter(|token| start(token) < from).find(is),
+            Toward::Last(_) => tokens
+                .iter()
+                .rev()
+                .filter(|token| start(token) < from)
+                .find(is),
             _ => tokens.iter().filter(|token| start(token) >= from).find(is),
         };
         let (line, column) = start(found?);
@@ -131,6 +138,7 @@ pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> 
     let of_value = matches!(code, "22P02" | "22003" | "22007" | "22008" | "22023");
     // What is read while a statement runs has no place in it.
     let is_late = message.starts_with("unrecognized privilege type")
+        || message.starts_with("unit \"")
         || message.starts_with("invalid value \"") && message.contains("\" for \"");
     if is_late {
         return None;
@@ -142,21 +150,26 @@ pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> 
     }
     match message {
         "argument of LIMIT must not contain variables" => after(sql, "LIMIT"),
-        "each UNION query must have the same number of columns" => after_select_of_union(sql),
+        "each UNION query must have the same number of columns" => after_select_of(sql, "UNION"),
+        "each EXCEPT query must have the same number of columns" => after_select_of(sql, "EXCEPT"),
+        "each INTERSECT query must have the same number of columns" => {
+            after_select_of(sql, "INTERSECT")
+        }
+        _ if matches!(code, "42P01" | "42704") => {
+            let name = between(message, "\"", "\"")?;
+            object(sql, name)
+        }
         _ => None,
     }
 }
 
-/// Signs that may open a comment which are looked at.
-const COMMENTS: usize = 16;
+/// Signs that may open something which are looked at.
+const OPENINGS: usize = 16;
 
-/// The 1-based character position of the comment that a text ends within.
-pub(super) fn comment(sql: &str) -> Option<usize> {
+/// The 1-based character position of the sign that opens what a text ends within.
+pub(super) fn opening(sql: &str, sign: &str) -> Option<usize> {
     // Whatever stands before it can be read.
-    let opens = sql.char_indices().filter(|(at, _)| {
-        sql.get(*at..).is_some_and(|rest| rest.starts_with("/*"))
-    });
-    let mut opens = opens.map(|(at, _)| at).take(COMMENTS);
+    let mut opens = sql.match_indices(sign).map(|(at, _)| at).take(OPENINGS);
     let first = opens.find(|at| {
         let before = sql.get(..*at).unwrap_or_default();
         Tokenizer::new(&PostgreSqlDialect {}, before)
@@ -164,6 +177,40 @@ pub(super) fn comment(sql: &str) -> Option<usize> {
             .is_ok()
     })?;
     Some(sql.get(..first)?.chars().count() + 1)
+}
+
+/// The position of a token that the parser points behind: it is there, or stands before.
+pub(super) fn backward(sql: &str, position: usize, found: &str) -> usize {
+    let length = found.chars().count();
+    let text: Vec<char> = sql.chars().collect();
+    let same = |start: usize| {
+        let here = text.get(start..start + length);
+        here.is_some_and(|here| here.iter().collect::<String>().eq_ignore_ascii_case(found))
+    };
+    let start = position.saturating_sub(1);
+    if length == 0 || same(start) {
+        return position;
+    }
+    let before = (start.saturating_sub(64)..start).rev();
+    before
+        .into_iter()
+        .find(|start| same(*start))
+        .map_or(position, |start| start + 1)
+}
+
+/// What stands behind LEFT, RIGHT or FULL and is no JOIN, and its position.
+pub(super) fn not_joined(sql: &str) -> Option<(String, usize)> {
+    let tokens = tokens(sql);
+    let is = |token: &TokenWithSpan, words: &[&str]| {
+        words.iter().any(|word| is_word(&token.token, word))
+    };
+    let mut pairs = tokens.windows(2);
+    pairs.find_map(|pair| match pair {
+        [side, next] if is(side, &["LEFT", "RIGHT", "FULL"]) && !is(next, &["OUTER", "JOIN"]) => {
+            Some((next.token.to_string(), place(sql, next)?))
+        }
+        _ => None,
+    })
 }
 
 fn tokens(sql: &str) -> Vec<TokenWithSpan> {
@@ -216,15 +263,36 @@ fn after(sql: &str, keyword: &str) -> Option<usize> {
     }
 }
 
-/// The place of what is selected by the only query behind a UNION.
-fn after_select_of_union(sql: &str) -> Option<usize> {
+/// The place of the only constant in quotes that is read as the name of an object: `'x'::regclass`.
+fn object(sql: &str, name: &str) -> Option<usize> {
+    let tokens = tokens(sql);
+    let mut found = tokens.windows(3).filter(|three| match three {
+        [name_token, cast, kind] => {
+            matches!(&name_token.token, Token::SingleQuotedString(text) if text == name)
+                && cast.token == Token::DoubleColon
+                && kind
+                    .token
+                    .to_string()
+                    .to_ascii_lowercase()
+                    .starts_with("reg")
+        }
+        _ => false,
+    });
+    match (found.next(), found.next()) {
+        (Some([one, ..]), None) => place(sql, one),
+        _ => None,
+    }
+}
+
+/// The place of what is selected by the only query behind a UNION, EXCEPT or INTERSECT.
+fn after_select_of(sql: &str, keyword: &str) -> Option<usize> {
     let tokens = tokens(sql);
     let is = |at: usize, word: &str| {
         tokens
             .get(at)
             .is_some_and(|token| is_word(&token.token, word))
     };
-    let mut unions = (0..tokens.len()).filter(|at| is(*at, "UNION"));
+    let mut unions = (0..tokens.len()).filter(|at| is(*at, keyword));
     let (at, None) = (unions.next()?, unions.next()) else {
         return None;
     };

@@ -1,9 +1,9 @@
 //! Errors of the planner in PostgreSQL's words, by what they say.
 
-use super::{ServerError, between, pg_name};
+use super::{ServerError, between, pg_name, type_name};
 
 /// What an error contains, its SQLSTATE, and what PostgreSQL says.
-const SAID: [(&str, &str, &str); 32] = [
+const SAID: [(&str, &str, &str); 36] = [
     (
         "Aggregate functions are not allowed in the WHERE clause",
         "42803",
@@ -18,6 +18,26 @@ const SAID: [(&str, &str, &str); 32] = [
         "UNION queries have different number of columns",
         "42601",
         "each UNION query must have the same number of columns",
+    ),
+    (
+        "EXCEPT queries have different number of columns",
+        "42601",
+        "each EXCEPT query must have the same number of columns",
+    ),
+    (
+        "INTERSECT queries have different number of columns",
+        "42601",
+        "each INTERSECT query must have the same number of columns",
+    ),
+    (
+        "generate_series function with dates requires exactly 3 arguments",
+        "42883",
+        "function generate_series does not exist",
+    ),
+    (
+        "RANGE requires exactly one ORDER BY column",
+        "42P20",
+        "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column",
     ),
     ("LIMIT must be >= 0", "2201W", "LIMIT must not be negative"),
     ("OFFSET must be >=0", "2201X", "OFFSET must not be negative"),
@@ -44,7 +64,7 @@ const SAID: [(&str, &str, &str); 32] = [
     (
         "unnest() can only be applied to array",
         "42883",
-        "function unnest of what is no array does not exist",
+        "function unnest does not exist",
     ),
     (
         "Decimal(precision = 0,",
@@ -154,6 +174,21 @@ const SAID: [(&str, &str, &str); 32] = [
     ),
 ];
 
+/// What PostgreSQL says of a text that is no regular expression.
+pub(super) fn of_regex(reason: &str) -> &str {
+    match reason {
+        "unclosed group" | "unopened group" => "parentheses () not balanced",
+        "unclosed character class" => "brackets [] not balanced",
+        "repetition operator missing expression" => "quantifier operand invalid",
+        "unclosed counted repetition" => "braces {} not balanced",
+        "incomplete escape sequence, reached end of pattern prematurely" => {
+            "invalid escape \\ sequence"
+        }
+        "invalid character class range, the start must be <= the end" => "invalid character range",
+        other => other,
+    }
+}
+
 /// What a diagnostic of the planner says more than its error, which names no types.
 pub(super) fn diagnosed(message: &str) -> Option<ServerError> {
     let (op, data_type) = message.split_once(" cannot be used with ")?;
@@ -190,7 +225,21 @@ fn ungrouped(name: &str) -> ServerError {
 pub(super) fn told(text: &str) -> Option<ServerError> {
     let said = SAID.iter().find(|(part, ..)| text.contains(part));
     if let Some((_, code, message)) = said {
-        return Some(ServerError::new(code, *message));
+        let error = ServerError::new(code, *message);
+        return Some(match *code {
+            "42725" => error.hint(
+                "Could not choose a best candidate function. You might need to add explicit type casts.",
+            ),
+            _ => error,
+        });
+    }
+    if let Some(value) = between(
+        text,
+        "must be an INTEGER or NULL, got Literal(Utf8(\"",
+        "\")",
+    ) {
+        let text = format!("invalid input syntax for type integer: \"{value}\"");
+        return Some(ServerError::new("22P02", text));
     }
     if let Some(name) = between(text, "column \"", "\" must appear in the GROUP BY clause") {
         return Some(ungrouped(name));
@@ -213,7 +262,7 @@ pub(super) fn told(text: &str) -> Option<ServerError> {
     if let Some((_, types)) = text.split_once("Unsupported CAST from ")
         && let Some((from, to)) = types.split_once(" to ")
     {
-        let (from, to) = (pg_name(from.trim()), pg_name(to.trim()));
+        let (from, to) = (type_name(from.trim()), type_name(to.trim()));
         let text = format!("cannot cast type {from} to {to}");
         return Some(ServerError::new("42846", text));
     }

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{dimensions, failed, innermost};
 use crate::pg_input::ColumnInput;
+use crate::pg_types::PgType;
 use crate::pgwire::encode::TextStyle;
 
 /// Functions that give one of their arguments.
@@ -59,6 +60,12 @@ pub(in crate::semantics) fn read(constant: &Expr, beside: &Field) -> Result<Opti
     );
     if is_plain(beside.data_type()) {
         return Ok(Some(cast(constant.clone(), beside.data_type().clone())));
+    }
+    // Values are compared by their text: it has to be the one that they are kept as.
+    let kind = PgType::of_field(beside);
+    if is_kind(kind) {
+        let text = crate::pg_input::kept_text(text, kind).map_err(failed)?;
+        return Ok(Some(Expr::Literal(ScalarValue::Utf8(Some(text)), None)));
     }
     if dimensions(beside.data_type()) == 0 || zoned {
         return Ok(None);
@@ -122,7 +129,13 @@ fn of_others(parts: &[&Expr], schema: &DFSchema) -> Option<FieldRef> {
 /// The field of an expression that is an array.
 fn array(expr: &Expr, schema: &DFSchema) -> Option<FieldRef> {
     let (_, field) = expr.to_field(schema).ok()?;
-    (dimensions(field.data_type()) > 0).then_some(field)
+    let reads = dimensions(field.data_type()) > 0 || is_kind(PgType::of_field(&field));
+    reads.then_some(field)
+}
+
+/// Whether values of a type are texts that are compared as they are kept.
+fn is_kind(pg_type: PgType) -> bool {
+    matches!(pg_type, PgType::UUID | PgType::JSONB)
 }
 
 #[derive(Debug)]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray as _, Date32Array, TimestampMicrosecondArray};
 use datafusion::arrow::compute::cast as arrow_cast;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 
 use super::pattern::{Field, Piece, pieces};
 use super::{Call, Function, UTC, convert, failed, format, is_text, no_function, out_of_range};
 use crate::calendar::{DAY, SECOND, day_of, month_length, weekday};
+use crate::sqlstate::ServerError;
 use crate::zone::Zone;
 
 pub(super) fn to_date() -> Function {
@@ -242,10 +243,9 @@ impl Found {
             left = text.get(end..).unwrap_or_default();
             value.ok_or_else(|| {
                 let shown: String = text.chars().take(width).collect();
-                failed(
-                    "22007",
-                    format!("invalid value \"{shown}\" in a time: a number should stand here"),
-                )
+                let text = format!("invalid value \"{shown}\" for \"{}\"", field.pattern());
+                let error = ServerError::new("22007", text).detail("Value must be an integer.");
+                DataFusionError::External(Box::new(error))
             })
         };
         match field {

@@ -62,6 +62,14 @@ pub(super) enum Field {
     Offset,
 }
 
+impl Field {
+    /// The keyword of a number.
+    pub(super) fn pattern(self) -> &'static str {
+        let known = NUMBERS.iter().find(|(_, field)| *field == self);
+        known.map_or("", |(keyword, _)| keyword)
+    }
+}
+
 /// Keywords whose letters may be all large or all small.
 const NUMBERS: [(&str, Field); 37] = [
     ("SSSSS", Field::SecondOfDay),

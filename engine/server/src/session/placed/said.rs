@@ -4,17 +4,23 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::{
     self, AccessExpr, Expr, Query, SelectItem, SetExpr, Subscript, TableFactor, Value, Visit as _,
     Visitor,
 };
 
+use super::names;
 use super::start::{end, of_ident, start};
 use crate::session::rewrite::{self, folded};
 use crate::sqlstate::{Place, ServerError};
 
 /// The error, which has no place yet.
-pub(super) fn placed(error: ServerError, statement: &ast::Statement) -> ServerError {
+pub(super) fn placed(
+    error: ServerError,
+    statement: &ast::Statement,
+    context: &SessionContext,
+) -> ServerError {
     let message = error.to_string();
     let place = |of: &dyn Fn(&Expr) -> Option<Place>| only(statement, of);
     match error.code() {
@@ -47,6 +53,14 @@ pub(super) fn placed(error: ServerError, statement: &ast::Statement) -> ServerEr
         "42703" if message.starts_with("could not identify column ") => {
             column_of_row(error, statement)
         }
+        "42702" | "42703" | "42803" | "42P01" => names::placed(error, &message, statement, context),
+        "42804" if message.starts_with("ARRAY types ") => error.place(place(&|expr| match expr {
+            Expr::Array(array) => match array.elem.as_slice() {
+                [_, second] => start(second),
+                _ => None,
+            },
+            _ => None,
+        })),
         "42804" if message.starts_with("cannot subscript type ") => {
             error.place(place(&|expr| match expr {
                 Expr::CompoundFieldAccess { root, .. } => start(root),
@@ -163,6 +177,16 @@ fn one_column(error: ServerError, statement: &ast::Statement) -> ServerError {
     }
 }
 
+/// The names of the columns that a query shows; `None` when it has a wildcard.
+fn shown_names(body: &SetExpr) -> Option<Vec<String>> {
+    match body {
+        SetExpr::Select(select) => select.projection.iter().map(rewrite::item_name).collect(),
+        SetExpr::Query(query) => shown_names(&query.body),
+        SetExpr::SetOperation { left, .. } => shown_names(left),
+        _ => None,
+    }
+}
+
 /// Names of the relations in FROM, wherever it stands.
 fn relations(statement: &ast::Statement) -> BTreeSet<String> {
     struct Relations(BTreeSet<String>);
@@ -271,22 +295,23 @@ fn column_of_row(error: ServerError, statement: &ast::Statement) -> ServerError 
 }
 
 /// DISTINCT beside ORDER BY, and lists of names that are longer than what they name.
-fn distinct_or_named(
-    error: ServerError,
-    message: &str,
-    statement: &ast::Statement,
-) -> ServerError {
+fn distinct_or_named(error: ServerError, message: &str, statement: &ast::Statement) -> ServerError {
     let mut looked = Looked {
         given: None,
         distinct: None,
         on: None,
         named: None,
+        not_shown: None,
     };
     looked.given = message
         .strip_suffix(" columns specified")
         .and_then(|text| text.rsplit_once(' '))
         .and_then(|(_, number)| number.parse().ok());
     let _: ControlFlow<()> = statement.visit(&mut looked);
+    if let Some((name, place)) = looked.not_shown {
+        let text = format!("column \"{name}\" does not exist");
+        return ServerError::new("42703", text).place(place);
+    }
     if message.starts_with("for SELECT DISTINCT") {
         return error.place(looked.distinct);
     }
@@ -316,6 +341,8 @@ struct Looked {
     on: Option<Place>,
     /// Whose list of names it is, whether that is a query of WITH, and where.
     named: Option<(String, bool, Option<Place>)>,
+    /// A name in ORDER BY of a UNION that it does not show.
+    not_shown: Option<(String, Option<Place>)>,
 }
 
 impl Visitor for Looked {
@@ -328,12 +355,21 @@ impl Visitor for Looked {
                 self.named = Some((name, true, of_ident(&cte.alias.name)));
             }
         }
-        let SetExpr::Select(select) = query.body.as_ref() else {
-            return ControlFlow::Continue(());
-        };
         let order = match query.order_by.as_ref().map(|order| &order.kind) {
             Some(ast::OrderByKind::Expressions(order)) => order.as_slice(),
             _ => &[],
+        };
+        if let SetExpr::SetOperation { left, .. } = query.body.as_ref()
+            && let Some(names) = shown_names(left)
+        {
+            let hidden = order.iter().find_map(|by| match &by.expr {
+                Expr::Identifier(name) if !names.contains(&folded(name)) => Some(name),
+                _ => None,
+            });
+            self.not_shown = hidden.map(|name| (folded(name), of_ident(name)));
+        }
+        let SetExpr::Select(select) = query.body.as_ref() else {
+            return ControlFlow::Continue(());
         };
         let shown = |by: &Expr| {
             select.projection.iter().any(|item| match item {
@@ -352,9 +388,13 @@ impl Visitor for Looked {
                 self.distinct = self.distinct.take().or(place);
             }
             Some(ast::Distinct::On(on)) => {
+                let leading = order
+                    .iter()
+                    .take_while(|by| on.iter().any(|one| same(&by.expr, one)));
+                let leading: Vec<_> = leading.collect();
                 let left_out = on
                     .iter()
-                    .find(|one| !order.iter().any(|by| same(&by.expr, one)));
+                    .find(|one| !leading.iter().any(|by| same(&by.expr, one)));
                 let place = left_out.and_then(start);
                 self.on = self.on.take().or(place);
             }

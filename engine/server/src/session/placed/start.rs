@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::sqlstate::Place;
 
-fn of(span: Span) -> Option<Place> {
+pub(super) fn of(span: Span) -> Option<Place> {
     (span.start.line > 0).then(|| Place::at(span.start.line, span.start.column))
 }
 

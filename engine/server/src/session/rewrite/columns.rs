@@ -39,6 +39,24 @@ pub(super) fn name_inner_columns(select: &mut Select) {
     }
 }
 
+/// Names the only column of a subquery in FROM that has no name as PostgreSQL shows it.
+pub(super) fn name_unnamed(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let is_unnamed = |item: &&mut SelectItem| matches!(&**item, SelectItem::UnnamedExpr(expr) if column_name(expr) == "?column?");
+    let mut unnamed = select.projection.iter_mut().filter(is_unnamed);
+    if let (Some(item), None) = (unnamed.next(), unnamed.next())
+        && let SelectItem::UnnamedExpr(expr) = item
+    {
+        let alias = Ident::with_quote('"', "?column?");
+        *item = SelectItem::ExprWithAlias {
+            expr: expr.clone(),
+            alias,
+        };
+    }
+}
+
 /// Names the columns of the outer row that a LATERAL query lists: the planner calls them by where they come from.
 pub(super) fn name_outer_columns(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else {

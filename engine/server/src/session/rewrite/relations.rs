@@ -254,6 +254,10 @@ impl Resolver<'_> {
                 *name = object_name(&[schema, table]);
                 self.qualified(name, schema, table)
             }
+            [_, _, _, _, ..] => {
+                let text = format!("improper qualified name (too many dotted names): {name}");
+                Err(ServerError::syntax(text, None))
+            }
             _ => Err(ServerError::unsupported(format!(
                 "cross-database references are not implemented: \"{name}\""
             ))),

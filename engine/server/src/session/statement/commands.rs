@@ -225,7 +225,19 @@ fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
                 "analyze" => analyze = on,
                 "verbose" => verbose = on,
                 "format" if !value.eq_ignore_ascii_case("text") => {
-                    return Err(ServerError::unsupported(format!("EXPLAIN format {value}")));
+                    let lower = value.to_ascii_lowercase();
+                    return Err(match lower.as_str() {
+                        "json" | "xml" | "yaml" => {
+                            ServerError::unsupported(format!("EXPLAIN format {value}"))
+                        }
+                        _ => ServerError::new(
+                            "22023",
+                            format!(
+                                "unrecognized value for EXPLAIN option \"format\": \"{lower}\""
+                            ),
+                        )
+                        .at_position(position),
+                    });
                 }
                 "costs" | "settings" | "generic_plan" | "buffers" | "serialize" | "wal"
                 | "timing" | "summary" | "memory" | "format" => {}
@@ -730,7 +742,11 @@ fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<
             written.header = match value.to_ascii_lowercase().as_str() {
                 "true" | "on" | "1" => CopyHeader::Line,
                 "match" => CopyHeader::Match,
-                _ => CopyHeader::None,
+                "false" | "off" | "0" => CopyHeader::None,
+                _ => {
+                    let text = "header requires a Boolean value or \"match\"";
+                    return Err(ServerError::syntax(text, None));
+                }
             };
         }
         "delimiter" => written.delimiter = Some(cursor.string()?),

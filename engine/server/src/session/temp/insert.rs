@@ -59,7 +59,7 @@ pub(super) fn set_targets(
     let mut seen = BTreeSet::new();
     if let Some((column, _)) = set.iter().find(|(column, _)| !seen.insert(column)) {
         let text = format!("multiple assignments to same column \"{column}\"");
-        return Err(ServerError::syntax(text, None).near(column));
+        return Err(ServerError::syntax(text, None));
     }
     let columns = set.iter().map(|(column, _)| column);
     columns.map(|column| place(table, name, column)).collect()

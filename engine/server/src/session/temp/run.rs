@@ -125,7 +125,7 @@ impl Session {
             TempCommand::Truncate(names) => {
                 for name in names {
                     let table = self.target(name, "TRUNCATE TABLE").await;
-                    let table = table.map_err(ServerError::without_place)?;
+                    let table = table.map_err(ServerError::nowhere)?;
                     let empty = table.with_pieces(Vec::new());
                     self.put(&name.name, Relation::Table(Arc::new(empty)));
                 }
@@ -515,8 +515,8 @@ impl Session {
         let width = planned.columns().len();
         if width > targets.len() {
             let text = "INSERT has more expressions than target columns";
-            let extra = source.and_then(|source| placed::item(&source.body, targets.len()));
-            return Err(ServerError::syntax(text, None).place(extra.and_then(placed::start)));
+            let place = source.and_then(|source| placed::column_place(&source.body, targets.len()));
+            return Err(ServerError::syntax(text, None).place(place));
         }
         if source.is_some() && !columns.is_empty() && width < targets.len() {
             let text = "INSERT has more target columns than expressions";
@@ -533,8 +533,8 @@ impl Session {
                 Some(given) => {
                     let from = planned.columns()[given].pg_type;
                     check_assignable(from, &planned, given, field).map_err(|error| {
-                        let value = source.and_then(|source| placed::item(&source.body, given));
-                        error.place(value.and_then(placed::start))
+                        let source = source.map(|source| &source.body);
+                        error.place(source.and_then(|body| placed::column_place(body, given)))
                     })?;
                     Origin::Column(given, from)
                 }
@@ -577,7 +577,12 @@ impl Session {
             None => (Vec::new(), 0),
             Some(condition) => {
                 let query = self.kept(&name.name, alias, condition)?;
-                let planned = self.plan(&query, arguments).await?;
+                let planned = self.plan(&query, arguments).await.map_err(|error| {
+                    let message = error
+                        .to_string()
+                        .replace("argument of IS TRUE ", "argument of WHERE ");
+                    error.reworded(message)
+                })?;
                 let types = planned.columns().iter().map(|column| column.pg_type);
                 let origins = types.enumerate().map(|(at, from)| Origin::Column(at, from));
                 let origins = origins.collect();
@@ -598,12 +603,17 @@ impl Session {
         condition: &Expr,
     ) -> Result<Box<ast::Statement>, ServerError> {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        statement::query_text(&format!(
-            "SELECT * FROM {}.{} AS {} WHERE ({condition}) IS NOT TRUE",
+        let sql = format!(
+            "SELECT * FROM {}.{} AS {}",
             quoted(&schema_name(self.options.pid)),
             quoted(table),
             quoted(alias.unwrap_or(table)),
-        ))
+        );
+        // The condition keeps its place in the statement.
+        let condition = Expr::Nested(Box::new(condition.clone()));
+        statement::query_with(&sql, |select| {
+            select.selection = Some(Expr::IsNotTrue(Box::new(condition)));
+        })
     }
 
     pub(super) async fn drop_relations(
@@ -677,7 +687,8 @@ impl Session {
         options: &CopyOptions,
         condition: Option<&Expr>,
     ) -> Result<Outcome, ServerError> {
-        let table = match self.copy_target(name).await? {
+        let table = self.copy_target(name).await;
+        let table = match table.map_err(ServerError::nowhere)? {
             CopyTarget::Table(table) => table,
             CopyTarget::Cohort if condition.is_some() => {
                 let text = "COPY … FROM STDIN WHERE into a cohort of the lake";
@@ -696,7 +707,7 @@ impl Session {
             }
             None => None,
         };
-        let targets = targets(&table, &name.name, columns)?;
+        let targets = targets(&table, &name.name, columns).map_err(ServerError::nowhere)?;
         let mut constants = Vec::new();
         for at in 0..table.schema.fields().len() {
             if targets.contains(&at) {

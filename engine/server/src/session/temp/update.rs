@@ -6,13 +6,13 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{self, Expr};
+use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem};
 
 use super::fill::Origin;
 use super::insert::{check_assignable, set_targets, type_cell};
 use super::{Relation, TempTable, schema_name};
 use crate::session::statement::temp::Name;
-use crate::session::{Outcome, Session, statement};
+use crate::session::{Outcome, Session, placed, statement};
 use crate::sqlstate::ServerError;
 
 impl Session {
@@ -35,7 +35,13 @@ impl Session {
         let mut origins = Vec::with_capacity(table.schema.fields().len());
         for (at, column) in planned.columns().iter().enumerate() {
             if touched.contains(&at) {
-                check_assignable(column.pg_type, &planned, at, table.schema.field(at))?;
+                let assigned =
+                    check_assignable(column.pg_type, &planned, at, table.schema.field(at));
+                assigned.map_err(|error| {
+                    let named = table.schema.field(at).name();
+                    let value = set.iter().find(|(column, _)| column == named);
+                    error.place(value.and_then(|(_, value)| placed::start(value)))
+                })?;
             }
             origins.push(Origin::Column(at, column.pg_type));
         }
@@ -82,6 +88,8 @@ impl Session {
         let called = quoted(alias.unwrap_or(name));
         let targets = set_targets(table, name, set)?;
         let mut sql = String::from("SELECT ");
+        // What is of the statement keeps its place in it.
+        let mut values = Vec::new();
         for (at, field) in table.schema.fields().iter().enumerate() {
             if at > 0 {
                 sql.push_str(", ");
@@ -91,7 +99,10 @@ impl Session {
             let _ = match targets.iter().position(|target| *target == at) {
                 None => write!(sql, "{called}.{column}"),
                 Some(place) => {
-                    let mut value = set[place].1.clone();
+                    let Some((_, value)) = set.get(place) else {
+                        return Err(ServerError::internal("a column without a value"));
+                    };
+                    let mut value = value.clone();
                     let default = table.defaults.get(at).and_then(Option::as_ref);
                     type_cell(
                         &mut value,
@@ -99,16 +110,22 @@ impl Session {
                         Some(default),
                         &self.settings.text_style(),
                     )?;
-                    write!(sql, "({value}) AS {column}")
+                    values.push((at, value));
+                    write!(sql, "NULL AS {column}")
                 }
             };
         }
         let own = quoted(&schema_name(self.options.pid));
         let _ = write!(sql, " FROM {own}.{} AS {called}", quoted(name));
-        if let Some(condition) = condition {
-            let _ = write!(sql, " WHERE {condition}");
-        }
-        statement::query_text(&sql)
+        statement::query_with(&sql, |select| {
+            select.selection = condition.cloned();
+            for (at, value) in values {
+                if let Some(SelectItem::ExprWithAlias { expr, .. }) = select.projection.get_mut(at)
+                {
+                    *expr = Expr::Nested(Box::new(value));
+                }
+            }
+        })
     }
 }
 
