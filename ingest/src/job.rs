@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use genokura_core::annotation::is_annotation;
 use genokura_core::contig::{Assembly, usual_name};
 use genokura_storage::{
     Batch, Block, CommitOutcome, DatasetState, InputRecord, Lake, LakeChange, LakeSnapshot,
@@ -352,6 +353,12 @@ impl VcfJob {
                     annotations: Width::of(header, |key| layout.info_index.get(key).copied()),
                 }),
                 header: Arc::new(header.clone()),
+                undeclared: input
+                    .info_keys
+                    .iter()
+                    .filter(|found| is_annotation(&found.key))
+                    .cloned()
+                    .collect(),
                 is_bcf: input.is_bcf,
                 records_from: input.records_from,
                 header_lines: input.header_lines,
@@ -652,6 +659,7 @@ impl PassInput {
             source: Arc::clone(&self.source),
             plan: Arc::clone(&self.plan),
             header: Arc::clone(&self.header),
+            undeclared: self.undeclared.clone(),
             is_bcf: self.is_bcf,
             records_from: self.records_from,
             header_lines: self.header_lines,
@@ -764,6 +772,13 @@ fn notes(plan: &Plan, done: &PassDone) -> Vec<String> {
         notes.extend(
             nameless.map(|found| format!("input {number}, line {}: {}", found.line, found.message)),
         );
+        notes.extend(input.undeclared.iter().map(|found| {
+            format!(
+                "input {number}, line {}: INFO {} is declared in no header line, so that nobody knows what its subfields are: \
+                 add its ##INFO line with their Format, and it has rows in variant_effects",
+                found.line, found.key
+            )
+        }));
         let mut contigs = input.header.contigs.iter();
         let odd = contigs.find_map(|c| Some((&c.name, usual_name(&c.name)?)));
         notes.extend(odd.map(|(name, usual)| {

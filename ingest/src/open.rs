@@ -27,9 +27,19 @@ pub(crate) struct Opened {
     pub(crate) header_lines: u64,
     /// The input ends within the #CHROM line: it has no records and no newline at its end.
     pub(crate) lacks_newline: bool,
-    /// INFO keys nobody declares and whether they had a value, in order of appearance.
-    pub(crate) info_keys: Vec<(String, bool)>,
+    /// INFO keys nobody declares, in order of appearance.
+    pub(crate) info_keys: Vec<UndeclaredKey>,
     pub(crate) format_keys: Vec<String>,
+}
+
+/// An INFO key that no header line declares.
+#[derive(Debug, Clone)]
+pub(crate) struct UndeclaredKey {
+    pub(crate) key: String,
+    /// It had a value where it was first found.
+    pub(crate) has_value: bool,
+    /// The line where that was.
+    pub(crate) line: u64,
 }
 
 /// Reads the header of `source`, and records up to `scan_bytes` of text (0: none).
@@ -71,7 +81,7 @@ pub(crate) fn open(
         memchr::memchr_iter(b'\n', text).count() as u64
     };
     let lacks_newline = !is_bcf && !text.ends_with(b"\n");
-    let mut scan = KeyScan::new(&header);
+    let mut scan = KeyScan::new(&header, header_lines);
     if !is_bcf && scan_bytes > 0 {
         let rest = head.split_off(records_from);
         scan_records(&mut reader, rest, scan_bytes, &mut scan, cancel)?;
@@ -187,13 +197,16 @@ struct KeyScan {
     known_info: HashSet<String>,
     known_format: HashSet<String>,
     last_format: Vec<u8>,
-    info: Vec<(String, bool)>,
+    info: Vec<UndeclaredKey>,
     format: Vec<String>,
+    /// The line that is looked at.
+    at: u64,
 }
 
 impl KeyScan {
-    fn new(header: &Header) -> Self {
+    fn new(header: &Header, header_lines: u64) -> Self {
         Self {
+            at: header_lines,
             known_info: header.info.iter().map(|f| f.key.clone()).collect(),
             known_format: header
                 .format
@@ -208,6 +221,7 @@ impl KeyScan {
     }
 
     fn line(&mut self, line: &[u8]) {
+        self.at += 1;
         // INFO and FORMAT lie in the first columns; the rest of a wide line is never looked at.
         let mut columns = line.splitn(10, |b| *b == b'\t').skip(7);
         if let Some(info) = columns.next() {
@@ -231,7 +245,11 @@ impl KeyScan {
                 .map_or((entry, None), |(k, v)| (k, Some(v)));
             if self.info.len() < UNDECLARED_KEYS_MAX && !self.known_info.contains(key) {
                 self.known_info.insert(key.to_owned());
-                self.info.push((key.to_owned(), value.is_some()));
+                self.info.push(UndeclaredKey {
+                    key: key.to_owned(),
+                    has_value: value.is_some(),
+                    line: self.at,
+                });
             }
         }
     }

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::inflate::{Chunk, ChunkReader, Inflater, LINE_BYTES_MAX, TailChain};
 use crate::normalise::{Fasta, Genome};
+use crate::open::UndeclaredKey;
 use crate::plan::{InputPlan, Layout};
 use crate::progress::{CancelFlag, Progress};
 use crate::quarantine::{Quarantine, Refusal};
@@ -60,6 +61,8 @@ pub(crate) struct PassInput {
     pub(crate) source: Arc<Source>,
     pub(crate) plan: Arc<InputPlan>,
     pub(crate) header: Arc<Header>,
+    /// Annotations that no header line declares.
+    pub(crate) undeclared: Vec<UndeclaredKey>,
     pub(crate) is_bcf: bool,
     pub(crate) records_from: u64,
     pub(crate) header_lines: u64,

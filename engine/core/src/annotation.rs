@@ -207,6 +207,11 @@ impl AnnotationFormat {
         {
             roles[Role::Gene as usize] = place(&["gene"]);
             roles[Role::GeneId as usize] = None;
+            // And its strand is a sign, not VEP's number.
+            let mut strands = subfields.iter_mut();
+            if let Some(strand) = strands.find(|s| s.name.eq_ignore_ascii_case("strand")) {
+                strand.ty = SubfieldType::Text;
+            }
         }
         Some(Self {
             key: key.to_owned(),

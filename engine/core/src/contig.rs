@@ -212,12 +212,17 @@ pub fn canonical_key(name: &str) -> Option<&'static str> {
 }
 
 /// The human primary that a name means which no assembly has: with zeros before its number or something between it and
-/// `chr` (`chr01`, `chr_1`, `Chr-X`, `chromosome1`). `None` of its own names. Other species have such names.
+/// `chr` (`chr01`, `chr_1`, `Chr-X`, `chromosome1`), or blanks around it. `None` of its own names. Other species have such
+/// names.
 #[must_use]
 pub fn odd_key(name: &str) -> Option<&'static str> {
     if canonical_key(name).is_some() {
         return None;
     }
+    if let Some(key) = canonical_key(name.trim()) {
+        return Some(key);
+    }
+    let name = name.trim();
     let after = |word: &str| {
         let front = name.get(..word.len())?;
         front
@@ -237,6 +242,7 @@ pub fn odd_key(name: &str) -> Option<&'static str> {
 pub fn usual_name(name: &str) -> Option<String> {
     let spelled = match odd_key(name) {
         Some(_) => name
+            .trim()
             .get(..3)
             .filter(|front| front.eq_ignore_ascii_case("chr")),
         None => spelling(name).filter(|_| canonical_key(name) == Some("MT")),

@@ -27,7 +27,7 @@ pub const CONTIG_LIKE_KEY: &str = "contig_like";
 /// Field metadata key of a column `contig`: the assembly that its table is on, where that is known.
 pub const ASSEMBLY_KEY: &str = "assembly";
 /// Field metadata key of a column of contigs: the names in it that other tables do not use for a human contig (`chr01`,
-/// `chrMT`), one a line.
+/// `chrMT`), one a line, if all are known; none stand in an empty text.
 pub const UNUSUAL_CONTIGS_KEY: &str = "unusual_contigs";
 /// Field metadata key of a column `alt` of a table that holds symbolic alleles (`<DEL>`), as far as its files tell: the name
 /// of the table, or of the dataset that the table is of.

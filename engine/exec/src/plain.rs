@@ -67,7 +67,7 @@ impl PlainTable {
         });
         let stored = with_unusual(&stored, |column| match tells(column) {
             true => table.unusual_contigs(column),
-            false => BTreeSet::new(),
+            false => None,
         });
         let symbolic = tells("alt") && table.has_symbolic_alleles();
         let name = format!("{}.{}", table.id.schema, table.id.table);

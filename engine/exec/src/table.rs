@@ -158,9 +158,10 @@ pub(crate) fn sql_schema(kind: ScanKind, view: &DatasetView) -> SchemaRef {
     let masked = view.masked(table_name(kind));
     let spelling = common_spelling(contigs).filter(|_| !masked.contains("contig"));
     let spelled = with_spelling(&readable, |column| spelling.filter(|_| column == "contig"));
-    let told = with_unusual(&spelled, |column| match column {
-        "contig" if !masked.contains(column) => unusual_contigs(&view.data.state),
-        _ => BTreeSet::new(),
+    let unusual = unusual_contigs(&view.data.state);
+    let told = with_unusual(&spelled, |column| {
+        let told = column == "contig" && !masked.contains(column);
+        told.then_some(unusual.as_str())
     });
     let told = with_assembly(&told, assembly_of(&view.data.state));
     let site = view.data.site.as_ref();
@@ -202,35 +203,22 @@ pub(crate) fn with_spelling<'a>(
     with_told(schema, CONTIG_SPELLING_KEY, spelling)
 }
 
-/// The contigs of a dataset under names that other tables do not use for a human contig (`chrMT`). A contig that stands
-/// beside one of the usual name is another.
-fn unusual_contigs(state: &DatasetState) -> BTreeSet<&str> {
+/// The contigs of a dataset under names that other tables do not use for a human contig (`chrMT`), one a line. A contig
+/// that stands beside one of the usual name is another.
+fn unusual_contigs(state: &DatasetState) -> String {
     let names: BTreeSet<&str> = state.contigs.iter().map(|c| c.name.as_str()).collect();
     let is_unusual =
         |name: &&&str| usual_name(name).is_some_and(|usual| !names.contains(usual.as_str()));
-    names.iter().filter(is_unusual).copied().collect()
+    let unusual: Vec<&str> = names.iter().filter(is_unusual).copied().collect();
+    unusual.join("\n")
 }
 
-/// The schema whose columns of contigs tell these unusual names, and no others.
+/// The schema whose columns of contigs tell these unusual names, one a line, and no others.
 pub(crate) fn with_unusual<'a>(
     schema: &SchemaRef,
-    names: impl Fn(&str) -> BTreeSet<&'a str>,
+    names: impl Fn(&str) -> Option<&'a str>,
 ) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
-        let names = names(field.name());
-        let mut metadata = field.metadata().clone();
-        let told = metadata.remove(UNUSUAL_CONTIGS_KEY);
-        if names.is_empty() && told.is_none() {
-            return Arc::clone(field);
-        }
-        if !names.is_empty() {
-            let names: Vec<&str> = names.into_iter().collect();
-            metadata.insert(UNUSUAL_CONTIGS_KEY.to_owned(), names.join("\n"));
-        }
-        Arc::new(field.as_ref().clone().with_metadata(metadata))
-    });
-    let fields: Vec<_> = fields.collect();
-    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+    with_told(schema, UNUSUAL_CONTIGS_KEY, names)
 }
 
 /// The schema with how columns spell contigs that are not called as contigs are.
@@ -241,18 +229,22 @@ pub(crate) fn with_contig_like<'a>(
     with_told(schema, CONTIG_LIKE_KEY, spelling)
 }
 
-/// The schema with what is known of columns in their metadata, under a key.
+/// The schema with what is known of columns in their metadata under a key, and nothing else there.
 fn with_told<'a>(
     schema: &SchemaRef,
     key: &str,
     told: impl Fn(&str) -> Option<&'a str>,
 ) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
-        let Some(told) = told(field.name()) else {
+        let told = told(field.name());
+        if told.is_none() && !field.metadata().contains_key(key) {
             return Arc::clone(field);
-        };
+        }
         let mut metadata = field.metadata().clone();
-        metadata.insert(key.to_owned(), told.to_owned());
+        metadata.remove(key);
+        if let Some(told) = told {
+            metadata.insert(key.to_owned(), told.to_owned());
+        }
         Arc::new(field.as_ref().clone().with_metadata(metadata))
     });
     let fields: Vec<_> = fields.collect();

@@ -16,6 +16,7 @@ mod any_equal;
 mod arrays;
 mod checked;
 mod clock;
+mod extremes;
 mod floats;
 mod guards;
 mod integers;
@@ -49,6 +50,7 @@ use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, Optimizer
 /// Makes a session compute as PostgreSQL does.
 pub(crate) fn install(context: &SessionContext) {
     clock::install(context);
+    extremes::install(context);
     arrays::install(context);
     mismatch::install(context);
     // Where a column stands in the statement tells where an error of it is.

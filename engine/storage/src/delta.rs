@@ -24,7 +24,9 @@ use delta_kernel::{FilteredEngineData, KernelError};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use futures::TryStreamExt as _;
-use genokura_core::schema::{ASSEMBLY_KEY, UNUSUAL_CONTIGS_KEY};
+use genokura_core::schema::{
+    ASSEMBLY_KEY, CONTIG_LIKE_KEY, CONTIG_SPELLING_KEY, UNUSUAL_CONTIGS_KEY,
+};
 use object_store::path::Path;
 use object_store::{ObjectStore as _, PutMode, PutOptions, PutPayload};
 use serde_json::json;
@@ -275,29 +277,44 @@ impl DeltaTable {
 
     /// Adds what new rows tell of a column of contigs to what the column told before.
     fn told_too(&self, column: &mut StructField, new: &StructField) -> Result<()> {
-        let [stored, unusual] = told(column).map(|told| told.map(str::to_owned));
-        let [given, new_unusual] = told(new);
-        let mut told_too = |key: &str, told: &str| {
-            let told = MetadataValue::String(told.to_owned());
-            column.metadata.insert(key.to_owned(), told);
-        };
-        match (stored, given) {
+        let told = |column: &StructField, key: &str| told(column, key).map(str::to_owned);
+        let both = |column: &StructField, key: &str| (told(column, key), told(new, key));
+        let mut tells = BTreeMap::new();
+        match both(column, ASSEMBLY_KEY) {
             (Some(stored), Some(given)) if stored != given => {
                 return Err(Error::Assembly {
                     table: self.id.clone(),
                     stored,
-                    given: given.to_owned(),
+                    given,
                 });
             }
             // A table of which nobody knew it gets it with the first rows that tell.
-            (None, Some(given)) => told_too(ASSEMBLY_KEY, given),
+            (None, Some(given)) => {
+                tells.insert(ASSEMBLY_KEY, given);
+            }
             _ => {}
         }
-        if let Some(new) = new_unusual {
-            let names = unusual.iter().flat_map(|names| names.lines());
-            let names: BTreeSet<&str> = names.chain(new.lines()).collect();
-            let names: Vec<&str> = names.into_iter().collect();
-            told_too(UNUSUAL_CONTIGS_KEY, &names.join("\n"));
+        if let (None, Some(given)) = both(column, CONTIG_SPELLING_KEY) {
+            tells.insert(CONTIG_SPELLING_KEY, given);
+        }
+        let (stored, given) = both(column, CONTIG_LIKE_KEY);
+        if stored != given {
+            column.metadata.remove(CONTIG_LIKE_KEY);
+        }
+        match both(column, UNUSUAL_CONTIGS_KEY) {
+            (Some(names), Some(new)) => {
+                let names: BTreeSet<&str> = names.lines().chain(new.lines()).collect();
+                let names: Vec<&str> = names.into_iter().collect();
+                tells.insert(UNUSUAL_CONTIGS_KEY, names.join("\n"));
+            }
+            // They are told only where all are known.
+            _ => {
+                column.metadata.remove(UNUSUAL_CONTIGS_KEY);
+            }
+        }
+        for (key, told) in tells {
+            let told = MetadataValue::String(told);
+            column.metadata.insert(key.to_owned(), told);
         }
         Ok(())
     }
@@ -563,7 +580,7 @@ fn evolution(tip: &Tip, target: &Target) -> Option<Vec<StructField>> {
         .collect();
     for field in stored.fields() {
         let wanted = wanted.get(field.name().as_str())?;
-        if wanted.data_type() != field.data_type() || told(wanted) != told(field) {
+        if wanted.data_type() != field.data_type() || !tell_alike(wanted, field) {
             return None;
         }
     }
@@ -581,12 +598,23 @@ fn evolution(tip: &Tip, target: &Target) -> Option<Vec<StructField>> {
     }
 }
 
-/// What a column of contigs tells of its rows: the assembly that it is on, and its unusual names.
-fn told(column: &StructField) -> [Option<&str>; 2] {
-    [ASSEMBLY_KEY, UNUSUAL_CONTIGS_KEY].map(|key| match column.metadata.get(key)? {
-        MetadataValue::String(told) => Some(told.as_str()),
+/// What a column tells of the contigs in its rows.
+fn told<'a>(column: &'a StructField, key: &str) -> Option<&'a str> {
+    match column.metadata.get(key)? {
+        MetadataValue::String(told) => Some(told),
         _ => None,
-    })
+    }
+}
+
+/// Whether two columns tell the same of the contigs in their rows.
+fn tell_alike(one: &StructField, other: &StructField) -> bool {
+    let keys = [
+        ASSEMBLY_KEY,
+        CONTIG_SPELLING_KEY,
+        CONTIG_LIKE_KEY,
+        UNUSUAL_CONTIGS_KEY,
+    ];
+    keys.iter().all(|key| told(one, key) == told(other, key))
 }
 
 fn partition_columns(snapshot: &SnapshotRef) -> Vec<String> {

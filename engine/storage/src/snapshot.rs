@@ -1,13 +1,10 @@
 //! An immutable version of the lake and of its tables; time travel.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use genokura_core::contig::{
-    canonical_key, common_spelling, is_contig_column, names_contigs, usual_name,
-};
-use genokura_core::schema::UNUSUAL_CONTIGS_KEY;
+use genokura_core::contig::{canonical_key, common_spelling, names_contigs};
+use genokura_core::schema::{CONTIG_LIKE_KEY, CONTIG_SPELLING_KEY, UNUSUAL_CONTIGS_KEY};
 
 use crate::delta::DeltaTable;
 use crate::error::Result;
@@ -120,27 +117,36 @@ impl TableSnapshot {
         bounds.any(|min| matches!(min, ScalarStat::Text(text) if text.starts_with('<')))
     }
 
-    /// How a column of contigs spells the human primaries, as far as the bounds of the files tell: in a table of several
-    /// spellings, the first and the last name are of different ones. A column that only its name says to hold contigs must
-    /// have primaries as all bounds. `None` for other columns and where the bounds do not tell.
+    /// How a column of contigs spells the human primaries, as it told when rows were written, or, of tables that are older,
+    /// as far as the bounds of the files tell: in a table of several spellings, the first and the last name are of
+    /// different ones. A column that only its name says to hold contigs must have primaries as all bounds. `None` for
+    /// other columns and where nothing tells.
     #[must_use]
     pub fn contig_spelling(&self, column: &str) -> Option<&str> {
         if !names_contigs(column) {
             return None;
         }
-        match column {
+        let of_bounds = || match column {
             "contig" => common_spelling(self.bounds(column)),
             _ => self.spelling_of_bounds(column),
-        }
+        };
+        self.told(column, CONTIG_SPELLING_KEY).or_else(of_bounds)
     }
 
-    /// How a column that is not called as contigs are spells human primaries, where all bounds of its files are such.
+    /// How a column that is not called as contigs are spells human primaries, where half of its names are such, or, in
+    /// tables that are older, all bounds of its files.
     #[must_use]
     pub fn contig_like(&self, column: &str) -> Option<&str> {
-        match names_contigs(column) {
-            true => None,
-            false => self.spelling_of_bounds(column),
+        if names_contigs(column) {
+            return None;
         }
+        let told = self.told(column, CONTIG_LIKE_KEY);
+        told.or_else(|| self.spelling_of_bounds(column))
+    }
+
+    fn told(&self, column: &str, key: &str) -> Option<&str> {
+        let field = self.schema.field_with_name(column).ok()?;
+        field.metadata().get(key).map(String::as_str)
     }
 
     fn spelling_of_bounds(&self, column: &str) -> Option<&str> {
@@ -151,16 +157,11 @@ impl TableSnapshot {
         common_spelling(self.bounds(column))
     }
 
-    /// The names in a column of contigs that other tables do not use for a human contig (`chr01`, `chrMT`): those that
-    /// were seen when rows were written, and those that the bounds of the files tell of tables that are older.
+    /// The names in a column of contigs that other tables do not use for a human contig (`chr01`, `chrMT`), one a line, as
+    /// they were seen when rows were written; `None` where that is not known.
     #[must_use]
-    pub fn unusual_contigs(&self, column: &str) -> BTreeSet<&str> {
-        let field = self.schema.field_with_name(column).ok();
-        let told = field.and_then(|field| field.metadata().get(UNUSUAL_CONTIGS_KEY));
-        let told = told.into_iter().flat_map(|names| names.lines());
-        let bounds = self.bounds(column);
-        let bounds = bounds.filter(|name| is_contig_column(column) && usual_name(name).is_some());
-        told.chain(bounds).collect()
+    pub fn unusual_contigs(&self, column: &str) -> Option<&str> {
+        self.told(column, UNUSUAL_CONTIGS_KEY)
     }
 
     /// The first and the last text in a column of each file, where known.

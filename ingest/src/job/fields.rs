@@ -91,8 +91,9 @@ impl Fields {
             (fields.info, fields.format) = (info.fields, format.fields);
         }
         for input in opened {
-            for (key, has_value) in &input.info_keys {
-                add(FieldKind::Info, key, *has_value, &mut fields.info, counts);
+            for found in &input.info_keys {
+                let (key, has_value) = (&found.key, found.has_value);
+                add(FieldKind::Info, key, has_value, &mut fields.info, counts);
             }
             for key in &input.format_keys {
                 add(FieldKind::Format, key, true, &mut fields.format, counts);

@@ -19,8 +19,6 @@ use genokura_storage::{
     WritePolicy,
 };
 
-use contigs::{Spelled, Unusual, Watched, spelled};
-
 use super::input::blocking;
 use crate::assembly::{self, Held, Said};
 use crate::error::{Error, Result};
@@ -48,7 +46,8 @@ pub(crate) struct Landing {
     operation: &'static str,
     base: Arc<LakeSnapshot>,
     existing: Vec<Option<SchemaRef>>,
-    spellings: Vec<Vec<Spelled>>,
+    /// The tables as they are; `None`: new or replaced.
+    tables: Vec<Option<Arc<TableSnapshot>>>,
     /// The assembly of each table, where it is known.
     assemblies: Vec<Option<Assembly>>,
 }
@@ -141,7 +140,7 @@ impl Landing {
     ) -> Result<Self> {
         let base = lake.snapshot().await?;
         let mut existing = Vec::with_capacity(ids.len());
-        let mut spellings = Vec::with_capacity(ids.len());
+        let mut tables = Vec::with_capacity(ids.len());
         let mut assemblies = Vec::with_capacity(ids.len());
         for id in &ids {
             if SCHEMAS_RESERVED.contains(&id.schema.as_str()) || base.dataset(&id.schema).is_some()
@@ -154,10 +153,10 @@ impl Landing {
             }
             let table = base.table(id).await?;
             let table = table.filter(|_| !replace);
-            spellings.push(table.as_deref().map(spelled).unwrap_or_default());
             let assembly = table.as_ref().and_then(|t| assembly::of_table(&t.schema));
             assemblies.push(assembly);
-            existing.push(table.map(|table| Arc::clone(&table.schema)));
+            existing.push(table.as_ref().map(|table| Arc::clone(&table.schema)));
+            tables.push(table);
         }
         Ok(Self {
             lake: Arc::clone(lake),
@@ -166,7 +165,7 @@ impl Landing {
             operation,
             base,
             existing,
-            spellings,
+            tables,
             assemblies,
         })
     }
@@ -269,14 +268,10 @@ impl Landing {
         }
         let mut rewritten = vec![false; self.ids.len()];
         let mut assemblies = self.assemblies.clone();
-        let new = self.existing.iter().zip(&schemas);
-        let mut watched: Vec<Vec<Watched>> = new
-            .map(|(existing, schema)| match existing {
-                Some(_) => Vec::new(),
-                None => Watched::of(schema),
-            })
+        let columns = self.tables.iter().zip(&schemas);
+        let mut columns: Vec<Vec<contigs::Column>> = columns
+            .map(|(table, schema)| contigs::Column::all(schema, table.as_deref()))
             .collect();
-        let mut unusual: Vec<Vec<Unusual>> = schemas.iter().map(Unusual::of).collect();
         while let Some(sent) = batches.recv().await {
             let (table, batch, is_new) = match sent {
                 Sent::Rows(table, batch) => (table, batch, true),
@@ -302,32 +297,26 @@ impl Landing {
             let writer = writers.get_mut(table);
             let (writer, rows) =
                 writer.ok_or_else(|| Error::Internal("rows of no table".to_owned()))?;
-            for column in watched.get_mut(table).into_iter().flatten() {
-                column.see(&batch, *rows);
-            }
-            for column in unusual.get_mut(table).into_iter().flatten() {
-                column.see(&batch);
+            let of_table = self.ids.get(table).zip(columns.get_mut(table));
+            if let Some((id, columns)) = of_table {
+                for column in columns {
+                    column.see(id, &batch, *rows, self.operation)?;
+                }
             }
             if is_new {
                 *rows += batch.num_rows() as u64;
-            }
-            if let (Some(id), Some(spelled)) = (self.ids.get(table), self.spellings.get(table)) {
-                let mut spelled = spelled.iter();
-                spelled.try_for_each(|spelled| spelled.check(id, &batch, self.operation))?;
             }
             writer.write(None, &batch).await?;
         }
         producer
             .await
             .map_err(|e| Error::Internal(e.to_string()))??;
-        for (id, columns) in self.ids.iter().zip(&watched) {
+        for (id, columns) in self.ids.iter().zip(&columns) {
             let mut columns = columns.iter();
             columns.try_for_each(|column| column.check(id, self.operation))?;
         }
-        let notes = self.ids.iter().zip(&unusual).flat_map(|(id, columns)| {
-            let notes = columns
-                .iter()
-                .map(|unusual| unusual.note(id, self.operation));
+        let notes = self.ids.iter().zip(&columns).flat_map(|(id, columns)| {
+            let notes = columns.iter().map(|column| column.note(id, self.operation));
             notes.flatten().collect::<Vec<_>>()
         });
         let notes: Vec<String> = notes.collect();
@@ -341,15 +330,15 @@ impl Landing {
             details.insert(REWRITTEN.to_owned(), names.into());
         }
         let targets = self.ids.into_iter().zip(schemas).zip(self.existing);
-        let targets = targets.zip(rewritten).zip(assemblies).zip(unusual);
-        for ((((((id, schema), existing), rewritten), assembly), unusual), (writer, rows)) in
+        let targets = targets.zip(rewritten).zip(assemblies).zip(columns);
+        for ((((((id, schema), existing), rewritten), assembly), columns), (writer, rows)) in
             targets.zip(writers)
         {
             all_rows += rows;
             if several && rows == 0 && existing.is_some() && !rewritten {
                 continue;
             }
-            let schema = contigs::telling(&schema, &unusual);
+            let schema = contigs::telling(&schema, &columns);
             tables.push(TableChange {
                 id,
                 schema: assembly::on(&schema, assembly),

@@ -12,6 +12,7 @@ pub(crate) mod joins;
 pub(super) mod long_lists;
 mod patterns;
 pub mod rights;
+mod signs;
 pub mod temp;
 
 use std::ops::ControlFlow;
@@ -198,6 +199,7 @@ pub(crate) async fn parse_beside(runtime: &Handle, sql: &str) -> Result<Vec<Pars
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
+        .map(signs::apart)
         .map(long_lists::folded)
         .map_err(|error| from_parser(&error.into(), sql))?;
     depth::check(tokens.iter().map(|token| &token.token))

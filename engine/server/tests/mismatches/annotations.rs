@@ -64,3 +64,42 @@ fn an_annotation_without_a_format_is_told_of_with_its_line() {
     );
     assert!(said.contains("\"notes\":[\"input 1, line 3"), "{said}");
 }
+
+#[test]
+fn an_annotation_in_no_header_line_is_told_of_with_its_line() {
+    let place = Place::new();
+    let file = place.file(
+        "a.vcf",
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n\
+         chr1\t5\t.\tA\tG\t.\t.\tDP=1\nchr1\t6\t.\tA\tG\t.\t.\tCSQ=G|missense_variant\n",
+    );
+    let said = place.load("vcf --dataset d", &file);
+    let told = "input 1, line 5: INFO CSQ is declared in no header line";
+    assert!(said.contains(told), "{said}");
+}
+
+#[test]
+fn entries_of_bcftools_csq_have_their_strand_and_are_found_where_they_point_to() {
+    let place = Place::new();
+    let file = place.file(
+        "a.vcf",
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##INFO=<ID=BCSQ,Number=.,Type=String,Description=\"Haplotype-aware \
+         consequence annotation from BCFtools/csq. Format: \
+         Consequence|gene|transcript|biotype|strand|amino_acid_change|dna_change\">\n\
+         #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n\
+         chr1\t100\t.\tA\tG\t.\t.\tBCSQ=missense|GENE1|T1|protein_coding|-|5A>5G|100A>G+150C>T\n\
+         chr1\t150\t.\tC\tT\t.\t.\tBCSQ=@100\n",
+    );
+    place.load("vcf --dataset d", &file);
+    let strand = "SELECT pos, bcsq_strand FROM d.variant_effects ORDER BY pos";
+    assert_eq!(place.sql(strand).0, "100,-\n150,");
+    let pointed = "SELECT e.pos, coalesce(e.worst, at.worst) AS worst, coalesce(e.gene, at.gene) AS gene \
+         FROM d.variant_effects e \
+         LEFT JOIN d.variant_effects at ON at.contig = e.contig AND e.bcsq_consequence[1] = '@' || at.pos \
+         AND at.bcsq_dna_change LIKE '%' || e.pos || e.ref || '>' || e.alt || '%' \
+         ORDER BY e.pos";
+    assert_eq!(
+        place.sql(pointed).0,
+        "100,missense_variant,GENE1\n150,missense_variant,GENE1"
+    );
+}

@@ -125,7 +125,7 @@ fn contigs_are_known_by_their_names_in_columns_of_any() {
     let place = Place::new();
     let usual = "chr1\t0\t50\nchrX\t0\t50\n";
     place.load("regions --table kb.usual", &place.file("usual.bed", usual));
-    let place_of = "where_it_is,code,mixed\n1,7,1\nX,2,apple\n22,9,X\n";
+    let place_of = "where_it_is,code,mixed\n1,7,pear\nX,2,apple\n22,9,X\n";
     place.load(
         "table --table kb.places",
         &place.file("places.csv", place_of),
@@ -142,4 +142,68 @@ fn contigs_are_known_by_their_names_in_columns_of_any() {
     // Such a text is compared with constants as any other.
     let rows = place.sql("SELECT count(*) FROM kb.places WHERE where_it_is = 'chr1'");
     assert_eq!(rows.0, "0");
+}
+
+/// One name that sorts before or behind all others takes nothing from what is known of a table.
+#[test]
+fn contigs_are_known_whatever_stands_beside_them() {
+    let place = Place::new();
+    let usual = "chr1\t0\t50\nchrX\t0\t50\n";
+    place.load("regions --table kb.usual", &place.file("usual.bed", usual));
+    for (n, others) in [
+        ".\nhs37d5",
+        "0\nscaffold_9",
+        "HLA-A*01:01\nphix",
+        "-\nunplaced",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let names = format!("1\n2\n22\nX\n{others}");
+        for column in ["chrom", "contig", "where_it_is", "chromosome_name"] {
+            let lines = names.lines().map(|name| format!("{name},7\n"));
+            let text = format!("{column},n\n{}", lines.collect::<String>());
+            let table = format!("kb.{column}_{n}");
+            place.load(
+                &format!("table --table {table}"),
+                &place.file("t.csv", &text),
+            );
+            let told = place.sql_refused(&format!(
+                "SELECT count(*) FROM kb.usual u JOIN {table} t ON u.contig = t.{column}"
+            ));
+            assert!(
+                told.contains("\"chr1\"") && told.contains("\"1\""),
+                "{told}"
+            );
+            if column != "where_it_is" {
+                let sql = format!("SELECT count(*) FROM {table} WHERE {column} = 'chr1'");
+                assert!(place.sql_refused(&sql).contains("It is \"1\" there"));
+            }
+            // Its own names are found, also one that no assembly has.
+            let sql = format!("SELECT count(*) FROM {table} WHERE {column} IN ('1', 'X', 'phix')");
+            assert_eq!(place.sql(&sql).0, if n == 2 { "3" } else { "2" });
+        }
+    }
+    // More rows spell them as the first did; a column of codes may hold whatever it likes.
+    let more = place.file("more.csv", "chrom,n\nchr3,1\n");
+    place.refused(
+        "table --table kb.chrom_0",
+        &more,
+        &["names contigs like \"3\"", "\"chr3\""],
+    );
+    let more = place.file("more.csv", "where_it_is,n\nchr3,1\n");
+    place.load("table --table kb.where_it_is_0", &more);
+    let joined =
+        "SELECT count(*) FROM kb.usual u JOIN kb.where_it_is_0 t ON u.contig = t.where_it_is";
+    assert_eq!(place.sql(joined).0, "0");
+    // Blanks make another name of it, and that is told of.
+    let blank = place.file("blank.csv", "chrom,n\nchr1,1\n\" chrX\",2\n");
+    let said = place.load("table --table kb.blank", &blank);
+    assert!(said.contains("holds \" chrX\""), "{said}");
+    let told = place.sql_refused("SELECT count(*) FROM kb.chrom_0 WHERE chrom = 'chr01'");
+    assert!(told.contains("It is \"1\" there"), "{told}");
+    let plain = place.file("mt.csv", "chrom,n\n1,1\nMT,2\n");
+    place.load("table --table kb.mt", &plain);
+    let told = place.sql_refused("SELECT count(*) FROM kb.mt WHERE chrom = 'M'");
+    assert!(told.contains("It is \"MT\" there"), "{told}");
 }

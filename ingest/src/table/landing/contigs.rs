@@ -2,8 +2,10 @@
 //!
 //! A column of contigs keeps the spelling that it has (`chr1` or `1`): rows with another are refused, since a table of
 //! both is joined in part only, and comparisons with it could no longer be checked. The first rows of a table give it its
-//! spelling. Names of human contigs that other tables do not use (`chr01`, `chrMT`) stay, since other species have such;
-//! the metadata of the column names them ([`UNUSUAL_CONTIGS_KEY`]), so that joins can tell what they do not meet.
+//! spelling. Names of human contigs that other tables do not use (`chr01`, `chrMT`) stay, since other species have such.
+//! The metadata of the column tells both ([`CONTIG_SPELLING_KEY`], [`UNUSUAL_CONTIGS_KEY`]), so that joins can tell what
+//! they would not meet. Columns that are not called as contigs are tell how they spell them where half of their names
+//! are human contigs ([`CONTIG_LIKE_KEY`]).
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -12,66 +14,178 @@ use arrow::array::AsArray as _;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use genokura_core::contig::{ContigNames, is_contig_column, names_contigs, spelling, usual_name};
-use genokura_core::schema::UNUSUAL_CONTIGS_KEY;
+use genokura_core::schema::{CONTIG_LIKE_KEY, CONTIG_SPELLING_KEY, UNUSUAL_CONTIGS_KEY};
 use genokura_storage::{TableId, TableSnapshot};
 
 use crate::error::{Error, Result};
 
-/// Unusual names that a column keeps; a table of people has fewer.
+/// Unusual names from which on a column tells none; a table of people has fewer.
 const UNUSUAL_MAX: usize = 100;
-/// Different names that are remembered, so that a table in no order does not ask again of each row.
+/// Different names that are remembered, so that a table in no order does not ask again of each row. A column of more
+/// that is not called as contigs are holds none.
 const SEEN_MAX: usize = 1_000;
+/// Other names than those of human contigs in such a column, from which on it holds none unless they are the fewer.
+const OTHERS_MAX: usize = 50;
 
-/// A column of contigs of a table that is there, and how it spells the human primaries.
+/// What the name of a column says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Called {
+    /// It holds contigs and nothing else.
+    Contigs,
+    /// It is called like contigs, as `chrom_a`, `chromosome_note`.
+    Like,
+    /// Nothing.
+    Otherwise,
+}
+
+impl Called {
+    fn of(column: &str) -> Self {
+        match (is_contig_column(column), names_contigs(column)) {
+            (true, _) => Called::Contigs,
+            (false, true) => Called::Like,
+            (false, false) => Called::Otherwise,
+        }
+    }
+}
+
+/// A column of texts while its rows are written.
 #[derive(Debug)]
-pub(super) struct Spelled {
-    column: String,
-    spelling: String,
+pub(super) struct Column {
+    name: String,
+    called: Called,
+    /// How the rows spell the human contigs that the table has already.
+    held: Option<String>,
+    /// The same of a column that is not called as contigs are, which may be of both ways.
+    like: Option<String>,
+    /// Whether the table has no rows yet.
+    is_new: bool,
+    /// Whether it may hold contigs, as far as was seen.
+    may: bool,
+    seen: HashSet<String>,
+    /// Different names of human contigs, and others.
+    primaries: usize,
+    others: usize,
+    /// The first human contig.
+    first: Option<String>,
+    /// The first that is spelt another way, and its row from 1.
+    other: Option<(u64, String)>,
+    /// The first unusual name, and what others call that contig.
+    first_unusual: Option<(String, String)>,
+    unusual: BTreeSet<String>,
 }
 
-/// The columns of contigs of a table, as far as they tell how they spell.
-pub(super) fn spelled(table: &TableSnapshot) -> Vec<Spelled> {
-    let fields = table.schema.fields().iter();
-    let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
-    let spelled = texts.filter_map(|field| {
-        Some(Spelled {
-            column: field.name().clone(),
-            spelling: table.contig_spelling(field.name())?.to_owned(),
-        })
-    });
-    spelled.collect()
-}
+impl Column {
+    /// The columns of texts of a table, of which some rows may be there.
+    pub(super) fn all(schema: &SchemaRef, table: Option<&TableSnapshot>) -> Vec<Self> {
+        let fields = schema.fields().iter();
+        let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
+        let columns = texts.map(|field| Self {
+            called: Called::of(field.name()),
+            held: table
+                .and_then(|table| table.contig_spelling(field.name()))
+                .map(str::to_owned),
+            like: table
+                .and_then(|table| table.contig_like(field.name()))
+                .map(str::to_owned),
+            is_new: table.is_none(),
+            may: true,
+            seen: HashSet::new(),
+            primaries: 0,
+            others: 0,
+            first: None,
+            other: None,
+            first_unusual: None,
+            unusual: BTreeSet::new(),
+            name: field.name().clone(),
+        });
+        columns.collect()
+    }
 
-impl Spelled {
-    /// Refuses rows that name a human primary another way than the table.
-    pub(super) fn check(&self, id: &TableId, rows: &RecordBatch, operation: &str) -> Result<()> {
-        let names = rows.column_by_name(&self.column);
+    /// Looks at rows, of which the first comes behind `before` others.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for a human contig that is named another way than the table does.
+    pub(super) fn see(
+        &mut self,
+        id: &TableId,
+        rows: &RecordBatch,
+        before: u64,
+        operation: &str,
+    ) -> Result<()> {
+        if !self.may {
+            return Ok(());
+        }
+        let names = rows.column_by_name(&self.name);
         let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
             return Ok(());
         };
-        let mut last = "";
-        for name in names.iter().flatten() {
-            if name == last {
+        let mut last = None;
+        for (row, name) in (before + 1..).zip(names.iter()) {
+            let Some(name) = name.filter(|name| last != Some(*name)) else {
+                continue;
+            };
+            last = Some(name);
+            if self.seen.contains(name) {
                 continue;
             }
-            last = name;
-            if spelling(name).is_some_and(|spelling| spelling != self.spelling) {
-                return Err(self.refused(id, name, operation));
+            let this = spelling(name);
+            if let (Some(held), Some(this)) = (self.held.as_deref(), this)
+                && held != this
+            {
+                return Err(self.refused(id, name, held, operation));
+            }
+            self.take(row, name, this);
+            if !self.may {
+                break;
             }
         }
         Ok(())
     }
 
-    fn refused(&self, id: &TableId, name: &str, operation: &str) -> Error {
-        let names = match self.spelling.as_str() {
+    fn take(&mut self, row: u64, name: &str, this: Option<&str>) {
+        match this {
+            Some(_) => self.primaries += 1,
+            None => self.others += 1,
+        }
+        if self.seen.len() < SEEN_MAX {
+            self.seen.insert(name.to_owned());
+        }
+        let many =
+            self.seen.len() == SEEN_MAX || self.others > OTHERS_MAX && self.others > self.primaries;
+        if self.called == Called::Otherwise && many {
+            self.may = false;
+            self.seen = HashSet::new();
+            return;
+        }
+        match (this, &self.first) {
+            (Some(_), None) => self.first = Some(name.to_owned()),
+            (Some(this), Some(first)) => {
+                if spelling(first) != Some(this) && self.other.is_none() {
+                    self.other = Some((row, name.to_owned()));
+                }
+            }
+            (None, _) => {}
+        }
+        if self.called != Called::Contigs {
+            return;
+        }
+        let Some(usual) = usual_name(name) else {
+            return;
+        };
+        self.first_unusual
+            .get_or_insert_with(|| (name.to_owned(), usual));
+        if self.unusual.len() < UNUSUAL_MAX {
+            self.unusual.insert(name.to_owned());
+        }
+    }
+
+    fn refused(&self, id: &TableId, name: &str, held: &str, operation: &str) -> Error {
+        let names = match held {
             "chr" => Some(ContigNames::Chr),
             "" => Some(ContigNames::Plain),
             _ => None,
         };
-        let like = names.map_or_else(
-            || format!("{}…", self.spelling),
-            |n| n.of(name).into_owned(),
-        );
+        let like = names.map_or_else(|| format!("{held}…"), |n| n.of(name).into_owned());
         let how = match names {
             Some(names) if operation != "ingest table" => {
                 format!("give --contigs {}", names.as_str())
@@ -81,74 +195,25 @@ impl Spelled {
         Error::Request(format!(
             "column \"{}\" of {}.{} names contigs like \"{like}\" and this input \"{name}\": joins would find half of such a \
              table; {how}, or use --replace",
-            self.column, id.schema, id.table
+            self.name, id.schema, id.table
         ))
     }
-}
 
-/// A column of contigs of a table that is new: the first primary gives it its spelling.
-#[derive(Debug)]
-pub(super) struct Watched {
-    column: String,
-    /// The first primary.
-    first: Option<String>,
-    /// The first that is spelt another way, and its row from 1.
-    other: Option<(u64, String)>,
-    /// Only its name says that it holds contigs: it does when all its values are primaries.
-    by_name: bool,
-    /// It holds something else.
-    is_other: bool,
-}
-
-impl Watched {
-    /// The columns of a new table that are called as contigs are.
-    pub(super) fn of(schema: &SchemaRef) -> Vec<Self> {
-        let fields = schema.fields().iter();
-        let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
-        let named = texts.filter(|field| names_contigs(field.name()));
-        let watched = named.map(|field| Self {
-            column: field.name().clone(),
-            first: None,
-            other: None,
-            by_name: !is_contig_column(field.name()),
-            is_other: false,
-        });
-        watched.collect()
-    }
-
-    /// Looks at rows, of which the first comes behind `before` others.
-    pub(super) fn see(&mut self, rows: &RecordBatch, before: u64) {
-        let names = rows.column_by_name(&self.column);
-        let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
-            return;
-        };
-        let mut last = None;
-        for (row, name) in (before + 1..).zip(names.iter()) {
-            if self.other.is_some() && !self.by_name {
-                return;
-            }
-            let Some(name) = name.filter(|name| last != Some(*name)) else {
-                continue;
-            };
-            last = Some(name);
-            match (spelling(name), &self.first) {
-                (None, _) => self.is_other = true,
-                (Some(_), None) => self.first = Some(name.to_owned()),
-                (Some(this), Some(first)) => {
-                    if spelling(first) != Some(this) && self.other.is_none() {
-                        self.other = Some((row, name.to_owned()));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Refuses a column of two spellings.
+    /// Refuses a column of contigs of two spellings in a new table. One that is only called like contigs holds them when
+    /// all its values are human ones.
+    ///
+    /// # Errors
+    /// [`Error::Request`] that names two of them.
     pub(super) fn check(&self, id: &TableId, operation: &str) -> Result<()> {
         let (Some(first), Some((row, other))) = (&self.first, &self.other) else {
             return Ok(());
         };
-        if self.by_name && self.is_other {
+        let holds = match self.called {
+            Called::Contigs => true,
+            Called::Like => self.others == 0,
+            Called::Otherwise => false,
+        };
+        if !self.is_new || !holds {
             return Ok(());
         }
         let (place, how) = match operation {
@@ -160,64 +225,13 @@ impl Watched {
         Err(Error::Request(format!(
             "column \"{}\" of {}.{} names contigs like \"{first}\" and{place} \"{other}\": joins would find half of such a \
              table; {how}",
-            self.column, id.schema, id.table
+            self.name, id.schema, id.table
         )))
     }
-}
 
-/// Names in a column of contigs that other tables do not use for a human contig: `chr01`, `chrMT`.
-#[derive(Debug)]
-pub(super) struct Unusual {
-    column: String,
-    /// The first, and what others call it.
-    first: Option<(String, String)>,
-    names: BTreeSet<String>,
-    seen: HashSet<String>,
-}
-
-impl Unusual {
-    /// Of the columns of contigs of a table.
-    pub(super) fn of(schema: &SchemaRef) -> Vec<Self> {
-        let fields = schema.fields().iter();
-        let texts = fields.filter(|field| field.data_type() == &DataType::Utf8);
-        let named = texts.filter(|field| is_contig_column(field.name()));
-        let unusual = named.map(|field| Self {
-            column: field.name().clone(),
-            first: None,
-            names: BTreeSet::new(),
-            seen: HashSet::new(),
-        });
-        unusual.collect()
-    }
-
-    /// Looks at rows.
-    pub(super) fn see(&mut self, rows: &RecordBatch) {
-        let names = rows.column_by_name(&self.column);
-        let Some(names) = names.and_then(|names| names.as_string_opt::<i32>()) else {
-            return;
-        };
-        let mut last = "";
-        for name in names.iter().flatten() {
-            if name == last || self.seen.contains(name) {
-                continue;
-            }
-            last = name;
-            if self.seen.len() < SEEN_MAX {
-                self.seen.insert(name.to_owned());
-            }
-            let Some(usual) = usual_name(name) else {
-                continue;
-            };
-            self.first.get_or_insert_with(|| (name.to_owned(), usual));
-            if self.names.len() < UNUSUAL_MAX {
-                self.names.insert(name.to_owned());
-            }
-        }
-    }
-
-    /// What to say of them.
+    /// What to say of its unusual names.
     pub(super) fn note(&self, id: &TableId, operation: &str) -> Option<String> {
-        let (name, usual) = self.first.as_ref()?;
+        let (name, usual) = self.first_unusual.as_ref()?;
         let how = match operation {
             "ingest table" => "name it so in the input",
             _ => "--contigs names it so",
@@ -225,21 +239,46 @@ impl Unusual {
         Some(format!(
             "column \"{}\" of {}.{} holds \"{name}\": if that is the human contig that others call \"{usual}\", it is \
              equal to none of theirs; {how}",
-            self.column, id.schema, id.table
+            self.name, id.schema, id.table
         ))
+    }
+
+    /// How it spells the human contigs, and under which key the table tells that.
+    fn spelled(&self) -> Option<(&'static str, &str)> {
+        if self.other.is_some() || !self.may {
+            return None;
+        }
+        let here = self.first.as_deref().and_then(spelling);
+        let half = self.primaries >= self.others;
+        match self.called {
+            Called::Contigs => Some((CONTIG_SPELLING_KEY, here?)),
+            Called::Like => Some((CONTIG_SPELLING_KEY, here.filter(|_| half)?)),
+            Called::Otherwise if self.is_new => Some((CONTIG_LIKE_KEY, here.filter(|_| half)?)),
+            // Rows without a human contig say nothing against those that are there.
+            Called::Otherwise => {
+                let there = self.like.as_deref()?;
+                let same = here.is_none_or(|here| here == there);
+                same.then_some((CONTIG_LIKE_KEY, there))
+            }
+        }
     }
 }
 
-/// The columns of a table, of which those of contigs tell the unusual names of the rows that were seen.
-pub(super) fn telling(schema: &SchemaRef, found: &[Unusual]) -> SchemaRef {
+/// The columns of a table, which tell of the contigs in the rows that were seen.
+pub(super) fn telling(schema: &SchemaRef, seen: &[Column]) -> SchemaRef {
     let tells = |field: &FieldRef| -> FieldRef {
         let mut metadata = field.metadata().clone();
-        metadata.remove(UNUSUAL_CONTIGS_KEY);
-        let mut of_columns = found.iter();
-        let of_column = of_columns.find(|of| of.column == *field.name());
-        if let Some(of) = of_column.filter(|of| !of.names.is_empty()) {
-            let names: Vec<&str> = of.names.iter().map(String::as_str).collect();
-            metadata.insert(UNUSUAL_CONTIGS_KEY.to_owned(), names.join("\n"));
+        for key in [CONTIG_SPELLING_KEY, CONTIG_LIKE_KEY, UNUSUAL_CONTIGS_KEY] {
+            metadata.remove(key);
+        }
+        if let Some(column) = seen.iter().find(|column| column.name == *field.name()) {
+            if let Some((key, spelled)) = column.spelled() {
+                metadata.insert(key.to_owned(), spelled.to_owned());
+            }
+            if column.called == Called::Contigs && column.unusual.len() < UNUSUAL_MAX {
+                let names: Vec<&str> = column.unusual.iter().map(String::as_str).collect();
+                metadata.insert(UNUSUAL_CONTIGS_KEY.to_owned(), names.join("\n"));
+            }
         }
         Arc::new(Field::clone(field).with_metadata(metadata))
     };

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Like, LogicalPlan, Operator, li
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use genokura_core::contig::{
     ContigNames, canonical_key, names_contigs, odd_key, spelling as spelling_of_name, suggest,
+    usual_name,
 };
 use genokura_core::region::Region;
 
@@ -104,7 +105,8 @@ const PRIMARIES: [&str; 25] = [
 impl Compared {
     /// Whether functions or rows in memory must be asked.
     pub(super) fn is_made(&self) -> bool {
-        let of_primary = |name: &String| spelling_of_name(name).is_some();
+        let of_primary =
+            |name: &String| spelling_of_name(name).is_some() || usual_name(name).is_some();
         let asks = self.pattern.is_some() || self.names.iter().any(of_primary);
         asks && self.origins.iter().any(Origin::is_made)
     }
@@ -143,8 +145,11 @@ pub(super) fn check(node: &LogicalPlan) -> DfResult<()> {
         let compared = of(expr, &inputs);
         let told = |of: &Compared| {
             let told = of.origins.iter().map(|origin| match origin {
-                Origin::Column { told, .. } => told.clone(),
-                _ => None,
+                Origin::Column { told, unusual, .. } => Told {
+                    spelled: told.clone(),
+                    unusual: unusual.clone(),
+                },
+                _ => Told::default(),
             });
             told.collect()
         };
@@ -157,11 +162,16 @@ pub(super) fn check(node: &LogicalPlan) -> DfResult<()> {
 
 /// The same of constants beside the results of functions and rows in memory.
 pub(super) async fn check_made(compared: &[Compared], state: &SessionState) -> DfResult<()> {
-    let mut judged: Vec<(&Compared, Vec<Option<String>>)> = Vec::new();
+    let mut judged: Vec<(&Compared, Vec<Told>)> = Vec::new();
     for of in compared {
         let mut told = Vec::new();
         for origin in &of.origins {
-            told.push(spelling(std::slice::from_ref(origin), state).await?);
+            let spelled = spelling(std::slice::from_ref(origin), state).await?;
+            let unusual = match spelled {
+                Some(_) => origin.unusual().await?,
+                None => None,
+            };
+            told.push(Told { spelled, unusual });
         }
         judged.push((of, told));
     }
@@ -441,6 +451,15 @@ fn folded(expr: Expr) -> Option<ScalarValue> {
     }
 }
 
+/// What a table tells of its contigs.
+#[derive(Default)]
+struct Told {
+    /// How it spells the human primaries.
+    spelled: Option<String>,
+    /// Its names of them that other tables do not use, where all are known.
+    unusual: Option<BTreeSet<String>>,
+}
+
 /// What a table makes of a name.
 enum Judged {
     /// It may hold it, or nothing is known.
@@ -452,7 +471,7 @@ enum Judged {
 }
 
 /// Refuses names that none of their tables can hold, unless the same expression asks for the contig by its name there.
-fn refuse(judged: &[(&Compared, Vec<Option<String>>)]) -> DfResult<()> {
+fn refuse(judged: &[(&Compared, Vec<Told>)]) -> DfResult<()> {
     let mut fitting: BTreeSet<String> = BTreeSet::new();
     let mut wrong: Vec<(String, Error)> = Vec::new();
     for (compared, told) in judged {
@@ -460,7 +479,7 @@ fn refuse(judged: &[(&Compared, Vec<Option<String>>)]) -> DfResult<()> {
         if let Some(pattern) = &compared.pattern {
             let mut all = Vec::new();
             for (contigs, told) in contigs.iter().zip(told) {
-                all.push(pattern.names(contigs.as_deref(), told.as_deref()));
+                all.push(pattern.names(contigs.as_deref(), told.spelled.as_deref()));
             }
             // One that tells nothing may hold it.
             let every = all.iter().all(|asked| !asked.wrong.is_empty());
@@ -475,13 +494,12 @@ fn refuse(judged: &[(&Compared, Vec<Option<String>>)]) -> DfResult<()> {
                 true => contig_of(text),
                 false => text.clone(),
             };
-            let key = canonical_key(name).unwrap_or(name).to_owned();
+            let key = canonical_key(name).or_else(|| odd_key(name));
+            let key = key.unwrap_or(name).to_owned();
             let mut worst = None;
             let origins = contigs.iter().zip(told);
             let all = origins
-                .map(|(contigs, told)| {
-                    judge(text, contigs.as_deref(), told.as_deref(), compared.region)
-                })
+                .map(|(contigs, told)| judge(text, contigs.as_deref(), told, compared.region))
                 .try_for_each(|judged| match judged {
                     Judged::Fits => ControlFlow::Break(()),
                     judged => {
@@ -522,7 +540,7 @@ fn contig_of(region: &str) -> String {
 }
 
 /// What a table makes of a name (or of a region): one with these contigs, if it is of a dataset, that spells them so, if it tells.
-fn judge(name: &str, contigs: Option<&[String]>, told: Option<&str>, region: bool) -> Judged {
+fn judge(name: &str, contigs: Option<&[String]>, told: &Told, region: bool) -> Judged {
     let asked = match region {
         true => {
             let readings = Region::readings(name).unwrap_or_default();
@@ -550,14 +568,18 @@ fn judge(name: &str, contigs: Option<&[String]>, told: Option<&str>, region: boo
             return Judged::Named((*same).to_owned());
         }
     }
-    let Some(told) = told else {
+    let Some(spelled) = told.spelled.as_deref() else {
         return Judged::Fits;
     };
-    let spelled = |name: &String| spelling_of_name(name).is_none_or(|spelled| spelled == told);
-    if asked.iter().any(spelled) {
+    // The unusual names that it has are those that it tells.
+    let may_be = |name: &String| match (&told.unusual, usual_name(name)) {
+        (Some(unusual), Some(_)) => unusual.contains(name),
+        _ => spelling_of_name(name).is_none_or(|of_name| of_name == spelled),
+    };
+    if asked.iter().any(may_be) {
         return Judged::Fits;
     }
-    Judged::Named(match told {
+    Judged::Named(match spelled {
         "chr" => ContigNames::Chr.of(name).into_owned(),
         "" => ContigNames::Plain.of(name).into_owned(),
         accession => format!("{accession}…"),

@@ -31,7 +31,7 @@ use crate::table::CallOf;
 /// Names that are no primaries, at the front of a column, after which it is no column of contigs.
 const OTHERS_MAX: usize = 1_000;
 
-/// Unusual names that are looked for in rows in memory.
+/// Unusual names in rows in memory, from which on nothing is told of them.
 const UNUSUAL_MAX: usize = 100;
 
 /// One place that contigs come from.
@@ -49,8 +49,8 @@ pub(crate) enum Origin {
         assembly: Option<String>,
         /// The table or dataset that says that this column holds symbolic alleles.
         symbolic: Option<String>,
-        /// Names in it that other tables do not use for a human contig, as the table tells.
-        unusual: BTreeSet<String>,
+        /// Names in it that other tables do not use for a human contig, if the table tells them.
+        unusual: Option<BTreeSet<String>>,
     },
     /// Texts that begin with the names of another origin: `contig || ':' || pos`.
     Front(Box<Origin>),
@@ -121,38 +121,28 @@ impl Origin {
         Some((rows, column))
     }
 
-    /// The names that it has of human contigs and that other tables do not use (`chr01`, `chrMT`), as far as is known.
-    pub(super) async fn unusual(&self) -> DfResult<BTreeSet<String>> {
+    /// The names that it has of human contigs and that other tables do not use (`chr01`, `chrMT`); `None` where that is
+    /// not known.
+    pub(super) async fn unusual(&self) -> DfResult<Option<BTreeSet<String>>> {
         match self {
             Self::Names(names) => {
                 let unusual = names.iter().filter(|name| usual_name(name).is_some());
-                Ok(unusual.cloned().collect())
+                Ok(Some(unusual.cloned().collect()))
             }
-            Self::Spelled(_) => Ok(BTreeSet::new()),
+            Self::Spelled(_) => Ok(None),
             Self::Folded(origin) | Self::Front(origin) => Box::pin(origin.unusual()).await,
             Self::Keyed(origin) => {
                 let mut names = Box::pin(origin.unusual()).await?;
                 // contig_key knows the others.
-                names.retain(|name| odd_key(name).is_some());
+                if let Some(names) = &mut names {
+                    names.retain(|name| odd_key(name).is_some());
+                }
                 Ok(names)
             }
-            Self::Column { unusual, .. } => {
-                let Some((rows, column)) = self.rows() else {
-                    return Ok(unusual.clone());
-                };
-                let mut names = BTreeSet::new();
-                let _all = each_name(rows, column, |name| {
-                    if usual_name(name).is_some() && !names.contains(name) {
-                        names.insert(name.to_owned());
-                    }
-                    match names.len() < UNUSUAL_MAX {
-                        true => ControlFlow::Continue(()),
-                        false => ControlFlow::Break(()),
-                    }
-                })
-                .await?;
-                Ok(names)
-            }
+            Self::Column { unusual, .. } => match self.rows() {
+                Some((rows, column)) => unusual_of_rows(rows, column).await,
+                None => Ok(unusual.clone()),
+            },
         }
     }
 
@@ -282,6 +272,21 @@ async fn spelling_of_rows(rows: &MemTable, column: &str) -> DfResult<Option<Stri
         ControlFlow::Continue(())
     });
     Ok(all.await?.is_continue().then_some(common).flatten())
+}
+
+/// The unusual names in a column of rows in memory, if they are not many.
+async fn unusual_of_rows(rows: &MemTable, column: &str) -> DfResult<Option<BTreeSet<String>>> {
+    let mut names = BTreeSet::new();
+    let all = each_name(rows, column, |name| {
+        if usual_name(name).is_some() && !names.contains(name) {
+            names.insert(name.to_owned());
+        }
+        match names.len() < UNUSUAL_MAX {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    });
+    Ok(all.await?.is_continue().then_some(names))
 }
 
 /// Gives each text of a column of rows in memory to `see`, of equal ones that follow one another the first, until it
@@ -585,8 +590,6 @@ fn of_table(scan: &TableScan, place: usize) -> Option<Origin> {
         unusual: of_source
             .metadata()
             .get(UNUSUAL_CONTIGS_KEY)
-            .into_iter()
-            .flat_map(|names| names.lines().map(str::to_owned))
-            .collect(),
+            .map(|names| names.lines().map(str::to_owned).collect()),
     })
 }

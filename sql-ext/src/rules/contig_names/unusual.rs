@@ -61,7 +61,7 @@ fn alone<'a>(names: &'a BTreeSet<String>, others: &BTreeSet<String>, folded: boo
 async fn unusual(origins: &[Origin]) -> DfResult<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for origin in origins {
-        names.append(&mut origin.unusual().await?);
+        names.extend(origin.unusual().await?.into_iter().flatten());
     }
     Ok(names)
 }
