@@ -8,6 +8,7 @@
 
 mod binary;
 mod decimal;
+mod json_fault;
 mod jsonb;
 mod moment;
 mod text;

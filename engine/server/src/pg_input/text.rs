@@ -183,6 +183,6 @@ pub(super) fn json(text: &str) -> Result<(), ServerError> {
         .map_err(|error| {
             // Also of jsonb, in PostgreSQL's words.
             ServerError::new("22P02", "invalid input syntax for type json")
-                .detail(error.to_string())
+                .detail(super::json_fault::detail(text).unwrap_or_else(|| error.to_string()))
         })
 }

@@ -7,8 +7,8 @@ use datafusion::common::{
     Column, DFSchema, DataFusionError, JoinConstraint, JoinType, NullEquality, Result, ScalarValue,
     TableReference,
 };
-use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, ExprSchemable as _, Join, LogicalPlan, Operator,
@@ -28,6 +28,14 @@ pub(super) fn install(context: &SessionContext) {
     if let Err(error) = planner {
         tracing::error!(%error, "a session that compares dates with numbers");
     }
+    // Before the planner's own, which looks for a field.
+    let state = context.state_ref();
+    let mut state = state.write();
+    let others = state.expr_planners().iter().cloned();
+    let fields: std::sync::Arc<dyn ExprPlanner> = std::sync::Arc::new(Fields);
+    let planners = std::iter::once(fields).chain(others).collect();
+    let builder = SessionStateBuilder::new_from_existing(state.clone());
+    *state = builder.with_expr_planners(planners).build();
 }
 
 #[derive(Debug)]
@@ -50,7 +58,11 @@ fn matches_text(value: &Expr, op: &str, pattern: &Expr, schema: &DFSchema) -> Re
     }
 }
 
-impl ExprPlanner for Operands {
+/// Fields of what is no row.
+#[derive(Debug)]
+struct Fields;
+
+impl ExprPlanner for Fields {
     /// `b.yy` beside a column `b` is a column of a table `b`, as there are no fields of what is no row.
     fn plan_compound_identifier(
         &self,
@@ -68,7 +80,9 @@ impl ExprPlanner for Operands {
             _ => Ok(PlannerResult::Original(Vec::new())),
         }
     }
+}
 
+impl ExprPlanner for Operands {
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
@@ -445,7 +459,9 @@ fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
             }
         }
         // The planner would read any text as a time.
-        Expr::ScalarFunction(call) if matches!(call.func.name(), "date_trunc" | "date_part") => {
+        Expr::ScalarFunction(call)
+            if matches!(call.func.name(), "date_trunc" | "date_part" | "extract") =>
+        {
             match call.args.get(1).and_then(class) {
                 Some(Class::Text) => Err(no_function(call.func.name(), &call.args, schema)),
                 _ => Ok(()),

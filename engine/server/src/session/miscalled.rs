@@ -44,9 +44,13 @@ pub(super) async fn told(
     let called = calls(statement, name, &state);
     let Some(first) = called.first() else {
         return match special(statement, name) {
-            Some((called, place)) => error
-                .reworded(message.replacen(name, called, 1))
-                .place(place),
+            Some((called, place)) => {
+                // The part of a time is a word to PostgreSQL.
+                let message = message.replacen(name, called, 1);
+                let message = message.replacen("extract(text,", "extract(unknown,", 1);
+                let hint = error.hint_text().unwrap_or(NO_FUNCTION).to_owned();
+                error.reworded(message).hint(hint).place(place)
+            }
             None => in_from(statement, name, error),
         };
     };
@@ -96,11 +100,19 @@ fn special(statement: &ast::Statement, name: &str) -> Option<(&'static str, Opti
             (Expr::Trim { .. }, "btrim") => "pg_catalog.btrim",
             (Expr::Trim { .. }, "ltrim") => "pg_catalog.ltrim",
             (Expr::Trim { .. }, "rtrim") => "pg_catalog.rtrim",
-            (Expr::Substring { special: false, .. }, "substr" | "substring") => {
-                "pg_catalog.substring"
-            }
-            (Expr::Substring { special: true, .. }, "substr" | "substring") => "substring",
-            (Expr::Extract { .. }, "extract" | "date_part") => "pg_catalog.extract",
+            (
+                Expr::Substring {
+                    special: false,
+                    substring_from: Some(_),
+                    ..
+                },
+                "substr" | "substring",
+            ) => "pg_catalog.substring",
+            (Expr::Substring { shorthand, .. }, "substr" | "substring") => match shorthand {
+                true => "substr",
+                false => "substring",
+            },
+            (Expr::Extract { .. }, "extract") => "pg_catalog.extract",
             (Expr::Position { .. }, "strpos") => "pg_catalog.position",
             _ => return ControlFlow::Continue(()),
         };

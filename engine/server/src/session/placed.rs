@@ -28,7 +28,12 @@ pub(super) fn placed(
     context: &SessionContext,
 ) -> ServerError {
     let place = match error.what() {
-        Some(about) => of_construct(about, statement),
+        Some(about) => match of_construct(about, statement) {
+            None if about.construct == Construct::Operator("=".to_owned()) => {
+                return names::joined(error, statement);
+            }
+            place => place,
+        },
         None if error.is_nowhere() => return said::placed(error, statement, context),
         None => None,
     };

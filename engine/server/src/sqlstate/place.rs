@@ -112,7 +112,10 @@ impl Place {
 
 /// The 1-based character position of what an error with this SQLSTATE and message is about.
 pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> {
-    if let Some(operation) = message.strip_prefix("operator does not exist: ") {
+    let operation = message
+        .strip_prefix("operator does not exist: ")
+        .or_else(|| message.strip_prefix("operator is not unique: "));
+    if let Some(operation) = operation {
         return operator(sql, operation);
     }
     if message.starts_with("cannot cast type ") {

@@ -140,12 +140,25 @@ enum Client {
     Wire(tokio_postgres::Client),
 }
 
-/// An error with what the runner compares: message and SQLSTATE.
+/// An error with what the runner compares: message and SQLSTATE, and where the file is about that, its place.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", self.told())]
 struct Failure {
     code: String,
     message: String,
+    position: Option<u32>,
+    /// `42703 at 8: column "nope" does not exist`
+    whole: bool,
+}
+
+impl Failure {
+    fn told(&self) -> String {
+        match (self.whole, self.position) {
+            (false, _) => self.message.clone(),
+            (true, None) => format!("{}: {}", self.code, self.message),
+            (true, Some(position)) => format!("{} at {position}: {}", self.code, self.message),
+        }
+    }
 }
 
 impl From<ServerError> for Failure {
@@ -153,6 +166,8 @@ impl From<ServerError> for Failure {
         Self {
             code: error.code().to_owned(),
             message: error.to_string(),
+            position: error.position().and_then(|at| u32::try_from(at).ok()),
+            whole: false,
         }
     }
 }
@@ -162,7 +177,16 @@ impl From<tokio_postgres::Error> for Failure {
         let told = error.as_db_error();
         let code = told.map_or(String::new(), |told| told.code().code().to_owned());
         let message = told.map_or_else(|| error.to_string(), |told| told.message().to_owned());
-        Self { code, message }
+        let position = told.and_then(|told| match told.position() {
+            Some(tokio_postgres::error::ErrorPosition::Original(at)) => Some(*at),
+            _ => None,
+        });
+        Self {
+            code,
+            message,
+            position,
+            whole: false,
+        }
     }
 }
 
@@ -181,6 +205,32 @@ impl AsyncDB for Client {
         Ok(DBOutput::Rows {
             types: vec![DefaultColumnType::Any; width],
             rows,
+        })
+    }
+
+    async fn shutdown(&mut self) {}
+
+    fn error_sql_state(error: &Failure) -> Option<String> {
+        Some(error.code.clone())
+    }
+}
+
+/// A client of a file: those about errors have them told with SQLSTATE and place.
+struct OfFile {
+    client: Client,
+    whole_errors: bool,
+}
+
+#[async_trait]
+impl AsyncDB for OfFile {
+    type Error = Failure;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
+        let run = self.client.run(sql).await;
+        run.map_err(|failure| Failure {
+            whole: self.whole_errors,
+            ..failure
         })
     }
 
@@ -336,7 +386,15 @@ where
 {
     let mut failures = Vec::new();
     for file in files {
-        let mut runner = Runner::new(|| async { Ok(connect().await) });
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let whole_errors = name.starts_with("pg_compat_session_errors_");
+        let mut runner = Runner::new(|| async {
+            let client = connect().await;
+            Ok(OfFile {
+                client,
+                whole_errors,
+            })
+        });
         if let Err(error) = runner.run_file_async(&file).await {
             failures.push(error.to_string());
         }

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Function, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    Spanned as _, TableFactor, Visit as _, Visitor,
+    self, Expr, Function, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, Spanned as _, TableFactor, Visit as _, Visitor,
 };
 
 use super::start::{of, of_ident};
@@ -60,6 +60,45 @@ pub(super) fn placed(
         .and_then(|found| found.place.clone());
     let star = names.stars.first().cloned().filter(|_| is_grouped);
     error.place(place.or(star))
+}
+
+/// The error about an `=` that the statement does not have: one that USING stands for.
+pub(super) fn joined(error: ServerError, statement: &ast::Statement) -> ServerError {
+    struct Using(bool);
+    impl Visitor for Using {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            let mut joins = select.from.iter().flat_map(|tables| &tables.joins);
+            self.0 |= joins.any(|join| match &join.join_operator {
+                JoinOperator::Join(constraint)
+                | JoinOperator::Inner(constraint)
+                | JoinOperator::Left(constraint)
+                | JoinOperator::LeftOuter(constraint)
+                | JoinOperator::Right(constraint)
+                | JoinOperator::RightOuter(constraint)
+                | JoinOperator::FullOuter(constraint) => matches!(
+                    constraint,
+                    JoinConstraint::Using(_) | JoinConstraint::Natural
+                ),
+                _ => false,
+            });
+            ControlFlow::Continue(())
+        }
+    }
+    let mut using = Using(false);
+    let _: ControlFlow<()> = statement.visit(&mut using);
+    let message = error.to_string();
+    let types = message
+        .strip_prefix("operator does not exist: ")
+        .and_then(|types| types.split_once(" = "));
+    match types.filter(|_| using.0) {
+        Some((left, right)) => {
+            let text = format!("JOIN/USING types {left} and {right} cannot be matched");
+            ServerError::new("42804", text)
+        }
+        None => error,
+    }
 }
 
 /// What a message has in quotes behind some words.

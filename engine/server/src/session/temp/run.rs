@@ -577,17 +577,13 @@ impl Session {
             None => (Vec::new(), 0),
             Some(condition) => {
                 let query = self.kept(&name.name, alias, condition)?;
-                let planned = self.plan(&query, arguments).await.map_err(|error| {
-                    let message = error
-                        .to_string()
-                        .replace("argument of IS TRUE ", "argument of WHERE ");
-                    error.reworded(message)
-                })?;
+                let planned = self.plan(&query, arguments).await.map_err(of_condition)?;
                 let types = planned.columns().iter().map(|column| column.pg_type);
                 let origins = types.enumerate().map(|(at, from)| Origin::Column(at, from));
                 let origins = origins.collect();
                 let arrangement = self.arrangement(&name.name, &table.schema, origins);
-                self.fill(planned, arrangement).await?
+                let filled = self.fill(planned, arrangement).await;
+                filled.map_err(of_condition)?
             }
         };
         let table = table.with_pieces(pieces);
@@ -775,6 +771,15 @@ impl Session {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let (own, table) = (quoted(&schema_name(self.options.pid)), quoted(table));
         statement::query_text(&format!("SELECT * FROM {own}.{table} WHERE {condition}"))
+    }
+}
+
+/// The error of the condition of a DELETE, which keeps the rows that it is not true of.
+fn of_condition(error: ServerError) -> ServerError {
+    let message = error.to_string();
+    match message.strip_prefix("argument of IS TRUE ") {
+        Some(rest) => error.reworded(format!("argument of WHERE {rest}")),
+        None => error,
     }
 }
 
