@@ -695,7 +695,7 @@ fn wrong_types(text: &str) -> Option<ServerError> {
                 .near(name),
         );
     }
-    let inferred = text.split_once("Cannot infer common argument type for ");
+    let inferred = text.split_once("Cannot infer common ");
     let compared = inferred.and_then(|(_, rest)| rest.split_once("operation "));
     let calculated = between(
         text,

@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{
     Column, DFSchema, DataFusionError, JoinConstraint, JoinType, NullEquality, Result, ScalarValue,
-    TableReference,
+    SchemaError, TableReference,
 };
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
@@ -163,6 +163,10 @@ impl Class {
         match expr {
             Expr::Literal(value, _) if value.is_null() || is_text(&value.data_type()) => None,
             Expr::Placeholder(_) => None,
+            // NULL of any type, as a parameter is whose type nothing tells.
+            Expr::Cast(cast) if matches!(cast.expr.as_ref(), Expr::Literal(value, _) if value.is_null()) => {
+                None
+            }
             Expr::Alias(alias) => Self::of(&alias.expr, schema),
             // Its type is that of its first result until types are settled.
             Expr::Case(case) => {
@@ -310,8 +314,23 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
             },
             _ => {}
         }
+        // The planner looks for these columns later, when a statement is prepared already.
+        let is_condition = matches!(node, LogicalPlan::Filter(_) | LogicalPlan::Join(_));
         node.apply_expressions(|expr| {
             expr.apply(|part| {
+                if is_condition
+                    && let Expr::Column(column) = part
+                    && !schema.has_column(column)
+                {
+                    let error = SchemaError::FieldNotFound {
+                        field: Box::new(column.clone()),
+                        valid_fields: schema.columns(),
+                    };
+                    return Err(DataFusionError::SchemaError(
+                        Box::new(error),
+                        Box::new(None),
+                    ));
+                }
                 checked(part, &schema)?;
                 Ok(TreeNodeRecursion::Continue)
             })

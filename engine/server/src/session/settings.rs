@@ -463,7 +463,11 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
             if (low..=high).contains(&number) {
                 Ok(number.to_string())
             } else {
-                Err(invalid())
+                let text = format!(
+                    "{number} is outside the valid range for parameter \"{}\" ({low} .. {high})",
+                    known.display
+                );
+                Err(ServerError::new("22023", text))
             }
         }
         Kind::Milliseconds => match milliseconds::read(value) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::ast::{self, Expr};
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace};
 
 use genokura_sql_ext::dialect::Bounded;
 
@@ -184,7 +184,35 @@ fn no_effect(cursor: &mut TokenCursor<'_>, tag: &'static str) -> Statement {
 
 fn table(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     cursor.next();
-    Ok(Statement::Query(table_query(cursor)?))
+    let start = cursor.place();
+    object_name(cursor)?;
+    let goes_on = cursor.peek_word().is_some_and(|word| {
+        matches!(
+            word.as_str(),
+            "ORDER" | "LIMIT" | "OFFSET" | "FETCH" | "UNION" | "EXCEPT" | "INTERSECT"
+        )
+    });
+    cursor.back_to(start);
+    if !goes_on {
+        return Ok(Statement::Query(table_query(cursor)?));
+    }
+    let select = ["SELECT", "*", "FROM"].map(|word| TokenWithSpan {
+        token: match word {
+            "*" => Token::Mul,
+            word => Token::make_keyword(word),
+        },
+        span: Span::empty(),
+    });
+    let mut tokens = Vec::new();
+    for token in select {
+        tokens.push(token);
+        tokens.push(TokenWithSpan {
+            token: Token::Whitespace(Whitespace::Space),
+            span: Span::empty(),
+        });
+    }
+    tokens.extend_from_slice(cursor.take_rest());
+    Ok(Statement::Query(query_of(&tokens, cursor.sql())?))
 }
 
 /// What TABLE and a name stand for.
