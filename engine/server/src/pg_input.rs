@@ -29,6 +29,14 @@ use crate::clock::{Clock, DateOrder};
 use crate::pg_types::{PgType, modifier_of_field};
 use crate::sqlstate::ServerError;
 
+/// A truth value from its text.
+///
+/// # Errors
+/// 22P02 for a text that is none.
+pub(crate) fn truth_of_text(text: &str) -> Result<bool, ServerError> {
+    text::boolean(text)
+}
+
 /// A column that grows value by value.
 pub(crate) struct ColumnInput {
     pg_type: PgType,

@@ -127,6 +127,7 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                     });
                     read.or_else(|| arrays::order::extreme(expr, schema))
                         .or_else(|| crate::session::plain_text(expr, schema))
+                        .or_else(|| json_scalars::looked_at(expr, schema))
                 })?;
                 if let Some(error) = failed.into_inner() {
                     return Err(error);
@@ -305,16 +306,6 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
         Expr::Case(case) => guards::branches(case, schema).ok().flatten(),
         Expr::Cast(Cast { expr: value, field }) => {
             let from = value.get_type(schema).ok()?;
-            if let Some(value) = json_scalars::looked_at(value, field.data_type(), schema) {
-                if !field.data_type().is_integer() {
-                    return Some(recast(value, field));
-                }
-                // A fraction is rounded, as that of a numeric is.
-                let exact = DataType::Decimal128(38, 9);
-                let number = datafusion::logical_expr::cast(value, exact.clone());
-                let number = rounded::rounded(&number, &exact).unwrap_or(number);
-                return Some(recast(number, field));
-            }
             match field.data_type() {
                 to if to.is_integer() => {
                     let value = rounded::rounded(value, &from)?;

@@ -112,7 +112,7 @@ impl ListInput {
 }
 
 /// Any beginning of the words that is not ambiguous.
-fn boolean(text: &str) -> Result<bool, ServerError> {
+pub(super) fn boolean(text: &str) -> Result<bool, ServerError> {
     let word = text.trim().to_ascii_lowercase();
     let begins = |whole: &str, least: usize| word.len() >= least && whole.starts_with(&word);
     if begins("true", 1) || begins("yes", 1) || word == "on" || word == "1" {

@@ -11,7 +11,7 @@ use datafusion::arrow::array::AsArray as _;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{Cast, ScalarFunction};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable as _, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -26,20 +26,33 @@ static SCALAR: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     }))
 });
 
-/// What is cast to a number or a truth value, looked at first; `None` when it is no jsonb, or cast to another type.
-pub(super) fn looked_at(value: &Expr, to: &DataType, schema: &DFSchema) -> Option<Expr> {
+/// A cast to a number or a truth value that looks at the value first; `None` when it is no jsonb, or cast to another
+/// type.
+pub(super) fn looked_at(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::Cast(Cast { expr: value, field }) = expr else {
+        return None;
+    };
+    let to = field.data_type();
     if !to.is_numeric() && *to != DataType::Boolean {
         return None;
     }
-    let (_, field) = value.to_field(schema).ok()?;
-    if PgType::of_field(&field) != PgType::JSONB {
+    let (_, told) = value.to_field(schema).ok()?;
+    if PgType::of_field(&told) != PgType::JSONB {
         return None;
     }
     let name = PgType::of_arrow(to).sql_name().to_owned();
     let name = Expr::Literal(ScalarValue::Utf8(Some(name)), None);
-    let args = vec![value.clone(), name];
+    let args = vec![value.as_ref().clone(), name];
     let call = ScalarFunction::new_udf(Arc::clone(&SCALAR), args);
-    Some(Expr::ScalarFunction(call))
+    let text = Expr::ScalarFunction(call);
+    if !to.is_integer() {
+        return Some(super::recast(text, field));
+    }
+    // A fraction is rounded, as that of a numeric is.
+    let exact = DataType::Decimal128(38, 9);
+    let number = datafusion::logical_expr::cast(text, exact.clone());
+    let number = super::rounded::rounded(&number, &exact).unwrap_or(number);
+    Some(super::recast(number, field))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

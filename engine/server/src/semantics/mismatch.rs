@@ -16,7 +16,9 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::arrays::constants::ONE_OF;
+use crate::pg_input::truth_of_text;
 use crate::pg_types::PgType;
+use crate::session::bytea_of_text;
 use crate::sqlstate::{About, Construct, NO_FUNCTION, NO_OPERATOR, ServerError};
 
 /// Refuses operators of values that have none, before the planner looks for a common type.
@@ -56,6 +58,23 @@ fn matches_text(value: &Expr, op: &str, pattern: &Expr, schema: &DFSchema) -> Re
         true => Ok(()),
         false => Err(no_operator(value, op, pattern, schema)),
     }
+}
+
+/// Reads a constant in quotes beside bytes or a truth value, which the planner takes for a text.
+///
+/// # Errors
+/// 22P02 and 22023 for a text that is none.
+fn beside(known: Class, constant: &mut Expr) -> Result<()> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = &*constant else {
+        return Ok(());
+    };
+    let value = match known {
+        Class::Bytes => ScalarValue::Binary(Some(bytea_of_text(text).map_err(refused)?)),
+        Class::Bool => ScalarValue::Boolean(Some(truth_of_text(text).map_err(refused)?)),
+        _ => return Ok(()),
+    };
+    *constant = Expr::Literal(value, None);
+    Ok(())
 }
 
 /// Fields of what is no row.
@@ -123,8 +142,18 @@ impl ExprPlanner for Operands {
             Class::of(&expr.left, schema),
             Class::of(&expr.right, schema),
         );
-        let (Some(l), Some(r)) = (left, right) else {
-            return Ok(PlannerResult::Original(expr));
+        let mut expr = expr;
+        let (l, r) = match (left, right) {
+            (Some(l), Some(r)) => (l, r),
+            (Some(known), None) => {
+                beside(known, &mut expr.right)?;
+                return Ok(PlannerResult::Original(expr));
+            }
+            (None, Some(known)) => {
+                beside(known, &mut expr.left)?;
+                return Ok(PlannerResult::Original(expr));
+            }
+            (None, None) => return Ok(PlannerResult::Original(expr)),
         };
         let whole = |side: &Expr| side.get_type(schema).is_ok_and(|of| of.is_integer());
         let days = match (l, r) {

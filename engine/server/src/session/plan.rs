@@ -180,6 +180,7 @@ pub(super) async fn logical(
 ) -> Result<LogicalPlan, ServerError> {
     super::cohort::substitute(context, &mut resolved).await?;
     rewrite::patterns(&mut resolved)?;
+    placed::fields_of_rows(&mut resolved);
     named_alike::told_apart(&mut resolved)?;
     Box::pin(using::merged(context, &mut resolved)).await?;
     Box::pin(whole_rows::replaced(context, &mut resolved)).await?;

@@ -50,9 +50,6 @@ pub(super) fn placed(
             _ => None,
         })),
         "42809" if message.starts_with("a field of type ") => field(error, &message, statement),
-        "42703" if message.starts_with("could not identify column ") => {
-            column_of_row(error, statement)
-        }
         "42702" | "42703" | "42803" | "42P01" => names::placed(error, &message, statement, context),
         "42804" if message.starts_with("ARRAY types ") => error.place(place(&|expr| match expr {
             Expr::Array(array) => match array.elem.as_slice() {
@@ -188,7 +185,7 @@ fn shown_names(body: &SetExpr) -> Option<Vec<String>> {
 }
 
 /// Names of the relations in FROM, wherever it stands.
-fn relations(statement: &ast::Statement) -> BTreeSet<String> {
+pub(in crate::session) fn relations(statement: &ast::Statement) -> BTreeSet<String> {
     struct Relations(BTreeSet<String>);
     impl Visitor for Relations {
         type Break = ();
@@ -270,28 +267,39 @@ fn field(error: ServerError, message: &str, statement: &ast::Statement) -> Serve
     }
 }
 
-/// `(a).nope` of a relation `a`, which is another way to write `a.nope`.
-fn column_of_row(error: ServerError, statement: &ast::Statement) -> ServerError {
+/// Makes `(a).x` of a relation `a` what it is another way to write: `a.x`.
+pub(in crate::session) fn fields_of_rows(statement: &mut ast::Statement) {
+    fn field(expr: &Expr) -> Option<(&ast::Ident, &ast::Ident)> {
+        let Expr::CompoundFieldAccess { root, access_chain } = expr else {
+            return None;
+        };
+        let Expr::Nested(inner) = root.as_ref() else {
+            return None;
+        };
+        match (inner.as_ref(), access_chain.as_slice()) {
+            (Expr::Identifier(table), [AccessExpr::Dot(Expr::Identifier(column))])
+                if column.value != "*" =>
+            {
+                Some((table, column))
+            }
+            _ => None,
+        }
+    }
+    let any = ast::visit_expressions(statement, |expr| match field(expr) {
+        Some(_) => ControlFlow::Break(()),
+        None => ControlFlow::Continue(()),
+    });
+    if any.is_continue() {
+        return;
+    }
     let known = relations(statement);
-    let mut found = Vec::new();
-    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
-        if let Expr::CompoundFieldAccess { root, access_chain } = expr
-            && let Expr::Nested(inner) = root.as_ref()
-            && let Expr::Identifier(table) = inner.as_ref()
-            && let [AccessExpr::Dot(Expr::Identifier(column))] = access_chain.as_slice()
-            && known.contains(&folded(table))
-        {
-            found.push((table.clone(), column.clone()));
+    let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        let found = field(expr).filter(|(table, _)| known.contains(&folded(table)));
+        if let Some((table, column)) = found {
+            *expr = Expr::CompoundIdentifier(vec![table.clone(), column.clone()]);
         }
         ControlFlow::Continue(())
     });
-    match found.as_slice() {
-        [(table, column)] => {
-            let text = format!("column {}.{} does not exist", folded(table), folded(column));
-            ServerError::new("42703", text).place(of_ident(table))
-        }
-        _ => error,
-    }
 }
 
 /// DISTINCT beside ORDER BY, and lists of names that are longer than what they name.
