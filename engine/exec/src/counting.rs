@@ -63,6 +63,14 @@ pub(crate) enum Groups {
     Variants(Vec<String>),
 }
 
+/// What integers are cast to where their average is numeric: the planner's average has four digits more behind the
+/// point, and adds up in 128 bits what leaves it room for them and for 10^9 rows.
+pub const MEAN_OF_INTEGERS: DataType = DataType::Decimal128(25, MEAN_SCALE);
+/// Digits behind its point.
+const MEAN_SCALE: i8 = 12;
+/// Digits of the sums that it is made of.
+const MEAN_SUM_DIGITS: u8 = 38;
+
 /// What is counted in each group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Count {
@@ -72,8 +80,10 @@ pub(crate) enum Count {
     WithDosage,
     /// `sum(dosage)`
     Copies,
-    /// `avg(dosage)`
+    /// `avg(dosage)` in floats
     MeanCopies,
+    /// `avg(dosage)` of [`MEAN_OF_INTEGERS`]
+    ExactMeanCopies,
     /// `sum(1)`, which is NULL where nothing is counted.
     SumOfOnes,
     /// `min(…)`
@@ -159,6 +169,10 @@ impl Count {
             Self::Calls | Self::WithDosage => &[(DataType::Int64, false)],
             Self::Copies | Self::SumOfOnes => &[(DataType::Int64, true)],
             Self::MeanCopies => &[(DataType::UInt64, true), (DataType::Float64, true)],
+            Self::ExactMeanCopies => &[
+                (DataType::UInt64, true),
+                (DataType::Decimal128(MEAN_SUM_DIGITS, MEAN_SCALE), true),
+            ],
             Self::Least(Extreme::Dosage) | Self::Greatest(Extreme::Dosage) => {
                 &[(DataType::Int16, true)]
             }
@@ -171,7 +185,7 @@ impl Count {
             Self::Calls => "count(*)".to_owned(),
             Self::WithDosage => "count(dosage)".to_owned(),
             Self::Copies => "sum(dosage)".to_owned(),
-            Self::MeanCopies => "avg(dosage)".to_owned(),
+            Self::MeanCopies | Self::ExactMeanCopies => "avg(dosage)".to_owned(),
             Self::SumOfOnes => "sum(1)".to_owned(),
             Self::Least(of) => format!("min({})", of.column()),
             Self::Greatest(of) => format!("max({})", of.column()),

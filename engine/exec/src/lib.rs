@@ -42,7 +42,7 @@ pub use access::{AccessContext, MaskedColumn, ReadGrant, ReadGrants, SampleVisib
 pub use bare_rows::{BareRowsExec, Forgets};
 pub use call_join::join_on_sites;
 pub use codec::{decode_scan, encode_scan};
-pub use counting::{CallCountExec, count_on_packed};
+pub use counting::{CallCountExec, MEAN_OF_INTEGERS, count_on_packed};
 pub use directory::{DirectoryBlock, SampleDirectory};
 pub use error::{Error, Result};
 pub use interval_join::{IntervalCondition, IntervalJoinExec, SpanExprs};

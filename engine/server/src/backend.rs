@@ -147,6 +147,15 @@ impl Backend for EngineBackend {
         crate::evaluated::register(&mut context)
             .map_err(|error| ServerError::internal(error.to_string()))?;
         crate::semantics::install(&context);
+        let state = context.state_ref();
+        let mut state = state.write();
+        // A constant with a point is numeric.
+        state
+            .config_mut()
+            .options_mut()
+            .sql_parser
+            .parse_float_as_decimal = true;
+        drop(state);
         Ok(context)
     }
 }

@@ -206,7 +206,6 @@ fn readings(fields: &[FieldRef], constants: &[Option<&ScalarValue>]) -> Vec<Vec<
             {
                 oid::INT4
             }
-            (&oid::FLOAT8, Some(_)) => oid::NUMERIC,
             (ty, _) => *ty,
         })
         .collect();

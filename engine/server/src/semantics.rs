@@ -22,14 +22,16 @@ mod guards;
 mod integers;
 mod json_scalars;
 mod mismatch;
+mod numerics;
 mod rounded;
 mod text;
 mod types;
 
 pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT};
-pub(crate) use clock::{INTEGER_SERIES, convert};
+pub(crate) use clock::convert;
 pub(crate) use floats::out_of_range;
 pub(crate) use integers::{of_columns, parameters, told};
+pub(crate) use numerics::{Planned, literal as numeric, operands};
 pub(crate) use types::{settle, settle_analysed, settle_early};
 
 use std::cell::{Cell, RefCell};
@@ -110,6 +112,7 @@ fn is_condition(node: &LogicalPlan) -> bool {
 /// 42846, 42883 and 42804 for values that have no cast, operator or type in common; 22P02 for a text that is no array.
 pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
     mismatch::check(&plan)?;
+    let plan = numerics::settle(plan)?;
     let changed = Cell::new(false);
     let plan = plan.transform_up_with_subqueries(|node| {
         let node = match &node {
@@ -315,7 +318,9 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                     let value = rounded::items(value, &from)?;
                     Some(recast(value, field))
                 }
-                to @ (DataType::Float32 | DataType::Float64) => floats::read(value, &from, to),
+                to @ (DataType::Float32 | DataType::Float64) => {
+                    numerics::constant(value, to).or_else(|| floats::read(value, &from, to))
+                }
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                     let value = text::printed(value, &from)?;
                     Some(recast(value, field))

@@ -24,7 +24,7 @@ use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
 use super::beside::Beside;
 use super::weights::Rows;
-use super::{CallCountExec, Count, Counting, Dosages, Extreme, Groups, Measure};
+use super::{CallCountExec, Count, Counting, Dosages, Extreme, Groups, MEAN_OF_INTEGERS, Measure};
 use crate::bare_rows::BareRowsExec;
 use crate::choice::{DOSAGE_TYPE, Keep};
 use crate::scan::{DatasetScanExec, table_name};
@@ -397,7 +397,7 @@ fn is_wider(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Int32 | DataType::Int64 | DataType::Float64
-    )
+    ) || *data_type == MEAN_OF_INTEGERS
 }
 
 /// What holds of every row.
@@ -491,7 +491,10 @@ impl Input<'_> {
             },
             "sum" if self.is_dosage(&argument) => Count::Copies,
             "sum" if is_one(&argument) => Count::SumOfOnes,
-            "avg" if self.is_dosage(&argument) => Count::MeanCopies,
+            "avg" if self.is_dosage(&argument) => match aggregate.field().data_type() {
+                DataType::Float64 => Count::MeanCopies,
+                _ => Count::ExactMeanCopies,
+            },
             "min" => Count::Least(self.extreme(&argument)?),
             "max" => Count::Greatest(self.extreme(&argument)?),
             _ => return None,

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, Int16Array, Int32Array,
-    Int64Array, RecordBatch, RecordBatchOptions, StringArray, UInt32Array, UInt64Array,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Float64Array, Int16Array,
+    Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, UInt32Array, UInt64Array,
 };
 use arrow::compute::take;
 use arrow::datatypes::{Int32Type, SchemaRef};
@@ -18,7 +18,8 @@ use genokura_core::codec::{DefaultCall, DosageCounts, GenotypeRow, SampleCounts,
 use super::tally::{Open, Tally};
 use super::weights::Rows;
 use super::{
-    CallCountExec, Count, Counting, Extreme, GroupCounts, Groups, Measure, Source, kept_by,
+    CallCountExec, Count, Counting, Extreme, GroupCounts, Groups, MEAN_SCALE, MEAN_SUM_DIGITS,
+    Measure, Source, kept_by,
 };
 use crate::blobs::{BlobReader, chunks};
 use crate::calls::{Sites, carried, read_context};
@@ -536,13 +537,23 @@ fn states(measure: &Measure, kept: &[Kept], base: &[Kept]) -> Result<Vec<ArrayRe
         Count::MeanCopies => {
             #[expect(clippy::cast_precision_loss, reason = "avg adds up doubles as well")]
             let sum = |k: &Kept| (k.with_dosage > 0).then_some(k.copies as f64);
-            // NULL, not 0, is how avg says that it has seen nothing.
-            let count = |k: &Kept| (k.with_dosage > 0).then_some(k.with_dosage);
-            let counts: UInt64Array = kept.iter().map(count).collect();
             let sums: Float64Array = kept.iter().map(sum).collect();
-            vec![Arc::new(counts), Arc::new(sums)]
+            vec![seen(kept), Arc::new(sums)]
+        }
+        Count::ExactMeanCopies => {
+            let unit = 10_i128.pow(MEAN_SCALE.unsigned_abs().into());
+            let sum = |k: &Kept| (k.with_dosage > 0).then(|| i128::from(k.copies) * unit);
+            let sums: Decimal128Array = kept.iter().map(sum).collect();
+            let sums = sums.with_precision_and_scale(MEAN_SUM_DIGITS, MEAN_SCALE)?;
+            vec![seen(kept), Arc::new(sums)]
         }
     })
+}
+
+/// How many dosages an average is of: NULL, not 0, is how it says that it has seen none.
+fn seen(kept: &[Kept]) -> ArrayRef {
+    let count = |k: &Kept| (k.with_dosage > 0).then_some(k.with_dosage);
+    Arc::new(kept.iter().map(count).collect::<UInt64Array>())
 }
 
 /// The least or the greatest of each group.

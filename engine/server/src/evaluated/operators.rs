@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable as _, ScalarUDF, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable as _, Operator, ScalarUDF, cast};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{Callee, Evaluated};
+use crate::semantics::{self, Planned};
 
 /// Plans such operators.
 #[derive(Debug)]
@@ -38,33 +38,38 @@ impl ExprPlanner for Operators {
             let call = ScalarFunction::new_udf(function, vec![left, right]);
             return Ok(PlannerResult::Planned(Expr::ScalarFunction(call)));
         }
-        let arithmetic = matches!(
-            op,
-            BinaryOperator::Plus
-                | BinaryOperator::Minus
-                | BinaryOperator::Multiply
-                | BinaryOperator::Divide
-                | BinaryOperator::Modulo
-        );
-        if !arithmetic {
-            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
-        }
-        let left_as = untyped(&left, &right, schema);
-        let right_as = untyped(&right, &left, schema);
-        let typed = |expr: Expr, to: Option<DataType>| match to {
-            Some(to) => cast(expr, to),
-            None => expr,
+        let operator = match op {
+            BinaryOperator::Plus => Operator::Plus,
+            BinaryOperator::Minus => Operator::Minus,
+            BinaryOperator::Multiply => Operator::Multiply,
+            BinaryOperator::Divide => Operator::Divide,
+            BinaryOperator::Modulo => Operator::Modulo,
+            _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
         };
-        let (left, right) = (typed(left, left_as), typed(right, right_as));
+        let typed = |expr: &Expr, other: &Expr| {
+            let read = untyped(expr, other, schema);
+            read.unwrap_or_else(|| expr.clone())
+        };
+        let (left, right) = (typed(&left, &right), typed(&right, &left));
+        let (left, right) = semantics::operands(left, operator, right, schema, Planned::Part);
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
 }
 
-/// The type that a constant in quotes has beside a number: that of the number.
-fn untyped(expr: &Expr, other: &Expr, schema: &DFSchema) -> Option<DataType> {
-    let Expr::Literal(ScalarValue::Utf8(Some(_)), None) = expr else {
+/// What a constant in quotes is beside a number: one of its type, a numeric with the digits that are written.
+fn untyped(expr: &Expr, other: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = expr else {
         return None;
     };
     let other = other.get_type(schema).ok()?;
-    other.is_numeric().then_some(other)
+    let exact = || {
+        other
+            .is_decimal()
+            .then(|| semantics::numeric(text))
+            .flatten()
+    };
+    if let Some(value) = exact() {
+        return Some(Expr::Literal(value, None));
+    }
+    other.is_numeric().then(|| cast(expr.clone(), other))
 }

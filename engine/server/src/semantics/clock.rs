@@ -43,7 +43,6 @@ pub(crate) use convert::convert;
 pub(super) use convert::{cast, converts};
 pub(super) use groups::grouped;
 pub(super) use operators::{comparable, settled};
-pub(crate) use series::INTEGER_SERIES;
 pub(super) use spans::key;
 
 use crate::clock::Clock;

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _};
+use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, Float32Type, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, Float32Type, Float64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
@@ -16,12 +16,23 @@ use crate::pg_types::PgType;
 use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::ServerError;
 
+/// Digits of a decimal that the planner's cast has the nearest float of.
+const DOUBLE_DIGITS: u8 = 15;
+
 /// A value that becomes a float; `None` where the planner's cast is as good.
 pub(super) fn read(value: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
     static FLOAT4: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Read::function(DataType::Float32));
     static FLOAT8: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Read::function(DataType::Float64));
     let narrow = matches!(to, DataType::Float32);
-    let reads = is_text(from) || (narrow && (from.is_decimal() || *from == DataType::Float64));
+    // The planner divides by a power of ten, which is no longer exact beyond these.
+    let many = match from {
+        DataType::Decimal128(digits, _) | DataType::Decimal256(digits, _) => {
+            *digits > DOUBLE_DIGITS
+        }
+        _ => false,
+    };
+    let reads =
+        is_text(from) || many || (narrow && (from.is_decimal() || *from == DataType::Float64));
     if !reads || is_plain(value, narrow) {
         return None;
     }
@@ -87,8 +98,10 @@ impl ScalarUDFImpl for Read {
         let Some(array) = arrays.first() else {
             return Err(DataFusionError::Internal("nothing to read".to_owned()));
         };
+        let wide = array.data_type().is_decimal() && self.to == DataType::Float64;
         let made = match is_text(array.data_type()) {
             true => self.texts(array),
+            false if wide => rounded(array),
             false => self.narrowed(array),
         };
         made.map(ColumnarValue::Array)
@@ -137,6 +150,37 @@ impl Read {
         }
         Ok(made)
     }
+}
+
+/// The floats that are next to decimals.
+fn rounded(array: &ArrayRef) -> std::result::Result<ArrayRef, ServerError> {
+    let mut made = cast(array, &DataType::Float64)?
+        .as_primitive::<Float64Type>()
+        .clone();
+    // Of up to 2^53 units of up to 22 digits both the units and the power of ten are exact.
+    let plain = |row: usize| match array.data_type() {
+        DataType::Decimal128(_, 0..=22) => {
+            let units = array.as_primitive::<Decimal128Type>().value(row);
+            units.unsigned_abs() <= 1 << 53
+        }
+        _ => false,
+    };
+    let rows: Vec<usize> = (0..array.len())
+        .filter(|row| array.is_valid(*row) && !plain(*row))
+        .collect();
+    if rows.is_empty() {
+        return Ok(Arc::new(made));
+    }
+    let texts = cast(array, &DataType::Utf8)?;
+    let texts = texts.as_string::<i32>();
+    let mut values = made.values().to_vec();
+    for row in rows {
+        if let (Some(value), Ok(read)) = (values.get_mut(row), texts.value(row).parse()) {
+            *value = read;
+        }
+    }
+    made = Float64Array::new(values.into(), made.nulls().cloned());
+    Ok(Arc::new(made))
 }
 
 /// 22003 for a number, written out, that a float type does not have.

@@ -15,8 +15,7 @@ static ROUND: LazyLock<Arc<ScalarUDF>> =
 
 /// The value without its fraction; `None` for a type that has none.
 ///
-/// Halves go to the even neighbour in `real` and `double precision`, away from zero in `numeric`, which a constant with
-/// a point is.
+/// Halves go to the even neighbour in `real` and `double precision`, away from zero in `numeric`.
 pub(super) fn rounded(value: &Expr, from: &DataType) -> Option<Expr> {
     if let Expr::ScalarFunction(call) = value
         && Arc::ptr_eq(&call.func, &ROUND)
@@ -24,11 +23,11 @@ pub(super) fn rounded(value: &Expr, from: &DataType) -> Option<Expr> {
         return None;
     }
     match (value, from) {
-        (Expr::Literal(ScalarValue::Float64(Some(value)), metadata), _) if value.fract() != 0.0 => {
-            let whole = ScalarValue::Float64(Some(value.round()));
-            Some(Expr::Literal(whole, metadata.clone()))
+        (Expr::Literal(ScalarValue::Float64(Some(value)), metadata), _) => {
+            let whole = ScalarValue::Float64(Some(value.round_ties_even()));
+            let fraction = value.fract() != 0.0;
+            fraction.then(|| Expr::Literal(whole, metadata.clone()))
         }
-        (Expr::Literal(..), DataType::Float32 | DataType::Float64) => None,
         (_, DataType::Float32 | DataType::Float64) => {
             let args = vec![value.clone()];
             Some(Expr::ScalarFunction(ScalarFunction::new_udf(

@@ -8,18 +8,24 @@
 
 use std::cell::Cell;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast};
+
+use genokura_exec::MEAN_OF_INTEGERS;
 
 use super::integers::{Casts, Inputs, Kind, told_as};
 
 /// Digits behind the point that a dividend has at least: PostgreSQL gives some 16 significant ones.
 const SCALE: i8 = 16;
 /// Digits of the widest decimal.
-const WIDEST: u8 = 76;
+pub(super) const WIDEST: u8 = 76;
+/// Digits behind the point that the planner's division adds.
+const ADDED_BY_DIVISION: i8 = 4;
+/// What bigints are averaged as.
+const MEAN_OF_BIGINTS: DataType = DataType::Decimal256(36, SCALE);
 /// Digits of any bigint.
 const BIGINT_DIGITS: u8 = 20;
 
@@ -39,15 +45,13 @@ pub(crate) fn settle_analysed(plan: LogicalPlan) -> Result<LogicalPlan> {
     settle_by(plan, Casts::Planned, typed)
 }
 
-/// A plan that can be analysed before its types are settled: times are told apart from what stands beside them, and
-/// sums of bigint as it was written from those that the planner will make.
+/// A plan that can be analysed before its types are settled: times are told apart from what stands beside them.
 ///
 /// # Errors
 /// As [`settle`].
 pub(crate) fn settle_early(plan: LogicalPlan) -> Result<LogicalPlan> {
     settle_by(plan, Casts::Written, |expr, schema, inputs| {
         super::clock::settled(expr, schema)
-            .or_else(|| summed_as_written(expr, inputs?))
             .or_else(|| asked_of_integer(expr, schema, inputs?))
             .or_else(|| digits_told(expr))
     })
@@ -81,14 +85,14 @@ fn settled(
 }
 
 /// Whether the types of a node hang on what of its bigints are integers.
-fn hangs_on_kinds(node: &LogicalPlan) -> Result<bool> {
+pub(super) fn hangs_on_kinds(node: &LogicalPlan) -> Result<bool> {
     let mut hangs = false;
     node.apply_expressions(|expr| {
         hangs = hangs
             || expr.exists(|part| {
                 Ok(match part {
-                    Expr::AggregateFunction(aggregate) => aggregate.func.name() == "sum",
-                    Expr::WindowFunction(window) => window.fun.name() == "sum",
+                    Expr::AggregateFunction(aggregate) => adds_up(aggregate.func.name()),
+                    Expr::WindowFunction(window) => adds_up(window.fun.name()),
                     Expr::ScalarFunction(call) => call.func.name() == TYPE_OF,
                     _ => false,
                 })
@@ -96,6 +100,10 @@ fn hangs_on_kinds(node: &LogicalPlan) -> Result<bool> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(hangs)
+}
+
+fn adds_up(aggregate: &str) -> bool {
+    matches!(aggregate, "sum" | "avg")
 }
 
 /// The function that tells the type of its argument.
@@ -122,7 +130,7 @@ fn asked_of_integer(expr: &Expr, schema: &DFSchema, inputs: &Inputs) -> Option<E
 
 /// `round` and `trunc` to a constant number of digits, said as the planner has it: the type of what they give hangs on
 /// it, and would be another before the planner's own cast of the constant is folded.
-fn digits_told(expr: &Expr) -> Option<Expr> {
+pub(super) fn digits_told(expr: &Expr) -> Option<Expr> {
     let Expr::ScalarFunction(call) = expr else {
         return None;
     };
@@ -216,14 +224,37 @@ fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
 }
 
 /// The type that a dividend is to have; `None` when it has it, or when nothing of the two is numeric.
-fn dividend(left: &DataType, right: &DataType) -> Option<DataType> {
+pub(super) fn dividend(left: &DataType, right: &DataType) -> Option<DataType> {
     let exact = |side: &DataType| side.is_integer() || side.is_decimal();
     if !exact(left) || !exact(right) || !(left.is_decimal() || right.is_decimal()) {
         return None;
     }
-    let (digits, scale) = digits(left);
-    let wide = DataType::Decimal256(WIDEST, scale.max(SCALE));
-    (scale < SCALE || digits < WIDEST).then_some(wide)
+    let whole = |side: &DataType| match side {
+        DataType::Int8 | DataType::UInt8 => 3,
+        DataType::Int16 | DataType::UInt16 => 5,
+        DataType::Int32 | DataType::UInt32 => 10,
+        _ => BIGINT_DIGITS,
+    };
+    let shape = |side: &DataType| match side.is_decimal() {
+        true => digits(side),
+        false => (whole(side), 0),
+    };
+    let ((given, scale), (_, of_divisor)) = (shape(left), shape(right));
+    if left.is_decimal() && scale >= SCALE {
+        return None;
+    }
+    let wide = i16::from(given) - i16::from(scale) + i16::from(SCALE);
+    let room = wide + i16::from(ADDED_BY_DIVISION) + i16::from(of_divisor);
+    let narrow =
+        !matches!(left, DataType::Decimal256(..)) && !matches!(right, DataType::Decimal256(..));
+    let wide = u8::try_from(wide.max(i16::from(SCALE))).ok()?.min(WIDEST);
+    // 128 bits hold what some quotients are made of.
+    Some(
+        match narrow && room <= i16::from(DECIMAL128_MAX_PRECISION) {
+            true => DataType::Decimal128(wide, SCALE),
+            false => DataType::Decimal256(wide, SCALE),
+        },
+    )
 }
 
 fn digits(data_type: &DataType) -> (u8, i8) {
@@ -257,19 +288,28 @@ fn argument(
         },
         "avg" => {
             let from = from()?;
-            let (_, scale) = digits(&from);
-            if !from.is_decimal() || scale >= SCALE {
-                return None;
+            match from {
+                DataType::Int8 | DataType::Int16 | DataType::Int32 => {
+                    return Some(cast(arg.clone(), MEAN_OF_INTEGERS));
+                }
+                DataType::Int64 if inputs?.kind(arg) == Kind::Integer => {
+                    return Some(cast(arg.clone(), MEAN_OF_INTEGERS));
+                }
+                DataType::Int64 | DataType::UInt64 => {
+                    return Some(cast(arg.clone(), MEAN_OF_BIGINTS));
+                }
+                _ => {}
             }
-            DataType::Decimal256(WIDEST, SCALE)
+            mean_of_numeric(&from)?
         }
         _ => return None,
     };
     Some(cast(arg.clone(), to))
 }
 
-/// The sum of a bigint, before the planner's casts to bigint stand among those that were written.
-fn summed_as_written(expr: &Expr, inputs: &Inputs) -> Option<Expr> {
+/// The sum or average of what has another type in PostgreSQL, before the planner's casts to bigint stand among those that
+/// were written.
+pub(super) fn summed(expr: &Expr, schema: &DFSchema, inputs: &Inputs) -> Option<Expr> {
     let (name, args) = match expr {
         Expr::AggregateFunction(aggregate) => (aggregate.func.name(), &aggregate.params.args),
         Expr::WindowFunction(window) => (window.fun.name(), &window.params.args),
@@ -278,11 +318,21 @@ fn summed_as_written(expr: &Expr, inputs: &Inputs) -> Option<Expr> {
     let [arg] = args.as_slice() else {
         return None;
     };
-    if name != "sum" || inputs.kind(arg) != Kind::Bigint {
-        return None;
-    }
-    let wide = DataType::Decimal128(BIGINT_DIGITS, 0);
+    let wide = match (name, inputs.kind(arg)) {
+        ("sum", Kind::Bigint) => DataType::Decimal128(BIGINT_DIGITS, 0),
+        ("avg", Kind::Bigint) => MEAN_OF_BIGINTS,
+        ("avg", Kind::Integer) => MEAN_OF_INTEGERS,
+        ("avg", Kind::Other) => mean_of_numeric(&arg.get_type(schema).ok()?)?,
+        _ => return None,
+    };
     with_argument(expr, cast(arg.clone(), wide))
+}
+
+/// What a numeric is averaged as; `None` when it has the digits.
+fn mean_of_numeric(from: &DataType) -> Option<DataType> {
+    let (_, scale) = digits(from);
+    let given = !from.is_decimal() || scale >= SCALE || *from == MEAN_OF_INTEGERS;
+    (!given).then_some(DataType::Decimal256(WIDEST, SCALE))
 }
 
 /// An aggregate of another argument.

@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 
 use datafusion::common::{Column, DFSchema, TableReference};
+use datafusion::logical_expr::expr::Alias;
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, TableScan};
 
 use super::DATABASE;
@@ -146,7 +147,11 @@ fn behind(exprs: &[Expr], input: &DFSchema, wanted: Vec<Option<usize>>) -> Vec<O
     let of = |expr: &Expr| {
         let mut expr = expr;
         while let Expr::Alias(alias) = expr {
-            expr = &alias.expr;
+            expr = match alias.expr.as_ref() {
+                // A column that is told as what PostgreSQL has it as keeps its whole name, which no other cast does.
+                Expr::Cast(told) if is_named_as(alias, &told.expr) => &told.expr,
+                inner => inner,
+            };
         }
         match expr {
             Expr::Column(column) => place(column),
@@ -157,6 +162,17 @@ fn behind(exprs: &[Expr], input: &DFSchema, wanted: Vec<Option<usize>>) -> Vec<O
     wanted
         .map(|at| at.and_then(|at| exprs.get(at)).and_then(of))
         .collect()
+}
+
+fn is_named_as(alias: &Alias, expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(column) => {
+            alias.relation.is_some()
+                && alias.relation == column.relation
+                && alias.name == column.name
+        }
+        _ => false,
+    }
 }
 
 /// The place among all columns of a table of a column that a scan gives.

@@ -9,6 +9,7 @@ mod columns;
 mod constants;
 mod literals;
 mod names;
+mod numbers;
 mod operators;
 mod order;
 mod output;
@@ -236,6 +237,9 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         rows::signed_power(expr);
+        if let Expr::Function(function) = expr {
+            numbers::of_floats(function);
+        }
         sets::call(expr);
         if let Err(error) = operators::respell(expr) {
             return ControlFlow::Break(error);
@@ -383,6 +387,7 @@ impl VisitorMut for ToDataFusion<'_> {
                 {
                     return ControlFlow::Break(error);
                 }
+                numbers::without_exponent(expr);
             }
             Expr::SimilarTo {
                 negated,

@@ -58,6 +58,11 @@ pub(in crate::semantics) fn read(constant: &Expr, beside: &Field) -> Result<Opti
         innermost(beside.data_type()),
         DataType::Timestamp(_, Some(_))
     );
+    if beside.data_type().is_decimal()
+        && let Some(value) = crate::semantics::numeric(text)
+    {
+        return Ok(Some(Expr::Literal(value, None)));
+    }
     if is_plain(beside.data_type()) {
         return Ok(Some(cast(constant.clone(), beside.data_type().clone())));
     }

@@ -1,14 +1,14 @@
-//! `generate_series(first, last, step)` of timestamps, dates, instants and integers as a table.
+//! `generate_series(first, last, step)` of timestamps, dates and instants as a table.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Column, Result, ScalarValue};
-use datafusion::datasource::{MemTable, ViewTable, provider_as_source};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::MemTable;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast};
+use datafusion::logical_expr::Expr;
 
 use super::convert::convert;
 use super::shift::next;
@@ -24,50 +24,8 @@ const MOST: usize = 4 << 20;
 pub(super) fn install(context: &SessionContext) {
     let state = context.state();
     if let Some(inner) = state.table_functions().get("generate_series") {
-        let bigints = Arc::clone(inner);
-        context.register_udtf(INTEGER_SERIES, Arc::new(Integers { bigints }));
         let inner = Arc::clone(inner);
         context.register_udtf("generate_series", Arc::new(WithTimes { inner }));
-    }
-}
-
-/// The function that gives integers: what `generate_series` is called as where its arguments are.
-pub(crate) const INTEGER_SERIES: &str = "integer_series";
-
-/// The planner's series is of bigint.
-#[derive(Debug)]
-struct Integers {
-    bigints: Arc<TableFunction>,
-}
-
-impl TableFunctionImpl for Integers {
-    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
-        let wide = args.exprs().iter().map(|arg| match arg {
-            Expr::Literal(value, metadata) => {
-                let value = value.cast_to(&DataType::Int64)?;
-                let value = if value.is_null() {
-                    ScalarValue::Null
-                } else {
-                    value
-                };
-                Ok(Expr::Literal(value, metadata.clone()))
-            }
-            other => Ok(other.clone()),
-        });
-        let wide = wide.collect::<Result<Vec<_>>>()?;
-        let args = TableFunctionArgs::new(&wide, args.session());
-        let series = self.bigints.create_table_provider_with_args(args)?;
-        let columns = series.schema();
-        let columns = columns.fields().iter().map(|field| {
-            let column = Expr::Column(Column::from_name(field.name()));
-            cast(column, DataType::Int32).alias(field.name())
-        });
-        let columns: Vec<Expr> = columns.collect();
-        let plan = LogicalPlanBuilder::scan("series", provider_as_source(series), None)?;
-        Ok(Arc::new(ViewTable::new(
-            plan.project(columns)?.build()?,
-            None,
-        )))
     }
 }
 
@@ -91,7 +49,18 @@ impl TableFunctionImpl for WithTimes {
             [Some(first), Some(last), Some(step)] if is_time(first) || is_time(last) => {
                 series(first, last, step, &clock)
             }
-            _ => self.inner.create_table_provider_with_args(args),
+            _ => {
+                // NULL of a type ends a series as any other.
+                let plain = args.exprs().iter().map(|arg| match arg {
+                    Expr::Literal(value, metadata) if value.is_null() => {
+                        Expr::Literal(ScalarValue::Null, metadata.clone())
+                    }
+                    other => other.clone(),
+                });
+                let plain: Vec<Expr> = plain.collect();
+                let args = TableFunctionArgs::new(&plain, args.session());
+                self.inner.create_table_provider_with_args(args)
+            }
         }
     }
 }

@@ -12,19 +12,18 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, Visit as _, Visitor,
+    self, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, OrderByKind, Query,
+    Select, SelectItem, SetExpr, TableFactor, Value, Visit as _, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::calls::call_of;
-use super::literals::number;
+use super::literals::{cast, number};
 use super::names::{folded, last_part};
 use super::output::item_name;
 use crate::evaluated::{ARRAY_OF, is_set};
 use crate::pg_types::PgType;
-use crate::semantics::INTEGER_SERIES;
 use crate::session::params;
 use crate::sqlstate::ServerError;
 
@@ -335,21 +334,18 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         _ => false,
     };
     if plain && !ordinality && !sets.iter().any(reads_columns) {
+        if name == SERIES
+            && let Some(column) = names.first()
+            && let Some(integers) = integer_series(factor, &known, column)?
+        {
+            *factor = integers;
+            return Ok(());
+        }
         let columns = names.into_iter().map(|name| ast::TableAliasColumnDef {
             name,
             data_type: None,
         });
         let columns = columns.collect();
-        if let TableFactor::Table {
-            name: function,
-            args: Some(args),
-            ..
-        } = factor
-            && name == SERIES
-            && args.args.iter().all(is_integer)
-        {
-            *function = ObjectName::from(vec![Ident::new(INTEGER_SERIES)]);
-        }
         if let TableFactor::Table { alias, .. }
         | TableFactor::Function { alias, .. }
         | TableFactor::UNNEST { alias, .. } = factor
@@ -386,6 +382,62 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         sample: None,
     };
     Ok(())
+}
+
+/// A series whose arguments are integers as a query that gives integers: the planner's is of bigint.
+///
+/// # Errors
+/// When the query cannot be made.
+fn integer_series(
+    factor: &TableFactor,
+    known: &ast::TableAlias,
+    column: &Ident,
+) -> Result<Option<TableFactor>, ServerError> {
+    let mut series = factor.clone();
+    let TableFactor::Table {
+        args: Some(args),
+        alias,
+        ..
+    } = &mut series
+    else {
+        return Ok(None);
+    };
+    if !args.args.iter().all(is_integer) {
+        return Ok(None);
+    }
+    for argument in &mut args.args {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
+            *expr = cast(expr.clone(), DataType::BigInt(None));
+        }
+    }
+    let columns = vec![ast::TableAliasColumnDef {
+        name: column.clone(),
+        data_type: None,
+    }];
+    *alias = Some(ast::TableAlias {
+        columns,
+        ..known.clone()
+    });
+    let mut made = query("SELECT 1 FROM relation")?;
+    let SetExpr::Select(select) = made.body.as_mut() else {
+        return Err(internal());
+    };
+    select.projection = vec![SelectItem::ExprWithAlias {
+        expr: cast(Expr::Identifier(column.clone()), DataType::Integer(None)),
+        alias: column.clone(),
+    }];
+    if let Some(from) = select.from.first_mut() {
+        from.relation = series;
+    }
+    Ok(Some(TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(made),
+        alias: Some(ast::TableAlias {
+            columns: Vec::new(),
+            ..known.clone()
+        }),
+        sample: None,
+    }))
 }
 
 /// Whether an argument is an integer by what is written.

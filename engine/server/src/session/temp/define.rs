@@ -16,6 +16,8 @@ use crate::sqlstate::ServerError;
 /// Digits of a numeric column that says nothing of them, in all and after the point.
 const PRECISION: u8 = 38;
 const SCALE: i8 = 10;
+/// Digits of the widest.
+const WIDEST: u8 = 76;
 const MICRO: TimeUnit = TimeUnit::Microsecond;
 /// Digits after the point that times have at most.
 const MICRO_DIGITS: u64 = 6;
@@ -163,6 +165,23 @@ fn numeric_of(written: &ast::DataType) -> Result<(DataType, Metadata), ServerErr
     }
 }
 
+/// What a column of numerics that say nothing of their digits is kept as: with room for others than those that it begins
+/// with.
+fn open_numeric(data_type: &DataType) -> Option<DataType> {
+    let (digits, scale) = match data_type {
+        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
+            (i16::from(*digits), *scale)
+        }
+        _ => return None,
+    };
+    let kept = scale.max(SCALE);
+    let before = digits - i16::from(scale);
+    Some(match before + i16::from(kept) <= i16::from(PRECISION) {
+        true => DataType::Decimal128(PRECISION, kept),
+        false => DataType::Decimal256(WIDEST, kept),
+    })
+}
+
 /// The columns of a table that holds the result of a query, and where their values come from.
 pub(super) fn columns_of(
     planned: &Planned,
@@ -193,8 +212,12 @@ pub(super) fn columns_of(
         if matches!(arrow, DataType::Struct(_)) {
             arrow = DataType::Utf8;
         }
-        let field = Field::new(*name, arrow, true);
         let mut metadata = HashMap::new();
+        if let Some(wide) = open_numeric(&arrow).filter(|_| column.typmod < 0) {
+            arrow = wide;
+            metadata.insert(ANY_SCALE.to_owned(), "true".to_owned());
+        }
+        let field = Field::new(*name, arrow, true);
         if PgType::of_arrow(field.data_type()) != column.pg_type {
             let element = column.pg_type.element().unwrap_or(column.pg_type);
             metadata.insert("pg_type".to_owned(), element.sql_name().to_owned());
