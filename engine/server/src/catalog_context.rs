@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 use genokura_sql_ext::FunctionDoc;
 
 use crate::pg_catalog::{CatalogModel, Column, Relation, RelationOids};
-use crate::pg_types::{PgType, modifier_of_field, oid};
+use crate::pg_types::{PgType, dimensions, modifier_of_field, oid};
 
 impl CatalogModel {
     /// The catalog of a session: every schema and table of DataFusion's catalog `database`, with comments from the metadata key
@@ -70,6 +70,7 @@ fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {
             name: field.name().clone(),
             ty: PgType::of_field(field).oid,
             typmod: modifier_of_field(field),
+            dimensions: dimensions(field.data_type()),
             not_null: !field.is_nullable(),
             comment: field.metadata().get("comment").cloned(),
         })

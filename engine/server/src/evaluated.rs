@@ -71,7 +71,9 @@ const FUNCTIONS: [&str; 38] = [
     "sign",
 ];
 /// More of them.
-const MORE: [&str; 5] = [
+const MORE: [&str; 7] = [
+    "jsonb_insert",
+    "jsonb_set",
     "to_json",
     "to_jsonb",
     "trim_array",

@@ -16,6 +16,7 @@ mod error;
 mod eval;
 mod format;
 mod functions;
+mod jsonb;
 mod model;
 mod numeric;
 mod operators;
@@ -27,11 +28,11 @@ mod value;
 
 pub use error::{CatalogError, Result};
 pub use functions::VERSION;
-pub(crate) use functions::is_of_numbers;
+pub(crate) use functions::{gives_values, is_of_numbers};
 pub(crate) use model::RelationOids;
 pub use model::{
-    Activity, CatalogModel, Column, Namespace, OpenCursor, PreparedStatement, Relation, Rights,
-    Role, SessionInfo, SetConfig, Setting, Signal,
+    Activity, CatalogModel, Certificate, Column, Encryption, Ends, Namespace, OpenCursor,
+    PreparedStatement, Relation, Rights, Role, SessionInfo, SetConfig, Setting, Signal,
 };
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};

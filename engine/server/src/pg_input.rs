@@ -8,6 +8,7 @@
 
 mod binary;
 mod decimal;
+mod inet;
 mod json_fault;
 mod jsonb;
 mod moment;
@@ -36,6 +37,7 @@ use crate::sqlstate::ServerError;
 pub(crate) fn truth_of_text(text: &str) -> Result<bool, ServerError> {
     text::boolean(text)
 }
+pub(crate) use inet::Inet;
 
 /// A column that grows value by value.
 pub(crate) struct ColumnInput {
@@ -241,6 +243,13 @@ pub(crate) fn kept_text(text: &str, pg_type: PgType) -> Result<String, ServerErr
     match pg_type {
         PgType::UUID => text::uuid(text),
         PgType::JSONB => jsonb::canonical(text),
+        PgType::INET => match Inet::parse(text) {
+            Some(inet) => Ok(inet.to_string()),
+            None => {
+                let text = format!("invalid input syntax for type inet: \"{text}\"");
+                Err(ServerError::new("22P02", text))
+            }
+        },
         PgType::JSON => text::json(text).map(|()| text.to_owned()),
         _ => Ok(text.to_owned()),
     }

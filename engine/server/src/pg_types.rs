@@ -29,6 +29,7 @@ pub mod oid {
     pub const FLOAT4: u32 = 700;
     pub const FLOAT8: u32 = 701;
     pub const UNKNOWN: u32 = 705;
+    pub const INET: u32 = 869;
     pub const BOOL_ARRAY: u32 = 1000;
     pub const BYTEA_ARRAY: u32 = 1001;
     pub const CHAR_ARRAY: u32 = 1002;
@@ -151,6 +152,7 @@ pg_types! {
     FLOAT4 = (700, 4, 1021, "real"),
     FLOAT8 = (701, 8, 1022, "double precision"),
     UNKNOWN = (705, -2, 4_294_967_295, "unknown"),
+    INET = (869, -1, 1041, "inet"),
     ACLITEM = (1033, 16, 1034, "aclitem"),
     BPCHAR = (1042, -1, 1014, "character"),
     VARCHAR = (1043, -1, 1015, "character varying"),
@@ -274,6 +276,18 @@ pub fn type_modifier(data_type: &DataType) -> i32 {
         | DataType::FixedSizeList(field, _) => type_modifier(field.data_type()),
         DataType::Dictionary(_, value) => type_modifier(value),
         _ => -1,
+    }
+}
+
+/// Dimensions of the arrays of a type, 0 for what is none.
+pub(crate) fn dimensions(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => 1 + dimensions(item.data_type()),
+        _ => 0,
     }
 }
 

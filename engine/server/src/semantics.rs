@@ -89,7 +89,9 @@ impl OptimizerRule for PlainConditions {
         }
         plan.map_expressions(|expr| {
             expr.transform_up(|part| {
-                Ok(match checked::plain_division(&part) {
+                let plain = checked::plain_division(&part);
+                let plain = plain.or_else(|| crate::session::plain_characters(&part));
+                Ok(match plain {
                     Some(plain) => Transformed::yes(plain),
                     None => Transformed::no(part),
                 })
@@ -131,6 +133,7 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                     read.or_else(|| arrays::order::extreme(expr, schema))
                         .or_else(|| crate::session::plain_text(expr, schema))
                         .or_else(|| json_scalars::looked_at(expr, schema))
+                        .or_else(|| crate::session::chosen(expr, schema))
                 })?;
                 if let Some(error) = failed.into_inner() {
                     return Err(error);

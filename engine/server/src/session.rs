@@ -10,14 +10,18 @@ mod catalog;
 mod chains;
 mod cohort;
 mod cursors;
+mod digits;
+mod embedded;
 mod fuzzing;
 mod kinds;
 mod lateral;
 mod miscalled;
+mod modified;
 mod named_alike;
 mod noticed;
 mod origins;
 mod params;
+mod pinned;
 mod placed;
 mod plan;
 mod planning;
@@ -36,6 +40,7 @@ mod template;
 mod told;
 mod transactions;
 mod using;
+mod whole_row;
 mod whole_rows;
 mod written;
 mod yielding;
@@ -44,16 +49,16 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast;
-use genokura_sql_ext::Warnings;
 use genokura_storage::CohortState;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use crate::backend::EngineBackend;
 pub use backend::{Backend, Snapshot};
+pub use embedded::{no_input, query_batches};
 pub use fuzzing::drive_incoming;
+use pinned::{Overlaid, Pinned};
 pub use portal::{Bound, Description, Portal, Prepared};
 pub(crate) use portal::{PortalFacts, PreparedFacts};
 pub use rows::{BatchStream, Rows};
@@ -62,18 +67,17 @@ use statement::{CopyOptions, Parsed, SetValue, Statement};
 pub use stop::{Stop, StopGuard};
 pub use temp::CopyIn;
 
-use crate::clock::Clock;
 use crate::pg_types::PgType;
 use crate::pgwire::cancel::Registry;
-use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, RoleStore, Roles};
 use crate::sqlstate::ServerError;
-pub(crate) use kinds::plain_text;
+pub(crate) use kinds::{plain_text, told_as};
+pub(crate) use modified::{chosen, plain_characters, with_blanks};
 pub(crate) use params::{bytea_of_text, numeric_text};
-use plan::{PlanContext, Planned};
+use plan::Planned;
 use temp::{TempMemory, TempState};
-use transactions::{Implicit, Transaction, ends_transaction, inside_block, outside_block};
+use transactions::{Implicit, Shared, Transaction, ends_transaction, inside_block, outside_block};
 
 /// The name of the one database.
 pub const DATABASE: &str = "genokura";
@@ -161,7 +165,12 @@ pub enum Outcome {
     /// COPY … FROM STDIN: it takes data now.
     CopyIn(Box<CopyIn>),
     /// MOVE: rows to count and drop.
-    Skip(Rows),
+    Skip {
+        /// The rows.
+        rows: Rows,
+        /// Command tag; the count is appended.
+        tag: &'static str,
+    },
     /// No rows: the command tag, and a warning for the client.
     Done {
         /// Command tag.
@@ -191,24 +200,6 @@ pub enum TransactionStatus {
     Failed,
 }
 
-/// The context of a snapshot with the temporary relations in it.
-struct Overlaid {
-    of: catalog::LazyModel,
-    temporary: TempState,
-    context: SessionContext,
-    model: catalog::LazyModel,
-}
-
-/// A snapshot with the context over it, as one state of the roles lets the session see it.
-#[derive(Clone)]
-struct Pinned {
-    authorised: Authorised,
-    snapshot: Snapshot,
-    context: SessionContext,
-    model: catalog::LazyModel,
-    cohorts: Arc<BTreeMap<String, CohortState>>,
-}
-
 /// How a session is made.
 #[derive(Clone)]
 pub struct SessionOptions {
@@ -236,6 +227,8 @@ pub struct Session {
     implicit: Option<Implicit>,
     /// Other statements of the query string belong to the same transaction.
     implicit_block: bool,
+    /// What the statements of an implicit transaction share.
+    shared: Shared,
     /// How many portals were ever opened.
     portals_opened: u64,
     /// How many of them when the current transaction, or else the next statement, began.
@@ -268,6 +261,7 @@ impl Session {
             temporary: TempState::default(),
             implicit: None,
             implicit_block: false,
+            shared: Shared::default(),
             portals_opened: 0,
             portals_before: 0,
             temporary_memory: None,
@@ -659,140 +653,9 @@ impl Session {
             }
         }
     }
-
-    /// The context for the next statement: of the transaction, or of the newest snapshot.
-    async fn plan_context(&mut self) -> Result<PlanContext, ServerError> {
-        let pinned = self.pin().await?;
-        let (context, model) = self.overlay(&pinned);
-        let now = Clock::read();
-        let clock = Clock {
-            transaction: match &mut self.transaction {
-                Some(transaction) => *transaction.time.get_or_insert(now),
-                None => now,
-            },
-            statement: now,
-            ..self.settings.clock()
-        };
-        let stop = Stop::default();
-        let warnings = Warnings::default();
-        let context = with_settings(&context, clock, &stop, &warnings);
-        let search_path = self.settings.search_path(&self.options.user);
-        let catalog = context.catalog(DATABASE);
-        let exists = |name: &String| {
-            name == "pg_catalog"
-                || catalog
-                    .as_ref()
-                    .is_some_and(|catalog| catalog.schema(name).is_some())
-        };
-        let schemas = search_path
-            .iter()
-            .filter(|name| exists(name))
-            .cloned()
-            .collect();
-        let limits = pinned.authorised.limits();
-        let info = SessionInfo {
-            user: self.options.user.clone(),
-            pid: self.options.pid,
-            search_path,
-            schemas,
-            temporary_schema: (!self.temporary.is_empty())
-                .then(|| temp::schema_name(self.options.pid)),
-            settings: self.settings.clone(),
-            roles: self.roles.as_ref().map(|roles| roles.current()),
-            authorised: pinned.authorised,
-            sessions: self.sessions.clone(),
-            cohorts: pinned.cohorts,
-            prepared: self.prepared_facts(),
-            portals: self.portal_facts(),
-        };
-        Ok(PlanContext {
-            context,
-            model,
-            temporary: self.temporary.clone(),
-            info: Arc::new(info),
-            memory_limit: [self.options.memory_limit, limits.memory_bytes]
-                .into_iter()
-                .flatten()
-                .min(),
-            spill_limit: limits.spill_bytes,
-            stop,
-            warnings,
-        })
-    }
-
-    /// The context of a snapshot with the temporary relations in it, and the system catalog that shows both. They are
-    /// others after each change of a temporary relation, so that plans over the old ones are not run again.
-    fn overlay(&mut self, pinned: &Pinned) -> (SessionContext, catalog::LazyModel) {
-        if self.temporary.is_empty() {
-            self.overlaid = None;
-            return (pinned.context.clone(), Arc::clone(&pinned.model));
-        }
-        let holds = |known: &&Overlaid| {
-            Arc::ptr_eq(&known.of, &pinned.model) && known.temporary.is(&self.temporary)
-        };
-        if let Some(known) = self.overlaid.as_ref().filter(holds) {
-            return (known.context.clone(), Arc::clone(&known.model));
-        }
-        let schema = temp::schema_name(self.options.pid);
-        let context = temp::with_temporary(&pinned.context, &schema, &self.temporary);
-        let model = catalog::LazyModel::default();
-        self.overlaid = Some(Overlaid {
-            of: Arc::clone(&pinned.model),
-            temporary: self.temporary.clone(),
-            context: context.clone(),
-            model: Arc::clone(&model),
-        });
-        (context, model)
-    }
-
-    async fn pin(&mut self) -> Result<Pinned, ServerError> {
-        let authorised = self.authorise()?;
-        if let Some(Transaction {
-            pinned: Some(pinned),
-            ..
-        }) = &self.transaction
-        {
-            if pinned.authorised.sees_as(&authorised) {
-                return Ok(pinned.clone());
-            }
-            let pinned = self.open(pinned.snapshot.clone(), authorised)?;
-            if let Some(transaction) = &mut self.transaction {
-                transaction.pinned = Some(pinned.clone());
-            }
-            return Ok(pinned);
-        }
-        let snapshot = self.backend.snapshot().await?;
-        let reusable = self.pinned.take().filter(|p| {
-            p.snapshot.version == snapshot.version && p.authorised.sees_as(&authorised)
-        });
-        let pinned = match reusable {
-            Some(pinned) => pinned,
-            None => self.open(snapshot, authorised)?,
-        };
-        self.pinned = Some(pinned.clone());
-        if let Some(transaction) = &mut self.transaction {
-            transaction.pinned = Some(pinned.clone());
-        }
-        Ok(pinned)
-    }
 }
 
 impl Session {
-    /// A context over a snapshot.
-    fn open(&self, snapshot: Snapshot, authorised: Authorised) -> Result<Pinned, ServerError> {
-        let context = self.backend.restricted(&snapshot, &authorised.access)?;
-        let context = yielding::yielding(&swapped::filtering_below(&context));
-        let context = planning::stoppable(&context);
-        kinds::register(&context);
-        Ok(Pinned {
-            authorised,
-            cohorts: self.backend.cohorts(&snapshot),
-            snapshot,
-            context,
-            model: catalog::LazyModel::default(),
-        })
-    }
-
     /// What the session may do now. When that has changed, everything that was planned or is being read under the
     /// old rights goes away: prepared statements, portals and cursors.
     ///
@@ -847,26 +710,6 @@ async fn under_limits(
     }
 }
 
-/// The context with the session's settings, its own copy of the state.
-fn with_settings(
-    context: &SessionContext,
-    clock: Clock,
-    stop: &Stop,
-    warnings: &Warnings,
-) -> SessionContext {
-    let mut state = context.state();
-    let options = state.config_mut().options_mut();
-    // Instants are in UTC inside the engine; the clock shows them in the session's zone.
-    options.execution.time_zone = Some("UTC".to_owned());
-    options.extensions.insert(clock);
-    options.extensions.insert(stop.clone());
-    options.extensions.insert(warnings.clone());
-    options.sql_parser.enable_ident_normalization = true;
-    options.sql_parser.support_varchar_with_length = true;
-    DATABASE.clone_into(&mut options.catalog.default_catalog);
-    SessionContext::new_with_state(state)
-}
-
 fn task_error(error: &tokio::task::JoinError) -> ServerError {
     if error.is_cancelled() {
         return ServerError::canceled("server shutdown");
@@ -909,93 +752,4 @@ fn typed(
         }
     };
     arguments.iter().zip(types).map(cast).collect()
-}
-
-/// Runs every statement of `sql` in `session` and returns the rows of the last one as a stream,
-/// with their columns; rows of earlier statements are read and dropped.
-///
-/// # Errors
-/// The first error of any statement.
-pub async fn query_batches(
-    session: &mut Session,
-    sql: &str,
-) -> Result<(Vec<Column>, BatchStream), ServerError> {
-    let mut last: (Vec<Column>, BatchStream) = (Vec::new(), Box::pin(futures::stream::empty()));
-    let statements = statement::parse(sql)?;
-    if statements.len() > 1 {
-        session.begin_implicit_block();
-    }
-    for parsed in statements {
-        drain(std::mem::replace(
-            &mut last.1,
-            Box::pin(futures::stream::empty()),
-        ))
-        .await?;
-        let outcome = match session.run(&parsed, &[]).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                session.fail();
-                return Err(error);
-            }
-        };
-        last = match outcome {
-            Outcome::Rows { rows, .. } | Outcome::Copy { rows, .. } => {
-                (rows.columns.to_vec(), session.stream(rows))
-            }
-            Outcome::Skip(rows) => {
-                drain(session.stream(rows)).await?;
-                (Vec::new(), Box::pin(futures::stream::empty()))
-            }
-            Outcome::CopyIn(_) => {
-                session.fail();
-                return Err(no_input());
-            }
-            Outcome::Done { .. } => (Vec::new(), Box::pin(futures::stream::empty())),
-        };
-    }
-    Ok(last)
-}
-
-/// 0A000: COPY FROM STDIN of a session that no client sends data to.
-#[must_use]
-pub fn no_input() -> ServerError {
-    ServerError::unsupported("COPY FROM STDIN needs a client of the server")
-        .hint("Use \"genokura serve\" and psql, or INSERT INTO … VALUES.")
-}
-
-async fn drain(mut stream: BatchStream) -> Result<(), ServerError> {
-    use futures::TryStreamExt as _;
-    while stream.try_next().await?.is_some() {}
-    Ok(())
-}
-
-impl Session {
-    /// Rows as a stream whose work is done on the query runtime, two batches ahead.
-    #[must_use]
-    pub fn stream(&self, rows: Rows) -> BatchStream {
-        use futures::StreamExt as _;
-        let (sender, receiver) = tokio::sync::mpsc::channel(2);
-        // Dropped with the stream, unless that came to its end: a cursor may go on then.
-        let guard = rows.stop.guard();
-        let task = AbortOnDropHandle::new(self.options.runtime.spawn(async move {
-            let mut batches = rows.into_stream();
-            while let Some(batch) = batches.next().await {
-                if sender.send(batch).await.is_err() {
-                    return;
-                }
-            }
-        }));
-        Box::pin(futures::stream::unfold(
-            (receiver, task, guard),
-            |(mut receiver, task, guard)| async move {
-                match receiver.recv().await {
-                    Some(batch) => Some((batch, (receiver, task, guard))),
-                    None => {
-                        guard.disarm();
-                        None
-                    }
-                }
-            },
-        ))
-    }
 }

@@ -266,6 +266,11 @@ impl ServerError {
         self.0.code
     }
 
+    /// Whether the planner refused two expressions of a list because it names them alike.
+    pub(crate) fn is_of_names_alike(&self) -> bool {
+        self.0.code == "42701" && self.0.message.contains(NAMED_ALIKE)
+    }
+
     /// The hint, when there is one.
     #[must_use]
     pub fn hint_text(&self) -> Option<&str> {
@@ -750,6 +755,9 @@ fn split_top(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
+/// What the planner says of two expressions that it names alike.
+const NAMED_ALIKE: &str = "Projections require unique expression names";
+
 fn plan_error(text: &str) -> ServerError {
     let text = first_of(text, "\n\nbacktrace");
     if let Some(error) = wording::told(text).or_else(|| wrong_types(text)) {
@@ -792,7 +800,7 @@ fn plan_error(text: &str) -> ServerError {
         "42803"
     } else if text.contains("ambiguous") {
         "42702"
-    } else if text.contains("Projections require unique expression names") {
+    } else if text.contains(NAMED_ALIKE) {
         "42701"
     } else if text.contains("common argument type")
         || text.contains("Cannot coerce")

@@ -30,6 +30,7 @@ fn model() -> CatalogModel {
                 name: name.to_owned(),
                 ty,
                 typmod: -1,
+                dimensions: 0,
                 not_null: name == "vid",
                 comment: comment.map(str::to_owned),
             };
@@ -354,6 +355,7 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
                 name: format!("c{i}"),
                 ty: oid::INT4,
                 typmod: -1,
+                dimensions: 0,
                 not_null: false,
                 comment: Some("x".to_owned()),
             })

@@ -685,6 +685,44 @@ async fn the_state_of_a_session_is_told_as_it_is() {
     assert!(running.await.unwrap().is_err());
 }
 
+/// Fails without: `Slot::ends`, the type inet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_told_with_the_ends_of_its_connection() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let told = "select client_addr, client_port > 1023, application_name from pg_stat_activity \
+                where pid = pg_backend_pid()";
+    client
+        .batch_execute("set application_name = 'report'")
+        .await
+        .unwrap();
+    assert_eq!(
+        wire_support::rows(&client, told).await,
+        ["127.0.0.1|t|report"]
+    );
+    let ends = "select inet_client_addr(), inet_server_addr(), inet_server_port()";
+    let expected = format!("127.0.0.1|127.0.0.1|{}", server.port);
+    assert_eq!(wire_support::rows(&client, ends).await, [expected]);
+    let same = "select inet_client_port() = client_port from pg_stat_activity \
+                where pid = pg_backend_pid()";
+    assert_eq!(wire_support::rows(&client, same).await, ["t"]);
+    // In binary, by a driver that knows the type.
+    let row = client.query_one(ends, &[]).await.unwrap();
+    let address: std::net::IpAddr = row.get(0);
+    assert_eq!(address.to_string(), "127.0.0.1");
+    let row = client
+        .query_one("select $1::inet::text", &[&address])
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, &str>(0), "127.0.0.1/32");
+    let clear = "select ssl, version, cipher, bits, client_dn from pg_stat_ssl \
+                 where pid = pg_backend_pid()";
+    assert_eq!(
+        wire_support::rows(&client, clear).await,
+        ["f|NULL|NULL|NULL|NULL"]
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_connections_at_once() {
     let server = TestServer::start().await;

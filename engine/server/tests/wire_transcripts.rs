@@ -241,6 +241,164 @@ async fn what_a_pipeline_sets_lasts_until_sync() {
     assert_eq!(texts(&answer), ["1", "SELECT 1", "25P01"]);
 }
 
+/// As PostgreSQL 15 answers the same bytes. Fails without: `Session::columns_now`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_later_in_a_pipeline_may_be_named_before() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    let parse_as = |name: &str, sql: &str| {
+        let body = [name.as_bytes(), b"\0", sql.as_bytes(), b"\0\0\0"].concat();
+        message(b'P', &body)
+    };
+    let bind_of = |name: &str| message(b'B', &[b"\0", name.as_bytes(), b"\0\0\0\0\0\0\0"].concat());
+    let describe =
+        |kind: &str, name: &str| message(b'D', &[kind.as_bytes(), name.as_bytes(), b"\0"].concat());
+    for (late, code) in [("fetch 1 from nope", "34000"), ("execute nope", "26000")] {
+        raw.send(&[
+            parse_as("s", late),
+            describe("S", "s"),
+            bind_of("s"),
+            describe("P", ""),
+            execute(0),
+            sync(),
+            message(b'C', b"Ss\0"),
+            sync(),
+        ])
+        .await;
+        let answer = raw.until_ready().await;
+        assert_eq!(kinds(&answer), "1tn2nEZ", "{late}");
+        assert_eq!(texts(&answer), [code], "{late}");
+        raw.until_ready().await;
+    }
+    // Both are prepared before what they name, and described by what is there at Bind.
+    raw.send(&[
+        run("begin"),
+        parse_as("f", "fetch 2 from c"),
+        parse_as("e", "execute p"),
+        run("declare c cursor for select id from demo.t order by id"),
+        run("prepare p as select 7"),
+        bind_of("f"),
+        describe("P", ""),
+        execute(0),
+        bind_of("e"),
+        describe("P", ""),
+        execute(0),
+        sync(),
+    ])
+    .await;
+    let answer = raw.until_ready().await;
+    assert_eq!(kinds(&answer), "12C1112C12C2TDDC2TDCZ");
+    let told = [
+        "BEGIN",
+        "DECLARE CURSOR",
+        "PREPARE",
+        "0",
+        "1",
+        "FETCH 2",
+        "7",
+        "SELECT 1",
+    ];
+    assert_eq!(texts(&answer), told);
+    // What is bound before it is there was told without rows: they are passed over.
+    raw.send(&[
+        run("close c"),
+        message(b'B', b"early\0f\0\0\0\0\0\0\0"),
+        run("declare c cursor for select id from demo.t order by id"),
+        message(b'E', b"early\0\0\0\0\0"),
+        run("fetch 1 from c"),
+        sync(),
+    ])
+    .await;
+    let told = ["CLOSE CURSOR", "DECLARE CURSOR", "FETCH 2", "2", "FETCH 1"];
+    assert_eq!(texts(&raw.until_ready().await), told);
+}
+
+/// Fails without: `Shared::pinned`.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_of_one_string_or_pipeline_read_one_state() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    let count = || run("select count(*) from demo.t");
+    let flush = || message(b'H', b"");
+    raw.send(&[count(), flush()]).await;
+    let mut before = Vec::new();
+    while before.len() < 4 {
+        before.push(raw.message().await.unwrap());
+    }
+    server.backend.commit();
+    raw.send(&[count(), sync(), count(), sync()]).await;
+    let after = raw.until_ready().await;
+    assert_eq!(texts(&before)[0], "10000");
+    assert_eq!(texts(&before), texts(&after));
+    assert_eq!(texts(&raw.until_ready().await)[0], "10001");
+    // BEGIN makes a block of what came before it; COMMIT ends it.
+    let mut rows = 10_001;
+    for (middle, sees_more) in [("", 0), ("begin; ", 0), ("begin; commit; ", 1)] {
+        let count = "select count(*) from demo.t";
+        server.backend.planned();
+        raw.send(&[query(&format!(
+            "{count}; select pg_sleep(0.5); {middle}{count}"
+        ))])
+        .await;
+        while server.backend.planned() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.backend.commit();
+        let told = texts(&raw.until_ready().await);
+        let counted: Vec<i32> = told.iter().filter_map(|text| text.parse().ok()).collect();
+        assert_eq!(counted, [rows, rows + sees_more], "{middle}");
+        rows += 1;
+        raw.send(&[query("rollback")]).await;
+        raw.until_ready().await;
+    }
+}
+
+/// Fails without: `Connection::is_followed`, `Session::must_be_last`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_taken_back_runs_last_before_sync() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    let close = || message(b'C', b"P\0");
+    for sql in [
+        "create cohort c as select 'S1'",
+        "grant select on demo.t to ann",
+    ] {
+        raw.send(&[run(sql), sync()]).await;
+        // Neither a lake nor a role file is there to write.
+        let alone = texts(&raw.until_ready().await);
+        assert_ne!(alone[0], "25001", "{sql}");
+        for before in [vec![run("select 1")], vec![parse(sql), bind()], vec![]] {
+            raw.send(&before).await;
+            raw.send(&[run(sql), close(), close(), sync()]).await;
+            let told = texts(&raw.until_ready().await);
+            assert_eq!(told.last(), alone.last(), "{sql}");
+        }
+        raw.send(&[run(sql), run("select 1"), sync()]).await;
+        assert_eq!(texts(&raw.until_ready().await), ["25001"], "{sql}");
+        raw.send(&[run(sql), close(), parse("select nope"), sync()])
+            .await;
+        assert_eq!(texts(&raw.until_ready().await), ["25001"], "{sql}");
+        // A client that waits for the answer gets it.
+        raw.send(&[run(sql), message(b'H', b"")]).await;
+        while raw.message().await.unwrap().0 != b'E' {}
+        raw.send(&[sync()]).await;
+        assert_eq!(texts(&raw.until_ready().await), [""; 0], "{sql}");
+        raw.send(&[query(&format!("{sql}; select 1"))]).await;
+        assert_eq!(texts(&raw.until_ready().await), ["25001"], "{sql}");
+        raw.send(&[query(&format!("select 1; {sql}"))]).await;
+        assert_eq!(
+            texts(&raw.until_ready().await).last(),
+            alone.last(),
+            "{sql}"
+        );
+        raw.send(&[query("begin"), run(sql), sync(), query("rollback")])
+            .await;
+        raw.until_ready().await;
+        assert_eq!(texts(&raw.until_ready().await), ["25001"], "{sql}");
+        raw.until_ready().await;
+    }
+}
+
 /// As PostgreSQL 15 answers the same bytes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_is_a_portal_and_a_portal_a_cursor() {

@@ -192,6 +192,49 @@ const RESULTS: &[&str] = &[
     "select null::numeric(7,2)",
     "select array[1.5, null, 2.25]",
     "select '{1.5,NULL,-2}'::numeric(6,2)[]",
+    // types with a modifier
+    "select 'abcd'::varchar(3)",
+    "select 'é€x'::varchar(2)",
+    "select 12345::varchar(3)",
+    "select null::varchar(3)",
+    "select 'abc'::varchar",
+    "select 'ab'::char(5)",
+    "select 'abcdef'::char(5)",
+    "select 'ab'::char",
+    "select length('ab'::char(5))",
+    "select 'ab'::char(5) || 'x'",
+    "select 'ab'::char(5) = 'ab'",
+    "select 'ab'::varchar(5) || 'x'",
+    "select 'ab'::varchar(5)::text",
+    "select x::text from (select 'ab'::varchar(5)) t(x)",
+    "select upper(x) from (values ('ab'::varchar(5))) t(x)",
+    "select x from (select 'ab'::char(5)) t(x)",
+    "select x from (values ('ab'::varchar(3)), ('abc'::varchar(3))) t(x)",
+    "select case when true then 'ab'::varchar(3) else 'b'::varchar(3) end",
+    "select case when true then 'ab'::varchar(3) else 'b'::varchar(4) end",
+    "select case when true then 'ab'::varchar(3) else 'b' end",
+    "select case when true then 'ab'::varchar(3) end",
+    "select case when true then '{\"a\": 1}'::jsonb else '{}' end",
+    "select coalesce('1'::jsonb, '{}'::jsonb)",
+    "select case when false then '9f1a1e1c-0000-4000-8000-00000000000a'::uuid end",
+    "select x::varchar(2) from (values ('abc')) t(x) group by x::varchar(2)",
+    "select count(*) from (values ('abc'), ('abd')) t(x) group by x::varchar(2)",
+    "select case when true then 1::numeric(8,2) end",
+    "select -1::numeric(8,2)",
+    "select timestamp '2024-01-01 10:00:00.25'::timestamp(1)",
+    "select timestamp(1) '2024-01-01 10:00:00.26'",
+    "select timestamp(0) '1999-12-31 23:59:59.5'",
+    "select '2024-01-01 10:00:00.1235'::timestamp(3)",
+    "select '2024-01-01 10:00:00.123456+00'::timestamptz(2)",
+    "select (timestamptz '2024-01-01 10:00:00.26+00')::timestamptz(1)",
+    "select time(1) '10:00:00.26'",
+    "select '1.66 seconds'::interval(1)",
+    "select '10.0.0.1'::inet",
+    "select '10.1.2.3/8'::inet",
+    "select '::1'::inet",
+    "select '10.0.0.1'::inet::text",
+    "select '10.0.0'::inet",
+    "select null::inet",
     // arrays
     "select array[[1,2],[3,4]]",
     "select '{{1,2},{3,NULL}}'::int[]",
@@ -613,6 +656,22 @@ async fn origins(client: &Client, sql: &str) -> Vec<String> {
         ));
     }
     told
+}
+
+/// As in PostgreSQL, whose transaction they are together. Fails without: `Shared::time`.
+#[tokio::test(flavor = "multi_thread")]
+async fn time_stands_still_in_a_query_string() {
+    let client = server().await;
+    let told = client
+        .simple_query("select now(); select pg_sleep(0.01); begin; select now(); commit")
+        .await
+        .unwrap();
+    let times = told.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).filter(|text| !text.is_empty()),
+        _ => None,
+    });
+    let times: Vec<&str> = times.collect();
+    assert!(times.len() == 2 && times[0] == times[1], "{times:?}");
 }
 
 /// What a plain reference shows is told with its table and the number of its column, those of the catalog.

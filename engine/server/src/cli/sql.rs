@@ -126,7 +126,8 @@ async fn run_all(session: &mut Session, sql: &str, form: Form) -> anyhow::Result
     if statements.len() > 1 {
         session.begin_implicit_block();
     }
-    for parsed in &statements {
+    for (number, parsed) in statements.iter().enumerate() {
+        session.followed(number + 1 < statements.len());
         if let Err(error) = run_one(session, parsed, form).await {
             session.fail();
             return Err(error);
@@ -155,7 +156,7 @@ async fn run_one(session: &mut Session, parsed: &Parsed, form: Form) -> anyhow::
                     Err(error) => error,
                 })
         }
-        SessionOutcome::Skip(rows) => {
+        SessionOutcome::Skip { rows, .. } => {
             let mut stream = session.stream(rows);
             let mut passed = 0;
             while let Some(batch) = stream.next().await {

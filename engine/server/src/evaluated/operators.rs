@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -10,7 +11,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable as _, Operator, ScalarUDF, ca
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{Callee, Evaluated};
+use crate::pg_types::PgType;
 use crate::semantics::{self, Planned};
+use crate::session::told_as;
 
 /// Plans such operators.
 #[derive(Debug)]
@@ -23,12 +26,22 @@ impl ExprPlanner for Operators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
+        let (left, right) = as_json(&op, left, right, schema);
         let json = match op {
             BinaryOperator::Arrow => Some("->"),
             BinaryOperator::LongArrow => Some("->>"),
             BinaryOperator::HashArrow => Some("#>"),
             BinaryOperator::HashLongArrow => Some("#>>"),
             BinaryOperator::Question => Some("?"),
+            BinaryOperator::QuestionPipe => Some("?|"),
+            BinaryOperator::QuestionAnd => Some("?&"),
+            BinaryOperator::HashMinus => Some("#-"),
+            BinaryOperator::Minus if is_json(&left, schema) => Some("-"),
+            BinaryOperator::AtArrow if is_json(&left, schema) => Some("@>"),
+            BinaryOperator::ArrowAt if is_json(&left, schema) => Some("<@"),
+            BinaryOperator::StringConcat if is_json(&left, schema) && is_json(&right, schema) => {
+                Some("||")
+            }
             _ => None,
         };
         if let Some(operator) = json {
@@ -54,6 +67,49 @@ impl ExprPlanner for Operators {
         let (left, right) = semantics::operands(left, operator, right, schema, Planned::Part);
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
+}
+
+/// Whether an expression is told as jsonb.
+fn is_json(expr: &Expr, schema: &DFSchema) -> bool {
+    // A cast is to another type, whatever its field keeps saying.
+    if let Expr::Cast(_) = expr {
+        return false;
+    }
+    let field = expr.to_field(schema);
+    field.is_ok_and(|(_, field)| PgType::of_field(&field) == PgType::JSONB)
+}
+
+/// The sides of an operator of two jsonb: a constant in quotes beside one is another.
+fn as_json(op: &BinaryOperator, left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let of_two = matches!(
+        op,
+        BinaryOperator::AtArrow
+            | BinaryOperator::ArrowAt
+            | BinaryOperator::StringConcat
+            | BinaryOperator::Eq
+            | BinaryOperator::NotEq
+    );
+    if !of_two {
+        return (left, right);
+    }
+    let read = |side: Expr, other: &Expr| {
+        if !is_json(other, schema) {
+            return side;
+        }
+        match &side {
+            Expr::Literal(ScalarValue::Utf8(_), None) => {}
+            // `{}` was taken for an array.
+            _ if matches!(side.get_type(schema), Ok(DataType::List(_))) => {
+                let empty = Expr::Literal(ScalarValue::from("{}"), None);
+                return told_as(PgType::JSONB, empty).unwrap_or(side);
+            }
+            _ => return side,
+        }
+        told_as(PgType::JSONB, side.clone()).unwrap_or(side)
+    };
+    let left = read(left, &right);
+    let right = read(right, &left);
+    (left, right)
 }
 
 /// What a constant in quotes is beside a number: one of its type, a numeric with the digits that are written.

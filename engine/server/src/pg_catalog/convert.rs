@@ -12,6 +12,7 @@ use super::numeric::Numeric;
 use super::value::{
     ArrayValue, RecordValue, Value, base_type, element_type, is_oid_like, is_reg, parse_array,
 };
+use crate::pg_input::Inet;
 use crate::pg_types::oid;
 
 /// Whether a modifier changes values of the type.
@@ -179,6 +180,7 @@ pub(crate) fn input(
         oid::CHAR => Value::text(text.chars().next().map(String::from).unwrap_or_default()),
         oid::NAME => Value::text(truncated(text, 63)),
         oid::BPCHAR => Value::text(text.trim_end_matches(' ')),
+        oid::INET => Value::text(Inet::parse(text).ok_or_else(bad)?.to_string()),
         oid::BYTEA => Value::Bytes(parse_bytea(text).ok_or_else(bad)?.into()),
         oid::DATE => Value::Date(
             parse_timestamp(text)
@@ -716,6 +718,10 @@ fn convert(
         oid::TEXT | oid::VARCHAR | oid::BPCHAR => match &value {
             Value::Bool(b) => Value::text(if *b { "true" } else { "false" }),
             Value::Text(t) if from == oid::BPCHAR => Value::text(t.trim_end_matches(' ')),
+            Value::Text(t) if from == oid::INET => match Inet::parse(t) {
+                Some(inet) => Value::text(inet.in_full()),
+                None => value,
+            },
             other => Value::text(text_of(other)),
         },
         oid::NAME => Value::text(truncated(&text_of(&value), 63)),

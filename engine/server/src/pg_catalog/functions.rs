@@ -11,9 +11,10 @@ use super::numeric::Numeric;
 use super::plan::Expr;
 use super::value::{ArrayValue, Value, compare, element_type};
 use crate::pg_types::oid;
+pub(super) use inquiry::{address, port};
 pub(crate) use json::json_text;
 pub(crate) use number_char::is_of_numbers;
-pub(crate) use sets::set_returning;
+pub(crate) use sets::{gives_values, set_returning};
 
 mod inquiry;
 mod json;
@@ -64,6 +65,9 @@ pub(crate) fn call(
         return Ok(value);
     }
     if let Some(value) = json::call(cx, function, args, exprs)? {
+        return Ok(value);
+    }
+    if let Some(value) = super::jsonb::call(function, args)? {
         return Ok(value);
     }
     if let Some(value) = math(function, args)? {

@@ -1,6 +1,7 @@
 //! What a session's catalog holds: schemas, relations, functions, roles and settings, each with an OID that survives restarts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,6 +13,7 @@ use super::builtin::{Function, builtin};
 use super::error::{CatalogError, Result};
 use super::eval::Row;
 use super::format;
+use super::value::element_type;
 use crate::pg_types::oid;
 
 /// A schema.
@@ -34,6 +36,8 @@ pub struct Column {
     pub ty: u32,
     /// Type modifier, -1 for none.
     pub typmod: i32,
+    /// Dimensions of its arrays as declared, 0 for what is none.
+    pub dimensions: usize,
     /// Whether NULL cannot occur.
     pub not_null: bool,
     /// Comment shown by `\d+`.
@@ -149,6 +153,43 @@ pub struct Activity {
     pub query_started: Option<i64>,
     /// Microseconds since 1970 when `state` became what it is.
     pub state_changed: i64,
+    /// Its connection; None: it has none.
+    pub ends: Option<Ends>,
+}
+
+/// A connection, shown by `pg_stat_activity` and `pg_stat_ssl`.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// The client's.
+    pub client: SocketAddr,
+    /// The server's.
+    pub server: SocketAddr,
+    /// None: it is not encrypted.
+    pub encryption: Option<Encryption>,
+}
+
+/// How a connection is encrypted, in the words of OpenSSL.
+#[derive(Clone, Debug, Default)]
+pub struct Encryption {
+    /// As `TLSv1.3`.
+    pub version: String,
+    /// The cipher suite.
+    pub cipher: String,
+    /// Bits of its key.
+    pub bits: i32,
+    /// What the certificate of the client says; None: it showed none.
+    pub certificate: Option<Certificate>,
+}
+
+/// The certificate that a client owns.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// Its subject, as `/CN=ann`.
+    pub subject: String,
+    /// Its serial number, in decimal digits.
+    pub serial: String,
+    /// Who signed it.
+    pub issuer: String,
 }
 
 /// A prepared statement, shown by `pg_prepared_statements`.
@@ -374,6 +415,7 @@ impl CatalogModel {
                     name: c.name.clone(),
                     ty: c.ty,
                     typmod: -1,
+                    dimensions: usize::from(element_type(c.ty).is_some()),
                     not_null: c.not_null,
                     comment: None,
                 })

@@ -23,10 +23,18 @@ pub(crate) fn apply(
             args.first().map_or(0, |e| e.ty),
             args.get(1).map_or(0, |e| e.ty),
         ];
-        return concatenate(cx, a, b, types, result);
+        if result != oid::JSONB {
+            return concatenate(cx, a, b, types, result);
+        }
     }
     if values.iter().any(Value::is_null) {
         return Ok(Value::Null);
+    }
+    let is_json = args.first().is_some_and(|left| left.ty == oid::JSONB);
+    if let ("?" | "?|" | "?&" | "@>" | "<@" | "||" | "-" | "#-", [a, b], true) =
+        (name, values, is_json)
+    {
+        return super::jsonb::operator(name, a, b);
     }
     match values {
         [value] => prefix(name, value, result),
@@ -108,7 +116,7 @@ fn infix(
                 )));
             }
         },
-        "->" | "->>" | "#>" | "#>>" | "?" => return json(cx, name, a, b),
+        "->" | "->>" | "#>" | "#>>" => return json(cx, name, a, b),
         _ => return arithmetic(name, a, b, args, result),
     }))
 }
@@ -522,7 +530,6 @@ fn json(cx: &Cx<'_>, name: &str, a: &Value, b: &Value) -> Result<Value> {
         }
     };
     let found = match b {
-        Value::Text(key) if name == "?" => return Ok(Value::Bool(step(&parsed, key).is_some())),
         Value::Text(key) => match &parsed {
             serde_json::Value::Object(_) => step(&parsed, key),
             _ => None,

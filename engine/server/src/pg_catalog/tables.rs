@@ -8,7 +8,9 @@ use super::builtin::{Function, TypeInfo, builtin};
 use super::convert::vector;
 use super::error::{CatalogError, Result};
 use super::eval::Row;
+use super::functions::{address, port};
 use super::model::{CatalogModel, OWNER, Relation, SessionInfo, is_temporary};
+use super::numeric::Numeric;
 use super::value::{Value, base_type, element_type};
 use crate::pg_types::oid;
 use crate::session::Settings;
@@ -203,6 +205,11 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
                     ),
                     ("usename", text(&a.user)),
                     ("application_name", text(&a.application)),
+                    (
+                        "client_addr",
+                        address(a.ends.as_ref().map(|ends| ends.client)),
+                    ),
+                    ("client_port", port(a.ends.as_ref().map(|ends| ends.client))),
                     ("backend_start", Value::Timestamp(a.started)),
                     ("xact_start", maybe_time(a.transaction_started)),
                     ("query_start", maybe_time(a.query_started)),
@@ -212,6 +219,30 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
                     ("state", text(&a.state)),
                     ("query", text(&a.query)),
                     ("backend_type", text("client backend")),
+                ]);
+            }
+        }
+        "pg_stat_ssl" => {
+            for a in &session.activity {
+                let tls = a.ends.as_ref().and_then(|ends| ends.encryption.as_ref());
+                let shown = tls.and_then(|tls| tls.certificate.as_ref());
+                let said = |of: Option<&String>| Value::optional_text(of.map(String::as_str));
+                // One of more digits than any number here is not told.
+                let serial = shown.map(|shown| shown.serial.as_str());
+                t.row(&[
+                    ("pid", int(a.pid)),
+                    ("ssl", Value::Bool(tls.is_some())),
+                    ("version", said(tls.map(|tls| &tls.version))),
+                    ("cipher", said(tls.map(|tls| &tls.cipher))),
+                    ("bits", tls.map_or(Value::Null, |tls| int(tls.bits))),
+                    ("client_dn", said(shown.map(|shown| &shown.subject))),
+                    (
+                        "client_serial",
+                        serial
+                            .and_then(Numeric::parse)
+                            .map_or(Value::Null, Value::Numeric),
+                    ),
+                    ("issuer_dn", said(shown.map(|shown| &shown.issuer))),
                 ]);
             }
         }
@@ -515,7 +546,7 @@ fn attributes(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             ("attnum", size(i + 1)),
             ("attcacheoff", int(-1)),
             ("atttypmod", int(c.typmod)),
-            ("attndims", int(i32::from(element_type(c.ty).is_some()))),
+            ("attndims", size(c.dimensions)),
             ("attbyval", Value::Bool(info.is_some_and(|i| i.by_value))),
             ("attalign", letter(info.map_or('d', |i| i.align))),
             ("attstorage", letter(info.map_or('x', |i| i.storage))),

@@ -4,11 +4,13 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
 
 use super::builtin::builtin;
 use super::error::{CatalogError, Result};
 use super::numeric::Numeric;
+use crate::pg_input::Inet;
 use crate::pg_types::oid;
 
 /// One value. Its SQL type is known from outside (a column, an expression): integers of all widths, OIDs and `reg*` types are `Int`.
@@ -213,6 +215,14 @@ impl Value {
             Self::Float(f) if ty == oid::FLOAT4 => out.extend((*f as f32).to_be_bytes()),
             Self::Float(f) => out.extend(f.to_be_bytes()),
             Self::Numeric(n) => n.write_binary(out),
+            Self::Text(t) if base_type(ty) == oid::INET => match Inet::parse(t) {
+                Some(inet) => {
+                    let mut sent = BytesMut::new();
+                    inet.send(&mut sent);
+                    out.extend(sent);
+                }
+                None => return false,
+            },
             Self::Text(t) => {
                 if base_type(ty) == oid::JSONB {
                     out.push(1);
@@ -265,6 +275,7 @@ impl Value {
             ))),
             oid::FLOAT8 => Self::Float(f64::from_be_bytes(bytes.try_into().map_err(|_| short())?)),
             oid::BYTEA => Self::Bytes(bytes.into()),
+            oid::INET => Self::text(Inet::receive(bytes).ok_or_else(short)?.to_string()),
             oid::DATE => Self::Date(
                 i32::from_be_bytes(bytes.try_into().map_err(|_| short())?).saturating_add(10957),
             ),

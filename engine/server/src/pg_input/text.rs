@@ -48,8 +48,8 @@ impl ColumnInput {
                     values.append_value(super::kept_text(text, pg_type)?);
                 }
                 PgType::BPCHAR => {
-                    let kept = within(text, *most, pg_type)?;
-                    values.append_value(format!("{kept:<width$}", width = most.unwrap_or(0)));
+                    // Results have the blanks again that it ends with.
+                    values.append_value(within(text, *most, pg_type)?.trim_end_matches(' '));
                 }
                 _ => values.append_value(within(text, *most, pg_type)?),
             },

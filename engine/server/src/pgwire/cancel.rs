@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::pg_catalog::Activity;
+use crate::pg_catalog::{Activity, Ends};
 use crate::sqlstate::{ServerError, Severity};
 
 /// The open sessions, by process id.
@@ -24,6 +24,7 @@ pub(crate) struct Slot {
     pid: i32,
     secret: i32,
     user: String,
+    ends: Option<Ends>,
     /// Microseconds since 1970.
     started: i64,
     running: Mutex<Option<CancellationToken>>,
@@ -65,12 +66,14 @@ impl Registry {
         pid: i32,
         user: &str,
         most: Option<usize>,
+        ends: Option<Ends>,
     ) -> Result<Arc<Slot>, ServerError> {
         let bytes = *uuid::Uuid::new_v4().as_bytes();
         let slot = Arc::new(Slot {
             pid,
             secret: i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
             user: user.to_owned(),
+            ends,
             started: now(),
             running: Mutex::new(None),
             terminate: CancellationToken::new(),
@@ -194,6 +197,7 @@ impl Slot {
             transaction_started: doing.transaction_started,
             query_started: doing.query_started,
             state_changed: doing.state_changed,
+            ends: self.ends.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One connection: reads messages ahead, answers them in order, buffers what it writes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
@@ -22,6 +23,7 @@ use super::cancel::{Interrupts, connection_lost, shutting_down};
 use super::socket::{Reader, Socket, Writer};
 use super::startup;
 use super::{Server, layout};
+use crate::pg_catalog::Ends;
 use crate::session::{Session, TransactionStatus};
 use crate::sqlstate::{ServerError, Severity};
 
@@ -40,6 +42,8 @@ pub(super) struct Connection {
     socket: Writer,
     pub(super) out: BytesMut,
     incoming: mpsc::Receiver<Incoming>,
+    /// Messages that were looked at before their turn; None: the client hung up.
+    ahead: VecDeque<Option<Incoming>>,
     pub(super) interrupts: Interrupts,
     pub(super) session: Session,
     pub(super) server: Arc<Server>,
@@ -55,6 +59,7 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
     let Ok(stranger) = server.strangers.enter() else {
         return debug!("too many clients on their way in");
     };
+    let addresses = socket.peer_addr().ok().zip(socket.local_addr().ok());
     let mut socket = Socket::Plain(socket);
     let limit = server.config.startup_timeout;
     let started = tokio::select! {
@@ -77,9 +82,14 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
         .current()
         .get(&start.user)
         .and_then(|role| role.limits.connections);
+    let ends = addresses.map(|(client, server)| Ends {
+        client,
+        server,
+        encryption: socket.peer().map(|peer| peer.encryption.clone()),
+    });
     let slot = match server
         .cancels
-        .register(server.next_pid(), &start.user, most)
+        .register(server.next_pid(), &start.user, most, ends)
     {
         Ok(slot) => slot,
         Err(error) => return refuse(&server, &mut socket, error).await,
@@ -107,6 +117,7 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
         socket: write,
         out: BytesMut::with_capacity(2 * FLUSH_BYTES),
         incoming,
+        ahead: VecDeque::new(),
         interrupts,
         reported: session.settings().reported(),
         session,
@@ -118,6 +129,17 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
     let ended = connection.serve().await;
     server.cancels.remove(pid);
     info!(connection = pid, queries = connection.queries, reason = %ended, "disconnected");
+}
+
+/// The next message: one that was looked at before its turn, else the next that comes.
+async fn next_of(
+    ahead: &mut VecDeque<Option<Incoming>>,
+    incoming: &mut mpsc::Receiver<Incoming>,
+) -> Option<Incoming> {
+    match ahead.pop_front() {
+        Some(message) => message,
+        None => incoming.recv().await,
+    }
 }
 
 /// Counts, logs and tells a client why it is not served.
@@ -238,7 +260,7 @@ impl Connection {
             biased;
             () = self.server.drain.cancelled() => return Err(shutting_down()),
             () = slot.terminated() => return Err(shutting_down()),
-            message = self.incoming.recv() => message,
+            message = next_of(&mut self.ahead, &mut self.incoming) => message,
             () = idle => return Err(idle_timeout(in_transaction)),
         };
         match message {
@@ -250,11 +272,31 @@ impl Connection {
 
     /// The next message of a COPY FROM STDIN; what stops the statement stops the wait.
     pub(super) async fn next_of_copy(&mut self) -> Result<PgWireFrontendMessage, ServerError> {
-        let incoming = &mut self.incoming;
-        let next = async { Ok(incoming.recv().await) };
+        let next = next_of(&mut self.ahead, &mut self.incoming);
+        let next = async { Ok(next.await) };
         match self.interrupts.race(next).await? {
             Some(Ok(PgWireFrontendMessage::Terminate(_))) | None => Err(connection_lost()),
             Some(message) => message,
+        }
+    }
+
+    /// Whether another statement of the pipeline comes before the client waits for answers. What it sends until then
+    /// is read here, and answered in its turn.
+    pub(super) async fn is_followed(&mut self) -> Result<bool, ServerError> {
+        use PgWireFrontendMessage as M;
+        let mut place = 0;
+        loop {
+            if self.ahead.len() == place {
+                let incoming = &mut self.incoming;
+                let next = async { Ok(incoming.recv().await) };
+                let next = self.interrupts.race(next).await?;
+                self.ahead.push_back(next);
+            }
+            match self.ahead.get(place) {
+                Some(Some(Ok(M::Sync(_) | M::Flush(_)))) => return Ok(false),
+                Some(Some(Ok(M::Close(_)))) => place += 1,
+                _ => return Ok(true),
+            }
         }
     }
 

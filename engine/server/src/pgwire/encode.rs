@@ -18,6 +18,8 @@ use number::FloatTexts;
 
 use super::column::Column;
 use crate::clock::Clock;
+use crate::pg_types::PgType;
+use crate::session::with_blanks;
 use crate::sqlstate::ServerError;
 
 /// How the values of one column are sent.
@@ -89,7 +91,14 @@ impl RowEncoder {
             .columns()
             .iter()
             .zip(columns.iter().zip(formats))
-            .map(|(array, (column, format))| Ok((Cells::new(array, column.pg_type)?, *format)))
+            .map(|(array, (column, format))| {
+                let is_char = column.pg_type.element().unwrap_or(column.pg_type) == PgType::BPCHAR;
+                let cells = match is_char && column.typmod >= 0 {
+                    true => Cells::new(&with_blanks(array, column.typmod)?, column.pg_type)?,
+                    false => Cells::new(array, column.pg_type)?,
+                };
+                Ok((cells, *format))
+            })
             .collect::<Result<Vec<_>, ServerError>>()?;
         let prints_floats =
             |(cells, format): &(Cells, Format)| *format == Format::Text && cells.is_float();

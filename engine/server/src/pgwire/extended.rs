@@ -107,6 +107,10 @@ impl Connection {
         let limit = u64::try_from(execute.max_rows)
             .ok()
             .filter(|rows| *rows > 0);
+        if self.session.is_final(name) {
+            let followed = self.is_followed().await?;
+            self.session.followed(followed);
+        }
         let bound = self
             .interrupts
             .race(self.session.execute(name, limit))

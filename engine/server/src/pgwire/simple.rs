@@ -32,7 +32,9 @@ impl Connection {
         if statements.len() > 1 {
             self.session.begin_implicit_block();
         }
-        for parsed in &statements {
+        let last = statements.len() - 1;
+        for (number, parsed) in statements.iter().enumerate() {
+            self.session.followed(number < last);
             let result = self.simple_statement(parsed).await;
             self.interrupts.end();
             if let Err(error) = result {
@@ -86,9 +88,9 @@ impl Connection {
                 self.complete(&format!("COPY {taken}"))?;
                 Ok(taken)
             }
-            Outcome::Skip(rows) => {
+            Outcome::Skip { rows, tag } => {
                 let skipped = self.skip_rows(rows).await?;
-                self.complete(&format!("MOVE {skipped}"))?;
+                self.complete(&format!("{tag} {skipped}"))?;
                 Ok(skipped)
             }
             Outcome::Done { tag, warning } => {

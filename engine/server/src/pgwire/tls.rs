@@ -13,11 +13,14 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use x509_certificate::rfc3280::Name;
 use x509_certificate::{CapturedX509Certificate, SignatureAlgorithm};
+
+use crate::pg_catalog::{Certificate, Encryption};
 
 /// Where the certificate and the key lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub(super) struct Peer {
     pub(super) common_name: Option<String>,
     /// `tls-server-end-point` of RFC 5929: the hash of our own certificate.
     pub(super) binding: Option<Vec<u8>>,
+    /// What `pg_stat_ssl` tells.
+    pub(super) encryption: Encryption,
 }
 
 impl Tls {
@@ -118,9 +123,83 @@ impl Tls {
         let peer = Peer {
             common_name: shown.and_then(common_name),
             binding: self.binding.clone(),
+            encryption: encryption(stream.get_ref().1, shown),
         };
         Ok((stream, peer))
     }
+}
+
+/// What a handshake settled on.
+fn encryption(settled: &ServerConnection, shown: Option<&CertificateDer<'static>>) -> Encryption {
+    let version = match settled.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "TLSv1.3",
+    };
+    let suite = settled.negotiated_cipher_suite();
+    let suite = suite.and_then(|suite| suite.suite().as_str());
+    let suite = suite.unwrap_or_default();
+    let shown = shown.and_then(|shown| CapturedX509Certificate::from_der(shown.as_ref()).ok());
+    Encryption {
+        version: version.to_owned(),
+        cipher: openssl_name(suite),
+        bits: if suite.contains("AES_128") { 128 } else { 256 },
+        certificate: shown.map(|shown| Certificate {
+            subject: distinguished(shown.subject_name()),
+            serial: decimal(shown.serial_number_asn1().as_slice()),
+            issuer: distinguished(shown.issuer_name()),
+        }),
+    }
+}
+
+/// The name that OpenSSL has for a cipher suite, whose names PostgreSQL tells.
+fn openssl_name(suite: &str) -> String {
+    match suite.strip_prefix("TLS13_") {
+        Some(name) => format!("TLS_{name}"),
+        None => suite
+            .trim_start_matches("TLS_")
+            .replace("_WITH", "")
+            .replace("AES_", "AES")
+            .replace("POLY1305_SHA256", "POLY1305")
+            .replace('_', "-"),
+    }
+}
+
+/// A name as `/C=JP/CN=ann`.
+fn distinguished(name: &Name) -> String {
+    let parts = name.iter_attributes().filter_map(|part| {
+        let key = part.typ.to_string();
+        let key = match key.as_str() {
+            "2.5.4.3" => "CN",
+            "2.5.4.6" => "C",
+            "2.5.4.7" => "L",
+            "2.5.4.8" => "ST",
+            "2.5.4.10" => "O",
+            "2.5.4.11" => "OU",
+            "1.2.840.113549.1.9.1" => "emailAddress",
+            other => other,
+        };
+        Some(format!("/{key}={}", part.to_string().ok()?))
+    });
+    parts.collect()
+}
+
+/// The decimal digits of a number, its most significant byte first.
+fn decimal(bytes: &[u8]) -> String {
+    // The least digit first.
+    let mut digits = vec![0_u8];
+    for byte in bytes {
+        let mut carry = u32::from(*byte);
+        for digit in &mut digits {
+            carry += u32::from(*digit) * 256;
+            *digit = u8::try_from(carry % 10).unwrap_or(0);
+            carry /= 10;
+        }
+        while carry > 0 {
+            digits.push(u8::try_from(carry % 10).unwrap_or(0));
+            carry /= 10;
+        }
+    }
+    digits.iter().rev().map(u8::to_string).collect()
 }
 
 fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
@@ -155,4 +234,40 @@ fn end_point(certificate: &CapturedX509Certificate) -> Option<Vec<u8>> {
     };
     let hash = digest::digest(algorithm, certificate.constructed_data());
     Some(hash.as_ref().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serial_numbers_and_ciphers_are_told_as_openssl_tells_them() {
+        for (bytes, digits) in [
+            (&[0][..], "0"),
+            (&[1, 0], "256"),
+            (&[255; 16], "340282366920938463463374607431768211455"),
+            (
+                &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+                "340282366920938463463374607431768211456",
+            ),
+        ] {
+            assert_eq!(decimal(bytes), digits);
+        }
+        for (suite, told) in [
+            (
+                "TLS13_CHACHA20_POLY1305_SHA256",
+                "TLS_CHACHA20_POLY1305_SHA256",
+            ),
+            (
+                "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+                "ECDHE-RSA-AES128-GCM-SHA256",
+            ),
+            (
+                "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+                "ECDHE-ECDSA-CHACHA20-POLY1305",
+            ),
+        ] {
+            assert_eq!(openssl_name(suite), told);
+        }
+    }
 }

@@ -3,7 +3,6 @@
 //! The planner's way of many groups begins at the end of a type's numbers and compares with `<`, so that a group of
 //! infinities shows that beginning, and a NaN takes or loses what stood before it. Its way of one group is right.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -151,7 +150,6 @@ impl AggregateUDFImpl for Extreme {
 struct Groups<T: ArrowPrimitiveType> {
     greatest: bool,
     found: Vec<Option<T::Native>>,
-    of: PhantomData<T>,
 }
 
 impl<T: ArrowPrimitiveType> Groups<T>
@@ -162,7 +160,6 @@ where
         Self {
             greatest,
             found: Vec::new(),
-            of: PhantomData,
         }
     }
 
@@ -197,7 +194,9 @@ where
         filter: Option<&BooleanArray>,
         total: usize,
     ) -> Result<()> {
-        let values = values.first().and_then(|values| values.as_primitive_opt::<T>());
+        let values = values
+            .first()
+            .and_then(|values| values.as_primitive_opt::<T>());
         let values = values.ok_or_else(|| {
             DataFusionError::Internal("an extreme of floats of something else".to_owned())
         })?;

@@ -7,7 +7,8 @@
 //!   ─► the samples of the table as the session sees it now ─► ARRAY['S1', …], a constant of the plan
 //! ```
 //! A cohort of the lake is written whole by one lake commit, which no transaction takes back: these statements are
-//! refused inside of transaction blocks. A sample that is hidden from the session looks like one that never was.
+//! refused inside of transaction blocks, and before other statements of a query string or pipeline, which may fail. A
+//! sample that is hidden from the session looks like one that never was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -28,7 +29,7 @@ use super::rewrite::{self, constant};
 use super::statement::cohort::CohortCommand;
 use super::statement::long_lists;
 use super::statement::temp::{Name, is_temp_schema};
-use super::{DATABASE, Outcome, Session, inside_block, params};
+use super::{DATABASE, Outcome, Session, params};
 use crate::pg_catalog::parse_array;
 use crate::pg_types::PgType;
 use crate::sqlstate::{ServerError, Severity, nearest};
@@ -150,7 +151,7 @@ impl Session {
         }
     }
 
-    /// 42501 for a role without the right; 25001 inside of a transaction block.
+    /// 42501 for a role without the right; 25001 where what follows may fail.
     fn may_keep_cohorts(&mut self) -> Result<(), ServerError> {
         let who = self.authorise()?;
         if !who.keeps_cohorts {
@@ -159,16 +160,14 @@ impl Session {
                 .detail("The role may not keep cohorts in the lake.")
                 .hint("A cohort of the session needs no right: CREATE TEMP COHORT."));
         }
-        self.no_block("CREATE COHORT")
+        self.must_come_last("CREATE COHORT")
     }
 
     /// 25001: the lake takes no change back.
-    fn no_block(&self, what: &str) -> Result<(), ServerError> {
-        if self.transaction.is_some() {
-            return Err(inside_block(what)
-                .hint("The lake takes no change back. CREATE TEMP COHORT works inside of one."));
-        }
-        Ok(())
+    fn must_come_last(&self, what: &str) -> Result<(), ServerError> {
+        self.must_be_last(what).map_err(|error| {
+            error.hint("The lake takes no change back. CREATE TEMP COHORT works everywhere.")
+        })
     }
 
     /// Whether a cohort of the lake may get this name; an outcome when one is there and that is well.
@@ -266,7 +265,9 @@ impl Session {
                 .await?;
             landed(outcome, &name)
         });
-        written.await
+        written.await?;
+        self.read_anew();
+        Ok(())
     }
 
     async fn drop_cohorts(
@@ -300,7 +301,7 @@ impl Session {
             }
         }
         if !gone.is_empty() {
-            self.no_block("DROP COHORT")?;
+            self.must_come_last("DROP COHORT")?;
             self.drop_kept(gone).await?;
         }
         if !own.is_empty() {
@@ -324,7 +325,9 @@ impl Session {
             let outcome = backend.drop_cohorts(&pinned.snapshot, names).await?;
             landed(outcome, &first)
         });
-        written.await
+        written.await?;
+        self.read_anew();
+        Ok(())
     }
 
     /// The cohorts of the lake that belong to one of these roles, with their owners.
@@ -356,13 +359,15 @@ impl Session {
                 .await?;
             landed(outcome, &name)
         });
-        written.await
+        written.await?;
+        self.read_anew();
+        Ok(())
     }
 
     /// Whether the lake keeps a cohort of this name that the session may read, and may write.
     ///
     /// # Errors
-    /// 42501 when it is of somebody else; 25001 inside of a transaction block.
+    /// 42501 when it is of somebody else; 25001 where what follows may fail.
     pub(super) async fn is_kept_cohort(&mut self, name: &Name) -> Result<bool, ServerError> {
         if !in_cohorts(name) {
             return Ok(false);
@@ -375,7 +380,7 @@ impl Session {
             return Ok(false);
         }
         self.must_own(&name.name, state)?;
-        self.no_block("COPY FROM a client into a cohort of the lake")?;
+        self.must_come_last("COPY FROM a client into a cohort of the lake")?;
         Ok(true)
     }
 

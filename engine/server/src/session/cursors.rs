@@ -82,7 +82,7 @@ impl Session {
     ) -> Result<Outcome, ServerError> {
         let (cursor, formats) = self.cursor(name).await?;
         let rows = match cursor {
-            Cursor::Scroll(scroll) if skip => return Ok(Outcome::Skip(scroll.pass(which))),
+            Cursor::Scroll(scroll) if skip => return Ok(passed(scroll.pass(which))),
             Cursor::Scroll(scroll) => scroll.fetch(which),
             Cursor::Forward(rows) => match ahead(&rows, which, skip).await {
                 Ok(Ahead::Rows(passed, limit)) => rows.after(passed, limit),
@@ -97,7 +97,7 @@ impl Session {
             },
         };
         if skip {
-            return Ok(Outcome::Skip(rows));
+            return Ok(passed(rows));
         }
         Ok(Outcome::Rows {
             rows,
@@ -106,6 +106,10 @@ impl Session {
             formats: Some(formats),
         })
     }
+}
+
+fn passed(rows: Rows) -> Outcome {
+    Outcome::Skip { rows, tag: "MOVE" }
 }
 
 /// Where a FETCH leads that must not go back.

@@ -1,4 +1,4 @@
-//! Types that are text to the engine and more to PostgreSQL: json, jsonb and uuid.
+//! Types that are text to the engine and more to PostgreSQL: json, jsonb, uuid and inet.
 //!
 //! ```text
 //! '{"b": 1, "a": 2}'::jsonb   ─►   as_jsonb('{"b": 1, "a": 2}')   ─►   {"a": 2, "b": 1}, a text column told as jsonb
@@ -20,15 +20,16 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast;
 
-use crate::pg_input;
+use crate::pg_input::{self, Inet};
 use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
 /// The types, each with the function that makes its values.
-const KINDS: [(PgType, &str); 4] = [
+const KINDS: [(PgType, &str); 5] = [
     (PgType::JSON, "as_json"),
     (PgType::JSONB, "as_jsonb"),
     (PgType::UUID, "as_uuid"),
+    (PgType::INET, "as_inet"),
     // What they are cast to text by.
     (PgType::TEXT, AS_TEXT),
 ];
@@ -82,17 +83,25 @@ pub(crate) fn plain_text(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     }
     let (_, field) = cast.expr.to_field(schema).ok()?;
     let told = PgType::of_field(&field);
-    function_of(told)?;
+    if function_of(told).is_none() && !matches!(told, PgType::VARCHAR | PgType::BPCHAR) {
+        return None;
+    }
     let value = match is_text(field.data_type()) {
         true => cast.expr.as_ref().clone(),
         false => expr.clone(),
     };
+    told_as(PgType::TEXT, value)
+}
+
+/// Values told as one of these types; `None` for any other type.
+pub(crate) fn told_as(pg_type: PgType, values: Expr) -> Option<Expr> {
+    let (pg_type, name) = *KINDS.iter().find(|(known, _)| *known == pg_type)?;
     let function = ScalarUDF::from(AsKind {
-        pg_type: PgType::TEXT,
-        name: AS_TEXT,
+        pg_type,
+        name,
         signature: Signature::user_defined(Volatility::Immutable),
     });
-    let call = ScalarFunction::new_udf(Arc::new(function), vec![value]);
+    let call = ScalarFunction::new_udf(Arc::new(function), vec![values]);
     Some(Expr::ScalarFunction(call))
 }
 
@@ -174,8 +183,26 @@ impl ScalarUDFImpl for AsKind {
                 self.name
             )));
         };
-        Ok(ColumnarValue::Array(self.read(values)?))
+        let from = args.arg_fields.first().map(|field| PgType::of_field(field));
+        // The text of an address says how many bits tell its network.
+        let in_full = self.pg_type == PgType::TEXT && from == Some(PgType::INET);
+        let values = self.read(values)?;
+        Ok(ColumnarValue::Array(match in_full {
+            true => addresses_in_full(&values),
+            false => values,
+        }))
     }
+}
+
+fn addresses_in_full(values: &ArrayRef) -> ArrayRef {
+    let Some(texts) = values.as_string_opt::<i32>() else {
+        return Arc::clone(values);
+    };
+    let in_full = texts.iter().map(|text| {
+        let text = text?;
+        Some(Inet::parse(text).map_or_else(|| text.to_owned(), Inet::in_full))
+    });
+    Arc::new(in_full.collect::<StringArray>())
 }
 
 impl AsKind {

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::rewrite::cast;
 use super::{kinds, rewrite};
 use crate::calendar::{self, DAY, SECOND};
-use crate::pg_input;
+use crate::pg_input::{self, Inet};
 use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::Format;
 use crate::sqlstate::ServerError;
@@ -377,7 +377,7 @@ fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
             pg_input::check_time(text, pg_type)?;
             cast(string(text), sql_type(pg_type))
         }
-        PgType::JSON | PgType::JSONB | PgType::UUID => {
+        PgType::JSON | PgType::JSONB | PgType::UUID | PgType::INET => {
             kind(&pg_input::kept_text(text, pg_type)?, pg_type)
         }
         _ => string(text),
@@ -406,6 +406,7 @@ fn kind_cast(value: Expr, pg_type: PgType) -> Expr {
     let data_type = match pg_type {
         PgType::JSON => DataType::JSON,
         PgType::JSONB => DataType::JSONB,
+        PgType::INET => DataType::Custom(ast::Ident::new("inet").into(), Vec::new()),
         _ => DataType::Uuid,
     };
     cast(value, data_type)
@@ -534,6 +535,7 @@ fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, ServerError> {
             let id = uuid::Uuid::from_slice(&value).map_err(|_| bad())?;
             kind(&id.to_string(), pg_type)
         }
+        PgType::INET => kind(&Inet::receive(&value).ok_or_else(bad)?.to_string(), pg_type),
         PgType::JSON => {
             let text = std::str::from_utf8(&value).map_err(|_| bad())?;
             kind(&pg_input::kept_text(text, pg_type)?, pg_type)

@@ -175,8 +175,24 @@ pub(super) fn resolve(
 /// As [`plan`].
 pub(super) async fn logical(
     context: &PlanContext,
+    resolved: ast::Statement,
+    parameters: &[PgType],
+) -> Result<LogicalPlan, ServerError> {
+    let again = resolved.clone();
+    match Box::pin(logical_of(context, resolved, parameters, false)).await {
+        // What stands beside one another then has names of its own, which EXPLAIN would show everywhere else, too.
+        Err(error) if error.is_of_names_alike() => {
+            Box::pin(logical_of(context, again, parameters, true)).await
+        }
+        planned => planned,
+    }
+}
+
+async fn logical_of(
+    context: &PlanContext,
     mut resolved: ast::Statement,
     parameters: &[PgType],
+    tell_apart: bool,
 ) -> Result<LogicalPlan, ServerError> {
     super::cohort::substitute(context, &mut resolved).await?;
     rewrite::patterns(&mut resolved)?;
@@ -185,6 +201,9 @@ pub(super) async fn logical(
     Box::pin(using::merged(context, &mut resolved)).await?;
     Box::pin(whole_rows::replaced(context, &mut resolved)).await?;
     rewrite::to_datafusion(&mut resolved, &context.info)?;
+    if tell_apart {
+        rewrite::columns_told_apart(&mut resolved);
+    }
     if !parameters.is_empty() {
         rewrite::tell_kinds(&mut resolved, parameters);
         resolved = ast::Statement::Prepare {

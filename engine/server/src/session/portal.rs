@@ -280,17 +280,8 @@ impl Session {
                 Analysis::without_plan(parameters, Some(lines))
             }
             Statement::Show(name) => plain(Some(self.show(name)?.columns().to_vec())),
-            Statement::Fetch {
-                name, skip: false, ..
-            } => {
-                let portal = self
-                    .portals
-                    .get(name)
-                    .ok_or_else(|| super::no_cursor(name))?;
-                plain(portal.columns().map(<[Column]>::to_vec))
-            }
-            Statement::Execute { name, .. } => {
-                plain(self.prepared_statement(name)?.columns.clone())
+            Statement::Fetch { .. } | Statement::Execute { .. } => {
+                plain(self.columns_now(&parsed.statement))
             }
             Statement::Temp(command) => match Box::pin(self.parameters_of(command)).await? {
                 Some(query) => {
@@ -316,6 +307,29 @@ impl Session {
             facts: Arc::default(),
             template: Mutex::new(analysis.template.map(Arc::new)),
         })
+    }
+
+    /// The columns that FETCH or EXECUTE gives as things are; None where what it names is not there yet, which its
+    /// client may make before the statement runs.
+    fn columns_now(&self, statement: &Statement) -> Option<Vec<Column>> {
+        match statement {
+            Statement::Fetch {
+                name, skip: false, ..
+            } => {
+                let columns = self.portals.get(name)?.columns()?;
+                Some(columns.to_vec())
+            }
+            Statement::Execute { name, .. } => self.prepared.get(name)?.columns.clone(),
+            _ => None,
+        }
+    }
+
+    /// Whether what a portal runs cannot be taken back when a later statement fails.
+    #[must_use]
+    pub fn is_final(&self, portal: &str) -> bool {
+        let state = self.portals.get(portal).map(|portal| &portal.state);
+        matches!(state, Some(PortalState::Statement(Some(parsed), ..))
+            if matches!(parsed.statement, Statement::Rights(_) | Statement::Cohort(_)))
     }
 
     async fn analyse_query(
@@ -576,7 +590,12 @@ impl Session {
             return Ok((formats, PortalState::Planned(Box::new(planned), parsed)));
         }
         prepared.facts.generic_plans.fetch_add(1, Ordering::Relaxed);
-        let columns = prepared.columns.clone();
+        let columns = match &parsed.statement {
+            statement @ (Statement::Fetch { .. } | Statement::Execute { .. }) => {
+                self.columns_now(statement)
+            }
+            _ => prepared.columns.clone(),
+        };
         let formats = match (&parsed.statement, &columns) {
             // FETCH sends what its cursor was declared with, unless Bind asks otherwise.
             (Statement::Fetch { name, .. }, Some(columns)) if result_formats.is_empty() => {
@@ -598,7 +617,11 @@ impl Session {
     /// 34000 without such a portal, 55000 when it has run, and what its statement fails with.
     pub async fn execute(&mut self, name: &str, limit: Option<u64>) -> Result<Bound, ServerError> {
         self.authorise()?;
+        let failed = self.transaction_status() == super::TransactionStatus::Failed;
         let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
+        if failed && !matches!(portal.state, PortalState::Statement(..)) {
+            return Err(ServerError::aborted());
+        }
         let formats = portal.formats.clone();
         let state = std::mem::replace(&mut portal.state, PortalState::Finished);
         match state {
@@ -642,8 +665,12 @@ impl Session {
                 Ok(Bound::Outcome(outcome, formats))
             }
             PortalState::Statement(None, ..) => Ok(Bound::Empty),
-            PortalState::Statement(Some(parsed), arguments, _) => {
+            PortalState::Statement(Some(parsed), arguments, columns) => {
                 match self.run(&parsed, &arguments).await? {
+                    // As in PostgreSQL: what was bound before it was there is told without rows, and so it runs.
+                    Outcome::Rows { rows, tag, .. } if columns.is_none() => {
+                        Ok(Bound::Outcome(Outcome::Skip { rows, tag }, formats))
+                    }
                     Outcome::Rows {
                         rows, tag, counted, ..
                     } => {

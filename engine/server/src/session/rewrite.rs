@@ -28,6 +28,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, function_of, is_call_of};
+pub(super) use columns::told_apart as columns_told_apart;
 use columns::{name_inner_columns, name_outer_columns, top_level};
 pub(crate) use literals::cast;
 pub(super) use literals::{constant, string_literal, text, text_array};
@@ -46,7 +47,7 @@ use types::{
 };
 
 use super::placed::of_constant;
-use super::{SessionInfo, arrays, kinds, spelling};
+use super::{SessionInfo, arrays, kinds, modified, spelling};
 use crate::clock::Clock;
 use crate::pg_input;
 use crate::pg_types::PgType;
@@ -158,6 +159,7 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         spelling::fetch_as_limit(query);
+        sets::name_values(query);
         if let Err(error) = order::as_read(query, self.is_query && self.depth == 1) {
             return ControlFlow::Break(error);
         }
@@ -192,6 +194,14 @@ impl VisitorMut for ToDataFusion<'_> {
         if let Err(error) = constants::conditions(select) {
             return ControlFlow::Break(error);
         }
+        for item in &mut select.projection {
+            if let ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } =
+                item
+                && let Some(told) = modified::told(expr)
+            {
+                *expr = told;
+            }
+        }
         match rows::memberships(select) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -219,12 +229,17 @@ impl VisitorMut for ToDataFusion<'_> {
         }
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ServerError> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<ServerError> {
         self.depth -= 1;
+        if let SetExpr::Values(values) = query.body.as_mut() {
+            modified::values_alike(values);
+        }
+        columns::groups_told_apart(query);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        modified::respell(expr);
         let checked = types::check_float(expr).and_then(|()| constants::truths(expr));
         match checked {
             Ok(()) => ControlFlow::Continue(()),
@@ -307,8 +322,6 @@ impl VisitorMut for ToDataFusion<'_> {
                     *expr = call(function, value.as_ref().clone());
                 } else if is_kind(value) && is_text(data_type) {
                     *expr = call(kinds::AS_TEXT, value.as_ref().clone());
-                } else if let Some(cut) = spelling::cut(value, data_type) {
-                    *expr = cut;
                 } else {
                     if let Expr::Value(value) = value.as_mut()
                         && let Err(error) = plain_time(&mut value.value, data_type, &self.clock)

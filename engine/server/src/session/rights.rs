@@ -36,9 +36,12 @@ impl Session {
                 .detail("Only an admin gives rights and changes roles."));
         }
         // A role file knows no rollback: what looks undone must not have been done.
-        if self.in_block() {
-            return Err(super::inside_block("a change of rights or roles"));
-        }
+        self.must_be_last("a change of rights or roles")
+            .map_err(|error| {
+                error.hint(
+                    "A role file takes no change back. Send it alone, or after everything else.",
+                )
+            })?;
         let store = self.roles.clone().ok_or_else(no_file)?;
         if store.path().is_none() {
             return Err(no_file());

@@ -1,11 +1,9 @@
 //! Functions, types and clauses that DataFusion spells otherwise than PostgreSQL.
 
 use datafusion::sql::sqlparser::ast::{
-    self, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Value,
+    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Value,
 };
 
-use super::rewrite::cast;
 use crate::sqlstate::ServerError;
 
 /// Names whose PostgreSQL meaning DataFusion has under another.
@@ -122,24 +120,6 @@ fn in_order(
     Ok(())
 }
 
-/// `varchar(n)` cuts what is longer.
-pub(super) fn cut(value: &Expr, data_type: &DataType) -> Option<Expr> {
-    let (DataType::Varchar(Some(length))
-    | DataType::CharacterVarying(Some(length))
-    | DataType::CharVarying(Some(length))) = data_type
-    else {
-        return None;
-    };
-    let CharacterLength::IntegerLength { length, .. } = length else {
-        return None;
-    };
-    let length = Expr::value(Value::Number(length.to_string(), false));
-    Some(call(
-        "left",
-        vec![cast(value.clone(), DataType::Text), length],
-    ))
-}
-
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 pub(super) fn fetch_as_limit(query: &mut Query) {
     let plain = query
@@ -171,24 +151,6 @@ pub(super) fn fetch_as_limit(query: &mut Query) {
             });
         }
     }
-}
-
-fn call(name: &str, args: Vec<Expr>) -> Expr {
-    let unnamed = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.into_iter().map(unnamed).collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// `text SIMILAR TO pattern`: the whole text, by a regular expression.

@@ -200,6 +200,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map(signs::apart)
+        .map(plain_strings)
         .map(long_lists::folded)
         .map_err(|error| from_parser(&error.into(), sql))?;
     depth::check(tokens.iter().map(|token| &token.token))
@@ -246,6 +247,16 @@ fn numbers_end(tokens: &[TokenWithSpan], sql: &str) -> Result<(), ServerError> {
         word.token
     );
     Err(ServerError::syntax(text, start))
+}
+
+/// `U&'d\0061ta'` was read by the tokenizer: it is a string constant as any other.
+fn plain_strings(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    for token in &mut tokens {
+        if let Token::UnicodeStringLiteral(text) = &mut token.token {
+            token.token = Token::SingleQuotedString(std::mem::take(text));
+        }
+    }
+    tokens
 }
 
 fn is_space(token: &Token) -> bool {

@@ -15,7 +15,6 @@ mod assign;
 mod cohort;
 mod copy;
 mod define;
-mod digits;
 mod fill;
 mod insert;
 mod run;

@@ -24,6 +24,17 @@ pub(super) struct Implicit {
     pub(super) temporary: TempState,
 }
 
+/// What the statements of a query string, or of a pipeline up to its Sync, share outside of a transaction block.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// The state of the lake that the first of them read.
+    pub(super) pinned: Option<Pinned>,
+    /// What `now()` says in them.
+    pub(super) time: Option<i64>,
+    /// Another statement follows the one that runs.
+    followed: bool,
+}
+
 /// What ROLLBACK TO goes back to.
 pub(super) struct Savepoint {
     pub(super) name: String,
@@ -113,7 +124,7 @@ impl Session {
     }
 
     pub(super) fn begin(&mut self) {
-        // What the query string did before BEGIN becomes part of the block.
+        // What the query string did and read before BEGIN becomes part of the block.
         let before = self.implicit.take().unwrap_or_else(|| Implicit {
             settings: self.settings.clone(),
             temporary: self.temporary.clone(),
@@ -121,7 +132,8 @@ impl Session {
         self.transaction = Some(Transaction {
             settings: before.settings,
             temporary: before.temporary,
-            time: Some(Clock::read()),
+            pinned: self.shared.pinned.take(),
+            time: self.shared.time.take().or_else(|| Some(Clock::read())),
             ..Transaction::default()
         });
     }
@@ -152,6 +164,7 @@ impl Session {
     /// is told of.
     pub fn fail(&mut self) {
         self.implicit_block = false;
+        self.shared.followed = false;
         match &mut self.transaction {
             Some(transaction) => transaction.failed = true,
             None => self.roll_back_implicit(),
@@ -161,6 +174,7 @@ impl Session {
     /// The end of an implicit transaction.
     pub fn sync(&mut self) {
         self.implicit_block = false;
+        self.shared.followed = false;
         if self.transaction.is_none() {
             self.commit_implicit();
         }
@@ -169,6 +183,29 @@ impl Session {
     /// The statements from here to [`Session::sync`] are one transaction, as those of a query string are.
     pub fn begin_implicit_block(&mut self) {
         self.implicit_block = true;
+    }
+
+    /// Whether other statements of the query string or pipeline follow the next one.
+    pub fn followed(&mut self, followed: bool) {
+        self.shared.followed = followed;
+    }
+
+    /// 25001 for what cannot be taken back, unless nothing comes after it that may fail.
+    ///
+    /// # Errors
+    /// In a transaction block, and before other statements of its query string or pipeline.
+    pub(super) fn must_be_last(&self, what: &str) -> Result<(), ServerError> {
+        if self.transaction.is_some() {
+            return Err(inside_block(what));
+        }
+        match (self.shared.followed, self.implicit_block) {
+            (false, _) => Ok(()),
+            (true, true) => Err(inside_block(what)),
+            (true, false) => {
+                let text = format!("{what} cannot be executed within a pipeline");
+                Err(ServerError::new("25001", text))
+            }
+        }
     }
 
     /// Whether more than one statement can belong to the transaction.
@@ -208,6 +245,7 @@ impl Session {
     }
 
     fn end_of_transaction(&mut self) {
+        (self.shared.pinned, self.shared.time) = (None, None);
         self.settings.end_transaction();
         self.portals.retain(|_, portal| portal.is_held());
         self.portals_before = self.portals_opened;

@@ -3,7 +3,8 @@
 //! ```text
 //! FROM a LEFT JOIN c ON …   count(c.*)      ─►  count(CASE WHEN c.id IS NOT NULL OR c.x IS NOT NULL THEN 1 END)
 //!                           c.* IS NULL     ─►  c.id IS NULL AND c.x IS NULL
-//! FROM c                    row_to_json(c)  ─►  row_to_json(named_struct('id', c.id, 'x', c.x))
+//! FROM c                    row_to_json(c)  ─►  row_to_json(whole_row('id', c.id, 'x', c.x))
+//!                           SELECT c        ─►  SELECT whole_row('id', c.id, 'x', c.x)
 //! ```
 //! The planner has no such value; the columns of the relation are asked for where a statement names one. A row of NULLs
 //! alone counts as none beside an outer join: that is how a row without a partner looks.
@@ -19,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::plan::PlanContext;
-use super::rewrite;
+use super::{rewrite, whole_row};
 use crate::sqlstate::ServerError;
 
 /// Functions that take a row.
@@ -126,6 +127,7 @@ impl VisitorMut for Rows {
         // FROM has queries of its own, which were visited.
         let mut parts: Vec<&mut Expr> = Vec::new();
         for item in &mut select.projection {
+            self.look_at_item(item, &relations);
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
                 parts.push(expr);
             }
@@ -188,6 +190,35 @@ impl Rows {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A row as a column.
+    fn look_at_item(&mut self, item: &mut SelectItem, relations: &BTreeMap<String, Relation>) {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = &*item
+        else {
+            return;
+        };
+        let Expr::Identifier(name) = expr else {
+            return;
+        };
+        let name = name.clone();
+        let Some((relation, columns)) = self.row(expr, relations) else {
+            return;
+        };
+        let row = structure(&relation, &columns);
+        let row = match relations.get(&relation) {
+            Some(Relation { filled: true, .. }) => where_any(&relation, &columns, row),
+            _ => row,
+        };
+        match item {
+            SelectItem::ExprWithAlias { expr, .. } => *expr = row,
+            item => {
+                *item = SelectItem::ExprWithAlias {
+                    expr: row,
+                    alias: name,
+                };
+            }
         }
     }
 
@@ -413,5 +444,5 @@ fn structure(relation: &str, columns: &[String]) -> Expr {
     let fields = columns
         .iter()
         .flat_map(|name| [rewrite::text(name), column(relation, name)]);
-    rewrite::call_of("named_struct", fields.collect())
+    rewrite::call_of(whole_row::NAME, fields.collect())
 }

@@ -59,6 +59,19 @@ async fn cohorts_are_kept_by_who_may_keep_them() {
     let listed = "select name, datasets, size, owner from genokura.cohorts";
     assert_eq!(rows(&ann, listed).await, ["cases|{lab}|2|ann"]);
 
+    // What the lake does not take back comes last in its query string, where nothing fails after it.
+    let more = "create cohort more as select 'S1'";
+    for later in [format!("{more}; select 1 / 0"), format!("{more}; select 1")] {
+        assert!(refused(&ann, &later).await.starts_with("25001"), "{later}");
+    }
+    let fails = format!("create temp table t as select 1; select 1 / 0; {more}");
+    assert!(refused(&ann, &fails).await.starts_with("22012"));
+    assert_eq!(rows(&ann, listed).await, ["cases|{lab}|2|ann"]);
+    rows(&ann, &format!("select 1; {more}")).await;
+    assert_eq!(rows(&ann, "select cohort('more')").await, ["{S1}"]);
+    rows(&ann, "select 1; drop cohort more").await;
+    assert_eq!(rows(&ann, listed).await, ["cases|{lab}|2|ann"]);
+
     // A client adds samples: a set, of samples that one sees.
     copy(&ann, "copy cases from stdin", "S2\nS4\nS4\n")
         .await

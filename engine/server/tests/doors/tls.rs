@@ -220,6 +220,17 @@ fn psql_verifies_the_server_and_binds_its_password_to_the_connection() {
         );
         assert_eq!(answer.as_deref(), Ok("ann"), "{more}");
     }
+    // OpenSSL's names, as psql tells them of its own end.
+    for (version, cipher) in [
+        ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+        ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ] {
+        let only = format!("{verified} ssl_max_protocol_version={version}");
+        let told = "select ssl, version, cipher, bits, client_dn is null from pg_stat_ssl \
+                    where pid = pg_backend_pid()";
+        let expected = format!("t|{version}|{cipher}|256|t");
+        assert_eq!(psql(&server, &only, told), Ok(expected));
+    }
     let big =
         "select sum(length(repeat('x', 1000) || i::text)) from generate_series(1, 20000) as t(i)";
     assert!(psql(&server, &verified, big).is_ok());
@@ -277,6 +288,12 @@ fn a_client_certificate_opens_its_own_role_only() {
     assert_eq!(
         psql(&server, &with(&mine, "user=robot"), who).as_deref(),
         Ok("robot")
+    );
+    let shown = "select client_dn, issuer_dn from pg_stat_ssl \
+                 where pid = pg_backend_pid()";
+    assert_eq!(
+        psql(&server, &with(&mine, "user=robot"), shown).as_deref(),
+        Ok("/CN=robot.example|/CN=test authority")
     );
     let both = "user=both password=secret-both";
     assert_eq!(

@@ -100,6 +100,6 @@ fn entries_of_bcftools_csq_have_their_strand_and_are_found_where_they_point_to()
          ORDER BY e.pos";
     assert_eq!(
         place.sql(pointed).0,
-        "100,missense_variant,GENE1\n150,missense_variant,GENE1"
+        "100,missense,GENE1\n150,missense,GENE1"
     );
 }

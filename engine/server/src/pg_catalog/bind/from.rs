@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::{Binder, Item, ItemColumn, fold, name_parts, renamed};
 use crate::pg_catalog::error::{CatalogError, Result};
+use crate::pg_catalog::gives_values;
 use crate::pg_catalog::plan::{
     Expr, FunctionCall, Join, JoinKind, Kind, OutputColumn, Rel, Scan, Source, references,
     source_references,
@@ -436,7 +437,9 @@ impl Binder<'_> {
                 }
                 None => {
                     scalar = only;
-                    let column = if only && alias.is_some() {
+                    let column = if gives_values(name) {
+                        "value".to_owned()
+                    } else if only && alias.is_some() {
                         shown.clone()
                     } else {
                         name.to_owned()

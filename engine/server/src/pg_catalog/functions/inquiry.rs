@@ -1,5 +1,7 @@
 //! Functions that ask about the session and the objects of the catalog.
 
+use std::net::SocketAddr;
+
 use genokura_exec::access::Columns;
 
 use super::VERSION;
@@ -9,8 +11,9 @@ use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::eval::Cx;
 
-use crate::pg_catalog::model::{OWNER, Relation, Rights, SessionInfo, is_temporary};
+use crate::pg_catalog::model::{Ends, OWNER, Relation, Rights, SessionInfo, is_temporary};
 use crate::pg_catalog::value::Value;
+use crate::pg_input::Inet;
 use crate::pg_types::oid;
 
 /// Schemas of the search path that exist.
@@ -40,6 +43,21 @@ fn temporary_schema(cx: &Cx<'_>) -> u32 {
         .iter()
         .find(|name| is_temporary(name));
     own.map_or(0, |name| cx.model.namespace_oid(name))
+}
+
+/// Where the connection of the session goes from and to.
+fn own_ends<'c>(cx: &'c Cx<'_>) -> Option<&'c Ends> {
+    let pid = cx.session.backend_pid;
+    let own = cx.session.activity.iter().find(|other| other.pid == pid)?;
+    own.ends.as_ref()
+}
+
+pub(in crate::pg_catalog) fn address(of: Option<SocketAddr>) -> Value {
+    Value::optional_text(of.map(|of| Inet::host(of.ip()).to_string()))
+}
+
+pub(in crate::pg_catalog) fn port(of: Option<SocketAddr>) -> Value {
+    of.map_or(Value::Null, |of| Value::Int(i64::from(of.port())))
 }
 
 /// The current value of a setting.
@@ -94,11 +112,11 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         | "pg_is_in_backup"
         | "pg_is_wal_replay_paused" => Value::Bool(false),
         "txid_current" | "txid_snapshot_xmin" | "pg_current_xact_id" => Value::Int(2),
-        "txid_current_if_assigned"
-        | "inet_client_addr"
-        | "inet_client_port"
-        | "inet_server_addr"
-        | "inet_server_port" => Value::Null,
+        "txid_current_if_assigned" => Value::Null,
+        "inet_client_addr" => address(own_ends(cx).map(|ends| ends.client)),
+        "inet_client_port" => port(own_ends(cx).map(|ends| ends.client)),
+        "inet_server_addr" => address(own_ends(cx).map(|ends| ends.server)),
+        "inet_server_port" => port(own_ends(cx).map(|ends| ends.server)),
         "pg_client_encoding" | "getdatabaseencoding" => Value::text("UTF8"),
         "pg_encoding_to_char" => Value::text(
             args[0]

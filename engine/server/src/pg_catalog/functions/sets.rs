@@ -191,6 +191,17 @@ pub(crate) fn set_returning(
     })
 }
 
+/// Whether the rows of a function are called `value`, whatever alias it has.
+pub(crate) fn gives_values(function: &str) -> bool {
+    matches!(
+        function,
+        "json_array_elements"
+            | "json_array_elements_text"
+            | "jsonb_array_elements"
+            | "jsonb_array_elements_text"
+    )
+}
+
 pub(super) fn json_item(value: serde_json::Value, text: bool) -> Value {
     match value {
         serde_json::Value::Null if text => Value::Null,

@@ -5,6 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::cells::{Cells, FieldCells, Kind, ListCells};
 use super::text::MICROS_PER_DAY;
 use super::{TextStyle, json, patch_length};
+use crate::pg_input::Inet;
 use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
@@ -252,6 +253,7 @@ fn from_text(text: &str, pg_type: PgType, out: &mut BytesMut) -> Result<(), Serv
             let id = uuid::Uuid::parse_str(text).map_err(|_| bad())?;
             out.put_slice(id.as_bytes());
         }
+        PgType::INET => Inet::parse(text).ok_or_else(bad)?.send(out),
         _ => out.put_slice(text.as_bytes()),
     }
     Ok(())

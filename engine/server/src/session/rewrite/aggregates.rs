@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::calls::{call_arguments, call_of, is_call_of};
 use super::names::last_part;
 use crate::pg_catalog::Aggregated;
+use crate::session::whole_row;
 
 /// Makes such an aggregate what the planner has.
 pub(super) fn respell(expr: &mut Expr) {
@@ -38,7 +39,7 @@ pub(super) fn respell(expr: &mut Expr) {
             let array = array_of(function, &json);
             let is_row = matches!(value, Expr::Tuple(_))
                 || matches!(value, Expr::Function(call)
-                    if is_call_of(call, "row") || is_call_of(call, "named_struct"));
+                    if is_call_of(call, "row") || is_call_of(call, whole_row::NAME));
             let rows = if is_row { Aggregated::JsonRows } else { own };
             *expr = call_of(&rows.name(), vec![array]);
             return;

@@ -5,13 +5,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, DataType, Expr, Ident, Query, Select, SelectItem, SetExpr, UnaryOperator,
+    VisitMut, VisitorMut,
 };
 
 use super::calls::{call_argument_mut, call_of, is_call_of};
 use super::literals::{cast, constant_number};
 use super::names::folded;
 use super::output::{column_name, item_name};
-use crate::session::params;
+use crate::session::{modified, params};
 
 /// Gives unnamed expressions of a subquery the names PostgreSQL gives them, where unique.
 pub(super) fn name_inner_columns(select: &mut Select) {
@@ -181,6 +182,82 @@ fn unique_columns(select: &mut Select) {
             _ => {}
         }
     }
+}
+
+/// Gives expressions of a list names of their own: the planner names `2 * x` and `x * 2` alike, and refuses two of one
+/// name.
+pub(in crate::session) fn told_apart(statement: &mut ast::Statement) {
+    let _ = VisitMut::visit(statement, &mut ToldApart);
+}
+
+struct ToldApart;
+
+impl VisitorMut for ToldApart {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let mut taken = BTreeSet::new();
+        for (number, item) in select.projection.iter_mut().enumerate() {
+            let SelectItem::UnnamedExpr(expr) = &*item else {
+                continue;
+            };
+            let name = column_name(expr);
+            let name = match name != "?column?" && taken.insert(name.clone()) {
+                true => name,
+                false => format!("column {}", number + 1),
+            };
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::with_quote('"', name),
+            };
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Makes calls of casts in GROUP BY that the planner takes for another expression of it, `x::int` beside `x`, there and
+/// in the rest of the query.
+pub(super) fn groups_told_apart(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let ast::GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
+        return;
+    };
+    let mut known = BTreeSet::new();
+    let mut alike = Vec::new();
+    let mut written = groups.clone();
+    for group in &mut written {
+        let place = constant_number(group).and_then(|digits| digits.parse::<usize>().ok());
+        let item = place.and_then(|place| select.projection.get(place.checked_sub(1)?));
+        if let Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item {
+            *group = expr.clone();
+        }
+        if !known.insert(planner_name(group)) && matches!(group, Expr::Cast { .. }) {
+            let like = call_of(modified::SAME, vec![group.clone()]);
+            alike.push((group.clone(), like));
+        }
+    }
+    if alike.is_empty() {
+        return;
+    }
+    *groups = written;
+    for (named, like) in &alike {
+        replace(&mut select.projection, named, like);
+        replace(&mut select.group_by, named, like);
+        replace(&mut select.having, named, like);
+        replace(&mut query.order_by, named, like);
+    }
+}
+
+/// Puts an expression in the place of another.
+fn replace(within: &mut impl VisitMut, named: &Expr, like: &Expr) {
+    let _: ControlFlow<()> = ast::visit_expressions_mut(within, |expr| {
+        if expr == named {
+            *expr = like.clone();
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 fn is_subquery(expr: &Expr) -> bool {

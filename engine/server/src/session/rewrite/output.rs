@@ -41,16 +41,17 @@ fn says_no_digits(expr: &Expr) -> bool {
     match expr {
         Expr::Value(value) => matches!(value.value, Value::Number(..) | Value::Placeholder(_)),
         Expr::Extract { .. } => true,
-        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => says_no_digits(expr),
+        Expr::Nested(expr) => says_no_digits(expr),
         Expr::Array(array) => array.elem.iter().any(says_no_digits),
-        Expr::BinaryOp { .. } => true,
+        Expr::BinaryOp { .. } | Expr::UnaryOp { .. } => true,
         Expr::Case {
             conditions,
             else_result,
             ..
         } => {
             let mut results = conditions.iter().map(|when| &when.result);
-            results.any(says_no_digits) || else_result.iter().any(|value| says_no_digits(value))
+            let other = else_result.as_deref();
+            results.any(says_no_digits) || other.is_none_or(says_no_digits)
         }
         Expr::Function(call) => match &call.args {
             FunctionArguments::List(args) if chooses(call) => args.args.iter().any(|arg| {
@@ -164,7 +165,13 @@ fn given_name(expr: &Expr) -> Option<String> {
         Expr::Floor { .. } => "floor".to_owned(),
         Expr::Interval(_) => "interval".to_owned(),
         Expr::Tuple(_) => "row".to_owned(),
-        Expr::CompoundFieldAccess { root, .. } => return given_name(root),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|step| match step {
+                ast::AccessExpr::Dot(Expr::Identifier(field)) => Some(folded(field)),
+                _ => None,
+            });
+            return field.or_else(|| given_name(root));
+        }
         Expr::Value(value) => match &value.value {
             Value::Boolean(_) => "bool".to_owned(),
             _ => return None,
@@ -196,6 +203,7 @@ fn type_name(data_type: &DataType) -> Option<String> {
             DataType::SmallInt(_) | DataType::Int2(_) => "int2",
             DataType::Text => "text",
             DataType::Varchar(_) | DataType::CharacterVarying(_) => "varchar",
+            DataType::Char(_) | DataType::Character(_) => "bpchar",
             DataType::Boolean | DataType::Bool => "bool",
             DataType::Real | DataType::Float4 => "float4",
             DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) => "float8",

@@ -23,6 +23,7 @@ use super::literals::{cast, number};
 use super::names::{folded, last_part};
 use super::output::item_name;
 use crate::evaluated::{ARRAY_OF, is_set};
+use crate::pg_catalog::gives_values;
 use crate::pg_types::PgType;
 use crate::session::params;
 use crate::sqlstate::ServerError;
@@ -257,6 +258,70 @@ fn derived(body: SetExpr, alias: &str) -> Result<Select, ServerError> {
     Ok(*select)
 }
 
+/// Writes `e` for the items of `FROM jsonb_array_elements(…) AS e` as `e.value`.
+pub(super) fn name_values(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let mut called = Vec::new();
+    for tables in &select.from {
+        let joined = tables.joins.iter().map(|join| &join.relation);
+        called.extend(
+            std::iter::once(&tables.relation)
+                .chain(joined)
+                .filter_map(of_values),
+        );
+    }
+    for name in called {
+        let value = || Expr::CompoundIdentifier(vec![name.clone(), Ident::new("value")]);
+        let is_named =
+            |expr: &Expr| matches!(expr, Expr::Identifier(word) if folded(word) == folded(&name));
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) = item
+                && is_named(expr)
+            {
+                *item = SelectItem::ExprWithAlias {
+                    expr: value(),
+                    alias: name.clone(),
+                };
+            }
+        }
+        let put = |expr: &mut Expr| {
+            if is_named(expr) {
+                *expr = value();
+            }
+            ControlFlow::<()>::Continue(())
+        };
+        let _ = ast::visit_expressions_mut(&mut select.projection, put);
+        let _ = ast::visit_expressions_mut(&mut select.selection, put);
+        let _ = ast::visit_expressions_mut(&mut select.group_by, put);
+        let _ = ast::visit_expressions_mut(&mut select.having, put);
+        let _ = ast::visit_expressions_mut(&mut query.order_by, put);
+    }
+}
+
+/// What a set of values is called.
+fn of_values(factor: &TableFactor) -> Option<Ident> {
+    let (name, alias) = match factor {
+        TableFactor::Table {
+            name,
+            args: Some(_),
+            alias,
+            ..
+        }
+        | TableFactor::Function { name, alias, .. } => (name, alias),
+        _ => return None,
+    };
+    let function = last_part(name);
+    if !gives_values(&function) {
+        return None;
+    }
+    match alias {
+        Some(alias) => alias.columns.is_empty().then(|| alias.name.clone()),
+        None => Some(Ident::new(function)),
+    }
+}
+
 /// Names the columns of a set in FROM as PostgreSQL does, and makes it a subquery where the planner has no function
 /// of tables for it.
 ///
@@ -319,6 +384,7 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
     for number in 0..unnamed {
         let taken = sets.len() > 1 && names.len() + number > 0;
         let name = match (sets.len(), taken) {
+            (1, _) if gives_values(&name) => Ident::new("value"),
             (1, _) => known.name.clone(),
             (_, false) => Ident::with_quote('"', &name),
             (_, true) => Ident::with_quote('"', format!("{name} {}", names.len() + 1)),

@@ -545,13 +545,24 @@ fn prepare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     let name = cursor.identifier()?;
     let mut types = Vec::new();
     if cursor.peek() == Some(&Token::LParen) {
-        let inner = cursor.take_parenthesised()?;
-        for part in inner.split(|token| token.token == Token::Comma) {
-            let text: String = part.iter().map(|token| token.token.to_string()).collect();
-            types.push(text.trim().to_ascii_lowercase());
-        }
+        types = types_of_parameters(cursor.take_parenthesised()?);
     }
     cursor.expect_word("AS")?;
+    let moves = [
+        "CLOSE",
+        "DEALLOCATE",
+        "DECLARE",
+        "EXECUTE",
+        "FETCH",
+        "MOVE",
+        "PREPARE",
+    ];
+    if cursor
+        .peek_word()
+        .is_some_and(|word| moves.contains(&word.as_str()))
+    {
+        return Err(cursor.syntax_error());
+    }
     let statement = read(cursor)?;
     let text = cursor.sql().into();
     Ok(Statement::Prepare {
@@ -559,6 +570,27 @@ fn prepare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         types,
         statement: Box::new(Parsed { statement, text }),
     })
+}
+
+/// The types of a list, without their modifiers: parameters have none.
+fn types_of_parameters(tokens: &[TokenWithSpan]) -> Vec<String> {
+    let mut types = vec![String::new()];
+    let mut depth = 0_usize;
+    for token in tokens {
+        match &token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ if depth > 0 => {}
+            Token::Comma => types.push(String::new()),
+            other => {
+                if let Some(last) = types.last_mut() {
+                    last.push_str(&other.to_string().to_ascii_lowercase());
+                }
+            }
+        }
+    }
+    let words = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    types.iter().map(words).collect()
 }
 
 fn execute(cursor: &mut TokenCursor<'_>) -> Read<Statement> {

@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 use bytes::BytesMut;
 
 use crate::pg_input::{ColumnInput, item_of, wrong_depth};
-use crate::pg_types::{ANY_SCALE, PgType};
+use crate::pg_types::{ANY_SCALE, PgType, dimensions};
 use crate::pgwire::encode::{Cells, TextStyle};
 use crate::semantics;
 use crate::sqlstate::ServerError;
@@ -218,11 +218,6 @@ fn item_type(data_type: &DataType) -> Option<&FieldRef> {
         | DataType::FixedSizeList(item, _) => Some(item),
         _ => None,
     }
-}
-
-/// Dimensions of a type of arrays; 0 for another.
-pub(super) fn dimensions(data_type: &DataType) -> usize {
-    item_type(data_type).map_or(0, |item| 1 + dimensions(item.data_type()))
 }
 
 /// Arrays as those of a column of arrays, which have as many dimensions, or no item.

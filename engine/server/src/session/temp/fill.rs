@@ -9,8 +9,9 @@ use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::assign::{self, Session};
-use super::{Piece, TempMemory, TempTable, digits};
+use super::{Piece, TempMemory, TempTable};
 use crate::pg_types::{PgType, modifier_of_field};
+use crate::session::digits;
 use crate::sqlstate::ServerError;
 
 /// Rows and bytes of a piece, about.

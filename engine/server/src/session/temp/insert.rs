@@ -177,7 +177,7 @@ pub(super) fn type_cell(
 fn as_of(none: Expr, field: &Field) -> Expr {
     let pg_type = PgType::of_field(field);
     let mut sql_type = params::sql_type(pg_type);
-    for _ in 1..assign::dimensions(field.data_type()) {
+    for _ in 1..crate::pg_types::dimensions(field.data_type()) {
         let item = Box::new(sql_type);
         sql_type = ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(item, None));
     }

@@ -22,7 +22,7 @@ const ALL: u32 = 6;
 ///
 /// # Errors
 /// 22008 for a time of day that becomes the next day.
-pub(super) fn rounded(array: ArrayRef, modifier: i32) -> Result<ArrayRef, ServerError> {
+pub(in crate::session) fn rounded(array: ArrayRef, modifier: i32) -> Result<ArrayRef, ServerError> {
     // The modifier of an interval has its fields in the upper half.
     let digits = u32::try_from(modifier).map(|modifier| modifier & 0xffff);
     let Some(digits) = digits.ok().filter(|digits| *digits < ALL) else {
