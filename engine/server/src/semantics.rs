@@ -346,9 +346,13 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
             let of = |side: &Expr| side.get_type(schema).ok();
             let (from, other) = (of(left)?, of(right)?);
             if from.is_floating() {
-                let same = from == other && !place.is_condition;
-                let open = same && may_leave(*op, left, right);
-                return open.then(|| checked::call(*op, left, right));
+                if from != other {
+                    return None;
+                }
+                if !place.is_condition && may_leave(*op, left, right) {
+                    return Some(checked::call(*op, left, right));
+                }
+                return makes_nan(*op, left, right).then(|| checked::quiet(*op, left, right));
             }
             if *op == Operator::Divide
                 || from != other
@@ -364,7 +368,22 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
 }
 
 /// What negates a number whose bits were put together: the planner would take the minus for the complement of its bits.
+/// A float is multiplied, which gives a NaN no sign.
 fn negated(value: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let of_floats = match value.get_type(schema).ok()? {
+        _ if matches!(value, Expr::Literal(..)) => None,
+        DataType::Float64 => Some(ScalarValue::Float64(Some(-1.0))),
+        DataType::Float32 => Some(ScalarValue::Float32(Some(-1.0))),
+        _ => None,
+    };
+    if let Some(factor) = of_floats {
+        let factor = Expr::Literal(factor, None);
+        return Some(Expr::BinaryExpr(BinaryExpr::new(
+            Box::new(value.clone()),
+            Operator::Multiply,
+            Box::new(factor),
+        )));
+    }
     let Expr::BinaryExpr(BinaryExpr {
         op: Operator::BitwiseAnd | Operator::BitwiseOr,
         ..
@@ -387,26 +406,34 @@ const PLAIN: f64 = 1e100;
 
 /// Whether a quotient or product of floats may be none: divided by what may be zero, or greater than any.
 fn may_leave(op: Operator, left: &Expr, right: &Expr) -> bool {
-    let size = |side: &Expr| {
-        let mut side = side;
-        while let Expr::Cast(cast) = side {
-            side = &cast.expr;
-        }
-        match side {
-            Expr::Literal(ScalarValue::Float64(Some(value)), _) => Some(value.abs()),
-            Expr::Literal(ScalarValue::Float32(Some(value)), _) => Some(f64::from(value.abs())),
-            #[expect(clippy::cast_precision_loss, reason = "zero or not, great or not")]
-            Expr::Literal(ScalarValue::Int64(Some(value)), _) => Some(value.unsigned_abs() as f64),
-            _ => None,
-        }
-    };
-    match (op, size(left), size(right)) {
+    match (op, size_of(left), size_of(right)) {
         (Operator::Divide, _, Some(right)) => right < 1.0 / PLAIN,
         (Operator::Multiply, None, Some(factor)) | (Operator::Multiply, Some(factor), None) => {
             factor > PLAIN
         }
         (Operator::Divide | Operator::Multiply, ..) => true,
         _ => false,
+    }
+}
+
+/// Whether an operation on floats that are none may give NaN: infinity less infinity, or times zero; zero by zero.
+fn makes_nan(op: Operator, left: &Expr, right: &Expr) -> bool {
+    let plain = |side: &Expr| size_of(side).is_some_and(|size| size.is_finite() && size > 0.0);
+    match op {
+        Operator::Divide => !plain(right),
+        _ => !plain(left) && !plain(right),
+    }
+}
+
+/// How far a constant is from zero.
+fn size_of(side: &Expr) -> Option<f64> {
+    match side {
+        Expr::Cast(cast) => size_of(&cast.expr),
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => Some(value.abs()),
+        Expr::Literal(ScalarValue::Float32(Some(value)), _) => Some(f64::from(value.abs())),
+        #[expect(clippy::cast_precision_loss, reason = "zero or not, great or not")]
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => Some(value.unsigned_abs() as f64),
+        _ => None,
     }
 }
 

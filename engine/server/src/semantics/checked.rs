@@ -1,9 +1,10 @@
 //! Sums, differences and products of integers that fail where the result leaves its type; quotients and products of
-//! floats that fail where there is none.
+//! floats that fail where there is none, or, in conditions, give infinity and NaN. There is one NaN, greater than all
+//! numbers: that which processors make has a sign, by which it would be less.
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, Datum};
+use datafusion::arrow::array::{Array as _, ArrayRef, ArrowPrimitiveType, AsArray as _, Datum};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::numeric::{add, div, mul, sub};
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
@@ -11,8 +12,8 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 /// The checked form of an operation on two numbers of one type.
@@ -27,6 +28,25 @@ pub(super) fn call(op: Operator, left: &Expr, right: &Expr) -> Expr {
         Operator::Minus => &SUB,
         _ => &MUL,
     };
+    of_two(function, left, right)
+}
+
+/// An operation on two floats that never fails.
+pub(super) fn quiet(op: Operator, left: &Expr, right: &Expr) -> Expr {
+    static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::quiet(Operator::Plus));
+    static SUB: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::quiet(Operator::Minus));
+    static MUL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::quiet(Operator::Multiply));
+    static DIV: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::quiet(Operator::Divide));
+    let function = match op {
+        Operator::Divide => &DIV,
+        Operator::Plus => &ADD,
+        Operator::Minus => &SUB,
+        _ => &MUL,
+    };
+    of_two(function, left, right)
+}
+
+fn of_two(function: &Arc<ScalarUDF>, left: &Expr, right: &Expr) -> Expr {
     let args = vec![left.clone(), right.clone()];
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), args))
 }
@@ -40,11 +60,7 @@ pub(super) fn plain_division(expr: &Expr) -> Option<Expr> {
     let [left, right] = call.args.as_slice() else {
         return None;
     };
-    let operation = || {
-        let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
-        Expr::BinaryExpr(BinaryExpr::new(left, Operator::Divide, right))
-    };
-    is_division.then(operation)
+    is_division.then(|| quiet(Operator::Divide, left, right))
 }
 
 /// The name of the checked division, which only floats have.
@@ -53,23 +69,41 @@ pub(super) const DIVIDE: &str = "checked_divide";
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
     op: Operator,
+    /// Whether it fails where there is no such number.
+    fails: bool,
     signature: Signature,
 }
 
 impl Checked {
     fn function(op: Operator) -> Arc<ScalarUDF> {
+        Self::made(op, true)
+    }
+
+    fn quiet(op: Operator) -> Arc<ScalarUDF> {
+        Self::made(op, false)
+    }
+
+    fn made(op: Operator, fails: bool) -> Arc<ScalarUDF> {
         let signature = Signature::any(2, Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(Self { op, signature }))
+        Arc::new(ScalarUDF::new_from_impl(Self {
+            op,
+            fails,
+            signature,
+        }))
     }
 }
 
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &'static str {
-        match self.op {
-            Operator::Plus => "checked_add",
-            Operator::Minus => "checked_subtract",
-            Operator::Divide => DIVIDE,
-            _ => "checked_multiply",
+        match (self.op, self.fails) {
+            (Operator::Plus, true) => "checked_add",
+            (Operator::Plus, false) => "float_add",
+            (Operator::Minus, true) => "checked_subtract",
+            (Operator::Minus, false) => "float_subtract",
+            (Operator::Divide, true) => DIVIDE,
+            (Operator::Divide, false) => "float_divide",
+            (_, true) => "checked_multiply",
+            (_, false) => "float_multiply",
         }
     }
 
@@ -93,7 +127,10 @@ impl ScalarUDFImpl for Checked {
         };
         let result = operation(&*datum(left)?, &*datum(right)?);
         let result = result.map_err(|error| told(error, &left.data_type()))?;
-        self.finite(&result, left, right)?;
+        if self.fails {
+            self.finite(&result, left, right)?;
+        }
+        let result = one_nan(result);
         let both = [left, right].map(|side| matches!(side, ColumnarValue::Scalar(_)));
         Ok(match both {
             [true, true] => ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?),
@@ -156,6 +193,28 @@ impl Checked {
         }
         Ok(())
     }
+}
+
+/// The same floats with the NaN that has no sign.
+fn one_nan(floats: ArrayRef) -> ArrayRef {
+    fn mended<T: ArrowPrimitiveType>(floats: &ArrayRef, nan: T::Native) -> Option<ArrayRef>
+    where
+        T::Native: Into<f64>,
+    {
+        let floats = floats.as_primitive_opt::<T>()?;
+        let is_nan = |value: T::Native| value.into().is_nan();
+        if !floats.values().iter().any(|value| is_nan(*value)) {
+            return None;
+        }
+        let one = |value| if is_nan(value) { nan } else { value };
+        Some(Arc::new(floats.unary::<_, T>(one)))
+    }
+    let mended = match floats.data_type() {
+        DataType::Float64 => mended::<Float64Type>(&floats, f64::NAN),
+        DataType::Float32 => mended::<Float32Type>(&floats, f32::NAN),
+        _ => None,
+    };
+    mended.unwrap_or(floats)
 }
 
 fn datum(value: &ColumnarValue) -> Result<Box<dyn Datum>> {
