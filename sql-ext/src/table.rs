@@ -38,6 +38,7 @@ use futures::future::BoxFuture;
 
 use crate::doc::FunctionDoc;
 use crate::error::Error;
+use crate::rules::contig_names::origin::Origin;
 use arguments::Arguments;
 
 /// Key of a field's comment, as the tables of the lake have it.
@@ -137,12 +138,12 @@ pub(crate) trait Definition: Send + Sync + Sized + 'static {
     /// The plan of one call.
     fn plan<'a>(&self, call: &'a CallOf<Self>, state: &'a SessionState) -> Planned<'a>;
 
-    /// How the column `contig` of the result spells the human primaries, if that is known.
-    fn spelling<'a>(&self, call: &'a CallOf<Self>, state: &'a SessionState) -> Spelled<'a>;
+    /// Where the column `contig` of the result comes from, if that is known.
+    fn contigs<'a>(&self, call: &'a CallOf<Self>, state: &'a SessionState) -> ContigsOf<'a>;
 }
 
-/// How contigs are spelled, in the making.
-pub(crate) type Spelled<'a> = BoxFuture<'a, DfResult<Option<String>>>;
+/// Where contigs come from, in the making.
+pub(crate) type ContigsOf<'a> = BoxFuture<'a, DfResult<Option<Vec<Origin>>>>;
 
 /// A call of a function of [`DEFINITIONS`].
 pub(crate) type Call = CallOf<TableDefinition>;
@@ -158,8 +159,8 @@ impl Definition for TableDefinition {
         (self.plan)(call, state)
     }
 
-    fn spelling<'a>(&self, call: &'a Call, state: &'a SessionState) -> Spelled<'a> {
-        Box::pin(source::spelling(state, &call.arguments.dataset))
+    fn contigs<'a>(&self, call: &'a Call, state: &'a SessionState) -> ContigsOf<'a> {
+        Box::pin(source::contigs(state, &call.arguments.dataset))
     }
 }
 
@@ -171,14 +172,14 @@ pub(crate) struct CallOf<D: Definition> {
 }
 
 impl<D: Definition> CallOf<D> {
-    /// How a column of the result spells the human primaries.
-    pub(crate) async fn spelling(
+    /// Where a column of contigs of the result comes from.
+    pub(crate) async fn contigs(
         &self,
         state: &SessionState,
         column: &str,
-    ) -> DfResult<Option<String>> {
+    ) -> DfResult<Option<Vec<Origin>>> {
         match column {
-            "contig" => self.definition.spelling(self, state).await,
+            "contig" => self.definition.contigs(self, state).await,
             _ => Ok(None),
         }
     }

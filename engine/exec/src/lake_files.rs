@@ -2,12 +2,14 @@
 //!
 //! The Parquet reader judges filters of its own row by row, and what fails there comes back as text: an SQLSTATE and a
 //! hint would be lost, and a value be spoken of that another condition leaves out. Such filters stay with the
-//! `FilterExec` above the scan, which gives errors as they are; comparisons, which cannot fail, reach the files.
+//! `FilterExec` above the scan, which gives errors as they are; comparisons, which cannot fail, reach the files. So do not
+//! those of floats that NaN may meet: bounds of row groups leave it out.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
+use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::datasource::listing::PartitionedFile;
@@ -17,7 +19,9 @@ use datafusion::datasource::physical_plan::{
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, NegativeExpr};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CastExpr, DynamicFilterPhysicalExpr, InListExpr, Literal, NegativeExpr, NotExpr,
+};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{
     EquivalenceProperties, HigherOrderFunctionExpr, PhysicalExpr, PhysicalSortExpr,
@@ -102,7 +106,8 @@ impl FileSource for LakeFiles {
         config: &ConfigOptions,
     ) -> DfResult<FilterPushdownPropagation<Arc<dyn FileSource>>> {
         let schema = self.0.table_schema().table_schema();
-        let fails: Vec<bool> = filters.iter().map(|f| can_fail(f, schema)).collect();
+        let stays = |filter| can_fail(filter, schema) || meets_nan(filter, schema);
+        let fails: Vec<bool> = filters.iter().map(stays).collect();
         let safe = filters.into_iter().zip(&fails);
         let safe = safe.filter(|(_, fails)| !**fails).map(|(filter, _)| filter);
         let pushed = self.0.try_pushdown_filters(safe.collect(), config)?;
@@ -152,6 +157,47 @@ impl FileSource for LakeFiles {
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
     ) -> DfResult<TreeNodeRecursion> {
         self.0.apply_expressions(f)
+    }
+}
+
+/// Whether a filter must not be judged by the bounds of row groups, which leave NaN out: it may be greater than a float,
+/// or unequal. A filter that is filled in later may be of any kind.
+fn meets_nan(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
+    let is_float = |part: &Arc<dyn PhysicalExpr>| {
+        let of = part.data_type(schema);
+        of.is_ok_and(|data_type| data_type.is_floating())
+    };
+    let found = filter.exists(|part| {
+        if let Some(binary) = part.downcast_ref::<BinaryExpr>() {
+            let plain = binary
+                .right()
+                .downcast_ref::<Literal>()
+                .is_some_and(|right| f64_of(right.value()).is_some_and(f64::is_finite));
+            let below = matches!(
+                binary.op(),
+                Operator::Lt | Operator::LtEq | Operator::Eq | Operator::IsNotDistinctFrom
+            );
+            let floats = is_float(binary.left()) || is_float(binary.right());
+            return Ok(floats && !(plain && below));
+        }
+        let later = part.downcast_ref::<DynamicFilterPhysicalExpr>().is_some();
+        let listed = part.downcast_ref::<InListExpr>().is_some();
+        let negated = part.downcast_ref::<NotExpr>().is_some();
+        let mut children = part.children().into_iter();
+        Ok(match negated {
+            // The opposite of what bounds tell.
+            true => part.exists(|part| Ok(is_float(part)))?,
+            false => (later || listed) && children.any(is_float),
+        })
+    });
+    found.unwrap_or(true)
+}
+
+fn f64_of(value: &ScalarValue) -> Option<f64> {
+    match value {
+        ScalarValue::Float64(value) => *value,
+        ScalarValue::Float32(value) => value.map(f64::from),
+        _ => None,
     }
 }
 

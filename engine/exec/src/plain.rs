@@ -258,7 +258,10 @@ fn column_statistics(file: &DataFile, field: &Field) -> ColumnStatistics {
         value.map_or(Precision::Absent, Precision::Inexact)
     };
     known.min_value = bound(&stats.min);
-    known.max_value = bound(&stats.max);
+    // Statistics leave NaN out, which is greater than all floats.
+    if !field.data_type().is_floating() {
+        known.max_value = bound(&stats.max);
+    }
     if let Some(nulls) = stats.null_count.and_then(|n| usize::try_from(n).ok()) {
         known.null_count = Precision::Exact(nulls);
     }

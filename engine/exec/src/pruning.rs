@@ -17,8 +17,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, UInt64Array, new_null_array};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, UInt64Array, new_null_array,
+};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::physical_expr::PhysicalExpr;
@@ -617,10 +619,11 @@ impl PruningStatistics for FilesStatistics<'_> {
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |file, name| {
+        let greatest = self.bounds(column, |file, name| {
             let logged = file.stats.column(name).and_then(|s| s.max.clone());
             logged.or_else(|| bin_bounds(file, name).map(|(_, max)| max))
-        })
+        });
+        greatest.map(with_nan)
     }
 
     fn num_containers(&self) -> usize {
@@ -650,6 +653,16 @@ impl PruningStatistics for FilesStatistics<'_> {
         _values: &std::collections::HashSet<ScalarValue>,
     ) -> Option<BooleanArray> {
         None
+    }
+}
+
+/// The greatest values that statistics tell: they leave NaN out, which is greater than all floats and may be there.
+fn with_nan(greatest: ArrayRef) -> ArrayRef {
+    let rows = greatest.len();
+    match greatest.data_type() {
+        DataType::Float64 => Arc::new(Float64Array::from_value(f64::NAN, rows)),
+        DataType::Float32 => Arc::new(Float32Array::from_value(f32::NAN, rows)),
+        _ => greatest,
     }
 }
 
@@ -690,7 +703,8 @@ impl PruningStatistics for GroupStatistics<'_> {
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.typed(column, |c| c.row_group_maxes(self.groups).ok())
+        let greatest = self.typed(column, |c| c.row_group_maxes(self.groups).ok());
+        greatest.map(with_nan)
     }
 
     fn num_containers(&self) -> usize {

@@ -245,8 +245,14 @@ fn comments(input: &mut impl BufRead, delimiter: u8) -> Result<(Vec<u8>, u64)> {
         if n > 0 && line.trim_ascii().is_empty() {
             continue;
         }
-        // Only a comment on the first line may be the header: look at what follows.
-        if lines == 1 && line.starts_with(b"#") && is_header(input, &line, delimiter)? {
+        // A comment may be the header (`#CHROM`): look at what follows. Behind others, only a name stands right at the sign.
+        let named = line
+            .get(1)
+            .is_some_and(|&byte| byte != b'#' && !byte.is_ascii_whitespace());
+        if line.starts_with(b"#")
+            && (lines == 1 || named)
+            && is_header(input, &line, delimiter, named)?
+        {
             return Ok((line.split_off(1), lines));
         }
         if line.starts_with(b"#") {
@@ -256,12 +262,14 @@ fn comments(input: &mut impl BufRead, delimiter: u8) -> Result<(Vec<u8>, u64)> {
     }
 }
 
-/// Whether the line behind a first `#` line is no comment and has as many cells.
-fn is_header(input: &mut impl BufRead, comment: &[u8], delimiter: u8) -> Result<bool> {
+/// Whether the line behind a `#` line is no comment and has as many cells; one cell is a header when it is a name.
+fn is_header(input: &mut impl BufRead, comment: &[u8], delimiter: u8, named: bool) -> Result<bool> {
     let next = input.fill_buf().map_err(failed)?;
     let next = next.split(|&b| b == b'\n').next().unwrap_or_default();
     let cells = |line: &[u8]| line.iter().filter(|&&b| b == delimiter).count();
-    Ok(!next.starts_with(b"#") && cells(comment) > 0 && cells(comment) == cells(next))
+    let word = || named && !comment.trim_ascii().iter().any(u8::is_ascii_whitespace);
+    let same = cells(comment) == cells(next) && (cells(comment) > 0 || word());
+    Ok(same && !next.starts_with(b"#") && !next.trim_ascii().is_empty())
 }
 
 /// The text within the quotes of a tsv cell; `None` when it has none.

@@ -79,6 +79,7 @@ impl QueryPlanner for ContigPlanner {
         let state = state_of(session)?;
         symbolic_alleles::warn(plan, state.config_options())?;
         for comparison in comparisons(plan)? {
+            let comparison = comparison.followed(state).await?;
             comparison.warn(state).await?;
             comparison.check(state).await?;
         }
@@ -94,6 +95,24 @@ enum Comparison {
 }
 
 impl Comparison {
+    /// The same of the tables that functions read.
+    async fn followed(self, state: &SessionState) -> DfResult<Self> {
+        Ok(match self {
+            Self::Join(left, right) => Self::Join(
+                origin::followed(left, state).await?,
+                origin::followed(right, state).await?,
+            ),
+            Self::Constants(compared) => {
+                let mut all = Vec::with_capacity(compared.len());
+                for mut of in compared {
+                    of.origins = origin::followed(of.origins, state).await?;
+                    all.push(of);
+                }
+                Self::Constants(all)
+            }
+        })
+    }
+
     /// Warns of a join of tables of two assemblies, which is meant where one of them lifts positions over, and of contigs
     /// that one of them has under an unusual name, which may be no human ones.
     async fn warn(&self, state: &SessionState) -> DfResult<()> {
@@ -148,8 +167,11 @@ impl Comparison {
 
 /// Warns where contigs of two assemblies are compared.
 pub(crate) fn assemblies_met(left: &[Origin], right: &[Origin], options: &ConfigOptions) {
-    let assemblies = origin::assembly(left).zip(origin::assembly(right));
-    if let Some((left, right)) = assemblies.filter(|(left, right)| left != right) {
+    let (left, right) = (origin::assemblies(left), origin::assemblies(right));
+    let mut pairs = left
+        .iter()
+        .flat_map(|of| right.iter().map(move |other| (of, other)));
+    if let Some((left, right)) = pairs.find(|(of, other)| of != other) {
         Warnings::add(options, || {
             Warning {
             text: format!(

@@ -8,7 +8,6 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
-use genokura_core::contig::common_spelling;
 use genokura_core::region::Region;
 use genokura_exec::{CATALOG, DatasetInfo, dataset_info};
 
@@ -16,6 +15,7 @@ use crate::contigs::names;
 use crate::depth;
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
+use crate::rules::contig_names::origin::Origin;
 
 /// The schema of a dataset.
 ///
@@ -43,11 +43,12 @@ pub(super) fn dataset_schema(
     })
 }
 
-/// How a dataset spells the human primaries, if all are spelled alike.
-pub(super) async fn spelling(state: &SessionState, dataset: &str) -> DfResult<Option<String>> {
-    let info = Variants::of(state, dataset).await?.info;
-    let contigs = info.contigs.iter().map(String::as_str);
-    Ok(common_spelling(contigs).map(str::to_owned))
+/// Where the contigs of a dataset come from, which its variants tell.
+pub(super) async fn contigs(state: &SessionState, dataset: &str) -> DfResult<Option<Vec<Origin>>> {
+    let variants = dataset_schema(state.catalog_list(), dataset)?
+        .table("variants")
+        .await?;
+    Ok(variants.map(|table| vec![Origin::of_column(table, "contig")]))
 }
 
 /// A table by schema and name, if the catalog has it.

@@ -32,7 +32,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::arguments::DATASET;
-use super::{CallOf, Definition, Planned, ResultColumn, Spelled, schema_of, source};
+use super::{CallOf, ContigsOf, Definition, Planned, ResultColumn, schema_of, source};
 use crate::depth;
 use crate::doc::FunctionDoc;
 use crate::error::Error;
@@ -119,13 +119,13 @@ impl Definition for SpanDefinition {
     }
 
     /// Results have the contigs of the first argument.
-    fn spelling<'a>(&self, call: &'a Call, state: &'a SessionState) -> Spelled<'a> {
+    fn contigs<'a>(&self, call: &'a Call, state: &'a SessionState) -> ContigsOf<'a> {
         let first = self.doc.arguments.first();
         let of_dataset = first.is_some_and(|argument| argument.name == DATASET.name);
         Box::pin(async move {
             match call.arguments.texts.first() {
-                Some(dataset) if of_dataset => source::spelling(state, dataset).await,
-                _ => spelling(state, &call.spans(state, 0).await?).await,
+                Some(dataset) if of_dataset => source::contigs(state, dataset).await,
+                _ => origins(state, &call.spans(state, 0).await?).await,
             }
         })
     }
@@ -202,14 +202,25 @@ async fn origins(state: &SessionState, spans: &str) -> DfResult<Option<Vec<origi
     let plan = logical(state, &format!("SELECT contig FROM {spans} AS spans")).await?;
     let contig = plan.schema().columns().into_iter().next();
     let contig = contig.ok_or(Error::Internal("a statement without columns"))?;
-    Ok(origin::origins(&Expr::Column(contig), &plan))
+    match origin::origins(&Expr::Column(contig), &plan) {
+        Some(origins) => Ok(Some(Box::pin(origin::followed(origins, state)).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Warns where spans of two assemblies are looked up in each other, or contigs under unusual names.
 async fn warn_of_contigs(state: &SessionState, left: &str, right: &str) -> DfResult<()> {
-    if let (Some(left), Some(right)) = (origins(state, left).await?, origins(state, right).await?) {
-        assemblies_met(&left, &right, state.config_options());
-        unusual::warn(&left, &right, state).await?;
+    match origins(state, right).await? {
+        Some(right) => warn_beside(state, left, &right).await,
+        None => Ok(()),
+    }
+}
+
+/// The same of spans that are looked up among other contigs.
+async fn warn_beside(state: &SessionState, spans: &str, others: &[origin::Origin]) -> DfResult<()> {
+    if let Some(of_spans) = origins(state, spans).await? {
+        assemblies_met(&of_spans, others, state.config_options());
+        unusual::warn(&of_spans, others, state).await?;
     }
     Ok(())
 }

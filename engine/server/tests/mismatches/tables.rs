@@ -73,3 +73,62 @@ fn a_column_that_stands_twice_is_told_of() {
     let told = ["death.death_date stands twice in the header"];
     place.refused("omop", cdm.parent().unwrap(), &told);
 }
+
+#[test]
+fn a_header_may_stand_behind_a_sign_below_comments() {
+    let place = Place::new();
+    for (text, rows) in [
+        ("##source=x\n#CHROM\tPOS\n1\t5\n2\t6\n", "1,5\n2,6"),
+        ("# made by hand\n#gene\tdisease\nA\tb\nC\td\n", "A,b\nC,d"),
+        ("#gene\tdisease\nA\tb\n", "A,b"),
+        ("# made by hand, today\ngene\tdisease\nA\tb\n", "A,b"),
+        ("#sample\nS1\nS2\n", "S1\nS2"),
+        ("# all of them\nsample\nS1\n", "S1"),
+    ] {
+        let said = place.load("table --replace --table k.t", &place.file("t.tsv", text));
+        assert_eq!(place.sql("SELECT * FROM k.t").0, rows, "{text:?}: {said}");
+    }
+}
+
+/// Bounds of row groups and files leave NaN out, which is greater than all numbers.
+#[test]
+fn rows_with_nan_are_found() {
+    let place = Place::new();
+    let rows = place.file("t.csv", "n,x\n1,0.5\n2,NaN\n3,3.25\n4,7\n5,0.125\n");
+    place.load("table --table k.t", &rows);
+    let vcf = place.file(
+        "a.vcf",
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##INFO=<ID=S,Number=1,Type=Float,Description=\"s\">\n\
+         #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nchr1\t1\t.\tA\tG\t.\t.\tS=0.5\n\
+         chr1\t2\t.\tA\tG\t.\t.\tS=NaN\nchr1\t3\t.\tA\tG\t.\t.\tS=3.25\nchr1\t4\t.\tA\tG\t.\t.\tS=7\n\
+         chr1\t5\t.\tA\tG\t.\t.\tS=0.125\n",
+    );
+    place.load("vcf --dataset d", &vcf);
+    for (n, x, table) in [("n", "x", "k.t"), ("pos", "info_s", "d.variants")] {
+        for (condition, found) in [
+            ("{x} = 'NaN'", "2"),
+            ("{x} >= 'NaN'", "2"),
+            ("{x} > 100", "2"),
+            ("100 < {x}", "2"),
+            ("NOT {x} <= 100", "2"),
+            ("NOT ({x} < 100)", "2"),
+            ("{x} BETWEEN 5 AND 'NaN'", "2 4"),
+            ("{x} IN ('NaN', 7)", "2 4"),
+            ("{x} > 3", "2 3 4"),
+            ("{x} < 3", "1 5"),
+            ("{x} <= 0.125", "5"),
+            ("{x} <> 7", "1 2 3 5"),
+            ("{x} = 3.25", "3"),
+        ] {
+            let condition = condition.replace("{x}", x);
+            let sql = format!(
+                "SELECT string_agg({n}::text, ' ' ORDER BY {n}) FROM {table} WHERE {condition}"
+            );
+            assert_eq!(place.sql(&sql).0, found, "{sql}");
+        }
+        let sql = format!("SELECT max({x}), min({x}) FROM {table}");
+        assert_eq!(place.sql(&sql).0, "NaN,0.125", "{sql}");
+        let sql = format!("SELECT {n} FROM {table} ORDER BY {x} DESC LIMIT 2");
+        assert_eq!(place.sql(&sql).0, "2\n4", "{sql}");
+    }
+}

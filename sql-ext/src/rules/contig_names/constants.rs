@@ -25,7 +25,7 @@ use crate::error::Error;
 
 /// Constants that one expression compares with contigs of these origins.
 pub(super) struct Compared {
-    origins: Vec<Origin>,
+    pub(super) origins: Vec<Origin>,
     names: Vec<String>,
     /// They are regions, which find both usual names.
     region: bool,

@@ -65,7 +65,24 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Whether it is the result of a table function or rows in memory, of which the schema does not tell.
+    /// A column of a table, with what the table tells of it.
+    pub(crate) fn of_column(table: Arc<dyn TableProvider>, column: &str) -> Self {
+        let schema = table.schema();
+        let field = schema.field_with_name(column).ok();
+        let told = |key: &str| field.and_then(|field| field.metadata().get(key).cloned());
+        let unusual = told(UNUSUAL_CONTIGS_KEY);
+        Self::Column {
+            column: column.to_owned(),
+            told: told(CONTIG_SPELLING_KEY),
+            like: told(CONTIG_LIKE_KEY),
+            assembly: told(ASSEMBLY_KEY),
+            symbolic: told(SYMBOLIC_KEY),
+            unusual: unusual.map(|names| names.lines().map(str::to_owned).collect()),
+            table,
+        }
+    }
+
+    /// Whether it is rows in memory, or what is not known, of which the schema does not tell.
     pub(super) fn is_made(&self) -> bool {
         match self {
             Self::Folded(origin) | Self::Front(origin) => origin.is_made(),
@@ -172,12 +189,6 @@ impl Origin {
             }
             Self::Column { table, column, .. } => (table.as_ref() as &dyn Any, column),
         };
-        if let Some(call) = table.downcast_ref::<CallOf<crate::table::spans::SpanDefinition>>() {
-            return call.spelling(state, column).await;
-        }
-        if let Some(call) = table.downcast_ref::<CallOf<crate::table::TableDefinition>>() {
-            return call.spelling(state, column).await;
-        }
         match table.downcast_ref::<MemTable>() {
             Some(rows) => spelling_of_rows(rows, column).await,
             None => Ok(None),
@@ -217,11 +228,9 @@ pub(super) fn fronts(origins: Vec<Origin>) -> Vec<Origin> {
     }
 }
 
-/// The assembly of these origins, if all of them tell, and the same.
-pub(crate) fn assembly(origins: &[Origin]) -> Option<&str> {
-    let mut all = origins.iter().map(Origin::assembly);
-    let first = all.next()??;
-    all.all(|other| other == Some(first)).then_some(first)
+/// The assemblies of these origins, as far as they tell.
+pub(crate) fn assemblies(origins: &[Origin]) -> BTreeSet<&str> {
+    origins.iter().filter_map(Origin::assembly).collect()
 }
 
 /// A human primary in rows in memory whose name is not spelled as `spelled`, and its name in that spelling, which no row
@@ -325,6 +334,43 @@ fn is_text(data_type: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_text(values),
         _ => false,
     }
+}
+
+/// The same origins, results of table functions followed to the tables that these read.
+pub(crate) async fn followed(origins: Vec<Origin>, state: &SessionState) -> DfResult<Vec<Origin>> {
+    let mut all = Vec::with_capacity(origins.len());
+    for origin in origins {
+        match of_function(&origin, state).await? {
+            Some(read) => all.extend(read),
+            None => all.push(origin),
+        }
+    }
+    Ok(all)
+}
+
+async fn of_function(origin: &Origin, state: &SessionState) -> DfResult<Option<Vec<Origin>>> {
+    let wrap: fn(Box<Origin>) -> Origin = match origin {
+        Origin::Column { table, column, .. } => {
+            let table = table.as_ref() as &dyn Any;
+            if let Some(call) = table.downcast_ref::<CallOf<crate::table::spans::SpanDefinition>>()
+            {
+                return call.contigs(state, column).await;
+            }
+            if let Some(call) = table.downcast_ref::<CallOf<crate::table::TableDefinition>>() {
+                return call.contigs(state, column).await;
+            }
+            return Ok(None);
+        }
+        Origin::Front(_) => Origin::Front,
+        Origin::Keyed(_) => Origin::Keyed,
+        Origin::Folded(_) => Origin::Folded,
+        Origin::Names(_) | Origin::Spelled(_) => return Ok(None),
+    };
+    let (Origin::Front(of) | Origin::Keyed(of) | Origin::Folded(of)) = origin else {
+        return Ok(None);
+    };
+    let read = Box::pin(of_function(of, state)).await?;
+    Ok(read.map(|read| read.into_iter().map(Box::new).map(wrap).collect()))
 }
 
 /// Where the values of an expression over the rows of `input` come from; `None` when that is not known. An array comes
@@ -578,18 +624,6 @@ fn of_table(scan: &TableScan, place: usize) -> Option<Origin> {
     if !is_text(field.data_type()) {
         return None;
     }
-    let source = scan.source.schema();
-    let of_source = source.field_with_name(field.name()).ok()?;
-    Some(Origin::Column {
-        table: source_as_provider(&scan.source).ok()?,
-        column: field.name().clone(),
-        told: of_source.metadata().get(CONTIG_SPELLING_KEY).cloned(),
-        like: of_source.metadata().get(CONTIG_LIKE_KEY).cloned(),
-        assembly: of_source.metadata().get(ASSEMBLY_KEY).cloned(),
-        symbolic: of_source.metadata().get(SYMBOLIC_KEY).cloned(),
-        unusual: of_source
-            .metadata()
-            .get(UNUSUAL_CONTIGS_KEY)
-            .map(|names| names.lines().map(str::to_owned).collect()),
-    })
+    let table = source_as_provider(&scan.source).ok()?;
+    Some(Origin::of_column(table, field.name()))
 }

@@ -5,10 +5,12 @@ use genokura_core::contig::common_spelling;
 
 use super::arguments::REGIONS;
 use super::windows::contigs;
-use super::{SpanDefinition, Takes, covering, merged, same_spelling, spelling, subtracted};
+use super::{
+    SpanDefinition, Takes, covering, merged, same_spelling, spelling, subtracted, warn_beside,
+};
 use crate::doc::{Chapter, FunctionDoc};
 use crate::table::arguments::DATASET;
-use crate::table::column;
+use crate::table::{column, source};
 
 pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
     doc: FunctionDoc {
@@ -43,6 +45,10 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
             let names = contigs.iter().map(|(name, _)| name.as_str());
             let spelled = spelling(state, &regions).await?;
             same_spelling(spelled.as_deref(), common_spelling(names))?;
+            if let Some(dataset) = call.arguments.texts.get(1) {
+                let of_dataset = source::contigs(state, dataset).await?.unwrap_or_default();
+                warn_beside(state, &regions, &of_dataset).await?;
+            }
             let row = |(name, length): &(String, i64)| {
                 format!(
                     "('{}', CAST(1 AS BIGINT), CAST({length} AS BIGINT))",
