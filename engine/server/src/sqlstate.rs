@@ -1062,6 +1062,40 @@ mod tests {
     fn near_misses_are_suggested() {
         assert_eq!(nearest("contgi", ["contig", "pos"]), Some("contig"));
         assert_eq!(nearest("xyz", ["contig", "pos"]), None);
+        assert_eq!(slip_of("lenght", ["length", "left"]), Some("length"));
+        assert_eq!(
+            slip_of("statement_timeouts", ["statement_timeout"]),
+            Some("statement_timeout")
+        );
+        for (name, known) in [
+            ("nope", "now"),
+            ("nope", "role"),
+            ("r", "a"),
+            ("vars", "calls"),
+        ] {
+            assert_eq!(slip_of(name, [known]), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn columns_are_suggested_as_postgresql_does() {
+        let column =
+            |table: &str, name: &str| datafusion::common::Column::new(Some(table.to_owned()), name);
+        let known = [
+            column("a", "id"),
+            column("a", "pos"),
+            column("b", "id"),
+            column("b", "ref"),
+        ];
+        let meant = |table: Option<&str>, name: &str| {
+            let asked = datafusion::common::Column::new(table.map(str::to_owned), name);
+            meant_columns(&asked, &known)
+        };
+        assert_eq!(meant(None, "posn"), ["a.pos"]);
+        assert_eq!(meant(None, "idd"), ["a.id", "b.id"]);
+        assert_eq!(meant(Some("b"), "idd"), ["b.id"]);
+        assert!(meant(None, "x").is_empty());
+        assert!(meant(None, "genotype").is_empty());
     }
 
     #[test]

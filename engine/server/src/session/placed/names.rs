@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     SelectItemQualifiedWildcardKind, Spanned as _, TableFactor, Visit as _, Visitor,
 };
 
+use super::said::field_of_row;
 use super::start::{of, of_ident};
 use crate::session::rewrite::{self, folded};
 use crate::sqlstate::{Place, ServerError};
@@ -247,6 +248,11 @@ impl Visitor for Names<'_> {
         match expr {
             Expr::Identifier(name) => self.name(&[name]),
             Expr::CompoundIdentifier(names) => self.name(&names.iter().collect::<Vec<_>>()),
+            Expr::CompoundFieldAccess { .. } => {
+                if let Some((table, column)) = field_of_row(expr) {
+                    self.name(&[table, column]);
+                }
+            }
             Expr::Function(function) => self.within.push(self.aggregates(function)),
             _ => {}
         }

@@ -267,25 +267,27 @@ fn field(error: ServerError, message: &str, statement: &ast::Statement) -> Serve
     }
 }
 
+/// The two names of `(a).x`.
+pub(super) fn field_of_row(expr: &Expr) -> Option<(&ast::Ident, &ast::Ident)> {
+    let Expr::CompoundFieldAccess { root, access_chain } = expr else {
+        return None;
+    };
+    let Expr::Nested(inner) = root.as_ref() else {
+        return None;
+    };
+    match (inner.as_ref(), access_chain.as_slice()) {
+        (Expr::Identifier(table), [AccessExpr::Dot(Expr::Identifier(column))])
+            if column.value != "*" =>
+        {
+            Some((table, column))
+        }
+        _ => None,
+    }
+}
+
 /// Makes `(a).x` of a relation `a` what it is another way to write: `a.x`.
 pub(in crate::session) fn fields_of_rows(statement: &mut ast::Statement) {
-    fn field(expr: &Expr) -> Option<(&ast::Ident, &ast::Ident)> {
-        let Expr::CompoundFieldAccess { root, access_chain } = expr else {
-            return None;
-        };
-        let Expr::Nested(inner) = root.as_ref() else {
-            return None;
-        };
-        match (inner.as_ref(), access_chain.as_slice()) {
-            (Expr::Identifier(table), [AccessExpr::Dot(Expr::Identifier(column))])
-                if column.value != "*" =>
-            {
-                Some((table, column))
-            }
-            _ => None,
-        }
-    }
-    let any = ast::visit_expressions(statement, |expr| match field(expr) {
+    let any = ast::visit_expressions(statement, |expr| match field_of_row(expr) {
         Some(_) => ControlFlow::Break(()),
         None => ControlFlow::Continue(()),
     });
@@ -294,7 +296,7 @@ pub(in crate::session) fn fields_of_rows(statement: &mut ast::Statement) {
     }
     let known = relations(statement);
     let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
-        let found = field(expr).filter(|(table, _)| known.contains(&folded(table)));
+        let found = field_of_row(expr).filter(|(table, _)| known.contains(&folded(table)));
         if let Some((table, column)) = found {
             *expr = Expr::CompoundIdentifier(vec![table.clone(), column.clone()]);
         }

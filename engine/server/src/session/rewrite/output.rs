@@ -166,11 +166,14 @@ fn given_name(expr: &Expr) -> Option<String> {
         Expr::Interval(_) => "interval".to_owned(),
         Expr::Tuple(_) => "row".to_owned(),
         Expr::CompoundFieldAccess { root, access_chain } => {
-            let field = access_chain.iter().rev().find_map(|step| match step {
-                ast::AccessExpr::Dot(Expr::Identifier(field)) => Some(folded(field)),
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                ast::AccessExpr::Dot(Expr::Identifier(name)) if name.value != "*" => Some(name),
                 _ => None,
             });
-            return field.or_else(|| given_name(root));
+            return match field {
+                Some(name) => Some(folded(name)),
+                None => given_name(root),
+            };
         }
         Expr::Value(value) => match &value.value {
             Value::Boolean(_) => "bool".to_owned(),
