@@ -166,10 +166,12 @@ enum Sees {
     Nothing,
 }
 
+/// The name of a table, what it is called, and where it stands.
+type Named = (String, Option<String>, Option<(u64, u64)>);
+
 /// What a SELECT has in FROM.
 struct Scope {
-    /// Names of tables, what they are called, and where they stand.
-    tables: Vec<(String, Option<String>, Option<(u64, u64)>)>,
+    tables: Vec<Named>,
     /// Whether it is a subquery in FROM, which does not see the tables beside it.
     is_closed: bool,
 }
@@ -323,7 +325,7 @@ impl Names<'_> {
     }
 }
 
-fn tables(select: &Select) -> Vec<(String, Option<String>, Option<(u64, u64)>)> {
+fn tables(select: &Select) -> Vec<Named> {
     let mut found = Vec::new();
     for tables in &select.from {
         let joined = tables.joins.iter().map(|join| &join.relation);
