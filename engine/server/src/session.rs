@@ -12,6 +12,7 @@ mod cohort;
 mod cursors;
 mod digits;
 mod embedded;
+mod explained;
 mod fuzzing;
 mod kinds;
 mod lateral;
@@ -63,7 +64,7 @@ pub use portal::{Bound, Description, Portal, Prepared};
 pub(crate) use portal::{PortalFacts, PreparedFacts};
 pub use rows::{BatchStream, Rows};
 pub use settings::{SERVER_VERSION, Settings};
-use statement::{CopyOptions, Parsed, SetValue, Statement};
+use statement::{CopyOptions, Explaining, Parsed, SetValue, Statement};
 pub use stop::{Stop, StopGuard};
 pub use temp::CopyIn;
 
@@ -364,12 +365,8 @@ impl Session {
                     formats: None,
                 })
             }
-            Statement::Explain {
-                analyze,
-                verbose,
-                query,
-            } => {
-                let planned = self.explain(query, arguments, *analyze, *verbose).await?;
+            Statement::Explain { how, query } => {
+                let planned = self.explain(query, arguments, *how).await?;
                 self.rows(planned, "EXPLAIN", false).await
             }
             Statement::Copy {
@@ -545,14 +542,13 @@ impl Session {
         &mut self,
         query: &ast::Statement,
         arguments: &[ast::Expr],
-        analyze: bool,
-        verbose: bool,
+        how: Explaining,
     ) -> Result<Planned, ServerError> {
         let query = self.with_arguments(query, arguments)?;
         let context = self.plan_context().await?;
         let guard = context.stop.guard();
         let explained = self
-            .spawn(async move { plan::explain(&context, &query, analyze, verbose).await })
+            .spawn(async move { plan::explain(&context, &query, how).await })
             .await;
         guard.disarm();
         explained

@@ -791,6 +791,42 @@ async fn drain_ends_idle_sessions_and_cancels_late_statements() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn explain_gives_json_to_tools_that_draw_plans() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    let query = "select count(*) from t a join t b on a.id = b.id where a.id > 3";
+    let read = async |options: &str| {
+        let sql = format!("explain ({options}) {query}");
+        let told = wire_support::column(&client, &sql).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        serde_json::from_str::<serde_json::Value>(&told[0]).unwrap()
+    };
+    let plan = read("format json").await;
+    assert!(
+        plan[0]["Plan"]["Plans"][0]["Node Type"].is_string(),
+        "{plan}"
+    );
+    assert!(plan[0].get("Execution Time").is_none(), "{plan}");
+    let plan = read("analyze, verbose, costs off, format json").await;
+    assert_eq!(plan[0]["Plan"]["Actual Rows"], 1.0, "{plan}");
+    assert!(plan[0]["Execution Time"].as_f64().unwrap() > 0.0);
+    let prepared = client
+        .prepare(&format!("explain (format json) {query}"))
+        .await
+        .unwrap();
+    assert_eq!(prepared.columns()[0].type_().name(), "json");
+    let lines = wire_support::column(&client, &format!("explain (format text) {query}")).await;
+    assert!(lines.len() > 3, "{lines:?}");
+    for (options, code) in [("format yaml", "0A000"), ("format x", "22023")] {
+        let error = client
+            .simple_query(&format!("explain ({options}) {query}"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code().unwrap().code(), code, "{options}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn explain_is_one_text_column() {
     let server = TestServer::start().await;
     let client = server.connect().await;

@@ -332,8 +332,8 @@ async fn statements_of_one_string_or_pipeline_read_one_state() {
     assert_eq!(texts(&before), texts(&after));
     assert_eq!(texts(&raw.until_ready().await)[0], "10001");
     // BEGIN makes a block of what came before it; COMMIT ends it.
-    let mut rows = 10_001;
-    for (middle, sees_more) in [("", 0), ("begin; ", 0), ("begin; commit; ", 1)] {
+    let ends = [("", 0), ("begin; ", 0), ("begin; commit; ", 1)];
+    for (rows, (middle, sees_more)) in (10_001..).zip(ends) {
         let count = "select count(*) from demo.t";
         server.backend.planned();
         raw.send(&[query(&format!(
@@ -347,7 +347,6 @@ async fn statements_of_one_string_or_pipeline_read_one_state() {
         let told = texts(&raw.until_ready().await);
         let counted: Vec<i32> = told.iter().filter_map(|text| text.parse().ok()).collect();
         assert_eq!(counted, [rows, rows + sees_more], "{middle}");
-        rows += 1;
         raw.send(&[query("rollback")]).await;
         raw.until_ready().await;
     }

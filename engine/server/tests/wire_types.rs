@@ -540,6 +540,8 @@ const BESIDE: &[&str] = &[
     "select substr($1, $2, $3), substr($4, $5)",
     "select substring($1 from 2 for $2)",
     "select overlay($1 placing $2 from $3)",
+    "select substring($1, $2), substr($3, $4, $5)",
+    "select position($1 in $2), $3::interval * $4",
     "select $1::interval * $2, $3 * interval '1 day', $4::interval / $5",
     "select timestamp '2020-01-01' + $1, timestamp '2020-01-01' - $2, interval '1 day' + $3",
     "select coalesce($1, $2, 3), coalesce($3, $4), coalesce($5, $6::date), coalesce($7, true)",
@@ -583,6 +585,8 @@ async fn parameters_have_the_types_of_what_stands_beside_them_as_in_postgresql()
         .await
         .unwrap();
     assert_eq!((row.get(0), row.get(1)), ("bcd", true));
+    let row = ours.query_one("select substring($1, $2)", &[&"abcdef", &"c.e"]);
+    assert_eq!(row.await.unwrap().get::<_, &str>(0), "cde");
 }
 
 /// Made in both servers: a table, a view of it with names of its own, a view of the view.

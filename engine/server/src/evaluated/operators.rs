@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use super::{Callee, Evaluated};
 use crate::pg_types::PgType;
 use crate::semantics::{self, Planned};
-use crate::session::told_as;
+use crate::session::{chosen, told_as};
 
 /// Plans such operators.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ impl ExprPlanner for Operators {
             _ => None,
         };
         if let Some(operator) = json {
+            // A CASE of values of json is one, too.
+            let left = chosen(&left, schema).unwrap_or(left);
             let name = format!("operator {operator}");
             let function = Evaluated::of(name, Callee::Operator(operator));
             let function = Arc::new(ScalarUDF::from(function));

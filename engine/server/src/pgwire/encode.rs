@@ -6,6 +6,7 @@
 
 mod binary;
 mod cells;
+mod interval;
 mod json;
 mod number;
 mod text;
@@ -14,6 +15,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::{BufMut, BytesMut};
 
 pub(crate) use cells::{Cells, two_forms};
+pub use interval::IntervalStyle;
 use number::FloatTexts;
 
 use super::column::Column;
@@ -60,6 +62,10 @@ pub struct TextStyle {
     pub clock: Clock,
     /// `bytea_output = escape`; hex otherwise.
     pub bytea_escape: bool,
+    /// `IntervalStyle`.
+    pub intervals: IntervalStyle,
+    /// `extra_float_digits` of 0 and less: floats are rounded to so many digits more than 15, and than 6 of four bytes.
+    pub fewer_float_digits: Option<i32>,
 }
 
 /// Encodes the rows of one batch.
@@ -103,7 +109,7 @@ impl RowEncoder {
         let prints_floats =
             |(cells, format): &(Cells, Format)| *format == Format::Text && cells.is_float();
         let floats = if columns.iter().any(prints_floats) {
-            FloatTexts::new()
+            FloatTexts::new(style.fewer_float_digits)
         } else {
             FloatTexts::default()
         };

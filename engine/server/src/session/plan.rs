@@ -1,6 +1,7 @@
 //! Planning and starting one query against one snapshot.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
@@ -17,7 +18,9 @@ use datafusion::sql::sqlparser::ast;
 use futures::TryStreamExt;
 use genokura_sql_ext::Warnings;
 
+use super::explained::as_json;
 use super::rows::Rows;
+use super::statement::Explaining;
 use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::{
@@ -200,6 +203,7 @@ async fn logical_of(
     named_alike::told_apart(&mut resolved)?;
     Box::pin(using::merged(context, &mut resolved)).await?;
     Box::pin(whole_rows::replaced(context, &mut resolved)).await?;
+    rewrite::tell_patterns(&mut resolved, parameters);
     rewrite::to_datafusion(&mut resolved, &context.info)?;
     if tell_apart {
         rewrite::columns_told_apart(&mut resolved);
@@ -363,18 +367,24 @@ fn task_context(
 pub(crate) async fn explain(
     context: &PlanContext,
     statement: &ast::Statement,
-    analyze: bool,
-    verbose: bool,
+    how: Explaining,
 ) -> Result<Planned, ServerError> {
+    let verbose = how.verbose && !how.json;
+    let started = Instant::now();
     let lines = match plan(context, statement).await? {
         Planned::Ready { .. } => vec!["Catalog Scan".to_owned()],
-        Planned::Lake { plan, .. } if analyze => {
+        Planned::Lake { plan, .. } if how.analyze => {
             analyzed(context, Arc::unwrap_or_clone(plan), verbose).await?
         }
         Planned::Lake { plan, .. } => explained(context, &plan, verbose).await?,
     };
     let lines = super::told::explained(lines, &context.info.authorised);
-    text_column("QUERY PLAN", lines)
+    if !how.json {
+        return text_column("QUERY PLAN", lines);
+    }
+    let took = how.analyze.then(|| started.elapsed().as_secs_f64() * 1e3);
+    let column = Column::computed("QUERY PLAN", PgType::JSON);
+    typed_table(vec![column], vec![vec![Some(as_json(&lines, took))]])
 }
 
 async fn explained(

@@ -274,9 +274,13 @@ impl Session {
                 let parameters = self.analyse_query(query, declared).await?.parameters;
                 Analysis::without_plan(parameters, None)
             }
-            Statement::Explain { query, .. } => {
+            Statement::Explain { query, how } => {
                 let parameters = self.analyse_query(query, declared).await?.parameters;
-                let lines = vec![Column::computed("QUERY PLAN", PgType::TEXT)];
+                let pg_type = match how.json {
+                    true => PgType::JSON,
+                    false => PgType::TEXT,
+                };
+                let lines = vec![Column::computed("QUERY PLAN", pg_type)];
                 Analysis::without_plan(parameters, Some(lines))
             }
             Statement::Show(name) => plain(Some(self.show(name)?.columns().to_vec())),

@@ -128,6 +128,31 @@ pub(super) fn where_true(condition: Expr, value: Expr) -> Expr {
     }
 }
 
+/// Tells `substring($1, $2)` of a pattern from that of a place, by the type that the parameter has.
+pub(super) fn tell_patterns(statement: &mut ast::Statement, parameters: &[PgType]) {
+    let is_pattern = |expr: &Expr| {
+        let number = super::params::placeholder(expr);
+        let pg_type = number.and_then(|number| parameters.get(number.checked_sub(1)?));
+        matches!(pg_type, Some(&(PgType::TEXT | PgType::VARCHAR)))
+    };
+    let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
+        if let Expr::Substring {
+            expr: whole,
+            substring_from: Some(from),
+            substring_for: None,
+            ..
+        } = expr
+            && is_pattern(from)
+        {
+            *expr = call_of(
+                "pg_substring",
+                vec![whole.as_ref().clone(), from.as_ref().clone()],
+            );
+        }
+        ControlFlow::Continue(())
+    });
+}
+
 /// Lets parameters of types that are kept as text be told as what they are.
 pub(super) fn tell_kinds(statement: &mut ast::Statement, parameters: &[PgType]) {
     let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
@@ -159,6 +184,10 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         spelling::fetch_as_limit(query);
+        if let Err(error) = spelling::ties_as_ranks(query) {
+            return ControlFlow::Break(error);
+        }
+        sets::series_into_from(query);
         sets::name_values(query);
         if let Err(error) = order::as_read(query, self.is_query && self.depth == 1) {
             return ControlFlow::Break(error);

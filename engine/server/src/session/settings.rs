@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::{Clock, DateOrder};
-use crate::pgwire::encode::TextStyle;
+use crate::pgwire::encode::{IntervalStyle, TextStyle};
 use crate::sqlstate::{ServerError, nearest, slip_of};
 use crate::zone::Zone;
 
@@ -120,7 +120,7 @@ static KNOWN: &[Known] = &[
         "intervalstyle",
         "IntervalStyle",
         "postgres",
-        Kind::OneOf(&["postgres"]),
+        Kind::OneOf(IntervalStyle::NAMES),
     ),
     reported("is_superuser", "is_superuser", "off", Kind::Fixed),
     known("jit", "off", Kind::Bool),
@@ -414,6 +414,11 @@ impl Settings {
         TextStyle {
             clock: self.clock(),
             bytea_escape: self.get("bytea_output") == Some("escape"),
+            intervals: IntervalStyle::named(self.get("intervalstyle").unwrap_or_default()),
+            fewer_float_digits: self
+                .get("extra_float_digits")
+                .and_then(|digits| digits.parse().ok())
+                .filter(|digits| *digits <= 0),
         }
     }
 }

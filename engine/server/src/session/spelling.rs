@@ -153,6 +153,124 @@ pub(super) fn fetch_as_limit(query: &mut Query) {
     }
 }
 
+/// `ORDER BY x FETCH FIRST n ROWS WITH TIES` keeps the rows of the first n ranks, as QUALIFY says it.
+///
+/// # Errors
+/// 42601 without ORDER BY; 0A000 over what is no plain SELECT.
+pub(super) fn ties_as_ranks(query: &mut Query) -> Result<(), ServerError> {
+    let Some(fetch) = query
+        .fetch
+        .as_ref()
+        .filter(|fetch| fetch.with_ties && !fetch.percent)
+    else {
+        return Ok(());
+    };
+    let one = || Expr::value(Value::Number("1".to_owned(), false));
+    let most = fetch.quantity.clone().unwrap_or_else(one);
+    let offset = match &query.limit_clause {
+        None => None,
+        Some(ast::LimitClause::LimitOffset {
+            limit: None,
+            offset,
+            ..
+        }) => offset.as_ref().map(|offset| offset.value.clone()),
+        Some(_) => {
+            let text = "multiple LIMIT clauses not allowed";
+            return Err(ServerError::syntax(text, None));
+        }
+    };
+    let order = match query.order_by.as_ref().map(|order| &order.kind) {
+        Some(ast::OrderByKind::Expressions(order)) if !order.is_empty() => order.clone(),
+        _ => {
+            let text = "WITH TIES cannot be specified without ORDER BY clause";
+            return Err(ServerError::syntax(text, None));
+        }
+    };
+    let refused = || ServerError::unsupported("WITH TIES over other than a plain SELECT");
+    let ast::SetExpr::Select(select) = query.body.as_mut() else {
+        return Err(refused());
+    };
+    if select.distinct.is_some() || select.qualify.is_some() {
+        return Err(refused());
+    }
+    let order: Option<Vec<_>> = order
+        .into_iter()
+        .map(|by| {
+            let expr = written(&by.expr, &select.projection)?;
+            Some(ast::OrderByExpr { expr, ..by })
+        })
+        .collect();
+    let order = order.ok_or_else(refused)?;
+    let window = |name: &str| {
+        let spec = ast::WindowSpec {
+            window_name: None,
+            partition_by: Vec::new(),
+            order_by: order.clone(),
+            window_frame: None,
+        };
+        let mut call = super::rewrite::function_of(Ident::new(name).into(), Vec::new());
+        call.over = Some(ast::WindowType::WindowSpec(spec));
+        Box::new(Expr::Function(call))
+    };
+    let binary = |left, op, right| Expr::BinaryOp { left, op, right };
+    let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
+    let last = match &offset {
+        None => nested(&most),
+        Some(offset) => {
+            let sum = binary(nested(&most), ast::BinaryOperator::Plus, nested(offset));
+            nested(&sum)
+        }
+    };
+    let among = binary(window("rank"), ast::BinaryOperator::LtEq, last);
+    select.qualify = Some(match &offset {
+        None => among,
+        Some(offset) => {
+            let behind = binary(
+                window("row_number"),
+                ast::BinaryOperator::Gt,
+                nested(offset),
+            );
+            binary(Box::new(among), ast::BinaryOperator::And, Box::new(behind))
+        }
+    });
+    query.fetch = None;
+    query.limit_clause = None;
+    Ok(())
+}
+
+/// What an item of ORDER BY means, by the columns that it may name or count.
+fn written(by: &Expr, columns: &[ast::SelectItem]) -> Option<Expr> {
+    if let Expr::Value(value) = by
+        && let Value::Number(place, _) = &value.value
+    {
+        let front = columns.get(..place.parse().ok()?)?;
+        return match front.last()? {
+            ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
+                let wild = |item: &ast::SelectItem| {
+                    matches!(
+                        item,
+                        ast::SelectItem::Wildcard(_) | ast::SelectItem::QualifiedWildcard(..)
+                    )
+                };
+                (!front.iter().any(wild)).then(|| expr.clone())
+            }
+            _ => None,
+        };
+    }
+    let Expr::Identifier(name) = by else {
+        return Some(by.clone());
+    };
+    let named = columns.iter().find_map(|item| match item {
+        ast::SelectItem::ExprWithAlias { expr, alias }
+            if super::rewrite::folded(alias) == super::rewrite::folded(name) =>
+        {
+            Some(expr.clone())
+        }
+        _ => None,
+    });
+    Some(named.unwrap_or_else(|| by.clone()))
+}
+
 /// `text SIMILAR TO pattern`: the whole text, by a regular expression.
 ///
 /// # Errors

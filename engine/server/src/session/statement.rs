@@ -41,6 +41,17 @@ pub struct Parsed {
     pub text: std::sync::Arc<str>,
 }
 
+/// What EXPLAIN tells, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Explaining {
+    /// Run the query and report what happened.
+    pub analyze: bool,
+    /// Every plan with its details.
+    pub verbose: bool,
+    /// FORMAT JSON.
+    pub json: bool,
+}
+
 /// A statement the session knows how to run.
 #[derive(Clone, Debug)]
 pub enum Statement {
@@ -48,10 +59,8 @@ pub enum Statement {
     Query(Box<ast::Statement>),
     /// EXPLAIN of a query.
     Explain {
-        /// Run it and report what happened.
-        analyze: bool,
-        /// Every plan with its details.
-        verbose: bool,
+        /// Its options.
+        how: Explaining,
         /// The query.
         query: Box<ast::Statement>,
     },

@@ -98,6 +98,18 @@ pub(super) fn float4(value: f32) -> NumberText {
     }
 }
 
+/// A number rounded to so many digits, as `%.15g` prints it.
+fn rounded(value: f64, digits: i32) -> NumberText {
+    let digits = digits.max(1);
+    match special(value) {
+        Some(text) => NumberText::of(text),
+        None => {
+            let more = usize::try_from(digits - 1).unwrap_or(0);
+            shortest(format!("{value:.more$e}").as_bytes(), digits)
+        }
+    }
+}
+
 fn special(value: f64) -> Option<&'static [u8]> {
     if value.is_finite() {
         None
@@ -189,12 +201,23 @@ fn read_exponent(text: &[u8]) -> i32 {
 /// Texts of floating-point numbers that were printed lately. Columns repeat theirs: half of the
 /// alleles of a cohort are seen once or twice and share a frequency.
 #[derive(Default)]
-pub(super) struct FloatTexts(Vec<(u64, NumberText)>);
+pub(super) struct FloatTexts {
+    known: Vec<(u64, NumberText)>,
+    /// Digits more than a type surely has; None: the fewest that read back the same.
+    extra: Option<i32>,
+}
 
 impl FloatTexts {
     /// A memory that is worth its set-up.
-    pub(super) fn new() -> FloatTexts {
-        FloatTexts(vec![(f64::NAN.to_bits(), NumberText::EMPTY); 256])
+    pub(super) fn new(extra: Option<i32>) -> FloatTexts {
+        let known = vec![(f64::NAN.to_bits(), NumberText::EMPTY); 256];
+        FloatTexts { known, extra }
+    }
+
+    /// For a single number.
+    pub(super) fn forgetful(extra: Option<i32>) -> FloatTexts {
+        let known = Vec::new();
+        FloatTexts { known, extra }
     }
 
     /// As [`float8`].
@@ -202,21 +225,30 @@ impl FloatTexts {
         if value.is_nan() {
             return float8(value);
         }
-        self.recall(value.to_bits(), || float8(value))
+        let extra = self.extra;
+        self.recall(value.to_bits(), || match extra {
+            Some(extra) => rounded(value, 15 + extra),
+            None => float8(value),
+        })
     }
 
     /// As [`float4`].
     pub(super) fn float4(&mut self, value: f32) -> NumberText {
         // Beside those of eight bytes: a NaN is none that is looked up.
-        self.recall(u64::from(value.to_bits()) | 0xfff0_0001_0000_0000, || {
-            float4(value)
-        })
+        let extra = self.extra;
+        self.recall(
+            u64::from(value.to_bits()) | 0xfff0_0001_0000_0000,
+            || match extra {
+                Some(extra) => rounded(f64::from(value), 6 + extra),
+                None => float4(value),
+            },
+        )
     }
 
     #[inline]
     fn recall(&mut self, bits: u64, print: impl FnOnce() -> NumberText) -> NumberText {
         let place = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[0];
-        let Some((of, text)) = self.0.get_mut(usize::from(place)) else {
+        let Some((of, text)) = self.known.get_mut(usize::from(place)) else {
             return print();
         };
         if *of != bits || text.to == 0 {
@@ -266,7 +298,7 @@ mod tests {
             (f64::INFINITY, "Infinity"),
             (f64::NEG_INFINITY, "-Infinity"),
         ];
-        let mut memory = FloatTexts::new();
+        let mut memory = FloatTexts::new(None);
         for _ in 0..2 {
             for (value, printed) in table {
                 assert_eq!(text(float8(value)), printed);
@@ -291,7 +323,7 @@ mod tests {
     #[test]
     fn any_float_reads_back_and_no_form_is_shorter() {
         let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut memory = FloatTexts::new();
+        let mut memory = FloatTexts::new(None);
         for _ in 0..20_000 {
             bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let narrow = f32::from_bits(u32::try_from(bits >> 32).unwrap_or(0));

@@ -24,8 +24,10 @@ impl Cells {
         match &self.kind {
             Kind::Null => {}
             Kind::Bool(a) => out.put_u8(if a.value(row) { b't' } else { b'f' }),
-            Kind::Int2(_) | Kind::Int4(_) | Kind::Int8(_) | Kind::Oid(_) => self.number(row, out),
-            Kind::Float4(_) | Kind::Float8(_) => self.number(row, out),
+            Kind::Int2(_) | Kind::Int4(_) | Kind::Int8(_) | Kind::Oid(_) => {
+                self.number(row, style, out);
+            }
+            Kind::Float4(_) | Kind::Float8(_) => self.number(row, style, out),
             Kind::UInt8(a) => display(a.value(row), out),
             Kind::Numeric128(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
             Kind::Numeric256(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
@@ -43,8 +45,8 @@ impl Cells {
             Kind::Time(a) => time(a.value(row), out),
             Kind::Timestamp(a) => timestamp(a.value(row), None, out),
             Kind::TimestampTz(a) => timestamp(a.value(row), Some(style), out),
-            Kind::Interval(a) => interval(a.value(row), out),
-            Kind::Duration(a) => interval_parts(0, 0, a.value(row), out),
+            Kind::Interval(a) => interval(a.value(row), style, out),
+            Kind::Duration(a) => style.intervals.put(0, 0, a.value(row), out),
             Kind::List(list) => array(list, row, style, out)?,
             Kind::Struct(fields) => record(fields, row, style, out)?,
             Kind::Map(_) => json::value(self, row, style, out)?,
@@ -53,8 +55,9 @@ impl Cells {
     }
 
     /// Appends the text form of an integer or floating-point number.
-    fn number(&self, row: usize, out: &mut BytesMut) {
-        if let Some(number) = self.number_text(row, &mut FloatTexts::default()) {
+    fn number(&self, row: usize, style: &TextStyle, out: &mut BytesMut) {
+        let mut floats = FloatTexts::forgetful(style.fewer_float_digits);
+        if let Some(number) = self.number_text(row, &mut floats) {
             out.put_slice(number.as_bytes());
         }
     }
@@ -221,11 +224,12 @@ fn zone_offset(seconds: i32, out: &mut BytesMut) {
     }
 }
 
-fn interval(value: IntervalMonthDayNano, out: &mut BytesMut) {
-    interval_parts(value.months, value.days, value.nanoseconds / 1_000, out);
+fn interval(value: IntervalMonthDayNano, style: &TextStyle, out: &mut BytesMut) {
+    let micros = value.nanoseconds / 1_000;
+    style.intervals.put(value.months, value.days, micros, out);
 }
 
-fn interval_parts(months: i32, days: i32, micros: i64, out: &mut BytesMut) {
+pub(super) fn interval_parts(months: i32, days: i32, micros: i64, out: &mut BytesMut) {
     let start = out.len();
     let mut negative_before = false;
     for (count, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {

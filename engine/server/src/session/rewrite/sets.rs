@@ -12,13 +12,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, OrderByKind, Query,
-    Select, SelectItem, SetExpr, TableFactor, Value, Visit as _, Visitor,
+    self, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value, Visit as _, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::calls::call_of;
+use super::calls::{call_arguments, call_of};
 use super::literals::{cast, number};
 use super::names::{folded, last_part};
 use super::output::item_name;
@@ -215,7 +215,7 @@ fn arrays_of(item: &SelectItem) -> Vec<Expr> {
     };
     let mut found = Vec::new();
     own_calls(expr, |function| {
-        if let ast::FunctionArguments::List(list) = &function.args {
+        if let FunctionArguments::List(list) = &function.args {
             found.extend(calls(&function.name, &list.args).into_iter().flatten());
         }
     });
@@ -256,6 +256,64 @@ fn derived(body: SetExpr, alias: &str) -> Result<Select, ServerError> {
         _ => return Err(internal()),
     }
     Ok(*select)
+}
+
+/// Takes the one series of constants in a list of columns, beside which no table is, into FROM: it is streamed there.
+pub(super) fn series_into_from(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    if !select.from.is_empty() || select.selection.is_some() {
+        return;
+    }
+    let mut sets = 0;
+    let mut series = None;
+    let _: ControlFlow<()> = ast::visit_expressions(&select.projection, |expr| {
+        if let Expr::Function(function) = expr {
+            let name = last_part(&function.name);
+            if name == SERIES && call_arguments(function).iter().all(|arg| is_whole(arg)) {
+                series = Some(function.clone());
+            }
+            sets += usize::from(name == SERIES || name == UNNEST || is_set(&name));
+        }
+        ControlFlow::Continue(())
+    });
+    let (Some(series), 1) = (series, sets) else {
+        return;
+    };
+    let _: ControlFlow<()> = ast::visit_expressions_mut(&mut select.projection, |expr| {
+        if matches!(expr, Expr::Function(function) if *function == series) {
+            *expr = Expr::Identifier(Ident::new(SERIES));
+        }
+        ControlFlow::Continue(())
+    });
+    let FunctionArguments::List(list) = series.args else {
+        return;
+    };
+    select.from = vec![ast::TableWithJoins {
+        relation: TableFactor::Function {
+            lateral: false,
+            name: series.name,
+            args: list.args,
+            with_ordinality: false,
+            alias: None,
+        },
+        joins: Vec::new(),
+    }];
+}
+
+/// Whether an expression is a whole number.
+fn is_whole(expr: &Expr) -> bool {
+    match expr {
+        Expr::UnaryOp {
+            op: ast::UnaryOperator::Minus,
+            expr,
+        } => is_whole(expr),
+        Expr::Value(value) => {
+            matches!(&value.value, Value::Number(digits, _) if digits.parse::<i64>().is_ok())
+        }
+        _ => false,
+    }
 }
 
 /// Writes `e` for the items of `FROM jsonb_array_elements(…) AS e` as `e.value`.

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespa
 use genokura_sql_ext::dialect::Bounded;
 
 use super::cursor::TokenCursor;
-use super::{Parsed, Statement, query_of, query_statement, query_text, read_only};
+use super::{Explaining, Parsed, Statement, query_of, query_statement, query_text, read_only};
 use crate::sqlstate::{ServerError, from_parser};
 
 type Read<T> = Result<T, ServerError>;
@@ -236,7 +236,7 @@ fn quote_identifier(name: &str) -> String {
 }
 
 fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
-    let (mut analyze, mut verbose) = (false, false);
+    let mut how = Explaining::default();
     if cursor.peek() == Some(&Token::LParen) && explain_options_follow(cursor) {
         let options = cursor.take_parenthesised()?;
         let mut options = TokenCursor::new(options, cursor.sql());
@@ -250,25 +250,23 @@ fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             };
             let on = !matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "0");
             match name.as_str() {
-                "analyze" => analyze = on,
-                "verbose" => verbose = on,
-                "format" if !value.eq_ignore_ascii_case("text") => {
-                    let lower = value.to_ascii_lowercase();
-                    return Err(match lower.as_str() {
-                        "json" | "xml" | "yaml" => {
-                            ServerError::unsupported(format!("EXPLAIN format {value}"))
-                        }
-                        _ => ServerError::new(
-                            "22023",
-                            format!(
-                                "unrecognized value for EXPLAIN option \"format\": \"{lower}\""
-                            ),
-                        )
-                        .at_position(position),
-                    });
-                }
+                "analyze" => how.analyze = on,
+                "verbose" => how.verbose = on,
+                "format" => match value.to_ascii_lowercase().as_str() {
+                    "text" => how.json = false,
+                    "json" => how.json = true,
+                    "xml" | "yaml" => {
+                        return Err(ServerError::unsupported(format!("EXPLAIN format {value}")));
+                    }
+                    other => {
+                        let text = format!(
+                            "unrecognized value for EXPLAIN option \"format\": \"{other}\""
+                        );
+                        return Err(ServerError::new("22023", text).at_position(position));
+                    }
+                },
                 "costs" | "settings" | "generic_plan" | "buffers" | "serialize" | "wal"
-                | "timing" | "summary" | "memory" | "format" => {}
+                | "timing" | "summary" | "memory" => {}
                 other => {
                     let text = format!("unrecognized EXPLAIN option \"{other}\"");
                     return Err(ServerError::syntax(text, position));
@@ -277,20 +275,13 @@ fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             options.accept_token(&Token::Comma);
         }
     } else {
-        analyze = cursor.accept("ANALYZE") || cursor.accept("ANALYSE");
-        verbose = cursor.accept("VERBOSE");
+        how.analyze = cursor.accept("ANALYZE") || cursor.accept("ANALYSE");
+        how.verbose = cursor.accept("VERBOSE");
     }
     Ok(match read(cursor)? {
-        Statement::Query(query) => Statement::Explain {
-            analyze,
-            verbose,
-            query,
-        },
-        Statement::Declare { query, .. } => Statement::Explain {
-            analyze,
-            verbose,
-            query,
-        },
+        Statement::Query(query) | Statement::Declare { query, .. } => {
+            Statement::Explain { how, query }
+        }
         Statement::Refused(error) => Statement::Refused(error),
         _ => return Err(ServerError::syntax("EXPLAIN takes a query", None)),
     })

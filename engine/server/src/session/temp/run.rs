@@ -498,7 +498,8 @@ impl Session {
         let targets = targets(&table, &name.name, columns)?;
         let planned = match source {
             None => {
-                let query = statement::query_text("SELECT")?;
+                // One row, none of whose columns goes anywhere.
+                let query = statement::query_text("SELECT NULL")?;
                 self.plan(&query, &[]).await?
             }
             Some(source) => {
@@ -512,7 +513,7 @@ impl Session {
                 self.plan(&source, &[]).await?
             }
         };
-        let width = planned.columns().len();
+        let width = source.map_or(0, |_| planned.columns().len());
         if width > targets.len() {
             let text = "INSERT has more expressions than target columns";
             let place = source.and_then(|source| placed::column_place(&source.body, targets.len()));
