@@ -29,7 +29,7 @@ mod types;
 
 pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT};
 pub(crate) use clock::convert;
-pub(crate) use floats::out_of_range;
+pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
 pub(crate) use numerics::{Planned, literal as numeric, operands};
 pub(crate) use types::{settle, settle_analysed, settle_early};

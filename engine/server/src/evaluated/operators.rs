@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::arrow::datatypes::{DECIMAL256_MAX_SCALE, DataType};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable as _, Operator, ScalarUDF, cast};
@@ -14,6 +14,7 @@ use super::{Callee, Evaluated};
 use crate::pg_types::PgType;
 use crate::semantics::{self, Planned};
 use crate::session::{chosen, told_as};
+use crate::sqlstate::ServerError;
 
 /// Plans such operators.
 #[derive(Debug)]
@@ -67,6 +68,9 @@ impl ExprPlanner for Operators {
         };
         let (left, right) = (typed(&left, &right), typed(&right, &left));
         let (left, right) = semantics::operands(left, operator, right, schema, Planned::Part);
+        if operator == Operator::Multiply {
+            bounded(&left, &right, schema)?;
+        }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
 }
@@ -112,6 +116,21 @@ fn as_json(op: &BinaryOperator, left: Expr, right: Expr, schema: &DFSchema) -> (
     let left = read(left, &right);
     let right = read(right, &left);
     (left, right)
+}
+
+/// # Errors
+/// 22003 for a product of more digits behind the point than any numeric has.
+fn bounded(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
+    let scale = |side: &Expr| match side.get_type(schema) {
+        Ok(DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) => i16::from(scale),
+        _ => 0,
+    };
+    if scale(left) + scale(right) <= i16::from(DECIMAL256_MAX_SCALE) {
+        return Ok(());
+    }
+    let error = ServerError::new("22003", "value overflows numeric format");
+    let error = error.detail("A numeric has at most 76 digits here.".to_owned());
+    Err(DataFusionError::External(Box::new(error)))
 }
 
 /// What a constant in quotes is beside a number: one of its type, a numeric with the digits that are written.

@@ -101,7 +101,7 @@ impl ScalarUDFImpl for Read {
         let wide = array.data_type().is_decimal() && self.to == DataType::Float64;
         let made = match is_text(array.data_type()) {
             true => self.texts(array),
-            false if wide => rounded(array),
+            false if wide => nearest(array),
             false => self.narrowed(array),
         };
         made.map(ColumnarValue::Array)
@@ -153,7 +153,10 @@ impl Read {
 }
 
 /// The floats that are next to decimals.
-fn rounded(array: &ArrayRef) -> std::result::Result<ArrayRef, ServerError> {
+///
+/// # Errors
+/// What Arrow's casts fail with.
+pub(crate) fn nearest(array: &ArrayRef) -> std::result::Result<ArrayRef, ServerError> {
     let mut made = cast(array, &DataType::Float64)?
         .as_primitive::<Float64Type>()
         .clone();

@@ -164,6 +164,7 @@ pub(super) fn assign(
         (DataType::Decimal256(precision, scale), to) if to.is_integer() && *scale > 0 => {
             number(&cast(array, &DataType::Decimal256(*precision, 0))?, to)
         }
+        (from, DataType::Float64) if from.is_decimal() => semantics::nearest(array),
         (DataType::Float64, DataType::Float32) => {
             let narrow = number(array, target)?;
             let wide = array.as_primitive::<Float64Type>();

@@ -1,0 +1,226 @@
+//! Rows that are put together: UNION, VALUES and the rounds of recursive queries, whose columns have one class of numbers.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::expr::{Alias, Cast};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Projection, RecursiveQuery, Union,
+    Values, cast,
+};
+
+use super::{Class, settle, turned};
+use crate::pg_types::PgType;
+use crate::semantics::types::WIDEST;
+use crate::sqlstate::ServerError;
+
+/// The class that each column of some rows is to have, of the types that it has in them.
+fn wanted<'a>(columns: impl Iterator<Item = &'a DataType> + Clone) -> Option<Class> {
+    let classes = columns.filter_map(Class::of);
+    let greatest = classes.clone().max()?;
+    let mixed = classes.clone().any(|class| class == Class::Exact) && classes.min()? != greatest;
+    mixed.then_some(greatest)
+}
+
+/// A UNION whose columns have one class in all of its parts; `None` when they have.
+pub(super) fn united(union: &Union) -> Result<Option<LogicalPlan>> {
+    let of_column = |at: usize| {
+        let fields = union.inputs.iter();
+        fields.filter_map(move |input| {
+            input
+                .schema()
+                .fields()
+                .get(at)
+                .map(|field| field.data_type())
+        })
+    };
+    let wanted: Vec<Option<Class>> = (0..union.schema.fields().len())
+        .map(|at| wanted(of_column(at)))
+        .collect();
+    if wanted.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let inputs = union.inputs.iter().map(|input| {
+        let columns: Vec<Expr> = match input.as_ref() {
+            LogicalPlan::Projection(projection) => projection.expr.clone(),
+            other => other
+                .schema()
+                .columns()
+                .into_iter()
+                .map(Expr::Column)
+                .collect(),
+        };
+        let below = match input.as_ref() {
+            LogicalPlan::Projection(projection) => Arc::clone(&projection.input),
+            _ => Arc::clone(input),
+        };
+        let fields = input.schema().fields().iter();
+        let columns = columns.into_iter().zip(fields).zip(&wanted);
+        let columns = columns.map(|((expr, field), wanted)| {
+            let bare = match &expr {
+                Expr::Alias(Alias { expr, .. }) => expr.as_ref(),
+                other => other,
+            };
+            let made = wanted.and_then(|wanted| turned(bare, field.data_type(), wanted));
+            match made {
+                Some(made) => made.alias(field.name()),
+                None => expr,
+            }
+        });
+        let projection = Projection::try_new(columns.collect(), below)?;
+        Ok(Arc::new(LogicalPlan::Projection(projection)))
+    });
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    Union::try_new_with_loose_types(inputs).map(|union| Some(LogicalPlan::Union(union)))
+}
+
+/// VALUES whose columns have one class, as the planner casts each cell to a type of its own choice; `None` when they
+/// have.
+pub(super) fn listed(values: &Values) -> Result<Option<LogicalPlan>> {
+    let none = DFSchema::empty();
+    // What a cell was before the planner's cast.
+    let written = |cell: &Expr, field: &Field| match cell {
+        Expr::Cast(Cast {
+            expr: value,
+            field: to,
+        }) if to.data_type() == field.data_type() => Expr::clone(value),
+        cell => cell.clone(),
+    };
+    let mut rows = values.values.clone();
+    let mut changed = false;
+    for (at, field) in values.schema.fields().iter().enumerate() {
+        if Class::of(field.data_type()) != Some(Class::Exact) {
+            continue;
+        }
+        let cells = values.values.iter().filter_map(|row| row.get(at));
+        let cells: Vec<Expr> = cells.map(|cell| written(cell, field)).collect();
+        let types: Result<Vec<DataType>> = cells.iter().map(|cell| cell.get_type(&none)).collect();
+        let Ok(types) = types else {
+            return Ok(None);
+        };
+        let Some(wanted) = wanted(types.iter()).filter(|wanted| *wanted >= Class::Single) else {
+            continue;
+        };
+        changed = true;
+        for (row, (cell, of)) in rows.iter_mut().zip(cells.iter().zip(&types)) {
+            if let Some(place) = row.get_mut(at) {
+                *place = turned(cell, of, wanted).unwrap_or_else(|| cell.clone());
+            }
+        }
+    }
+    match changed {
+        true => LogicalPlanBuilder::values(rows)?.build().map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Numerics of a recursive query, to which every round may add digits.
+const ROUNDS: DataType = DataType::Decimal256(WIDEST, 20);
+
+/// A recursive query whose numerics have room for more digits than those that it begins with; `None` when nothing in it
+/// needs any.
+///
+/// # Errors
+/// 42804 for a column that goes on as another type than it begins with.
+pub(super) fn recursive(query: &RecursiveQuery) -> Result<Option<LogicalPlan>> {
+    // The planner has cast what goes on to the types of what it begins with.
+    let LogicalPlan::Projection(goes_on) = query.recursive_term.as_ref() else {
+        return Ok(None);
+    };
+    let begins = query.static_term.schema();
+    let mut wide = vec![false; begins.fields().len()];
+    for (at, (expr, field)) in goes_on.expr.iter().zip(begins.fields()).enumerate() {
+        let Some((value, _)) = cast_to(expr, field.data_type()) else {
+            continue;
+        };
+        let Ok(of) = value.get_type(goes_on.input.schema()) else {
+            continue;
+        };
+        let (Some(first), Some(next)) = (Class::of(field.data_type()), Class::of(&of)) else {
+            continue;
+        };
+        if next > first {
+            let name = |data_type: &DataType| PgType::of_arrow(data_type).sql_name();
+            let text = format!(
+                "recursive query \"{}\" column {} has type {} in non-recursive term but type {} overall",
+                query.name,
+                at + 1,
+                match first {
+                    Class::Whole => "integer",
+                    _ => name(field.data_type()),
+                },
+                name(&of),
+            );
+            let error = ServerError::new("42804", text)
+                .hint("Cast the output of the non-recursive term to the correct type.");
+            return Err(DataFusionError::External(Box::new(error)));
+        }
+        if let Some(place) = wide.get_mut(at) {
+            *place = first == Class::Exact;
+        }
+    }
+    if !wide.contains(&true) {
+        return Ok(None);
+    }
+    let columns = begins.columns().into_iter().zip(&wide);
+    let columns = columns.map(|(column, wide)| {
+        let name = column.name.clone();
+        let column = Expr::Column(column);
+        match wide {
+            true => cast(column, ROUNDS).alias(name),
+            false => column,
+        }
+    });
+    let columns: Vec<Expr> = columns.collect();
+    let first = LogicalPlanBuilder::from(Arc::clone(&query.static_term)).project(columns)?;
+    let first = first.build()?;
+    let fields = first.schema().fields().iter();
+    let fields: Vec<Field> = fields
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    let rows = CteWorkTable::new(&query.name, Arc::new(Schema::new(fields)));
+    let rows = provider_as_source(Arc::new(rows));
+    let mut goes_on = goes_on.clone();
+    for ((expr, field), wide) in goes_on.expr.iter_mut().zip(begins.fields()).zip(&wide) {
+        if !wide {
+            continue;
+        }
+        if let Some((value, name)) = cast_to(expr, field.data_type()) {
+            *expr = cast(value.clone(), ROUNDS).alias(name);
+        } else {
+            let name = expr.schema_name().to_string();
+            *expr = cast(expr.clone(), ROUNDS).alias(name);
+        }
+    }
+    let next = LogicalPlan::Projection(goes_on).transform_up_with_subqueries(|node| {
+        let node = match &node {
+            LogicalPlan::TableScan(scan) if scan.table_name.table() == query.name => {
+                let scan = LogicalPlanBuilder::scan(&query.name, Arc::clone(&rows), None)?;
+                Transformed::yes(scan.build()?)
+            }
+            _ => Transformed::no(node),
+        };
+        node.map_data(LogicalPlan::recompute_schema)
+    })?;
+    let next = settle(next.data)?;
+    let name = query.name.clone();
+    let query = RecursiveQuery::try_new(name, Arc::new(first), Arc::new(next), query.is_distinct)?;
+    Ok(Some(LogicalPlan::RecursiveQuery(query)))
+}
+
+/// What an expression casts to a type, and its name.
+fn cast_to<'a>(expr: &'a Expr, to: &DataType) -> Option<(&'a Expr, String)> {
+    let name = expr.schema_name().to_string();
+    let bare = match expr {
+        Expr::Alias(Alias { expr, .. }) => expr.as_ref(),
+        other => other,
+    };
+    match bare {
+        Expr::Cast(Cast { expr: value, field }) if field.data_type() == to => Some((value, name)),
+        _ => None,
+    }
+}
