@@ -284,6 +284,7 @@ impl VisitorMut for ToDataFusion<'_> {
         if let Expr::Function(function) = expr {
             numbers::of_floats(function);
         }
+        numbers::listed(expr);
         sets::call(expr);
         if let Err(error) = operators::respell(expr) {
             return ControlFlow::Break(error);

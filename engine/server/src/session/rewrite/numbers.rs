@@ -5,7 +5,9 @@
 //! percentile_cont(0.5), exp(1.5)  ─►   of double precision, as these functions are
 //! ```
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Function, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, UnaryOperator, Value,
+};
 
 use super::calls::{call_argument_mut, call_arguments};
 use super::literals::{cast, constant_number, text};
@@ -110,6 +112,38 @@ pub(super) fn of_floats(function: &mut Function) {
         if let Some(argument) = call_argument_mut(function, place) {
             *argument = cast(argument.clone(), DataType::DoublePrecision);
         }
+    }
+}
+
+/// `x = ANY (ARRAY[1.5, 2])` as `x IN (1.5, 2)`, and `x <> ALL` of one: a list has a type in common with what is looked
+/// for, where the planner's arrays of decimals hold decimals alone.
+pub(super) fn listed(expr: &mut Expr) {
+    let (left, right, negated) = match &*expr {
+        Expr::AnyOp {
+            left,
+            compare_op: BinaryOperator::Eq,
+            right,
+            ..
+        } => (left, right, false),
+        Expr::AllOp {
+            left,
+            compare_op: BinaryOperator::NotEq,
+            right,
+        } => (left, right, true),
+        _ => return,
+    };
+    let mut array = right.as_ref();
+    while let Expr::Nested(inner) = array {
+        array = inner;
+    }
+    if let Expr::Array(array) = array
+        && array.elem.iter().any(has_point)
+    {
+        *expr = Expr::InList {
+            expr: left.clone(),
+            list: array.elem.clone(),
+            negated,
+        };
     }
 }
 
