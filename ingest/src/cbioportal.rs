@@ -11,6 +11,7 @@
 //!   from the reference ([`maf`]). Substitutions are as in a call set; insertions and deletions have MAF's `-`.
 //! - Chromosomes 23 and 24 are X and Y, as cBioPortal numbers them.
 //! - A mutation, segment or structural variant of no sample or at no place is refused: it would join nothing, unseen.
+//!   Samples and patients that the clinical files do not list are told of ([`met`]).
 //! - Matrices are long: `study_id, profile, gene, entrez_id, sample_id, value`; a cell without a value has no row.
 //! - All files land together or not at all. A cell that does not fit is named with file, line and column.
 
@@ -18,6 +19,7 @@ mod clinical;
 mod file;
 mod maf;
 mod matrix;
+mod met;
 mod meta;
 mod tables;
 
@@ -35,6 +37,7 @@ use crate::table::{Input, Landing, Sink, blocking, merged, schema_of, sql_name};
 
 use file::File;
 pub(crate) use file::contig;
+use met::Met;
 use meta::{Kind, Study};
 use tables::Listed;
 
@@ -138,25 +141,30 @@ impl CbioportalJob {
         let produce = move |sink: &Sink| {
             let mut counts: Vec<u64> = Vec::new();
             let mut listed = Listed::new();
+            let mut met = Met::default();
             for ((file, place), number) in files.iter().zip(places).zip(1_u32..) {
                 let out = Out::of_columns(place, file.columns.clone(), &cancel, sink);
                 let mut out = out.into_schema(Arc::clone(&targets[place]));
                 let sent = match file.kind {
-                    Kind::Matrix(_) => file.send_matrix(&study_id, &mut out),
+                    Kind::Matrix(_) => {
+                        met.of_matrix(file);
+                        file.send_matrix(&study_id, &mut out)
+                    }
                     Kind::Table(_) => {
                         let to = (place, number, sink);
-                        file.send_table(&study_id, contigs, &mut listed, &mut out, to)
+                        let known = (&mut listed, &mut met);
+                        file.send_table(&study_id, contigs, known, &mut out, to)
                     }
                 };
                 counts.push(sent.map_err(|error| error.in_input(number))?);
                 progress.records(counts.iter().sum());
             }
             // Nobody listens only where the job has failed already.
-            let _ = tell.send(counts);
+            let _ = tell.send((counts, met.notes(&listed)));
             Ok(())
         };
         let landed = landing.write_all(schemas, details, produce).await?;
-        let counts = told.await.map_err(|e| Error::Internal(e.to_string()))?;
+        let (counts, notes) = told.await.map_err(|e| Error::Internal(e.to_string()))?;
         for (input, n) in report.inputs.iter_mut().zip(counts) {
             input.records = n;
         }
@@ -165,6 +173,7 @@ impl CbioportalJob {
         report.rows = landed.rows;
         report.lake_version = landed.version;
         report.notes.extend(landed.notes);
+        report.notes.extend(notes);
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
     }

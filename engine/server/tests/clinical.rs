@@ -938,6 +938,26 @@ fn a_bad_study_is_named_by_file_line_and_column() {
 }
 
 #[test]
+fn samples_that_no_clinical_file_lists_are_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    let study = study(dir.path());
+    written(
+        &study,
+        "data_mutations.txt",
+        "Hugo_Symbol\tChromosome\tStart_Position\tReference_Allele\tTumor_Seq_Allele2\tTumor_Sample_Barcode\n\
+         TP53\t17\t5\tC\tT\tS1\nTP53\t17\t6\tC\tT\tX9\nTP53\t17\t7\tC\tT\tX8\n",
+    );
+    let told = ingest(&lake, &["cbioportal"], &[&study]);
+    let note = "2 samples of this study are in no clinical file and join no row there; the first is in data_mutations.txt, line 3";
+    assert!(told.contains(note), "{told}");
+    assert!(
+        !told.contains("X9") && !told.contains("patients of"),
+        "{told}"
+    );
+}
+
+#[test]
 fn published_files_of_cbioportal_are_read_in_a_study() {
     let dir = tempfile::tempdir().unwrap();
     let lake = dir.path().join("lake");

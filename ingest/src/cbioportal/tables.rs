@@ -19,6 +19,7 @@ use crate::table::{
 use super::clinical::Told;
 use super::file::{File, Part, cell, contig};
 use super::maf;
+use super::met::Met;
 use super::meta::Kind;
 
 /// Columns of contigs in the tables.
@@ -148,13 +149,15 @@ impl File {
         &self,
         study: &str,
         contigs: Option<ContigNames>,
-        listed: &mut Listed,
+        (listed, met): (&mut Listed, &mut Met),
         out: &mut Out<'_>,
         (table, number, sink): (usize, u32, &Sink),
     ) -> Result<u64> {
         let mut rows = self.rows()?;
         let mut builds = maf::Builds::of(&self.columns, self.kind);
         let key = self.key();
+        let name: Arc<str> = Arc::from(self.name.as_str());
+        let of_people = self.of_people();
         let needed = self.needed_in_rows();
         let of_contigs = |(place, column): (usize, &Column)| {
             CONTIGS.contains(&column.name.as_str()).then_some(place)
@@ -218,6 +221,11 @@ impl File {
             if let Some((kind, place)) = key {
                 self.check_key(kind, cells.get(place), line, listed)?;
             }
+            for (kind, place) in &of_people {
+                if let Some(Cell::Bare(text) | Cell::Quoted(text)) = cells.get(*place) {
+                    met.of_row(kind, text, &name, line);
+                }
+            }
             out.row(&cells, line)?;
             n += 1;
         }
@@ -255,6 +263,20 @@ impl File {
         };
         let place = self.columns.iter().position(|column| column.name == name)?;
         Some((kind, place))
+    }
+
+    /// The columns of samples and patients that another file should list.
+    fn of_people(&self) -> Vec<(&'static str, usize)> {
+        let kinds: &[(&'static str, &str)] = match self.kind {
+            Kind::Table("patient") => &[],
+            Kind::Table("sample") => &[("patient", "person_id")],
+            _ => &[("sample", "sample_id")],
+        };
+        let places = kinds.iter().filter_map(|(kind, name)| {
+            let mut columns = self.columns.iter();
+            Some((*kind, columns.position(|column| column.name == *name)?))
+        });
+        places.collect()
     }
 
     /// Refuses a patient or sample that was listed before, and a row of none.

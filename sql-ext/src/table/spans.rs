@@ -141,7 +141,7 @@ impl Call {
         let from = arguments::source(state, self.definition.doc.name, source).await?;
         Ok(format!(
             "(SELECT contig, CAST(pos AS BIGINT) AS pos, CAST(end_pos AS BIGINT) AS end_pos FROM \
-             (SELECT contig, CAST(pos AS INTEGER) AS pos, CAST(end_pos AS INTEGER) AS end_pos FROM {from}) AS spans \
+             (SELECT CAST(contig AS VARCHAR) AS contig, CAST(pos AS INTEGER) AS pos, CAST(end_pos AS INTEGER) AS end_pos FROM {from}) AS spans \
              WHERE contig IS NOT NULL AND CAST(pos AS BIGINT) <= CAST(end_pos AS BIGINT) + 1)"
         ))
     }
