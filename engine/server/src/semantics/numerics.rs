@@ -460,7 +460,7 @@ fn roomier(parts: &[&Expr], of: &DataType) -> Option<Vec<Expr>> {
         }
         _ => return None,
     };
-    let rest = rest.iter().map(|part| Expr::clone(part));
+    let rest = rest.iter().copied().cloned();
     Some(
         std::iter::once(cast(Expr::clone(first), to))
             .chain(rest)
