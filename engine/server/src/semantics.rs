@@ -6,6 +6,8 @@
 //! - `x = ANY (array)` is NULL where nothing matches and the array has a NULL.
 //! - What becomes text is printed as results are: `{1,2}`, `10000000000`.
 //! - Sums, quotients and dates have PostgreSQL's types ([`settle`]).
+//! - What is made of small whole constants is told as integer ([`integers`]), constants with a point are numeric and floats
+//!   beside floats ([`numerics`]).
 //! - Arrays of any dimensions are one type ([`arrays`]), and dates are no numbers ([`mismatch`]).
 //! - Times are those of the session's zone, and intervals compare by their length ([`clock`]).
 //!
