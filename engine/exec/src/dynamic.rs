@@ -31,6 +31,7 @@ use parking_lot::Mutex;
 use crate::choice::passes;
 use crate::error::Result;
 use crate::interval_join::stretches::Stretches;
+use crate::nan::judged_by_pages;
 use crate::pruning::groups_left;
 use crate::source::{SiteRows, evaluate, prune_pages};
 use crate::spec::ScanKind;
@@ -144,7 +145,7 @@ impl DynamicPruner {
                 .try_build(Arc::clone(&expr))?;
             Ok(Alternative {
                 row_groups,
-                pages: PagePruningAccessPlanFilter::new(&expr, Arc::clone(schema)),
+                pages: judged_by_pages(&expr, schema),
             })
         };
         let apart = |filter| {

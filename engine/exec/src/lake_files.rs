@@ -9,7 +9,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
-use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::datasource::listing::PartitionedFile;
@@ -19,9 +18,7 @@ use datafusion::datasource::physical_plan::{
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{
-    BinaryExpr, CastExpr, DynamicFilterPhysicalExpr, InListExpr, Literal, NegativeExpr, NotExpr,
-};
+use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, NegativeExpr};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{
     EquivalenceProperties, HigherOrderFunctionExpr, PhysicalExpr, PhysicalSortExpr,
@@ -32,6 +29,8 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::morsel::Morselizer;
 use object_store::ObjectStore;
+
+use crate::nan::meets_nan;
 
 /// Files of a stored table.
 #[derive(Clone)]
@@ -157,47 +156,6 @@ impl FileSource for LakeFiles {
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
     ) -> DfResult<TreeNodeRecursion> {
         self.0.apply_expressions(f)
-    }
-}
-
-/// Whether a filter must not be judged by the bounds of row groups, which leave NaN out: it may be greater than a float,
-/// or unequal. A filter that is filled in later may be of any kind.
-fn meets_nan(filter: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
-    let is_float = |part: &Arc<dyn PhysicalExpr>| {
-        let of = part.data_type(schema);
-        of.is_ok_and(|data_type| data_type.is_floating())
-    };
-    let found = filter.exists(|part| {
-        if let Some(binary) = part.downcast_ref::<BinaryExpr>() {
-            let plain = binary
-                .right()
-                .downcast_ref::<Literal>()
-                .is_some_and(|right| f64_of(right.value()).is_some_and(f64::is_finite));
-            let below = matches!(
-                binary.op(),
-                Operator::Lt | Operator::LtEq | Operator::Eq | Operator::IsNotDistinctFrom
-            );
-            let floats = is_float(binary.left()) || is_float(binary.right());
-            return Ok(floats && !(plain && below));
-        }
-        let later = part.downcast_ref::<DynamicFilterPhysicalExpr>().is_some();
-        let listed = part.downcast_ref::<InListExpr>().is_some();
-        let negated = part.downcast_ref::<NotExpr>().is_some();
-        let mut children = part.children().into_iter();
-        Ok(match negated {
-            // The opposite of what bounds tell.
-            true => part.exists(|part| Ok(is_float(part)))?,
-            false => (later || listed) && children.any(is_float),
-        })
-    });
-    found.unwrap_or(true)
-}
-
-fn f64_of(value: &ScalarValue) -> Option<f64> {
-    match value {
-        ScalarValue::Float64(value) => *value,
-        ScalarValue::Float32(value) => value.map(f64::from),
-        _ => None,
     }
 }
 

@@ -26,6 +26,7 @@ mod lake_files;
 mod lanes;
 mod members;
 mod metrics;
+mod nan;
 mod plain;
 pub mod predicate;
 mod pruning;

@@ -1,7 +1,7 @@
 //! csv and tsv.
 //!
-//! - Lines before the header that begin with `#` are comments; a single one with as many cells as
-//!   the line after it is the header itself (`#FID<tab>IID`).
+//! - Lines before the header that begin with `#` are comments; the last with as many cells as the line after it is the
+//!   header itself (`#FID<tab>IID`), unless a comment before it has as many.
 //! - NULL: an empty cell, `NA`, `N/A`, `NULL`, `null`, `\N`; quoted or not. White space around a
 //!   csv cell is kept, around a NULL word or a number it is not.
 //! - csv, with commas or semicolons: quotes as in RFC 4180. tsv: a cell within quotes loses them, doubled quotes become one;
@@ -9,6 +9,7 @@
 //! - UTF-8 only; a byte order mark is ignored.
 //! - A quote that is never closed is an error with the line where it opens: the cell would hold the rest of the file.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::reader::{Format, Rows};
@@ -231,6 +232,8 @@ fn builder(delimiter: u8) -> csv::ReaderBuilder {
 /// Passes comments; gives the header line and how many lines were read, it included.
 fn comments(input: &mut impl BufRead, delimiter: u8) -> Result<(Vec<u8>, u64)> {
     let mut lines = 0;
+    // Cells of the comments so far: one more of as many is no header but tells of the columns (cBioPortal).
+    let mut widths = BTreeSet::new();
     loop {
         let mut line = Vec::new();
         let n = input
@@ -245,10 +248,10 @@ fn comments(input: &mut impl BufRead, delimiter: u8) -> Result<(Vec<u8>, u64)> {
         if n > 0 && line.trim_ascii().is_empty() {
             continue;
         }
-        // A comment may be the header (`#CHROM`): look at what follows. Behind others, only a name stands right at the sign.
-        let named = line
-            .get(1)
-            .is_some_and(|&byte| byte != b'#' && !byte.is_ascii_whitespace());
+        // A comment may be the header (`#CHROM`): look at what follows. Behind others, only a name right at the sign is.
+        let width = line.iter().filter(|&&byte| byte == delimiter).count();
+        let is_name = line.get(1).is_some_and(u8::is_ascii_alphabetic);
+        let named = is_name && (width == 0 || !widths.contains(&width));
         if line.starts_with(b"#")
             && (lines == 1 || named)
             && is_header(input, &line, delimiter, named)?
@@ -256,6 +259,7 @@ fn comments(input: &mut impl BufRead, delimiter: u8) -> Result<(Vec<u8>, u64)> {
             return Ok((line.split_off(1), lines));
         }
         if line.starts_with(b"#") {
+            widths.insert(width);
             continue;
         }
         return Ok((line, lines));

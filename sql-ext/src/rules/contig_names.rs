@@ -167,11 +167,11 @@ impl Comparison {
 
 /// Warns where contigs of two assemblies are compared.
 pub(crate) fn assemblies_met(left: &[Origin], right: &[Origin], options: &ConfigOptions) {
-    let (left, right) = (origin::assemblies(left), origin::assemblies(right));
-    let mut pairs = left
-        .iter()
-        .flat_map(|of| right.iter().map(move |other| (of, other)));
-    if let Some((left, right)) = pairs.find(|(of, other)| of != other) {
+    let both = origin::assemblies(left).zip(origin::assemblies(right));
+    // What a UNION has of the same assembly is joined with it.
+    let both = both.filter(|(left, right)| left.is_disjoint(right));
+    let first = both.and_then(|(left, right)| left.first().copied().zip(right.first().copied()));
+    if let Some((left, right)) = first {
         Warnings::add(options, || {
             Warning {
             text: format!(

@@ -23,6 +23,7 @@ use super::{ReadContext, decoded, evaluate};
 use crate::dynamic::DynamicPruner;
 use crate::error::{Error, Result};
 use crate::metrics::ScanMetrics;
+use crate::nan::judged_by_pages;
 use crate::predicate::Predicate;
 use crate::pruning::bind;
 use crate::spec::FilePart;
@@ -45,8 +46,7 @@ struct Filters {
 impl Early {
     pub(crate) fn new(context: &ReadContext, filters: Vec<Predicate>) -> Result<Self> {
         let schema = site_schema(&context.view.data.state.info);
-        let pages = bind(&filters, &schema)?
-            .map(|expr| PagePruningAccessPlanFilter::new(&expr, Arc::clone(&schema)));
+        let pages = bind(&filters, &schema)?.map(|expr| judged_by_pages(&expr, &schema));
         let never_null = schema
             .field_with_name("contig")
             .is_ok_and(|field| !field.is_nullable());

@@ -110,10 +110,11 @@ fn characters(data_type: &ast::DataType) -> Option<(&'static str, i64)> {
     };
     let modifier = match length {
         None => default,
-        Some(ast::CharacterLength::IntegerLength { length, .. }) => {
+        // A length of 0 is refused elsewhere.
+        Some(ast::CharacterLength::IntegerLength { length, .. }) if *length > 0 => {
             i64::try_from(*length).ok()?.checked_add(HEADER)?
         }
-        Some(ast::CharacterLength::Max) => return None,
+        Some(_) => return None,
     };
     Some((function, modifier))
 }

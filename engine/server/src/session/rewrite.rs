@@ -224,10 +224,12 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         for item in &mut select.projection {
-            if let ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } =
+            let (ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }) =
                 item
-                && let Some(told) = modified::told(expr)
-            {
+            else {
+                continue;
+            };
+            if let Some(told) = modified::told(expr) {
                 *expr = told;
             }
         }
@@ -268,8 +270,8 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
-        modified::respell(expr);
         let checked = types::check_float(expr).and_then(|()| constants::truths(expr));
+        modified::respell(expr);
         match checked {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),

@@ -3,7 +3,7 @@
 use super::{ServerError, between, pg_name, type_name};
 
 /// What an error contains, its SQLSTATE, and what PostgreSQL says.
-const SAID: [(&str, &str, &str); 36] = [
+const SAID: [(&str, &str, &str); 37] = [
     (
         "Aggregate functions are not allowed in the WHERE clause",
         "42803",
@@ -55,6 +55,11 @@ const SAID: [(&str, &str, &str); 36] = [
         "calar subquery returned more than one row",
         "21000",
         "more than one row returned by a subquery used as an expression",
+    ),
+    (
+        "Step cannot be zero",
+        "22023",
+        "step size cannot equal zero",
     ),
     (
         "step can't be 0 for function generate_series",

@@ -72,6 +72,27 @@ fn joins_of_two_assemblies_are_warned_of() {
 }
 
 #[test]
+fn what_functions_make_of_a_table_is_of_its_assembly() {
+    let place = lake();
+    for sql in [
+        "SELECT count(*) FROM merge_regions('kb.old') m JOIN d.variants v ON v.contig = m.contig AND v.pos <= m.end_pos",
+        "SELECT count(*) FROM complement('kb.old', 'd')",
+        "SELECT count(*) FROM windows('d', 1000000) w JOIN kb.old o ON w.contig = o.contig AND w.pos <= o.end_pos",
+    ] {
+        let (_, said) = place.sql(sql);
+        for word in TOLD {
+            assert!(said.contains(word), "{sql}: {word} in {said}");
+        }
+    }
+    for sql in [
+        "SELECT count(*) FROM merge_regions('kb.new') m JOIN d.variants v ON v.contig = m.contig AND v.pos <= m.end_pos",
+        "SELECT count(*) FROM complement('kb.new', 'd')",
+    ] {
+        assert_eq!(place.sql(sql).1, "", "{sql}");
+    }
+}
+
+#[test]
 fn joins_of_one_assembly_are_not() {
     let place = lake();
     for sql in [

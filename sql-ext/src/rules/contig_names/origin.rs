@@ -228,9 +228,9 @@ pub(super) fn fronts(origins: Vec<Origin>) -> Vec<Origin> {
     }
 }
 
-/// The assemblies of these origins, as far as they tell.
-pub(crate) fn assemblies(origins: &[Origin]) -> BTreeSet<&str> {
-    origins.iter().filter_map(Origin::assembly).collect()
+/// The assemblies of these origins, if all of them tell.
+pub(crate) fn assemblies(origins: &[Origin]) -> Option<BTreeSet<&str>> {
+    origins.iter().map(Origin::assembly).collect()
 }
 
 /// A human primary in rows in memory whose name is not spelled as `spelled`, and its name in that spelling, which no row
