@@ -38,7 +38,7 @@ use crate::source::{Source, resolve};
 use crate::tally::{Counts, repair};
 use crate::vcf::annotation_cells::Width;
 use crate::write::{Written, changes, write_all, write_table};
-use fields::{Fields, Redefined, differing_annotations};
+use fields::{Fields, Redefined, differing_annotations, partly_annotated};
 use rows::{headers_rows, samples_rows};
 
 /// Bases an allele may move left before the job has to begin anew, with a reference.
@@ -388,6 +388,7 @@ impl VcfJob {
             state,
             counts,
             redefined: fields.redefined,
+            notes: partly_annotated(&known, opened),
         })
     }
 
@@ -651,6 +652,8 @@ struct Plan {
     counts: Counts,
     /// Keys that inputs declare otherwise than the dataset.
     redefined: Vec<Redefined>,
+    /// What of the inputs may not be what was meant, before they are read.
+    notes: Vec<String>,
 }
 
 impl PassInput {
@@ -765,7 +768,7 @@ impl SampleBlocks {
 
 /// What of the inputs is kept and may not be what was meant, each with its place.
 fn notes(plan: &Plan, done: &PassDone) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = plan.notes.clone();
     for (number, (input, result)) in (1..).zip(plan.inputs.iter().zip(&done.inputs)) {
         let header = input.header.repairs.iter();
         let nameless = header.filter(|r| r.rule == header_repair::ANNOTATION_WITHOUT_FORMAT);

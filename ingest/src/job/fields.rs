@@ -1,7 +1,7 @@
 //! What the headers of a job's inputs declare beside the dataset: INFO and FORMAT, keys that are declared in several ways,
 //! annotations of other Formats.
 
-use genokura_core::annotation::{AnnotationFormat, is_annotation};
+use genokura_core::annotation::{ANNOTATION_KEYS, AnnotationFormat, is_annotation};
 use genokura_core::schema::{FieldDef, FieldType, Number, widest};
 use genokura_storage::DatasetState;
 
@@ -114,6 +114,32 @@ fn add(
     if !fields.iter().any(|f| f.key == key) {
         fields.push(undeclared_field(kind, key, has_value, fields));
     }
+}
+
+/// Annotations that some inputs of the dataset have and others have not: an allele that both have is one row, with the
+/// INFO of the first.
+pub(super) fn partly_annotated(known: &DatasetState, opened: &[Opened]) -> Vec<String> {
+    let partly = |key: &&&str| {
+        let declares = |input: &&Opened| {
+            let mut declared = input.header.info.iter().map(|field| &field.key);
+            let mut found = input.info_keys.iter().map(|found| &found.key);
+            declared.any(|own| own == **key) || found.any(|own| own == **key)
+        };
+        let new = opened.iter().filter(declares).count();
+        let before = known.info.iter().any(|field| field.key == ***key);
+        let differ = new > 0 && new < opened.len();
+        let lacks = before && new < opened.len();
+        let adds = !known.batches.is_empty() && !before && new > 0;
+        differ || lacks || adds
+    };
+    let keys = ANNOTATION_KEYS.iter().filter(partly);
+    let note = |key: &&str| {
+        format!(
+            "annotation {key} stands in some inputs of this dataset and not in others: an allele that several have shows what \
+             the first of them says; annotate all, or load the annotated sites with \"genokura ingest sites\""
+        )
+    };
+    keys.map(note).collect()
 }
 
 /// An annotation whose Format is another one than that of the inputs before it.

@@ -103,3 +103,22 @@ fn entries_of_bcftools_csq_have_their_strand_and_are_found_where_they_point_to()
         "100,missense,GENE1\n150,missense,GENE1"
     );
 }
+
+#[test]
+fn a_dataset_that_is_annotated_in_part_is_told_of() {
+    let place = Place::new();
+    let with = "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##INFO=<ID=CSQ,Number=.,Type=String,Description=\"x. Format: \
+                Allele|Consequence\">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n\
+                chr1\t5\t.\tA\tG\t.\t.\tCSQ=G|missense_variant\tGT\t0/1\n";
+    let without = "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS2\n\
+                   chr1\t5\t.\tA\tG\t.\t.\t.\tGT\t0/1\n";
+    let told = "annotation CSQ stands in some inputs of this dataset and not in others";
+    let with = place.file("with.vcf", with);
+    let without = place.file("without.vcf", without);
+    for (dataset, first, second) in [("a", &with, &without), ("b", &without, &with)] {
+        let said = place.load(&format!("vcf --dataset {dataset}"), first);
+        assert!(!said.contains(told), "{said}");
+        let said = place.load(&format!("vcf --dataset {dataset}"), second);
+        assert!(said.contains(told), "{dataset}: {said}");
+    }
+}

@@ -69,7 +69,7 @@ pub(super) async fn plan(
         spelling(state, &others).await?,
     );
     same_spelling(spelled.0.as_deref(), spelled.1.as_deref())?;
-    warn_of_contigs(state, &regions, &others).await?;
+    Box::pin(warn_of_contigs(state, &regions, &others)).await?;
     let regions = format!("SELECT * FROM {regions} AS regions");
     let others = format!("SELECT * FROM {others} AS others");
     let regions = call.query(state, &regions).await?;

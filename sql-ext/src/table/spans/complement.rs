@@ -46,8 +46,10 @@ pub(super) const DEFINITION: SpanDefinition = SpanDefinition {
             let spelled = spelling(state, &regions).await?;
             same_spelling(spelled.as_deref(), common_spelling(names))?;
             if let Some(dataset) = call.arguments.texts.get(1) {
-                let of_dataset = source::contigs(state, dataset).await?.unwrap_or_default();
-                warn_beside(state, &regions, &of_dataset).await?;
+                let of_dataset = Box::pin(source::contigs(state, dataset))
+                    .await?
+                    .unwrap_or_default();
+                Box::pin(warn_beside(state, &regions, &of_dataset)).await?;
             }
             let row = |(name, length): &(String, i64)| {
                 format!(

@@ -518,18 +518,19 @@ fn integer_series(
     column: &Ident,
 ) -> Result<Option<TableFactor>, ServerError> {
     let mut series = factor.clone();
-    let TableFactor::Table {
-        args: Some(args),
-        alias,
-        ..
-    } = &mut series
-    else {
-        return Ok(None);
+    let (args, alias) = match &mut series {
+        TableFactor::Table {
+            args: Some(args),
+            alias,
+            ..
+        } => (&mut args.args, alias),
+        TableFactor::Function { args, alias, .. } => (args, alias),
+        _ => return Ok(None),
     };
-    if !args.args.iter().all(is_integer) {
+    if !args.iter().all(is_integer) {
         return Ok(None);
     }
-    for argument in &mut args.args {
+    for argument in args {
         if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
             *expr = cast(expr.clone(), DataType::BigInt(None));
         }
