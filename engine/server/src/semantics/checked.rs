@@ -18,35 +18,24 @@ use datafusion::logical_expr::{
 
 /// The checked form of an operation on two numbers of one type.
 pub(super) fn call(op: Operator, left: &Expr, right: &Expr) -> Expr {
-    static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::function(Operator::Plus));
-    static SUB: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::function(Operator::Minus));
-    static MUL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::function(Operator::Multiply));
-    static DIV: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::function(Operator::Divide));
-    let function = match op {
-        Operator::Divide => &DIV,
-        Operator::Plus => &ADD,
-        Operator::Minus => &SUB,
-        _ => &MUL,
-    };
-    of_two(function, left, right)
+    static FORMS: LazyLock<[Arc<ScalarUDF>; 4]> = LazyLock::new(|| Checked::forms(true));
+    of_two(&FORMS, op, left, right)
 }
 
 /// An operation on two floats that never fails.
 pub(super) fn quiet(op: Operator, left: &Expr, right: &Expr) -> Expr {
-    static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::quiet(Operator::Plus));
-    static SUB: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::quiet(Operator::Minus));
-    static MUL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::quiet(Operator::Multiply));
-    static DIV: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Checked::quiet(Operator::Divide));
-    let function = match op {
-        Operator::Divide => &DIV,
-        Operator::Plus => &ADD,
-        Operator::Minus => &SUB,
-        _ => &MUL,
-    };
-    of_two(function, left, right)
+    static FORMS: LazyLock<[Arc<ScalarUDF>; 4]> = LazyLock::new(|| Checked::forms(false));
+    of_two(&FORMS, op, left, right)
 }
 
-fn of_two(function: &Arc<ScalarUDF>, left: &Expr, right: &Expr) -> Expr {
+fn of_two(forms: &[Arc<ScalarUDF>; 4], op: Operator, left: &Expr, right: &Expr) -> Expr {
+    let [add, subtract, multiply, divide] = forms;
+    let function = match op {
+        Operator::Plus => add,
+        Operator::Minus => subtract,
+        Operator::Divide => divide,
+        _ => multiply,
+    };
     let args = vec![left.clone(), right.clone()];
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), args))
 }
@@ -75,12 +64,10 @@ struct Checked {
 }
 
 impl Checked {
-    fn function(op: Operator) -> Arc<ScalarUDF> {
-        Self::made(op, true)
-    }
-
-    fn quiet(op: Operator) -> Arc<ScalarUDF> {
-        Self::made(op, false)
+    /// Sum, difference, product and quotient.
+    fn forms(fails: bool) -> [Arc<ScalarUDF>; 4] {
+        use Operator::{Divide, Minus, Multiply, Plus};
+        [Plus, Minus, Multiply, Divide].map(|op| Self::made(op, fails))
     }
 
     fn made(op: Operator, fails: bool) -> Arc<ScalarUDF> {

@@ -42,7 +42,7 @@ use datafusion::logical_expr::{
 pub(crate) use convert::convert;
 pub(super) use convert::{cast, converts};
 pub(super) use groups::grouped;
-pub(super) use operators::{comparable, settled};
+pub(super) use operators::{comparable, compares, settled};
 pub(super) use spans::key;
 
 use crate::clock::Clock;

@@ -326,7 +326,7 @@ fn numbers(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
                     | Operator::Divide
                     | Operator::Modulo
             );
-            if !computes && !compares(*op) {
+            if !computes && !super::clock::compares(*op) {
                 return None;
             }
             let parts = [left.as_ref(), right.as_ref()];
@@ -497,20 +497,6 @@ fn two(exprs: Vec<Expr>) -> Option<(Expr, Expr)> {
 fn changed(made: Vec<Expr>, parts: &[&Expr]) -> Option<Vec<Expr>> {
     let same = made.iter().zip(parts).all(|(made, part)| made == *part);
     (!same).then_some(made)
-}
-
-fn compares(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 /// Functions that compute in floats here, of which the planner has some for decimals as well.

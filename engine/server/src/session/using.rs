@@ -92,7 +92,8 @@ fn names_columns(join: &Join) -> bool {
     constraint.is_some_and(|c| matches!(c, JoinConstraint::Using(_) | JoinConstraint::Natural))
 }
 
-fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+/// What a join says of the rows that meet.
+pub(super) fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
     match operator {
         JoinOperator::Join(constraint)
         | JoinOperator::Inner(constraint)

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::miscalled;
 use super::placed::{of_ident, start};
 use super::rewrite::{self, folded};
+use super::using::constraint;
 use crate::evaluated;
 use crate::sqlstate::{NO_FUNCTION, Place, ServerError};
 
@@ -301,17 +302,8 @@ fn named(function: &Function) -> Option<Place> {
 }
 
 fn condition(operator: &JoinOperator) -> Option<&Expr> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => match constraint {
-            JoinConstraint::On(condition) => Some(condition),
-            _ => None,
-        },
+    match constraint(operator)? {
+        JoinConstraint::On(condition) => Some(condition),
         _ => None,
     }
 }

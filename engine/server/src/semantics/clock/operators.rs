@@ -112,7 +112,8 @@ fn operated(left: &Expr, l: &DataType, op: Operator, right: &Expr, r: &DataType)
     })
 }
 
-fn compares(op: Operator) -> bool {
+/// Whether an operator compares two values.
+pub(in crate::semantics) fn compares(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq
