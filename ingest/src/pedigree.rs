@@ -3,7 +3,8 @@
 //! A line is `family sample father mother sex affected`, apart by tabs where the line has one, else by white space;
 //! further columns (genotypes of a PED file) are passed over, `#` begins a comment, and a first line that names the
 //! columns (`FID IID PAT MAT SEX PHENOTYPE`) is a header. Samples `0`, `-9` and `.` are no
-//! sample. Sex is 1 male, 2 female, anything else unknown; affected is 2 true, 1 false, anything else NULL.
+//! sample. Sex is 1 male, 2 female, anything else unknown; affected is 2 true, 1 false, anything else NULL. The words for them
+//! are read as well; the report tells of anything that says neither these nor that nothing is known.
 //!
 //! The whole file is checked before anything lands: an id twice, a child that is its own parent or has one parent
 //! twice, a father who is female or a mother who is male, and a circle of ancestors are errors that name the line.
@@ -108,10 +109,11 @@ impl PedigreeJob {
         }
         let details = details(&digest, &input, &digest);
         let cancel = self.cancel.clone();
-        let members = blocking(move || {
+        let (members, notes) = blocking(move || {
             let members = read(&input, &cancel)?;
             check(&members)?;
-            Ok(members)
+            let notes = notes(&members);
+            Ok((members, notes))
         })
         .await?;
         let schema = schema_of(&columns());
@@ -122,6 +124,7 @@ impl PedigreeJob {
         };
         let landed = landing.write(schema, details, produce).await?;
         finish_report(&mut report, &landed, begun);
+        report.notes.extend(notes);
         Ok(report)
     }
 }
@@ -137,7 +140,7 @@ fn columns() -> Vec<Column> {
 }
 
 /// One line.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     line: u64,
     family: String,
@@ -146,6 +149,8 @@ struct Member {
     mother: Option<String>,
     sex: Sex,
     affected: Option<bool>,
+    /// The column of sex, and that of affection, says something that is not read.
+    unread: [bool; 2],
 }
 
 fn fault(line: u64, rule: &'static str, message: impl Into<String>) -> Error {
@@ -292,12 +297,52 @@ fn member(number: u64, line: &str) -> Result<Member> {
         father: id(father),
         mother: id(mother),
         sex: Sex::of_text(sex),
-        affected: match *affected {
-            "2" => Some(true),
-            "1" => Some(false),
-            _ => None,
-        },
+        affected: affection(affected),
+        unread: [
+            Sex::of_text(sex) == Sex::Unknown && !is_missing(sex),
+            affection(affected).is_none() && !is_missing(affected),
+        ],
     })
+}
+
+fn affection(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "2" | "affected" | "case" => Some(true),
+        "1" | "unaffected" | "control" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a column of sex or affection says that nothing is known.
+fn is_missing(text: &str) -> bool {
+    let words = [
+        "", "0", "-9", ".", "na", "nan", "none", "null", "other", "u", "unknown",
+    ];
+    words.contains(&text.to_ascii_lowercase().as_str())
+}
+
+/// What the report tells of columns that say something that is not read.
+fn notes(members: &[Member]) -> Vec<String> {
+    let columns = [
+        ("sex", "1, 2 or 0", "the sex is unknown"),
+        ("phenotype", "1, 2, 0 or -9", "affected is NULL"),
+    ];
+    let told = columns
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (column, known, becomes))| {
+            let is_unread = |member: &&Member| member.unread.get(at).copied().unwrap_or(false);
+            let mut unread = members.iter().filter(is_unread);
+            let first = unread.next()?.line;
+            let lines = match unread.count() {
+                0 => format!("line {first} has"),
+                more => format!("{} lines, the first of them line {first}, have", more + 1),
+            };
+            Some(format!(
+                "{lines} a {column} that is none of {known}: {becomes} there"
+            ))
+        });
+    told.collect()
 }
 
 /// Checks the lines against each other.
@@ -418,6 +463,16 @@ mod tests {
         assert_eq!(sexes, [Sex::Male, Sex::Male, Sex::Female, Sex::Unknown]);
         let affected: Vec<_> = read.iter().map(|m| m.affected).collect();
         assert_eq!(affected, [Some(true), Some(false), None, None]);
+        let words = checked("F A 0 0 X Affected\nF B 0 0 u control\nF C 0 0 0 unknown").unwrap();
+        let affected: Vec<_> = words.iter().map(|m| m.affected).collect();
+        assert_eq!(affected, [Some(true), Some(false), None]);
+        assert_eq!(
+            notes(&[read, words].concat()),
+            [
+                "line 1 has a sex that is none of 1, 2 or 0: the sex is unknown there",
+                "line 4 has a phenotype that is none of 1, 2, 0 or -9: affected is NULL there",
+            ]
+        );
     }
 
     #[test]

@@ -344,9 +344,9 @@ fn another_format_of_an_annotation_is_told_when_it_is_loaded() {
     );
     let sql = "SELECT pos, worst, gene, csq_symbol, csq_pick, entry_text FROM d.variant_effects ORDER BY pos";
     let expected = [
-        "5\tmissense_variant\tA1\tA1\tG|missense_variant|A1|",
-        "6\tstop_gained\tA2\tA2\tG|stop_gained|A2",
-        "7\tstop_gained\tA3\tA3\tG|A3|stop_gained",
+        "5\tmissense_variant\tA1\tA1\tnull\tG|missense_variant|A1|",
+        "6\tstop_gained\tA2\tA2\tnull\tG|stop_gained|A2",
+        "7\tstop_gained\tA3\tA3\tnull\tG|A3|stop_gained",
         "8\tintron_variant\tA4\tA4\ttrue\tintron_variant|G|1|A4",
     ];
     assert_eq!(rows(&lake, sql), expected);
@@ -385,7 +385,7 @@ fn alleles_are_equal_whatever_the_case_of_their_bases() {
             "20\tCT\tC\tcta\tca",
             "30\tN\t<DEL:me>\tn\t<DEL:me>",
             "50\tG\tG]chr1:90]\tg\tg]chr1:90]",
-            "60\tC\tc",
+            "60\tC\tnull\tc\tnull",
         ]
     );
     let join = "SELECT v.pos, v.alt FROM d.variants v JOIN kb.known k USING (contig, pos, ref, alt) ORDER BY 1, 2";

@@ -665,6 +665,9 @@ async fn the_state_of_a_session_is_told_as_it_is() {
     );
     client.batch_execute("rollback").await.unwrap();
     assert!(told().await.starts_with("idle|"));
+    // As in PostgreSQL, the whole string is told.
+    client.batch_execute("begin; commit").await.unwrap();
+    assert!(told().await.ends_with("|begin; commit"));
     let cancel = client.cancel_token();
     let running = tokio::spawn(async move { client.batch_execute(wire_support::SLOW).await });
     let active = format!(

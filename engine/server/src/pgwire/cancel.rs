@@ -45,6 +45,20 @@ struct Doing {
 }
 
 impl Doing {
+    /// A message with `text` is worked on. What others see changes at once: never the state of one statement beside
+    /// the text of another.
+    fn runs(&mut self, text: &str, application: &str, transaction: Option<i64>) {
+        let now = now();
+        let end = text.floor_char_boundary(QUERY_BYTES_MAX);
+        text.get(..end)
+            .unwrap_or_default()
+            .clone_into(&mut self.query);
+        application.clone_into(&mut self.application);
+        self.becomes("active");
+        self.query_started = Some(now);
+        self.transaction_started = transaction.or(self.transaction_started).or(Some(now));
+    }
+
     fn becomes(&mut self, state: &'static str) {
         if self.state != state {
             self.state = state;
@@ -149,19 +163,6 @@ impl Slot {
         self.pid
     }
 
-    /// What the session is about to run.
-    pub(crate) fn runs(&self, text: &str, application: &str) {
-        let mut end = text.len().min(QUERY_BYTES_MAX);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let mut doing = self.doing.lock();
-        text.get(..end)
-            .unwrap_or_default()
-            .clone_into(&mut doing.query);
-        application.clone_into(&mut doing.application);
-    }
-
     /// How the session waits for its client.
     pub(crate) fn waits(&self, state: &'static str, application: &str) {
         let mut doing = self.doing.lock();
@@ -228,20 +229,18 @@ impl Interrupts {
         }
     }
 
-    /// A statement begins: earlier cancel requests do not count, its clock starts.
+    /// Lets others know what the session is about to run; after [`Interrupts::begin`], so that who sees it may stop it.
     ///
     /// `transaction`: when its transaction block began, in microseconds since 1970.
-    pub(crate) fn begin(&mut self, timeout: Option<std::time::Duration>, transaction: Option<i64>) {
+    pub(crate) fn runs(&self, text: &str, application: &str, transaction: Option<i64>) {
+        let mut doing = self.slot.doing.lock();
+        doing.runs(text, application, transaction);
+    }
+
+    /// A statement begins: earlier cancel requests do not count, its clock starts.
+    pub(crate) fn begin(&mut self, timeout: Option<std::time::Duration>) {
         self.cancel = CancellationToken::new();
         *self.slot.running.lock() = Some(self.cancel.clone());
-        {
-            let mut doing = self.slot.doing.lock();
-            let now = now();
-            doing.becomes("active");
-            doing.query_started = Some(now);
-            let known = doing.transaction_started;
-            doing.transaction_started = transaction.or(known).or(Some(now));
-        }
         self.deadline = timeout.map(|timeout| Instant::now() + timeout);
     }
 

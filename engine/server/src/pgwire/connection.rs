@@ -490,12 +490,12 @@ impl Connection {
         self.interrupts.race(write).await
     }
 
-    /// Lets others know what the session is about to run.
+    /// Lets others know what the session is about to run. What may stop it is in place before.
     pub(super) fn runs(&self, text: &str) {
         let application = self.session.settings().get("application_name");
-        self.interrupts
-            .slot
-            .runs(text, application.unwrap_or_default());
+        let transaction = self.session.transaction_time();
+        let application = application.unwrap_or_default();
+        self.interrupts.runs(text, application, transaction);
     }
 
     /// A statement that came to its end: one line in the log, with numbers only.
@@ -514,10 +514,7 @@ impl Connection {
     /// Counts a statement and starts its clock.
     pub(super) fn begin_statement(&mut self) -> u64 {
         self.queries += 1;
-        self.interrupts.begin(
-            self.session.statement_timeout(),
-            self.session.transaction_time(),
-        );
+        self.interrupts.begin(self.session.statement_timeout());
         self.queries
     }
 }

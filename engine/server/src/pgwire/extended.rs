@@ -59,9 +59,7 @@ impl Connection {
             self.session.close_portal("");
         }
         self.begin_statement();
-        if let Some(text) = self.session.statement_text(&statement) {
-            self.runs(&text);
-        }
+        self.runs(&self.session.statement_text(&statement).unwrap_or_default());
         let work = self.session.bind(
             &portal,
             &statement,
@@ -93,7 +91,9 @@ impl Connection {
     }
 
     pub(super) async fn execute(&mut self, execute: &Execute) -> Result<(), ServerError> {
+        let portal = execute.name.as_deref().unwrap_or_default();
         let query = self.begin_statement();
+        self.runs(&self.session.portal_text(portal).unwrap_or_default());
         let started = Instant::now();
         let result = self.execute_portal(execute).await;
         self.interrupts.end();

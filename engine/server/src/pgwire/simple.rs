@@ -14,10 +14,8 @@ impl Connection {
     pub(super) async fn simple_query(&mut self, sql: &str) -> Result<(), ServerError> {
         self.session.close_statement("");
         self.session.close_portal("");
-        self.interrupts.begin(
-            self.session.statement_timeout(),
-            self.session.transaction_time(),
-        );
+        self.interrupts.begin(self.session.statement_timeout());
+        self.runs(sql);
         let runtime = self.session.runtime().clone();
         let parsed = statement::parse_beside(&runtime, sql);
         let parsed = self.interrupts.race(parsed).await;
@@ -46,7 +44,6 @@ impl Connection {
 
     async fn simple_statement(&mut self, parsed: &Parsed) -> Result<(), ServerError> {
         let query = self.begin_statement();
-        self.runs(&parsed.text);
         let started = Instant::now();
         let outcome = self.interrupts.race(self.session.run(parsed, &[])).await;
         self.tell_notices()?;

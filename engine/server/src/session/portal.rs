@@ -452,6 +452,13 @@ impl Session {
             .map(|parsed| Arc::clone(&parsed.text))
     }
 
+    /// The text of the statement of a portal, when there is one of that name.
+    #[must_use]
+    pub fn portal_text(&self, name: &str) -> Option<Arc<str>> {
+        let portal = self.portals.get(name)?;
+        Some(Arc::clone(&portal.facts.statement))
+    }
+
     /// Describe of a statement.
     ///
     /// # Errors

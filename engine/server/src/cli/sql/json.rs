@@ -1,7 +1,7 @@
 //! Rows as JSON, an object a line.
 //!
 //! JSON has no number for NaN and the infinities: they are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`, as
-//! `to_json` of PostgreSQL writes them, wherever in a row they stand. NULL is a key that is left out.
+//! `to_json` of PostgreSQL writes them, wherever in a row they stand. NULL is `null`: every row has every key.
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
@@ -19,7 +19,9 @@ pub(super) type Lines<W> = Writer<W, LineDelimited>;
 
 /// A writer of rows to `out`.
 pub(super) fn lines<W: Write>(out: W) -> Lines<W> {
-    let builder = WriterBuilder::new().with_encoder_factory(Arc::new(Floats));
+    let builder = WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .with_encoder_factory(Arc::new(Floats));
     builder.build(out)
 }
 
@@ -110,7 +112,7 @@ mod tests {
         writer.finish().unwrap();
         let expected = "{\"d\":0.1,\"s\":{\"f\":1.5},\"l\":[1.5],\"i\":1}\n\
             {\"d\":\"NaN\",\"s\":{\"f\":\"Infinity\"},\"l\":[\"Infinity\",\"-Infinity\"],\"i\":2}\n\
-            {\"s\":{\"f\":\"-Infinity\"},\"l\":[],\"i\":3}\n\
+            {\"d\":null,\"s\":{\"f\":\"-Infinity\"},\"l\":[],\"i\":3}\n\
             {\"d\":1.0e300,\"s\":{\"f\":-0.0},\"l\":[-0.0],\"i\":4}\n";
         assert_eq!(String::from_utf8(writer.into_inner()).unwrap(), expected);
     }
