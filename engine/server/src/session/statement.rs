@@ -6,14 +6,20 @@
 
 pub mod cohort;
 mod commands;
+mod copy;
+mod copy_options;
 mod cursor;
+mod explain;
 mod fetch;
 pub(crate) mod joins;
 pub(super) mod long_lists;
 mod patterns;
+mod prepared;
 pub mod rights;
+mod set;
 mod signs;
 pub mod temp;
+mod transaction;
 
 use std::ops::ControlFlow;
 
@@ -28,9 +34,10 @@ use genokura_sql_ext::dialect::Bounded;
 use tokio::runtime::Handle;
 
 use crate::sqlstate::{ServerError, from_parser, function_error, offset_of};
-pub use commands::{CopyFormat, CopyHeader, CopyOptions, SetValue};
+pub use copy_options::{CopyFormat, CopyHeader, CopyOptions};
 use cursor::TokenCursor;
 pub use fetch::{CursorOptions, Fetch};
+pub use set::SetValue;
 
 /// One statement of a query string.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Errors of the planner in PostgreSQL's words, by what they say.
 
-use super::{ServerError, between, pg_name, type_name};
+use super::type_names::{pg_name, type_name};
+use super::{ServerError, between};
 
 /// What an error contains, its SQLSTATE, and what PostgreSQL says.
 const SAID: [(&str, &str, &str); 37] = [

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use genokura_sql_ext::dialect::Bounded;
 
-use super::commands::CopyOptions;
+use super::copy_options::CopyOptions;
 use super::cursor::TokenCursor;
 use super::{Statement, query, query_of, read_only};
 use crate::sqlstate::{ServerError, from_parser};

@@ -1,0 +1,75 @@
+//! EXPLAIN and its options, read from tokens.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::commands::{Read, read};
+use super::cursor::TokenCursor;
+use super::set::set_value;
+use super::{Explaining, Statement};
+use crate::sqlstate::ServerError;
+
+pub(super) fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
+    let mut how = Explaining::default();
+    if cursor.peek() == Some(&Token::LParen) && explain_options_follow(cursor) {
+        let options = cursor.take_parenthesised()?;
+        let mut options = TokenCursor::new(options, cursor.sql());
+        while !options.at_end() {
+            let position = options.syntax_error().position();
+            let name = options.identifier()?;
+            let value = if options.at_end() || options.peek() == Some(&Token::Comma) {
+                "true".to_owned()
+            } else {
+                set_value(&mut options)?
+            };
+            let on = !matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "0");
+            match name.as_str() {
+                "analyze" => how.analyze = on,
+                "verbose" => how.verbose = on,
+                "format" => match value.to_ascii_lowercase().as_str() {
+                    "text" => how.json = false,
+                    "json" => how.json = true,
+                    "xml" | "yaml" => {
+                        return Err(ServerError::unsupported(format!("EXPLAIN format {value}")));
+                    }
+                    other => {
+                        let text = format!(
+                            "unrecognized value for EXPLAIN option \"format\": \"{other}\""
+                        );
+                        return Err(ServerError::new("22023", text).at_position(position));
+                    }
+                },
+                "costs" | "settings" | "generic_plan" | "buffers" | "serialize" | "wal"
+                | "timing" | "summary" | "memory" => {}
+                other => {
+                    let text = format!("unrecognized EXPLAIN option \"{other}\"");
+                    return Err(ServerError::syntax(text, position));
+                }
+            }
+            options.accept_token(&Token::Comma);
+        }
+    } else {
+        how.analyze = cursor.accept("ANALYZE") || cursor.accept("ANALYSE");
+        how.verbose = cursor.accept("VERBOSE");
+    }
+    Ok(match read(cursor)? {
+        Statement::Query(query) | Statement::Declare { query, .. } => {
+            Statement::Explain { how, query }
+        }
+        Statement::Refused(error) => Statement::Refused(error),
+        _ => return Err(ServerError::syntax("EXPLAIN takes a query", None)),
+    })
+}
+
+/// `EXPLAIN (ANALYZE) …` against `EXPLAIN (SELECT …)`.
+fn explain_options_follow(cursor: &mut TokenCursor<'_>) -> bool {
+    let mut ahead = TokenCursor::new(&[], "");
+    std::mem::swap(&mut ahead, cursor);
+    let (rest, sql) = (ahead.take_rest(), ahead.sql());
+    *cursor = TokenCursor::new(rest, sql);
+    let mut look = TokenCursor::new(rest, sql);
+    look.next();
+    !matches!(
+        look.peek_word().as_deref(),
+        Some("SELECT" | "WITH" | "VALUES" | "TABLE") | None
+    )
+}
