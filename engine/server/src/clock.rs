@@ -1,11 +1,9 @@
 //! The clock of a statement: which zone its session lives in, what time it is, how its dates are read.
 
-use std::any::Any;
-
 use chrono::Utc;
-use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::config::ConfigOptions;
 
+use crate::pgwire::encode::TextStyle;
 use crate::zone::Zone;
 
 /// In which order a date of three numbers names its day, when its year does not come first.
@@ -20,7 +18,7 @@ pub enum DateOrder {
     Ymd,
 }
 
-/// What a statement knows of time. It is part of the configuration that functions are called with.
+/// What a statement knows of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
     /// The zone of the session.
@@ -36,40 +34,11 @@ pub struct Clock {
 impl Clock {
     /// The clock of a configuration; one that stands still in Greenwich when it has none.
     pub(crate) fn of(config: &ConfigOptions) -> Clock {
-        let known = config.extensions.get::<Clock>();
-        known.copied().unwrap_or_default()
+        TextStyle::of(config).clock
     }
 
     /// Microseconds since 1970 by the clock of this machine.
     pub(crate) fn read() -> i64 {
         Utc::now().timestamp_micros()
-    }
-}
-
-impl ConfigExtension for Clock {
-    const PREFIX: &'static str = "clock";
-}
-
-impl ExtensionOptions for Clock {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn cloned(&self) -> Box<dyn ExtensionOptions> {
-        Box::new(*self)
-    }
-
-    fn set(&mut self, key: &str, _value: &str) -> Result<()> {
-        Err(DataFusionError::Configuration(format!(
-            "the clock has no setting \"{key}\""
-        )))
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        Vec::new()
     }
 }

@@ -27,6 +27,7 @@ use datafusion::logical_expr::{
 
 use crate::pg_catalog::{Aggregated, Call, CatalogError};
 use crate::pg_types::{PgType, oid};
+use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::ServerError;
 
 /// The functions: none of them knows the session or a table.
@@ -286,8 +287,9 @@ impl ScalarUDFImpl for Evaluated {
         let readers = readers.map_err(|error| DataFusionError::External(Box::new(error)))?;
         let given =
             (0..rows).map(|row| Ok(readers.iter().map(|reader| reader.value(row)).collect()));
-        let results = call.rows(given).map_err(failed)?;
-        let made = values::array(&results, args.return_field.data_type());
+        let style = TextStyle::of(&args.config_options);
+        let results = call.rows(given, style).map_err(failed)?;
+        let made = values::array(&results, args.return_field.data_type(), &style);
         let made = made.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(match (single, made.as_list_opt::<i32>()) {
             (false, _) => ColumnarValue::Array(made),

@@ -38,6 +38,7 @@ pub(crate) fn truth_of_text(text: &str) -> Result<bool, ServerError> {
     text::boolean(text)
 }
 pub(crate) use inet::Inet;
+pub(crate) use jsonb::key as jsonb_key;
 
 /// A column that grows value by value.
 pub(crate) struct ColumnInput {

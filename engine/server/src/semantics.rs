@@ -22,6 +22,7 @@ mod extremes;
 mod floats;
 mod guards;
 mod integers;
+mod json_order;
 mod json_scalars;
 mod mismatch;
 mod numerics;
@@ -244,7 +245,7 @@ impl Place {
     }
 }
 
-/// Intervals are sorted by their length, arrays with NULL as the greatest item.
+/// Intervals are sorted by their length, arrays with NULL as the greatest item, jsonb by its kinds and what it holds.
 fn sorted(node: LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Sort(mut sort) = node else {
         return Ok(node);
@@ -255,7 +256,11 @@ fn sorted(node: LogicalPlan) -> Result<LogicalPlan> {
             Ok(DataType::Interval(_))
         ) {
             by.expr = clock::key(by.expr.clone());
-        } else if let Some(key) = arrays::order::sorted(&by.expr, sort.input.schema()) {
+            continue;
+        }
+        let schema = sort.input.schema();
+        let key = arrays::order::sorted(&by.expr, schema);
+        if let Some(key) = key.or_else(|| json_order::sorted(&by.expr, schema)) {
             by.expr = key;
         }
     }
@@ -308,6 +313,9 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
     if let Some(comparable) = arrays::order::comparable(expr, schema) {
         return Some(comparable);
     }
+    if let Some(comparable) = json_order::comparable(expr, schema) {
+        return Some(comparable);
+    }
     match expr {
         Expr::ScalarFunction(call) if !place.is_positive => any_equal::with_null(call),
         Expr::AggregateFunction(aggregate) => guards::filtered(aggregate),
@@ -323,6 +331,10 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                     let value = rounded::items(value, &from)?;
                     Some(recast(value, field))
                 }
+                DataType::List(item) if text::is_text(item.data_type()) => {
+                    let texts = text::printed_items(value, &from)?;
+                    Some(recast(texts, field))
+                }
                 to @ (DataType::Float32 | DataType::Float64) => {
                     numerics::constant(value, to).or_else(|| floats::read(value, &from, to))
                 }
@@ -336,6 +348,7 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                 _ => None,
             }
         }
+        Expr::InList(among) => floats::with_both_zeros(among),
         Expr::Negative(value) => negated(value, schema),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let arithmetic = matches!(

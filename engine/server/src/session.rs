@@ -38,6 +38,7 @@ mod stop;
 mod swapped;
 mod temp;
 mod template;
+mod ties;
 mod told;
 mod transactions;
 mod using;

@@ -152,7 +152,7 @@ pub(crate) fn is_endless(micros: i64) -> bool {
 }
 
 /// `+09`, `-03:30`.
-fn signed(seconds: i32) -> String {
+pub(crate) fn signed(seconds: i32) -> String {
     let sign = if seconds < 0 { '-' } else { '+' };
     let seconds = seconds.unsigned_abs();
     let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);

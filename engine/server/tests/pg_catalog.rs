@@ -12,6 +12,7 @@ use genokura_server::pg_catalog::{
     is_catalog_query,
 };
 use genokura_server::pg_types::oid;
+use genokura_server::pgwire::encode::TextStyle;
 use oracle_support::Oracle;
 use statement_files::statements;
 
@@ -111,7 +112,7 @@ fn texts(result: &CatalogResult) -> Vec<Vec<Option<String>>> {
         .map(|row| {
             row.iter()
                 .zip(&result.columns)
-                .map(|(v, c)| v.to_text(c.type_oid))
+                .map(|(v, c)| v.to_text(c.type_oid, &TextStyle::default()))
                 .collect()
         })
         .collect()

@@ -264,7 +264,11 @@ fn record_name(name: &str) -> Arc<str> {
 ///
 /// # Errors
 /// 22003 for a number that the column has no room for.
-pub(super) fn array(values: &[Value], data_type: &DataType) -> Result<ArrayRef, ServerError> {
+pub(super) fn array(
+    values: &[Value],
+    data_type: &DataType,
+    style: &TextStyle,
+) -> Result<ArrayRef, ServerError> {
     let range = || ServerError::new("22003", "value out of range");
     let int = |value: &Value| value.as_int();
     let float = |value: &Value| value.as_f64();
@@ -341,7 +345,7 @@ pub(super) fn array(values: &[Value], data_type: &DataType) -> Result<ArrayRef, 
                 .iter()
                 .map(|value| value.as_array().map_or(0, |array| array.items.len()));
             let nulls: Vec<bool> = values.iter().map(|value| !value.is_null()).collect();
-            let items = array(&items, field.data_type())?;
+            let items = array(&items, field.data_type(), style)?;
             Arc::new(ListArray::try_new(
                 Arc::clone(field),
                 OffsetBuffer::from_lengths(lengths),
@@ -352,7 +356,7 @@ pub(super) fn array(values: &[Value], data_type: &DataType) -> Result<ArrayRef, 
         _ => Arc::new(
             values
                 .iter()
-                .map(|value| value.to_text(oid::TEXT))
+                .map(|value| value.to_text(oid::TEXT, style))
                 .collect::<StringArray>(),
         ),
     })

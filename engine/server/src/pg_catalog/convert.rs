@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
-
 use super::builtin::builtin;
 use super::error::{CatalogError, Result};
 use super::format::{quote_ident, sql_name};
@@ -12,8 +10,9 @@ use super::numeric::Numeric;
 use super::value::{
     ArrayValue, RecordValue, Value, base_type, element_type, is_oid_like, is_reg, parse_array,
 };
-use crate::pg_input::Inet;
-use crate::pg_types::oid;
+use crate::calendar::DAY;
+use crate::pg_input::{self, Inet};
+use crate::pg_types::{PgType, oid};
 
 /// Whether a modifier changes values of the type.
 pub(crate) fn has_length(ty: u32) -> bool {
@@ -160,6 +159,7 @@ pub(crate) fn input(
         )
     };
     let base = base_type(ty);
+    let clock = &session.style.clock;
     if is_reg(base) {
         return reg_input(model, session, text, base);
     }
@@ -182,35 +182,32 @@ pub(crate) fn input(
         oid::BPCHAR => Value::text(text.trim_end_matches(' ')),
         oid::INET => Value::text(Inet::parse(text).ok_or_else(bad)?.to_string()),
         oid::BYTEA => Value::Bytes(parse_bytea(text).ok_or_else(bad)?.into()),
-        oid::DATE => Value::Date(
-            parse_timestamp(text)
-                .map(|t| i32::try_from(t.div_euclid(86_400_000_000)).unwrap_or(0))
-                .ok_or_else(|| bad_time(text, "date"))?,
-        ),
+        oid::DATE => Value::Date(pg_input::date(text, clock).map_err(|e| CatalogError::of(&e))?),
         oid::TIMESTAMP => {
-            Value::Timestamp(parse_timestamp(text).ok_or_else(|| bad_time(text, "timestamp"))?)
+            Value::Timestamp(pg_input::timestamp(text, clock).map_err(|e| CatalogError::of(&e))?)
         }
-        oid::TIMESTAMPTZ => Value::Timestamp(
-            parse_timestamp(text).ok_or_else(|| bad_time(text, "timestamp with time zone"))?,
-        ),
-        oid::INTERVAL => parse_interval(text).ok_or_else(|| bad_time(text, "interval"))?,
-        oid::JSON | oid::JSONB => {
-            let parsed: serde_json::Value = serde_json::from_str(text).map_err(|_| bad())?;
-            if base == oid::JSONB {
-                Value::text(jsonb_text(&parsed))
-            } else {
-                Value::text(text)
+        oid::TIMESTAMPTZ => {
+            Value::Timestamp(pg_input::instant(text, clock).map_err(|e| CatalogError::of(&e))?)
+        }
+        oid::INTERVAL => {
+            let span = pg_input::interval(text).map_err(|e| CatalogError::of(&e))?;
+            Value::Interval {
+                months: span.months,
+                days: span.days,
+                micros: span.nanoseconds / 1_000,
             }
+        }
+        oid::JSON | oid::JSONB => {
+            let pg_type = if base == oid::JSONB {
+                PgType::JSONB
+            } else {
+                PgType::JSON
+            };
+            let kept = pg_input::kept_text(text, pg_type);
+            Value::text(kept.map_err(|e| CatalogError::of(&e))?)
         }
         _ => Value::text(text),
     })
-}
-
-fn bad_time(text: &str, ty: &str) -> CatalogError {
-    CatalogError::new(
-        "22007",
-        format!("invalid input syntax for type {ty}: \"{text}\""),
-    )
 }
 
 fn integer(text: &str, ty: u32) -> Option<Result<Value>> {
@@ -276,93 +273,6 @@ fn truncated(text: &str, bytes: usize) -> &str {
         end -= 1;
     }
     &text[..end]
-}
-
-fn parse_timestamp(text: &str) -> Option<i64> {
-    let t = text.trim();
-    match t {
-        "infinity" => return Some(i64::MAX),
-        "-infinity" => return Some(i64::MIN),
-        "epoch" => return Some(0),
-        _ => {}
-    }
-    let (date, rest) = t.split_once([' ', 'T']).unwrap_or((t, ""));
-    let day = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
-    let zone_at = rest.find(['+', '-', 'Z']).unwrap_or(rest.len());
-    let (clock, zone) = rest.split_at(zone_at);
-    let mut micros = 0f64;
-    for (i, part) in clock
-        .trim()
-        .split(':')
-        .filter(|p| !p.is_empty())
-        .enumerate()
-    {
-        micros += part.parse::<f64>().ok()? * [3_600e6, 60e6, 1e6].get(i)?;
-    }
-    let mut offset = 0i64;
-    if let Some(sign) = zone.chars().next().filter(|c| *c != 'Z') {
-        for (i, part) in zone[1..].split(':').enumerate() {
-            offset += part.parse::<i64>().ok()? * [3600, 60, 1].get(i)?;
-        }
-        if sign == '-' {
-            offset = -offset;
-        }
-    }
-    let start = day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "less than a day in microseconds"
-    )]
-    let clock = micros.round() as i64;
-    Some(start + clock - offset * 1_000_000)
-}
-
-fn parse_interval(text: &str) -> Option<Value> {
-    let (mut months, mut days, mut micros) = (0i32, 0i32, 0i64);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let mut i = 0;
-    while i < words.len() {
-        let word = words[i];
-        if word.contains(':') {
-            let negative = word.starts_with('-');
-            let mut total = 0f64;
-            for (k, part) in word.trim_start_matches(['-', '+']).split(':').enumerate() {
-                total += part.parse::<f64>().ok()? * [3_600e6, 60e6, 1e6].get(k)?;
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "bounded text")]
-            let span = total as i64;
-            micros += if negative { -span } else { span };
-            i += 1;
-            continue;
-        }
-        let split = word
-            .find(|c: char| c.is_ascii_alphabetic())
-            .unwrap_or(word.len());
-        let (number, mut unit) = word.split_at(split);
-        if unit.is_empty() {
-            i += 1;
-            unit = words.get(i).copied().unwrap_or("second");
-        }
-        let n: f64 = number.parse().ok()?;
-        #[expect(clippy::cast_possible_truncation, reason = "bounded text")]
-        match unit.to_lowercase().trim_end_matches('s') {
-            "year" | "y" => months += (n * 12.0) as i32,
-            "month" | "mon" => months += n as i32,
-            "week" | "w" => days += (n * 7.0) as i32,
-            "day" | "d" => days += n as i32,
-            "hour" | "h" | "hr" => micros += (n * 3_600e6) as i64,
-            "minute" | "min" | "m" => micros += (n * 60e6) as i64,
-            "second" | "sec" | "" => micros += (n * 1e6) as i64,
-            "millisecond" | "m_" => micros += (n * 1e3) as i64,
-            _ => return None,
-        }
-        i += 1;
-    }
-    Some(Value::Interval {
-        months,
-        days,
-        micros,
-    })
 }
 
 fn array_input(
@@ -587,7 +497,7 @@ pub(crate) fn output(
     value: &Value,
     ty: u32,
 ) -> Option<String> {
-    with_names(model, session, value, ty).to_text(base_type(ty))
+    with_names(model, session, value, ty).to_text(base_type(ty), &session.style)
 }
 
 /// Replaces `reg*` numbers by numbers with names, so that the text form needs no catalog.
@@ -672,6 +582,22 @@ fn with_typmod(value: Value, ty: u32, typmod: i32) -> Value {
             n.round((typmod - 4) & 0x7ff).map_or(value, Value::Numeric)
         }
         _ => value,
+    }
+}
+
+/// What the clocks of the session show at an instant; a timestamp as it is.
+pub(crate) fn local(session: &SessionInfo, micros: i64, ty: u32) -> i64 {
+    match ty {
+        oid::TIMESTAMPTZ => session.style.clock.zone.local(micros),
+        _ => micros,
+    }
+}
+
+/// The value of `ty` of what a clock of the session shows.
+pub(crate) fn of_local(session: &SessionInfo, local: i64, ty: u32) -> i64 {
+    match ty {
+        oid::TIMESTAMPTZ => session.style.clock.zone.instant(local),
+        _ => local,
     }
 }
 
@@ -789,14 +715,25 @@ fn convert(
             other => other.clone(),
         },
         oid::DATE => match &value {
-            Value::Timestamp(t) => {
-                Value::Date(i32::try_from(t.div_euclid(86_400_000_000)).unwrap_or(0))
-            }
+            Value::Timestamp(t) => Value::Date(match local(session, *t, from) {
+                i64::MAX => i32::MAX,
+                i64::MIN => i32::MIN,
+                t => i32::try_from(t.div_euclid(DAY)).map_err(|_| out_of_range())?,
+            }),
             other => return input(model, session, &text_of(other), to),
         },
         oid::TIMESTAMP | oid::TIMESTAMPTZ => match &value {
-            Value::Date(d) => Value::Timestamp(i64::from(*d) * 86_400_000_000),
-            Value::Timestamp(_) => value,
+            Value::Date(d) => {
+                let midnight = match *d {
+                    i32::MAX => i64::MAX,
+                    i32::MIN => i64::MIN,
+                    d => i64::from(d).checked_mul(DAY).ok_or_else(out_of_range)?,
+                };
+                Value::Timestamp(of_local(session, midnight, to))
+            }
+            Value::Timestamp(t) => {
+                Value::Timestamp(of_local(session, local(session, *t, from), to))
+            }
             other => return input(model, session, &text_of(other), to),
         },
         oid::JSONB => return input(model, session, &text_of(&value), to),

@@ -1,5 +1,7 @@
 //! Errors of the catalog evaluator: a SQLSTATE, PostgreSQL's message, and where.
 
+use crate::sqlstate::ServerError;
+
 /// An error of a catalog query, ready to be sent as an ErrorResponse.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -46,6 +48,17 @@ impl CatalogError {
             self.position = Some((span.start.line, span.start.column));
         }
         self
+    }
+
+    /// As `error`, which was found elsewhere.
+    pub(crate) fn of(error: &ServerError) -> Self {
+        Self {
+            sqlstate: error.code(),
+            message: error.to_string(),
+            detail: error.detail_text().map(str::to_owned),
+            hint: error.hint_text().map(str::to_owned),
+            position: None,
+        }
     }
 
     pub(crate) fn unsupported(what: impl std::fmt::Display) -> Self {

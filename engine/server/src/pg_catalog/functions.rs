@@ -12,7 +12,7 @@ use super::plan::Expr;
 use super::value::{ArrayValue, Value, compare, element_type};
 use crate::pg_types::oid;
 pub(super) use inquiry::{address, port};
-pub(crate) use json::json_text;
+pub(crate) use json::{json_text, scalar_text};
 pub(crate) use number_char::is_of_numbers;
 pub(crate) use sets::{gives_values, set_returning};
 

@@ -15,6 +15,7 @@ use super::eval::Row;
 use super::format;
 use super::value::element_type;
 use crate::pg_types::oid;
+use crate::pgwire::encode::TextStyle;
 
 /// A schema.
 #[derive(Clone, Debug)]
@@ -244,6 +245,8 @@ pub struct SessionInfo {
     pub search_path: Vec<String>,
     /// Current values of settings, by lower-case name.
     pub settings: BTreeMap<String, String>,
+    /// How those settings have values printed.
+    pub style: TextStyle,
     /// `pg_backend_pid()`.
     pub backend_pid: i32,
     /// Microseconds since 1970 when the server started.

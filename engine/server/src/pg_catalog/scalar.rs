@@ -12,6 +12,7 @@ use super::resolve::{self, Signature};
 use super::value::{Value, compare, element_type};
 use super::{convert, functions, operators};
 use crate::pg_types::oid;
+use crate::pgwire::encode::TextStyle;
 
 /// Aggregates of PostgreSQL that are a function of all their values in order, which come as an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,7 +113,7 @@ impl Aggregated {
                     .iter()
                     .zip(&values.items)
                     .map(|(name, value)| {
-                        let name = convert::output(cx.model, cx.session, name, items.element);
+                        let name = functions::scalar_text(cx, name, items.element);
                         let name = name.ok_or_else(|| {
                             CatalogError::new("22023", "field name must not be null")
                         })?;
@@ -352,9 +353,13 @@ impl Call {
     pub(crate) fn rows(
         &self,
         rows: impl Iterator<Item = Result<Vec<Value>>>,
+        style: TextStyle,
     ) -> Result<Vec<Value>> {
-        let (model, session) = (model(), session());
-        let cx = Cx::new(model, session, &[]);
+        let session = SessionInfo {
+            style,
+            ..SessionInfo::default()
+        };
+        let cx = Cx::new(model(), &session, &[]);
         let mut made = 0;
         rows.map(|row| {
             let value = self.row(&cx, row?)?;
@@ -434,9 +439,4 @@ pub(crate) fn operand_types(name: &str, left: u32, right: u32) -> Option<(u32, u
 fn model() -> &'static CatalogModel {
     static MODEL: OnceLock<CatalogModel> = OnceLock::new();
     MODEL.get_or_init(|| CatalogModel::new(crate::session::DATABASE))
-}
-
-fn session() -> &'static SessionInfo {
-    static SESSION: OnceLock<SessionInfo> = OnceLock::new();
-    SESSION.get_or_init(SessionInfo::default)
 }

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::NaiveDateTime;
 
 use super::builtin::builtin;
 use super::error::{CatalogError, Result};
 use super::numeric::Numeric;
 use crate::pg_input::Inet;
 use crate::pg_types::oid;
+use crate::pgwire::encode::{self, TextStyle};
 
 /// One value. Its SQL type is known from outside (a column, an expression): integers of all widths, OIDs and `reg*` types are `Int`.
 #[derive(Clone, Debug)]
@@ -169,25 +170,36 @@ impl Value {
 
     /// PostgreSQL's output text for a value of type `ty`; `None` for NULL.
     #[must_use]
-    pub fn to_text(&self, ty: u32) -> Option<String> {
+    pub fn to_text(&self, ty: u32, style: &TextStyle) -> Option<String> {
+        let printed = |put: &dyn Fn(&mut BytesMut)| {
+            let mut out = BytesMut::new();
+            put(&mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
         Some(match self {
             Self::Null => return None,
             Self::Bool(b) => if *b { "t" } else { "f" }.to_owned(),
             Self::Int(i) => i.to_string(),
             Self::Reg(_, name) => name.to_string(),
-            Self::Float(f) => float_text(*f, ty == oid::FLOAT4),
+            Self::Float(f) => {
+                let number = encode::float(*f, ty == oid::FLOAT4, style);
+                printed(&|out| out.extend_from_slice(number.as_bytes()))
+            }
             Self::Numeric(n) => n.to_string(),
             Self::Text(t) => t.to_string(),
-            Self::Bytes(bytes) => bytea_text(bytes),
-            Self::Date(days) => date_text(*days),
-            Self::Timestamp(micros) => timestamp_text(*micros, ty == oid::TIMESTAMPTZ),
+            Self::Bytes(bytes) => printed(&|out| encode::bytea(bytes, style, out)),
+            Self::Date(days) => printed(&|out| encode::date((*days).into(), style, out)),
+            Self::Timestamp(micros) => {
+                let is_instant = ty == oid::TIMESTAMPTZ;
+                printed(&|out| encode::timestamp(*micros, is_instant, style, out))
+            }
             Self::Interval {
                 months,
                 days,
                 micros,
-            } => interval_text(*months, *days, *micros),
-            Self::Array(array) => array_text(array, ty),
-            Self::Record(record) => record_text(record),
+            } => printed(&|out| style.intervals.put(*months, *days, *micros, out)),
+            Self::Array(array) => array_text(array, ty, style),
+            Self::Record(record) => record_text(record, style),
         })
     }
 
@@ -438,93 +450,16 @@ pub(crate) fn float_text(f: f64, single: bool) -> String {
     }
 }
 
-fn bytea_text(bytes: &[u8]) -> String {
-    let mut out = String::from("\\x");
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
-}
-
-fn date_text(days: i32) -> String {
-    NaiveDate::from_num_days_from_ce_opt(days.saturating_add(719_163))
-        .map_or_else(|| days.to_string(), |d| d.format("%Y-%m-%d").to_string())
-}
-
 pub(crate) fn timestamp(micros: i64) -> Option<NaiveDateTime> {
     chrono::DateTime::from_timestamp_micros(micros).map(|t| t.naive_utc())
 }
 
-fn timestamp_text(micros: i64, zoned: bool) -> String {
-    if micros == i64::MAX {
-        return "infinity".to_owned();
-    }
-    if micros == i64::MIN {
-        return "-infinity".to_owned();
-    }
-    let Some(time) = timestamp(micros) else {
-        return micros.to_string();
-    };
-    let mut out = format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-        time.year(),
-        time.month(),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    );
-    push_fraction(micros.rem_euclid(1_000_000), &mut out);
-    if zoned {
-        out.push_str("+00");
-    }
-    out
-}
-
-fn push_fraction(micros: i64, out: &mut String) {
-    if micros != 0 {
-        let digits = format!("{micros:06}");
-        out.push('.');
-        out.push_str(digits.trim_end_matches('0'));
-    }
-}
-
-fn interval_text(months: i32, days: i32, micros: i64) -> String {
-    let mut parts = Vec::new();
-    let plural = |n: i32, unit: &str| format!("{n} {unit}{}", if n == 1 { "" } else { "s" });
-    if months / 12 != 0 {
-        parts.push(plural(months / 12, "year"));
-    }
-    if months % 12 != 0 {
-        parts.push(plural(months % 12, "mon"));
-    }
-    if days != 0 {
-        parts.push(plural(days, "day"));
-    }
-    if micros != 0 || parts.is_empty() {
-        let total = micros.unsigned_abs() / 1_000_000;
-        let mut time = format!(
-            "{}{:02}:{:02}:{:02}",
-            if micros < 0 { "-" } else { "" },
-            total / 3600,
-            total / 60 % 60,
-            total % 60
-        );
-        push_fraction(
-            (micros.unsigned_abs() % 1_000_000).try_into().unwrap_or(0),
-            &mut time,
-        );
-        parts.push(time);
-    }
-    parts.join(" ")
-}
-
-fn array_text(array: &ArrayValue, ty: u32) -> String {
+fn array_text(array: &ArrayValue, ty: u32, style: &TextStyle) -> String {
     if matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR) {
         return array
             .items
             .iter()
-            .filter_map(|v| v.to_text(array.element))
+            .filter_map(|v| v.to_text(array.element, style))
             .collect::<Vec<_>>()
             .join(" ");
     }
@@ -542,14 +477,14 @@ fn array_text(array: &ArrayValue, ty: u32) -> String {
         .type_of(array.element)
         .map_or(',', |t| t.delimiter);
     let mut at = 0;
-    write_dimension(array, 0, delimiter, &mut at, &mut out);
+    write_dimension(array, 0, (delimiter, style), &mut at, &mut out);
     out
 }
 
 fn write_dimension(
     array: &ArrayValue,
     depth: usize,
-    delimiter: char,
+    (delimiter, style): (char, &TextStyle),
     at: &mut usize,
     out: &mut String,
 ) {
@@ -559,9 +494,10 @@ fn write_dimension(
             out.push(delimiter);
         }
         if depth + 1 < array.dims.len() {
-            write_dimension(array, depth + 1, delimiter, at, out);
+            write_dimension(array, depth + 1, (delimiter, style), at, out);
         } else {
-            match array.items.get(*at).and_then(|v| v.to_text(array.element)) {
+            let item = array.items.get(*at);
+            match item.and_then(|v| v.to_text(array.element, style)) {
                 Some(text) => quote_element(&text, delimiter, out),
                 None => out.push_str("NULL"),
             }
@@ -591,13 +527,13 @@ fn quote_element(text: &str, delimiter: char, out: &mut String) {
     out.push('"');
 }
 
-fn record_text(record: &RecordValue) -> String {
+fn record_text(record: &RecordValue, style: &TextStyle) -> String {
     let mut out = String::from("(");
     for (i, (value, ty)) in record.values.iter().zip(&record.types).enumerate() {
         if i > 0 {
             out.push(',');
         }
-        let Some(text) = value.to_text(*ty) else {
+        let Some(text) = value.to_text(*ty, style) else {
             continue;
         };
         let plain = !text.is_empty()

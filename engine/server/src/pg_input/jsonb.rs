@@ -1,10 +1,14 @@
 //! jsonb from its text, as PostgreSQL prints it again: keys once, shorter ones first, and no space of the writer's.
 
+mod key;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::decimal;
 use crate::sqlstate::ServerError;
+
+pub(crate) use key::key;
 
 /// The text of a jsonb value.
 ///
@@ -59,19 +63,26 @@ impl<'a> Scanner<'a> {
                 string(&text, out)
             }
             Some(b'-' | b'0'..=b'9') => {
-                let end = self
-                    .rest
-                    .find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
-                let raw = self.take(end.unwrap_or(self.rest.len()));
-                out.push_str(&number(raw)?);
+                out.push_str(&number(self.number())?);
                 Ok(())
             }
             _ => {
-                let end = self.rest.find(|c: char| !c.is_ascii_lowercase());
-                out.push_str(self.take(end.unwrap_or(self.rest.len())));
+                out.push_str(self.word());
                 Ok(())
             }
         }
+    }
+
+    /// Takes the number that comes next, as it is written.
+    fn number(&mut self) -> &'a str {
+        let ends = |c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E');
+        self.take(self.rest.find(ends).unwrap_or(self.rest.len()))
+    }
+
+    /// Takes the word that comes next.
+    fn word(&mut self) -> &'a str {
+        let end = self.rest.find(|c: char| !c.is_ascii_lowercase());
+        self.take(end.unwrap_or(self.rest.len()))
     }
 
     fn array(&mut self, out: &mut String) -> Result<(), ServerError> {

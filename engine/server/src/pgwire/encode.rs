@@ -6,20 +6,26 @@
 
 mod binary;
 mod cells;
+mod dates;
 mod interval;
 mod json;
 mod number;
+mod style;
 mod text;
 
 use arrow::record_batch::RecordBatch;
 use bytes::{BufMut, BytesMut};
 
 pub(crate) use cells::{Cells, two_forms};
+pub use dates::DateStyle;
+pub(crate) use dates::{date, timestamp};
 pub use interval::IntervalStyle;
 use number::FloatTexts;
+pub(crate) use number::float;
+pub use style::TextStyle;
+pub(crate) use text::bytea;
 
 use super::column::Column;
-use crate::clock::Clock;
 use crate::pg_types::PgType;
 use crate::session::with_blanks;
 use crate::sqlstate::ServerError;
@@ -53,19 +59,6 @@ impl Format {
             Format::Binary => 1,
         }
     }
-}
-
-/// Session settings that change the text form of values.
-#[derive(Clone, Debug, Default)]
-pub struct TextStyle {
-    /// The clock by whose zone `timestamptz` is shown, and by which times are read.
-    pub clock: Clock,
-    /// `bytea_output = escape`; hex otherwise.
-    pub bytea_escape: bool,
-    /// `IntervalStyle`.
-    pub intervals: IntervalStyle,
-    /// `extra_float_digits` of 0 and less: floats are rounded to so many digits more than 15, and than 6 of four bytes.
-    pub fewer_float_digits: Option<i32>,
 }
 
 /// Encodes the rows of one batch.
@@ -115,7 +108,7 @@ impl RowEncoder {
         };
         Ok(RowEncoder {
             columns,
-            style: style.clone(),
+            style: *style,
             floats,
         })
     }

@@ -50,7 +50,7 @@ pub(super) fn innermost(data_type: &DataType) -> &DataType {
 }
 
 /// The arrays of a column in the one form that this module reads; `None` for a column of other values.
-fn lists(array: &ArrayRef) -> Result<Option<ListArray>> {
+pub(super) fn lists(array: &ArrayRef) -> Result<Option<ListArray>> {
     Ok(match array.data_type() {
         DataType::List(_) => Some(array.as_list::<i32>().clone()),
         DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {

@@ -6,11 +6,12 @@ use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array}
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, Float32Type, Float64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::text::is_text;
 use crate::pg_input::ColumnInput;
 use crate::pg_types::PgType;
 use crate::pgwire::encode::TextStyle;
@@ -41,13 +42,6 @@ pub(super) fn read(value: &Expr, from: &DataType, to: &DataType) -> Option<Expr>
     Some(Expr::ScalarFunction(call))
 }
 
-fn is_text(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
-}
-
 /// Whether a constant is far from the ends of what floats have.
 fn is_plain(value: &Expr, narrow: bool) -> bool {
     let number = match value {
@@ -62,6 +56,28 @@ fn is_plain(value: &Expr, narrow: bool) -> bool {
     let size = number.abs();
     let far = if narrow { 1e30 } else { 1e300 };
     number.is_nan() || (size > 1.0 / far && size < far)
+}
+
+/// A list with a zero of floats, with the zero of the other sign beside it: the planner looks values up by their bits.
+pub(super) fn with_both_zeros(among: &InList) -> Option<Expr> {
+    let zero = |item: &Expr, bits: u64| match item {
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.to_bits() == bits,
+        Expr::Literal(ScalarValue::Float32(Some(value)), _) => f64::from(*value).to_bits() == bits,
+        _ => false,
+    };
+    let of = |bits: u64| among.list.iter().find(|item| zero(item, bits));
+    let (item, narrow, wide) = match (of(0.0_f64.to_bits()), of((-0.0_f64).to_bits())) {
+        (Some(item), None) => (item, -0.0_f32, -0.0_f64),
+        (None, Some(item)) => (item, 0.0, 0.0),
+        _ => return None,
+    };
+    let other = match item {
+        Expr::Literal(ScalarValue::Float32(_), _) => ScalarValue::Float32(Some(narrow)),
+        _ => ScalarValue::Float64(Some(wide)),
+    };
+    let mut among = among.clone();
+    among.list.push(Expr::Literal(other, None));
+    Some(Expr::InList(among))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -211,6 +211,17 @@ fn typed(expr: &Expr, schema: &DFSchema, inputs: Option<&Inputs>) -> Option<Expr
                 args.collect(),
             )))
         }
+        Expr::ScalarFunction(call) if call.func.name() == "array_to_string" => {
+            let array = call.args.first()?;
+            let texts = super::text::items_put_together(array, &array.get_type(schema).ok()?)?;
+            let mut args = call.args.clone();
+            if let Some(array) = args.first_mut() {
+                *array = texts;
+            }
+            let function = std::sync::Arc::clone(&call.func);
+            let call = ScalarFunction::new_udf(function, args);
+            Some(Expr::ScalarFunction(call))
+        }
         Expr::WindowFunction(window) => {
             let arg = argument(window.fun.name(), &window.params.args, schema, inputs)?;
             with_argument(expr, arg)

@@ -28,6 +28,7 @@ use crate::pg_catalog::{
 };
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
+use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::ServerError;
 
 /// The DataFusion catalog that holds copies of system relations while a statement joins them.
@@ -146,9 +147,10 @@ pub(crate) async fn execute(
     }
     let result = run(context, statement.clone()).await?;
     let columns = result.columns.iter().map(column).collect();
+    let style = context.info.settings.text_style();
     Ok(Planned::Ready {
         columns,
-        batch: batch(&result, false)?,
+        batch: batch(&result, false, &style)?,
     })
 }
 
@@ -262,6 +264,7 @@ fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::S
         user: info.user.clone(),
         search_path: info.relation_path(),
         settings,
+        style: info.settings.text_style(),
         backend_pid: info.pid,
         server_started: 0,
         activity: info
@@ -339,9 +342,13 @@ fn column(column: &CatalogColumn) -> Column {
 
 /// The rows as a batch. Plain types become Arrow's; of the others both wire forms are kept, or
 /// their text when `plain` is asked for.
-fn batch(result: &CatalogResult, plain: bool) -> Result<RecordBatch, ServerError> {
+fn batch(
+    result: &CatalogResult,
+    plain: bool,
+    style: &TextStyle,
+) -> Result<RecordBatch, ServerError> {
     let arrays: Vec<ArrayRef> = (0..result.columns.len())
-        .map(|at| array(result, at, plain))
+        .map(|at| array(result, at, plain, style))
         .collect();
     let fields: Vec<Field> = result
         .columns
@@ -357,7 +364,7 @@ fn batch(result: &CatalogResult, plain: bool) -> Result<RecordBatch, ServerError
     )?)
 }
 
-fn array(result: &CatalogResult, at: usize, plain: bool) -> ArrayRef {
+fn array(result: &CatalogResult, at: usize, plain: bool, style: &TextStyle) -> ArrayRef {
     let oid = result.columns.get(at).map_or(25, |column| column.type_oid);
     let values = || {
         result
@@ -367,7 +374,7 @@ fn array(result: &CatalogResult, at: usize, plain: bool) -> ArrayRef {
     };
     let texts = || {
         values()
-            .map(|value| value.to_text(oid))
+            .map(|value| value.to_text(oid, style))
             .collect::<StringArray>()
     };
     match oid {
@@ -445,7 +452,8 @@ pub(crate) async fn materialise(
             let statement::Statement::Query(query) = parsed.statement else {
                 continue;
             };
-            let rows = batch(&run(context, *query).await?, true)?;
+            let style = context.info.settings.text_style();
+            let rows = batch(&run(context, *query).await?, true, &style)?;
             let copy = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
             schema.register_table(table.to_owned(), Arc::new(copy))?;
         }

@@ -16,6 +16,7 @@ use super::{
     DATABASE, Session, SessionInfo, catalog, kinds, modified, planning, swapped, yielding,
 };
 use crate::clock::Clock;
+use crate::pgwire::encode::TextStyle;
 use crate::roles::Authorised;
 use crate::sqlstate::ServerError;
 
@@ -53,7 +54,11 @@ impl Session {
         };
         let stop = Stop::default();
         let warnings = Warnings::default();
-        let context = with_settings(&context, clock, &stop, &warnings);
+        let style = TextStyle {
+            clock,
+            ..self.settings.text_style()
+        };
+        let context = with_settings(&context, style, &stop, &warnings);
         let search_path = self.settings.search_path(&self.options.user);
         let catalog = context.catalog(DATABASE);
         let exists = |name: &String| {
@@ -181,7 +186,7 @@ impl Session {
 /// The context with the session's settings, its own copy of the state.
 fn with_settings(
     context: &SessionContext,
-    clock: Clock,
+    style: TextStyle,
     stop: &Stop,
     warnings: &Warnings,
 ) -> SessionContext {
@@ -189,7 +194,7 @@ fn with_settings(
     let options = state.config_mut().options_mut();
     // Instants are in UTC inside the engine; the clock shows them in the session's zone.
     options.execution.time_zone = Some("UTC".to_owned());
-    options.extensions.insert(clock);
+    options.extensions.insert(style);
     options.extensions.insert(stop.clone());
     options.extensions.insert(warnings.clone());
     options.sql_parser.enable_ident_normalization = true;

@@ -36,7 +36,7 @@ pub(super) use names::folded;
 pub(super) use names::last_part;
 use names::strip_pg_catalog;
 pub(crate) use output::output_names;
-pub(super) use output::{item_name, without_digits};
+pub(super) use output::{first_select, item_name, without_digits};
 pub(super) use quantified::patterns;
 pub(crate) use relations::{Relations, resolve, to_system_copies};
 use session_functions::session_function;
@@ -47,7 +47,7 @@ use types::{
 };
 
 use super::placed::of_constant;
-use super::{SessionInfo, arrays, kinds, modified, spelling};
+use super::{SessionInfo, arrays, kinds, modified, spelling, ties};
 use crate::clock::Clock;
 use crate::pg_input;
 use crate::pg_types::PgType;
@@ -184,7 +184,7 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         spelling::fetch_as_limit(query);
-        if let Err(error) = spelling::ties_as_ranks(query) {
+        if let Err(error) = ties::as_ranks(query) {
             return ControlFlow::Break(error);
         }
         sets::series_into_from(query);
@@ -220,6 +220,7 @@ impl VisitorMut for ToDataFusion<'_> {
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<ServerError> {
         names::whole_tables(select);
+        order::places_in_sets(select);
         if let Err(error) = constants::conditions(select) {
             return ControlFlow::Break(error);
         }

@@ -3,13 +3,14 @@
 //! The table [`KNOWN`] is an allow-list. A name with a dot is a client's own setting and is kept
 //! without meaning, as in PostgreSQL.
 
+mod date_style;
 mod milliseconds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::{Clock, DateOrder};
-use crate::pgwire::encode::{IntervalStyle, TextStyle};
+use crate::pgwire::encode::{DateStyle, IntervalStyle, TextStyle};
 use crate::sqlstate::{ServerError, nearest, slip_of};
 use crate::zone::Zone;
 
@@ -26,7 +27,6 @@ enum Kind {
     OneOf(&'static [&'static str]),
     TimeZone,
     Encoding,
-    DateStyle,
     /// Only these values, in the sense that SET to another one is an error.
     Fixed,
 }
@@ -85,7 +85,7 @@ static KNOWN: &[Known] = &[
     known("check_function_bodies", "on", Kind::Bool),
     reported("client_encoding", "client_encoding", "UTF8", Kind::Encoding),
     known("client_min_messages", "notice", Kind::OneOf(MESSAGE_LEVELS)),
-    reported("datestyle", "DateStyle", "ISO, MDY", Kind::DateStyle),
+    reported("datestyle", "DateStyle", date_style::DEFAULT, Kind::Text),
     known("default_table_access_method", "heap", Kind::Text),
     known("default_tablespace", "", Kind::Text),
     known(
@@ -211,7 +211,7 @@ impl Settings {
         let mut settings = Settings::default();
         for (name, value) in defaults {
             let name = name.to_ascii_lowercase();
-            let value = checked(&name, value)?;
+            let value = settings.checked(&name, value)?;
             if find(&name).is_none() {
                 settings.own.insert(name.clone());
             }
@@ -259,7 +259,7 @@ impl Settings {
             self.values.remove(&name);
             return Ok(());
         };
-        let value = checked(&name, value)?;
+        let value = self.checked(&name, value)?;
         if find(&name).is_none() {
             self.own.insert(name.clone());
         }
@@ -394,17 +394,35 @@ impl Settings {
     #[must_use]
     pub fn clock(&self) -> Clock {
         let zone = Zone::of_setting(self.time_zone());
-        let style = self.get("datestyle").unwrap_or_default();
+        let (_, order) = self.date_style();
         let now = Clock::read();
         Clock {
             zone: zone.map_or(Zone::UTC, |(zone, _)| zone),
-            order: match style.rsplit(',').next().map(str::trim) {
-                Some("DMY") => DateOrder::Dmy,
-                Some("YMD") => DateOrder::Ymd,
+            order: match order {
+                "DMY" => DateOrder::Dmy,
+                "YMD" => DateOrder::Ymd,
                 _ => DateOrder::Mdy,
             },
             transaction: now,
             statement: now,
+        }
+    }
+
+    /// The style of `DateStyle` and its order of day and month.
+    fn date_style(&self) -> (&str, &str) {
+        let value = self.get("datestyle").unwrap_or_default();
+        value.split_once(", ").unwrap_or_default()
+    }
+
+    /// The value in its canonical form.
+    fn checked(&self, name: &str, value: &str) -> Result<String, ServerError> {
+        match name {
+            "datestyle" => {
+                let reset = self.session_defaults.get(name).map(String::as_str);
+                let reset = reset.unwrap_or(date_style::DEFAULT);
+                date_style::read(value, self.date_style(), reset)
+            }
+            _ => checked(name, value),
         }
     }
 
@@ -413,6 +431,7 @@ impl Settings {
     pub fn text_style(&self) -> TextStyle {
         TextStyle {
             clock: self.clock(),
+            dates: DateStyle::named(self.date_style().0),
             bytea_escape: self.get("bytea_output") == Some("escape"),
             intervals: IntervalStyle::named(self.get("intervalstyle").unwrap_or_default()),
             fewer_float_digits: self
@@ -434,7 +453,7 @@ fn unknown(name: &str) -> ServerError {
     }
 }
 
-/// The value in its canonical form.
+/// The value in its canonical form, of any setting whose values do not depend on the one that it has.
 fn checked(name: &str, value: &str) -> Result<String, ServerError> {
     let Some(known) = find(name) else {
         // The engine's own settings are no client's, and must not look as if they had been set.
@@ -511,7 +530,6 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
                 _ => Err(invalid().hint("This server speaks UTF8 only.")),
             }
         }
-        Kind::DateStyle => date_style(value).ok_or_else(invalid),
         Kind::Fixed if value.eq_ignore_ascii_case(known.default) => Ok(known.default.to_owned()),
         Kind::Fixed => Err(ServerError::new(
             "55P02",
@@ -526,25 +544,6 @@ fn boolean(value: &str) -> Option<bool> {
         "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
         _ => None,
     }
-}
-
-/// ISO output only; the order of day and month in input may be chosen.
-fn date_style(value: &str) -> Option<String> {
-    let mut order = "MDY";
-    for part in value
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
-        match part.to_ascii_uppercase().as_str() {
-            "ISO" | "DEFAULT" => {}
-            "MDY" | "US" | "NONEURO" | "NONEUROPEAN" => order = "MDY",
-            "DMY" | "EURO" | "EUROPEAN" => order = "DMY",
-            "YMD" => order = "YMD",
-            _ => return None,
-        }
-    }
-    Some(format!("ISO, {order}"))
 }
 
 #[cfg(test)]

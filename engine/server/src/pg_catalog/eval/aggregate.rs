@@ -8,7 +8,7 @@ use crate::pg_catalog::functions;
 use crate::pg_catalog::numeric::Numeric;
 use crate::pg_catalog::plan::{Aggregate, Expr, Select, Window};
 use crate::pg_catalog::value::{Value, compare, key};
-use crate::pg_types::oid;
+use crate::pg_types::{PgType, oid};
 
 impl Cx<'_> {
     pub(super) fn group(
@@ -166,9 +166,7 @@ impl Cx<'_> {
                 let parts: Vec<String> = rows
                     .iter()
                     .map(|r| {
-                        let name =
-                            crate::pg_catalog::convert::output(self.model, self.session, &r[0], ty)
-                                .unwrap_or_default();
+                        let name = functions::scalar_text(self, &r[0], ty).unwrap_or_default();
                         format!(
                             "{} : {}",
                             serde_json::Value::from(name),
@@ -186,8 +184,8 @@ impl Cx<'_> {
     }
 
     fn json(&self, text: String, binary: bool) -> Value {
-        if binary && let Ok(parsed) = serde_json::from_str(&text) {
-            return Value::text(crate::pg_catalog::convert::jsonb_text(&parsed));
+        if binary && let Ok(kept) = crate::pg_input::kept_text(&text, PgType::JSONB) {
+            return Value::text(kept);
         }
         Value::text(text)
     }

@@ -296,7 +296,7 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         "pg_database_size" => Value::Int(cx.model.relations.iter().filter_map(|r| r.bytes).sum()),
         "pg_column_size" => Value::Int(
             args[0]
-                .to_text(oid::TEXT)
+                .to_text(oid::TEXT, &cx.session.style)
                 .map_or(0, |t| i64::try_from(t.len()).unwrap_or(0)),
         ),
         "to_regclass" | "to_regtype" | "to_regproc" | "to_regprocedure" | "to_regnamespace"

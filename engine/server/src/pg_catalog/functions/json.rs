@@ -8,7 +8,8 @@ use super::super::plan::Expr;
 use super::super::value::Value;
 use super::count;
 use super::sets::json_item;
-use crate::pg_types::oid;
+use crate::pg_input;
+use crate::pg_types::{PgType, oid};
 
 /// A value as json.
 pub(crate) fn json_text(cx: &Cx<'_>, value: &Value, ty: u32) -> String {
@@ -16,9 +17,11 @@ pub(crate) fn json_text(cx: &Cx<'_>, value: &Value, ty: u32) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(b) => b.to_string(),
         Value::Int(_) if !super::super::value::is_reg(ty) && ty != oid::OID => {
-            value.to_text(ty).unwrap_or_default()
+            value.to_text(ty, &cx.session.style).unwrap_or_default()
         }
-        Value::Float(f) if f.is_finite() => value.to_text(ty).unwrap_or_default(),
+        Value::Float(f) if f.is_finite() => {
+            value.to_text(ty, &cx.session.style).unwrap_or_default()
+        }
         Value::Numeric(n) => n.to_string(),
         Value::Text(t) if matches!(ty, oid::JSON | oid::JSONB) => t.to_string(),
         Value::Array(array) if !matches!(ty, oid::INT2VECTOR | oid::OIDVECTOR) => {
@@ -51,30 +54,18 @@ pub(crate) fn json_text(cx: &Cx<'_>, value: &Value, ty: u32) -> String {
             format!("{{{}}}", parts.join(","))
         }
         other => {
-            let text = output(cx.model, cx.session, other, ty).unwrap_or_default();
-            serde_json::Value::from(match ty {
-                oid::TIMESTAMP | oid::TIMESTAMPTZ => iso_time(&text),
-                _ => text,
-            })
-            .to_string()
+            let text = scalar_text(cx, other, ty).unwrap_or_default();
+            serde_json::Value::from(text).to_string()
         }
     }
 }
 
-/// A point in time as json writes it: `2024-01-01T10:00:00+00:00`.
-fn iso_time(text: &str) -> String {
-    let Some((date, time)) = text.split_once(' ') else {
-        return text.to_owned();
-    };
-    let (clock, era) = match time.split_once(' ') {
-        Some((clock, era)) => (clock, format!(" {era}")),
-        None => (time, String::new()),
-    };
-    let hours_only = clock
-        .rsplit_once(['+', '-'])
-        .is_some_and(|(_, offset)| offset.len() == 2);
-    let minutes = if hours_only { ":00" } else { "" };
-    format!("{date}T{clock}{minutes}{era}")
+/// The text of a scalar that stands in quotes, or of the name of a member: times are those of ISO 8601.
+pub(crate) fn scalar_text(cx: &Cx<'_>, value: &Value, ty: u32) -> Option<String> {
+    match value {
+        Value::Date(_) | Value::Timestamp(_) => value.to_text(ty, &cx.session.style.in_json()),
+        _ => output(cx.model, cx.session, value, ty),
+    }
 }
 
 /// Items in their dimensions: an array of arrays is one in json as well.
@@ -92,9 +83,9 @@ fn json_array(lengths: &[usize], items: &[String]) -> String {
 
 pub(super) fn as_jsonb(text: String, function: &Function) -> Value {
     if function.result == oid::JSONB
-        && let Ok(parsed) = serde_json::from_str(&text)
+        && let Ok(kept) = pg_input::kept_text(&text, PgType::JSONB)
     {
-        return Value::text(super::super::convert::jsonb_text(&parsed));
+        return Value::text(kept);
     }
     Value::text(text)
 }
@@ -115,7 +106,7 @@ pub(super) fn call(
         "json_build_object" | "jsonb_build_object" => {
             let mut parts = Vec::new();
             for i in (0..args.len()).step_by(2) {
-                let name = output(cx.model, cx.session, &args[i], ty(i)).ok_or_else(|| {
+                let name = scalar_text(cx, &args[i], ty(i)).ok_or_else(|| {
                     CatalogError::new(
                         "22004",
                         format!("null value not allowed for object key, argument {}", i + 1),

@@ -1,6 +1,7 @@
-//! Times and intervals of statements over the catalog.
+//! Times and intervals of statements over the catalog, by the clocks of the session.
 
 use super::super::builtin::Function;
+use super::super::convert;
 use super::super::error::{CatalogError, Result};
 use super::super::eval::Cx;
 use super::super::numeric::Numeric;
@@ -21,6 +22,18 @@ pub(super) fn call(
         Some(Value::Timestamp(t)) => Some(*t),
         Some(Value::Date(d)) => Some(i64::from(*d) * 86_400_000_000),
         _ => None,
+    };
+    // What clocks show: of an instant those of the session.
+    let given = |at: usize| {
+        function
+            .arguments
+            .get(at)
+            .copied()
+            .unwrap_or(oid::TIMESTAMP)
+    };
+    let shown = |at: usize| {
+        let micros = micros(args.get(at))?;
+        Some(convert::local(cx.session, micros, given(at)))
     };
     let number = |v: Option<&Value>| match v {
         Some(Value::Int(i)) => Some(Numeric::from(*i)),
@@ -66,11 +79,18 @@ pub(super) fn call(
             Value::text(number_char::number_text(number, pattern)?)
         }
         "to_char" => {
-            let time = micros(args.first()).and_then(super::super::value::timestamp);
+            let time = shown(0).and_then(super::super::value::timestamp);
+            let east = match given(0) {
+                oid::TIMESTAMPTZ => micros(args.first()).map(|at| {
+                    let zone = cx.session.style.clock.zone;
+                    (zone.abbreviation_at(at), zone.offset_at(at))
+                }),
+                _ => None,
+            };
             let pattern = args.get(1).and_then(Value::as_str);
             match time
                 .zip(pattern)
-                .map(|(time, pattern)| to_char(time, pattern))
+                .map(|(time, pattern)| to_char(time, pattern, east.as_ref()))
             {
                 Some(Some(text)) => Value::text(text),
                 _ => return Ok(None),
@@ -89,7 +109,7 @@ pub(super) fn call(
                     micros,
                 }) => interval_part(&field, *months, *days, *micros),
                 other => {
-                    let Some(t) = micros(other) else {
+                    let (Some(instant), Some(t)) = (micros(other), shown(1)) else {
                         return Ok(None);
                     };
                     let Some(time) = super::super::value::timestamp(t) else {
@@ -100,7 +120,7 @@ pub(super) fn call(
                         reason = "microseconds of today fit 53 bits"
                     )]
                     match field.as_str() {
-                        "epoch" => t as f64 / 1e6,
+                        "epoch" => instant as f64 / 1e6,
                         "year" => f64::from(time.year()),
                         "month" => f64::from(time.month()),
                         "day" => f64::from(time.day()),
@@ -112,7 +132,7 @@ pub(super) fn call(
                         "doy" => f64::from(time.ordinal()),
                         "quarter" => f64::from((time.month() - 1) / 3 + 1),
                         "week" => f64::from(time.iso_week().week()),
-                        "timezone" => 0.0,
+                        "timezone" => (t - instant) as f64 / 1e6,
                         _ => {
                             return Err(CatalogError::new(
                                 "22023",
@@ -143,8 +163,11 @@ pub(super) fn call(
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .to_lowercase();
-            let Some(t) = micros(args.get(1)) else {
+            let Some(t) = shown(1) else {
                 return Ok(None);
+            };
+            let made = |local: i64| {
+                Value::Timestamp(convert::of_local(cx.session, local, function.result))
             };
             let step = match field.as_str() {
                 "microseconds" => 1,
@@ -172,12 +195,12 @@ pub(super) fn call(
                     };
                     let start = chrono::NaiveDate::from_ymd_opt(time.year(), month, 1)
                         .and_then(|d| d.and_hms_opt(0, 0, 0));
-                    return Ok(Some(start.map_or(Value::Null, |s| {
-                        Value::Timestamp(s.and_utc().timestamp_micros())
-                    })));
+                    return Ok(Some(
+                        start.map_or(Value::Null, |s| made(s.and_utc().timestamp_micros())),
+                    ));
                 }
             };
-            Value::Timestamp(t - t.rem_euclid(step))
+            made(t - t.rem_euclid(step))
         }
         "isfinite" => Value::Bool(!matches!(
             args.first(),

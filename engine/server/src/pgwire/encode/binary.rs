@@ -3,7 +3,6 @@
 use bytes::{BufMut, BytesMut};
 
 use super::cells::{Cells, FieldCells, Kind, ListCells};
-use super::text::MICROS_PER_DAY;
 use super::{TextStyle, json, patch_length};
 use crate::pg_input::Inet;
 use crate::pg_types::PgType;
@@ -42,7 +41,7 @@ impl Cells {
             }),
             Kind::Time(a) => out.put_i64(a.value(row)),
             Kind::Timestamp(a) | Kind::TimestampTz(a) => {
-                let epoch = i64::from(EPOCH_DAYS) * MICROS_PER_DAY;
+                let epoch = i64::from(EPOCH_DAYS) * crate::calendar::DAY;
                 out.put_i64(match a.value(row) {
                     // Infinity is no point in time.
                     edge @ (i64::MAX | i64::MIN) => edge,

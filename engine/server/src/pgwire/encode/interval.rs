@@ -35,7 +35,7 @@ impl IntervalStyle {
     }
 
     /// Appends an interval.
-    pub(super) fn put(self, months: i32, days: i32, micros: i64, out: &mut BytesMut) {
+    pub(crate) fn put(self, months: i32, days: i32, micros: i64, out: &mut BytesMut) {
         let parts = Parts::of(months, days, micros);
         match self {
             IntervalStyle::Postgres => text::interval_parts(months, days, micros, out),

@@ -76,7 +76,7 @@ fn scalar(
     out: &mut BytesMut,
 ) -> Result<(), ServerError> {
     let mut text = BytesMut::new();
-    cells.text(row, style, &mut text)?;
+    cells.text(row, &style.in_json(), &mut text)?;
     string(&String::from_utf8_lossy(&text), out);
     Ok(())
 }

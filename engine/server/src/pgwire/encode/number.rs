@@ -1,5 +1,7 @@
 //! Text forms of numbers, each laid out in a small buffer of its own: a cell is then one copy.
 
+use super::TextStyle;
+
 /// Longest text of a number of eight bytes: `-1.7976931348623157e+308` has 24.
 const LONGEST: usize = 32;
 
@@ -12,7 +14,7 @@ const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
 
 /// The text of one number.
 #[derive(Clone, Copy)]
-pub(super) struct NumberText {
+pub(crate) struct NumberText {
     bytes: [u8; LONGEST],
     from: u8,
     to: u8,
@@ -26,7 +28,7 @@ impl NumberText {
     };
 
     /// The characters, all of them ASCII.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         let range = usize::from(self.from)..usize::from(self.to);
         self.bytes.get(range).unwrap_or_default()
     }
@@ -95,6 +97,16 @@ pub(super) fn float4(value: f32) -> NumberText {
     match special(f64::from(value)) {
         Some(text) => NumberText::of(text),
         None => shortest(ryu::Buffer::new().format_finite(value).as_bytes(), 6),
+    }
+}
+
+/// A number of four or eight bytes as the settings of a session have it.
+#[expect(clippy::cast_possible_truncation, reason = "a float4 kept as f64")]
+pub(crate) fn float(value: f64, is_narrow: bool, style: &TextStyle) -> NumberText {
+    let mut texts = FloatTexts::forgetful(style.fewer_float_digits);
+    match is_narrow {
+        true => texts.float4(value as f32),
+        false => texts.float8(value),
     }
 }
 

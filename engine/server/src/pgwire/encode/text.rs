@@ -1,4 +1,4 @@
-//! Text forms, as PostgreSQL's output functions print them (DateStyle ISO, IntervalStyle postgres).
+//! Text forms, as PostgreSQL's output functions print them.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,10 @@ use bytes::{BufMut, BytesMut};
 
 use super::TextStyle;
 use super::cells::{Cells, FieldCells, Kind, ListCells};
+use super::dates::{date, time, timestamp};
 use super::json;
 use super::number::{FloatTexts, NumberText, integer};
 use crate::sqlstate::ServerError;
-
-pub(super) const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 impl Cells {
     /// Appends the text form of the value in `row`, which is not NULL.
@@ -41,10 +40,10 @@ impl Cells {
             Kind::BinaryView(a) => bytea(a.value(row), style, out),
             Kind::FixedBinary(a) => bytea(a.value(row), style, out),
             Kind::Uuid(a) => uuid(a.value(row), out),
-            Kind::Date(a) => date(i64::from(a.value(row)), out),
+            Kind::Date(a) => date(i64::from(a.value(row)), style, out),
             Kind::Time(a) => time(a.value(row), out),
-            Kind::Timestamp(a) => timestamp(a.value(row), None, out),
-            Kind::TimestampTz(a) => timestamp(a.value(row), Some(style), out),
+            Kind::Timestamp(a) => timestamp(a.value(row), false, style, out),
+            Kind::TimestampTz(a) => timestamp(a.value(row), true, style, out),
             Kind::Interval(a) => interval(a.value(row), style, out),
             Kind::Duration(a) => style.intervals.put(0, 0, a.value(row), out),
             Kind::List(list) => array(list, row, style, out)?,
@@ -122,7 +121,7 @@ fn decimal(unscaled: &str, scale: i8, out: &mut BytesMut) {
     }
 }
 
-fn bytea(value: &[u8], style: &TextStyle, out: &mut BytesMut) {
+pub(crate) fn bytea(value: &[u8], style: &TextStyle, out: &mut BytesMut) {
     if style.bytea_escape {
         return bytea_escape(value, out);
     }
@@ -155,72 +154,6 @@ fn uuid(value: &[u8], out: &mut BytesMut) {
             out.put_u8(b'-');
         }
         hex(value.get(cut).unwrap_or_default(), out);
-    }
-}
-
-/// Prints the date; true when it lies before Christ, which the caller marks.
-fn ymd(days: i64, out: &mut BytesMut) -> bool {
-    let (year, month, day) = crate::calendar::civil(days);
-    let before_christ = year <= 0;
-    let year = if before_christ { 1 - year } else { year };
-    display(format_args!("{year:04}-{month:02}-{day:02}"), out);
-    before_christ
-}
-
-pub(super) fn date(days: i64, out: &mut BytesMut) {
-    // The greatest and the least date are the infinities.
-    if days == i64::from(i32::MAX) {
-        return out.put_slice(b"infinity");
-    }
-    if days == i64::from(i32::MIN) {
-        return out.put_slice(b"-infinity");
-    }
-    if ymd(days, out) {
-        out.put_slice(b" BC");
-    }
-}
-
-fn time(micros: i64, out: &mut BytesMut) {
-    let seconds = micros.div_euclid(1_000_000);
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    display(format_args!("{hours:02}:{minutes:02}:{rest:02}"), out);
-    let fraction = micros.rem_euclid(1_000_000);
-    if fraction != 0 {
-        let text = format!(".{fraction:06}");
-        out.put_slice(text.trim_end_matches('0').as_bytes());
-    }
-}
-
-/// `zone` = None: timestamp without time zone.
-fn timestamp(micros: i64, zone: Option<&TextStyle>, out: &mut BytesMut) {
-    match micros {
-        i64::MAX => return out.put_slice(b"infinity"),
-        i64::MIN => return out.put_slice(b"-infinity"),
-        _ => {}
-    }
-    let offset_seconds = zone.map_or(0, |style| style.clock.zone.offset_at(micros));
-    let local = micros.saturating_add(i64::from(offset_seconds) * 1_000_000);
-    let before_christ = ymd(local.div_euclid(MICROS_PER_DAY), out);
-    out.put_u8(b' ');
-    time(local.rem_euclid(MICROS_PER_DAY), out);
-    if zone.is_some() {
-        zone_offset(offset_seconds, out);
-    }
-    if before_christ {
-        out.put_slice(b" BC");
-    }
-}
-
-fn zone_offset(seconds: i32, out: &mut BytesMut) {
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let seconds = seconds.unsigned_abs();
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    display(format_args!("{sign}{hours:02}"), out);
-    if minutes != 0 || rest != 0 {
-        display(format_args!(":{minutes:02}"), out);
-    }
-    if rest != 0 {
-        display(format_args!(":{rest:02}"), out);
     }
 }
 
@@ -375,21 +308,6 @@ mod tests {
         for (unscaled, scale, text) in table {
             assert_eq!(print(|out| decimal(unscaled, scale, out)), text);
         }
-    }
-
-    #[test]
-    fn dates_before_christ_and_times() {
-        assert_eq!(print(|out| date(0, out)), "1970-01-01");
-        assert_eq!(print(|out| date(-719_163, out)), "0001-12-31 BC");
-        assert_eq!(print(|out| date(2_932_897, out)), "10000-01-01");
-        assert_eq!(
-            print(|out| timestamp(-1, None, out)),
-            "1969-12-31 23:59:59.999999"
-        );
-        assert_eq!(
-            print(|out| timestamp(1_500_000, Some(&TextStyle::default()), out)),
-            "1970-01-01 00:00:01.5+00"
-        );
     }
 
     #[test]

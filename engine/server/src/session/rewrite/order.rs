@@ -46,6 +46,15 @@ pub(super) fn as_read(query: &mut Query, is_outermost: bool) -> Result<(), Serve
     if !has_wildcard {
         by_place(order, &names, computed);
     }
+    let placed = places(order);
+    let placed: Vec<usize> = placed
+        .into_iter()
+        .filter(|place| computed(*place))
+        .collect();
+    if is_outermost && !has_wildcard && is_grouped(&select.group_by) {
+        // What is computed of groups is not found again by its place but by its name.
+        placed.into_iter().for_each(|place| rename(items, place));
+    }
     let within = names_within(order);
     let hides: Vec<usize> = (0..items.len())
         .filter(|place| {
@@ -109,6 +118,55 @@ fn by_place(order: &mut [OrderByExpr], names: &[Option<String>], chosen: impl Fn
             && chosen(place)
         {
             by.expr = Expr::value(Value::Number((place + 1).to_string(), false));
+        }
+    }
+}
+
+fn is_grouped(groups: &ast::GroupByExpr) -> bool {
+    match groups {
+        ast::GroupByExpr::All(_) => true,
+        ast::GroupByExpr::Expressions(groups, _) => !groups.is_empty(),
+    }
+}
+
+/// The columns that ORDER BY counts.
+fn places(order: &[OrderByExpr]) -> Vec<usize> {
+    let places = order.iter().filter_map(|by| match &by.expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => number.parse::<usize>().ok()?.checked_sub(1),
+            _ => None,
+        },
+        _ => None,
+    });
+    places.collect()
+}
+
+/// Columns that grouping sets count, as what they are of: the planner reads numbers at the top of GROUP BY only.
+pub(super) fn places_in_sets(select: &mut ast::Select) {
+    let items = select.projection.clone();
+    if items.iter().any(|item| item_name(item).is_none()) {
+        return;
+    }
+    let ast::GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
+        return;
+    };
+    for group in groups {
+        let (Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets)) = group else {
+            continue;
+        };
+        for part in sets.iter_mut().flatten() {
+            let Expr::Value(value) = part else {
+                continue;
+            };
+            let Value::Number(number, _) = &value.value else {
+                continue;
+            };
+            let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+            if let Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) =
+                place.and_then(|place| items.get(place))
+            {
+                *part = expr.clone();
+            }
         }
     }
 }

@@ -105,7 +105,7 @@ fn output_items(statement: &ast::Statement, width: usize) -> Vec<Option<&SelectI
     found
 }
 
-fn first_select(body: &SetExpr) -> Option<&Select> {
+pub(in crate::session) fn first_select(body: &SetExpr) -> Option<&Select> {
     match body {
         SetExpr::Select(select) => Some(select),
         SetExpr::Query(query) => first_select(&query.body),

@@ -3,17 +3,18 @@
 //! ```text
 //! (a, b) <> (1, NULL)   ─►   a <> 1 OR b <> NULL
 //! (a, b) < (c, d)       ─►   a < c OR a = c AND b < d
-//! (a, b) IN (SELECT …)  ─►   EXISTS (SELECT 1 FROM (…) AS rows(c1, c2) WHERE c1 = a AND c2 = b)
 //! ```
 //! To the planner a row is one value, and NULL equals NULL in it.
 
-use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, Expr, Ident, Query, Select, SelectItem, SetExpr, TableFactor, Value,
-};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+mod long_lists;
+mod subqueries;
+
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator, Expr, Value};
+
+pub(super) use subqueries::memberships;
 
 use super::calls::{call_arguments, is_call_of};
+use super::literals::cast;
 use crate::sqlstate::ServerError;
 
 /// Rows of a list that are compared one by one.
@@ -22,7 +23,7 @@ const LISTED_MAX: usize = 500;
 /// Makes a comparison of rows one of their columns.
 ///
 /// # Errors
-/// 42601 for rows of different lengths; 0A000 for a subquery of rows where its NULL would count.
+/// 42601 for rows of different lengths.
 pub(super) fn columnwise(expr: &mut Expr) -> Result<(), ServerError> {
     let made = match expr {
         Expr::BinaryOp { left, op, right } => match (items(left), items(right)) {
@@ -59,11 +60,13 @@ pub(super) fn columnwise(expr: &mut Expr) -> Result<(), ServerError> {
             expr: row,
             list,
             negated,
-        } if list.len() <= LISTED_MAX => among(row, list, *negated)?,
-        Expr::InSubquery { expr: row, .. } if items(row).is_some() => {
-            return Err(ServerError::unsupported(
-                "a row IN (SELECT …) elsewhere than among the conditions of WHERE",
-            ));
+        } => match (items(row), rows_of(list)) {
+            (Some(row), Some(rows)) if rows.len() <= LISTED_MAX => among(&row, &rows, *negated)?,
+            (Some(row), Some(rows)) => Some(long_lists::among(&row, rows, *negated)?),
+            _ => None,
+        },
+        Expr::InSubquery { .. } | Expr::AnyOp { .. } | Expr::AllOp { .. } => {
+            subqueries::answer(expr)?
         }
         _ => None,
     };
@@ -104,6 +107,11 @@ fn binary(left: Expr, op: &BinaryOperator, right: Expr) -> Expr {
         op: op.clone(),
         right: Box::new(nested(right)),
     }
+}
+
+/// NULL, of `boolean`.
+fn unknown() -> Expr {
+    cast(Expr::value(Value::Null), ast::DataType::Boolean)
 }
 
 fn not(expr: Expr) -> Expr {
@@ -197,144 +205,21 @@ fn distinct(left: &Expr, right: &Expr, negated: bool) -> Result<Option<Expr>, Se
     Ok(joined(parts.collect(), &op))
 }
 
-fn among(row: &Expr, list: &[Expr], negated: bool) -> Result<Option<Expr>, ServerError> {
-    let Some(row) = items(row) else {
-        return Ok(None);
-    };
+/// The rows of a list, when all of it are written out.
+fn rows_of(list: &[Expr]) -> Option<Vec<Vec<Expr>>> {
+    list.iter().map(items).collect()
+}
+
+fn among(row: &[Expr], rows: &[Vec<Expr>], negated: bool) -> Result<Option<Expr>, ServerError> {
     let (op, with) = match negated {
         false => (BinaryOperator::Eq, BinaryOperator::Or),
         true => (BinaryOperator::NotEq, BinaryOperator::And),
     };
-    let mut parts = Vec::with_capacity(list.len());
-    for other in list {
-        match items(other) {
-            Some(other) => parts.extend(compared(&row, &op, &other)?),
-            None => return Ok(None),
-        }
+    let mut parts = Vec::with_capacity(rows.len());
+    for other in rows {
+        parts.extend(compared(row, &op, other)?);
     }
     Ok(joined(parts, &with))
-}
-
-/// Makes `(a, b) IN (SELECT …)` an EXISTS among the conditions of a WHERE, where NULL and false are one.
-///
-/// # Errors
-/// 42601 for a subquery of another width.
-pub(super) fn memberships(select: &mut Select) -> Result<(), ServerError> {
-    match &mut select.selection {
-        Some(condition) => member(condition),
-        None => Ok(()),
-    }
-}
-
-fn member(condition: &mut Expr) -> Result<(), ServerError> {
-    match condition {
-        Expr::Nested(inner) => member(inner),
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::And | BinaryOperator::Or,
-            right,
-        } => {
-            member(left)?;
-            member(right)
-        }
-        Expr::UnaryOp {
-            op: ast::UnaryOperator::Not,
-            expr,
-        } => {
-            let mut inner = expr.as_mut();
-            while let Expr::Nested(within) = inner {
-                inner = within;
-            }
-            let Expr::InSubquery {
-                expr: row,
-                subquery,
-                negated,
-            } = inner
-            else {
-                return Ok(());
-            };
-            let mut other = Expr::InSubquery {
-                expr: row.clone(),
-                subquery: subquery.clone(),
-                negated: !*negated,
-            };
-            if items(row).is_some() {
-                member(&mut other)?;
-                *condition = other;
-            }
-            Ok(())
-        }
-        Expr::InSubquery {
-            expr: row,
-            subquery,
-            negated,
-        } => {
-            let Some(row) = items(row) else {
-                return Ok(());
-            };
-            *condition = found(&row, subquery, *negated)?;
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn found(row: &[Expr], subquery: &Query, negated: bool) -> Result<Expr, ServerError> {
-    if let SetExpr::Select(select) = subquery.body.as_ref() {
-        let plain = |item: &SelectItem| {
-            matches!(
-                item,
-                SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
-            )
-        };
-        let width = select.projection.len();
-        if select.projection.iter().all(plain) && width != row.len() {
-            let word = if width < row.len() { "few" } else { "many" };
-            return Err(ServerError::new(
-                "42601",
-                format!("subquery has too {word} columns"),
-            ));
-        }
-    }
-    let names: Vec<String> = (1..=row.len()).map(|number| format!("c{number}")).collect();
-    let template = format!(
-        "EXISTS (SELECT 1 FROM (SELECT 1) AS \"rows\"({}))",
-        names.join(", ")
-    );
-    let internal = || ServerError::internal("the form of a row among rows does not parse");
-    let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(&template);
-    let mut made = parsed
-        .and_then(|mut parser| parser.parse_expr())
-        .map_err(|_| internal())?;
-    let columns = names.iter().map(|name| {
-        Expr::CompoundIdentifier(vec![Ident::with_quote('"', "rows"), Ident::new(name)])
-    });
-    let pairs = columns.zip(row);
-    let same = pairs.map(|(column, value)| binary(column, &BinaryOperator::Eq, value.clone()));
-    let same = joined(same.collect(), &BinaryOperator::And).ok_or_else(internal)?;
-    let Expr::Exists {
-        subquery: outer,
-        negated: none,
-    } = &mut made
-    else {
-        return Err(internal());
-    };
-    let SetExpr::Select(select) = outer.body.as_mut() else {
-        return Err(internal());
-    };
-    // A row that a NULL leaves open counts as found, where none may be.
-    select.selection = Some(match negated {
-        true => Expr::IsNotFalse(Box::new(same)),
-        false => same,
-    });
-    *none = negated;
-    match select.from.first_mut().map(|from| &mut from.relation) {
-        Some(TableFactor::Derived {
-            subquery: inner, ..
-        }) => **inner = subquery.clone(),
-        _ => return Err(internal()),
-    }
-    Ok(made)
 }
 
 /// `-2 ^ 2` is 4: a sign binds closer than a power.

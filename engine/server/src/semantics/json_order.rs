@@ -1,0 +1,89 @@
+//! `jsonb` in PostgreSQL's order ([`crate::pg_input::jsonb_key`]): comparisons, joins and sorts go by keys, since to the
+//! planner it is text.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::array::{Array as _, AsArray as _, BinaryBuilder};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable as _, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::pg_input;
+use crate::pg_types::PgType;
+
+/// A comparison of jsonb by keys; `None` for any other expression.
+pub(super) fn comparable(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
+        return None;
+    };
+    let (of_left, of_right) = (is_jsonb(left, schema), is_jsonb(right, schema));
+    // A constant in quotes has been read as jsonb, and is text to the planner.
+    let is_read = |side: &Expr, is_jsonb: bool| is_jsonb || matches!(side, Expr::Literal(..));
+    let both = is_read(left, of_left) && is_read(right, of_right);
+    if !super::clock::compares(*op) || !(of_left || of_right) || !both {
+        return None;
+    }
+    let side = |side: &Expr| Box::new(key(side.clone()));
+    let (left, right) = (side(left), side(right));
+    Some(Expr::BinaryExpr(BinaryExpr::new(left, *op, right)))
+}
+
+/// What a jsonb is sorted by; `None` for any other value.
+pub(super) fn sorted(by: &Expr, schema: &DFSchema) -> Option<Expr> {
+    is_jsonb(by, schema).then(|| key(by.clone()))
+}
+
+fn is_jsonb(expr: &Expr, schema: &DFSchema) -> bool {
+    let told = expr.to_field(schema);
+    told.is_ok_and(|(_, field)| PgType::of_field(&field) == PgType::JSONB)
+}
+
+fn key(value: Expr) -> Expr {
+    static KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+        Arc::new(ScalarUDF::new_from_impl(Key {
+            signature: Signature::any(1, Volatility::Immutable),
+        }))
+    });
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&KEY), vec![value]))
+}
+
+/// Bytes that compare as jsonb does.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Key {
+    fn name(&self) -> &'static str {
+        "jsonb_key"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Binary)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let Some(array) = arrays.first() else {
+            return Err(DataFusionError::Internal("no jsonb".to_owned()));
+        };
+        let texts = cast(array, &DataType::Utf8)?;
+        let mut keys = BinaryBuilder::with_capacity(texts.len(), 16 * texts.len());
+        for text in texts.as_string::<i32>() {
+            match text.map(pg_input::jsonb_key).transpose() {
+                Ok(key) => keys.append_option(key),
+                Err(error) => return Err(DataFusionError::External(Box::new(error))),
+            }
+        }
+        Ok(ColumnarValue::Array(Arc::new(keys.finish())))
+    }
+}
