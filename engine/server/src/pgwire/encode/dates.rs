@@ -259,6 +259,6 @@ mod tests {
             })
         };
         assert_eq!(of(-1), "Wed Dec 31 23:59:59.999999 1969");
-        assert_eq!(of(-719_163 * DAY), "Fri Dec 31 00:00:00 0001 BC");
+        assert_eq!(of(-719_163 * DAY), "Sun Dec 31 00:00:00 0001 BC");
     }
 }
