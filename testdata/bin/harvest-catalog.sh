@@ -26,6 +26,6 @@ query "select p.oid::int8, n.nspname, proname, prokind, prorettype::int8, proret
        array_to_string(proargtypes::int8[], ' '), coalesce(array_to_string(proallargtypes::int8[], ' '), ''),
        coalesce(array_to_string(proargmodes, ''), ''), coalesce(array_to_string(proargnames, ' '), '')
   from pg_proc p join pg_namespace n on n.oid = pronamespace
-  where proname in (select unnest(string_to_array('$(tr '\n' ' ' < "$out/functions.txt")', ' ')))
+  where proname in (select unnest(string_to_array('$(cat "$out/functions.txt" "$out/listed.txt" | tr '\n' ' ')', ' ')))
      or p.oid in (select typinput from pg_type union select typoutput from pg_type union select typreceive from pg_type union select typsend from pg_type)
   order by p.oid" > "$out/functions.tsv"

@@ -37,7 +37,9 @@ pub use model::{
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};
 pub(crate) use resolve::common_type;
-pub(crate) use scalar::{Aggregated, Call, argument_types, operand_types};
+pub(crate) use scalar::{
+    Aggregated, Call, Taken, argument_types, is_type_name, operand_types, operator_result, taken,
+};
 pub(crate) use value::parse_array;
 pub use value::{ArrayValue, RecordValue, Value};
 

@@ -5,6 +5,7 @@
 //! dropping the future of a call stops its work.
 
 mod arrays;
+mod asked;
 mod backend;
 mod catalog;
 mod chains;
@@ -41,6 +42,7 @@ mod template;
 mod ties;
 mod told;
 mod transactions;
+mod typed;
 mod using;
 mod whole_row;
 mod whole_rows;

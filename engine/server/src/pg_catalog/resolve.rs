@@ -81,51 +81,74 @@ pub(crate) fn can_coerce(from: u32, to: u32, freedom: Freedom) -> bool {
         || (freedom == Freedom::Explicit && category(source) == 'S')
 }
 
-/// Chooses among candidate argument lists; `None` when none fits or several fit equally well.
-pub(crate) fn choose(candidates: &[Vec<u32>], actual: &[u32]) -> Option<usize> {
+/// What of several candidates fits some arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// This one, by its place, fits best.
+    One(usize),
+    /// Several fit equally well.
+    Several,
+    /// None fits.
+    None,
+}
+
+impl Choice {
+    fn one(self) -> Option<usize> {
+        match self {
+            Choice::One(at) => Some(at),
+            Choice::Several | Choice::None => None,
+        }
+    }
+}
+
+/// Whether arguments may become what a candidate declares; one of a type that is not known may become anything.
+fn fits(declared: &[u32], actual: &[Option<u32>]) -> bool {
+    let mut pairs = declared.iter().zip(actual);
+    declared.len() == actual.len()
+        && pairs.all(|(to, from)| from.is_none_or(|from| can_coerce(from, *to, Freedom::Implicit)))
+}
+
+/// Chooses among candidate argument lists.
+fn choose(candidates: &[Vec<u32>], actual: &[u32]) -> Choice {
     let actual_base: Vec<u32> = actual.iter().map(|t| base_type(*t)).collect();
     if let Some(exact) = candidates.iter().position(|c| c.as_slice() == actual) {
-        return Some(exact);
+        return Choice::One(exact);
     }
+    let known: Vec<Option<u32>> = actual.iter().copied().map(Some).collect();
     let mut left: Vec<usize> = (0..candidates.len())
-        .filter(|i| {
-            candidates[*i].len() == actual.len()
-                && candidates[*i]
-                    .iter()
-                    .zip(actual)
-                    .all(|(to, from)| can_coerce(*from, *to, Freedom::Implicit))
-                && consistent(&candidates[*i], actual)
-        })
+        .filter(|i| fits(&candidates[*i], &known) && consistent(&candidates[*i], actual))
         .collect();
-    if left.len() <= 1 {
-        return left.first().copied();
+    match left.as_slice() {
+        [] => return Choice::None,
+        [one] => return Choice::One(*one),
+        _ => {}
     }
+    // Polymorphic arguments match less well than the type itself.
     keep_best(&mut left, |i| {
-        let hits = candidates[i]
-            .iter()
-            .zip(&actual_base)
+        let pairs = candidates[i].iter().zip(&actual_base);
+        pairs
             .filter(|(to, from)| to == from && **from != oid::UNKNOWN)
-            .count();
-        // Polymorphic arguments match less well than the type itself.
-        hits
+            .count()
     });
-    if left.len() == 1 {
-        return left.first().copied();
+    if let [one] = left.as_slice() {
+        return Choice::One(*one);
     }
     keep_best(&mut left, |i| {
-        candidates[i]
-            .iter()
-            .zip(&actual_base)
+        let pairs = candidates[i].iter().zip(&actual_base);
+        pairs
             .filter(|(to, from)| {
                 **from != oid::UNKNOWN
                     && (to == from || (preferred(**to) && category(**to) == category(**from)))
             })
             .count()
     });
-    if left.len() == 1 {
-        return left.first().copied();
+    if let [one] = left.as_slice() {
+        return Choice::One(*one);
     }
-    choose_for_unknown(candidates, actual, &actual_base, left)
+    match choose_for_unknown(candidates, &actual_base, left) {
+        Some(one) => Choice::One(one),
+        None => Choice::Several,
+    }
 }
 
 /// Whether polymorphic arguments agree with each other.
@@ -151,47 +174,40 @@ fn consistent(declared: &[u32], actual: &[u32]) -> bool {
         && (compatible.is_empty() || common_type(&compatible).is_some())
 }
 
+/// Chooses by what stands where arguments are of no type yet: where one candidate takes text it is text, else what all
+/// of them take is of one category, of which a preferred type wins.
 fn choose_for_unknown(
     candidates: &[Vec<u32>],
-    actual: &[u32],
     actual_base: &[u32],
     mut left: Vec<usize>,
 ) -> Option<usize> {
-    let unknown: Vec<usize> = (0..actual.len())
-        .filter(|i| actual[*i] == oid::UNKNOWN)
+    let unknown = (0..actual_base.len()).filter(|at| actual_base[*at] == oid::UNKNOWN);
+    let slots: Vec<(usize, Option<Slot>)> = unknown
+        .map(|at| (at, Slot::of(left.iter().map(|i| candidates[*i][at]))))
         .collect();
-    if unknown.is_empty() {
+    if slots.is_empty() {
         return None;
     }
-    for position in &unknown {
-        let categories: Vec<char> = left
-            .iter()
-            .map(|i| category(candidates[*i][*position]))
-            .collect();
-        let wanted = if categories.contains(&'S') {
-            'S'
-        } else if categories.windows(2).all(|w| w[0] == w[1]) {
-            categories.first().copied()?
-        } else {
-            continue;
-        };
-        let mut kept: Vec<usize> = left
+    let all: Option<Vec<(usize, Slot)>> = slots
+        .iter()
+        .map(|(at, slot)| Some((*at, (*slot)?)))
+        .collect();
+    if let Some(slots) = all {
+        let kept: Vec<usize> = left
             .iter()
             .copied()
-            .filter(|i| category(candidates[*i][*position]) == wanted)
+            .filter(|i| {
+                slots
+                    .iter()
+                    .all(|(at, slot)| slot.takes(candidates[*i][*at]))
+            })
             .collect();
-        let best: Vec<usize> = kept
-            .iter()
-            .copied()
-            .filter(|i| preferred(candidates[*i][*position]))
-            .collect();
-        if !best.is_empty() {
-            kept = best;
+        if !kept.is_empty() {
+            left = kept;
         }
-        left = kept;
-    }
-    if left.len() == 1 {
-        return left.first().copied();
+        if let [one] = left.as_slice() {
+            return Some(*one);
+        }
     }
     // Let the unknown arguments have the type the known ones agree on.
     let mut known = actual_base.iter().filter(|t| **t != oid::UNKNOWN);
@@ -207,10 +223,37 @@ fn choose_for_unknown(
                 .all(|to| can_coerce(first, *to, Freedom::Implicit))
         })
         .collect();
-    if fitting.len() == 1 {
-        fitting.first().copied()
-    } else {
-        None
+    match fitting.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    }
+}
+
+/// What candidates take where an argument is of no type yet.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    category: char,
+    has_preferred: bool,
+}
+
+impl Slot {
+    /// `None` where they take types of several categories, none of them text.
+    fn of(types: impl Iterator<Item = u32> + Clone) -> Option<Slot> {
+        let mut categories = types.clone().map(category);
+        let first = categories.next()?;
+        let wanted = match types.clone().any(|ty| category(ty) == 'S') {
+            true => 'S',
+            false => categories.all(|other| other == first).then_some(first)?,
+        };
+        let mut among = types.filter(|ty| category(*ty) == wanted);
+        Some(Slot {
+            category: wanted,
+            has_preferred: among.any(preferred),
+        })
+    }
+
+    fn takes(self, ty: u32) -> bool {
+        category(ty) == self.category && (!self.has_preferred || preferred(ty))
     }
 }
 
@@ -247,7 +290,7 @@ pub(crate) fn operator(
             }
         })
         .collect();
-    let chosen = binary_exact(&lists, &actual).or_else(|| choose(&lists, &actual))?;
+    let chosen = binary_exact(&lists, &actual).or_else(|| choose(&lists, &actual).one())?;
     let declared = &lists[chosen];
     resolve_unknown(declared, &mut actual);
     let (arguments, result) = polymorphic(declared, &actual, candidates[chosen].result)?;
@@ -380,42 +423,77 @@ pub(crate) fn common_type(types: &[u32]) -> Option<u32> {
         .then_some(chosen)
 }
 
-/// Finds the overload of a function for the given arguments.
-pub(crate) fn function<'f>(
-    overloads: &[&'f Function],
-    actual: &[u32],
-) -> Option<(&'f Function, Signature)> {
-    let mut candidates: Vec<(&'f Function, Vec<u32>)> = Vec::new();
+/// A function with what it declares for so many arguments.
+pub(crate) type Candidate<'f> = (&'f Function, Vec<u32>);
+
+/// The overloads that take so many arguments.
+fn candidates<'f>(overloads: &[&'f Function], count: usize) -> Vec<Candidate<'f>> {
+    let mut candidates: Vec<Candidate<'f>> = Vec::new();
     for function in overloads {
         let declared = &function.arguments;
-        if function.variadic != 0 && actual.len() + 1 >= declared.len() {
+        if function.variadic != 0 && count + 1 >= declared.len() {
             // Both spelled out and spread.
-            if declared.len() == actual.len() && function.variadic != oid::ANY {
+            if declared.len() == count && function.variadic != oid::ANY {
                 candidates.push((function, declared.clone()));
             }
             let mut spread: Vec<u32> = declared[..declared.len() - 1].to_vec();
-            if actual.len() >= declared.len() || function.variadic == oid::ANY {
+            if count >= declared.len() || function.variadic == oid::ANY {
                 let element = if function.variadic == oid::ANY {
                     oid::ANY
                 } else {
                     function.variadic
                 };
-                spread.resize(actual.len().max(spread.len()), element);
+                spread.resize(count.max(spread.len()), element);
                 candidates.push((function, spread));
             }
-        } else if actual.len() <= declared.len()
-            && actual.len() + function.defaults >= declared.len()
-        {
-            candidates.push((function, declared[..actual.len()].to_vec()));
+        } else if count <= declared.len() && count + function.defaults >= declared.len() {
+            candidates.push((function, declared[..count].to_vec()));
         }
     }
+    candidates
+}
+
+/// Finds the overload of a function for the given arguments.
+pub(crate) fn function<'f>(
+    overloads: &[&'f Function],
+    actual: &[u32],
+) -> Option<(&'f Function, Signature)> {
+    chosen(overloads, actual).0
+}
+
+/// The overload of a function for the given arguments, and how it was chosen.
+pub(crate) fn chosen<'f>(
+    overloads: &[&'f Function],
+    actual: &[u32],
+) -> (Option<(&'f Function, Signature)>, Choice) {
+    let candidates = candidates(overloads, actual.len());
     let lists: Vec<Vec<u32>> = candidates.iter().map(|c| c.1.clone()).collect();
-    let chosen = choose(&lists, actual)?;
-    let (function, declared) = &candidates[chosen];
-    let mut actual = actual.to_vec();
-    resolve_unknown(declared, &mut actual);
-    let (arguments, result) = polymorphic(declared, &actual, function.result)?;
-    Some((function, Signature { arguments, result }))
+    let choice = choose(&lists, actual);
+    let found = choice.one().and_then(|chosen| {
+        let (function, declared) = &candidates[chosen];
+        let mut actual = actual.to_vec();
+        resolve_unknown(declared, &mut actual);
+        let (arguments, result) = polymorphic(declared, &actual, function.result)?;
+        Some((*function, Signature { arguments, result }))
+    });
+    (found, choice)
+}
+
+/// The types that all overloads declare alike which take these arguments, some of a type that is not known; a type that
+/// stands for any is none of them.
+pub(crate) fn agreed(overloads: &[&Function], actual: &[Option<u32>]) -> Vec<Option<u32>> {
+    let candidates = candidates(overloads, actual.len());
+    let fitting: Vec<&Vec<u32>> = candidates
+        .iter()
+        .map(|(_, declared)| declared)
+        .filter(|declared| fits(declared, actual))
+        .collect();
+    let of = |at: usize| {
+        let mut types = fitting.iter().filter_map(|declared| declared.get(at));
+        let first = *types.next()?;
+        (types.all(|ty| *ty == first) && !is_polymorphic(first)).then_some(first)
+    };
+    (0..actual.len()).map(of).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::error::{CatalogError, Result};
 use super::eval::Cx;
 use super::model::{CatalogModel, SessionInfo};
 use super::plan::{Expr, Kind};
-use super::resolve::{self, Signature};
+use super::resolve::{self, Choice, Signature};
 use super::value::{Value, compare, element_type};
 use super::{convert, functions, operators};
 use crate::pg_types::oid;
@@ -425,6 +425,75 @@ pub(crate) fn argument_types(name: &str, given: &[u32]) -> Option<Vec<Option<u32
     };
     let types = signature.arguments.iter().enumerate();
     Some(types.map(|(at, ty)| declared(at).map(|_| *ty)).collect())
+}
+
+/// What a call of a function of PostgreSQL is by the types of its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The types that it takes its arguments as, and that of its result, so far as they are known.
+    As {
+        arguments: Vec<Option<u32>>,
+        result: Option<u32>,
+    },
+    /// Several functions fit equally well.
+    NotUnique,
+    /// The function is one of any type, which nothing tells.
+    Undetermined,
+    /// There is no such function.
+    Nothing,
+}
+
+/// What a call is for arguments of these types: `UNKNOWN` for a constant that has none yet, `None` for what is not known
+/// here.
+pub(crate) fn taken(name: &str, given: &[Option<u32>]) -> Taken {
+    let overloads: Vec<&'static Function> = builtin()
+        .functions_named(name)
+        .filter(|function| function.schema == "pg_catalog")
+        .collect();
+    if overloads.is_empty() {
+        return Taken::Nothing;
+    }
+    let Some(known) = given.iter().copied().collect::<Option<Vec<u32>>>() else {
+        return Taken::As {
+            arguments: resolve::agreed(&overloads, given),
+            result: None,
+        };
+    };
+    match resolve::chosen(&overloads, &known) {
+        (Some((function, signature)), _) => {
+            if is_undetermined(function, &known) {
+                return Taken::Undetermined;
+            }
+            let plain = function.kind == 'f' && !function.set;
+            Taken::As {
+                arguments: signature.arguments.into_iter().map(Some).collect(),
+                result: plain.then_some(signature.result),
+            }
+        }
+        (None, Choice::Several) => Taken::NotUnique,
+        (None, _) => Taken::Nothing,
+    }
+}
+
+/// Whether a function takes arguments of one type, whatever that is, and only constants without one are given.
+fn is_undetermined(function: &Function, given: &[u32]) -> bool {
+    let any = [oid::ANYARRAY, oid::ANYELEMENT, oid::ANYNONARRAY];
+    let places = function.arguments.iter().zip(given);
+    let mut places = places.filter(|(ty, _)| any.contains(ty)).peekable();
+    function.variadic == 0
+        && places.peek().is_some()
+        && places.all(|(_, given)| *given == oid::UNKNOWN)
+}
+
+/// The type of what an operator of two gives.
+pub(crate) fn operator_result(name: &str, left: u32, right: u32) -> Option<u32> {
+    let (_, signature) = resolve::operator(name, Some(left), right)?;
+    Some(signature.result)
+}
+
+/// Whether a function is that of a cast to a type: it has the name of one.
+pub(crate) fn is_type_name(name: &str) -> bool {
+    builtin().type_named(name).is_some()
 }
 
 /// The types that an operator takes its operands as, of which one may be unknown.

@@ -1,5 +1,6 @@
 //! Planning and starting one query against one snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,13 +20,15 @@ use futures::TryStreamExt;
 use genokura_sql_ext::Warnings;
 
 use super::explained::as_json;
+use super::rewrite::untyped;
 use super::rows::Rows;
 use super::statement::Explaining;
 use super::stop::{self, Stop};
 use super::temp::TempState;
+use super::typed::Types;
 use super::{
-    SessionInfo, arrays, chains, lateral, miscalled, named_alike, origins, params, placed, rewrite,
-    using, whole_rows, written,
+    SessionInfo, arrays, asked, chains, lateral, miscalled, named_alike, origins, params, placed,
+    rewrite, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -144,6 +147,11 @@ async fn planned(
     let mut resolved = statement.clone();
     let relations = resolve(context, &mut resolved)?;
     if super::catalog::answers(context, &relations, statement).await? {
+        if relations.catalog.is_empty() {
+            // Constants that are no values have a place in the statement.
+            let types = Types { parameters: None };
+            untyped::read(&mut statement.clone(), types, &BTreeMap::new())?;
+        }
         return super::catalog::execute(context, statement).await;
     }
     if !relations.catalog.is_empty() {
@@ -172,6 +180,9 @@ pub(super) fn resolve(
     Ok(relations)
 }
 
+/// How often calls may be asked for the types of their arguments: those within others come first.
+const ROUNDS_MAX: usize = 8;
+
 /// DataFusion's plan of a statement whose names are resolved; `$n` in it are parameters of these types.
 ///
 /// # Errors
@@ -181,8 +192,42 @@ pub(super) async fn logical(
     resolved: ast::Statement,
     parameters: &[PgType],
 ) -> Result<LogicalPlan, ServerError> {
-    let again = resolved.clone();
-    match Box::pin(logical_of(context, resolved, parameters, false)).await {
+    let known: BTreeMap<usize, PgType> = (1..).zip(parameters.iter().copied()).collect();
+    let types = Types {
+        parameters: (!known.is_empty()).then_some(&known),
+    };
+    let mut told = BTreeMap::new();
+    for _ in 0..ROUNDS_MAX {
+        let mut read = resolved.clone();
+        let found = untyped::read(&mut read, types, &told)?;
+        let asked = (!found.open.is_empty()).then(|| read.clone());
+        let planned = Box::pin(of_read(context, read, parameters)).await;
+        match (planned, asked) {
+            (Err(error), Some(asked)) if error.code() == "42883" => {
+                let more = Box::pin(asked::types(context, asked, &found.open)).await;
+                let known = more
+                    .iter()
+                    .all(|(call, types)| told.get(call) == Some(types));
+                if known {
+                    return Err(error);
+                }
+                told.extend(more);
+            }
+            (Ok(plan), _) => return found.failed.map_or(Ok(plan), Err),
+            (Err(error), _) => return Err(error),
+        }
+    }
+    let text = "functions with constants of no type are nested too deep";
+    Err(ServerError::new("54001", text))
+}
+
+async fn of_read(
+    context: &PlanContext,
+    read: ast::Statement,
+    parameters: &[PgType],
+) -> Result<LogicalPlan, ServerError> {
+    let again = read.clone();
+    match Box::pin(logical_of(context, read, parameters, false)).await {
         // What stands beside one another then has names of its own, which EXPLAIN would show everywhere else, too.
         Err(error) if error.is_of_names_alike() => {
             Box::pin(logical_of(context, again, parameters, true)).await
@@ -191,7 +236,11 @@ pub(super) async fn logical(
     }
 }
 
-async fn logical_of(
+/// The plan of a statement whose constants are read.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) async fn logical_of(
     context: &PlanContext,
     mut resolved: ast::Statement,
     parameters: &[PgType],

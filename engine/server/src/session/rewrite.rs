@@ -20,7 +20,9 @@ mod session_functions;
 mod sets;
 mod subscripts;
 mod types;
+pub(super) mod untyped;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -47,13 +49,14 @@ use types::{
 };
 
 use super::placed::of_constant;
+use super::typed::Types;
 use super::{SessionInfo, arrays, kinds, modified, spelling, ties};
 use crate::clock::Clock;
 use crate::pg_input;
 use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
-/// Makes `statement`, whose names are resolved, one that DataFusion plans as PostgreSQL would.
+/// Makes `statement`, whose names are resolved and whose constants are read, one that DataFusion plans as PostgreSQL would.
 ///
 /// # Errors
 /// 42704 for an unknown setting in `current_setting`.
@@ -88,6 +91,10 @@ pub(super) fn expression_to_datafusion(
     expr: &mut Expr,
     info: &SessionInfo,
 ) -> Result<(), ServerError> {
+    let read = untyped::read(expr, Types { parameters: None }, &BTreeMap::new())?;
+    if let Some(error) = read.failed {
+        return Err(error);
+    }
     let clock = info.settings.clock();
     let mut rewriter = ToDataFusion {
         info,

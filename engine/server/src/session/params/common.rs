@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, Expr, Query, SelectItem, SetExpr, UnaryOperator, Value, Visit as _,
-    Visitor,
+    self, BinaryOperator, Expr, Query, SelectItem, SetExpr, Visit as _, Visitor,
 };
 
-use super::{placeholder, type_of_sql, unnested};
-use crate::pg_catalog;
+use super::{placeholder, unnested};
+use crate::pg_catalog::{self, Taken};
 use crate::pg_types::{PgType, oid};
-use crate::session::rewrite;
+use crate::session::typed::{Types, alike};
 
 /// How often a type that was found may give another.
 const ROUNDS_MAX: usize = 8;
@@ -97,31 +96,6 @@ impl Visitor for Beside<'_> {
     }
 }
 
-/// The expressions that an expression finds a common type of.
-fn alike(expr: &Expr) -> Vec<&Expr> {
-    match expr {
-        Expr::Case {
-            conditions,
-            else_result,
-            ..
-        } => {
-            // The type of ELSE comes first.
-            let results = conditions.iter().map(|case| &case.result);
-            let last = else_result.iter().map(|last| last.as_ref());
-            last.chain(results).collect()
-        }
-        Expr::InList { expr, list, .. } => list.iter().chain([expr.as_ref()]).collect(),
-        Expr::Array(array) => array.elem.iter().collect(),
-        Expr::Function(function) if function.name.0.len() == 1 => {
-            match rewrite::function_name(function).as_str() {
-                "coalesce" | "greatest" | "least" | "nullif" => rewrite::call_arguments(function),
-                _ => Vec::new(),
-            }
-        }
-        _ => Vec::new(),
-    }
-}
-
 impl Beside<'_> {
     /// Columns of VALUES, and of the parts of a UNION.
     fn body(&mut self, body: &SetExpr) {
@@ -199,67 +173,46 @@ impl Beside<'_> {
 
     /// Types of the arguments of a function.
     fn arguments(&mut self, name: &str, arguments: &[&Expr]) {
-        let given: Vec<u32> = arguments
-            .iter()
-            .map(|argument| self.type_of(argument).unwrap_or(oid::UNKNOWN))
-            .collect();
-        let types = pg_catalog::argument_types(name, &given).unwrap_or_default();
-        for (argument, ty) in arguments.iter().zip(types) {
-            if let Some(number) = placeholder(unnested(argument))
-                && let Some(taken) = ty.and_then(PgType::scalar)
-            {
-                self.known.entry(number).or_insert(taken);
-            }
+        let found = argument_types(name, arguments, self.known);
+        for (number, taken) in found {
+            self.known.entry(number).or_insert(taken);
         }
     }
 
-    /// The type of an expression: `UNKNOWN` for a text and a parameter without one, `None` for what only the planner knows.
     fn type_of(&self, expr: &Expr) -> Option<u32> {
-        if let Some(number) = placeholder(expr) {
-            return Some(self.known.get(&number).map_or(oid::UNKNOWN, |ty| ty.oid));
-        }
-        let of_type = |pg_type: PgType| pg_type.oid;
-        match expr {
-            Expr::Value(value) => Some(match &value.value {
-                Value::Number(digits, _) if digits.parse::<i32>().is_ok() => oid::INT4,
-                Value::Number(digits, _) if digits.parse::<i64>().is_ok() => oid::INT8,
-                Value::Number(..) => oid::NUMERIC,
-                Value::Boolean(_) => oid::BOOL,
-                Value::Null | Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) => {
-                    oid::UNKNOWN
-                }
-                _ => return None,
-            }),
-            Expr::Nested(inner) => self.type_of(inner),
-            Expr::UnaryOp {
-                op: UnaryOperator::Minus | UnaryOperator::Plus,
-                expr,
-            } => self.type_of(expr).filter(|ty| *ty != oid::UNKNOWN),
-            Expr::Cast { data_type, .. } => type_of_sql(data_type).map(of_type),
-            Expr::TypedString(typed) => type_of_sql(&typed.data_type).map(of_type),
-            Expr::Interval(_) => Some(oid::INTERVAL),
-            Expr::Function(function) if function.name.0.len() == 1 => {
-                match rewrite::function_name(function).as_str() {
-                    "now" | "current_timestamp" | "transaction_timestamp" | "clock_timestamp" => {
-                        Some(oid::TIMESTAMPTZ)
-                    }
-                    "current_date" => Some(oid::DATE),
-                    "localtimestamp" => Some(oid::TIMESTAMP),
-                    "nullif" => None,
-                    _ => self.type_of_alike(expr),
-                }
-            }
-            Expr::Case { .. } => self.type_of_alike(expr),
-            _ => None,
-        }
+        let parameters = Some(&*self.known);
+        Types { parameters }.of(expr)
     }
+}
 
-    fn type_of_alike(&self, expr: &Expr) -> Option<u32> {
-        let alike = alike(expr);
-        let types = alike.iter().map(|part| self.type_of(part));
-        let types: Vec<u32> = types.collect::<Option<_>>()?;
-        (!types.is_empty()).then(|| pg_catalog::common_type(&types))?
+/// The types that a function takes those of its arguments as that are parameters.
+pub(super) fn argument_types(
+    name: &str,
+    arguments: &[&Expr],
+    known: &BTreeMap<usize, PgType>,
+) -> Vec<(usize, PgType)> {
+    let is_open = |argument: &&Expr| placeholder(unnested(argument)).is_some();
+    if !arguments.iter().any(is_open) {
+        return Vec::new();
     }
+    let types = Types {
+        parameters: Some(known),
+    };
+    let given: Vec<Option<u32>> = arguments.iter().map(|part| types.of(part)).collect();
+    let taken = match pg_catalog::taken(name, &given) {
+        Taken::As { arguments, .. } => arguments,
+        Taken::NotUnique | Taken::Undetermined | Taken::Nothing => Vec::new(),
+    };
+    // What is not known yet may be as unknown as a constant.
+    let guessed: Vec<u32> = given.iter().map(|ty| ty.unwrap_or(oid::UNKNOWN)).collect();
+    let guessed = pg_catalog::argument_types(name, &guessed).unwrap_or_default();
+    let found = arguments.iter().enumerate().filter_map(|(at, argument)| {
+        let number = placeholder(unnested(argument))?;
+        let taken = taken.get(at).copied().flatten();
+        let ty = taken.or_else(|| guessed.get(at).copied().flatten())?;
+        Some((number, PgType::scalar(ty)?))
+    });
+    found.collect()
 }
 
 /// The lists of the SELECTs of a UNION; whether all of them are lists of expressions.
