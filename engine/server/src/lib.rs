@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 mod evaluated;
 pub mod limits;
+mod mathematics;
 pub mod metrics;
 pub mod pg_catalog;
 mod pg_input;

@@ -2,7 +2,8 @@
 //!
 //! - A fraction that becomes an integer is rounded, not cut off: `2.7::int` is 3.
 //! - Whole numbers that leave their type are an error (22003), not another number: `ac * an` of integers.
-//! - A float divided by zero is an error (22012), and so is one that becomes infinite (22003), outside of conditions.
+//! - A float divided by zero is an error (22012), and so is one that becomes infinite (22003), outside of conditions;
+//!   a function of floats where it has no result ([`mathematics`]), and behind what keeps it from there ([`guards`]).
 //! - `x = ANY (array)` is NULL where nothing matches and the array has a NULL.
 //! - What becomes text is printed as results are: `{1,2}`, `10000000000`.
 //! - Sums, quotients and dates have PostgreSQL's types ([`settle`]).
@@ -24,11 +25,18 @@ mod guards;
 mod integers;
 mod json_order;
 mod json_scalars;
+mod mathematics;
 mod mismatch;
 mod numerics;
+mod place;
+mod room;
 mod rounded;
 mod text;
 mod types;
+
+use checked::Mode;
+use place::{Place, is_condition};
+use room::stays;
 
 pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT};
 pub(crate) use clock::convert;
@@ -42,7 +50,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::Cast;
@@ -59,6 +67,7 @@ pub(crate) fn install(context: &SessionContext) {
     extremes::install(context);
     arrays::install(context);
     mismatch::install(context);
+    mathematics::install(context);
     // Where a column stands in the statement tells where an error of it is.
     let state = context.state_ref();
     let mut state = state.write();
@@ -68,8 +77,8 @@ pub(crate) fn install(context: &SessionContext) {
     context.add_optimizer_rule(Arc::new(PlainConditions));
 }
 
-/// Divisions of floats that were moved into conditions are as plain as those that are written there: a condition that
-/// came from above is asked about rows that the ones beside it leave out.
+/// Divisions and functions of floats that were moved into conditions no longer fail: a condition that came from above is
+/// asked about rows that the ones beside it leave out.
 #[derive(Debug)]
 struct PlainConditions;
 
@@ -92,7 +101,7 @@ impl OptimizerRule for PlainConditions {
         }
         plan.map_expressions(|expr| {
             expr.transform_up(|part| {
-                let plain = checked::plain_division(&part);
+                let plain = guards::quiet(&part, &[Mode::Fails]);
                 let plain = plain.or_else(|| crate::session::plain_characters(&part));
                 Ok(match plain {
                     Some(plain) => Transformed::yes(plain),
@@ -103,13 +112,6 @@ impl OptimizerRule for PlainConditions {
     }
 }
 
-fn is_condition(node: &LogicalPlan) -> bool {
-    matches!(
-        node,
-        LogicalPlan::Filter(_) | LogicalPlan::Join(_) | LogicalPlan::TableScan(_)
-    )
-}
-
 /// A plan whose values PostgreSQL takes as well, with constants beside arrays read and told for what they are: before
 /// types are settled.
 ///
@@ -118,34 +120,42 @@ fn is_condition(node: &LogicalPlan) -> bool {
 pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
     mismatch::check(&plan)?;
     let plan = numerics::settle(plan)?;
-    let changed = Cell::new(false);
-    let plan = plan.transform_up_with_subqueries(|node| {
-        let node = match &node {
-            LogicalPlan::Union(union) => match arrays::constants::united(union)? {
+    walked(plan, |node| {
+        if let LogicalPlan::Union(union) = &node {
+            return Ok(match arrays::constants::united(union)? {
                 Some(union) => Transformed::yes(union),
                 None => Transformed::no(node),
-            },
-            _ => {
-                let failed: RefCell<Option<DataFusionError>> = RefCell::new(None);
-                let read = with_expressions(node, |expr, schema| {
-                    let read = arrays::constants::settled(expr, schema);
-                    let read = read.unwrap_or_else(|error| {
-                        failed.borrow_mut().get_or_insert(error);
-                        None
-                    });
-                    read.or_else(|| arrays::order::extreme(expr, schema))
-                        .or_else(|| crate::session::plain_text(expr, schema))
-                        .or_else(|| json_scalars::looked_at(expr, schema))
-                        .or_else(|| crate::session::chosen(expr, schema))
-                })?;
-                if let Some(error) = failed.into_inner() {
-                    return Err(error);
-                }
-                read
-            }
-        };
+            });
+        }
+        let failed: RefCell<Option<DataFusionError>> = RefCell::new(None);
+        let read = with_expressions(node, |expr, schema| {
+            let read = arrays::constants::settled(expr, schema);
+            let read = read.unwrap_or_else(|error| {
+                failed.borrow_mut().get_or_insert(error);
+                None
+            });
+            read.or_else(|| arrays::order::extreme(expr, schema))
+                .or_else(|| crate::session::plain_text(expr, schema))
+                .or_else(|| json_scalars::looked_at(expr, schema))
+                .or_else(|| crate::session::chosen(expr, schema))
+        })?;
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(read),
+        }
+    })
+}
+
+/// A plan whose nodes are what a step makes of them, those below first: whatever stands above a changed type has other
+/// types as well.
+fn walked(
+    plan: LogicalPlan,
+    step: impl Fn(LogicalPlan) -> Result<Transformed<LogicalPlan>>,
+) -> Result<LogicalPlan> {
+    let changed = Cell::new(false);
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let node = step(node)?;
         changed.set(changed.get() || node.transformed);
-        // Whatever stands above a changed type has other types as well.
         match changed.get() {
             true => node.map_data(|node| match node {
                 LogicalPlan::Union(union) => {
@@ -180,6 +190,7 @@ pub(crate) fn constant(expr: Expr) -> Result<Expr> {
     let place = Place {
         is_condition: false,
         is_positive: false,
+        mode: Mode::Fails,
     };
     let changed = expr.transform_up(|part| {
         Ok(match mended(&part, &schema, place) {
@@ -219,30 +230,6 @@ fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     // Last, since it may put a node below, whose expressions are not looked at again.
     changed.map_data(clock::grouped)
-}
-
-/// Where an expression stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    /// Among conditions, where an infinite number is compared as it is.
-    is_condition: bool,
-    /// Among conditions in which every `= ANY` stands below AND and OR alone: an unknown may be false there.
-    is_positive: bool,
-}
-
-impl Place {
-    fn of(node: &LogicalPlan) -> Self {
-        let is_condition = is_condition(node);
-        let mut is_positive = is_condition;
-        let looked = node.apply_expressions(|expr| {
-            is_positive = is_positive && any_equal::decides_alone(expr);
-            Ok(TreeNodeRecursion::Continue)
-        });
-        Self {
-            is_condition,
-            is_positive: is_positive && looked.is_ok(),
-        }
-    }
 }
 
 /// Intervals are sorted by their length, arrays with NULL as the greatest item, jsonb by its kinds and what it holds.
@@ -317,6 +304,14 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
         return Some(comparable);
     }
     match expr {
+        Expr::ScalarFunction(call) if mathematics::mode(call) == Some(Mode::Fails) => {
+            mathematics::in_mode(call, place.mode)
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "round" && call.args.len() == 1 => {
+            let arg = call.args.first()?;
+            let from = arg.get_type(schema).ok()?;
+            from.is_floating().then(|| rounded::rounded(arg, &from))?
+        }
         Expr::ScalarFunction(call) if !place.is_positive => any_equal::with_null(call),
         Expr::AggregateFunction(aggregate) => guards::filtered(aggregate),
         Expr::Case(case) => guards::branches(case, schema).ok().flatten(),
@@ -350,6 +345,14 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
         }
         Expr::InList(among) => floats::with_both_zeros(among),
         Expr::Negative(value) => negated(value, schema),
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::And | Operator::Or),
+            right,
+        }) => {
+            let asked = guards::behind(left, *op, right, place.is_condition);
+            asked.ok().flatten()
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let arithmetic = matches!(
                 op,
@@ -364,8 +367,13 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                 if from != other {
                     return None;
                 }
-                if !place.is_condition && may_leave(*op, left, right) {
-                    return Some(checked::call(*op, left, right));
+                let checks = match place.mode {
+                    Mode::Fails => true,
+                    Mode::FailsHere => *op == Operator::Divide,
+                    Mode::Quiet => false,
+                };
+                if checks && may_leave(*op, left, right) {
+                    return Some(checked::in_mode(place.mode, *op, left, right));
                 }
                 return makes_nan(*op, left, right).then(|| checked::quiet(*op, left, right));
             }
@@ -460,80 +468,6 @@ fn recast(value: Expr, field: &FieldRef) -> Expr {
     Expr::Cast(Cast {
         expr: Box::new(value),
         field: Arc::clone(field),
-    })
-}
-
-/// Whether a result stays in its type whatever the columns hold, or all but surely so.
-fn stays(left: &Expr, op: Operator, right: &Expr, schema: &DFSchema) -> bool {
-    let (Some(a), Some(b)) = (bits(left, schema), bits(right, schema)) else {
-        return false;
-    };
-    let room = match left.get_type(schema) {
-        Ok(DataType::Int8) => 7,
-        Ok(DataType::Int16) => 15,
-        Ok(DataType::Int32) => 31,
-        _ => 63,
-    };
-    let needed = match op {
-        Operator::Multiply => a + b,
-        _ => a.max(b) + 1,
-    };
-    // A column of bigint is not within 2^31 of its end.
-    let small = |literal: &Expr, bits: u32, other: &Expr| {
-        is_constant(literal) && bits <= 31 && !is_constant(other) && op != Operator::Multiply
-    };
-    needed <= room || (room == 63 && (small(left, a, right) || small(right, b, left)))
-}
-
-fn is_constant(expr: &Expr) -> bool {
-    match expr {
-        Expr::Literal(..) => true,
-        Expr::Cast(cast) => is_constant(&cast.expr),
-        Expr::Negative(expr) => is_constant(expr),
-        _ => false,
-    }
-}
-
-/// Binary digits of the greatest size that an integer may have.
-fn bits(expr: &Expr, schema: &DFSchema) -> Option<u32> {
-    let of_value = |value: i64| i64::BITS - value.unsigned_abs().leading_zeros();
-    match expr {
-        Expr::Literal(value, _) => match value {
-            ScalarValue::Int8(Some(value)) => Some(of_value(i64::from(*value))),
-            ScalarValue::Int16(Some(value)) => Some(of_value(i64::from(*value))),
-            ScalarValue::Int32(Some(value)) => Some(of_value(i64::from(*value))),
-            ScalarValue::Int64(Some(value)) => Some(of_value(*value)),
-            value if value.is_null() => Some(0),
-            _ => None,
-        },
-        Expr::Negative(expr) => bits(expr, schema),
-        Expr::Cast(cast) => match bits(&cast.expr, schema) {
-            Some(bits) => Some(bits),
-            None => of_type(&expr.get_type(schema).ok()?),
-        },
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let (a, b) = (bits(left, schema)?, bits(right, schema)?);
-            let most = of_type(&expr.get_type(schema).ok()?)?;
-            match op {
-                Operator::Plus | Operator::Minus => Some(most.min(a.max(b) + 1)),
-                Operator::Multiply => Some(most.min(a + b)),
-                _ => Some(most),
-            }
-        }
-        _ => of_type(&expr.get_type(schema).ok()?),
-    }
-}
-
-fn of_type(data_type: &DataType) -> Option<u32> {
-    Some(match data_type {
-        DataType::Int8 => 7,
-        DataType::UInt8 => 8,
-        DataType::Int16 => 15,
-        DataType::UInt16 => 16,
-        DataType::Int32 => 31,
-        DataType::UInt32 => 32,
-        DataType::Int64 => 63,
-        _ => return None,
     })
 }
 

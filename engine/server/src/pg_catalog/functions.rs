@@ -10,6 +10,7 @@ use super::format;
 use super::numeric::Numeric;
 use super::plan::Expr;
 use super::value::{ArrayValue, Value, compare, element_type};
+use crate::mathematics;
 use crate::pg_types::oid;
 pub(super) use inquiry::{address, port};
 pub(crate) use json::{json_text, scalar_text};
@@ -362,11 +363,17 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
         ("ceil" | "ceiling", Some(Value::Numeric(n))) => numeric(n.negate().floor())?.negated(),
         ("ceil" | "ceiling", _) => Value::Float(float(0).ceil()),
         ("sqrt", Some(Value::Numeric(n))) => numeric(n.square_root())?,
-        ("sqrt", _) => Value::Float(float(0).sqrt()),
-        ("ln", Some(Value::Float(f))) => Value::Float(f.ln()),
-        ("exp", Some(Value::Float(f))) => Value::Float(f.exp()),
-        ("log", Some(Value::Float(f))) => Value::Float(f.log10()),
-        ("power" | "pow", Some(Value::Float(f))) => Value::Float(f.powf(float(1))),
+        (name @ ("exp" | "ln" | "log" | "pow" | "power" | "sqrt"), Some(Value::Float(_))) => {
+            let numbers: Vec<f64> = (0..args.len()).map(float).collect();
+            match mathematics::called(name, &numbers) {
+                Some(Ok(made)) => Value::Float(made),
+                Some(Err(fault)) => {
+                    let (code, text) = fault.told();
+                    return Err(CatalogError::new(code, text));
+                }
+                None => return Ok(None),
+            }
+        }
         ("power" | "pow", Some(Value::Numeric(n))) => {
             numeric(Numeric::from_f64(n.to_f64().powf(float(1))))?
         }

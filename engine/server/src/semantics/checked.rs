@@ -16,16 +16,38 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+/// What is done where there is no such number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mode {
+    /// An error; in a condition that it was moved into, nothing.
+    Fails,
+    /// An error in the condition that it stands in, which is asked of the rows that PostgreSQL asks.
+    FailsHere,
+    /// No error.
+    Quiet,
+}
+
 /// The checked form of an operation on two numbers of one type.
 pub(super) fn call(op: Operator, left: &Expr, right: &Expr) -> Expr {
-    static FORMS: LazyLock<[Arc<ScalarUDF>; 4]> = LazyLock::new(|| Checked::forms(true));
-    of_two(&FORMS, op, left, right)
+    in_mode(Mode::Fails, op, left, right)
+}
+
+/// The form of an operation on two numbers of one type that has this mode.
+pub(super) fn in_mode(mode: Mode, op: Operator, left: &Expr, right: &Expr) -> Expr {
+    static FORMS: LazyLock<[[Arc<ScalarUDF>; 4]; 3]> =
+        LazyLock::new(|| [Mode::Fails, Mode::FailsHere, Mode::Quiet].map(Checked::forms));
+    let [fails, here, quiet] = &*FORMS;
+    let forms = match mode {
+        Mode::Fails => fails,
+        Mode::FailsHere => here,
+        Mode::Quiet => quiet,
+    };
+    of_two(forms, op, left, right)
 }
 
 /// An operation on two floats that never fails.
 pub(super) fn quiet(op: Operator, left: &Expr, right: &Expr) -> Expr {
-    static FORMS: LazyLock<[Arc<ScalarUDF>; 4]> = LazyLock::new(|| Checked::forms(false));
-    of_two(&FORMS, op, left, right)
+    in_mode(Mode::Quiet, op, left, right)
 }
 
 fn of_two(forms: &[Arc<ScalarUDF>; 4], op: Operator, left: &Expr, right: &Expr) -> Expr {
@@ -40,41 +62,31 @@ fn of_two(forms: &[Arc<ScalarUDF>; 4], op: Operator, left: &Expr, right: &Expr) 
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), args))
 }
 
-/// The division that a checked one of floats is without the check.
-pub(super) fn plain_division(expr: &Expr) -> Option<Expr> {
-    let Expr::ScalarFunction(call) = expr else {
-        return None;
-    };
-    let is_division = call.func.name() == DIVIDE;
-    let [left, right] = call.args.as_slice() else {
-        return None;
-    };
-    is_division.then(|| quiet(Operator::Divide, left, right))
+/// The mode of a checked division of floats; `None` for any other call.
+pub(super) fn mode_of_division(call: &ScalarFunction) -> Option<Mode> {
+    let function = call.func.inner().downcast_ref::<Checked>()?;
+    (function.op == Operator::Divide).then_some(function.mode)
 }
-
-/// The name of the checked division, which only floats have.
-pub(super) const DIVIDE: &str = "checked_divide";
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
     op: Operator,
-    /// Whether it fails where there is no such number.
-    fails: bool,
+    mode: Mode,
     signature: Signature,
 }
 
 impl Checked {
     /// Sum, difference, product and quotient.
-    fn forms(fails: bool) -> [Arc<ScalarUDF>; 4] {
+    fn forms(mode: Mode) -> [Arc<ScalarUDF>; 4] {
         use Operator::{Divide, Minus, Multiply, Plus};
-        [Plus, Minus, Multiply, Divide].map(|op| Self::made(op, fails))
+        [Plus, Minus, Multiply, Divide].map(|op| Self::made(op, mode))
     }
 
-    fn made(op: Operator, fails: bool) -> Arc<ScalarUDF> {
+    fn made(op: Operator, mode: Mode) -> Arc<ScalarUDF> {
         let signature = Signature::any(2, Volatility::Immutable);
         Arc::new(ScalarUDF::new_from_impl(Self {
             op,
-            fails,
+            mode,
             signature,
         }))
     }
@@ -82,12 +94,12 @@ impl Checked {
 
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &'static str {
-        match (self.op, self.fails) {
+        match (self.op, self.mode != Mode::Quiet) {
             (Operator::Plus, true) => "checked_add",
             (Operator::Plus, false) => "float_add",
             (Operator::Minus, true) => "checked_subtract",
             (Operator::Minus, false) => "float_subtract",
-            (Operator::Divide, true) => DIVIDE,
+            (Operator::Divide, true) => "checked_divide",
             (Operator::Divide, false) => "float_divide",
             (_, true) => "checked_multiply",
             (_, false) => "float_multiply",
@@ -114,7 +126,7 @@ impl ScalarUDFImpl for Checked {
         };
         let result = operation(&*datum(left)?, &*datum(right)?);
         let result = result.map_err(|error| told(error, &left.data_type()))?;
-        if self.fails {
+        if self.mode != Mode::Quiet {
             self.finite(&result, left, right)?;
         }
         let result = one_nan(result);

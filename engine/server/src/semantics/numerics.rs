@@ -12,10 +12,9 @@
 mod choices;
 mod operations;
 mod rows;
+mod sums;
 
 pub(crate) use operations::{Planned, operands};
-
-use std::cell::Cell;
 
 use datafusion::arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, DecimalType as _, i256,
@@ -23,9 +22,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Between, Case, Cast, InList, InSubquery};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, Union, cast,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast};
 
 use super::arrays::constants::ONE_OF;
 use choices::chosen;
@@ -68,9 +65,8 @@ impl Class {
 /// # Errors
 /// What changing a plan fails with.
 pub(super) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let changed = Cell::new(false);
-    let plan = plan.transform_up_with_subqueries(|node| {
-        let node = match &node {
+    super::walked(plan, |node| {
+        Ok(match &node {
             LogicalPlan::Union(union) => match united(union)? {
                 Some(union) => Transformed::yes(union),
                 None => Transformed::no(node),
@@ -83,21 +79,9 @@ pub(super) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
                 Some(query) => Transformed::yes(query),
                 None => Transformed::no(node),
             },
-            _ => of_expressions(node)?,
-        };
-        changed.set(changed.get() || node.transformed);
-        // Whatever stands above a changed type has other types as well.
-        match changed.get() {
-            true => node.map_data(|node| match node {
-                LogicalPlan::Union(union) => {
-                    Union::try_new_with_loose_types(union.inputs).map(LogicalPlan::Union)
-                }
-                node => node.recompute_schema(),
-            }),
-            false => Ok(node),
-        }
-    })?;
-    Ok(plan.data)
+            _ => of_expressions(node)?.transform_data(sums::of_reals)?,
+        })
+    })
 }
 
 fn of_expressions(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
@@ -408,6 +392,10 @@ fn numbers(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
                 if of_left == Some(Class::Single) && greatest.is_some() {
                     return kept_unless(left, right, &types);
                 }
+                if let [of @ DataType::Int16, DataType::Int32 | DataType::Int64] = types.as_slice()
+                {
+                    return left_unless(left.clone(), right.clone(), left.clone(), of);
+                }
                 unquoted(&parts, &types).or_else(|| match greatest {
                     Some(Class::Single) => each(&parts, &types, Class::Double),
                     Some(Class::Double) => compared(&parts, &types),
@@ -433,8 +421,12 @@ fn numbers(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
                 let floats = types.iter().filter_map(Class::of).max() >= Some(Class::Single);
                 floats.then(|| alike(&parts, &types)).flatten()
             } else if is_of_floats(name) {
-                let exact = types.iter().any(|of| Class::of(of) == Some(Class::Exact));
-                exact.then(|| each(&parts, &types, Class::Double)).flatten()
+                let of_others =
+                    |of: &DataType| matches!(Class::of(of), Some(Class::Exact | Class::Single));
+                let others = types.iter().any(of_others);
+                others
+                    .then(|| each(&parts, &types, Class::Double))
+                    .flatten()
             } else {
                 None
             };
@@ -478,14 +470,19 @@ fn kept_unless(left: &Expr, right: &Expr, types: &[DataType]) -> Option<Expr> {
     let made = compared(&parts, types);
     let made = made.unwrap_or_else(|| vec![left.clone(), right.clone()]);
     let [l, r] = <[Expr; 2]>::try_from(made).ok()?;
-    let same = Expr::BinaryExpr(BinaryExpr::new(Box::new(l), Operator::Eq, Box::new(r)));
-    let none = Expr::Literal(ScalarValue::Float32(None), None);
+    left_unless(l, r, left.clone(), &DataType::Float32)
+}
+
+/// A value of a type, and NULL where two others are the same.
+fn left_unless(one: Expr, other: Expr, value: Expr, of: &DataType) -> Option<Expr> {
+    let same = Expr::BinaryExpr(BinaryExpr::new(
+        Box::new(one),
+        Operator::Eq,
+        Box::new(other),
+    ));
+    let none = Expr::Literal(ScalarValue::try_new_null(of).ok()?, None);
     let when = vec![(Box::new(same), Box::new(none))];
-    Some(Expr::Case(Case::new(
-        None,
-        when,
-        Some(Box::new(left.clone())),
-    )))
+    Some(Expr::Case(Case::new(None, when, Some(Box::new(value)))))
 }
 
 fn two(exprs: Vec<Expr>) -> Option<(Expr, Expr)> {
