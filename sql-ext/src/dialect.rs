@@ -11,11 +11,61 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// How often each token may be read as the beginning of an expression, all readings together.
 const READINGS_MAX: usize = 30;
 /// The same of a short statement.
 const READINGS_OF_FEW: usize = 10_000;
+
+/// Words that no expression begins with: PostgreSQL has them for columns only in quotes.
+const RESERVED: &[Keyword] = &[
+    Keyword::AND,
+    Keyword::AS,
+    Keyword::ASC,
+    Keyword::CHECK,
+    Keyword::COLUMN,
+    Keyword::CONSTRAINT,
+    Keyword::CREATE,
+    Keyword::DESC,
+    Keyword::DISTINCT,
+    Keyword::DO,
+    Keyword::ELSE,
+    Keyword::END,
+    Keyword::EXCEPT,
+    Keyword::FETCH,
+    Keyword::FOR,
+    Keyword::FOREIGN,
+    Keyword::FROM,
+    Keyword::GRANT,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::IN,
+    Keyword::INTERSECT,
+    Keyword::INTO,
+    Keyword::LIMIT,
+    Keyword::OFFSET,
+    Keyword::ON,
+    Keyword::ONLY,
+    Keyword::OR,
+    Keyword::ORDER,
+    Keyword::PRIMARY,
+    Keyword::REFERENCES,
+    Keyword::RETURNING,
+    Keyword::SELECT,
+    Keyword::THEN,
+    Keyword::TO,
+    Keyword::UNION,
+    Keyword::UNIQUE,
+    Keyword::USING,
+    Keyword::WHEN,
+    Keyword::WHERE,
+    Keyword::WINDOW,
+    Keyword::WITH,
+];
+
+/// Words whose own reading says what is wrong: to read them as a column would tell of a later word.
+const OWN_READING: &[Keyword] = &[Keyword::CASE, Keyword::CAST, Keyword::NOT];
 
 /// A dialect for one statement.
 #[derive(Debug)]
@@ -81,6 +131,12 @@ impl Dialect for Bounded {
             return Some(Err(ParserError::RecursionLimitExceeded));
         };
         self.left.set(left);
+        if let Token::Word(word) = &parser.peek_token_ref().token
+            && word.quote_style.is_none()
+            && RESERVED.contains(&word.keyword)
+        {
+            return Some(parser.expected("an expression", parser.peek_token()));
+        }
         self.base.parse_prefix(parser)
     }
 
@@ -135,7 +191,7 @@ impl Dialect for Bounded {
     }
 
     fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
-        self.base.is_reserved_for_identifier(kw)
+        OWN_READING.contains(&kw) || self.base.is_reserved_for_identifier(kw)
     }
 
     fn is_custom_operator_part(&self, ch: char) -> bool {

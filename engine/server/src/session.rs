@@ -33,6 +33,7 @@ mod rights;
 mod rows;
 mod scroll;
 mod settings;
+mod smaller;
 mod spelling;
 pub mod statement;
 mod stop;

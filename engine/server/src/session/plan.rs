@@ -28,7 +28,7 @@ use super::temp::TempState;
 use super::typed::Types;
 use super::{
     SessionInfo, arrays, asked, chains, lateral, miscalled, named_alike, origins, params, placed,
-    rewrite, using, whole_rows, written,
+    rewrite, smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -135,7 +135,8 @@ pub(crate) async fn plan(
         Ok(planned) => Ok(planned),
         Err(error) => {
             let error = placed::placed(error, statement, &context.context);
-            Err(Box::pin(miscalled::told(context, statement, error)).await)
+            let error = Box::pin(miscalled::told(context, statement, error)).await;
+            Err(Box::pin(smaller::told(context, statement, error)).await)
         }
     }
 }

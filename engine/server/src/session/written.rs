@@ -3,7 +3,9 @@
 //!
 //! The planner refuses most of it too, without a place, and some of it in silence. One walk over the statement.
 
+mod constants;
 mod frames;
+mod recursive;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -17,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::miscalled;
 use super::placed::{of_ident, start};
 use super::rewrite::{self, folded};
+use super::spelling;
 use super::using::constraint;
 use crate::evaluated;
 use crate::sqlstate::{NO_FUNCTION, Place, ServerError};
@@ -81,11 +84,18 @@ impl Visitor for Checked<'_> {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ServerError> {
         match expr {
-            Expr::Function(function) => flow(self.within(function)),
+            Expr::Function(function) => flow(
+                self.modifiers(function)
+                    .and_then(|()| self.within(function)),
+            ),
             Expr::Array(array) => flow(rectangular(array)),
             Expr::Value(value) => flow(constant(&value.value, start(expr))),
             _ => ControlFlow::Continue(()),
         }
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ServerError> {
+        flow(constants::check(expr))
     }
 }
 
@@ -129,6 +139,9 @@ impl Checked<'_> {
                 return Err(ServerError::new("42712", text).place(place));
             }
         }
+        recursive::check(query, &|function| {
+            self.kind(function) == Some(Call::Aggregate)
+        })?;
         if let Some(OrderByKind::Expressions(order)) =
             query.order_by.as_ref().map(|order| &order.kind)
         {
@@ -222,6 +235,80 @@ impl Checked<'_> {
         outer && self.depth > 1
     }
 
+    /// Refuses words of aggregates and windows beside functions that are none, and aggregates of an order without one.
+    fn modifiers(&self, function: &Function) -> Result<(), ServerError> {
+        let name = rewrite::function_name(function);
+        let refused = |code, text: String| Err(ServerError::new(code, text).place(named(function)));
+        let ordered = !function.within_group.is_empty();
+        if matches!(
+            name.as_str(),
+            "percentile_cont" | "percentile_disc" | "mode"
+        ) {
+            let has_arguments = !rewrite::call_arguments(function).is_empty();
+            return match (ordered, function.over.is_some()) {
+                (true, true) => refused(
+                    "0A000",
+                    format!("OVER is not supported for ordered-set aggregate {name}"),
+                ),
+                (false, _) if has_arguments == (name == "mode") => refused(
+                    "42809",
+                    format!("WITHIN GROUP is required for ordered-set aggregate {name}"),
+                ),
+                _ => Ok(()),
+            };
+        }
+        let state = self.context.state_ref();
+        let state = state.read();
+        if state.aggregate_functions().contains_key(&name) {
+            return Ok(());
+        }
+        let (distinct, sorted) = match &function.args {
+            ast::FunctionArguments::List(list) => (
+                matches!(
+                    list.duplicate_treatment,
+                    Some(ast::DuplicateTreatment::Distinct)
+                ),
+                list.clauses
+                    .iter()
+                    .any(|clause| matches!(clause, ast::FunctionArgumentClause::OrderBy(_))),
+            ),
+            _ => (false, false),
+        };
+        let filtered = function.filter.is_some();
+        if state.window_functions().contains_key(&name) {
+            return match filtered {
+                true => refused(
+                    "0A000",
+                    "FILTER is not implemented for non-aggregate window functions".to_owned(),
+                ),
+                false => Ok(()),
+            };
+        }
+        if !state
+            .scalar_functions()
+            .contains_key(spelling::planned_name(&name))
+        {
+            return Ok(());
+        }
+        let said = [
+            (distinct, "DISTINCT"),
+            (ordered, "WITHIN GROUP"),
+            (sorted, "ORDER BY"),
+            (filtered, "FILTER"),
+        ];
+        if let Some((_, what)) = said.iter().find(|(said, _)| *said) {
+            let text = format!("{what} specified, but {name} is not an aggregate function");
+            return refused("42809", text);
+        }
+        match function.over {
+            None => Ok(()),
+            Some(_) => {
+                let kinds = "is not a window function nor an aggregate function";
+                refused("42809", format!("OVER specified, but {name} {kinds}"))
+            }
+        }
+    }
+
     /// Refuses calls among the arguments of an aggregate or a window function.
     fn within(&self, function: &Function) -> Result<(), ServerError> {
         let Some(outer) = self.kind(function).filter(|kind| *kind != Call::Set) else {
@@ -260,6 +347,15 @@ fn constant(value: &Value, place: Option<Place>) -> Result<(), ServerError> {
             let sign: String = name.chars().take(1).collect();
             let text = format!("syntax error at or near \"{sign}\"");
             Err(ServerError::syntax(text, None).place(place))
+        }
+        Value::HexStringLiteral(digits) => {
+            match digits.chars().find(|digit| !digit.is_ascii_hexdigit()) {
+                None => Ok(()),
+                Some(digit) => {
+                    let text = format!("\"{digit}\" is not a valid hexadecimal digit");
+                    Err(ServerError::new("22P02", text).place(place))
+                }
+            }
         }
         Value::SingleQuotedByteStringLiteral(bits) => {
             match bits.chars().find(|bit| !matches!(bit, '0' | '1')) {
@@ -347,8 +443,15 @@ fn whole_number(by: &Expr, clause: &str) -> Result<(), ServerError> {
         return Ok(());
     };
     let refused = match &value.value {
+        Value::Number(digits, _) if digits.parse() == Ok(0) => {
+            let text = format!("{clause} position {digits} is not in select list");
+            return Err(ServerError::new("42P10", text).place(start(by)));
+        }
         Value::Number(digits, _) => digits.parse::<i64>().is_err(),
-        Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::Null => true,
+        Value::SingleQuotedString(_)
+        | Value::EscapedStringLiteral(_)
+        | Value::Boolean(_)
+        | Value::Null => true,
         _ => false,
     };
     match refused {
@@ -369,7 +472,10 @@ fn lists(body: &SetExpr) -> Result<(), ServerError> {
                 return Ok(());
             };
             match rows.find(|row| row.len() != first.len()) {
-                None => Ok(()),
+                None => (0..first.len()).try_for_each(|at| {
+                    let column = values.rows.iter().filter_map(|row| row.content.get(at));
+                    constants::together(column)
+                }),
                 Some(row) => {
                     let text = "VALUES lists must all be the same length";
                     Err(ServerError::syntax(text, None).place(row.first().and_then(start)))

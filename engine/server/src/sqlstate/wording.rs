@@ -4,7 +4,7 @@ use super::type_names::{pg_name, type_name};
 use super::{ServerError, between};
 
 /// What an error contains, its SQLSTATE, and what PostgreSQL says.
-const SAID: [(&str, &str, &str); 37] = [
+const SAID: [(&str, &str, &str); 42] = [
     (
         "Aggregate functions are not allowed in the WHERE clause",
         "42803",
@@ -178,6 +178,31 @@ const SAID: [(&str, &str, &str); 37] = [
         "42804",
         "argument of OFFSET must be type bigint",
     ),
+    (
+        "NTILE requires a positive integer",
+        "22014",
+        "argument of ntile must be greater than zero",
+    ),
+    (
+        "GROUPS requires an ORDER BY clause",
+        "42P20",
+        "GROUPS mode requires an ORDER BY clause",
+    ),
+    (
+        "In an aggregate with DISTINCT, ORDER BY expressions must appear",
+        "42P10",
+        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+    ),
+    (
+        "Non-recursive term and recursive term must have the same number",
+        "42601",
+        "each UNION query must have the same number of columns",
+    ),
+    (
+        "overlay start position must be at least 1",
+        "22011",
+        "negative substring length not allowed",
+    ),
 ];
 
 /// What PostgreSQL says of a text that is no regular expression.
@@ -294,6 +319,10 @@ pub(super) fn told(text: &str) -> Option<ServerError> {
     if let Some(value) = between(text, "between 0.0 and 1.0 inclusive, ", " is invalid") {
         let text = format!("percentile value {value} is not between 0 and 1");
         return Some(ServerError::new("22003", text));
+    }
+    if text.contains("Invalid escape character in LIKE expression") {
+        let error = ServerError::new("22025", "invalid escape string");
+        return Some(error.hint("Escape string must be empty or one character."));
     }
     let of_type = |place: &str, arrow: &str| {
         let found = pg_name(arrow.trim());

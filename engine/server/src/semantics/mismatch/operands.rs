@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable as _};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::classes::{Class, arithmetic};
-use super::refusals::{boolean, matches_text, no_operator, refused};
+use super::refusals::{boolean, matches_text, no_operator, not_unique, refused};
 use crate::pg_input::truth_of_text;
 use crate::session::bytea_of_text;
 
@@ -50,6 +50,22 @@ fn beside(known: Class, constant: &mut Expr) -> Result<()> {
     };
     *constant = Expr::Literal(value, None);
     Ok(())
+}
+
+fn is_arithmetic(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::Modulo
+    )
+}
+
+/// Whether it is a constant in quotes, whose type nothing tells.
+fn is_unknown(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
 }
 
 /// Fields of what is no row.
@@ -128,7 +144,15 @@ impl ExprPlanner for Operands {
                 beside(known, &mut expr.left)?;
                 return Ok(PlannerResult::Original(expr));
             }
-            (None, None) => return Ok(PlannerResult::Original(expr)),
+            (None, None) => {
+                return match is_arithmetic(&expr.op)
+                    && is_unknown(&expr.left)
+                    && is_unknown(&expr.right)
+                {
+                    true => Err(not_unique(&expr.left, &expr.op.to_string(), &expr.right)),
+                    false => Ok(PlannerResult::Original(expr)),
+                };
+            }
         };
         let whole = |side: &Expr| side.get_type(schema).is_ok_and(|of| of.is_integer());
         let days = match (l, r) {

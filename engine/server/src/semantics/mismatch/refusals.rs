@@ -90,6 +90,15 @@ pub(super) fn no_operator(
     refused(missing(&operation).about(about))
 }
 
+/// Two constants in quotes, which any arithmetic might be meant of.
+pub(super) fn not_unique(left: &Expr, op: &str, right: &Expr) -> DataFusionError {
+    let text = format!("operator is not unique: unknown {op} unknown");
+    let about = About::new(Construct::Operator(op.to_owned()), [left, right]);
+    refused(ServerError::new("42725", text).about(about).hint(
+        "Could not choose a best candidate operator. You might need to add explicit type casts.",
+    ))
+}
+
 pub(super) fn missing(operation: &str) -> ServerError {
     let text = format!("operator does not exist: {operation}");
     ServerError::new("42883", text).hint(NO_OPERATOR)

@@ -20,14 +20,7 @@ pub(super) fn placed(
     statement: &ast::Statement,
     context: &SessionContext,
 ) -> ServerError {
-    let mut names = Names {
-        context,
-        within: Vec::new(),
-        scopes: Vec::new(),
-        found: Vec::new(),
-        stars: Vec::new(),
-    };
-    let _: ControlFlow<()> = statement.visit(&mut names);
+    let names = named(statement, context);
     if let Some(table) = quoted(message, "missing FROM-clause entry for table ") {
         return missing(error, &table, &names);
     }
@@ -43,6 +36,9 @@ pub(super) fn placed(
         return error;
     };
     let is_grouped = error.code() == "42803";
+    if is_grouped && column.contains(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))) {
+        return ungrouped(error, statement, context);
+    }
     let parts: Vec<&str> = column.split('.').collect();
     let is = |found: &&Found| {
         let known: Vec<&str> = found.parts.iter().map(String::as_str).collect();
@@ -61,6 +57,108 @@ pub(super) fn placed(
         .and_then(|found| found.place.clone());
     let star = names.stars.first().cloned().filter(|_| is_grouped);
     error.place(place.or(star))
+}
+
+/// The names of columns in a part of a statement.
+fn named<'a>(part: &impl ast::Visit, context: &'a SessionContext) -> Names<'a> {
+    let mut names = Names {
+        context,
+        within: Vec::new(),
+        scopes: Vec::new(),
+        found: Vec::new(),
+        stars: Vec::new(),
+    };
+    let _: ControlFlow<()> = part.visit(&mut names);
+    names
+}
+
+/// HAVING makes one group of all rows: the first column that is shown or asked for beside aggregates is the wrong one.
+fn ungrouped(
+    error: ServerError,
+    statement: &ast::Statement,
+    context: &SessionContext,
+) -> ServerError {
+    struct Having<'a> {
+        context: &'a SessionContext,
+        first: Option<(String, Option<Place>)>,
+    }
+    impl Visitor for Having<'_> {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            let Some(having) = &select.having else {
+                return ControlFlow::Continue(());
+            };
+            let listed = select.projection.iter().filter_map(|item| match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    Some(expr)
+                }
+                _ => None,
+            });
+            for expr in listed.chain(std::iter::once(having)) {
+                let found = named(expr, self.context).found;
+                let Some(found) = found.into_iter().find(|found| !found.aggregated) else {
+                    continue;
+                };
+                let name = match (found.parts.as_slice(), tables(select).as_slice()) {
+                    ([.., table, column], _) => Some(format!("{table}.{column}")),
+                    ([column], [(table, alias, _)]) => {
+                        Some(format!("{}.{column}", alias.as_ref().unwrap_or(table)))
+                    }
+                    _ => None,
+                };
+                self.first = name.map(|name| (name, found.place));
+                break;
+            }
+            ControlFlow::Break(())
+        }
+    }
+    let mut having = Having {
+        context,
+        first: None,
+    };
+    let _: ControlFlow<()> = statement.visit(&mut having);
+    match having.first {
+        Some((name, place)) => {
+            let text = format!(
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            );
+            ServerError::new("42803", text).place(place)
+        }
+        None => error,
+    }
+}
+
+/// The error about a field of a column of the query around, by the whole name of which: a column is no row, so that the
+/// name before the point is that of a table.
+pub(super) fn of_outer(
+    error: ServerError,
+    column: &str,
+    statement: &ast::Statement,
+    context: &SessionContext,
+) -> ServerError {
+    let table = column.rsplit('.').next().unwrap_or(column);
+    let names = named(statement, context);
+    let found = names
+        .found
+        .iter()
+        .find(|found| match found.parts.as_slice() {
+            [of, _] => of == table,
+            _ => false,
+        });
+    let Some(found) = found else {
+        return error;
+    };
+    let (code, text) = match (&found.sees, found.parts.last()) {
+        (Sees::Own | Sees::Outer, Some(name)) => {
+            ("42703", format!("column {table}.{name} does not exist"))
+        }
+        _ => (
+            "42P01",
+            format!("missing FROM-clause entry for table \"{table}\""),
+        ),
+    };
+    ServerError::new(code, text).place(found.place.clone())
 }
 
 /// The error about an `=` that the statement does not have: one that USING stands for.

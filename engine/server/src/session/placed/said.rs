@@ -35,6 +35,10 @@ pub(super) fn placed(
             });
             error.place(found)
         }
+        "0A000" => match message.strip_prefix(OF_OUTER) {
+            Some(column) => names::of_outer(error, column, statement, context),
+            None => error,
+        },
         "42P10" => distinct_or_named(error, &message, statement),
         "42601" if message == "subquery has too many columns" => one_column(error, statement),
         "42601" if message.starts_with("unequal number of entries") => {
@@ -74,6 +78,9 @@ pub(super) fn placed(
         _ => error,
     }
 }
+
+/// What the planner says of `b.y` beside a column `b` of the query around.
+const OF_OUTER: &str = "Nested identifiers are not yet supported for OuterReferenceColumn ";
 
 /// The place of the only expression that has one by this.
 fn only(statement: &ast::Statement, of: &dyn Fn(&Expr) -> Option<Place>) -> Option<Place> {
