@@ -131,7 +131,7 @@ pub(crate) async fn plan(
     context: &PlanContext,
     statement: &ast::Statement,
 ) -> Result<Planned, ServerError> {
-    match planned(context, statement).await {
+    match Box::pin(planned(context, statement)).await {
         Ok(planned) => Ok(planned),
         Err(error) => {
             let error = placed::placed(error, statement, &context.context);

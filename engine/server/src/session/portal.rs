@@ -386,7 +386,9 @@ impl Session {
             let planning = context.clone();
             let guard = context.stop.guard();
             let made = self
-                .spawn(async move { template::renew(&planning, &again, &parameters).await })
+                .spawn(
+                    async move { Box::pin(template::renew(&planning, &again, &parameters)).await },
+                )
                 .await;
             guard.disarm();
             let Some(made) = made?.map(Arc::new) else {
