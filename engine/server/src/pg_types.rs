@@ -104,6 +104,12 @@ macro_rules! pg_types {
                 match oid { $($oid => Some(PgType::$name),)+ _ => None }
             }
 
+            /// The type with this OID, of which nothing else may be known.
+            #[must_use]
+            pub fn of_oid(oid: u32) -> PgType {
+                PgType::scalar(oid).unwrap_or(PgType { oid, len: -1 })
+            }
+
             /// The array type over this element type; itself when it already is an array type.
             #[must_use]
             pub fn array(self) -> PgType {

@@ -72,7 +72,6 @@ use statement::{CopyOptions, Explaining, Parsed, SetValue, Statement};
 pub use stop::{Stop, StopGuard};
 pub use temp::CopyIn;
 
-use crate::pg_types::PgType;
 use crate::pgwire::cancel::Registry;
 use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, RoleStore, Roles};
@@ -395,7 +394,7 @@ impl Session {
             }
             Statement::Execute { name, arguments } if depth == 0 => {
                 let prepared = self.prepared_statement(name)?;
-                let arguments = typed(name, arguments, &prepared.parameters)?;
+                let arguments = params::of_execute(name, arguments, &prepared.parameters)?;
                 match prepared.parsed.as_deref().map(|inner| &inner.statement) {
                     None => Ok(Outcome::done("")),
                     Some(Statement::Query(query)) => {
@@ -730,26 +729,4 @@ fn shown_name(name: &str) -> &str {
         "intervalstyle" => "IntervalStyle",
         other => other,
     }
-}
-
-/// Arguments of EXECUTE, cast to the types of the parameters.
-fn typed(
-    name: &str,
-    arguments: &[ast::Expr],
-    types: &[PgType],
-) -> Result<Vec<ast::Expr>, ServerError> {
-    if arguments.len() != types.len() {
-        let text = format!("wrong number of parameters for prepared statement \"{name}\"");
-        let (expected, got) = (types.len(), arguments.len());
-        let detail = format!("Expected {expected} parameters but got {got}.");
-        return Err(ServerError::syntax(text, None).detail(detail));
-    }
-    let cast = |(value, pg_type): (&ast::Expr, &PgType)| match *pg_type {
-        PgType::INT8 | PgType::TEXT => Ok(value.clone()),
-        pg_type => {
-            let cast = rewrite::cast(value.clone(), params::sql_type(pg_type));
-            Ok(arrays::constant(&cast)?.unwrap_or(cast))
-        }
-    };
-    arguments.iter().zip(types).map(cast).collect()
 }

@@ -81,6 +81,11 @@ pub(crate) fn can_coerce(from: u32, to: u32, freedom: Freedom) -> bool {
         || (freedom == Freedom::Explicit && category(source) == 'S')
 }
 
+/// Whether a value of one type may be assigned to what is of another.
+pub(crate) fn can_assign(from: u32, to: u32) -> bool {
+    can_coerce(from, to, Freedom::Assignment)
+}
+
 /// What of several candidates fits some arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {

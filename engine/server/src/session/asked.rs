@@ -51,10 +51,8 @@ pub(super) async fn types(
         context: session,
         ..context.clone()
     };
-    // Whatever it fails with, what was told is right.
-    if let Err(error) = Box::pin(plan::logical_of(&context, statement, &[], false)).await {
-        tracing::debug!(%error, "a plan that was made to ask for types");
-    }
+    // Whatever it ends with, what was told is right.
+    let (Ok(_) | Err(_)) = Box::pin(plan::logical_of(&context, statement, &[], false)).await;
     let told = match told.lock() {
         Ok(told) => told.clone(),
         Err(poisoned) => poisoned.into_inner().clone(),

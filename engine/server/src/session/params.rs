@@ -14,8 +14,11 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value,
 };
 
-use super::rewrite;
-use crate::pg_types::PgType;
+use super::placed::start;
+use super::typed::Types;
+use super::{arrays, rewrite};
+use crate::pg_catalog;
+use crate::pg_types::{PgType, oid};
 use crate::sqlstate::ServerError;
 
 pub(crate) use binary::numeric_text;
@@ -192,7 +195,7 @@ pub(crate) fn substitute(
             None => {
                 let text = format!("there is no parameter ${number}");
                 let error = ServerError::new("42P02", text);
-                return ControlFlow::Break(error.place(super::placed::start(expr)));
+                return ControlFlow::Break(error.place(start(expr)));
             }
         }
         ControlFlow::Continue(())
@@ -228,4 +231,46 @@ pub(crate) fn sql_type(pg_type: PgType) -> DataType {
         },
         _ => DataType::Text,
     }
+}
+
+/// Arguments of EXECUTE, cast to the types of the parameters.
+///
+/// # Errors
+/// 42601 for another number of them, 42804 for one that is of a type which the parameter's cannot be assigned.
+pub(super) fn of_execute(
+    name: &str,
+    arguments: &[Expr],
+    types: &[PgType],
+) -> Result<Vec<Expr>, ServerError> {
+    if arguments.len() != types.len() {
+        let text = format!("wrong number of parameters for prepared statement \"{name}\"");
+        let (expected, got) = (types.len(), arguments.len());
+        let detail = format!("Expected {expected} parameters but got {got}.");
+        return Err(ServerError::syntax(text, None).detail(detail));
+    }
+    let cast = |(number, (value, pg_type)): (usize, (&Expr, &PgType))| {
+        let told = Types { parameters: None }.of(value);
+        if let Some(from) = told
+            && !pg_catalog::can_assign(from, pg_type.oid)
+        {
+            let text = format!(
+                "parameter ${number} of type {} cannot be coerced to the expected type {}",
+                PgType::of_oid(from).sql_name(),
+                pg_type.sql_name()
+            );
+            let error = ServerError::new("42804", text).place(start(value));
+            return Err(error.hint("You will need to rewrite or cast the expression."));
+        }
+        let is_plain = match *pg_type {
+            PgType::INT8 => matches!(told, None | Some(oid::INT4 | oid::INT8)),
+            PgType::TEXT => matches!(told, None | Some(oid::UNKNOWN | oid::TEXT)),
+            _ => false,
+        };
+        if is_plain {
+            return Ok(value.clone());
+        }
+        let cast = rewrite::cast(value.clone(), sql_type(*pg_type));
+        Ok(arrays::constant(&cast)?.unwrap_or(cast))
+    };
+    (1..).zip(arguments.iter().zip(types)).map(cast).collect()
 }

@@ -240,7 +240,7 @@ impl Reader<'_> {
                 self.found.open.extend(call.start);
                 continue;
             };
-            let pg_type = pg_type(ty);
+            let pg_type = PgType::of_oid(ty);
             if !is_read(pg_type) {
                 continue;
             }
@@ -266,10 +266,6 @@ impl Reader<'_> {
         let word = call.has_word.then_some(Some(oid::UNKNOWN));
         word.into_iter().chain(types).collect()
     }
-}
-
-fn pg_type(ty: u32) -> PgType {
-    PgType::scalar(ty).unwrap_or(PgType { oid: ty, len: -1 })
 }
 
 /// Whether a constant of this type is another one than a text to the planner, too.
@@ -319,7 +315,7 @@ fn read_as(expr: &mut Expr, pg_type: PgType) -> Result<(), ServerError> {
 /// 42725 for a call that several functions answer.
 fn not_unique(name: &str, given: &[Option<u32>]) -> ServerError {
     let types = given.iter().copied().flatten();
-    let types: Vec<&str> = types.map(|ty| pg_type(ty).sql_name()).collect();
+    let types: Vec<&str> = types.map(|ty| PgType::of_oid(ty).sql_name()).collect();
     let types = types.join(", ");
     ServerError::new("42725", format!("function {name}({types}) is not unique")).hint(
         "Could not choose a best candidate function. You might need to add explicit type casts.",
