@@ -1,6 +1,8 @@
 //! Statements about the session's own tables and views, read from tokens.
 
-use datafusion::sql::sqlparser::ast::{self, ObjectName, TableFactor, TableObject};
+mod changes;
+
+use datafusion::sql::sqlparser::ast::{self, ObjectName};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -8,7 +10,7 @@ use genokura_sql_ext::dialect::Bounded;
 
 use super::copy_options::CopyOptions;
 use super::cursor::TokenCursor;
-use super::{Statement, query, query_of, read_only};
+use super::{Statement, query, query_of};
 use crate::sqlstate::{ServerError, from_parser};
 
 type Read<T> = Result<T, ServerError>;
@@ -170,9 +172,9 @@ pub enum TempCommand {
 pub(super) fn read(word: &str, cursor: &mut TokenCursor<'_>) -> Read<Option<Statement>> {
     let command = match word {
         "CREATE" => return create(cursor),
-        "INSERT" => insert(cursor)?,
-        "UPDATE" => update(cursor)?,
-        "DELETE" => delete(cursor)?,
+        "INSERT" => changes::insert(cursor)?,
+        "UPDATE" => changes::update(cursor)?,
+        "DELETE" => changes::delete(cursor)?,
         "TRUNCATE" => truncate(cursor)?,
         "DROP" => match drop_objects(cursor)? {
             Some(command) => command,
@@ -515,172 +517,4 @@ fn truncate(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     }
     let _ = cursor.accept("CASCADE") || cursor.accept("RESTRICT");
     Ok(TempCommand::Truncate(names))
-}
-
-fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
-    let start = cursor.place();
-    cursor.expect_word("INTO")?;
-    let target = name(cursor)?;
-    if cursor.peek_word().as_deref() == Some("DEFAULT") {
-        cursor.next();
-        cursor.expect_word("VALUES")?;
-        return Ok(TempCommand::Insert {
-            name: target,
-            columns: Vec::new(),
-            source: None,
-        });
-    }
-    cursor.back_to(start);
-    let sql = cursor.sql();
-    let tokens = cursor.take_rest();
-    let dialect = Bounded::of(sql.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
-    let statement = parser
-        .parse_insert(ast::helpers::attached_token::AttachedToken::empty().0)
-        .map_err(|error| from_parser(&error, sql))?;
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        return Err(super::cursor::near(&next, sql));
-    }
-    let ast::Statement::Insert(insert) = statement else {
-        return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
-    };
-    if insert.on.is_some() {
-        return Err(ServerError::unsupported(
-            "INSERT … ON CONFLICT is not supported: temporary tables have no unique keys",
-        ));
-    }
-    if insert.returning.is_some() {
-        return Err(ServerError::unsupported(
-            "INSERT … RETURNING is not supported",
-        ));
-    }
-    let (TableObject::TableName(object), Some(source)) = (&insert.table, insert.source) else {
-        return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
-    };
-    if super::writes(&source) {
-        return Err(read_only("a data-modifying statement"));
-    }
-    let columns = insert
-        .columns
-        .iter()
-        .map(|column| match column.0.as_slice() {
-            [part] => part
-                .as_ident()
-                .map(folded)
-                .ok_or_else(|| ServerError::syntax("INSERT takes names of columns", None)),
-            _ => Err(ServerError::unsupported(
-                "INSERT into parts of a column is not supported",
-            )),
-        });
-    Ok(TempCommand::Insert {
-        name: name_of(object)?,
-        columns: columns.collect::<Read<_>>()?,
-        source: Some(source),
-    })
-}
-
-fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
-    let sql = cursor.sql();
-    let dialect = Bounded::of(sql.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
-    let statement = parser
-        .parse_delete(ast::helpers::attached_token::AttachedToken::empty().0)
-        .map_err(|error| from_parser(&error, sql))?;
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        return Err(super::cursor::near(&next, sql));
-    }
-    let unsupported = || ServerError::unsupported("DELETE takes one table and a condition");
-    let ast::Statement::Delete(delete) = statement else {
-        return Err(unsupported());
-    };
-    if delete.using.is_some() || delete.returning.is_some() {
-        return Err(unsupported());
-    }
-    let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) =
-        delete.from;
-    let [
-        ast::TableWithJoins {
-            relation: TableFactor::Table { name, alias, .. },
-            ..
-        },
-    ] = from.as_slice()
-    else {
-        return Err(unsupported());
-    };
-    Ok(TempCommand::Delete {
-        name: name_of(name)?,
-        alias: alias.as_ref().map(|alias| folded(&alias.name)),
-        condition: delete.selection.map(Box::new),
-    })
-}
-
-fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
-    cursor.accept("ONLY");
-    let sql = cursor.sql();
-    let dialect = Bounded::of(sql.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
-    let statement = parser
-        .parse_update(ast::helpers::attached_token::AttachedToken::empty().0)
-        .map_err(|error| from_parser(&error, sql))?;
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        return Err(super::cursor::near(&next, sql));
-    }
-    let unsupported =
-        || ServerError::unsupported("UPDATE takes one table, SET of columns and a condition");
-    let ast::Statement::Update(update) = statement else {
-        return Err(unsupported());
-    };
-    let plain = update.from.is_none()
-        && update.returning.is_none()
-        && update.output.is_none()
-        && update.or.is_none()
-        && update.limit.is_none()
-        && update.table.joins.is_empty();
-    let (TableFactor::Table { name, alias, .. }, true) = (&update.table.relation, plain) else {
-        return Err(unsupported());
-    };
-    let mut set = Vec::new();
-    for assignment in update.assignments {
-        match assignment.target {
-            ast::AssignmentTarget::ColumnName(column) => {
-                set.push((assigned(&column)?, assignment.value));
-            }
-            ast::AssignmentTarget::Tuple(columns) => {
-                let values = match assignment.value {
-                    ast::Expr::Tuple(values) => values,
-                    ast::Expr::Nested(value) => vec![*value],
-                    _ => return Err(unsupported().hint("Set the columns one by one.")),
-                };
-                if columns.len() != values.len() {
-                    let text = "number of columns does not match number of values";
-                    return Err(ServerError::syntax(text, None));
-                }
-                let names = columns.iter().map(assigned).collect::<Read<Vec<_>>>()?;
-                set.extend(names.into_iter().zip(values));
-            }
-        }
-    }
-    Ok(TempCommand::Update {
-        name: name_of(name)?,
-        alias: alias.as_ref().map(|alias| folded(&alias.name)),
-        set,
-        condition: update.selection.map(Box::new),
-    })
-}
-
-/// The column that is set.
-fn assigned(column: &ObjectName) -> Read<String> {
-    match column.0.as_slice() {
-        [part] => part
-            .as_ident()
-            .map(folded)
-            .ok_or_else(|| ServerError::syntax("UPDATE sets columns", None)),
-        _ => Err(
-            ServerError::unsupported("UPDATE of parts of a column is not supported")
-                .hint("The columns after SET have no table name before them."),
-        ),
-    }
 }
