@@ -15,8 +15,8 @@
 //!   One that is obsolete without a term in its place is counted in the report (`obsolete-term`).
 //! - All files land or none. Errors name the input, the line where its message begins and the JSON path.
 
-mod message;
 mod node;
+mod rows;
 mod tables;
 mod times;
 mod words;
@@ -42,8 +42,8 @@ use crate::table::fixed::{FixedColumn, Out, columns};
 use crate::table::json::{JsonRows, Strict};
 use crate::table::{Input, Landing, Sink, blocking, merged, schema_of};
 
-use message::{Reader, Told};
 use node::Node;
+use rows::{Reader, Told};
 use tables::{Row, Rows, Table};
 
 /// Files of phenopackets into the tables of one schema.

@@ -36,7 +36,7 @@ pub use model::{
 };
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};
-pub(crate) use resolve::{can_assign, common_type};
+pub(crate) use resolve::{can_assign, can_cast, common_type};
 pub(crate) use scalar::{
     Aggregated, Call, Taken, argument_types, is_type_name, operand_types, operator_result, taken,
 };

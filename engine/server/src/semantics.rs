@@ -25,6 +25,7 @@ mod guards;
 mod integers;
 mod json_order;
 mod json_scalars;
+mod key;
 mod mathematics;
 mod mismatch;
 mod numerics;

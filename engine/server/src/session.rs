@@ -17,6 +17,7 @@ mod explained;
 mod fuzzing;
 mod kinds;
 mod lateral;
+mod lifted;
 mod miscalled;
 mod modified;
 mod named_alike;

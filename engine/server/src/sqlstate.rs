@@ -14,7 +14,7 @@ mod values;
 mod wording;
 
 pub(crate) use about::{About, Construct};
-pub(crate) use place::Place;
+pub(crate) use place::{Place, limit_before};
 use planner::NAMED_ALIKE;
 pub use slips::{nearest, slip_of};
 pub(crate) use sources::function_error;
@@ -70,6 +70,9 @@ struct Report {
     about: Option<About>,
 }
 
+/// What is said of a token until its text is known.
+const UNEXPECTED: &str = "syntax error";
+
 impl ServerError {
     /// An error with this SQLSTATE and primary message.
     pub fn new(code: &'static str, message: impl Into<String>) -> ServerError {
@@ -107,6 +110,11 @@ impl ServerError {
         let mut error = ServerError::new("42601", message);
         error.0.position = position;
         error
+    }
+
+    /// 42601 at a token, which is named once the text is known.
+    pub(crate) fn unexpected(place: Place) -> ServerError {
+        ServerError::syntax(UNEXPECTED, None).place(Some(place))
     }
 
     /// 57014: the statement was stopped; `reason` completes "canceling statement due to".
@@ -256,6 +264,12 @@ impl ServerError {
             None => place::of_message(sql, self.0.code, &self.0.message),
             known => known,
         };
+        if self.0.message == UNEXPECTED
+            && let Some(position) = self.0.position
+            && let Some(token) = place::token_at(sql, position)
+        {
+            self.0.message = format!("syntax error at or near \"{token}\"");
+        }
         self
     }
 

@@ -15,10 +15,13 @@ use super::resolve::{self, Freedom};
 use super::value::{Value, base_type};
 use crate::pg_types::oid;
 
+mod calls;
+mod columns;
 mod expr;
 mod from;
 mod order;
 mod select;
+mod subqueries;
 
 /// A column of a FROM item.
 #[derive(Clone, Debug)]
@@ -99,20 +102,19 @@ impl<'a> Binder<'a> {
 
     /// Binds the statement's query; output columns still unknown become text.
     pub(crate) fn statement(&mut self, query: &ast::Query) -> Result<Query> {
-        let mut bound = self.query(query)?;
-        let types: Vec<u32> = bound
-            .columns
-            .iter()
-            .map(|c| {
-                if c.ty == oid::UNKNOWN {
-                    oid::TEXT
-                } else {
-                    c.ty
-                }
-            })
-            .collect();
-        self.coerce_query(&mut bound, &types)?;
-        Ok(bound)
+        let bound = self.query(query)?;
+        self.typed(bound)
+    }
+
+    /// A query whose columns of no type are text.
+    pub(super) fn typed(&mut self, mut query: Query) -> Result<Query> {
+        let types = query.columns.iter().map(|column| match column.ty {
+            oid::UNKNOWN => oid::TEXT,
+            known => known,
+        });
+        let types: Vec<u32> = types.collect();
+        self.coerce_query(&mut query, &types)?;
+        Ok(query)
     }
 
     /// Parameter types as inferred; what nothing decides is text.
@@ -141,19 +143,8 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn subquery(&mut self, query: &ast::Query) -> Result<Subquery> {
-        let mut bound = self.query(query)?;
-        let types: Vec<u32> = bound
-            .columns
-            .iter()
-            .map(|c| {
-                if c.ty == oid::UNKNOWN {
-                    oid::TEXT
-                } else {
-                    c.ty
-                }
-            })
-            .collect();
-        self.coerce_query(&mut bound, &types)?;
+        let bound = self.query(query)?;
+        let bound = self.typed(bound)?;
         let mut correlated = false;
         super::plan::query_references(&bound, 1, &mut |_| correlated = true);
         self.subqueries += 1;

@@ -86,6 +86,11 @@ pub(crate) fn can_assign(from: u32, to: u32) -> bool {
     can_coerce(from, to, Freedom::Assignment)
 }
 
+/// Whether a value of one type is cast to another where a statement says so.
+pub(crate) fn can_cast(from: u32, to: u32) -> bool {
+    can_coerce(from, to, Freedom::Explicit)
+}
+
 /// What of several candidates fits some arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {

@@ -3,16 +3,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array as _, AsArray as _, BinaryBuilder};
+use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, BinaryBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, DataFusionError, Result};
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable as _, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, ScalarUDF};
 
+use super::key::{Key, call};
 use crate::pg_input;
 use crate::pg_types::PgType;
 
@@ -44,46 +41,18 @@ fn is_jsonb(expr: &Expr, schema: &DFSchema) -> bool {
 }
 
 fn key(value: Expr) -> Expr {
-    static KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-        Arc::new(ScalarUDF::new_from_impl(Key {
-            signature: Signature::any(1, Volatility::Immutable),
-        }))
-    });
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&KEY), vec![value]))
+    static KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Key::function("jsonb_key", keys));
+    call(&KEY, value)
 }
 
-/// Bytes that compare as jsonb does.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Key {
-    fn name(&self) -> &'static str {
-        "jsonb_key"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Binary)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let Some(array) = arrays.first() else {
-            return Err(DataFusionError::Internal("no jsonb".to_owned()));
-        };
-        let texts = cast(array, &DataType::Utf8)?;
-        let mut keys = BinaryBuilder::with_capacity(texts.len(), 16 * texts.len());
-        for text in texts.as_string::<i32>() {
-            match text.map(pg_input::jsonb_key).transpose() {
-                Ok(key) => keys.append_option(key),
-                Err(error) => return Err(DataFusionError::External(Box::new(error))),
-            }
+fn keys(array: &ArrayRef) -> Result<BinaryArray> {
+    let texts = cast(array, &DataType::Utf8)?;
+    let mut keys = BinaryBuilder::with_capacity(texts.len(), 16 * texts.len());
+    for text in texts.as_string::<i32>() {
+        match text.map(pg_input::jsonb_key).transpose() {
+            Ok(key) => keys.append_option(key),
+            Err(error) => return Err(DataFusionError::External(Box::new(error))),
         }
-        Ok(ColumnarValue::Array(Arc::new(keys.finish())))
     }
+    Ok(keys.finish())
 }

@@ -1,6 +1,7 @@
 //! Parameters `$1, $2, …`: their types, and their values as constants in the syntax tree.
 
 mod binary;
+mod called;
 mod common;
 mod equal;
 mod made;
@@ -22,6 +23,7 @@ use crate::pg_types::{PgType, oid};
 use crate::sqlstate::ServerError;
 
 pub(crate) use binary::numeric_text;
+pub(super) use called::called;
 pub(crate) use common::common_types;
 pub(crate) use equal::any_as_equal;
 pub(super) use made::bytes;

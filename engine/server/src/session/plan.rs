@@ -27,8 +27,8 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, arrays, asked, chains, lateral, miscalled, named_alike, origins, params, placed,
-    rewrite, smaller, using, whole_rows, written,
+    SessionInfo, arrays, asked, chains, lateral, lifted, miscalled, named_alike, origins, params,
+    placed, rewrite, smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -175,6 +175,7 @@ pub(super) fn resolve(
     context: &PlanContext,
     statement: &mut ast::Statement,
 ) -> Result<rewrite::Relations, ServerError> {
+    written::check_clauses(statement)?;
     let path = context.info.relation_path();
     let relations = rewrite::resolve(statement, &context.context, &path, &context.temporary)?;
     written::check(&context.context, statement)?;
@@ -214,7 +215,10 @@ pub(super) async fn logical(
                 }
                 told.extend(more);
             }
-            (Ok(plan), _) => return found.failed.map_or(Ok(plan), Err),
+            (Ok(plan), _) => {
+                written::check_planned(&resolved)?;
+                return found.failed.map_or(Ok(plan), Err);
+            }
             (Err(error), _) => return Err(error),
         }
     }
@@ -277,7 +281,8 @@ pub(super) async fn logical_of(
         }
         plan => plan,
     };
-    let plan = arrays::deepened(lateral::unnested(chains::as_trees(plan)?)?)?;
+    let plan = lifted::lifted(lateral::unnested(chains::as_trees(plan)?)?)?;
+    let plan = arrays::deepened(plan)?;
     arrays::check(&plan)?;
     let mut plan = semantics::read(plan)?;
     if open {

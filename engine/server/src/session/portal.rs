@@ -289,8 +289,10 @@ impl Session {
             }
             Statement::Temp(command) => match Box::pin(self.parameters_of(command)).await? {
                 Some(query) => {
-                    let parameters = self.analyse_query(&query, declared).await?.parameters;
-                    Analysis::without_plan(parameters, None)
+                    let analysis = self.analyse_query(&query, declared).await?;
+                    let width = analysis.columns.as_ref().map_or(0, Vec::len);
+                    Box::pin(self.check_given(command, width)).await?;
+                    Analysis::without_plan(analysis.parameters, None)
                 }
                 None => plain(None),
             },

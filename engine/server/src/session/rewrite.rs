@@ -4,6 +4,7 @@
 //! parameters become typed constants, and types that only PostgreSQL has become what they hold.
 
 mod aggregates;
+mod alike;
 mod calls;
 mod columns;
 mod constants;
@@ -29,6 +30,7 @@ use datafusion::sql::sqlparser::ast::{
     self, DataType, Expr, Query, SetExpr, Value, VisitMut, VisitorMut,
 };
 
+pub(super) use alike::bare;
 pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, function_of, is_call_of};
 pub(super) use columns::told_apart as columns_told_apart;
 use columns::{name_inner_columns, name_outer_columns, top_level};
@@ -196,6 +198,9 @@ impl VisitorMut for ToDataFusion<'_> {
         }
         sets::series_into_from(query);
         sets::name_values(query);
+        if let Err(error) = order::parts_as_queries(&mut query.body) {
+            return ControlFlow::Break(error);
+        }
         if let Err(error) = order::as_read(query, self.is_query && self.depth == 1) {
             return ControlFlow::Break(error);
         }

@@ -132,6 +132,9 @@ fn is_nested(value: &ScalarValue) -> bool {
 
 /// The value of a constant expression.
 fn value(context: &PlanContext, constant: &ast::Expr) -> Result<Option<ScalarValue>, ServerError> {
+    if let Some(value) = plain(constant) {
+        return Ok(Some(value));
+    }
     let state = context.context.state();
     let mut constant = constant.clone();
     rewrite::expression_to_datafusion(&mut constant, &context.info)?;
@@ -149,6 +152,47 @@ fn value(context: &PlanContext, constant: &ast::Expr) -> Result<Option<ScalarVal
     Ok(match ExprSimplifier::new(info).simplify(expr)? {
         Expr::Literal(value, _) => Some(value),
         _ => None,
+    })
+}
+
+/// The value of what most parameters are, which the planner need not be asked for.
+fn plain(constant: &ast::Expr) -> Option<ScalarValue> {
+    if let ast::Expr::Value(value) = constant {
+        return match &value.value {
+            ast::Value::Boolean(value) => Some(ScalarValue::from(*value)),
+            ast::Value::SingleQuotedString(text) => Some(ScalarValue::from(text.as_str())),
+            _ => None,
+        };
+    }
+    let ast::Expr::Cast {
+        kind: ast::CastKind::Cast,
+        expr,
+        data_type,
+        array: false,
+        format: None,
+    } = constant
+    else {
+        return None;
+    };
+    let (sign, digits) = match expr.as_ref() {
+        ast::Expr::UnaryOp {
+            op: ast::UnaryOperator::Minus,
+            expr,
+        } => ("-", expr.as_ref()),
+        other => ("", other),
+    };
+    let ast::Expr::Value(digits) = digits else {
+        return None;
+    };
+    let ast::Value::Number(digits, _) = &digits.value else {
+        return None;
+    };
+    let number: i64 = format!("{sign}{digits}").parse().ok()?;
+    Some(match data_type {
+        ast::DataType::SmallInt(None) => ScalarValue::from(i16::try_from(number).ok()?),
+        ast::DataType::Integer(None) => ScalarValue::from(i32::try_from(number).ok()?),
+        ast::DataType::BigInt(None) => ScalarValue::from(number),
+        _ => return None,
     })
 }
 
@@ -176,10 +220,16 @@ pub(super) async fn analyse(
     } else {
         Inferred::default()
     };
-    let parameters: Vec<PgType> = (1..)
+    let mut known: Vec<Option<PgType>> = (1..)
         .zip(&known)
         .map(|(number, known)| known.or(inferred.types.get(&number).copied()))
-        .map(|found| found.unwrap_or(PgType::TEXT))
+        .collect();
+    if known.iter().any(Option::is_none) {
+        Box::pin(params::called(context, query, &mut known)).await?;
+    }
+    let parameters: Vec<PgType> = known
+        .iter()
+        .map(|known| known.unwrap_or(PgType::TEXT))
         .collect();
     let keeps = keeps(query, &relations, &parameters);
     if let Some(plan) = inferred.plan
@@ -339,5 +389,46 @@ async fn inferred_types(
     Inferred {
         types,
         plan: whole.then_some(plan),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pgwire::encode::Format;
+
+    #[test]
+    fn plain_values_are_those_of_their_types() {
+        let of = |text: &'static str, pg_type| {
+            let text = bytes::Bytes::from_static(text.as_bytes());
+            let constant = params::constant(Some(&text), Format::Text, pg_type);
+            plain(&constant.expect("a value of its type"))
+        };
+        let table = [
+            ("-32768", PgType::INT2, Some(ScalarValue::from(i16::MIN))),
+            (
+                "2147483647",
+                PgType::INT4,
+                Some(ScalarValue::from(i32::MAX)),
+            ),
+            (
+                "-9223372036854775808",
+                PgType::INT8,
+                Some(ScalarValue::from(i64::MIN)),
+            ),
+            ("yes", PgType::BOOL, Some(ScalarValue::from(true))),
+            (
+                "chr1 'x'",
+                PgType::TEXT,
+                Some(ScalarValue::from("chr1 'x'")),
+            ),
+            ("1.5", PgType::NUMERIC, None),
+            ("1.5", PgType::FLOAT8, None),
+            ("2020-01-01", PgType::DATE, None),
+            ("{1,2}", PgType::INT4.array(), None),
+        ];
+        for (text, pg_type, expected) in table {
+            assert_eq!(of(text, pg_type), expected, "{text}");
+        }
     }
 }

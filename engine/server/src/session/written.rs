@@ -4,6 +4,8 @@
 //! The planner refuses most of it too, without a place, and some of it in silence. One walk over the statement.
 
 mod constants;
+mod distinct;
+mod foreign;
 mod frames;
 mod recursive;
 
@@ -37,6 +39,21 @@ pub(super) fn check(
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
+}
+
+pub(super) use distinct::check as check_planned;
+pub(super) use foreign::check as check_clauses;
+
+/// Refuses aggregates, windows and sets among the values that UPDATE sets.
+///
+/// # Errors
+/// 42803, 42P20 and 0A000.
+pub(super) fn check_set<'e>(
+    context: &SessionContext,
+    values: impl Iterator<Item = &'e Expr>,
+) -> Result<(), ServerError> {
+    let checked = Checked { context, depth: 0 };
+    checked.none_in("UPDATE", values)
 }
 
 struct Checked<'a> {

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::{between, find_word, offset_of};
+use crate::pg_types::PgType;
 
 /// A place in the text of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ enum Toward {
     Here,
     /// The first of these from there on.
     Next(Vec<String>),
+    /// The one behind the first of these from there on.
+    Behind(Vec<String>),
     /// The last of these before it.
     Last(Vec<String>),
     /// The second name of this kind in the statement.
@@ -57,6 +60,15 @@ impl Place {
         }
     }
 
+    /// What stands behind the first of these words or signs from there on.
+    pub(crate) fn behind(self, tokens: &[&str]) -> Place {
+        let tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
+        Place {
+            toward: Toward::Behind(tokens),
+            ..self
+        }
+    }
+
     /// The last of these words or signs before it; what was sought already is what it was.
     pub(crate) fn last(self, tokens: &[&str]) -> Place {
         let tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
@@ -85,7 +97,7 @@ impl Place {
                     .nth(1);
                 return place(sql, second?);
             }
-            Toward::Next(wanted) | Toward::Last(wanted) => wanted,
+            Toward::Next(wanted) | Toward::Behind(wanted) | Toward::Last(wanted) => wanted,
         };
         let tokens = tokens(sql);
         let is = |token: &&TokenWithSpan| {
@@ -103,11 +115,24 @@ impl Place {
                 .rev()
                 .filter(|token| start(token) < from)
                 .find(is),
+            Toward::Behind(_) => {
+                let mut later = tokens.iter().filter(|token| start(token) >= from);
+                later.find(is).and_then(|_| later.next())
+            }
             _ => tokens.iter().filter(|token| start(token) >= from).find(is),
         };
         let (line, column) = start(found?);
         here(line, column)
     }
+}
+
+/// The token at a 1-based character position, as it is written.
+pub(super) fn token_at(sql: &str, position: usize) -> Option<String> {
+    let tokens = tokens(sql);
+    let found = tokens
+        .iter()
+        .find(|token| place(sql, token) == Some(position))?;
+    Some(found.token.to_string())
 }
 
 /// The 1-based character position of what an error with this SQLSTATE and message is about.
@@ -118,8 +143,9 @@ pub(super) fn of_message(sql: &str, code: &str, message: &str) -> Option<usize> 
     if let Some(operation) = operation {
         return operator(sql, operation);
     }
-    if message.starts_with("cannot cast type ") {
-        return cast(sql);
+    if let Some(types) = message.strip_prefix("cannot cast type ") {
+        let to = types.split_once(" to ").map_or("", |(_, to)| to);
+        return cast(sql).or_else(|| cast_to(sql, to));
     }
     if let Some(call) = message.strip_prefix("function ")
         && (message.ends_with(" does not exist") || message.ends_with(" is not unique"))
@@ -332,6 +358,39 @@ fn cast(sql: &str) -> Option<usize> {
     only(sql, |token| {
         matches!(token, Token::DoubleColon) || is_word(token, "CAST")
     })
+}
+
+/// The place of a LIMIT, its number and the comma at a position being all that is behind it.
+pub(crate) fn limit_before(sql: &str, comma: usize) -> Option<usize> {
+    let tokens = tokens(sql);
+    let mut last = tokens.windows(3).filter(|last| match last {
+        [_, _, token] => place(sql, token) == Some(comma),
+        _ => false,
+    });
+    match last.next()? {
+        [limit, _, _] if is_word(&limit.token, "LIMIT") => place(sql, limit),
+        _ => None,
+    }
+}
+
+/// The place of the only `::` to a type.
+fn cast_to(sql: &str, to: &str) -> Option<usize> {
+    let tokens = tokens(sql);
+    let is_to = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) => {
+            let named = PgType::named(&word.value.to_ascii_lowercase());
+            named.is_some_and(|named| named.sql_name() == to)
+        }
+        _ => false,
+    };
+    let mut found = tokens.windows(2).filter_map(|pair| match pair {
+        [sign, word] if sign.token == Token::DoubleColon && is_to(word) => Some(sign),
+        _ => None,
+    });
+    match (found.next(), found.next()) {
+        (Some(sign), None) => place(sql, sign),
+        _ => None,
+    }
 }
 
 /// The place of the only constant in quotes that is a text, or has it as one of its items.

@@ -337,19 +337,7 @@ impl Binder<'_> {
         let before = std::mem::replace(&mut self.scope()?.hidden, !lateral);
         let bound = self.query(subquery);
         self.scope()?.hidden = before;
-        let mut query = bound?;
-        let types: Vec<u32> = query
-            .columns
-            .iter()
-            .map(|c| {
-                if c.ty == oid::UNKNOWN {
-                    oid::TEXT
-                } else {
-                    c.ty
-                }
-            })
-            .collect();
-        self.coerce_query(&mut query, &types)?;
+        let query = self.typed(bound?)?;
         let shown = alias.map_or_else(
             || {
                 format!(

@@ -129,7 +129,7 @@ impl Cx<'_> {
             "any_value" => present().next().cloned().unwrap_or(Value::Null),
             "array_agg" if rows.is_empty() => Value::Null,
             "array_agg" => match first().next() {
-                Some(Value::Array(_)) => super::nested_array(first().cloned().collect()),
+                Some(Value::Array(_)) => super::expr::nested_array(first().cloned().collect()),
                 _ => Value::array(ty, first().cloned().collect()),
             },
             "string_agg" => {

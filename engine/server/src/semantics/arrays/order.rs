@@ -11,14 +11,14 @@ use datafusion::arrow::datatypes::{DataType, Field, Int32Type};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, BinaryExpr, ColumnarValue, Expr,
-    ExprSchemable as _, Join, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility, WindowFunctionDefinition,
+    Accumulator, AggregateUDF, AggregateUDFImpl, BinaryExpr, Expr, ExprSchemable as _, Join,
+    LogicalPlan, Operator, ScalarUDF, Signature, Volatility, WindowFunctionDefinition,
 };
 
+use super::super::key::{Key, call};
 use super::{dimensions, lists, range};
 
 /// A comparison of arrays by their keys; `None` for any other expression, and for arrays of plain values that are equal
@@ -118,40 +118,8 @@ pub(in crate::semantics) fn sorted(by: &Expr, schema: &DFSchema) -> Option<Expr>
 }
 
 fn key(array: Expr) -> Expr {
-    static KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-        Arc::new(ScalarUDF::new_from_impl(Key {
-            signature: Signature::any(1, Volatility::Immutable),
-        }))
-    });
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&KEY), vec![array]))
-}
-
-/// Bytes that compare as arrays do.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Key {
-    fn name(&self) -> &'static str {
-        "array_key"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Binary)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let Some(array) = arrays.first() else {
-            return Err(DataFusionError::Internal("no array".to_owned()));
-        };
-        Ok(ColumnarValue::Array(Arc::new(keys(array)?)))
-    }
+    static KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Key::function("array_key", keys));
+    call(&KEY, array)
 }
 
 fn keys(array: &ArrayRef) -> Result<BinaryArray> {

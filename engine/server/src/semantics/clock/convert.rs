@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::spans::Span;
 use super::{
     Function, LOCAL, SPAN, failed, instant_type, is_date, is_instant, is_local, is_span, is_text,
     is_time, no_function, out_of_range,
@@ -35,6 +36,7 @@ pub(crate) fn converts(from: &DataType, to: &DataType) -> bool {
         (DataType::Date32, to) => stamp(to),
         (DataType::Timestamp(..), to) => stamp(to) || is_date(to) || is_time(to),
         (from, to) if is_time(from) => is_span(to),
+        (from, to) if is_span(from) => is_time(to),
         _ => false,
     }
 }
@@ -108,6 +110,15 @@ pub(crate) fn convert(array: &ArrayRef, to: &DataType, clock: &Clock) -> Result<
                 local => i32::try_from(local.div_euclid(DAY)).ok(),
             });
             Ok(arrow_cast(&days, to)?)
+        }
+        (from, to) if is_span(from) && is_time(to) => {
+            let spans = super::spans::of(array)?;
+            let times = spans.iter().map(|span| {
+                let span = Span::from(span?);
+                Some(span.micros.rem_euclid(DAY))
+            });
+            let times: Time64MicrosecondArray = times.collect();
+            Ok(arrow_cast(&times, to)?)
         }
         (from, to) if is_time(to) && !is_time(from) => {
             let locals = locals(array, clock)?;

@@ -5,6 +5,8 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use crate::semantics::clock::compares;
+
 /// What operators there are between values of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -23,9 +25,16 @@ impl Class {
     pub(super) fn of(expr: &Expr, schema: &DFSchema) -> Option<Self> {
         match expr {
             Expr::Literal(value, _) if value.is_null() || is_text(&value.data_type()) => None,
-            Expr::Placeholder(_) => None,
-            // NULL of any type, as a parameter is whose type nothing tells.
-            Expr::Cast(cast) if matches!(cast.expr.as_ref(), Expr::Literal(value, _) if value.is_null()) => {
+            // A text may be that of anything: nothing may have told its type.
+            Expr::Placeholder(parameter) => {
+                let of = Self::of_type(parameter.field.as_ref()?.data_type());
+                of.filter(|class| *class != Class::Text)
+            }
+            // What a parameter is whose type nothing tells.
+            Expr::Cast(cast)
+                if is_text(cast.field.data_type())
+                    && matches!(cast.expr.as_ref(), Expr::Literal(value, _) if value.is_null()) =>
+            {
                 None
             }
             Expr::Alias(alias) => Self::of(&alias.expr, schema),
@@ -84,19 +93,7 @@ impl Class {
 }
 
 fn is_logical(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::And
-            | Operator::Or
-            | Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
+    matches!(op, Operator::And | Operator::Or) || compares(op)
 }
 
 pub(super) fn is_text(data_type: &DataType) -> bool {

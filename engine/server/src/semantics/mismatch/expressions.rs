@@ -8,7 +8,9 @@ use super::classes::Class;
 use super::is_untyped;
 use super::refusals::{
     boolean, compared, matched, matches_text, missing, name, no_function, no_operator, refused,
+    type_of,
 };
+use crate::pg_catalog;
 use crate::pg_types::PgType;
 use crate::semantics::arrays;
 use crate::semantics::arrays::constants::ONE_OF;
@@ -24,7 +26,13 @@ pub(super) fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 return Ok(());
             };
             let apart = match Class::of_type(cast.field.data_type()) {
-                Some(to) => from.is_apart(to),
+                Some(_) => {
+                    let from = type_of(&cast.expr, schema);
+                    let to = PgType::of_field(&cast.field);
+                    // What is a bigint here may be made of constants, which are integers there.
+                    let may_be_integer = (from, to) == (PgType::INT8, PgType::BOOL);
+                    !may_be_integer && !pg_catalog::can_cast(from.oid, to.oid)
+                }
                 // A text may be that of an array.
                 None => from != Class::Text && arrays::dimensions(cast.field.data_type()) > 0,
             };

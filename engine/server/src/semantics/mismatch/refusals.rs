@@ -104,8 +104,13 @@ pub(super) fn missing(operation: &str) -> ServerError {
     ServerError::new("42883", text).hint(NO_OPERATOR)
 }
 
-/// What PostgreSQL calls the type of an expression: a small whole constant is an integer, one with a point numeric.
+/// What PostgreSQL calls the type of an expression.
 pub(super) fn name(expr: &Expr, schema: &DFSchema) -> String {
+    type_of(expr, schema).sql_name().to_owned()
+}
+
+/// The type of an expression as PostgreSQL has it: a small whole constant is an integer, one with a point numeric.
+pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> PgType {
     let expr = match expr {
         Expr::Alias(alias) => alias.expr.as_ref(),
         other => other,
@@ -114,7 +119,7 @@ pub(super) fn name(expr: &Expr, schema: &DFSchema) -> String {
         Expr::Negative(inner) => inner.as_ref(),
         other => other,
     };
-    let pg_type = match value {
+    match value {
         Expr::Literal(ScalarValue::Int64(Some(value)), _) if i32::try_from(*value).is_ok() => {
             PgType::INT4
         }
@@ -126,8 +131,7 @@ pub(super) fn name(expr: &Expr, schema: &DFSchema) -> String {
             Ok((_, field)) => PgType::of_field(&field),
             Err(_) => PgType::UNKNOWN,
         },
-    };
-    pg_type.sql_name().to_owned()
+    }
 }
 
 pub(super) fn refused(error: ServerError) -> DataFusionError {

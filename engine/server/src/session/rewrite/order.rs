@@ -1,5 +1,5 @@
-//! ORDER BY as PostgreSQL reads it: a bare name is first that of a column of the result, and a name within an expression
-//! is that of a column of FROM. The planner takes either for the column of the result.
+//! ORDER BY and HAVING as PostgreSQL reads them: a bare name to sort by is first that of a column of the result, and a name
+//! within an expression, or in HAVING, is that of a column of FROM. The planner takes any for the column of the result.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,19 +9,21 @@ use datafusion::sql::sqlparser::ast::{
     Value,
 };
 
+use super::alike::bare;
 use super::names::folded;
 use super::output::item_name;
 use super::sets;
 use crate::sqlstate::ServerError;
 
-/// Makes the names of ORDER BY mean what they mean to PostgreSQL.
+/// Makes the names of ORDER BY and HAVING mean what they mean to PostgreSQL.
 ///
 /// ```text
 /// SELECT x::int FROM t ORDER BY x          ─►  … ORDER BY 1
 /// SELECT -x AS x FROM t ORDER BY abs(x)    ─►  SELECT -x AS "column 1" FROM t ORDER BY abs(x)
+/// SELECT y AS x … GROUP BY x, y HAVING x   ─►  SELECT y AS "column 1" … GROUP BY x, y HAVING x
 /// ```
 /// Clients are told the names of the outermost query as they were written. Those of an inner one are given back by a
-/// query around it, where LIMIT makes the order count.
+/// query around it, where LIMIT makes the order count or HAVING names them.
 ///
 /// # Errors
 /// When that query cannot be made.
@@ -29,12 +31,13 @@ pub(super) fn as_read(query: &mut Query, is_outermost: bool) -> Result<(), Serve
     let SetExpr::Select(select) = query.body.as_mut() else {
         return Ok(());
     };
-    let Some(OrderBy {
-        kind: OrderByKind::Expressions(order),
-        ..
-    }) = &mut query.order_by
-    else {
-        return Ok(());
+    let mut none = Vec::new();
+    let order = match &mut query.order_by {
+        Some(OrderBy {
+            kind: OrderByKind::Expressions(order),
+            ..
+        }) => order,
+        _ => &mut none,
     };
     let items = &mut select.projection;
     let names: Vec<Option<String>> = items.iter().map(item_name).collect();
@@ -45,6 +48,9 @@ pub(super) fn as_read(query: &mut Query, is_outermost: bool) -> Result<(), Serve
     };
     if !has_wildcard {
         by_place(order, &names, computed);
+        if select.distinct.is_some() {
+            as_listed(order, items);
+        }
     }
     let placed = places(order);
     let placed: Vec<usize> = placed
@@ -55,18 +61,10 @@ pub(super) fn as_read(query: &mut Query, is_outermost: bool) -> Result<(), Serve
         // What is computed of groups is not found again by its place but by its name.
         placed.into_iter().for_each(|place| rename(items, place));
     }
-    let within = names_within(order);
-    let hides: Vec<usize> = (0..items.len())
-        .filter(|place| {
-            let name = names.get(*place).and_then(Option::as_ref);
-            let Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) =
-                items.get(*place)
-            else {
-                return false;
-            };
-            name.is_some_and(|name| within.contains(name) && column_of(expr).as_ref() != Some(name))
-        })
-        .collect();
+    let mut within = names_within(order);
+    let of_groups = names_of(select.having.iter());
+    within.extend(of_groups.iter().cloned());
+    let hides = hiding(items, &names, &within);
     if hides.is_empty() {
         return Ok(());
     }
@@ -79,8 +77,13 @@ pub(super) fn as_read(query: &mut Query, is_outermost: bool) -> Result<(), Serve
         }
         return Ok(());
     }
-    let cuts = query.limit_clause.is_some() || query.fetch.is_some();
-    if has_wildcard || !cuts {
+    let counts = query.limit_clause.is_some()
+        || query.fetch.is_some()
+        || hides.iter().any(|place| {
+            let name = names.get(*place).and_then(Option::as_ref);
+            name.is_some_and(|name| of_groups.contains(name))
+        });
+    if has_wildcard || !counts {
         return Ok(());
     }
     by_place(order, &names, |_| true);
@@ -104,6 +107,71 @@ pub(super) fn as_read(query: &mut Query, is_outermost: bool) -> Result<(), Serve
     }
     *query = around;
     Ok(())
+}
+
+/// What is sorted by is one of the columns, however it is written.
+fn as_listed(order: &mut [OrderByExpr], items: &[SelectItem]) {
+    let listed: Vec<Option<String>> = items
+        .iter()
+        .map(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                column_of(expr).is_none().then(|| bare(expr, false))
+            }
+            _ => None,
+        })
+        .collect();
+    for by in order {
+        if matches!(by.expr, Expr::Value(_)) || column_of(&by.expr).is_some() {
+            continue;
+        }
+        let same = Some(bare(&by.expr, false));
+        if let Some(place) = listed.iter().position(|item| *item == same) {
+            by.expr = Expr::value(Value::Number((place + 1).to_string(), false));
+        }
+    }
+}
+
+/// Lets the parts of a UNION whose HAVING names columns that their own results hide be queries of their own, to be read
+/// as such.
+///
+/// # Errors
+/// When such a query cannot be made.
+pub(super) fn parts_as_queries(body: &mut SetExpr) -> Result<(), ServerError> {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            for part in [left, right] {
+                let hides = match part.as_ref() {
+                    SetExpr::Select(select) => {
+                        let names: Vec<_> = select.projection.iter().map(item_name).collect();
+                        let within = names_of(select.having.iter());
+                        !hiding(&select.projection, &names, &within).is_empty()
+                    }
+                    _ => false,
+                };
+                if hides {
+                    let mut query = sets::query("SELECT 1")?;
+                    std::mem::swap(&mut query.body, part);
+                    **part = SetExpr::Query(Box::new(query));
+                } else {
+                    parts_as_queries(part)?;
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The columns of a result that have the name of another column which is named within expressions.
+fn hiding(items: &[SelectItem], names: &[Option<String>], within: &BTreeSet<String>) -> Vec<usize> {
+    let hides = |(place, item): (usize, &SelectItem)| {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+            return None;
+        };
+        let name = names.get(place)?.as_ref()?;
+        (within.contains(name) && column_of(expr).as_ref() != Some(name)).then_some(place)
+    };
+    items.iter().enumerate().filter_map(hides).collect()
 }
 
 /// A bare name that one column alone has, by the place of the column, of those that `chosen` says.
@@ -173,12 +241,15 @@ pub(super) fn places_in_sets(select: &mut ast::Select) {
 
 /// Names of columns in whatever is more than a bare name.
 fn names_within(order: &[OrderByExpr]) -> BTreeSet<String> {
+    let computed = order.iter().map(|by| &by.expr);
+    names_of(computed.filter(|expr| !matches!(expr, Expr::Identifier(_))))
+}
+
+/// Names of columns in expressions.
+fn names_of<'e>(exprs: impl Iterator<Item = &'e Expr>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for by in order {
-        if matches!(by.expr, Expr::Identifier(_)) {
-            continue;
-        }
-        let _: ControlFlow<()> = ast::visit_expressions(&by.expr, |part| {
+    for expr in exprs {
+        let _: ControlFlow<()> = ast::visit_expressions(expr, |part| {
             names.extend(column_of(part));
             ControlFlow::Continue(())
         });

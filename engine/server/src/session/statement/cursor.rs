@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::is_space;
-use crate::sqlstate::{ServerError, offset_of};
+use crate::sqlstate::{ServerError, limit_before, offset_of};
 
 /// Where we are in the tokens of one statement.
 pub(super) struct TokenCursor<'a> {
@@ -170,6 +170,12 @@ pub(super) fn near(token: &TokenWithSpan, sql: &str) -> ServerError {
         .ok()
         .zip(usize::try_from(start.column).ok())
         .and_then(|(line, column)| offset_of(sql, line, column));
+    if token.token == Token::Comma
+        && let Some(limit) = position.and_then(|position| limit_before(sql, position))
+    {
+        let error = ServerError::syntax("LIMIT #,# syntax is not supported", Some(limit));
+        return error.hint("Use separate LIMIT and OFFSET clauses.");
+    }
     ServerError::syntax(
         format!("syntax error at or near \"{}\"", token.token),
         position,

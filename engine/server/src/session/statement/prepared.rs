@@ -11,6 +11,11 @@ use super::cursor::TokenCursor;
 use super::{Parsed, Statement};
 use crate::sqlstate::{ServerError, from_parser};
 
+/// How statements begin that may be prepared by SQL.
+const PREPARED: [&str; 8] = [
+    "DELETE", "INSERT", "MERGE", "SELECT", "TABLE", "UPDATE", "VALUES", "WITH",
+];
+
 pub(super) fn prepare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     if cursor.accept("TRANSACTION") {
         return refuse(
@@ -24,19 +29,9 @@ pub(super) fn prepare(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         types = types_of_parameters(cursor.take_parenthesised()?);
     }
     cursor.expect_word("AS")?;
-    let moves = [
-        "CLOSE",
-        "DEALLOCATE",
-        "DECLARE",
-        "EXECUTE",
-        "FETCH",
-        "MOVE",
-        "PREPARE",
-    ];
-    if cursor
-        .peek_word()
-        .is_some_and(|word| moves.contains(&word.as_str()))
-    {
+    let is_query = cursor.peek() == Some(&Token::LParen);
+    let word = cursor.peek_word();
+    if !is_query && !word.is_some_and(|word| PREPARED.contains(&word.as_str())) {
         return Err(cursor.syntax_error());
     }
     let statement = read(cursor)?;

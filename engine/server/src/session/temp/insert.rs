@@ -11,7 +11,7 @@ use crate::pg_input::ColumnInput;
 use crate::pg_types::PgType;
 use crate::pgwire::encode::{Cells, Format, TextStyle};
 use crate::session::plan::Planned;
-use crate::session::{kinds, params, rewrite};
+use crate::session::{kinds, params, placed, rewrite};
 use crate::sqlstate::{Place, ServerError, slip_of};
 
 /// The columns that get values, as places in the table.
@@ -48,6 +48,30 @@ fn place(table: &TempTable, name: &str, column: &str) -> Result<usize, ServerErr
             None => error,
         }
     })
+}
+
+/// Refuses a query of more columns than get values, or of fewer than are named.
+///
+/// # Errors
+/// 42601.
+pub(super) fn check_width(
+    width: usize,
+    source: &ast::Query,
+    targets: &[usize],
+    named: &[String],
+) -> Result<(), ServerError> {
+    if width > targets.len() {
+        let text = "INSERT has more expressions than target columns";
+        let place = placed::column_place(&source.body, targets.len());
+        return Err(ServerError::syntax(text, None).place(place));
+    }
+    match named.get(width) {
+        None => Ok(()),
+        Some(column) => {
+            let text = "INSERT has more target columns than expressions";
+            Err(ServerError::syntax(text, None).near(column))
+        }
+    }
 }
 
 /// The columns that UPDATE sets, as places in the table.

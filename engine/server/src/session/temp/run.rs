@@ -13,7 +13,7 @@ use super::assign;
 use super::copy::CopyIn;
 use super::define::{columns_of, field_of, once_each};
 use super::fill::{Arrangement, Filling, Origin};
-use super::insert::{check_assignable, targets, type_cell, typed};
+use super::insert::{check_assignable, check_width, targets, type_cell, typed};
 use super::{Piece, Relation, TempMemory, TempState, TempTable, TempView, schema_name};
 use crate::pg_types::PgType;
 use crate::roles::RoleLimits;
@@ -186,6 +186,28 @@ impl Session {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Refuses an INSERT whose query gives more or fewer columns than there are to fill.
+    ///
+    /// # Errors
+    /// 42601.
+    pub(in crate::session) async fn check_given(
+        &mut self,
+        command: &TempCommand,
+        width: usize,
+    ) -> Result<(), ServerError> {
+        let TempCommand::Insert {
+            name,
+            columns,
+            source: Some(source),
+        } = command
+        else {
+            return Ok(());
+        };
+        let table = self.target(name, "INSERT").await?;
+        let targets = targets(&table, &name.name, columns)?;
+        check_width(width, source, &targets, columns)
     }
 
     /// Takes the next state; the one before the statements that are not committed yet is remembered.
@@ -514,18 +536,8 @@ impl Session {
             }
         };
         let width = source.map_or(0, |_| planned.columns().len());
-        if width > targets.len() {
-            let text = "INSERT has more expressions than target columns";
-            let place = source.and_then(|source| placed::column_place(&source.body, targets.len()));
-            return Err(ServerError::syntax(text, None).place(place));
-        }
-        if source.is_some() && !columns.is_empty() && width < targets.len() {
-            let text = "INSERT has more target columns than expressions";
-            let error = ServerError::syntax(text, None);
-            return Err(match columns.get(width) {
-                Some(column) => error.near(column),
-                None => error,
-            });
+        if let Some(source) = source {
+            check_width(width, source, &targets, columns)?;
         }
         let mut origins = Vec::with_capacity(table.schema.fields().len());
         for (at, field) in table.schema.fields().iter().enumerate() {

@@ -12,7 +12,7 @@ use super::fill::Origin;
 use super::insert::{check_assignable, set_targets, type_cell};
 use super::{Relation, TempTable, schema_name};
 use crate::session::statement::temp::Name;
-use crate::session::{Outcome, Session, placed, statement};
+use crate::session::{Outcome, Session, placed, statement, written};
 use crate::sqlstate::ServerError;
 
 impl Session {
@@ -29,6 +29,8 @@ impl Session {
         arguments: &[Expr],
     ) -> Result<Outcome, ServerError> {
         let table = self.target(name, "UPDATE").await?;
+        let context = self.plan_context().await?.context;
+        written::check_set(&context, set.iter().map(|(_, value)| value))?;
         let query = self.changed(&table, &name.name, alias, set, condition)?;
         let planned = self.plan(&query, arguments).await?;
         let touched = set_targets(&table, &name.name, set)?;

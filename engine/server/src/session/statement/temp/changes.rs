@@ -1,8 +1,9 @@
 //! INSERT, DELETE and UPDATE of the session's own tables, with the parts of them that PostgreSQL has.
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, TableFactor, TableObject};
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use genokura_sql_ext::dialect::Bounded;
@@ -11,6 +12,24 @@ use super::super::cursor::{TokenCursor, near};
 use super::super::{read_only, writes};
 use super::{Read, TempCommand, folded, name, name_of};
 use crate::sqlstate::{ServerError, from_parser};
+
+/// What the parser makes of all that is left of a statement whose first word is taken.
+fn parsed(
+    cursor: &mut TokenCursor<'_>,
+    read: impl FnOnce(&mut Parser<'_>, TokenWithSpan) -> Result<ast::Statement, ParserError>,
+) -> Read<ast::Statement> {
+    let sql = cursor.sql();
+    let dialect = Bounded::of(sql.len());
+    let tokens = cursor.take_rest().to_vec();
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let statement =
+        read(&mut parser, AttachedToken::empty().0).map_err(|error| from_parser(&error, sql))?;
+    let next = parser.peek_token();
+    match next.token {
+        Token::EOF => Ok(statement),
+        _ => Err(near(&next, sql)),
+    }
+}
 
 pub(super) fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     let start = cursor.place();
@@ -26,17 +45,7 @@ pub(super) fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
         });
     }
     cursor.back_to(start);
-    let sql = cursor.sql();
-    let tokens = cursor.take_rest();
-    let dialect = Bounded::of(sql.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
-    let statement = parser
-        .parse_insert(ast::helpers::attached_token::AttachedToken::empty().0)
-        .map_err(|error| from_parser(&error, sql))?;
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        return Err(near(&next, sql));
-    }
+    let statement = parsed(cursor, |parser, first| parser.parse_insert(first))?;
     let ast::Statement::Insert(mut insert) = statement else {
         return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
     };
@@ -135,18 +144,8 @@ fn is_plain(insert: &ast::Insert) -> Read<()> {
 }
 
 pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
-    let sql = cursor.sql();
-    let tokens = cursor.take_rest();
-    no_bounds(tokens, sql)?;
-    let dialect = Bounded::of(sql.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
-    let statement = parser
-        .parse_delete(ast::helpers::attached_token::AttachedToken::empty().0)
-        .map_err(|error| from_parser(&error, sql))?;
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        return Err(near(&next, sql));
-    }
+    no_bounds(cursor)?;
+    let statement = parsed(cursor, |parser, first| parser.parse_delete(first))?;
     let unsupported = || ServerError::unsupported("DELETE takes one table and a condition");
     let ast::Statement::Delete(delete) = statement else {
         return Err(unsupported());
@@ -183,9 +182,10 @@ pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
 }
 
 /// ORDER BY and LIMIT, which other databases have in DELETE and UPDATE, are no words of PostgreSQL's.
-fn no_bounds(tokens: &[TokenWithSpan], sql: &str) -> Read<()> {
+fn no_bounds(cursor: &mut TokenCursor<'_>) -> Read<()> {
+    let start = cursor.place();
     let mut depth = 0_usize;
-    for token in tokens {
+    for token in cursor.take_rest() {
         match &token.token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
@@ -194,11 +194,12 @@ fn no_bounds(tokens: &[TokenWithSpan], sql: &str) -> Read<()> {
                     && word.quote_style.is_none()
                     && matches!(word.keyword, Keyword::ORDER | Keyword::LIMIT) =>
             {
-                return Err(near(token, sql));
+                return Err(near(token, cursor.sql()));
             }
             _ => {}
         }
     }
+    cursor.back_to(start);
     Ok(())
 }
 
@@ -231,18 +232,8 @@ fn bare_table(table: &ast::TableWithJoins) -> Option<(&ObjectName, Option<&ast::
 
 pub(super) fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     cursor.accept("ONLY");
-    let sql = cursor.sql();
-    let tokens = cursor.take_rest();
-    no_bounds(tokens, sql)?;
-    let dialect = Bounded::of(sql.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
-    let statement = parser
-        .parse_update(ast::helpers::attached_token::AttachedToken::empty().0)
-        .map_err(|error| from_parser(&error, sql))?;
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        return Err(near(&next, sql));
-    }
+    no_bounds(cursor)?;
+    let statement = parsed(cursor, |parser, first| parser.parse_update(first))?;
     let unsupported =
         || ServerError::unsupported("UPDATE takes one table, SET of columns and a condition");
     let ast::Statement::Update(update) = statement else {
