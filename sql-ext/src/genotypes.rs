@@ -15,7 +15,7 @@ use genokura_core::codec::cell::{Cell, Part};
 use genokura_core::codec::counted::{self, CohortCounts, CohortId};
 use genokura_core::codec::{CallRef, GenotypeRow, SampleMask};
 use genokura_core::genotype::CallClass;
-use genokura_exec::directory::{self, SampleDirectory};
+use genokura_exec::directory::{self, CellAccess, SampleDirectory};
 
 use crate::error::{Error, Result};
 use crate::name_list::{self, NameList};
@@ -68,8 +68,9 @@ pub(crate) struct Place {
 const BLOCK_BITS: u32 = 12;
 
 /// The directory of the last cell, and the names resolved against it.
-#[derive(Default)]
 pub(crate) struct Directory {
+    /// None: a call outside of any session, for which no cell opens.
+    access: Option<CellAccess>,
     current: Option<Arc<SampleDirectory>>,
     places: HashMap<String, Vec<Place>>,
     /// Counts up whenever the directory changes.
@@ -77,13 +78,24 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
+    /// For the cells of one call.
+    pub(crate) fn of_call(args: &ScalarFunctionArgs) -> Self {
+        Self {
+            access: CellAccess::in_options(&args.config_options),
+            current: None,
+            places: HashMap::new(),
+            generation: 0,
+        }
+    }
+
     /// The directory of a cell, and its generation.
     fn of(&mut self, cell: &Cell<'_>) -> Result<(Arc<SampleDirectory>, usize)> {
         let id = cell.directory_id();
         if let Some(current) = self.current.as_ref().filter(|current| current.id == id) {
             return Ok((Arc::clone(current), self.generation));
         }
-        let found = directory::lookup(id).ok_or(Error::DirectoryGone(id))?;
+        let found = self.access.and_then(|access| directory::lookup(id, access));
+        let found = found.ok_or(Error::DirectoryGone(id))?;
         self.current = Some(Arc::clone(&found));
         self.places.clear();
         self.generation += 1;
@@ -191,7 +203,7 @@ pub(crate) fn per_sample<T: Clone>(
     value: impl Fn(CallRef<'_>) -> Option<T>,
 ) -> DfResult<Vec<Option<T>>> {
     let (gt, sample) = (gt_argument(args)?, text_argument(args, 1)?);
-    let mut directory = Directory::default();
+    let mut directory = Directory::of_call(args);
     let constant = matches!(sample, Text::Constant(_));
     let mut last = None;
     let mut values: Vec<Option<T>> = Vec::with_capacity(gt.len());
@@ -449,7 +461,7 @@ pub(crate) fn per_cohort<T>(
 ) -> DfResult<Vec<Option<T>>> {
     let gt = gt_argument(args)?;
     let cohort = Cohort::of(args)?;
-    let mut directory = Directory::default();
+    let mut directory = Directory::of_call(args);
     let mut members: Option<Members> = None;
     let mut values = Vec::with_capacity(gt.len());
     for row in 0..gt.len() {
@@ -521,6 +533,7 @@ fn masks(directory: &SampleDirectory, names: &StringArray) -> Result<Vec<Option<
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use genokura_exec::AccessContext;
     use genokura_exec::directory::DirectoryBlock;
 
     fn directory(names: [&str; 3]) -> Arc<SampleDirectory> {
@@ -528,7 +541,8 @@ mod tests {
             block: 0,
             samples: [0, 1, 2].into(),
         };
-        SampleDirectory::register(names.map(str::to_owned).to_vec(), vec![block])
+        let access = CellAccess::of(&AccessContext::default());
+        SampleDirectory::register(names.map(str::to_owned).to_vec(), vec![block], access)
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn per_trio(
         text_argument(args, 3)?,
     ];
     let mut places = Places::of(args)?;
-    let mut directory = Directory::default();
+    let mut directory = Directory::of_call(args);
     let constant = names.iter().all(|name| matches!(name, Text::Constant(_)));
     // Many rows share one cell: everybody has the default call there.
     let mut last: Option<(u128, Zone, Sex, Option<bool>)> = None;

@@ -26,7 +26,7 @@ pub struct AccessContext {
 
 /// The tables and columns that exist for a session. What is not granted is absent from the catalog, so that no
 /// name, no plan and no function can tell it from what was never there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReadGrants {
     /// Every column of every table.
     #[default]
@@ -36,7 +36,7 @@ pub enum ReadGrants {
 }
 
 /// Grants, and schemas whose use was given or taken away.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Granted {
     /// What may be read.
     pub tables: BTreeSet<ReadGrant>,
@@ -46,7 +46,7 @@ pub struct Granted {
 }
 
 /// The right to read tables.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReadGrant {
     /// The schema; `None`: every schema.
     pub schema: Option<String>,
@@ -61,7 +61,7 @@ pub struct ReadGrant {
 }
 
 /// A part of a grant that it does not give.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReadExcept {
     /// The schema; `None`: every schema.
     pub schema: Option<String>,
@@ -164,7 +164,7 @@ pub struct MaskedColumn {
 }
 
 /// The samples a session may see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SampleVisibility {
     /// Every sample of every dataset.
     All,

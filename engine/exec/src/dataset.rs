@@ -14,7 +14,7 @@ use genokura_storage::{
 };
 
 use crate::access::{AccessContext, Columns};
-use crate::directory::{DirectoryBlock, SampleDirectory};
+use crate::directory::{CellAccess, DirectoryBlock, SampleDirectory};
 use crate::error::{Error, Result};
 
 /// Position of a hidden sample in [`BlockView::directory_index`].
@@ -323,7 +323,7 @@ impl DatasetView {
             blocks.push(block_view(*block, names, &place_of, &mut directory)?);
         }
         let sees_all = blocks.iter().all(BlockView::sees_all);
-        let directory = SampleDirectory::register(samples, directory);
+        let directory = SampleDirectory::register(samples, directory, CellAccess::of(&access));
         Ok(Self {
             data,
             access,

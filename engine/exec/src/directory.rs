@@ -1,13 +1,67 @@
 //! The samples of a dataset as one session sees them, and the process-wide registry that packed genotype cells refer to.
 //!
 //! A `gt` cell carries the id of a directory and numbers blocks by their place in it. The id is a hash of the
-//! content, so the same samples in the same blocks have the same id in every process.
+//! content, so the same samples in the same blocks have the same id in every process. Whoever has seen a cell knows an id:
+//! it opens the directory only for sessions that may see what those may see which it was made for ([`CellAccess`]).
 
-use std::collections::HashMap;
+use std::any::Any;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, LazyLock, Weak};
 
 use arrow::array::{ArrayRef, StringArray};
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
+use datafusion::common::{DataFusionError, Result};
 use parking_lot::RwLock;
+
+use crate::access::AccessContext;
+
+/// What a session may see, as far as the cells that it may open go: an extension of its options. Without it no cell
+/// opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CellAccess(u64);
+
+impl CellAccess {
+    /// That of sessions under an access context.
+    pub fn of(access: &AccessContext) -> Self {
+        // Keyed anew in each process: nobody can look for a context that has the mark of another.
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(KEY.hash_one((&access.visible, &access.readable)))
+    }
+
+    /// That of the session with these options.
+    pub fn in_options(options: &ConfigOptions) -> Option<Self> {
+        options.extensions.get::<Self>().copied()
+    }
+}
+
+impl ConfigExtension for CellAccess {
+    const PREFIX: &'static str = "genokura_cells";
+}
+
+impl ExtensionOptions for CellAccess {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(*self)
+    }
+
+    fn set(&mut self, key: &str, _value: &str) -> Result<()> {
+        Err(DataFusionError::Configuration(format!(
+            "{key} cannot be set"
+        )))
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        Vec::new()
+    }
+}
 
 /// One sample block: which samples its genotype rows hold, in row order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +88,29 @@ pub struct SampleDirectory {
 }
 
 impl SampleDirectory {
-    /// Makes a directory and enters it in the registry; an equal one that is alive is returned instead.
+    /// Makes a directory and enters it in the registry, for sessions of this access; an equal one that is alive is
+    /// returned instead.
     ///
     /// Names must be unique and the indexes in `blocks` must be below `samples.len()`; a later duplicate name is
     /// found by [`Self::index_of`] under its first index.
-    pub fn register(samples: Vec<String>, blocks: Vec<DirectoryBlock>) -> Arc<Self> {
-        let id = content_id(&samples, &blocks);
+    pub fn register(
+        samples: Vec<String>,
+        blocks: Vec<DirectoryBlock>,
+        access: CellAccess,
+    ) -> Arc<Self> {
+        let mut id = content_id(&samples, &blocks);
         let mut registry = REGISTRY.write();
-        if let Some(found) = registry.get(&id).and_then(Weak::upgrade) {
-            return found;
+        registry.retain(|_, held| held.directory.strong_count() > 0);
+        while let Some(held) = registry.get_mut(&id) {
+            if let Some(found) = held.directory.upgrade()
+                && found.samples == samples
+                && found.blocks == blocks
+            {
+                held.readers.insert(access);
+                return found;
+            }
+            // Other samples have this hash.
+            id = id.wrapping_add(1);
         }
         let mut index = HashMap::with_capacity(samples.len());
         for (i, name) in (0u32..).zip(&samples) {
@@ -56,8 +124,11 @@ impl SampleDirectory {
             blocks,
             index,
         });
-        registry.retain(|_, held| held.strong_count() > 0);
-        registry.insert(id, Arc::downgrade(&directory));
+        let held = Held {
+            directory: Arc::downgrade(&directory),
+            readers: BTreeSet::from([access]),
+        };
+        registry.insert(id, held);
         directory
     }
 
@@ -77,12 +148,29 @@ impl SampleDirectory {
     }
 }
 
-static REGISTRY: LazyLock<RwLock<HashMap<u64, Weak<SampleDirectory>>>> =
-    LazyLock::new(RwLock::default);
+/// A directory of the registry.
+struct Held {
+    directory: Weak<SampleDirectory>,
+    /// The sessions that it was made for.
+    readers: BTreeSet<CellAccess>,
+}
 
-/// The directory with this id, as long as a snapshot, session or plan of this process holds it.
-pub fn lookup(id: u64) -> Option<Arc<SampleDirectory>> {
-    REGISTRY.read().get(&id).and_then(Weak::upgrade)
+static REGISTRY: LazyLock<RwLock<HashMap<u64, Held>>> = LazyLock::new(RwLock::default);
+
+/// The directory with this id, as long as a snapshot, session or plan of this process holds it, for a session of this
+/// access.
+pub fn lookup(id: u64, access: CellAccess) -> Option<Arc<SampleDirectory>> {
+    let registry = REGISTRY.read();
+    let held = registry.get(&id)?;
+    held.readers
+        .contains(&access)
+        .then(|| held.directory.upgrade())?
+}
+
+/// The directory with this id, whoever asks.
+#[cfg(test)]
+pub(crate) fn opened(id: u64) -> Option<Arc<SampleDirectory>> {
+    REGISTRY.read().get(&id)?.directory.upgrade()
 }
 
 /// FNV-1a over names and blocks, each closed by a byte that names cannot hold.
@@ -121,7 +209,10 @@ impl Fnv {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::access::SampleVisibility;
 
     fn block(number: i32, samples: &[u32]) -> DirectoryBlock {
         DirectoryBlock {
@@ -130,24 +221,55 @@ mod tests {
         }
     }
 
+    fn everybody() -> CellAccess {
+        CellAccess::of(&AccessContext::default())
+    }
+
     #[test]
     fn equal_content_is_one_directory() {
         let names = || vec!["S1".to_owned(), "S2".to_owned()];
-        let a = SampleDirectory::register(names(), vec![block(0, &[0, 1])]);
-        let b = SampleDirectory::register(names(), vec![block(0, &[0, 1])]);
-        let c = SampleDirectory::register(names(), vec![block(0, &[1, 0])]);
+        let register =
+            |order: &[u32]| SampleDirectory::register(names(), vec![block(0, order)], everybody());
+        let (a, b, c) = (register(&[0, 1]), register(&[0, 1]), register(&[1, 0]));
         assert!(Arc::ptr_eq(&a, &b));
         assert_ne!(a.id, c.id);
-        assert!(Arc::ptr_eq(&lookup(a.id).unwrap(), &a));
+        assert!(Arc::ptr_eq(&lookup(a.id, everybody()).unwrap(), &a));
+    }
+
+    #[test]
+    fn an_id_opens_a_directory_for_those_alone_whom_it_was_made_for() {
+        let names = || vec!["seen by all".to_owned()];
+        let few = |name: &str| {
+            let samples = BTreeSet::from([name.to_owned()]);
+            let seen = BTreeMap::from([("cohort".to_owned(), samples)]);
+            CellAccess::of(&AccessContext {
+                visible: SampleVisibility::Only(Arc::new(seen)),
+                ..AccessContext::default()
+            })
+        };
+        let made = SampleDirectory::register(names(), vec![block(3, &[0])], everybody());
+        assert!(lookup(made.id, few("S1")).is_none());
+        // The same content under another context is no secret of the first.
+        SampleDirectory::register(names(), vec![block(3, &[0])], few("S1"));
+        assert!(lookup(made.id, few("S1")).is_some());
+        assert!(lookup(made.id, few("S2")).is_none());
+        let other = AccessContext {
+            principal: "another name".to_owned(),
+            ..AccessContext::default()
+        };
+        assert!(lookup(made.id, CellAccess::of(&other)).is_some());
+        let nothing = AccessContext::default().with_grants([]);
+        assert!(lookup(made.id, CellAccess::of(&nothing)).is_none());
     }
 
     #[test]
     fn the_registry_does_not_keep_a_directory_alive() {
-        let made = SampleDirectory::register(vec!["only-here".into()], vec![block(7, &[0])]);
+        let blocks = vec![block(7, &[0])];
+        let made = SampleDirectory::register(vec!["only-here".into()], blocks, everybody());
         let id = made.id;
         assert_eq!(made.index_of("only-here"), Some(0));
         assert_eq!(made.ordinal_of(7), Some(0));
         drop(made);
-        assert!(lookup(id).is_none());
+        assert!(lookup(id, everybody()).is_none());
     }
 }

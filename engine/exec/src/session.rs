@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 use crate::access::AccessContext;
 use crate::catalog::LakeCatalog;
 use crate::dataset::{Dataset, DatasetView};
+use crate::directory::CellAccess;
 use crate::error::Result;
 
 /// Name of the catalog, which PostgreSQL clients see as the database.
@@ -148,7 +149,9 @@ impl Engine {
         access: AccessContext,
         extensions: &dyn Fn(SessionStateBuilder) -> SessionStateBuilder,
     ) -> Result<SessionContext> {
-        let state = extensions(self.state_builder()).build();
+        let mut state = extensions(self.state_builder()).build();
+        let options = state.config_mut().options_mut();
+        options.extensions.insert(CellAccess::of(&access));
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, self.catalog(snapshot, access));
         Ok(context)

@@ -273,7 +273,7 @@ fn cell_texts(batches: &[RecordBatch]) -> Vec<String> {
 
 fn cell_text(bytes: &[u8]) -> String {
     let cell = Cell::parse(bytes).unwrap();
-    let directory = directory::lookup(cell.directory_id()).unwrap();
+    let directory = directory::opened(cell.directory_id()).unwrap();
     let mut calls = Vec::new();
     for (ordinal, part) in cell.parts() {
         let block = &directory.blocks[ordinal as usize];

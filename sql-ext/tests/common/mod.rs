@@ -15,7 +15,8 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use genokura_core::codec::cell::CellWriter;
 use genokura_core::codec::{DefaultCall, RecordEncoder};
-use genokura_exec::directory::{DirectoryBlock, SampleDirectory};
+use genokura_exec::AccessContext;
+use genokura_exec::directory::{CellAccess, DirectoryBlock, SampleDirectory};
 
 /// One row: the ALT it is about, how many ALTs its record has, and a text for each sample; an empty text in a
 /// whole block means that the row has no data for the block.
@@ -67,7 +68,14 @@ pub fn context() -> SessionContext {
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features();
-    SessionContext::new_with_state(genokura_sql_ext::register_all(builder).build())
+    let mut state = genokura_sql_ext::register_all(builder).build();
+    let options = state.config_mut().options_mut();
+    options.extensions.insert(access());
+    SessionContext::new_with_state(state)
+}
+
+fn access() -> CellAccess {
+    CellAccess::of(&AccessContext::default())
 }
 
 fn directory(samples: usize) -> Arc<SampleDirectory> {
@@ -85,7 +93,7 @@ fn directory(samples: usize) -> Arc<SampleDirectory> {
             samples: reversed.into(),
         },
     ];
-    SampleDirectory::register(names, blocks)
+    SampleDirectory::register(names, blocks, access())
 }
 
 fn cell(row: &Row, directory: &SampleDirectory, default: DefaultCall) -> Vec<u8> {

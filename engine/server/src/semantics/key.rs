@@ -1,5 +1,5 @@
-//! Keys: bytes that compare as PostgreSQL compares the values that they are made of. Comparisons, joins and sorts go by
-//! them where the planner has another order.
+//! Functions of one value that give bytes. Most are keys, which compare as PostgreSQL compares the values that they are
+//! made of: comparisons, joins and sorts go by them where the planner has another order.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

@@ -479,6 +479,57 @@ async fn no_answer_depends_on_a_hidden_sample() {
     }
 }
 
+/// Fails without: the access that a cell's id opens its list of samples for (`CellAccess`). A cell that somebody saw who
+/// may see everybody, or that a role kept from before its samples were narrowed, names nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_genotype_of_a_session_that_sees_more_names_nobody() {
+    let roles = RoleFile::new();
+    for name in ["all", "few", "kept"] {
+        roles.reader(name, &["lab.*"]);
+    }
+    roles.run(&["samples", "few", "--dataset", "lab", "--only", "S1,S2"]);
+    let server = Server::with_roles(&roles);
+    let all = server.connect("all").await;
+    let few = server.connect("few").await;
+    let kept = server.connect("kept").await;
+    let cells = rows(&all, "SELECT gt::text FROM lab.variants ORDER BY pos").await;
+    assert_eq!(cells.len(), 3);
+    let questions = |cell: &str| {
+        [
+            format!("SELECT gt_carriers('{cell}'::bytea)"),
+            format!("SELECT gt_is_het('{cell}'::bytea, 'S3')"),
+            format!("SELECT gt_text('{cell}'::bytea, 'S1')"),
+            format!("SELECT gt_allele_count('{cell}'::bytea, ARRAY['S4'])"),
+            format!("SELECT gt_carriers(c::bytea) FROM (VALUES ('{cell}')) AS v(c)"),
+        ]
+    };
+    for cell in &cells {
+        for question in questions(cell) {
+            rows(&all, &question).await;
+            rows(&kept, &question).await;
+            let said = refused(&few, &question).await;
+            assert!(said.contains("55000"), "{question}: {said}");
+            assert!(!said.contains("S2"), "{question}: {said}");
+        }
+    }
+    // Its own genotypes it may keep and ask.
+    few.batch_execute("CREATE TEMP TABLE mine AS SELECT pos, gt FROM lab.variants")
+        .await
+        .unwrap();
+    let own = "SELECT pos, gt_carriers(gt) FROM mine ORDER BY pos";
+    assert_eq!(rows(&few, own).await, ["100|{S1}", "200|{}", "300|{S1,S2}"]);
+    roles.run(&["samples", "kept", "--dataset", "lab", "--only", "S2"]);
+    let narrowed = async || {
+        let samples = rows(&kept, "SELECT sample_id FROM lab.samples").await;
+        samples == ["S2"]
+    };
+    assert!(soon(narrowed).await);
+    for question in questions(&cells[0]) {
+        let said = refused(&kept, &question).await;
+        assert!(said.contains("55000"), "{question}: {said}");
+    }
+}
+
 /// Fails without: counts of visible people where nothing is stored of a block, since everybody in it is 0/0.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_that_nobody_carries_is_counted_over_visible_people() {
