@@ -24,7 +24,9 @@ use arrow::array::{
     Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, IntervalUnit, TimeUnit};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, IntervalMonthDayNano, IntervalUnit, TimeUnit, i256,
+};
 
 use crate::clock::{Clock, DateOrder};
 use crate::pg_types::{PgType, modifier_of_field};
@@ -262,6 +264,22 @@ pub(crate) fn kept_text(text: &str, pg_type: PgType) -> Result<String, ServerErr
 /// 22P02 for what is no number, 22003 for one that is longer than any column.
 pub(crate) fn plain_decimal(text: &str) -> Result<String, ServerError> {
     decimal::plain(text)
+}
+
+/// A number as numerics without digits have it: times ten to their scale.
+///
+/// # Errors
+/// 22P02, 22003, and 0A000 for digits that there is no room for.
+pub(crate) fn free_numeric(text: &str) -> Result<i256, ServerError> {
+    decimal::free(text)
+}
+
+/// The same without the digits that there is no room for.
+///
+/// # Errors
+/// 22P02 and 22003.
+pub(crate) fn free_numeric_cut(text: &str) -> Result<i256, ServerError> {
+    decimal::free_cut(text)
 }
 
 /// Days since 1970 of a date, by this clock where the text leaves something to it.

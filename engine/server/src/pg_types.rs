@@ -271,6 +271,7 @@ pub fn type_modifier(data_type: &DataType) -> i32 {
     match data_type {
         DataType::Timestamp(TimeUnit::Second, _) => 0,
         DataType::Timestamp(TimeUnit::Millisecond, _) => 3,
+        DataType::Decimal128(p, s) | DataType::Decimal256(p, s) if is_free(*p, *s) => -1,
         DataType::Decimal32(p, s)
         | DataType::Decimal64(p, s)
         | DataType::Decimal128(p, s)
@@ -299,6 +300,17 @@ pub(crate) fn dimensions(data_type: &DataType) -> usize {
 
 /// Metadata key of a field whose type has a modifier that Arrow's type does not say, as varchar(n).
 pub(crate) const TYPMOD: &str = "pg_typmod";
+/// The type of numerics that were made of floats and texts: `x::numeric`.
+pub(crate) const FREE_NUMERIC: DataType = DataType::Decimal256(76, FREE_SCALE);
+/// Digits behind the point that they have room for.
+pub(crate) const FREE_SCALE: i8 = 21;
+
+/// Whether a numeric of so many digits, so many of them behind the point, was made of such ones: each is shown with the
+/// digits that it has. No other column has this scale with so many digits, or a greater one with all that there are.
+pub(crate) fn is_free(digits: u8, scale: i8) -> bool {
+    (digits >= 38 && scale == FREE_SCALE) || (digits == 76 && scale > FREE_SCALE)
+}
+
 /// Metadata key of a numeric field that says nothing of its digits.
 pub(crate) const ANY_SCALE: &str = "pg_any_scale";
 

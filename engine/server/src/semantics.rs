@@ -139,6 +139,7 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
             read.or_else(|| arrays::order::extreme(expr, schema))
                 .or_else(|| crate::session::plain_text(expr, schema))
                 .or_else(|| bytes::read(expr, schema))
+                .or_else(|| bytes::length(expr, schema))
                 .or_else(|| json_scalars::looked_at(expr, schema))
                 .or_else(|| crate::session::chosen(expr, schema))
         })?;

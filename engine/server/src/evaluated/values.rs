@@ -15,7 +15,7 @@ use datafusion::arrow::datatypes::{
 };
 
 use crate::pg_catalog::{ArrayValue, Numeric, RecordValue, Value};
-use crate::pg_types::{PgType, oid};
+use crate::pg_types::{PgType, is_free, oid};
 use crate::pgwire::encode::{Cells, TextStyle};
 use crate::sqlstate::ServerError;
 
@@ -100,6 +100,15 @@ impl Reader {
             }
             DataType::Float16 | DataType::Float32 | DataType::Float64 => {
                 Self::Float(to(DataType::Float64)?.as_primitive::<Float64Type>().clone())
+            }
+            DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale)
+                if is_free(*digits, *scale) =>
+            {
+                let texts = to(DataType::Utf8)?;
+                let texts = texts.as_string::<i32>().iter();
+                let of_own =
+                    |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+                Self::Numeric(texts.map(|text| text.map(of_own)).collect())
             }
             data_type if data_type.is_decimal() => {
                 Self::Numeric(to(DataType::Utf8)?.as_string().clone())

@@ -2,6 +2,7 @@
 
 use arrow::datatypes::{Field, i256};
 
+use crate::pg_types::FREE_SCALE;
 use crate::sqlstate::ServerError;
 
 /// Digits a numeric column keeps.
@@ -69,6 +70,59 @@ pub(super) fn plain(text: &str) -> Result<String, ServerError> {
 /// 22003: more digits than any number has here.
 fn overflow() -> ServerError {
     ServerError::new("22003", "value overflows numeric format")
+}
+
+/// The shape of numerics that name no digits.
+const FREE: Shape = Shape {
+    precision: 76,
+    scale: FREE_SCALE,
+    exact: true,
+};
+
+/// A number times ten to the scale of numerics that name no digits.
+///
+/// # Errors
+/// 22P02, 22003, and 0A000 for digits that there is no room for.
+pub(super) fn free(text: &str) -> Result<i256, ServerError> {
+    let error = match FREE.read(text) {
+        Ok(number) => return Ok(number),
+        Err(Fault::Syntax) if is_no_number(text) => {
+            let text = format!("numeric has no {} here", text.trim());
+            return Err(ServerError::new("22003", text).hint("double precision has it."));
+        }
+        Err(Fault::Overflow) => overflow(),
+        Err(fault) => FREE.error(&fault, text),
+    };
+    match error.code() {
+        "0A000" => Err(error.hint(
+            "Cast it to numeric(precision, scale), or round it to fewer digits as double precision.",
+        )),
+        _ => Err(error),
+    }
+}
+
+/// The same without the digits that there is no room for.
+///
+/// # Errors
+/// 22P02 and 22003.
+pub(super) fn free_cut(text: &str) -> Result<i256, ServerError> {
+    match FREE.read(text) {
+        Err(Fault::Inexact) => {
+            let plain = plain(text)?;
+            let scale = usize::from(FREE_SCALE.unsigned_abs());
+            let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
+            let kept = fraction.get(..scale).unwrap_or(fraction);
+            free(&format!("{whole}.{kept}"))
+        }
+        _ => free(text),
+    }
+}
+
+fn is_no_number(text: &str) -> bool {
+    let word = text.trim().trim_start_matches(['+', '-']);
+    ["nan", "inf", "infinity"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 impl Shape {

@@ -1,13 +1,19 @@
 //! Texts that become `bytea`: read as the type's input function reads them, `\x01ff` and octal escapes. To the planner
-//! they are the bytes of the text.
+//! they are the bytes of the text. And the length of bytes, of which the planner counts the characters that they are shown
+//! with.
 
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, BinaryBuilder};
 use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::kernels::length::length as length_of;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, DataFusionError, Result};
-use datafusion::logical_expr::{Expr, ExprSchemable as _, ScalarUDF};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable as _, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
+};
 
 use super::key::{Key, call};
 use super::text::is_text;
@@ -19,12 +25,66 @@ pub(super) fn read(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let Expr::Cast(cast) = expr else {
         return None;
     };
-    let to_bytes = matches!(
-        cast.field.data_type(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
-    );
     let from = cast.expr.get_type(schema).ok()?;
-    (to_bytes && is_text(&from)).then(|| call(&READ, cast.expr.as_ref().clone()))
+    (is_bytes(cast.field.data_type()) && is_text(&from))
+        .then(|| call(&READ, cast.expr.as_ref().clone()))
+}
+
+/// The length of bytes; `None` for any other expression.
+pub(super) fn length(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    static LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+        Arc::new(ScalarUDF::new_from_impl(Length(Signature::any(
+            1,
+            Volatility::Immutable,
+        ))))
+    });
+    let Expr::ScalarFunction(called) = expr else {
+        return None;
+    };
+    let [value] = called.args.as_slice() else {
+        return None;
+    };
+    let of_bytes =
+        called.func.name() == "character_length" && is_bytes(&value.get_type(schema).ok()?);
+    of_bytes.then(|| {
+        Expr::ScalarFunction(ScalarFunction::new_udf(
+            Arc::clone(&LENGTH),
+            vec![value.clone()],
+        ))
+    })
+}
+
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+    )
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Length(Signature);
+
+impl ScalarUDFImpl for Length {
+    fn name(&self) -> &'static str {
+        "length"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Int32)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let Some(array) = arrays.first() else {
+            return Err(DataFusionError::Internal("a length of no value".to_owned()));
+        };
+        let lengths = length_of(&cast(array, &DataType::Binary)?)?;
+        Ok(ColumnarValue::Array(lengths))
+    }
 }
 
 fn values(texts: &ArrayRef) -> Result<BinaryArray> {

@@ -10,6 +10,7 @@
 //! The planner has decimals of so many digits win over floats, of which they cut off the rest.
 
 mod choices;
+mod free;
 mod operations;
 mod rows;
 mod sums;
@@ -300,7 +301,9 @@ fn numbers(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             .collect()
     };
     match expr {
-        Expr::Cast(Cast { expr: value, field }) => constant(value, field.data_type()),
+        Expr::Cast(Cast { expr: value, field }) => {
+            constant(value, field.data_type()).or_else(|| free::made(value, field, schema))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let computes = matches!(
                 op,
@@ -407,7 +410,13 @@ fn numbers(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
                         each(&parts, &types, Class::Double)
                     }
                     // A number of as many digits as it has may get one more.
-                    [of, ..] if of.is_decimal() => roomier(&parts, of),
+                    [of, ..] if of.is_decimal() => match free::cut(parts.first()?) {
+                        Some(cut) if matches!(name, "round" | "trunc") => {
+                            let rest = parts.iter().skip(1).map(|part| Expr::clone(part));
+                            Some(std::iter::once(cut).chain(rest).collect())
+                        }
+                        _ => roomier(&parts, of),
+                    },
                     [of, _] if of.is_integer() => {
                         let value = exact(parts.first()?, of);
                         let rest = parts.iter().skip(1).map(|part| Expr::clone(part));

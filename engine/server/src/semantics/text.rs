@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::pg_types::PgType;
+use crate::pg_types::{PgType, is_free};
 use crate::pgwire::encode::{Cells, TextStyle};
 
 static TEXT: LazyLock<Arc<ScalarUDF>> =
@@ -60,7 +60,8 @@ pub(super) fn printed(value: &Expr, from: &DataType) -> Option<Expr> {
             | DataType::LargeList(_)
             | DataType::FixedSizeList(..)
             | DataType::Struct(_)
-    );
+    ) || matches!(from, DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale)
+        if is_free(*digits, *scale));
     other.then(|| {
         let args = vec![value.clone()];
         Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&TEXT), args))

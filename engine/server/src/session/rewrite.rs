@@ -82,6 +82,7 @@ pub(crate) fn to_datafusion(
     }
     sets::arrays_of_columns(statement);
     aggregates::told_apart(statement);
+    types::free_numerics(statement);
     Ok(())
 }
 
@@ -105,7 +106,10 @@ pub(super) fn expression_to_datafusion(
         depth: 1,
     };
     match expr.visit(&mut rewriter) {
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => {
+            types::free_numerics(expr);
+            Ok(())
+        }
         ControlFlow::Break(error) => Err(error),
     }
 }

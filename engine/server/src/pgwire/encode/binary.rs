@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::cells::{Cells, FieldCells, Kind, ListCells};
+use super::number::of_own_digits;
 use super::{TextStyle, json, patch_length};
 use crate::pg_input::Inet;
 use crate::pg_types::PgType;
@@ -26,6 +27,10 @@ impl Cells {
             Kind::Float8(a) => out.put_f64(a.value(row)),
             Kind::Numeric128(a, scale) => numeric(&a.value(row).to_string(), *scale, out)?,
             Kind::Numeric256(a, scale) => numeric(&a.value(row).to_string(), *scale, out)?,
+            Kind::Free(a, scale) => {
+                let (unscaled, scale) = of_own_digits(&a.value(row).to_string(), *scale);
+                numeric(&unscaled, scale, out)?;
+            }
             Kind::Utf8(a) => out.put_slice(a.value(row).as_bytes()),
             Kind::TextOf(a, pg_type) => from_text(a.value(row), *pg_type, out)?,
             Kind::LargeUtf8(a) => out.put_slice(a.value(row).as_bytes()),

@@ -15,7 +15,7 @@ use arrow::datatypes::{
     UInt64Type,
 };
 
-use crate::pg_types::PgType;
+use crate::pg_types::{PgType, is_free};
 use crate::sqlstate::ServerError;
 
 /// A column's values with their concrete Arrow array.
@@ -39,6 +39,8 @@ pub(super) enum Kind {
     UInt8(PrimitiveArray<UInt64Type>),
     Numeric128(PrimitiveArray<Decimal128Type>, i8),
     Numeric256(PrimitiveArray<Decimal256Type>, i8),
+    /// Each with the digits that it has.
+    Free(PrimitiveArray<Decimal256Type>, i8),
     Utf8(StringArray),
     LargeUtf8(LargeStringArray),
     Utf8View(StringViewArray),
@@ -127,6 +129,12 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
             Kind::Float4(cast(array, &DataType::Float32)?.as_primitive().clone())
         }
         DataType::Float64 => Kind::Float8(array.as_primitive().clone()),
+        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale)
+            if is_free(*digits, *scale) =>
+        {
+            let array = cast(array, &DataType::Decimal256(*digits, *scale))?;
+            Kind::Free(array.as_primitive().clone(), *scale)
+        }
         DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => {
             let array = cast(array, &DataType::Decimal128(*p, *s))?;
             Kind::Numeric128(array.as_primitive().clone(), *s)

@@ -24,7 +24,9 @@ pub(super) fn value(
         Kind::Int2(_) | Kind::Int4(_) | Kind::Int8(_) | Kind::UInt8(_) | Kind::Oid(_) => {
             cells.text(row, style, out)?;
         }
-        Kind::Numeric128(..) | Kind::Numeric256(..) => cells.text(row, style, out)?,
+        Kind::Numeric128(..) | Kind::Numeric256(..) | Kind::Free(..) => {
+            cells.text(row, style, out)?
+        }
         Kind::Float4(a) if a.value(row).is_finite() => cells.text(row, style, out)?,
         Kind::Float8(a) if a.value(row).is_finite() => cells.text(row, style, out)?,
         Kind::List(list) => {

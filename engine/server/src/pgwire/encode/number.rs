@@ -55,6 +55,19 @@ impl NumberText {
     }
 }
 
+/// A numeric without the zeros that it ends with, and its scale then.
+pub(super) fn of_own_digits(unscaled: &str, mut scale: i8) -> (String, i8) {
+    let mut digits = unscaled.to_owned();
+    while scale > 0 && digits.ends_with('0') {
+        digits.pop();
+        scale -= 1;
+    }
+    match digits.as_str() {
+        "" | "-" => ("0".to_owned(), 0),
+        _ => (digits, scale),
+    }
+}
+
 /// Decimal digits of an integer.
 pub(super) fn integer(value: i64) -> NumberText {
     let mut number = NumberText::EMPTY;

@@ -9,7 +9,7 @@ use super::TextStyle;
 use super::cells::{Cells, FieldCells, Kind, ListCells};
 use super::dates::{date, time, timestamp};
 use super::json;
-use super::number::{FloatTexts, NumberText, integer};
+use super::number::{FloatTexts, NumberText, integer, of_own_digits};
 use crate::sqlstate::ServerError;
 
 impl Cells {
@@ -30,6 +30,10 @@ impl Cells {
             Kind::UInt8(a) => display(a.value(row), out),
             Kind::Numeric128(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
             Kind::Numeric256(a, scale) => decimal(&a.value(row).to_string(), *scale, out),
+            Kind::Free(a, scale) => {
+                let (unscaled, scale) = of_own_digits(&a.value(row).to_string(), *scale);
+                decimal(&unscaled, scale, out);
+            }
             Kind::Utf8(a) | Kind::TextOf(a, _) | Kind::Forms(a, _) => {
                 out.put_slice(a.value(row).as_bytes())
             }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::{Class, settle, turned};
-use crate::pg_types::PgType;
+use crate::pg_types::{FREE_SCALE, PgType};
 use crate::semantics::types::WIDEST;
 use crate::sqlstate::ServerError;
 
@@ -119,7 +119,7 @@ pub(super) fn listed(values: &Values) -> Result<Option<LogicalPlan>> {
 }
 
 /// Numerics of a recursive query, to which every round may add digits.
-const ROUNDS: DataType = DataType::Decimal256(WIDEST, 20);
+const ROUNDS: DataType = DataType::Decimal256(WIDEST, FREE_SCALE + 1);
 
 /// A recursive query whose numerics have room for more digits than those that it begins with; `None` when nothing in it
 /// needs any.

@@ -1,12 +1,14 @@
 //! PostgreSQL's types and their constants as the planner's.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName};
 
 use super::literals::{constant_number, string_literal};
 use super::names::{last_part, strip_pg_catalog};
 use crate::clock::Clock;
 use crate::pg_input;
-use crate::pg_types::PgType;
+use crate::pg_types::{FREE_SCALE, PgType};
 use crate::pgwire::encode::Format;
 use crate::semantics;
 use crate::session::placed::end;
@@ -80,6 +82,52 @@ pub(super) fn typed_constant(
         _ if pg_type.element().is_some() => Some(read(pg_type)?),
         _ => None,
     })
+}
+
+/// NULL, or an array of no items.
+fn is_nothing(value: &Expr) -> bool {
+    match value {
+        Expr::Value(value) => value.value == ast::Value::Null,
+        Expr::Array(array) => array.elem.is_empty(),
+        Expr::Nested(inner) => is_nothing(inner),
+        _ => false,
+    }
+}
+
+/// Lets casts to `numeric` without digits be to a type that is known for it: the planner has 38 digits for them, 10 behind
+/// the point. NULL has none, nor has an array of no items.
+pub(super) fn free_numerics<N: ast::VisitMut>(node: &mut N) {
+    let _: ControlFlow<()> = ast::visit_expressions_mut(node, |expr| {
+        if let Expr::Cast {
+            expr: value,
+            data_type,
+            ..
+        } = expr
+            && !is_nothing(value)
+        {
+            let mut data_type = data_type;
+            while let DataType::Array(
+                ast::ArrayElemTypeDef::SquareBracket(element, _)
+                | ast::ArrayElemTypeDef::AngleBracket(element),
+            ) = data_type
+            {
+                data_type = element;
+            }
+            let digits = match data_type {
+                DataType::Numeric(digits) | DataType::Decimal(digits) | DataType::Dec(digits) => {
+                    *digits
+                }
+                _ => return ControlFlow::Continue(()),
+            };
+            *data_type = DataType::Numeric(match digits {
+                ast::ExactNumberInfo::None => {
+                    ast::ExactNumberInfo::PrecisionAndScale(76, FREE_SCALE.into())
+                }
+                written => written,
+            });
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 /// Refuses a constant that is cast to a type which is text to the planner, and has no such value, and types that no

@@ -1,0 +1,154 @@
+//! Casts to `numeric` that name no digits: a value keeps those that it has.
+//!
+//! ```text
+//! count::numeric, price::numeric    ─►   as many digits as the type has: numeric(20, 0), numeric(10, 2)
+//! af::numeric                       ─►   the 15 digits of a double precision, the 6 of a real
+//! text::numeric                     ─►   what is written
+//! ```
+//! A column has one scale here, so that floats and texts get one for all, [`FREE_NUMERIC`]. What has digits behind that
+//! is refused, never rounded in silence, unless it is rounded to fewer anyway: `round(p_value::numeric, 4)`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array as _, ArrayRef, AsArray as _, Decimal256Array, ListArray, PrimitiveArray,
+};
+use datafusion::arrow::compute::cast as arrow_cast;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, i256};
+use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable as _, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
+};
+
+use super::{exact, with_item};
+use crate::pg_input;
+use crate::pg_types::{FREE_NUMERIC, FREE_SCALE, dimensions};
+use crate::semantics::arrays::innermost;
+use crate::semantics::text::is_text;
+use crate::semantics::types::WIDEST;
+use crate::sqlstate::ServerError;
+
+/// What a value is as a numeric of no digits; `None` for any other cast, and for what the planner casts as well.
+pub(super) fn made(value: &Expr, to: &FieldRef, schema: &DFSchema) -> Option<Expr> {
+    if *innermost(to.data_type()) != FREE_NUMERIC {
+        return None;
+    }
+    let from = value.get_type(schema).ok()?;
+    if dimensions(&from) != dimensions(to.data_type()) {
+        return None;
+    }
+    match innermost(&from) {
+        item if item.is_decimal() => Some(value.clone()),
+        item if item.is_integer() => Some(exact(value, &from)),
+        item if is_read(item) => Some(call(value.clone(), Rest::Refused)),
+        _ => None,
+    }
+}
+
+/// The same of what is rounded or cut to fewer digits then; `None` for any other value.
+pub(super) fn cut(value: &Expr) -> Option<Expr> {
+    match value {
+        Expr::ScalarFunction(made) => {
+            let known = made.func.inner().downcast_ref::<Free>()?;
+            let refused = known.rest == Rest::Refused;
+            let value = made.args.first().filter(|_| refused)?;
+            Some(call(value.clone(), Rest::Cut))
+        }
+        _ => None,
+    }
+}
+
+fn is_read(item: &DataType) -> bool {
+    is_text(item) || matches!(item, DataType::Float32 | DataType::Float64)
+}
+
+/// What becomes of digits that are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Rest {
+    Refused,
+    Cut,
+}
+
+fn call(value: Expr, rest: Rest) -> Expr {
+    let function = ScalarUDF::new_from_impl(Free {
+        rest,
+        signature: Signature::any(1, Volatility::Immutable),
+    });
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), vec![value]))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Free {
+    rest: Rest,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Free {
+    fn name(&self) -> &'static str {
+        "numeric"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let from = types.first().unwrap_or(&DataType::Null);
+        Ok(with_item(from, &FREE_NUMERIC))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let Some(array) = arrays.first() else {
+            return Err(DataFusionError::Internal("numeric of no value".to_owned()));
+        };
+        self.read(array).map(ColumnarValue::Array)
+    }
+}
+
+impl Free {
+    fn read(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        let read: Result<Decimal256Array> = match values.data_type() {
+            DataType::List(_) => {
+                let list = values.as_list::<i32>();
+                let items = self.read(list.values())?;
+                let item = Arc::new(Field::new_list_field(items.data_type().clone(), true));
+                let nulls = list.nulls().cloned();
+                let list = ListArray::try_new(item, list.offsets().clone(), items, nulls)?;
+                return Ok(Arc::new(list));
+            }
+            DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                let list = arrow_cast(values, &DataType::List(Arc::clone(item)))?;
+                return self.read(&list);
+            }
+            DataType::Float64 => {
+                let floats: &PrimitiveArray<Float64Type> = values.as_primitive();
+                let texts = floats.iter().map(|value| Some(format!("{:.14e}", value?)));
+                texts.map(|text| self.number(text.as_deref())).collect()
+            }
+            DataType::Float32 => {
+                let floats: &PrimitiveArray<Float32Type> = values.as_primitive();
+                let texts = floats.iter().map(|value| Some(format!("{:.5e}", value?)));
+                texts.map(|text| self.number(text.as_deref())).collect()
+            }
+            _ => {
+                let texts = arrow_cast(values, &DataType::Utf8)?;
+                let texts = texts.as_string::<i32>();
+                texts.iter().map(|text| self.number(text)).collect()
+            }
+        };
+        let numbers = read?.with_precision_and_scale(WIDEST, FREE_SCALE)?;
+        Ok(Arc::new(numbers))
+    }
+
+    fn number(&self, text: Option<&str>) -> Result<Option<i256>> {
+        let read = |text: &str| match self.rest {
+            Rest::Refused => pg_input::free_numeric(text),
+            Rest::Cut => pg_input::free_numeric_cut(text),
+        };
+        let failed = |error: ServerError| DataFusionError::External(Box::new(error));
+        text.map(|text| read(text).map_err(failed)).transpose()
+    }
+}
