@@ -44,7 +44,7 @@ pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT};
 pub(crate) use clock::convert;
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
-pub(crate) use numerics::{Planned, literal as numeric, operands};
+pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, operands};
 pub(crate) use types::{settle, settle_analysed, settle_early};
 
 use std::cell::{Cell, RefCell};

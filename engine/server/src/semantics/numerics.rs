@@ -15,6 +15,7 @@ mod operations;
 mod rows;
 mod sums;
 
+pub(crate) use free::of_floats as numerics_of_floats;
 pub(crate) use operations::{Planned, operands};
 
 use datafusion::arrow::datatypes::{

@@ -198,6 +198,8 @@ fn with_settings(
     options.extensions.insert(stop.clone());
     options.extensions.insert(warnings.clone());
     options.sql_parser.enable_ident_normalization = true;
+    // Who sees an order decides whether it is dropped (orders.rs).
+    options.sql_parser.enable_subquery_sort_elimination = false;
     options.sql_parser.support_varchar_with_length = true;
     DATABASE.clone_into(&mut options.catalog.default_catalog);
     SessionContext::new_with_state(state)

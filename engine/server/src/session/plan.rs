@@ -27,8 +27,8 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, arrays, asked, chains, lateral, lifted, miscalled, named_alike, origins, params,
-    placed, rewrite, smaller, using, whole_rows, written,
+    SessionInfo, arrays, asked, chains, copies, lateral, lifted, miscalled, named_alike, orders,
+    origins, params, placed, rewrite, smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -282,6 +282,7 @@ pub(super) async fn logical_of(
         plan => plan,
     };
     let plan = lifted::lifted(lateral::unnested(chains::as_trees(plan)?)?)?;
+    let plan = copies::counted(orders::shown(plan)?)?;
     let plan = arrays::deepened(plan)?;
     arrays::check(&plan)?;
     let mut plan = semantics::read(plan)?;

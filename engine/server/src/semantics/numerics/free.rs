@@ -1,9 +1,10 @@
-//! Casts to `numeric` that name no digits: a value keeps those that it has.
+//! Casts of floats and texts to `numeric`, and those that name no digits: a value keeps those that it has.
 //!
 //! ```text
 //! count::numeric, price::numeric    ─►   as many digits as the type has: numeric(20, 0), numeric(10, 2)
 //! af::numeric                       ─►   the 15 digits of a double precision, the 6 of a real
 //! text::numeric                     ─►   what is written
+//! af::numeric(10, 2)                ─►   rounded from those
 //! ```
 //! A column has one scale here, so that floats and texts get one for all, [`FREE_NUMERIC`]. What has digits behind that
 //! is refused, never rounded in silence, unless it is rounded to fewer anyway: `round(p_value::numeric, 4)`.
@@ -16,7 +17,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast as arrow_cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, i256};
 use datafusion::common::{DFSchema, DataFusionError, Result};
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{Cast, ScalarFunction};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable as _, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -30,16 +31,26 @@ use crate::semantics::text::is_text;
 use crate::semantics::types::WIDEST;
 use crate::sqlstate::ServerError;
 
-/// What a value is as a numeric of no digits; `None` for any other cast, and for what the planner casts as well.
+/// What a value is as a numeric; `None` for any other cast, and for what the planner casts as well.
 pub(super) fn made(value: &Expr, to: &FieldRef, schema: &DFSchema) -> Option<Expr> {
-    if *innermost(to.data_type()) != FREE_NUMERIC {
-        return None;
-    }
+    let is_free = match innermost(to.data_type()) {
+        free if *free == FREE_NUMERIC => true,
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) if *scale <= FREE_SCALE => {
+            false
+        }
+        _ => return None,
+    };
     let from = value.get_type(schema).ok()?;
     if dimensions(&from) != dimensions(to.data_type()) {
         return None;
     }
     match innermost(&from) {
+        // Rounded from the digits that it has: to the planner 2.675 is a little less.
+        item if !is_free && is_read(item) => {
+            let free = Box::new(call(value.clone(), Rest::Cut));
+            Some(Expr::Cast(Cast::new_from_field(free, Arc::clone(to))))
+        }
+        _ if !is_free => None,
         item if item.is_decimal() => Some(value.clone()),
         item if item.is_integer() => Some(exact(value, &from)),
         item if is_read(item) => Some(call(value.clone(), Rest::Refused)),
@@ -58,6 +69,18 @@ pub(super) fn cut(value: &Expr) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// Floats as numerics of no digits.
+///
+/// # Errors
+/// 22003, and 0A000 for digits that there is no room for, unless they are `rounded` then.
+pub(crate) fn of_floats(floats: &ArrayRef, rounded: bool) -> Result<ArrayRef> {
+    let rest = match rounded {
+        true => Rest::Cut,
+        false => Rest::Refused,
+    };
+    rest.read(floats)
 }
 
 fn is_read(item: &DataType) -> bool {
@@ -104,12 +127,12 @@ impl ScalarUDFImpl for Free {
         let Some(array) = arrays.first() else {
             return Err(DataFusionError::Internal("numeric of no value".to_owned()));
         };
-        self.read(array).map(ColumnarValue::Array)
+        self.rest.read(array).map(ColumnarValue::Array)
     }
 }
 
-impl Free {
-    fn read(&self, values: &ArrayRef) -> Result<ArrayRef> {
+impl Rest {
+    fn read(self, values: &ArrayRef) -> Result<ArrayRef> {
         let read: Result<Decimal256Array> = match values.data_type() {
             DataType::List(_) => {
                 let list = values.as_list::<i32>();
@@ -143,8 +166,8 @@ impl Free {
         Ok(Arc::new(numbers))
     }
 
-    fn number(&self, text: Option<&str>) -> Result<Option<i256>> {
-        let read = |text: &str| match self.rest {
+    fn number(self, text: Option<&str>) -> Result<Option<i256>> {
+        let read = |text: &str| match self {
             Rest::Refused => pg_input::free_numeric(text),
             Rest::Cut => pg_input::free_numeric_cut(text),
         };

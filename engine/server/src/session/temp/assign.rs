@@ -177,9 +177,15 @@ pub(super) fn assign(
                 false => Ok(narrow),
             }
         }
+        // The digits that a float has as a numeric, which the column may round.
+        (from, to) if from.is_floating() && to.is_decimal() => {
+            let rounded = !field.metadata().contains_key(ANY_SCALE);
+            let numbers = semantics::numerics_of_floats(array, rounded)?;
+            number(&numbers, to)
+        }
         (
             DataType::Decimal128(_, has) | DataType::Decimal256(_, has),
-            DataType::Decimal128(_, keeps),
+            DataType::Decimal128(_, keeps) | DataType::Decimal256(_, keeps),
         ) => {
             let kept = number(array, target)?;
             // A numeric without a scale loses no digit: what it cannot keep is refused.

@@ -7,15 +7,12 @@ use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo};
 
 use super::assign::{self, list_item, stored};
 use super::fill::Origin;
-use crate::pg_types::{ANY_SCALE, PgType, TYPMOD, modifier_of_field};
+use crate::pg_types::{ANY_SCALE, FREE_NUMERIC, FREE_SCALE, PgType, TYPMOD, modifier_of_field};
 use crate::session::params;
 use crate::session::plan::Planned;
 use crate::session::statement::temp::ColumnDef;
 use crate::sqlstate::ServerError;
 
-/// Digits of a numeric column that says nothing of them, in all and after the point.
-const PRECISION: u8 = 38;
-const SCALE: i8 = 10;
 /// Digits of the widest.
 const WIDEST: u8 = 76;
 const MICRO: TimeUnit = TimeUnit::Microsecond;
@@ -146,7 +143,7 @@ fn numeric_of(written: &ast::DataType) -> Result<(DataType, Metadata), ServerErr
     let (precision, scale) = match info {
         ExactNumberInfo::None => {
             let any = vec![(ANY_SCALE, "true".to_owned())];
-            return Ok((DataType::Decimal128(PRECISION, SCALE), any));
+            return Ok((FREE_NUMERIC, any));
         }
         ExactNumberInfo::Precision(precision) => (precision, 0),
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
@@ -168,18 +165,10 @@ fn numeric_of(written: &ast::DataType) -> Result<(DataType, Metadata), ServerErr
 /// What a column of numerics that say nothing of their digits is kept as: with room for others than those that it begins
 /// with.
 fn open_numeric(data_type: &DataType) -> Option<DataType> {
-    let (digits, scale) = match data_type {
-        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
-            (i16::from(*digits), *scale)
-        }
-        _ => return None,
+    let (DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) = data_type else {
+        return None;
     };
-    let kept = scale.max(SCALE);
-    let before = digits - i16::from(scale);
-    Some(match before + i16::from(kept) <= i16::from(PRECISION) {
-        true => DataType::Decimal128(PRECISION, kept),
-        false => DataType::Decimal256(WIDEST, kept),
-    })
+    Some(DataType::Decimal256(WIDEST, (*scale).max(FREE_SCALE)))
 }
 
 /// The columns of a table that holds the result of a query, and where their values come from.
