@@ -55,8 +55,9 @@ pub(super) fn plain(text: &str) -> Result<String, ServerError> {
         .saturating_add(exponent);
     let before = usize::try_from(point.max(0)).map_err(|_| overflow())?;
     let after = usize::try_from(point.min(0).unsigned_abs()).map_err(|_| overflow())?;
-    let padded = format!("{}{digits}", "0".repeat(after));
-    let padded = format!("{padded:0<before$}");
+    let mut padded = format!("{}{digits}", "0".repeat(after));
+    // A width of `format!` has 16 bits.
+    padded.push_str(&"0".repeat(before.saturating_sub(padded.len())));
     let (whole, fraction) = padded.split_at(before);
     let whole = match whole.trim_start_matches('0') {
         "" => "0",
