@@ -209,6 +209,8 @@ fn type_name(data_type: &DataType) -> Option<String> {
             DataType::Char(_) | DataType::Character(_) => "bpchar",
             DataType::Boolean | DataType::Bool => "bool",
             DataType::Real | DataType::Float4 => "float4",
+            // So many binary digits at most has a real.
+            DataType::Float(ast::ExactNumberInfo::Precision(1..=24)) => "float4",
             DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) => "float8",
             DataType::Numeric(_) | DataType::Decimal(_) => "numeric",
             DataType::Date => "date",

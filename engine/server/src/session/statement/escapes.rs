@@ -363,13 +363,18 @@ impl<'a> Scan<'a> {
         }
         self.spaces();
         let from = self.at;
-        let sign = self.takes("'").then(|| self.next()).flatten();
+        if !self.takes("'") {
+            self.word();
+            let text = "UESCAPE must be followed by a simple string literal";
+            return Err(self.near(text, from, self.at));
+        }
+        let sign = self.next();
         let taken = |c: char| c.is_ascii_hexdigit() || c.is_whitespace() || "+'\"".contains(c);
         match sign.filter(|sign| !taken(*sign)) {
             Some(sign) if self.takes("'") => Ok(Some(sign)),
             _ => {
-                let text = "invalid Unicode escape character";
                 self.skip_to("'");
+                let text = "invalid Unicode escape character";
                 Err(self.near(text, from, self.at))
             }
         }
@@ -567,6 +572,18 @@ mod tests {
                 "42601",
                 Some(11),
                 "invalid Unicode escape",
+            ),
+            (
+                "select U&'a' uescape 1",
+                "42601",
+                Some(22),
+                "by a simple string literal at or near \"1\"",
+            ),
+            (
+                "select U&'a' uescape 'bc'",
+                "42601",
+                Some(22),
+                "escape character at or near \"'bc'\"",
             ),
             (
                 "select U&\"\\0000\"",
