@@ -244,8 +244,9 @@ mod tests {
     #[test]
     fn unnamed_columns_are_named_as_in_postgresql() {
         let sql = "select 1, count(*), a.b, 'x'::text, pos::int8, case when true then 1 end, \
-                   version(), array[1], a + b, true, (select max(x) from t)";
-        let names: Vec<_> = output_names(&query(sql), 11)
+                   version(), array[1], a + b, true, (select max(x) from t), \
+                   1.5::float(3), 1.5::float(24), 1.5::float(25), 1.5::float";
+        let names: Vec<_> = output_names(&query(sql), 15)
             .into_iter()
             .flatten()
             .collect();
@@ -253,7 +254,7 @@ mod tests {
             names,
             [
                 "?column?", "count", "b", "text", "pos", "case", "version", "array", "?column?",
-                "bool", "max"
+                "bool", "max", "float4", "float4", "float8", "float8"
             ]
         );
     }
