@@ -170,6 +170,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_long_number_keeps_its_digits() {
+        let digits = "9".repeat(70_000);
+        assert!(plain(&digits).is_ok_and(|plain| plain == digits));
+        assert!(plain("1.5e3").is_ok_and(|plain| plain == "1500"));
+    }
+
+    #[test]
     fn digits_are_kept_or_refused() {
         let shape = |precision, scale, exact| Shape {
             precision,
