@@ -8,10 +8,12 @@
 
 mod binary;
 mod decimal;
+mod encoding;
 mod inet;
 mod json_fault;
 mod jsonb;
 mod moment;
+mod received;
 mod text;
 mod time;
 
@@ -39,8 +41,10 @@ use crate::sqlstate::ServerError;
 pub(crate) fn truth_of_text(text: &str) -> Result<bool, ServerError> {
     text::boolean(text)
 }
+pub(crate) use encoding::utf8;
 pub(crate) use inet::Inet;
 pub(crate) use jsonb::key as jsonb_key;
+pub(crate) use received::{Received, format as bad_format};
 
 /// A column that grows value by value.
 pub(crate) struct ColumnInput {
@@ -436,23 +440,4 @@ fn within(text: &str, most: Option<usize>, pg_type: PgType) -> Result<&str, Serv
         "22001",
         format!("value too long for type {name}({most})"),
     ))
-}
-
-/// 22021 with the bytes of the first character that is none.
-pub(crate) fn not_utf8(bytes: &[u8], error: &std::str::Utf8Error) -> ServerError {
-    let bad = bytes.get(error.valid_up_to()..).unwrap_or_default();
-    // As many as its first byte announces.
-    let length = match bad.first() {
-        Some(0xc0..=0xdf) => 2,
-        Some(0xe0..=0xef) => 3,
-        Some(0xf0..=0xf7) => 4,
-        _ => 1,
-    };
-    let shown = bad.iter().take(length).map(|byte| format!("0x{byte:02x}"));
-    let shown: Vec<String> = shown.collect();
-    let message = format!(
-        "invalid byte sequence for encoding \"UTF8\": {}",
-        shown.join(" ")
-    );
-    ServerError::new("22021", message)
 }

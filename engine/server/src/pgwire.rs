@@ -11,7 +11,7 @@ mod copy;
 pub mod encode;
 mod extended;
 pub mod fuzzing;
-mod layout;
+mod incoming;
 mod scram;
 mod simple;
 mod socket;

@@ -82,7 +82,7 @@ use crate::roles::{Authorised, RoleStore, Roles};
 use crate::sqlstate::ServerError;
 pub(crate) use kinds::{plain_text, told_as};
 pub(crate) use modified::{chosen, plain_characters, with_blanks};
-pub(crate) use params::{bytea_of_text, numeric_text};
+pub(crate) use params::{Nth, bytea_of_text};
 use plan::Planned;
 use temp::{TempMemory, TempState};
 use transactions::{Implicit, Shared, Transaction, ends_transaction, inside_block, outside_block};

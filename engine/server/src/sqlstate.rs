@@ -152,6 +152,16 @@ impl ServerError {
         self
     }
 
+    /// The same error with what was being done around what its context says.
+    #[must_use]
+    pub(crate) fn within(mut self, outer: String) -> ServerError {
+        self.0.context = Some(match self.0.context.take() {
+            Some(inner) => format!("{inner}\n{outer}"),
+            None => outer,
+        });
+        self
+    }
+
     /// The same error with another severity.
     #[must_use]
     pub fn severity(mut self, severity: Severity) -> ServerError {

@@ -167,11 +167,69 @@ fn seeds() -> Vec<Vec<Vec<u8>>> {
             frame(b'F', b"\0\0\0\x01\0\0\0\0\0\0"),
             frame(b'p', b"secret\0"),
             query("select * from nowhere"),
-            sync,
+            sync.clone(),
             flush,
             plain(b'c'),
             end,
         ],
+        unsound(&sync),
+        unsound_text(&sync),
+    ]
+}
+
+/// Messages that are cut, have bytes behind them or are of a kind that there is not.
+fn unsound(sync: &[u8]) -> Vec<Vec<u8>> {
+    let sync = || sync.to_vec();
+    vec![
+        frame(b'Q', b"select 1"),
+        frame(b'Q', b"select 1\0select 2"),
+        frame(b'S', b"x"),
+        frame(b'P', b"\0select 1\0\0\x02\0\0\0\x17"),
+        sync(),
+        frame(b'B', b"\0\0\0\x01"),
+        sync(),
+        frame(b'B', b"\0\0\0\0\0\x01\0\0\x01\0x"),
+        query("select 3"),
+        sync(),
+        frame(b'E', b"\0\0\0\0"),
+        sync(),
+        frame(b'D', b"Xs\0"),
+        sync(),
+        frame(b'C', b"X\0"),
+        sync(),
+        frame(b'H', b"xx"),
+        sync(),
+        frame(b'F', b""),
+        query("create temp table u (a text); copy u from stdin"),
+        frame(b'f', b"no zero"),
+        frame(b'z', b""),
+    ]
+}
+
+/// Bytes that are no text wherever text goes.
+fn unsound_text(sync: &[u8]) -> Vec<Vec<u8>> {
+    let sync = || sync.to_vec();
+    vec![
+        query("create temp table v (a text, b text[])"),
+        frame(b'Q', b"insert into v values ('\xe9')\0"),
+        frame(b'Q', b"select '\xff', E'\\303\\251'\0"),
+        query("select E'\\000', U&'\\0000'"),
+        frame(b'P', b"n\xe9\0select '\xc3\xa9'\0\0\0"),
+        sync(),
+        parse("", "insert into v values ($1, $2)", &[25, 1009]),
+        bind("", "", false, &[Some(b"a\0b"), Some(b"{\xed\xa0\x80}")]),
+        execute("", 0),
+        sync(),
+        parse("", "insert into v values ($1, null)", &[25]),
+        bind("", "", true, &[Some(b"a\xe9")]),
+        execute("", 0),
+        sync(),
+        query("copy v from stdin"),
+        frame(b'd', b"a\xe9\t{\\000}\n"),
+        plain(b'c'),
+        query("copy v from stdin"),
+        frame(b'f', b"\xe9\0"),
+        query("select * from v"),
     ]
 }
 
@@ -196,12 +254,36 @@ impl Random {
     }
 }
 
+/// A frame whose body is cut, longer, or no text in a place; its length is right.
+fn spoilt(frame_bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    const NO_TEXT: [&[u8]; 6] = [
+        b"\xe9",
+        b"\xff",
+        b"\0",
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        b"\xf0\x9f",
+    ];
+    let mut body = frame_bytes[3..].to_vec();
+    let at = random.below(body.len() + 1);
+    match random.below(4) {
+        0 => body.truncate(at),
+        1 => body.push(random.byte()),
+        _ => {
+            let no_text = NO_TEXT[random.below(NO_TEXT.len())];
+            body.splice(at..at, no_text.iter().copied());
+        }
+    }
+    frame(frame_bytes[0], &body)
+}
+
 /// A conversation that went wrong in some places.
 fn changed(seeds: &[Vec<Vec<u8>>], random: &mut Random) -> Vec<u8> {
     let mut frames = seeds[random.below(seeds.len())].clone();
     for _ in 0..random.below(4) {
         let at = random.below(frames.len());
-        match random.below(5) {
+        match random.below(7) {
+            5 | 6 => frames[at] = spoilt(&frames[at], random),
             0 if frames.len() > 1 => {
                 frames.remove(at);
             }
@@ -221,7 +303,9 @@ fn changed(seeds: &[Vec<Vec<u8>>], random: &mut Random) -> Vec<u8> {
         }
     }
     let mut bytes = frames.concat();
-    for _ in 0..random.below(6) {
+    // Half of them keep the lengths of their frames.
+    let changes = random.below(6) * random.below(2);
+    for _ in 0..changes {
         if bytes.is_empty() {
             break;
         }

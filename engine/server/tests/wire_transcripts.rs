@@ -6,114 +6,10 @@ mod wire_support;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use wire_support::TestServer;
-
-/// A client that speaks bytes.
-struct Raw(TcpStream);
-
-impl Raw {
-    /// Connects and reads the greeting; answers its messages.
-    async fn start(server: &TestServer) -> (Raw, Vec<(u8, Vec<u8>)>) {
-        let mut raw = Raw(server.raw().await);
-        raw.0
-            .write_all(&startup(&[("user", "ann"), ("database", "genokura")]))
-            .await
-            .unwrap();
-        let greeting = raw.until_ready().await;
-        (raw, greeting)
-    }
-
-    async fn send(&mut self, messages: &[Vec<u8>]) {
-        self.0.write_all(&messages.concat()).await.unwrap();
-    }
-
-    /// The next message; None at the end of the connection.
-    async fn message(&mut self) -> Option<(u8, Vec<u8>)> {
-        let kind = self.0.read_u8().await.ok()?;
-        let length = self.0.read_u32().await.unwrap() as usize - 4;
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).await.unwrap();
-        Some((kind, body))
-    }
-
-    async fn until_ready(&mut self) -> Vec<(u8, Vec<u8>)> {
-        let mut messages = Vec::new();
-        while let Some(message) = self.message().await {
-            let ready = message.0 == b'Z';
-            messages.push(message);
-            if ready {
-                break;
-            }
-        }
-        messages
-    }
-}
-
-fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = 196_608_u32.to_be_bytes().to_vec();
-    for (name, value) in parameters {
-        body.extend(name.bytes().chain([0]).chain(value.bytes()).chain([0]));
-    }
-    body.push(0);
-    let length = u32::try_from(body.len() + 4).unwrap();
-    [length.to_be_bytes().to_vec(), body].concat()
-}
-
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len() + 4).unwrap();
-    [&[kind][..], &length.to_be_bytes(), body].concat()
-}
-
-fn query(sql: &str) -> Vec<u8> {
-    message(b'Q', &[sql.as_bytes(), b"\0"].concat())
-}
-
-fn parse(sql: &str) -> Vec<u8> {
-    message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat())
-}
-
-fn bind() -> Vec<u8> {
-    message(b'B', b"\0\0\0\0\0\0\0\0")
-}
-
-fn execute(rows: u32) -> Vec<u8> {
-    message(b'E', &[b"\0", &rows.to_be_bytes()[..]].concat())
-}
-
-fn sync() -> Vec<u8> {
-    message(b'S', b"")
-}
-
-fn kinds(messages: &[(u8, Vec<u8>)]) -> String {
-    messages.iter().map(|(kind, _)| char::from(*kind)).collect()
-}
-
-/// Parse, Bind and Execute of one statement.
-fn run(sql: &str) -> Vec<u8> {
-    [parse(sql), bind(), execute(0)].concat()
-}
-
-/// The texts of command tags, of the one cell of rows, and SQLSTATEs.
-fn texts(messages: &[(u8, Vec<u8>)]) -> Vec<String> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let told = messages.iter().filter_map(|message| match message.0 {
-        b'C' => Some(text(message.1.strip_suffix(b"\0").unwrap())),
-        b'D' => Some(text(&message.1[6..])),
-        b'E' | b'N' => Some(sqlstate(message)),
-        _ => None,
-    });
-    told.collect()
-}
-
-fn sqlstate(message: &(u8, Vec<u8>)) -> String {
-    let fields = message.1.split(|byte| *byte == 0);
-    let code = fields
-        .filter_map(|field| field.strip_prefix(b"C"))
-        .next()
-        .unwrap();
-    String::from_utf8_lossy(code).into_owned()
-}
+use wire_support::raw::{
+    Raw, bind, execute, kinds, message, parse, query, run, sqlstate, startup, sync, texts,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn encryption_requests_are_declined_in_any_order() {
@@ -492,8 +388,7 @@ async fn empty_queries_and_several_statements() {
 async fn malformed_messages_end_only_their_connection() {
     let server = TestServer::start().await;
     let (mut other, _) = Raw::start(&server).await;
-    let broken: [Vec<u8>; 4] = [
-        message(b'B', b"\0\0\0\x01"),
+    let broken: [Vec<u8>; 3] = [
         vec![b'Q', 0, 0, 0, 1],
         vec![b'Q', 0x7f, 0xff, 0xff, 0xff],
         message(b'!', b""),

@@ -507,10 +507,10 @@ pub(crate) fn like(
 }
 
 fn json(cx: &Cx<'_>, name: &str, a: &Value, b: &Value) -> Result<Value> {
-    let parsed: serde_json::Value = a
-        .as_str()
-        .and_then(|t| serde_json::from_str(t).ok())
-        .unwrap_or(serde_json::Value::Null);
+    let parsed = match a.as_str() {
+        Some(text) => super::json::read(text)?.unwrap_or(serde_json::Value::Null),
+        None => serde_json::Value::Null,
+    };
     let step = |value: &serde_json::Value, key: &str| -> Option<serde_json::Value> {
         match value {
             serde_json::Value::Array(items) => key

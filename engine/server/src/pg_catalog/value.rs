@@ -10,7 +10,7 @@ use chrono::NaiveDateTime;
 use super::builtin::builtin;
 use super::error::{CatalogError, Result};
 use super::numeric::Numeric;
-use crate::pg_input::Inet;
+use crate::pg_input::{Inet, Received};
 use crate::pg_types::oid;
 use crate::pgwire::encode::{self, TextStyle};
 
@@ -287,7 +287,14 @@ impl Value {
             ))),
             oid::FLOAT8 => Self::Float(f64::from_be_bytes(bytes.try_into().map_err(|_| short())?)),
             oid::BYTEA => Self::Bytes(bytes.into()),
-            oid::INET => Self::text(Inet::receive(bytes).ok_or_else(short)?.to_string()),
+            oid::INET => {
+                let mut received = Received(bytes::Bytes::copy_from_slice(bytes));
+                Self::text(
+                    Inet::receive(&mut received)
+                        .map_err(|_| short())?
+                        .to_string(),
+                )
+            }
             oid::DATE => Self::Date(
                 i32::from_be_bytes(bytes.try_into().map_err(|_| short())?).saturating_add(10957),
             ),

@@ -2,9 +2,8 @@
 
 use bytes::{Buf, Bytes};
 
-use super::{ColumnInput, ListInput, Values, decimal, within, wrong_depth};
+use super::{ColumnInput, ListInput, Received, Values, decimal, utf8, within, wrong_depth};
 use crate::pg_types::PgType;
-use crate::session::numeric_text;
 use crate::sqlstate::ServerError;
 
 /// Days and microseconds from 1970 to 2000, where PostgreSQL counts from.
@@ -15,39 +14,25 @@ impl ColumnInput {
     /// Adds the value of a binary field.
     ///
     /// # Errors
-    /// 22P03 for bytes that are no value of the type; 22021 for text that is not UTF-8.
-    pub(crate) fn binary(&mut self, mut value: Bytes) -> Result<(), ServerError> {
-        let pg_type = self.pg_type;
-        let length = value.len();
-        let want = |wanted: usize| match length == wanted {
+    /// 08P01 for too few bytes and 22P03 for bytes that are no value of the type; 22021 for text that is not UTF-8.
+    pub(crate) fn binary(&mut self, value: Bytes) -> Result<(), ServerError> {
+        let mut value = Received(value);
+        self.receive(&mut value)?;
+        match value.0.is_empty() {
             true => Ok(()),
             false => Err(malformed()),
-        };
+        }
+    }
+
+    fn receive(&mut self, value: &mut Received) -> Result<(), ServerError> {
+        let pg_type = self.pg_type;
         match &mut self.values {
-            Values::Bool(values) => {
-                want(1)?;
-                values.append_value(value.get_u8() != 0);
-            }
-            Values::Int2(values) => {
-                want(2)?;
-                values.append_value(value.get_i16());
-            }
-            Values::Int4(values) => {
-                want(4)?;
-                values.append_value(value.get_i32());
-            }
-            Values::Int8(values) => {
-                want(8)?;
-                values.append_value(value.get_i64());
-            }
-            Values::Float4(values) => {
-                want(4)?;
-                values.append_value(value.get_f32());
-            }
-            Values::Float8(values) => {
-                want(8)?;
-                values.append_value(value.get_f64());
-            }
+            Values::Bool(values) => values.append_value(value.byte()? != 0),
+            Values::Int2(values) => values.append_value(value.i16()?),
+            Values::Int4(values) => values.append_value(value.i32()?),
+            Values::Int8(values) => values.append_value(value.i64()?),
+            Values::Float4(values) => values.append_value(value.take(4)?.get_f32()),
+            Values::Float8(values) => values.append_value(value.take(8)?.get_f64()),
             Values::Numeric128(values, shape) => {
                 let (number, text) = numeric(value, *shape)?;
                 let number = number.to_i128();
@@ -56,44 +41,33 @@ impl ColumnInput {
             }
             Values::Numeric256(values, shape) => values.append_value(numeric(value, *shape)?.0),
             Values::Text(values, most) => match pg_type {
-                PgType::UUID => {
-                    let id = uuid::Uuid::from_slice(&value).map_err(|_| malformed())?;
-                    values.append_value(id.hyphenated().to_string());
-                }
+                PgType::UUID => values.append_value(value.uuid()?),
                 PgType::JSONB => {
-                    // A version byte stands before the text.
-                    let text = value.get(1..).ok_or_else(malformed)?;
-                    values.append_value(super::kept_text(utf8(text)?, pg_type)?);
+                    values.append_value(super::kept_text(&value.jsonb()?, pg_type)?);
                 }
-                _ => values.append_value(within(utf8(&value)?, *most, pg_type)?),
+                _ => values.append_value(within(utf8(&value.rest())?, *most, pg_type)?),
             },
-            Values::Bytes(values) => values.append_value(&value),
+            Values::Bytes(values) => values.append_value(value.rest()),
             Values::Date(values) => {
-                want(4)?;
-                let days = value.get_i32().checked_add(DAYS);
+                let days = value.i32()?.checked_add(DAYS);
                 values.append_value(days.ok_or_else(malformed)?);
             }
-            Values::Time(values) => {
-                want(8)?;
-                values.append_value(value.get_i64());
-            }
+            Values::Time(values) => values.append_value(value.i64()?),
             Values::Timestamp(values) => {
-                want(8)?;
-                values.append_value(match value.get_i64() {
+                values.append_value(match value.i64()? {
                     // Infinity stays what it is.
                     edge @ (i64::MAX | i64::MIN) => edge,
                     micros => micros.checked_add(MICROS).ok_or_else(malformed)?,
                 });
             }
             Values::Interval(values) => {
-                want(16)?;
-                let (micros, days, months) = (value.get_i64(), value.get_i32(), value.get_i32());
+                let (micros, days, months) = (value.i64()?, value.i32()?, value.i32()?);
                 let nanos = micros.checked_mul(1_000).ok_or_else(malformed)?;
                 values.append_value(arrow::datatypes::IntervalMonthDayNano::new(
                     months, days, nanos,
                 ));
             }
-            Values::List(list) => list.binary(value, pg_type)?,
+            Values::List(list) => list.binary(value.rest(), pg_type)?,
         }
         Ok(())
     }
@@ -160,17 +134,13 @@ impl ListInput {
 }
 
 fn numeric(
-    value: Bytes,
+    value: &mut Received,
     shape: decimal::Shape,
 ) -> Result<(arrow::datatypes::i256, String), ServerError> {
-    let text = numeric_text(value).ok_or_else(malformed)?;
+    let text = value.numeric()?;
     let number = shape.read(&text);
     let number = number.map_err(|fault| shape.error(&fault, &text))?;
     Ok((number, text))
-}
-
-fn utf8(bytes: &[u8]) -> Result<&str, ServerError> {
-    std::str::from_utf8(bytes).map_err(|error| super::not_utf8(bytes, &error))
 }
 
 /// PostgreSQL says no more than this: the column is in the context.

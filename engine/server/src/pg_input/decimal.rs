@@ -56,8 +56,9 @@ pub(super) fn plain(text: &str) -> Result<String, ServerError> {
         .saturating_add(exponent);
     let before = usize::try_from(point.max(0)).map_err(|_| overflow())?;
     let after = usize::try_from(point.min(0).unsigned_abs()).map_err(|_| overflow())?;
-    let padded = format!("{}{digits}", "0".repeat(after));
-    let padded = format!("{padded:0<before$}");
+    let mut padded = format!("{}{digits}", "0".repeat(after));
+    // A width of `format!` has 16 bits.
+    padded.push_str(&"0".repeat(before.saturating_sub(padded.len())));
     let (whole, fraction) = padded.split_at(before);
     let whole = match whole.trim_start_matches('0') {
         "" => "0",
@@ -221,6 +222,13 @@ fn kept_rounds_up(digits: &[u8], point: i32, exponent: i32, scale: i8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_number_keeps_its_digits() {
+        let digits = "9".repeat(70_000);
+        assert!(plain(&digits).is_ok_and(|plain| plain == digits));
+        assert!(plain("1.5e3").is_ok_and(|plain| plain == "1500"));
+    }
 
     #[test]
     fn digits_are_kept_or_refused() {

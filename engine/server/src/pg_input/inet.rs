@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use bytes::{BufMut, BytesMut};
 
+use super::{Received, bad_format};
+use crate::sqlstate::ServerError;
+
 /// An address, with how many of its bits tell the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Inet {
@@ -54,20 +57,34 @@ impl Inet {
         out.put_slice(&octets);
     }
 
-    /// Reads the binary form; None for what is none.
-    pub(crate) fn receive(bytes: &[u8]) -> Option<Inet> {
-        let (head, octets) = bytes.split_first_chunk::<4>()?;
-        let address: IpAddr = match head[0] {
-            FAMILY => <[u8; 4]>::try_from(octets).ok()?.into(),
-            family if family == FAMILY + 1 => <[u8; 16]>::try_from(octets).ok()?.into(),
-            _ => return None,
+    /// Takes the binary form: family, bits, whether it is a network, bytes of the address, the address.
+    ///
+    /// # Errors
+    /// 08P01 for too few bytes, 22P03 for what is no address.
+    pub(crate) fn receive(value: &mut Received) -> Result<Inet, ServerError> {
+        let invalid = |what: &str| {
+            let text = format!("invalid {what} in external \"inet\" value");
+            bad_format(&text)
         };
-        let most = width(address);
-        let sound = head[1] <= most && head[3] == most / 8;
-        sound.then_some(Inet {
-            address,
-            bits: head[1],
-        })
+        let family = value.byte()?;
+        let most = match family {
+            FAMILY => 32,
+            family if family == FAMILY + 1 => 128,
+            _ => return Err(invalid("address family")),
+        };
+        let bits = value.byte()?;
+        if bits > most {
+            return Err(invalid("bits"));
+        }
+        let _is_network = value.byte()?;
+        if value.byte()? != most / 8 {
+            return Err(invalid("length"));
+        }
+        let octets = value.take(usize::from(most / 8))?;
+        let short = <[u8; 4]>::try_from(&octets[..]).map(IpAddr::from);
+        let long = || <[u8; 16]>::try_from(&octets[..]).map(IpAddr::from);
+        let address = short.or_else(|_| long()).map_err(|_| invalid("length"))?;
+        Ok(Inet { address, bits })
     }
 }
 
@@ -106,11 +123,26 @@ mod tests {
             inet.send(&mut out);
             let sent: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(sent, hex.replace(' ', ""));
-            assert_eq!(Inet::receive(&out), Some(inet));
+            let mut received = Received(out.freeze());
+            assert_eq!(Inet::receive(&mut received).unwrap(), inet);
+            assert!(received.0.is_empty());
         }
         for wrong in ["", "10.0.0", "10.0.0.1/33", "::1/129", "x"] {
             assert_eq!(Inet::parse(wrong), None, "{wrong}");
         }
-        assert_eq!(Inet::receive(&[2, 32, 0, 4, 1, 2, 3]), None);
+        let table: [(&'static [u8], &str); 5] = [
+            (&[], "no data left in message"),
+            (&[2, 32, 0, 4, 1, 2, 3], "insufficient data left in message"),
+            (&[2, 32, 0, 3, 1, 2, 3], "invalid length in external"),
+            (&[2, 33, 0, 4, 1, 2, 3, 4], "invalid bits in external"),
+            (
+                &[7, 32, 0, 4, 1, 2, 3, 4],
+                "invalid address family in external",
+            ),
+        ];
+        for (bytes, message) in table {
+            let error = Inet::receive(&mut Received(bytes.into())).unwrap_err();
+            assert!(error.to_string().starts_with(message), "{error}");
+        }
     }
 }

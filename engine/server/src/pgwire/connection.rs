@@ -3,15 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
+use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{
     CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, ReadyForQuery,
     TransactionStatus as WireStatus,
 };
 use pgwire::messages::startup::ParameterStatus;
-use pgwire::messages::{
-    DecodeContext, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion,
-};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -20,30 +18,28 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info};
 
 use super::cancel::{Interrupts, connection_lost, shutting_down};
+use super::incoming::{self, Incoming, Message};
 use super::socket::{Reader, Socket, Writer};
-use super::startup;
-use super::{Server, layout};
+use super::{Server, startup};
 use crate::pg_catalog::Ends;
 use crate::session::{Session, TransactionStatus};
 use crate::sqlstate::{ServerError, Severity};
 
 /// Bytes gathered before the socket is written to.
 pub(super) const FLUSH_BYTES: usize = 64 * 1024;
-/// The largest message a client may send.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Messages read ahead of the one being answered.
 const READ_AHEAD: usize = 64;
 
 /// What the reader hands over: a message, or why there will be no more.
-type Incoming = Result<PgWireFrontendMessage, ServerError>;
+type Arrived = Result<Incoming, ServerError>;
 
 /// One client after start-up.
 pub(super) struct Connection {
     socket: Writer,
     pub(super) out: BytesMut,
-    incoming: mpsc::Receiver<Incoming>,
+    incoming: mpsc::Receiver<Arrived>,
     /// Messages that were looked at before their turn; None: the client hung up.
-    ahead: VecDeque<Option<Incoming>>,
+    ahead: VecDeque<Option<Arrived>>,
     pub(super) interrupts: Interrupts,
     pub(super) session: Session,
     pub(super) server: Arc<Server>,
@@ -133,13 +129,17 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
 
 /// The next message: one that was looked at before its turn, else the next that comes.
 async fn next_of(
-    ahead: &mut VecDeque<Option<Incoming>>,
-    incoming: &mut mpsc::Receiver<Incoming>,
-) -> Option<Incoming> {
+    ahead: &mut VecDeque<Option<Arrived>>,
+    incoming: &mut mpsc::Receiver<Arrived>,
+) -> Option<Arrived> {
     match ahead.pop_front() {
         Some(message) => message,
         None => incoming.recv().await,
     }
+}
+
+fn is_good_bye(incoming: &Incoming) -> bool {
+    matches!(incoming.message, Ok(Message::Terminate))
 }
 
 /// Counts, logs and tells a client why it is not served.
@@ -149,19 +149,16 @@ async fn refuse(server: &Server, socket: &mut Socket, error: ServerError) {
     startup::refuse(socket, error).await;
 }
 
-/// Reads and decodes until the client hangs up, which it tells through `hangup` even while a
+/// Reads messages until the client hangs up, which it tells through `hangup` even while a
 /// statement runs.
 async fn read_messages(
     mut socket: Reader,
     mut buffer: BytesMut,
-    sender: mpsc::Sender<Incoming>,
+    sender: mpsc::Sender<Arrived>,
     hangup: CancellationToken,
 ) {
-    let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
-    context.awaiting_frontend_ssl = false;
-    context.awaiting_frontend_startup = false;
     loop {
-        match decode(&mut buffer, &context) {
+        match incoming::take(&mut buffer) {
             Ok(Some(message)) => {
                 if sender.send(Ok(message)).await.is_err() {
                     return;
@@ -176,47 +173,6 @@ async fn read_messages(
                 return;
             }
         }
-    }
-}
-
-/// The next whole message in `buffer`.
-fn decode(
-    buffer: &mut BytesMut,
-    context: &DecodeContext,
-) -> Result<Option<PgWireFrontendMessage>, ServerError> {
-    let Some(header) = buffer.get(1..5) else {
-        return Ok(None);
-    };
-    let length = usize::try_from((&mut &*header).get_u32()).unwrap_or(usize::MAX);
-    if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
-        return Err(
-            ServerError::protocol(format!("invalid message length {length}"))
-                .severity(Severity::Fatal),
-        );
-    }
-    if buffer.len() < length + 1 {
-        buffer.reserve(length + 1 - buffer.len());
-        return Ok(None);
-    }
-    let mut message = buffer.split_to(length + 1);
-    let (header, body) = message.split_at_checked(5).unwrap_or((&message, &[]));
-    let sound = header
-        .first()
-        .is_some_and(|kind| layout::is_sound(*kind, body));
-    if !sound {
-        return Err(ServerError::protocol("invalid message format").severity(Severity::Fatal));
-    }
-    // The decoders of the protocol crate index into short messages; a malformed one must end
-    // this connection only.
-    let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        PgWireFrontendMessage::decode(&mut message, context)
-    }));
-    match decoded {
-        Ok(Ok(Some(message))) => Ok(Some(message)),
-        Ok(Ok(None)) | Err(_) => {
-            Err(ServerError::protocol("invalid message format").severity(Severity::Fatal))
-        }
-        Ok(Err(error)) => Err(ServerError::protocol(error.to_string()).severity(Severity::Fatal)),
     }
 }
 
@@ -246,7 +202,7 @@ impl Connection {
     }
 
     /// The next message; None when the client says goodbye.
-    async fn next_message(&mut self) -> Result<Option<PgWireFrontendMessage>, ServerError> {
+    async fn next_message(&mut self) -> Result<Option<Incoming>, ServerError> {
         let in_transaction = self.session.transaction_status() != TransactionStatus::Idle;
         let idle = self.session.settings().idle_timeout(in_transaction);
         let idle = async {
@@ -264,26 +220,27 @@ impl Connection {
             () = idle => return Err(idle_timeout(in_transaction)),
         };
         match message {
-            Some(Ok(PgWireFrontendMessage::Terminate(_))) | None => Ok(None),
-            Some(Ok(message)) => Ok(Some(message)),
+            None => Ok(None),
+            Some(Ok(incoming)) if is_good_bye(&incoming) => Ok(None),
+            Some(Ok(incoming)) => Ok(Some(incoming)),
             Some(Err(error)) => Err(error),
         }
     }
 
     /// The next message of a COPY FROM STDIN; what stops the statement stops the wait.
-    pub(super) async fn next_of_copy(&mut self) -> Result<PgWireFrontendMessage, ServerError> {
+    pub(super) async fn next_of_copy(&mut self) -> Result<Incoming, ServerError> {
         let next = next_of(&mut self.ahead, &mut self.incoming);
         let next = async { Ok(next.await) };
         match self.interrupts.race(next).await? {
-            Some(Ok(PgWireFrontendMessage::Terminate(_))) | None => Err(connection_lost()),
-            Some(message) => message,
+            None => Err(connection_lost()),
+            Some(Ok(incoming)) if is_good_bye(&incoming) => Err(connection_lost()),
+            Some(arrived) => arrived,
         }
     }
 
     /// Whether another statement of the pipeline comes before the client waits for answers. What it sends until then
     /// is read here, and answered in its turn.
     pub(super) async fn is_followed(&mut self) -> Result<bool, ServerError> {
-        use PgWireFrontendMessage as M;
         let mut place = 0;
         loop {
             if self.ahead.len() == place {
@@ -292,44 +249,38 @@ impl Connection {
                 let next = self.interrupts.race(next).await?;
                 self.ahead.push_back(next);
             }
-            match self.ahead.get(place) {
-                Some(Some(Ok(M::Sync(_) | M::Flush(_)))) => return Ok(false),
-                Some(Some(Ok(M::Close(_)))) => place += 1,
+            let Some(Some(Ok(next))) = self.ahead.get(place) else {
+                return Ok(true);
+            };
+            match &next.message {
+                Ok(Message::Sync | Message::Flush) => return Ok(false),
+                Ok(Message::Close(_)) => place += 1,
                 _ => return Ok(true),
             }
         }
     }
 
     /// Answers one message. An `Err` ends the session.
-    async fn answer(&mut self, message: PgWireFrontendMessage) -> Result<(), ServerError> {
-        use PgWireFrontendMessage as M;
-        match message {
-            M::Sync(_) => {
-                self.skip_until_sync = false;
-                self.session.sync();
-                self.ready_for_query()?;
-                return self.flush().await;
-            }
-            M::Query(query) => {
-                self.skip_until_sync = false;
-                self.simple_query(&query.query).await?;
-                self.session.sync();
-                self.ready_for_query()?;
-                return self.flush().await;
-            }
-            _ if self.skip_until_sync => return Ok(()),
-            _ => {}
+    async fn answer(&mut self, incoming: Incoming) -> Result<(), ServerError> {
+        let Incoming { kind, message } = incoming;
+        // A Sync that cannot be read is one.
+        self.skip_until_sync &= kind != b'S';
+        // Late messages of a COPY that failed are ignored, as in PostgreSQL.
+        if self.skip_until_sync || matches!(kind, b'd' | b'c' | b'f') {
+            return Ok(());
+        }
+        if !Incoming::is_extended(kind) {
+            return self.answer_alone(message).await;
         }
         let result = match message {
-            M::Parse(parse) => self.parse(parse).await,
-            M::Bind(bind) => self.bind(bind).await,
-            M::Describe(describe) => self.describe(&describe),
-            M::Execute(execute) => self.execute(&execute).await,
-            M::Close(close) => self.close(&close),
-            M::Flush(_) => return self.flush().await,
-            // Late messages of a COPY that failed are ignored, as in PostgreSQL.
-            M::CopyData(_) | M::CopyDone(_) | M::CopyFail(_) => Ok(()),
-            _ => Err(ServerError::protocol("unexpected message").severity(Severity::Fatal)),
+            Ok(Message::Parse { name, query, types }) => self.parse(&name, &query, &types).await,
+            Ok(Message::Bind(bind)) => self.bind(bind).await,
+            Ok(Message::Describe(target)) => self.describe(&target),
+            Ok(Message::Execute { portal, limit }) => self.execute(&portal, limit).await,
+            Ok(Message::Close(target)) => self.close(&target),
+            Ok(Message::Flush) => return self.flush().await,
+            Ok(_) => Err(ServerError::protocol("unexpected message").severity(Severity::Fatal)),
+            Err(error) => Err(error),
         };
         match result {
             Ok(()) => self.flush_when_full().await,
@@ -339,6 +290,32 @@ impl Connection {
                 self.flush().await
             }
         }
+    }
+
+    /// Answers a message that ReadyForQuery follows, whatever comes of it.
+    async fn answer_alone(
+        &mut self,
+        message: Result<Message, ServerError>,
+    ) -> Result<(), ServerError> {
+        match message {
+            Ok(Message::Query(query)) => self.simple_query(&query).await?,
+            Ok(Message::Sync) => {}
+            Ok(Message::Call) => {
+                let error = match self.session.transaction_status() {
+                    TransactionStatus::Failed => ServerError::aborted(),
+                    _ => ServerError::unsupported("function calls by OID are not supported")
+                        .hint("Call the function in a SELECT."),
+                };
+                self.report(&error)?;
+            }
+            Ok(_) => {
+                return Err(ServerError::protocol("unexpected message").severity(Severity::Fatal));
+            }
+            Err(error) => self.report(&error)?,
+        }
+        self.session.sync();
+        self.ready_for_query()?;
+        self.flush().await
     }
 
     /// Tells the client of an error that ends the statement; a fatal one is passed on.

@@ -1,11 +1,12 @@
 //! COPY over the wire: TO STDOUT, one row per CopyData message, and FROM STDIN.
 
 use bytes::{BufMut, BytesMut};
+use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
-use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::connection::Connection;
 use super::encode::{Format, RowEncoder, patch_length};
+use super::incoming::{Incoming, Message};
 use super::stream::Framing;
 use crate::session::statement::{CopyFormat, CopyHeader, CopyOptions};
 use crate::session::{CopyIn, Rows};
@@ -46,7 +47,6 @@ impl Connection {
     /// Takes the rows of a COPY FROM STDIN; returns how many. After an error what the client still sends of the copy
     /// is ignored.
     pub(super) async fn receive_copy(&mut self, mut copy: CopyIn) -> Result<u64, ServerError> {
-        use PgWireFrontendMessage as M;
         let format = match copy.is_binary() {
             true => Format::Binary,
             false => Format::Text,
@@ -59,23 +59,27 @@ impl Connection {
         self.put(PgWireBackendMessage::CopyInResponse(response))?;
         self.flush_statement().await?;
         loop {
-            match self.next_of_copy().await? {
-                M::CopyData(data) => {
-                    for part in data.data.chunks(COPY_PART) {
+            let Incoming { kind, message } = self.next_of_copy().await?;
+            match (kind, message) {
+                // Drivers send them right after Execute, not knowing that it is a COPY.
+                (b'H' | b'S', _) => {}
+                (_, Ok(Message::CopyData(data))) => {
+                    for part in data.chunks(COPY_PART) {
                         copy.push(part)?;
                         self.interrupts.race(pause()).await?;
                     }
                 }
-                M::CopyDone(_) => return self.session.copied(copy).await,
-                M::CopyFail(fail) => {
-                    let text = format!("COPY from stdin failed: {}", fail.message);
-                    return Err(ServerError::new("57014", text));
+                (_, Ok(Message::CopyDone)) => return self.session.copied(copy).await,
+                (_, Ok(Message::CopyFail(why))) => {
+                    let text = format!("COPY from stdin failed: {why}");
+                    return Err(copy.before_next_line(ServerError::new("57014", text)));
                 }
-                // Drivers send them right after Execute, not knowing that it is a COPY.
-                M::Flush(_) | M::Sync(_) => {}
-                _ => {
-                    let text = "unexpected message type during COPY from stdin";
-                    return Err(ServerError::protocol(text).severity(Severity::Fatal));
+                (b'f', Err(error)) => return Err(copy.before_next_line(error)),
+                (kind, _) => {
+                    let text =
+                        format!("unexpected message type 0x{kind:02X} during COPY from stdin");
+                    let error = ServerError::protocol(text).severity(Severity::Fatal);
+                    return Err(copy.before_next_line(error));
                 }
             }
         }

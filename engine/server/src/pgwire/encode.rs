@@ -45,9 +45,10 @@ impl Format {
         match code {
             0 => Ok(Format::Text),
             1 => Ok(Format::Binary),
-            other => Err(ServerError::protocol(format!(
-                "unsupported format code: {other}"
-            ))),
+            other => {
+                let text = format!("unsupported format code: {other}");
+                Err(ServerError::new("22023", text))
+            }
         }
     }
 

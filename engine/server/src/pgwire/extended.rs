@@ -5,14 +5,14 @@ use std::time::Instant;
 use super::column::Column;
 use super::connection::Connection;
 use super::encode::Format;
-use crate::session::{Bound, Outcome};
+use super::incoming::{Bind, Target};
+use crate::session::{Bound, Outcome, TransactionStatus};
 use crate::sqlstate::ServerError;
 use bytes::BytesMut;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::{FieldDescription, NoData, ParameterDescription, RowDescription};
 use pgwire::messages::extendedquery::{
-    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete,
-    PortalSuspended, TARGET_TYPE_BYTE_STATEMENT,
+    BindComplete, CloseComplete, ParseComplete, PortalSuspended,
 };
 
 /// Appends RowDescription.
@@ -38,14 +38,18 @@ pub(super) fn row_description(
 }
 
 impl Connection {
-    pub(super) async fn parse(&mut self, parse: Parse) -> Result<(), ServerError> {
-        let name = parse.name.unwrap_or_default();
+    pub(super) async fn parse(
+        &mut self,
+        name: &str,
+        query: &str,
+        types: &[u32],
+    ) -> Result<(), ServerError> {
         self.begin_statement();
-        self.runs(&parse.query);
+        self.runs(query);
         if name.is_empty() {
             self.session.close_statement("");
         }
-        let work = self.session.prepare(&name, &parse.query, &parse.type_oids);
+        let work = self.session.prepare(name, query, types);
         let result = self.interrupts.race(work).await;
         self.interrupts.end();
         result?;
@@ -53,19 +57,18 @@ impl Connection {
     }
 
     pub(super) async fn bind(&mut self, bind: Bind) -> Result<(), ServerError> {
-        let portal = bind.portal_name.unwrap_or_default();
-        let statement = bind.statement_name.unwrap_or_default();
+        let (portal, statement) = (&bind.portal, &bind.statement);
         if portal.is_empty() {
             self.session.close_portal("");
         }
         self.begin_statement();
-        self.runs(&self.session.statement_text(&statement).unwrap_or_default());
+        self.runs(&self.session.statement_text(statement).unwrap_or_default());
         let work = self.session.bind(
-            &portal,
-            &statement,
-            &bind.parameter_format_codes,
-            &bind.parameters,
-            &bind.result_column_format_codes,
+            portal,
+            statement,
+            &bind.value_formats,
+            &bind.values,
+            &bind.result_formats,
         );
         let result = self.interrupts.race(work).await;
         self.interrupts.end();
@@ -73,40 +76,39 @@ impl Connection {
         self.put(PgWireBackendMessage::BindComplete(BindComplete::new()))
     }
 
-    pub(super) fn describe(&mut self, describe: &Describe) -> Result<(), ServerError> {
-        let name = describe.name.as_deref().unwrap_or_default();
-        let description = if describe.target_type == TARGET_TYPE_BYTE_STATEMENT {
-            let description = self.session.describe_statement(name)?;
+    pub(super) fn describe(&mut self, target: &Target) -> Result<(), ServerError> {
+        let description = match target {
+            Target::Statement(name) => self.session.describe_statement(name)?,
+            Target::Portal(name) => self.session.describe_portal(name)?,
+        };
+        let failed = self.session.transaction_status() == TransactionStatus::Failed;
+        if failed && description.columns.is_some() {
+            return Err(ServerError::aborted());
+        }
+        if let Target::Statement(_) = target {
             let types = description.parameters.iter().map(|t| t.oid).collect();
             let message = ParameterDescription::new(types);
             self.put(PgWireBackendMessage::ParameterDescription(message))?;
-            description
-        } else {
-            self.session.describe_portal(name)?
-        };
+        }
         match description.columns {
             Some(columns) => row_description(columns.into_iter(), &mut self.out),
             None => self.put(PgWireBackendMessage::NoData(NoData::new())),
         }
     }
 
-    pub(super) async fn execute(&mut self, execute: &Execute) -> Result<(), ServerError> {
-        let portal = execute.name.as_deref().unwrap_or_default();
+    pub(super) async fn execute(&mut self, portal: &str, limit: i32) -> Result<(), ServerError> {
         let query = self.begin_statement();
         self.runs(&self.session.portal_text(portal).unwrap_or_default());
         let started = Instant::now();
-        let result = self.execute_portal(execute).await;
+        let result = self.execute_portal(portal, limit).await;
         self.interrupts.end();
         let rows = result?;
         self.done(query, rows, started);
         Ok(())
     }
 
-    async fn execute_portal(&mut self, execute: &Execute) -> Result<u64, ServerError> {
-        let name = execute.name.as_deref().unwrap_or_default();
-        let limit = u64::try_from(execute.max_rows)
-            .ok()
-            .filter(|rows| *rows > 0);
+    async fn execute_portal(&mut self, name: &str, limit: i32) -> Result<u64, ServerError> {
+        let limit = u64::try_from(limit).ok().filter(|rows| *rows > 0);
         if self.session.is_final(name) {
             let followed = self.is_followed().await?;
             self.session.followed(followed);
@@ -141,12 +143,10 @@ impl Connection {
         }
     }
 
-    pub(super) fn close(&mut self, close: &Close) -> Result<(), ServerError> {
-        let name = close.name.as_deref().unwrap_or_default();
-        if close.target_type == TARGET_TYPE_BYTE_STATEMENT {
-            self.session.close_statement(name);
-        } else {
-            self.session.close_portal(name);
+    pub(super) fn close(&mut self, target: &Target) -> Result<(), ServerError> {
+        match target {
+            Target::Statement(name) => self.session.close_statement(name),
+            Target::Portal(name) => self.session.close_portal(name),
         }
         self.put(PgWireBackendMessage::CloseComplete(CloseComplete::new()))
     }

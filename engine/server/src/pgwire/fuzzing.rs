@@ -5,9 +5,10 @@
 //!         how & 1   a good start-up message goes first
 //!         how & 2   the frames become messages with lengths that are right; else the bytes go as they are
 //! ```
-//! The client sends all of it and reads to the end. After whole messages it says good-bye; else it hangs up, which stops
-//! what runs. Whatever it sent, the server answers with whole messages and ends the connection, and the next client gets
-//! an answer.
+//! The client sends all of it and reads to the end. After whole messages it asks for a row and says good-bye; else it
+//! hangs up, which stops what runs. Whatever it sent, the server answers with whole messages and ends the connection, and
+//! the next client gets an answer. A client that sent whole messages gets its row, or one FATAL error and no more; what
+//! is no text never comes back as U+FFFD.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -107,17 +108,37 @@ impl FuzzTarget {
         let greets = how & 1 != 0;
         let mut sent = if greets { startup("fuzz") } else { Vec::new() };
         match how & 2 != 0 {
-            true => frames(rest, &mut sent),
+            true => split(rest).for_each(|(kind, body)| message(kind, body, &mut sent)),
             false => sent.extend_from_slice(rest),
         }
         let whole = greets && how & 2 != 0;
         if whole {
-            message(b'S', b"", &mut sent);
-            message(b'X', b"", &mut sent);
+            // A COPY that takes data, and then a block that failed, ends before the row is asked for.
+            for (kind, body) in [
+                (b'S', &b""[..]),
+                (b'f', b"enough\0"),
+                (b'S', b""),
+                (b'Q', b"ROLLBACK; RESET ALL\0"),
+                (b'Q', ALIVE),
+                (b'X', b""),
+            ] {
+                message(kind, body, &mut sent);
+            }
         }
         let answer = self.talk(&sent, !whole)?;
-        match greets {
-            true => whole_messages(&answer),
+        if !greets {
+            return Ok(());
+        }
+        let messages = whole_messages(&answer.bytes)?;
+        if !contains(&sent, REPLACED) {
+            let mut rows = messages.iter().filter(|(kind, _)| *kind == b'D');
+            ensure!(
+                !rows.any(|(_, row)| contains(row, REPLACED)),
+                "what is no text came back as another"
+            );
+        }
+        match whole && answer.is_whole {
+            true => goes_on_or_ends(&messages, says_good_bye(rest)),
             false => Ok(()),
         }
     }
@@ -130,18 +151,17 @@ impl FuzzTarget {
         let mut sent = startup("next");
         message(b'Q', b"SELECT count(*) FROM demo.carriers\0", &mut sent);
         message(b'X', b"", &mut sent);
-        let answer = self.talk(&sent, false)?;
+        let answer = self.talk(&sent, false)?.bytes;
         whole_messages(&answer)?;
-        let found = answer.windows(7).any(|part| part == b"\0\x01\0\0\0\x015");
         ensure!(
-            found,
+            contains(&answer, b"\0\x01\0\0\0\x015"),
             "the next client gets no answer: {}",
             String::from_utf8_lossy(&answer)
         );
         Ok(())
     }
 
-    fn talk(&self, sent: &[u8], hangs_up: bool) -> anyhow::Result<Vec<u8>> {
+    fn talk(&self, sent: &[u8], hangs_up: bool) -> anyhow::Result<Answer> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(ANSWER))?;
         stream.set_write_timeout(Some(ANSWER))?;
@@ -174,9 +194,67 @@ impl FuzzTarget {
                 )
             }
             // Reset: it ended while bytes were on their way to it.
-            _ => Ok(answer),
+            Err(_) => Ok(Answer {
+                bytes: answer,
+                is_whole: false,
+            }),
+            Ok(read) => Ok(Answer {
+                bytes: answer,
+                is_whole: u64::try_from(read)? < ANSWER_BYTES_MAX,
+            }),
         }
     }
+}
+
+/// What came back.
+struct Answer {
+    bytes: Vec<u8>,
+    /// Whether it was read to its end.
+    is_whole: bool,
+}
+
+/// The query of a client that looks whether its connection goes on.
+const ALIVE: &[u8] = b"SELECT 'alive'\0";
+/// What decoders put in the place of bytes that are no text.
+const REPLACED: &[u8] = "\u{fffd}".as_bytes();
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether one of the frames of an input ends the connection.
+fn says_good_bye(frames: &[u8]) -> bool {
+    split(frames).any(|(kind, _)| kind == b'X')
+}
+
+/// A connection goes on to its last query, or ends with one FATAL error.
+fn goes_on_or_ends(messages: &[(u8, &[u8])], good_bye: bool) -> anyhow::Result<()> {
+    let fatal = |(kind, body): &(u8, &[u8])| *kind == b'E' && body.starts_with(b"SFATAL\0");
+    let shown = || {
+        let kinds = messages.iter().map(|(kind, _)| char::from(*kind));
+        kinds.collect::<String>()
+    };
+    let fatals = messages.iter().filter(|message| fatal(message)).count();
+    let last = messages.last().context("no answer")?;
+    if fatals > 0 {
+        ensure!(
+            fatals == 1 && fatal(last),
+            "more than a FATAL error: {}",
+            shown()
+        );
+        return Ok(());
+    }
+    if good_bye {
+        return Ok(());
+    }
+    ensure!(last.0 == b'Z', "neither ready nor FATAL: {}", shown());
+    let row = messages.iter().rev().nth(2).copied();
+    ensure!(
+        row == Some((b'D', &b"\0\x01\0\0\0\x05alive"[..])),
+        "the last query gets no row: {}",
+        shown()
+    );
+    Ok(())
 }
 
 /// Appends a message.
@@ -198,18 +276,22 @@ fn startup(user: &str) -> Vec<u8> {
     out
 }
 
-/// Messages of an input.
-fn frames(mut rest: &[u8], out: &mut Vec<u8>) {
-    while let [kind, low, high, tail @ ..] = rest {
+/// Kinds and bodies of the frames of an input.
+fn split(mut rest: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let [kind, low, high, tail @ ..] = rest else {
+            return None;
+        };
         let length = usize::from(u16::from_le_bytes([*low, *high])).min(tail.len());
         let (body, after) = tail.split_at(length);
-        message(*kind, body, out);
         rest = after;
-    }
+        Some((*kind, body))
+    })
 }
 
-/// Whether an answer is a sequence of messages; the last may be cut.
-fn whole_messages(mut answer: &[u8]) -> anyhow::Result<()> {
+/// The messages of an answer; the last may be cut.
+fn whole_messages(mut answer: &[u8]) -> anyhow::Result<Vec<(u8, &[u8])>> {
+    let mut messages = Vec::new();
     while let [kind, a, b, c, d, rest @ ..] = answer {
         let shown = char::from(*kind);
         ensure!(BACKEND_KINDS.contains(kind), "a message of kind {shown:?}");
@@ -217,9 +299,11 @@ fn whole_messages(mut answer: &[u8]) -> anyhow::Result<()> {
         let body = length
             .checked_sub(4)
             .context("a message without room for its length")?;
-        answer = rest.get(body..).unwrap_or_default();
+        let end = body.min(rest.len());
+        messages.push((*kind, rest.get(..end).unwrap_or_default()));
+        answer = rest.get(end..).unwrap_or_default();
     }
-    Ok(())
+    Ok(messages)
 }
 
 /// Sends an input to the server of this process.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::response::ErrorResponse;
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, GssEncRequest, NegotiateProtocolVersion, ParameterStatus,
-    SslRequest, Startup,
+    SslRequest,
 };
 use pgwire::messages::{DecodeContext, Message, PgWireBackendMessage, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,7 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::Server;
 use super::cancel::Slot;
 use super::connection::status_message;
+use super::incoming::Body;
 use super::socket::Socket;
+use crate::pg_input::utf8;
 use crate::session::{DATABASE, Session, SessionOptions, Settings};
 use crate::sqlstate::{ServerError, Severity};
 
@@ -63,9 +65,9 @@ async fn negotiate(socket: &mut Socket, server: &Server) -> Result<Option<Start>
             }
             continue;
         }
-        let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
-        context.awaiting_frontend_ssl = false;
         if CancelRequest::is_cancel_request_packet(&packet) {
+            let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
+            context.awaiting_frontend_ssl = false;
             if let Ok(Some(request)) = CancelRequest::decode(&mut packet, &context) {
                 server.cancels.cancel(request.pid, &request.secret_key);
             }
@@ -82,11 +84,9 @@ async fn negotiate(socket: &mut Socket, server: &Server) -> Result<Option<Start>
             let error = fatal("28000", "this server takes encrypted connections only");
             return Err(error.hint("Connect with sslmode=require, or verify-full with its CA."));
         }
-        let startup = match Startup::decode(&mut packet, &context) {
-            Ok(Some(startup)) => startup,
-            _ => return Err(fatal("08P01", "invalid startup packet layout")),
-        };
-        return start(socket, startup, buffer).await.map(Some);
+        let minor = (&packet[6..8]).get_u16();
+        let parameters = parameters(packet.split_off(8).freeze())?;
+        return start(socket, minor, parameters, buffer).await.map(Some);
     }
 }
 
@@ -151,18 +151,59 @@ async fn read_packet(
     }
 }
 
+/// Names and values of a start-up message.
+///
+/// # Errors
+/// FATAL: 08P01 for another layout, 22021 for what is not UTF-8.
+fn parameters(body: Bytes) -> Result<BTreeMap<String, String>, ServerError> {
+    let layout = |_| {
+        let text = "invalid startup packet layout: expected terminator as last byte";
+        fatal("08P01", text)
+    };
+    let (mut body, mut found) = (Body(body), BTreeMap::new());
+    loop {
+        let name = body.string().map_err(layout)?;
+        if name.is_empty() {
+            break;
+        }
+        let value = body.string().map_err(layout)?;
+        let text = |bytes: &[u8]| {
+            let text = utf8(bytes).map(str::to_owned);
+            text.map_err(|error| error.severity(Severity::Fatal))
+        };
+        let value = match name[..] == b"application_name"[..] {
+            // It may be in any encoding: what is not ASCII is not shown.
+            true => value.iter().map(|byte| shown(*byte)).collect(),
+            false => text(&value)?,
+        };
+        found.insert(text(&name)?, value);
+    }
+    match body.0.is_empty() {
+        true => Ok(found),
+        false => Err(layout(ServerError::protocol("more bytes"))),
+    }
+}
+
+/// The byte of an application's name as PostgreSQL shows it.
+fn shown(byte: u8) -> char {
+    match byte {
+        b' '..=b'~' => char::from(byte),
+        _ => '?',
+    }
+}
+
 async fn start(
     socket: &mut Socket,
-    startup: Startup,
+    minor: u16,
+    mut parameters: BTreeMap<String, String>,
     rest: BytesMut,
 ) -> Result<Start, ServerError> {
-    let mut parameters: BTreeMap<String, String> = startup.parameters;
     let options: Vec<String> = parameters
         .keys()
         .filter(|name| name.starts_with("_pq_."))
         .cloned()
         .collect();
-    if startup.protocol_number_minor > 0 || !options.is_empty() {
+    if minor > 0 || !options.is_empty() {
         let mut out = BytesMut::new();
         let message = NegotiateProtocolVersion::new(0, options);
         PgWireBackendMessage::NegotiateProtocolVersion(message)

@@ -1,6 +1,7 @@
 //! Parameters `$1, $2, …`: their types, and their values as constants in the syntax tree.
 
 mod binary;
+mod bound;
 mod called;
 mod common;
 mod equal;
@@ -22,7 +23,8 @@ use crate::pg_catalog;
 use crate::pg_types::{PgType, oid};
 use crate::sqlstate::ServerError;
 
-pub(crate) use binary::numeric_text;
+pub(crate) use binary::no_binary;
+pub(crate) use bound::Nth;
 pub(super) use called::called;
 pub(crate) use common::common_types;
 pub(crate) use equal::any_as_equal;

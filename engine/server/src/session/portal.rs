@@ -1,5 +1,6 @@
 //! Prepared statements and portals, shared by the extended protocol and SQL's own commands.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,6 +16,7 @@ use super::statement::{CursorOptions, Fetch, Parsed, Statement};
 use super::template::{self, Analysis, Template};
 use super::{Outcome, Session, params, rewrite};
 use crate::clock::Clock;
+use crate::pg_catalog;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
@@ -29,6 +31,8 @@ pub struct Prepared {
     pub parameters: Vec<PgType>,
     /// Columns of its result; None when it returns no rows.
     pub columns: Option<Vec<Column>>,
+    /// Parameters that the client declared of types without values here, by their place: OIDs of the types.
+    foreign: BTreeMap<usize, u32>,
     /// What the system catalog shows of it.
     pub(crate) facts: Arc<PreparedFacts>,
     /// Its plan, where one plan serves all values of the parameters.
@@ -139,6 +143,34 @@ impl Portal {
     }
 }
 
+impl Prepared {
+    /// The values of a Bind message as constant expressions.
+    fn arguments(
+        &self,
+        portal: &str,
+        formats: &[i16],
+        values: &[Option<bytes::Bytes>],
+    ) -> Result<Vec<ast::Expr>, ServerError> {
+        let values = values.iter().zip(&self.parameters).enumerate();
+        let values = values.map(|(at, (value, pg_type))| {
+            let nth = params::Nth {
+                portal,
+                number: at + 1,
+            };
+            let code = match formats {
+                [one] => *one,
+                many => many.get(at).copied().unwrap_or(0),
+            };
+            let format = Format::from_code(code).map_err(|error| nth.of(error))?;
+            if let (Some(oid), Format::Binary, Some(_)) = (self.foreign.get(&at), format, value) {
+                return Err(nth.of(params::no_binary(&pg_catalog::type_name(*oid))));
+            }
+            nth.constant(value.as_ref(), format, *pg_type)
+        });
+        values.collect()
+    }
+}
+
 /// One format for all, one per column, or text when none is given.
 fn formats(codes: &[i16], width: usize) -> Result<Vec<Format>, ServerError> {
     let codes = codes
@@ -175,12 +207,15 @@ impl Session {
                 None,
             ));
         }
+        let foreign = declared.iter().copied().enumerate();
+        let foreign = foreign.filter(|(_, oid)| is_foreign(*oid)).collect();
         let declared: Vec<PgType> = declared.iter().map(|oid| declared_type(*oid)).collect();
         let prepared = match statements.pop() {
             None => Prepared {
                 parsed: None,
                 parameters: declared,
                 columns: None,
+                foreign: BTreeMap::new(),
                 facts: Arc::default(),
                 template: Mutex::default(),
             },
@@ -190,6 +225,10 @@ impl Session {
                     .await
                     .map_err(|error| error.locate(&text))?
             }
+        };
+        let prepared = Prepared {
+            foreign,
+            ..prepared
         };
         self.keep(name, &sql.into(), false, prepared)
     }
@@ -310,6 +349,7 @@ impl Session {
             parsed: Some(Arc::new(parsed)),
             parameters: analysis.parameters,
             columns: analysis.columns,
+            foreign: BTreeMap::new(),
             facts: Arc::default(),
             template: Mutex::new(analysis.template.map(Arc::new)),
         })
@@ -518,6 +558,13 @@ impl Session {
     ) -> Result<(), ServerError> {
         self.authorise()?;
         let prepared = self.prepared_statement(statement)?;
+        if value_formats.len() > 1 && value_formats.len() != values.len() {
+            return Err(ServerError::protocol(format!(
+                "bind message has {} parameter formats but {} parameters",
+                value_formats.len(),
+                values.len()
+            )));
+        }
         if values.len() != prepared.parameters.len() {
             return Err(ServerError::protocol(format!(
                 "bind message supplies {} parameters, but prepared statement \"{statement}\" requires {}",
@@ -528,16 +575,10 @@ impl Session {
         if !portal.is_empty() && self.portals.contains_key(portal) {
             return Err(ServerError::new(
                 "42P03",
-                format!("portal \"{portal}\" already exists"),
+                format!("cursor \"{portal}\" already exists"),
             ));
         }
-        let value_formats = formats(value_formats, values.len())?;
-        let arguments = values
-            .iter()
-            .zip(&value_formats)
-            .zip(&prepared.parameters)
-            .map(|((value, format), pg_type)| params::constant(value.as_ref(), *format, *pg_type))
-            .collect::<Result<Vec<_>, _>>()?;
+        let arguments = prepared.arguments(portal, value_formats, values)?;
         let facts = PortalFacts {
             name: portal.to_owned(),
             statement: Arc::clone(&prepared.facts.statement),
@@ -772,6 +813,12 @@ impl Session {
     pub fn close_portal(&mut self, name: &str) {
         self.portals.remove(name);
     }
+}
+
+/// Whether a type has no values here.
+fn is_foreign(oid: u32) -> bool {
+    let pg_type = PgType { oid, len: -1 };
+    oid != 0 && PgType::scalar(oid).is_none() && pg_type.element().is_none()
 }
 
 /// 0 leaves the type open; a type we do not know arrives as text.

@@ -9,6 +9,7 @@ mod commands;
 mod copy;
 mod copy_options;
 mod cursor;
+mod escapes;
 mod explain;
 mod fetch;
 pub(crate) mod joins;
@@ -213,7 +214,8 @@ pub(crate) async fn parse_beside(runtime: &Handle, sql: &str) -> Result<Vec<Pars
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+    let readable = escapes::read(sql)?;
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, &readable)
         .tokenize_with_location()
         .map(signs::apart)
         .map(plain_strings)

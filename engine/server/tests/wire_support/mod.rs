@@ -2,6 +2,8 @@
 //! with another `u` each.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod raw;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 

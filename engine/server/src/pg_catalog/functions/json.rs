@@ -102,6 +102,11 @@ pub(super) fn call(
             .and_then(Value::as_str)
             .and_then(|t| serde_json::from_str::<serde_json::Value>(t).ok())
     };
+    // As `parsed`, where strings of it become text.
+    let read = || match args.first().and_then(Value::as_str) {
+        Some(text) => super::super::json::read(text),
+        None => Ok(None),
+    };
     Ok(Some(match function.name.as_str() {
         "json_build_object" | "jsonb_build_object" => {
             let mut parts = Vec::new();
@@ -137,15 +142,15 @@ pub(super) fn call(
         "row_to_json" | "to_json" | "to_jsonb" | "array_to_json" => {
             as_jsonb(json_text(cx, &args[0], ty(0)), function)
         }
-        "json_extract_path" | "jsonb_extract_path" => match reached(parsed(), &args[1..]) {
+        "json_extract_path" | "jsonb_extract_path" => match reached(read()?, &args[1..]) {
             Some(found) => as_jsonb(super::super::convert::jsonb_text(&found), function),
             None => Value::Null,
         },
         "json_extract_path_text" | "jsonb_extract_path_text" => {
-            reached(parsed(), &args[1..]).map_or(Value::Null, |found| json_item(found, true))
+            reached(read()?, &args[1..]).map_or(Value::Null, |found| json_item(found, true))
         }
         "json_object" => json_object(args)?,
-        "json_strip_nulls" => parsed().map_or(Value::Null, |json| {
+        "json_strip_nulls" => read()?.map_or(Value::Null, |json| {
             Value::text(without_nulls(json).to_string())
         }),
         "jsonb_strip_nulls" => parsed().map_or(Value::Null, |json| {

@@ -21,6 +21,11 @@ pub(crate) fn set_returning(
         return Ok(Vec::new());
     }
     let first_text = || args.first().and_then(Value::as_str).unwrap_or_default();
+    // Where strings of it become text, not every escape can.
+    let json = |is_text: bool| match is_text {
+        true => super::super::json::read(first_text()),
+        false => Ok(serde_json::from_str(first_text()).ok()),
+    };
     Ok(match function.name.as_str() {
         "generate_series" => series(cx, args)?,
         "generate_subscripts" => match args.first().and_then(Value::as_array) {
@@ -105,8 +110,8 @@ pub(crate) fn set_returning(
         "json_array_elements"
         | "jsonb_array_elements"
         | "json_array_elements_text"
-        | "jsonb_array_elements_text" => match serde_json::from_str(first_text()) {
-            Ok(serde_json::Value::Array(items)) => items
+        | "jsonb_array_elements_text" => match json(function.name.ends_with("_text"))? {
+            Some(serde_json::Value::Array(items)) => items
                 .into_iter()
                 .map(|i| json_item(i, function.name.ends_with("_text")))
                 .collect(),
@@ -117,25 +122,23 @@ pub(crate) fn set_returning(
                 ));
             }
         },
-        "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => {
-            match serde_json::from_str(first_text()) {
-                Ok(serde_json::Value::Object(map)) => map
-                    .into_iter()
-                    .map(|(k, v)| {
-                        record(
-                            expr,
-                            vec![
-                                Value::text(k),
-                                json_item(v, function.name.ends_with("_text")),
-                            ],
-                        )
-                    })
-                    .collect(),
-                _ => return Err(CatalogError::new("22023", "cannot deconstruct a scalar")),
-            }
-        }
-        "json_object_keys" | "jsonb_object_keys" => match serde_json::from_str(first_text()) {
-            Ok(serde_json::Value::Object(map)) => {
+        "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => match json(true)? {
+            Some(serde_json::Value::Object(map)) => map
+                .into_iter()
+                .map(|(k, v)| {
+                    record(
+                        expr,
+                        vec![
+                            Value::text(k),
+                            json_item(v, function.name.ends_with("_text")),
+                        ],
+                    )
+                })
+                .collect(),
+            _ => return Err(CatalogError::new("22023", "cannot deconstruct a scalar")),
+        },
+        "json_object_keys" | "jsonb_object_keys" => match json(true)? {
+            Some(serde_json::Value::Object(map)) => {
                 map.into_iter().map(|(k, _)| Value::text(k)).collect()
             }
             _ => Vec::new(),

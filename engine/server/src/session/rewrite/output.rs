@@ -209,6 +209,8 @@ fn type_name(data_type: &DataType) -> Option<String> {
             DataType::Char(_) | DataType::Character(_) => "bpchar",
             DataType::Boolean | DataType::Bool => "bool",
             DataType::Real | DataType::Float4 => "float4",
+            // So many binary digits at most has a real.
+            DataType::Float(ast::ExactNumberInfo::Precision(1..=24)) => "float4",
             DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) => "float8",
             DataType::Numeric(_) | DataType::Decimal(_) => "numeric",
             DataType::Date => "date",
@@ -242,8 +244,9 @@ mod tests {
     #[test]
     fn unnamed_columns_are_named_as_in_postgresql() {
         let sql = "select 1, count(*), a.b, 'x'::text, pos::int8, case when true then 1 end, \
-                   version(), array[1], a + b, true, (select max(x) from t)";
-        let names: Vec<_> = output_names(&query(sql), 11)
+                   version(), array[1], a + b, true, (select max(x) from t), \
+                   1.5::float(3), 1.5::float(24), 1.5::float(25), 1.5::float";
+        let names: Vec<_> = output_names(&query(sql), 15)
             .into_iter()
             .flatten()
             .collect();
@@ -251,7 +254,7 @@ mod tests {
             names,
             [
                 "?column?", "count", "b", "text", "pos", "case", "version", "array", "?column?",
-                "bool", "max"
+                "bool", "max", "float4", "float4", "float8", "float8"
             ]
         );
     }

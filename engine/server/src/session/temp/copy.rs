@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::fill::{Filling, batch_of, null_value};
 use super::{Piece, TempTable};
-use crate::pg_input::{ColumnInput, not_utf8};
+use crate::pg_input::{ColumnInput, utf8};
 use crate::pgwire::encode::TextStyle;
 use crate::session::statement::temp::Name;
 use crate::session::statement::{CopyFormat, CopyHeader, CopyOptions};
@@ -213,10 +213,15 @@ impl CopyIn {
             let Some((length, ending)) = found else {
                 return Ok(());
             };
+            self.line += 1;
+            if utf8(self.buffer.get(..length).unwrap_or_default()).is_err() {
+                // What stands behind the line shows how the character goes on.
+                let told = utf8(&self.buffer).map(|_| ());
+                return told.map_err(|error| self.located(error, None));
+            }
             let line = self.buffer.split_to(length).freeze();
             self.buffer.advance(ending);
             self.splitter.next();
-            self.line += 1;
             if line[..] == b"\\."[..] {
                 self.ended = true;
                 return Ok(());
@@ -287,6 +292,13 @@ impl CopyIn {
                 .fields(line)
                 .map_err(|error| self.located(error, Some(Place::Line(line))))?,
         };
+        if line.contains(&b'\\') {
+            for field in &fields {
+                if let TextField::Value(bytes) = field {
+                    utf8(bytes).map_err(|error| self.located(error, Some(Place::Line(line))))?;
+                }
+            }
+        }
         if fields.len() > self.inputs.len() {
             let error = malformed("extra data after last expected column");
             return Err(self.located(error, Some(Place::Line(line))));
@@ -310,12 +322,9 @@ impl CopyIn {
                 }
                 TextField::Value(bytes) => bytes,
             };
-            let taken = match std::str::from_utf8(&bytes) {
+            let taken = match utf8(&bytes) {
                 Ok(text) => column.text(text, &self.style),
-                Err(error) => {
-                    let error = not_utf8(&bytes, &error);
-                    return Err(self.located(error, None));
-                }
+                Err(error) => return Err(self.located(error, None)),
             };
             taken.map_err(|error| self.located(error, Some(Place::Field(at, &bytes))))?;
         }
@@ -356,6 +365,13 @@ impl CopyIn {
         let batch = batch_of(&self.name.name, &self.schema, arrays, rows);
         let batch = batch.map_err(|error| self.located(error, None))?;
         self.filling.push(batch)
+    }
+
+    /// An error that came from elsewhere than the data, with the line that was to come next.
+    #[must_use]
+    pub fn before_next_line(&self, error: ServerError) -> ServerError {
+        let (table, line) = (&self.name.name, self.line + 1);
+        error.context(format!("COPY {table}, line {line}"))
     }
 
     /// The error, with where it is as PostgreSQL says it.
