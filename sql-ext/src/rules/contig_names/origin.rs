@@ -266,10 +266,12 @@ pub(crate) async fn lost(origins: &[Origin], spelled: &str) -> DfResult<Option<(
     Ok(lost.map(|(key, name)| (name, names.of(key).into_owned())))
 }
 
-/// How a column of rows in memory spells the human primaries; a column that begins with many other names has none.
+/// How a column of rows in memory spells the human primaries; a column that begins with many other names has none, and one
+/// of other texts in which an `x` stands neither.
 async fn spelling_of_rows(rows: &MemTable, column: &str) -> DfResult<Option<String>> {
     let mut common: Option<String> = None;
     let mut others = 0;
+    let mut primaries = BTreeSet::new();
     let all = each_name(rows, column, |name| {
         match (spelling_of_name(name), &common) {
             (None, None) if others == OTHERS_MAX => return ControlFlow::Break(()),
@@ -278,9 +280,14 @@ async fn spelling_of_rows(rows: &MemTable, column: &str) -> DfResult<Option<Stri
             (Some(_), Some(_)) => {}
             (Some(one), None) => common = Some(one.to_owned()),
         }
+        if spelling_of_name(name).is_some() {
+            primaries.extend(canonical_key(name));
+        }
         ControlFlow::Continue(())
     });
-    Ok(all.await?.is_continue().then_some(common).flatten())
+    let all = all.await?.is_continue();
+    let are_contigs = others <= 2 * primaries.len() + 1;
+    Ok((all && are_contigs).then_some(common).flatten())
 }
 
 /// The unusual names in a column of rows in memory, if they are not many.
