@@ -394,6 +394,7 @@ async fn inferred_types(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
     use super::*;
     use crate::pgwire::encode::Format;
 

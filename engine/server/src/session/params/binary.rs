@@ -70,11 +70,16 @@ pub(super) fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, Serve
         PgType::BYTEA => bytes(&value),
         PgType::DATE => {
             want(4)?;
-            let days = i64::from(value.get_i32()) + 10_957;
-            let text = match days - 10_957 {
-                edge if edge == i64::from(i32::MAX) => "infinity".to_owned(),
-                edge if edge == i64::from(i32::MIN) => "-infinity".to_owned(),
-                _ => day_text(days),
+            let text = match value.get_i32() {
+                i32::MAX => "infinity".to_owned(),
+                i32::MIN => "-infinity".to_owned(),
+                days => {
+                    let day = days
+                        .checked_add(10_957)
+                        .filter(|day| pg_input::is_day(*day));
+                    let beyond = || ServerError::new("22008", "date out of range");
+                    day_text(day.ok_or_else(beyond)?.into())
+                }
             };
             cast(string(&text), DataType::Date)
         }
@@ -95,7 +100,10 @@ pub(super) fn of_binary(mut value: Bytes, pg_type: PgType) -> Result<Expr, Serve
                 i64::MAX => "infinity".to_owned(),
                 i64::MIN => "-infinity".to_owned(),
                 micros => {
-                    let micros = micros.checked_add(946_684_800_000_000).ok_or_else(bad)?;
+                    let micros = micros.checked_add(946_684_800_000_000);
+                    let micros = micros.filter(|micros| pg_input::is_timestamp(*micros));
+                    let beyond = || ServerError::new("22008", "timestamp out of range");
+                    let micros = micros.ok_or_else(beyond)?;
                     let (day, of_day) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
                     let (seconds, rest) = (of_day / SECOND, of_day % SECOND);
                     let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
@@ -148,29 +156,11 @@ fn day_text(day: i64) -> String {
 
 fn binary_array(mut value: Bytes, element: PgType, pg_type: PgType) -> Result<Expr, ServerError> {
     let bad = || ServerError::new("22P03", "incorrect binary data format of an array");
-    if value.len() < 12 {
-        return Err(bad());
-    }
-    let (dimensions, _flags, _oid) = (value.get_i32(), value.get_i32(), value.get_u32());
-    let dimensions = usize::try_from(dimensions)
-        .ok()
-        .filter(|n| *n <= DIMENSIONS_MAX);
-    let dimensions = dimensions.ok_or_else(|| {
-        let text =
-            format!("number of array dimensions exceeds the maximum allowed ({DIMENSIONS_MAX})");
-        ServerError::new("54000", text)
-    })?;
-    let mut dims = Vec::with_capacity(dimensions);
-    let mut total = usize::from(dimensions > 0);
-    for _ in 0..dimensions {
-        if value.len() < 8 {
-            return Err(bad());
-        }
-        let (length, _lower) = (value.get_i32(), value.get_i32());
-        let length = usize::try_from(length).map_err(|_| bad())?;
-        total = total.checked_mul(length).ok_or_else(bad)?;
-        dims.push(length);
-    }
+    let dims = pg_input::array_dimensions(&mut value, pg_type)?;
+    let total = dims
+        .iter()
+        .try_fold(usize::from(!dims.is_empty()), |all, n| all.checked_mul(*n));
+    let total = total.ok_or_else(bad)?;
     // Every item has at least its length.
     if total > value.len() / 4 {
         return Err(bad());
@@ -195,9 +185,6 @@ fn binary_array(mut value: Bytes, element: PgType, pg_type: PgType) -> Result<Ex
     }
     Ok(array(&dims, items, pg_type))
 }
-
-/// The most dimensions of an array, as in PostgreSQL.
-const DIMENSIONS_MAX: usize = 6;
 
 /// The decimal text of a binary numeric.
 pub(crate) fn numeric_text(mut value: Bytes) -> Option<String> {
