@@ -22,10 +22,10 @@ use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    TypeSignature, Volatility,
 };
 
-use crate::pg_catalog::{Aggregated, Call, CatalogError};
+use crate::pg_catalog::{Aggregated, Call, CatalogError, decimals_of};
 use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::ServerError;
@@ -72,25 +72,33 @@ const FUNCTIONS: [&str; 38] = [
     "sign",
 ];
 /// More of them.
-const MORE: [&str; 7] = [
+const MORE: [&str; 11] = [
+    "convert_from",
+    "convert_to",
     "jsonb_insert",
     "jsonb_set",
+    "pg_column_size",
     "to_json",
     "to_jsonb",
+    "to_number",
     "trim_array",
     "trim_scale",
     "width_bucket",
 ];
 /// Those that the planner has too, and answers otherwise: called by a name of their own.
-const OTHERWISE: [&str; 7] = [
+const OTHERWISE: [&str; 9] = [
     "array_dims",
     "array_length",
     "array_ndims",
     "chr",
+    "decode",
+    "encode",
     "substring",
     "to_char",
     "to_hex",
 ];
+/// Digits behind the point of numbers that a pattern of a column reads.
+const MOST_DECIMALS: i8 = 16;
 /// What their names begin with.
 pub(crate) const AS_POSTGRES: &str = "pg_";
 /// Those that give a set: called by a name of their own, which tells that an array of its rows is meant.
@@ -140,6 +148,14 @@ pub(crate) fn register(context: &mut SessionContext) -> Result<()> {
     context.register_expr_planner(Arc::new(Operators))
 }
 
+/// One of the functions that the planner has too, as PostgreSQL answers it.
+pub(crate) fn otherwise(name: &'static str) -> ScalarUDF {
+    ScalarUDF::from(Evaluated::of(
+        format!("{AS_POSTGRES}{name}"),
+        Callee::Function(name),
+    ))
+}
+
 /// Whether a function is one of these.
 pub(crate) fn is_evaluated(name: &str) -> bool {
     FUNCTIONS.contains(&name) || MORE.contains(&name) || is_set(name)
@@ -170,7 +186,10 @@ impl Evaluated {
         Self {
             name,
             callee,
-            signature: Signature::variadic_any(Volatility::Immutable),
+            signature: Signature::one_of(
+                vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
+                Volatility::Immutable,
+            ),
         }
     }
 
@@ -306,6 +325,14 @@ impl Evaluated {
         let call = self.chosen(fields, constants)?;
         let digits = match self.callee {
             Callee::Function("div" | "sign") => 0,
+            // As many as the pattern has.
+            Callee::Function("to_number") => match constants.get(1).copied().flatten() {
+                Some(ScalarValue::Utf8(Some(pattern))) => {
+                    i8::try_from(decimals_of(pattern)).unwrap_or(MOST_DECIMALS)
+                }
+                _ => MOST_DECIMALS,
+            }
+            .min(MOST_DECIMALS),
             _ => values::digits(fields),
         };
         let data_type = values::data_type(call.result(), digits);

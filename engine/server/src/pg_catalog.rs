@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast;
 
 mod acl;
+mod array_text;
 mod bind;
 mod builtin;
 mod convert;
@@ -27,9 +28,10 @@ mod scalar;
 mod tables;
 mod value;
 
+pub(crate) use array_text::parse_array;
 pub use error::{CatalogError, Result};
 pub use functions::VERSION;
-pub(crate) use functions::{gives_values, is_of_numbers};
+pub(crate) use functions::{decimals_of, gives_values, is_of_numbers};
 pub(crate) use model::RelationOids;
 pub use model::{
     Activity, CatalogModel, Certificate, Column, Encryption, Ends, Namespace, OpenCursor,

@@ -10,6 +10,7 @@ mod binary;
 mod decimal;
 mod encoding;
 mod inet;
+mod interval;
 mod json_fault;
 mod jsonb;
 mod moment;
@@ -41,8 +42,13 @@ use crate::sqlstate::ServerError;
 pub(crate) fn truth_of_text(text: &str) -> Result<bool, ServerError> {
     text::boolean(text)
 }
+<<<<<<< HEAD
 pub(crate) use encoding::utf8;
+=======
+pub(crate) use binary::array_dimensions;
+>>>>>>> types
 pub(crate) use inet::Inet;
+pub(crate) use interval::{Fields, Unit, interval_of_fields};
 pub(crate) use jsonb::key as jsonb_key;
 pub(crate) use received::{Received, format as bad_format};
 
@@ -270,6 +276,7 @@ pub(crate) fn plain_decimal(text: &str) -> Result<String, ServerError> {
     decimal::plain(text)
 }
 
+<<<<<<< HEAD
 /// A number as numerics without digits have it: times ten to their scale.
 ///
 /// # Errors
@@ -284,6 +291,24 @@ pub(crate) fn free_numeric(text: &str) -> Result<i256, ServerError> {
 /// 22P02 and 22003.
 pub(crate) fn free_numeric_cut(text: &str) -> Result<i256, ServerError> {
     decimal::free_cut(text)
+=======
+/// A float from its text, as C reads it: hexadecimal digits too.
+///
+/// # Errors
+/// 22P02 for what is no number, 22003 for one that the type has not.
+pub(crate) fn float(text: &str, pg_type: PgType) -> Result<f64, ServerError> {
+    text::float(text, pg_type)
+}
+
+/// Whether PostgreSQL has a day, or it is infinite.
+pub(crate) fn is_day(day: i32) -> bool {
+    time::is_day(day)
+}
+
+/// Whether there is a timestamp of these microseconds since 1970.
+pub(crate) fn is_timestamp(micros: i64) -> bool {
+    time::is_timestamp(micros)
+>>>>>>> types
 }
 
 /// Days since 1970 of a date, by this clock where the text leaves something to it.
@@ -393,7 +418,7 @@ pub(crate) fn check_time(text: &str, pg_type: PgType) -> Result<(), ServerError>
 /// # Errors
 /// 22007 and 22015 as PostgreSQL reports them.
 pub(crate) fn interval(text: &str) -> Result<IntervalMonthDayNano, ServerError> {
-    time::interval(text)
+    interval::interval(text)
 }
 
 /// 22P02 in PostgreSQL's words.

@@ -30,6 +30,7 @@ mod key;
 mod mathematics;
 mod mismatch;
 mod numerics;
+mod octets;
 mod place;
 mod room;
 mod rounded;
@@ -70,6 +71,9 @@ pub(crate) fn install(context: &SessionContext) {
     arrays::install(context);
     mismatch::install(context);
     mathematics::install(context);
+    context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(
+        octets::OctetLength::default(),
+    ));
     // Where a column stands in the statement tells where an error of it is.
     let state = context.state_ref();
     let mut state = state.write();

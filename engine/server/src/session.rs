@@ -408,6 +408,21 @@ impl Session {
                     Some(inner) => Box::pin(self.dispatch(inner, &arguments, 1)).await,
                 }
             }
+            Statement::ExplainExecute {
+                how,
+                name,
+                arguments,
+            } => {
+                let prepared = self.prepared_statement(name)?;
+                let arguments = params::of_execute(name, arguments, &prepared.parameters)?;
+                match prepared.parsed.as_deref().map(|inner| &inner.statement) {
+                    Some(Statement::Query(query)) => {
+                        let planned = self.explain(query, &arguments, *how).await?;
+                        self.rows(planned, "EXPLAIN", false).await
+                    }
+                    _ => Err(ServerError::unsupported("EXPLAIN takes a query")),
+                }
+            }
             Statement::Execute { .. } => {
                 Err(ServerError::unsupported("EXECUTE of a prepared EXECUTE"))
             }

@@ -622,7 +622,10 @@ async fn prepared_statements_and_portals_are_listed_as_they_are() {
         .await
         .unwrap_err();
     client
-        .batch_execute("prepare s (numeric) as select $1; prepare t as set local my.x = '1'")
+        .batch_execute(
+            "create temp table filled (x int); prepare s (numeric) as select $1; \
+             prepare t as insert into filled values (1)",
+        )
         .await
         .unwrap();
     client.batch_execute("execute s (1.5)").await.unwrap();

@@ -535,6 +535,74 @@ async fn parameters_are_read_as_postgresql_reads_them() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Bytes at the ends of what their types have, and beyond.
+const BYTES: &[(&Type, &str)] = &[
+    (
+        &Type::INT4_ARRAY,
+        "0000000100000000000000170000000100000001000000040000002a",
+    ),
+    // Flags, dimensions and bounds that there are not.
+    (
+        &Type::INT4_ARRAY,
+        "0000000100000002000000170000000100000001000000040000002a",
+    ),
+    (
+        &Type::INT4_ARRAY,
+        "00000001ffffffff000000170000000100000001000000040000002a",
+    ),
+    (&Type::INT4_ARRAY, "ffffffff0000000000000017"),
+    (
+        &Type::INT4_ARRAY,
+        "00000001000000000000001700000001 7fffffff000000040000002a",
+    ),
+    (
+        &Type::INT4_ARRAY,
+        "000000010000000000000017ffffffff00000001",
+    ),
+    // No items, and items of another type: of one that only its database knows too.
+    (
+        &Type::INT4_ARRAY,
+        "0000000100000000000000170000000000000001",
+    ),
+    (
+        &Type::INT4_ARRAY,
+        "000000010000000000000014000000010000000100000008000000000000002a",
+    ),
+    (&Type::INT4_ARRAY, "000000000000000000000014"),
+    (
+        &Type::INT4_ARRAY,
+        "0000000100000000000f423f0000000100000001000000040000002a",
+    ),
+    (&Type::DATE, "ffda97a7"),
+    (&Type::DATE, "ffda97a6"),
+    (&Type::DATE, "7ffffffe"),
+    (&Type::DATE, "7fffffff"),
+    (&Type::TIMESTAMP, "fd0f7cc1411fa000"),
+    (&Type::TIMESTAMP, "fd0f7cc1411f9fff"),
+    (&Type::TIMESTAMP, "7fffff5bb3b2a000"),
+    (&Type::TIMESTAMP, "7fffffffffffffff"),
+    (&Type::TIMESTAMPTZ, "fd0f7cc1411f9fff"),
+    (&Type::TIME, "000000141dd76001"),
+    (&Type::TIME, "ffffffffffffffff"),
+];
+
+/// Fails without `array_dimensions` and the ranges of times: some were taken, others told otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_at_the_ends_of_their_types_are_read_as_postgresql_reads_them() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    for (pg_type, digits) in BYTES {
+        let digits = digits.replace(' ', "");
+        let bytes = digits.as_bytes().chunks(2);
+        let bytes =
+            bytes.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
+        let value = Raw(Some(bytes.collect()), Sent::Binary);
+        let want = parameter(&theirs, pg_type, &value).await;
+        let got = parameter(&ours, pg_type, &value).await;
+        assert_eq!(got, want, "{} {digits}", pg_type.name());
+    }
+}
+
 /// Statements whose parameters have types by what stands beside them.
 const BESIDE: &[&str] = &[
     "select substr($1, $2, $3), substr($4, $5)",

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use super::array_text::parse_array;
 use super::builtin::builtin;
 use super::error::{CatalogError, Result};
 use super::format::{quote_ident, sql_name};
 use super::model::{CatalogModel, SessionInfo};
 use super::numeric::Numeric;
-use super::value::{
-    ArrayValue, RecordValue, Value, base_type, element_type, is_oid_like, is_reg, parse_array,
-};
+use super::value::{ArrayValue, RecordValue, Value, base_type, element_type, is_oid_like, is_reg};
 use crate::calendar::DAY;
 use crate::pg_input::{self, Inet};
 use crate::pg_types::{PgType, oid};
@@ -167,7 +166,7 @@ pub(crate) fn input(
         return array_input(model, session, text, base, element);
     }
     Ok(match base {
-        oid::BOOL => Value::Bool(parse_bool(text).ok_or_else(bad)?),
+        oid::BOOL => Value::Bool(pg_input::truth_of_text(text).map_err(|e| CatalogError::of(&e))?),
         oid::INT2 | oid::INT4 | oid::INT8 => integer(text, base).ok_or_else(bad)??,
         oid::OID | oid::XID | oid::CID => match text.trim().parse::<i64>() {
             Ok(i) if (-2_147_483_648..=4_294_967_295).contains(&i) => {
@@ -175,7 +174,10 @@ pub(crate) fn input(
             }
             _ => return Err(bad()),
         },
-        oid::FLOAT4 | oid::FLOAT8 => Value::Float(parse_float(text).ok_or_else(bad)?),
+        oid::FLOAT4 | oid::FLOAT8 => {
+            let pg_type = PgType::scalar(base).unwrap_or(PgType::FLOAT8);
+            Value::Float(pg_input::float(text, pg_type).map_err(|e| CatalogError::of(&e))?)
+        }
         oid::NUMERIC => Value::Numeric(Numeric::parse(text).ok_or_else(bad)?),
         oid::CHAR => Value::text(text.chars().next().map(String::from).unwrap_or_default()),
         oid::NAME => Value::text(truncated(text, 63)),
@@ -228,28 +230,6 @@ fn integer(text: &str, ty: u32) -> Option<Result<Value>> {
             ),
         )),
     })
-}
-
-fn parse_bool(text: &str) -> Option<bool> {
-    let t = text.trim().to_lowercase();
-    let prefix = |word: &str, least: usize| t.len() >= least && word.starts_with(&t);
-    if prefix("true", 1) || prefix("yes", 1) || t == "on" || t == "1" {
-        Some(true)
-    } else if prefix("false", 1) || prefix("no", 1) || prefix("off", 2) || t == "0" {
-        Some(false)
-    } else {
-        None
-    }
-}
-
-fn parse_float(text: &str) -> Option<f64> {
-    let t = text.trim();
-    match t.to_lowercase().as_str() {
-        "nan" => Some(f64::NAN),
-        "infinity" | "inf" | "+infinity" => Some(f64::INFINITY),
-        "-infinity" | "-inf" => Some(f64::NEG_INFINITY),
-        _ => t.parse().ok(),
-    }
 }
 
 fn parse_bytea(text: &str) -> Option<Vec<u8>> {

@@ -11,15 +11,18 @@ use super::numeric::Numeric;
 use super::plan::Expr;
 use super::value::{ArrayValue, Value, compare, element_type};
 use crate::mathematics;
-use crate::pg_types::oid;
+use crate::pg_types::{PgType, oid};
 pub(super) use inquiry::{address, port};
 pub(crate) use json::{json_text, scalar_text};
 pub(crate) use number_char::is_of_numbers;
+pub(crate) use number_read::decimals_of;
 pub(crate) use sets::{gives_values, set_returning};
 
+mod bytes;
 mod inquiry;
 mod json;
 mod number_char;
+mod number_read;
 mod sets;
 mod text;
 mod time;
@@ -55,6 +58,16 @@ pub(crate) fn call(
 ) -> Result<Value> {
     if function.name == "pg_typeof" {
         return Ok(Value::oid(exprs.first().map_or(0, |e| e.ty)));
+    }
+    if let ("pg_column_size", Some(value), Some(of)) =
+        (function.name.as_str(), args.first(), exprs.first())
+    {
+        let pg_type = PgType::scalar(of.ty).unwrap_or(PgType::TEXT);
+        let text = value.to_text(of.ty, &cx.session.style);
+        return Ok(bytes::size(value, pg_type, text.as_deref()));
+    }
+    if let Some(value) = bytes::call(function, args)? {
+        return Ok(value);
     }
     if let Some(value) = inquiry::call(cx, function, args)? {
         return Ok(value);
@@ -387,6 +400,9 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
             _ => Value::Null,
         },
         ("div", Some(Value::Numeric(a))) => match &args[1] {
+            Value::Numeric(b) if b.compare(&Numeric::from(0)).is_eq() => {
+                return Err(CatalogError::new("22012", "division by zero"));
+            }
             Value::Numeric(b) => numeric(a.divide(*b).and_then(|q| q.truncate(0)))?,
             _ => Value::Null,
         },

@@ -441,19 +441,14 @@ fn candidates<'f>(overloads: &[&'f Function], count: usize) -> Vec<Candidate<'f>
     let mut candidates: Vec<Candidate<'f>> = Vec::new();
     for function in overloads {
         let declared = &function.arguments;
-        if function.variadic != 0 && count + 1 >= declared.len() {
-            // Both spelled out and spread.
+        if function.variadic != 0 {
+            // Both spelled out and spread, over one argument at least.
             if declared.len() == count && function.variadic != oid::ANY {
                 candidates.push((function, declared.clone()));
             }
-            let mut spread: Vec<u32> = declared[..declared.len() - 1].to_vec();
-            if count >= declared.len() || function.variadic == oid::ANY {
-                let element = if function.variadic == oid::ANY {
-                    oid::ANY
-                } else {
-                    function.variadic
-                };
-                spread.resize(count.max(spread.len()), element);
+            if count >= declared.len() {
+                let mut spread: Vec<u32> = declared[..declared.len() - 1].to_vec();
+                spread.resize(count, function.variadic);
                 candidates.push((function, spread));
             }
         } else if count <= declared.len() && count + function.defaults >= declared.len() {

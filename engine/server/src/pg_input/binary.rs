@@ -2,7 +2,11 @@
 
 use bytes::{Buf, Bytes};
 
+<<<<<<< HEAD
 use super::{ColumnInput, ListInput, Received, Values, decimal, utf8, within, wrong_depth};
+=======
+use super::{ColumnInput, ListInput, Values, decimal, time, within, wrong_depth};
+>>>>>>> types
 use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
@@ -49,6 +53,7 @@ impl ColumnInput {
             },
             Values::Bytes(values) => values.append_value(value.rest()),
             Values::Date(values) => {
+<<<<<<< HEAD
                 let days = value.i32()?.checked_add(DAYS);
                 values.append_value(days.ok_or_else(malformed)?);
             }
@@ -56,13 +61,44 @@ impl ColumnInput {
             Values::Timestamp(values) => {
                 values.append_value(match value.i64()? {
                     // Infinity stays what it is.
+=======
+                want(4)?;
+                values.append_value(match value.get_i32() {
+                    // Infinity stays what it is.
+                    edge @ (i32::MAX | i32::MIN) => edge,
+                    days => {
+                        let days = days.checked_add(DAYS).filter(|day| time::is_day(*day));
+                        days.ok_or_else(|| out_of_range("date"))?
+                    }
+                });
+            }
+            Values::Time(values) => {
+                want(8)?;
+                let micros = Some(value.get_i64()).filter(|micros| time::is_time(*micros));
+                values.append_value(micros.ok_or_else(|| out_of_range("time"))?);
+            }
+            Values::Timestamp(values) => {
+                want(8)?;
+                values.append_value(match value.get_i64() {
+>>>>>>> types
                     edge @ (i64::MAX | i64::MIN) => edge,
-                    micros => micros.checked_add(MICROS).ok_or_else(malformed)?,
+                    micros => {
+                        let micros = micros.checked_add(MICROS);
+                        let micros = micros.filter(|micros| time::is_timestamp(*micros));
+                        micros.ok_or_else(|| out_of_range("timestamp"))?
+                    }
                 });
             }
             Values::Interval(values) => {
+<<<<<<< HEAD
                 let (micros, days, months) = (value.i64()?, value.i32()?, value.i32()?);
                 let nanos = micros.checked_mul(1_000).ok_or_else(malformed)?;
+=======
+                want(16)?;
+                let (micros, days, months) = (value.get_i64(), value.get_i32(), value.get_i32());
+                let nanos = micros.checked_mul(1_000);
+                let nanos = nanos.ok_or_else(|| out_of_range("interval"))?;
+>>>>>>> types
                 values.append_value(arrow::datatypes::IntervalMonthDayNano::new(
                     months, days, nanos,
                 ));
@@ -73,36 +109,72 @@ impl ColumnInput {
     }
 }
 
+/// PostgreSQL's arrays have no more dimensions.
+const DEEPEST: i32 = 6;
+
+/// Types below have the same number in every database.
+const BUILT_IN: u32 = 10_000;
+
+/// What stands before the items of an array in binary: the length of every dimension, none where there are no items.
+///
+/// # Errors
+/// 22P03 for what is no array, 42804 for one of other items, 54000 for one that is larger than arrays are.
+pub(crate) fn array_dimensions(
+    value: &mut Bytes,
+    pg_type: PgType,
+) -> Result<Vec<usize>, ServerError> {
+    let refused = |code: &'static str, text: String| Err(ServerError::new(code, text));
+    if value.len() < 12 {
+        return Err(malformed());
+    }
+    let (count, flags, element) = (value.get_i32(), value.get_i32(), value.get_u32());
+    if count < 0 {
+        return refused("22P03", format!("invalid number of dimensions: {count}"));
+    }
+    if count > DEEPEST {
+        let text =
+            format!("number of array dimensions ({count}) exceeds the maximum allowed ({DEEPEST})");
+        return refused("54000", text);
+    }
+    if !matches!(flags, 0 | 1) {
+        return refused("22P03", "invalid array flags".to_owned());
+    }
+    let wanted = pg_type.element().unwrap_or(pg_type);
+    if element != wanted.oid && element < BUILT_IN {
+        let found = PgType::scalar(element).map_or("unknown", PgType::sql_name);
+        let text = format!(
+            "binary data has array element type {element} ({found}) instead of expected {} ({})",
+            wanted.oid,
+            wanted.sql_name()
+        );
+        return refused("42804", text);
+    }
+    let mut dims = Vec::new();
+    for _ in 0..count {
+        if value.len() < 8 {
+            return Err(malformed());
+        }
+        let (length, lower) = (value.get_i32(), value.get_i32());
+        let Ok(items) = usize::try_from(length) else {
+            let text = "array size exceeds the maximum allowed (134217727)";
+            return refused("54000", text.to_owned());
+        };
+        if lower.checked_add(length).is_none() {
+            return refused("54000", format!("array lower bound is too large: {lower}"));
+        }
+        dims.push(items);
+    }
+    if dims.contains(&0) {
+        dims.clear();
+    }
+    Ok(dims)
+}
+
 impl ListInput {
     fn binary(&mut self, mut value: Bytes, pg_type: PgType) -> Result<(), ServerError> {
         let bad = malformed;
-        if value.len() < 12 {
-            return Err(bad());
-        }
-        let (count, _flags, element) = (value.get_i32(), value.get_i32(), value.get_u32());
-        let wanted = pg_type.element().unwrap_or(pg_type);
-        if element != wanted.oid {
-            let found = PgType::scalar(element).map_or("unknown", PgType::sql_name);
-            return Err(ServerError::new(
-                "42804",
-                format!(
-                    "binary data has array element type {element} ({found}) instead of expected {} ({})",
-                    wanted.oid,
-                    wanted.sql_name()
-                ),
-            ));
-        }
-        // PostgreSQL has six dimensions at most.
-        let count = usize::try_from(count).ok().filter(|count| *count <= 6);
-        let count = count.ok_or_else(bad)?;
-        if value.len() < 8 * count {
-            return Err(bad());
-        }
-        let mut dims = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (length, _lower) = (value.get_i32(), value.get_i32());
-            dims.push(usize::try_from(length).map_err(|_| bad())?);
-        }
+        let dims = array_dimensions(&mut value, pg_type)?;
+        let count = dims.len();
         // Each item has its length at least: no more of them than the bytes allow.
         let items = dims
             .iter()
@@ -143,6 +215,18 @@ fn numeric(
     Ok((number, text))
 }
 
+<<<<<<< HEAD
+=======
+fn utf8(bytes: &[u8]) -> Result<&str, ServerError> {
+    std::str::from_utf8(bytes).map_err(|error| super::not_utf8(bytes, &error))
+}
+
+/// 22008 for a time beyond those that its type has.
+fn out_of_range(name: &str) -> ServerError {
+    ServerError::new("22008", format!("{name} out of range"))
+}
+
+>>>>>>> types
 /// PostgreSQL says no more than this: the column is in the context.
 fn malformed() -> ServerError {
     ServerError::new("22P03", "incorrect binary data format")

@@ -76,11 +76,25 @@ struct Reader {
     before_christ: bool,
     /// A day of the year instead of month and day.
     day_of_year: Option<i64>,
+    /// A time of day is read, so that the first digits are hours.
+    time_only: bool,
 }
 
 /// Reads a text.
 pub(super) fn read(text: &str, clock: &Clock) -> Result<Moment, Fault> {
-    let mut reader = Reader::default();
+    parts(text, clock, Reader::default())
+}
+
+/// Reads the text of a time of day, where `040506` is one.
+pub(super) fn read_time(text: &str, clock: &Clock) -> Result<Moment, Fault> {
+    let reader = Reader {
+        time_only: true,
+        ..Reader::default()
+    };
+    parts(text, clock, reader)
+}
+
+fn parts(text: &str, clock: &Clock, mut reader: Reader) -> Result<Moment, Fault> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err(Fault::Syntax);
@@ -114,11 +128,47 @@ impl Reader {
             || (self.month.is_some() && self.day.is_some())
     }
 
+    fn is_at_start(&self) -> bool {
+        let dated = self.year.is_some() || self.month.is_some() || self.day.is_some();
+        !dated && self.moment.micros.is_none() && self.moment.day.is_none()
+    }
+
+    /// `040506.789` and `0405`.
+    fn run_of_digits<'t>(&mut self, text: &'t str) -> Result<&'t str, Fault> {
+        let (digits, rest) = leading(text, |c| c.is_ascii_digit());
+        let (fraction, rest) = fraction(rest)?;
+        let two = |at: usize| match digits.get(at..at + 2) {
+            Some(two) => number(two),
+            None => Ok(0),
+        };
+        self.clock(two(0)?, two(2)?, two(4)?, fraction)?;
+        Ok(rest)
+    }
+
+    /// The day of astronomers, counted from 4714 BC: `J2451187`.
+    fn julian<'t>(&mut self, text: &'t str) -> Result<&'t str, Fault> {
+        /// The first day of 1970.
+        const EPOCH: i64 = 2_440_588;
+        let (digits, rest) = leading(text.trim_start(), |c| c.is_ascii_digit());
+        if self.has_date() {
+            return Err(Fault::Syntax);
+        }
+        self.moment.day = Some(number(digits)? - EPOCH);
+        Ok(rest)
+    }
+
     fn digits<'t>(&mut self, text: &'t str, clock: &Clock) -> Result<&'t str, Fault> {
         let (digits, rest) = leading(text, |c| c.is_ascii_digit());
         let next = rest.chars().next();
         match next {
             Some(':') => return self.time(text),
+            Some('-' | '/') => {}
+            _ if self.time_only && matches!(digits.len(), 4 | 6) && self.is_at_start() => {
+                return self.run_of_digits(text);
+            }
+            _ => {}
+        }
+        match next {
             Some(separator @ ('-' | '/' | '.')) if !self.has_date() && self.month.is_none() => {
                 return self.date(text, separator, clock);
             }
@@ -353,6 +403,14 @@ impl Reader {
             "allballs" => self.clock(0, 0, 0, 0)?,
             // Between date and time.
             "t" if self.has_date() && rest.starts_with(|c: char| c.is_ascii_digit()) => {}
+            "t" if self.time_only
+                && self.is_at_start()
+                && rest.starts_with(|c: char| c.is_ascii_digit()) => {}
+            "j" | "jd" | "julian"
+                if rest.trim_start().starts_with(|c: char| c.is_ascii_digit()) =>
+            {
+                return self.julian(rest);
+            }
             "at" | "on" => {}
             _ if day_named(&lower) => {}
             _ => return self.zone(text),
@@ -433,20 +491,17 @@ impl Reader {
     }
 }
 
-/// Microseconds of what follows a point, rounded; and what follows them.
-fn fraction(text: &str) -> Result<(i64, &str), Fault> {
+/// Microseconds of what follows a point, halves to the even one; and what follows them.
+pub(super) fn fraction(text: &str) -> Result<(i64, &str), Fault> {
     let Some(rest) = text.strip_prefix('.') else {
         return Ok((0, text));
     };
     let (digits, rest) = leading(rest, |c| c.is_ascii_digit());
-    let digit = |at: usize| {
-        digits
-            .as_bytes()
-            .get(at)
-            .map_or(0, |byte| i64::from(byte - b'0'))
-    };
-    let whole = (0..6).fold(0, |sum, at| sum * 10 + digit(at));
-    Ok((whole + i64::from(digit(6) >= 5), rest))
+    // Of a float, as PostgreSQL has it.
+    let part: f64 = format!("0.{digits}").parse().map_err(|_| Fault::Syntax)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a million at most")]
+    let micros = (part * 1e6).round_ties_even() as i64;
+    Ok((micros, rest))
 }
 
 fn month_named(word: &str) -> Option<i64> {

@@ -25,8 +25,8 @@ impl ColumnInput {
                 let wide = float(text, pg_type)?;
                 #[expect(clippy::cast_possible_truncation, reason = "looked at below")]
                 let value = match text.trim().parse::<f32>() {
-                    Ok(value) => value,
-                    Err(_) => wide as f32,
+                    Ok(value) if !value.is_nan() => value,
+                    _ => wide as f32,
                 };
                 if (value.is_infinite() && wide.is_finite()) || (value == 0.0 && wide != 0.0) {
                     return Err(too_large(text, pg_type));
@@ -62,7 +62,7 @@ impl ColumnInput {
                     _ => time::timestamp(text, &style.clock)?,
                 });
             }
-            Values::Interval(values) => values.append_value(time::interval(text)?),
+            Values::Interval(values) => values.append_value(super::interval(text)?),
             Values::List(list) => list.text(text, pg_type, style)?,
         }
         Ok(())
@@ -137,22 +137,89 @@ fn integer<T: TryFrom<i128>>(text: &str, pg_type: PgType) -> Result<T, ServerErr
     number.ok_or_else(|| out_of_range(pg_type, text))
 }
 
-fn float(text: &str, pg_type: PgType) -> Result<f64, ServerError> {
+pub(super) fn float(text: &str, pg_type: PgType) -> Result<f64, ServerError> {
     let trimmed = text.trim();
-    match trimmed.to_ascii_lowercase().as_str() {
-        "nan" => return Ok(f64::NAN),
+    let lower = trimmed.to_ascii_lowercase();
+    let unsigned = lower.strip_prefix(['+', '-']).unwrap_or(&lower);
+    match lower.as_str() {
         "inf" | "+inf" | "infinity" | "+infinity" => return Ok(f64::INFINITY),
         "-inf" | "-infinity" => return Ok(f64::NEG_INFINITY),
+        _ if is_nan(unsigned) => return Ok(f64::NAN),
         _ => {}
     }
-    let value: f64 = trimmed.parse().map_err(|_| invalid(pg_type, text))?;
+    let invalid = || invalid(pg_type, text);
+    let (value, is_zero) = match unsigned.strip_prefix("0x") {
+        Some(digits) => {
+            let (value, is_zero) = hexadecimal(digits).ok_or_else(invalid)?;
+            let value = if lower.starts_with('-') {
+                -value
+            } else {
+                value
+            };
+            (value, is_zero)
+        }
+        None => {
+            let value: f64 = trimmed.parse().map_err(|_| invalid())?;
+            let mantissa = lower.split('e').next().unwrap_or(trimmed);
+            let is_zero = !mantissa.contains(|digit: char| matches!(digit, '1'..='9'));
+            (value, is_zero)
+        }
+    };
     // What is too small for the type would be zero.
-    let mantissa = trimmed.split(['e', 'E']).next().unwrap_or(trimmed);
-    let vanished = value == 0.0 && mantissa.contains(|digit: char| matches!(digit, '1'..='9'));
-    match value.is_finite() && !vanished {
+    match value.is_finite() && (value != 0.0 || is_zero) {
         true => Ok(value),
         false => Err(too_large(text, pg_type)),
     }
+}
+
+/// `nan`, with whatever is told of it in parentheses.
+fn is_nan(lower: &str) -> bool {
+    let Some(rest) = lower.strip_prefix("nan") else {
+        return false;
+    };
+    let told = rest
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
+    let word = |told: &str| told.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    rest.is_empty() || told.is_some_and(word)
+}
+
+/// The number of what follows `0x`, as C reads it (`1f.8p-3`), and whether its digits are zeros.
+fn hexadecimal(text: &str) -> Option<(f64, bool)> {
+    /// Digits that a number of 128 bits has for certain.
+    const DIGITS: usize = 30;
+    let (mantissa, exponent) = match text.split_once('p') {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() && part.is_empty() {
+        return None;
+    }
+    let (mut bits, mut scale, mut taken) = (0_u128, i64::from(exponent), 0_usize);
+    for (digit, is_part) in whole
+        .chars()
+        .map(|c| (c, false))
+        .chain(part.chars().map(|c| (c, true)))
+    {
+        let digit = u128::from(digit.to_digit(16)?);
+        if taken < DIGITS {
+            bits = bits * 16 + digit;
+            taken += usize::from(bits > 0);
+            scale -= if is_part { 4 } else { 0 };
+        } else {
+            // Only whether there is something counts so far behind.
+            bits |= u128::from(digit > 0);
+            scale += if is_part { 0 } else { 4 };
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "rounds as C does")]
+    let mantissa = bits as f64;
+    let scale = i32::try_from(scale.clamp(-10_000, 10_000)).unwrap_or(0);
+    // In two steps, as the power alone may be beyond what floats have.
+    let (first, second) = (scale / 2, scale - scale / 2);
+    let value = mantissa * 2_f64.powi(first) * 2_f64.powi(second);
+    Some((value, bits == 0))
 }
 
 fn too_large(text: &str, pg_type: PgType) -> ServerError {
@@ -185,4 +252,60 @@ pub(super) fn json(text: &str) -> Result<(), ServerError> {
             ServerError::new("22P02", "invalid input syntax for type json")
                 .detail(super::json_fault::detail(text).unwrap_or_else(|| error.to_string()))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn floats_are_read_as_c_reads_them() {
+        for (text, value) in [
+            ("0x10", 16.0),
+            ("-0X1.8p3", -12.0),
+            ("0x.8", 0.5),
+            ("0x1p-1074", f64::from_bits(1)),
+            ("0x0", 0.0),
+            (
+                "0x1fffffffffffff8000000000000000000000001",
+                1.141_798_154_164_768e46,
+            ),
+            (" +.5 ", 0.5),
+            ("5.", 5.0),
+        ] {
+            let read = float(text, PgType::FLOAT8).unwrap();
+            assert!(
+                (read - value).abs() <= value.abs() * 1e-15,
+                "{text}: {read}"
+            );
+        }
+        for text in ["nan", "-NaN", "+nan", "nan(1)"] {
+            assert!(float(text, PgType::FLOAT8).unwrap().is_nan(), "{text}");
+        }
+        for (text, code) in [
+            ("0x", "22P02"),
+            ("0xg", "22P02"),
+            ("0x1p", "22P02"),
+            ("1_000", "22P02"),
+            ("infinit", "22P02"),
+            ("nan(", "22P02"),
+            ("0x1p2000", "22003"),
+            ("0x1p-2000", "22003"),
+            ("1e-400", "22003"),
+        ] {
+            let read = float(text, PgType::FLOAT8);
+            assert_eq!(read.unwrap_err().code(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_beginning_of_a_word_of_truth_is_one() {
+        for (text, value) in [("of", false), ("tr", true), ("n", false), (" ON ", true)] {
+            assert_eq!(boolean(text).unwrap(), value, "{text}");
+        }
+        for text in ["o", "", "offf", "2"] {
+            assert_eq!(boolean(text).unwrap_err().code(), "22P02", "{text}");
+        }
+    }
 }

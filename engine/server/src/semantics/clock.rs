@@ -239,7 +239,7 @@ fn out_of_range(what: &str) -> DataFusionError {
 }
 
 /// 42883 for a call with arguments that the function does not have.
-fn no_function<T>(name: &str, types: &[DataType]) -> Result<T> {
+pub(super) fn no_function<T>(name: &str, types: &[DataType]) -> Result<T> {
     let types: Vec<&str> = types
         .iter()
         .map(|data_type| PgType::of_arrow(data_type).sql_name())

@@ -5,6 +5,7 @@ mod classes;
 mod expressions;
 mod operands;
 mod refusals;
+mod texts;
 
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{

@@ -112,6 +112,7 @@ fn special(statement: &ast::Statement, name: &str) -> Option<(&'static str, Opti
                 true => "substr",
                 false => "substring",
             },
+            (Expr::Overlay { .. }, "overlay") => "pg_catalog.overlay",
             (Expr::Extract { .. }, "extract") => "pg_catalog.extract",
             (Expr::Position { .. }, "strpos") => "pg_catalog.position",
             _ => return ControlFlow::Continue(()),

@@ -12,7 +12,7 @@ use super::plan::Planned;
 use super::rows::Rows;
 use super::scroll::Scroll;
 use super::statement::cohort::CohortCommand;
-use super::statement::{CursorOptions, Fetch, Parsed, Statement};
+use super::statement::{CursorOptions, Explaining, Fetch, Parsed, Statement};
 use super::template::{self, Analysis, Template};
 use super::{Outcome, Session, params, rewrite};
 use crate::clock::Clock;
@@ -315,13 +315,9 @@ impl Session {
             }
             Statement::Explain { query, how } => {
                 let parameters = self.analyse_query(query, declared).await?.parameters;
-                let pg_type = match how.json {
-                    true => PgType::JSON,
-                    false => PgType::TEXT,
-                };
-                let lines = vec![Column::computed("QUERY PLAN", pg_type)];
-                Analysis::without_plan(parameters, Some(lines))
+                Analysis::without_plan(parameters, Some(lines_of(*how)))
             }
+            Statement::ExplainExecute { how, .. } => plain(Some(lines_of(*how))),
             Statement::Show(name) => plain(Some(self.show(name)?.columns().to_vec())),
             Statement::Fetch { .. } | Statement::Execute { .. } => {
                 plain(self.columns_now(&parsed.statement))
@@ -842,4 +838,13 @@ fn cannot_be_run(name: &str) -> ServerError {
 
 fn no_portal(name: &str) -> ServerError {
     ServerError::new("34000", format!("portal \"{name}\" does not exist"))
+}
+
+/// The column of EXPLAIN.
+fn lines_of(how: Explaining) -> Vec<Column> {
+    let pg_type = match how.json {
+        true => PgType::JSON,
+        false => PgType::TEXT,
+    };
+    vec![Column::computed("QUERY PLAN", pg_type)]
 }

@@ -8,6 +8,7 @@ mod alike;
 mod calls;
 mod columns;
 mod constants;
+mod intervals;
 mod literals;
 mod names;
 mod numbers;
@@ -20,6 +21,7 @@ mod rows;
 mod session_functions;
 mod sets;
 mod subscripts;
+mod type_calls;
 mod types;
 pub(super) mod untyped;
 
@@ -54,7 +56,6 @@ use super::placed::of_constant;
 use super::typed::Types;
 use super::{SessionInfo, arrays, kinds, modified, spelling, ties};
 use crate::clock::Clock;
-use crate::pg_input;
 use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
@@ -287,6 +288,7 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        type_calls::respell(expr);
         let checked = types::check_float(expr).and_then(|()| constants::truths(expr));
         modified::respell(expr);
         match checked {
@@ -398,14 +400,11 @@ impl VisitorMut for ToDataFusion<'_> {
                     Err(error) => return ControlFlow::Break(error),
                 }
             }
-            Expr::Interval(interval) if interval.leading_field.is_none() => {
-                if let Some(text) = string_literal(&interval.value) {
-                    match pg_input::interval(text) {
-                        Ok(value) => *expr = super::params::interval(value),
-                        Err(error) => return ControlFlow::Break(error),
-                    }
-                }
-            }
+            Expr::Interval(interval) => match intervals::constant(interval) {
+                Ok(Some(constant)) => *expr = constant,
+                Ok(None) => {}
+                Err(error) => return ControlFlow::Break(error),
+            },
             Expr::Extract {
                 field, expr: of, ..
             } => {
@@ -428,6 +427,14 @@ impl VisitorMut for ToDataFusion<'_> {
                 }
             }
             Expr::CompoundFieldAccess { root, access_chain } => {
+                match rows::column(root, access_chain) {
+                    Ok(Some(item)) => {
+                        *expr = item;
+                        return ControlFlow::Continue(());
+                    }
+                    Ok(None) => {}
+                    Err(error) => return ControlFlow::Break(error),
+                }
                 if let Some(call) = subscripts::respell(root, access_chain) {
                     *expr = call;
                 }

@@ -4,13 +4,15 @@ use datafusion::sql::sqlparser::ast::{
     self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Value,
 };
 
+use crate::evaluated::AS_POSTGRES;
 use crate::sqlstate::ServerError;
 
 /// Names whose PostgreSQL meaning DataFusion has under another.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 10] = [
     ("array_dims", "pg_array_dims"),
     ("array_ndims", "pg_array_ndims"),
     ("chr", "pg_chr"),
+    ("decode", "pg_decode"),
     ("to_hex", "pg_to_hex"),
     ("array_remove", "array_remove_all"),
     ("array_replace", "array_replace_all"),
@@ -36,6 +38,13 @@ pub(super) fn function(function: &mut Function) -> Result<(), ServerError> {
     let lower = name.value.to_ascii_lowercase();
     if let Some((_, known)) = NAMES.iter().find(|(known, _)| *known == lower) {
         name.value = (*known).to_owned();
+    }
+    // The planner writes hexadecimal digits only as PostgreSQL does.
+    if let ("encode", FunctionArguments::List(list)) = (lower.as_str(), &function.args)
+        && let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(format))] = list.args.as_slice()
+        && super::rewrite::string_literal(format) != Some("hex")
+    {
+        name.value = format!("{AS_POSTGRES}{lower}");
     }
     let Some((_, parameters)) = NAMED.iter().find(|(known, _)| *known == lower) else {
         return Ok(());

@@ -14,6 +14,7 @@ mod explain;
 mod fetch;
 pub(crate) mod joins;
 pub(super) mod long_lists;
+mod no_columns;
 mod patterns;
 mod prepared;
 pub mod rights;
@@ -21,6 +22,7 @@ mod set;
 mod signs;
 pub mod temp;
 mod transaction;
+mod trims;
 
 use std::ops::ControlFlow;
 
@@ -71,6 +73,15 @@ pub enum Statement {
         how: Explaining,
         /// The query.
         query: Box<ast::Statement>,
+    },
+    /// EXPLAIN EXECUTE name (arguments).
+    ExplainExecute {
+        /// Its options.
+        how: Explaining,
+        /// Statement name.
+        name: String,
+        /// Constant expressions.
+        arguments: Vec<ast::Expr>,
     },
     /// SET [LOCAL] name = value.
     Set {
@@ -293,7 +304,7 @@ fn is_space(token: &Token) -> bool {
 /// Reads one statement from its tokens.
 fn statement(tokens: &[TokenWithSpan], sql: &str) -> Result<Statement, ServerError> {
     let (tokens, missing) = joins::read(tokens, sql);
-    let tokens = patterns::as_operators(tokens);
+    let tokens = trims::of_blanks(patterns::as_operators(tokens));
     let mut cursor = TokenCursor::new(&tokens, sql);
     let statement = commands::read(&mut cursor).and_then(|statement| match cursor.at_end() {
         true => Ok(statement),
@@ -325,7 +336,8 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 
 fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
     let dialect = Bounded::of(sql.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(named_stars(tokens));
+    let tokens = no_columns::with_source(named_stars(tokens));
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let query = parser
         .parse_query()
         .map_err(|error| from_parser(&error, sql))?;

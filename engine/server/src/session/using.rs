@@ -29,7 +29,7 @@ use super::rewrite::{self, call_of, folded};
 use super::statement::joins::name_of_join;
 use crate::sqlstate::ServerError;
 use columns::{Column, Replace, bare, merged_column, whole};
-use relations::{First, columns, named};
+use relations::{First, columns, factors_of, named};
 
 /// Makes joins `ON` of those by names.
 ///
@@ -80,11 +80,24 @@ fn has_names(from: &[TableWithJoins]) -> bool {
 
 fn nested_has_names(factor: &TableFactor) -> bool {
     match factor {
+        // Two of its columns may have one name.
+        TableFactor::NestedJoin {
+            table_with_joins,
+            alias: Some(_),
+        } if of_tables(table_with_joins) => true,
         TableFactor::NestedJoin {
             table_with_joins, ..
         } => has_names(std::slice::from_ref(table_with_joins)),
         _ => false,
     }
+}
+
+/// Whether all that is joined are tables by their names, whose columns are known.
+fn of_tables(tables: &TableWithJoins) -> bool {
+    let mut factors = Vec::new();
+    factors_of(tables, &mut factors);
+    let is_table = |factor: &TableFactor| matches!(factor, TableFactor::Table { args: None, .. });
+    factors.into_iter().all(is_table)
 }
 
 fn names_columns(join: &Join) -> bool {
@@ -172,8 +185,8 @@ impl VisitorMut for Merge<'_> {
                 // A name of the list comes first.
                 let of_list =
                     matches!(&key.expr, Expr::Identifier(name) if listed.contains(&folded(name)));
-                if !of_list {
-                    self.replace(&mut key.expr, &columns);
+                if !of_list && let Err(error) = self.replace(&mut key.expr, &columns) {
+                    return ControlFlow::Break(error)?;
                 }
             }
         }
@@ -190,8 +203,13 @@ impl Merge<'_> {
         }
     }
 
-    fn replace(&self, expr: &mut Expr, columns: &[Column]) {
-        let _: ControlFlow<()> = expr.visit(&mut self.replacing(columns));
+    /// # Errors
+    /// 42702 for a name that two columns have.
+    fn replace(&self, expr: &mut Expr, columns: &[Column]) -> Result<(), ServerError> {
+        match expr.visit(&mut self.replacing(columns)) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(error) => Err(error),
+        }
     }
 
     /// Rewrites a SELECT; the columns of its FROM.
@@ -237,13 +255,13 @@ impl Merge<'_> {
                     items.push(match merged_column(&columns, &expr) {
                         Some(column) => column.item(),
                         None => {
-                            self.replace(&mut expr, &columns);
+                            self.replace(&mut expr, &columns)?;
                             SelectItem::UnnamedExpr(expr)
                         }
                     });
                 }
                 SelectItem::ExprWithAlias { mut expr, alias } => {
-                    self.replace(&mut expr, &columns);
+                    self.replace(&mut expr, &columns)?;
                     items.push(SelectItem::ExprWithAlias { expr, alias });
                 }
                 item => items.push(item),
@@ -256,20 +274,22 @@ impl Merge<'_> {
             &mut select.qualify,
         ];
         for part in parts.into_iter().flatten() {
-            self.replace(part, &columns);
+            self.replace(part, &columns)?;
         }
         if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
             for key in keys {
-                self.replace(key, &columns);
+                self.replace(key, &columns)?;
             }
         }
         if let Some(ast::Distinct::On(keys)) = &mut select.distinct {
             for key in keys {
-                self.replace(key, &columns);
+                self.replace(key, &columns)?;
             }
         }
         for window in &mut select.named_window {
-            let _: ControlFlow<()> = window.visit(&mut self.replacing(&columns));
+            if let ControlFlow::Break(error) = window.visit(&mut self.replacing(&columns)) {
+                return Err(error);
+            }
         }
         Ok(columns)
     }
@@ -293,7 +313,7 @@ impl Merge<'_> {
                         && let Some(JoinConstraint::On(condition)) =
                             constraint_mut(&mut join.join_operator)
                     {
-                        self.replace(condition, &columns);
+                        self.replace(condition, &columns)?;
                     }
                     Some(columns)
                 }
@@ -328,7 +348,6 @@ impl Merge<'_> {
                 columns.iter().map(of).collect()
             }));
         };
-        let named = has_names(std::slice::from_ref(table_with_joins));
         let columns = self.tables(table_with_joins)?;
         let (Some(alias), Some(inner)) = (alias.clone(), &columns) else {
             return Ok(columns);
@@ -344,14 +363,12 @@ impl Merge<'_> {
             false => name.clone(),
         };
         let unique: Vec<String> = names.iter().enumerate().map(unique).collect();
-        if named || unique != names {
-            let table = std::mem::take(&mut table_with_joins.joins);
-            let tables = TableWithJoins {
-                relation: table_with_joins.relation.clone(),
-                joins: table,
-            };
-            *factor = derived(tables, &inner, &unique, &alias)?;
-        }
+        let table = std::mem::take(&mut table_with_joins.joins);
+        let tables = TableWithJoins {
+            relation: table_with_joins.relation.clone(),
+            joins: table,
+        };
+        *factor = derived(tables, &inner, &unique, &alias)?;
         let of = |(name, unique): (String, String)| Column {
             value: Expr::CompoundIdentifier(vec![alias.name.clone(), quoted(&unique)]),
             name,

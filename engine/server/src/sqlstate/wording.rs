@@ -272,6 +272,11 @@ pub(super) fn told(text: &str) -> Option<ServerError> {
         let text = format!("invalid input syntax for type integer: \"{value}\"");
         return Some(ServerError::new("22P02", text));
     }
+    if text.contains(" to grouping function is not in grouping columns ") {
+        let text =
+            "arguments to GROUPING must be grouping expressions of the associated query level";
+        return Some(ServerError::new("42803", text));
+    }
     if let Some(name) = between(text, "column \"", "\" must appear in the GROUP BY clause") {
         return Some(ungrouped(name));
     }

@@ -338,6 +338,13 @@ impl Binder<'_> {
             let now = self.call("now", Vec::new(), false)?;
             return self.coerce(now, oid::DATE, Freedom::Explicit);
         }
+        // Functions that cast have the names of types.
+        if let ([arg], Some(ty)) = (args.as_slice(), builtin().type_named(name))
+            && schema.is_none_or(|s| s == "pg_catalog")
+            && resolve::can_coerce(arg.ty, ty, Freedom::Explicit)
+        {
+            return self.cast_call(name, schema, args);
+        }
         let chosen = resolve::function(&overloads, &actual);
         let Some((function, signature)) = chosen else {
             return self.cast_call(name, schema, args);

@@ -294,11 +294,6 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         }
         "pg_indexes_size" | "pg_tablespace_size" => Value::Int(0),
         "pg_database_size" => Value::Int(cx.model.relations.iter().filter_map(|r| r.bytes).sum()),
-        "pg_column_size" => Value::Int(
-            args[0]
-                .to_text(oid::TEXT, &cx.session.style)
-                .map_or(0, |t| i64::try_from(t.len()).unwrap_or(0)),
-        ),
         "to_regclass" | "to_regtype" | "to_regproc" | "to_regprocedure" | "to_regnamespace"
         | "to_regrole" | "to_regoper" => {
             match convert::input(cx.model, cx.session, text(0), function.result) {

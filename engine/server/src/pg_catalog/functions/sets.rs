@@ -91,7 +91,8 @@ pub(crate) fn set_returning(
             .collect(),
         "regexp_split_to_table" => {
             let pattern = regex(cx, args[1].as_str().unwrap_or_default(), false)?;
-            pattern.split(first_text()).map(Value::text).collect()
+            let parts = text::split_by(&pattern, first_text());
+            parts.into_iter().map(Value::text).collect()
         }
         "regexp_matches" => {
             let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();

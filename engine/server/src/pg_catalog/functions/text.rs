@@ -35,6 +35,20 @@ pub(super) fn split(text: &str, separator: Option<&str>) -> Vec<String> {
     }
 }
 
+/// The parts between the matches of a pattern. Where nothing matches there is no border at an end of the text, nor
+/// right behind another match.
+pub(super) fn split_by<'t>(pattern: &regex::Regex, text: &'t str) -> Vec<&'t str> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    for found in pattern.find_iter(text) {
+        if found.start() < text.len() && found.end() > from {
+            parts.push(text.get(from..found.start()).unwrap_or_default());
+            from = found.end();
+        }
+    }
+    parts.push(text.get(from..).unwrap_or_default());
+    parts
+}
+
 #[expect(clippy::too_many_lines, reason = "one arm per function")]
 pub(super) fn call(
     cx: &Cx<'_>,
@@ -285,8 +299,8 @@ pub(super) fn call(
         }
         "regexp_substr" => regexp_substr(cx, args)?,
         "regexp_split_to_array" => text_array(
-            regex(cx, text(1), false)?
-                .split(text(0))
+            split_by(regex(cx, text(1), false)?.as_ref(), text(0))
+                .into_iter()
                 .map(Value::text)
                 .collect(),
         ),
@@ -312,9 +326,7 @@ pub(super) fn call(
             )?),
             None => Value::Null,
         },
-        "md5" | "encode" | "decode" | "to_number" => {
-            return Err(super::unsupported(function));
-        }
+        "md5" => return Err(super::unsupported(function)),
         "parse_ident" => text_array(
             convert::identifier_parts(text(0))
                 .into_iter()

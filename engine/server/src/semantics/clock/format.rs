@@ -1,12 +1,13 @@
 //! `to_char` of times and intervals.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{ArrayRef, AsArray as _, StringArray};
 use datafusion::arrow::compute::cast as arrow_cast;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field as ArrowField};
 use datafusion::common::Result;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 
 use super::convert::{convert, instants, locals};
 use super::pattern::{Case, Field, Piece, pieces};
@@ -58,7 +59,7 @@ pub(super) fn functions() -> Vec<Function> {
         "to_char",
         |types, _| match types {
             [value, pattern] if is_text(pattern) || *pattern == DataType::Null => {
-                if may_be_of_time(value) {
+                if may_be_of_time(value) || value.is_numeric() {
                     Ok(DataType::Utf8)
                 } else {
                     no_function("to_char", types)
@@ -83,7 +84,29 @@ struct Parts {
     zone: Option<(i32, String)>,
 }
 
+/// The texts of numbers, by patterns that are not known to be of numbers before.
+fn numbers(call: &Call) -> Result<ArrayRef> {
+    static TO_CHAR: LazyLock<ScalarUDF> = LazyLock::new(|| crate::evaluated::otherwise("to_char"));
+    let field = |array: &ArrayRef| Arc::new(ArrowField::new("", array.data_type().clone(), true));
+    let texts = TO_CHAR.invoke_with_args(ScalarFunctionArgs {
+        args: call
+            .args
+            .iter()
+            .cloned()
+            .map(ColumnarValue::Array)
+            .collect(),
+        arg_fields: call.args.iter().map(field).collect(),
+        number_rows: call.rows,
+        return_field: Arc::new(ArrowField::new("", DataType::Utf8, true)),
+        config_options: Arc::default(),
+    })?;
+    texts.into_array(call.rows)
+}
+
 fn run(call: &Call) -> Result<ArrayRef> {
+    if call.arg(0)?.data_type().is_numeric() {
+        return numbers(call);
+    }
     let patterns = arrow_cast(call.arg(1)?, &DataType::Utf8)?;
     let patterns = patterns.as_string::<i32>();
     let value = call.arg(0)?;

@@ -1,7 +1,7 @@
 //! Expressions of a plan whose values have no operator, no cast and no common type.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator};
 
 use super::classes::Class;
@@ -10,7 +10,9 @@ use super::refusals::{
     boolean, compared, matched, matches_text, missing, name, no_function, no_operator, refused,
     type_of,
 };
+use super::texts::texts;
 use crate::pg_catalog;
+use crate::pg_input;
 use crate::pg_types::PgType;
 use crate::semantics::arrays;
 use crate::semantics::arrays::constants::ONE_OF;
@@ -90,18 +92,30 @@ pub(super) fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 false => Err(no_function(aggregate.func.name(), args, schema)),
             }
         }
-        Expr::ScalarFunction(call) if call.func.name() == "character_length" => {
-            match call.args.first().and_then(class) {
-                None | Some(Class::Text | Class::Bytes) => Ok(()),
-                Some(_) => Err(no_function("length", &call.args, schema)),
-            }
-        }
         // The planner would read any text as a time.
         Expr::ScalarFunction(call)
             if matches!(call.func.name(), "date_trunc" | "date_part" | "extract") =>
         {
             match call.args.get(1).and_then(class) {
                 Some(Class::Text) => Err(no_function(call.func.name(), &call.args, schema)),
+                _ => Ok(()),
+            }
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "date_bin" => {
+            match call.args.first().is_some_and(has_months) {
+                true => {
+                    let text =
+                        "timestamps cannot be binned into intervals containing months or years";
+                    Err(refused(ServerError::new("0A000", text)))
+                }
+                false => Ok(()),
+            }
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "to_timestamp" => {
+            match call.args.as_slice() {
+                [seconds] if class(seconds) == Some(Class::Text) => {
+                    Err(no_function("to_timestamp", &call.args, schema))
+                }
                 _ => Ok(()),
             }
         }
@@ -180,7 +194,21 @@ pub(super) fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 Err(refused(ServerError::new("42804", text).about(about)))
             }
         },
+        Expr::ScalarFunction(call) => texts(call, schema),
         _ => Ok(()),
+    }
+}
+
+/// Whether a constant is an interval of months.
+fn has_months(span: &Expr) -> bool {
+    match span {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(span)), _) => span.months != 0,
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => {
+            pg_input::interval(text).is_ok_and(|span| span.months != 0)
+        }
+        Expr::Cast(cast) => has_months(&cast.expr),
+        Expr::Alias(alias) => has_months(&alias.expr),
+        _ => false,
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn constant(
     }
 }
 
+<<<<<<< HEAD
 pub(super) fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
     let invalid = || {
         let name = pg_type.sql_name();
@@ -55,6 +56,9 @@ pub(super) fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> 
             format!("invalid input syntax for type {name}: \"{text}\""),
         )
     };
+=======
+fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
+>>>>>>> types
     if let Some(element) = pg_type.element() {
         let (dims, items) = crate::pg_catalog::parse_array(text, ',')?;
         let dims = dims
@@ -68,23 +72,18 @@ pub(super) fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> 
         return Ok(array(&dims.collect::<Vec<_>>(), items, pg_type));
     }
     Ok(match pg_type {
-        PgType::BOOL => match text.trim().to_ascii_lowercase().as_str() {
-            "t" | "true" | "y" | "yes" | "on" | "1" => Expr::value(Value::Boolean(true)),
-            "f" | "false" | "n" | "no" | "off" | "0" => Expr::value(Value::Boolean(false)),
-            _ => return Err(invalid()),
-        },
+        PgType::BOOL => Expr::value(Value::Boolean(pg_input::truth_of_text(text)?)),
         PgType::INT2 => integer(whole::<i16>(text, pg_type)?.into(), pg_type),
         PgType::INT4 => integer(whole::<i32>(text, pg_type)?.into(), pg_type),
         PgType::INT8 | PgType::OID => integer(whole(text, pg_type)?, pg_type),
         PgType::FLOAT4 | PgType::FLOAT8 => {
-            let value = text.trim().parse::<f64>().map_err(|_| invalid())?;
+            let value = pg_input::float(text, pg_type)?;
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "asks whether it is too large"
             )]
             let narrow = pg_type == PgType::FLOAT4 && (value as f32).is_infinite();
-            let spelled = text.to_ascii_lowercase().contains("inf");
-            if (narrow || value.is_infinite()) && !spelled {
+            if narrow && value.is_finite() {
                 let name = pg_type.sql_name();
                 let text = format!("\"{}\" is out of range for type {name}", text.trim());
                 return Err(ServerError::new("22003", text));

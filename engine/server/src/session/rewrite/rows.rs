@@ -9,13 +9,15 @@
 mod long_lists;
 mod subqueries;
 
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, Expr, Value};
+use datafusion::sql::sqlparser::ast::{self, AccessExpr, BinaryOperator, Expr, Value};
 
 pub(super) use subqueries::memberships;
 
 use super::calls::{call_arguments, is_call_of};
 use super::literals::cast;
-use crate::sqlstate::ServerError;
+use super::names::folded;
+use crate::session::placed::start;
+use crate::sqlstate::{NO_OPERATOR, ServerError};
 
 /// Rows of a list that are compared one by one.
 const LISTED_MAX: usize = 500;
@@ -28,7 +30,15 @@ pub(super) fn columnwise(expr: &mut Expr) -> Result<(), ServerError> {
     let made = match expr {
         Expr::BinaryOp { left, op, right } => match (items(left), items(right)) {
             (Some(left), Some(right)) => compared(&left, op, &right)?,
-            _ => None,
+            (Some(_), None) => {
+                no_row(right, op, |of| format!("record {op} {of}"))?;
+                None
+            }
+            (None, Some(_)) => {
+                no_row(left, op, |of| format!("{of} {op} record"))?;
+                None
+            }
+            (None, None) => None,
         },
         Expr::IsDistinctFrom(left, right) => distinct(left, right, false)?,
         Expr::IsNotDistinctFrom(left, right) => distinct(left, right, true)?,
@@ -63,7 +73,17 @@ pub(super) fn columnwise(expr: &mut Expr) -> Result<(), ServerError> {
         } => match (items(row), rows_of(list)) {
             (Some(row), Some(rows)) if rows.len() <= LISTED_MAX => among(&row, &rows, *negated)?,
             (Some(row), Some(rows)) => Some(long_lists::among(&row, rows, *negated)?),
-            _ => None,
+            (Some(_), None) => {
+                let op = match negated {
+                    true => BinaryOperator::NotEq,
+                    false => BinaryOperator::Eq,
+                };
+                for item in list.iter() {
+                    no_row(item, &op, |of| format!("record {op} {of}"))?;
+                }
+                None
+            }
+            (None, _) => None,
         },
         Expr::InSubquery { .. } | Expr::AnyOp { .. } | Expr::AllOp { .. } => {
             subqueries::answer(expr)?
@@ -74,6 +94,68 @@ pub(super) fn columnwise(expr: &mut Expr) -> Result<(), ServerError> {
         *expr = made;
     }
     Ok(())
+}
+
+/// A column of a row that is written out in parentheses: `(ROW(a, b)).f2` is b.
+///
+/// # Errors
+/// 42703 for one that it does not have.
+pub(super) fn column(root: &Expr, chain: &[AccessExpr]) -> Result<Option<Expr>, ServerError> {
+    let (Expr::Nested(row), [AccessExpr::Dot(Expr::Identifier(name))]) = (root, chain) else {
+        return Ok(None);
+    };
+    let Some(items) = items(row) else {
+        return Ok(None);
+    };
+    let named = folded(name);
+    let place = named
+        .strip_prefix('f')
+        .and_then(|number| number.parse::<usize>().ok());
+    let item = place.and_then(|place| items.get(place.checked_sub(1)?));
+    match item {
+        Some(item) => Ok(Some(nested(item.clone()))),
+        None => {
+            let text = format!("could not identify column \"{named}\" in record data type");
+            Err(ServerError::new("42703", text).place(start(row)))
+        }
+    }
+}
+
+/// Refuses a constant that a row is compared with.
+///
+/// # Errors
+/// 42883, and 0A000 for a constant in quotes, which PostgreSQL reads as a row of no known type.
+fn no_row(
+    other: &Expr,
+    op: &BinaryOperator,
+    told: impl Fn(&str) -> String,
+) -> Result<(), ServerError> {
+    let compares = matches!(
+        op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    );
+    let Expr::Value(value) = other else {
+        return Ok(());
+    };
+    let of = match &value.value {
+        _ if !compares => return Ok(()),
+        Value::Number(digits, _) if digits.parse::<i32>().is_ok() => "integer",
+        Value::Number(digits, _) if digits.parse::<i64>().is_ok() => "bigint",
+        Value::Number(..) => "numeric",
+        Value::Boolean(_) => "boolean",
+        Value::SingleQuotedString(_) => {
+            let text = "input of anonymous composite types is not implemented";
+            return Err(ServerError::new("0A000", text).place(start(other)));
+        }
+        _ => return Ok(()),
+    };
+    let text = format!("operator does not exist: {}", told(of));
+    Err(ServerError::new("42883", text).hint(NO_OPERATOR))
 }
 
 /// The columns of a row that is written out.

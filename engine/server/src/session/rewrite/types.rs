@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName};
 
+use super::intervals;
 use super::literals::{constant_number, string_literal};
 use super::names::{last_part, strip_pg_catalog};
 use crate::clock::Clock;
@@ -50,6 +51,11 @@ pub(super) fn typed_constant(
     value: &Expr,
     data_type: &DataType,
 ) -> Result<Option<Expr>, ServerError> {
+    if let Some(text) = string_literal(value)
+        && let Some(constant) = intervals::cast_constant(text, data_type)?
+    {
+        return Ok(Some(constant));
+    }
     let Some(pg_type) = params::type_of_sql(data_type) else {
         return Ok(None);
     };

@@ -55,6 +55,11 @@ pub(super) fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         Statement::Query(query) | Statement::Declare { query, .. } => {
             Statement::Explain { how, query }
         }
+        Statement::Execute { name, arguments } => Statement::ExplainExecute {
+            how,
+            name,
+            arguments,
+        },
         Statement::Refused(error) => Statement::Refused(error),
         _ => return Err(ServerError::syntax("EXPLAIN takes a query", None)),
     })

@@ -7,7 +7,9 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, V
 
 use super::quoted;
 use super::relations::{factors_of, named};
+use crate::session::placed::start;
 use crate::session::rewrite::{self, folded};
+use crate::sqlstate::ServerError;
 
 /// A column of FROM.
 #[derive(Clone)]
@@ -129,21 +131,49 @@ impl Replace<'_> {
     }
 }
 
-impl VisitorMut for Replace<'_> {
-    type Break = ();
+/// 42702 for a name that two columns of a join have, which are told apart by names of their own.
+fn ambiguous(columns: &[Column], expr: &Expr) -> Option<ServerError> {
+    let (relation, name) = match expr {
+        Expr::Identifier(name) => (None, name),
+        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [relation, name] => (Some(folded(relation)), name),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let named = folded(name);
+    let renamed = |column: &&Column| match &column.value {
+        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [own, unique] => {
+                relation.as_ref().is_none_or(|known| folded(own) == *known)
+                    && folded(unique) != column.name
+            }
+            _ => false,
+        },
+        _ => false,
+    };
+    let doubled = bare(columns).filter(|column| column.name == named && !column.merged);
+    (doubled.filter(renamed).count() > 1).then(|| {
+        let text = format!("column reference \"{named}\" is ambiguous");
+        ServerError::new("42702", text).place(start(expr))
+    })
+}
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+impl VisitorMut for Replace<'_> {
+    type Break = ServerError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ServerError> {
         let own = self.own_names(query);
         self.own.push(own);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ServerError> {
         self.own.pop();
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
         if let Expr::Identifier(name) = expr
             && self.is_own(name)
         {
@@ -151,6 +181,10 @@ impl VisitorMut for Replace<'_> {
         }
         if let Some(column) = merged_column(self.columns, expr) {
             *expr = column.value.clone();
+        } else if self.own.is_empty()
+            && let Some(error) = ambiguous(self.columns, expr)
+        {
+            return ControlFlow::Break(error);
         }
         ControlFlow::Continue(())
     }

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use genokura_sql_ext::dialect::Bounded;
 
 use super::super::cursor::{TokenCursor, near};
-use super::super::{read_only, writes};
+use super::super::{is_space, read_only, writes};
 use super::{Read, TempCommand, folded, name, name_of};
 use crate::sqlstate::{ServerError, from_parser};
 
@@ -181,11 +181,25 @@ pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     })
 }
 
-/// ORDER BY and LIMIT, which other databases have in DELETE and UPDATE, are no words of PostgreSQL's.
+/// ORDER BY and LIMIT, which other databases have in DELETE and UPDATE, are no words of PostgreSQL's; the row that a
+/// cursor is at is one that only PostgreSQL knows.
 fn no_bounds(cursor: &mut TokenCursor<'_>) -> Read<()> {
     let start = cursor.place();
     let mut depth = 0_usize;
-    for token in cursor.take_rest() {
+    let tokens = cursor.take_rest();
+    let words = [Keyword::WHERE, Keyword::CURRENT, Keyword::OF];
+    let is_word = |token: &TokenWithSpan, keyword: &Keyword| {
+        matches!(&token.token, Token::Word(word)
+            if word.quote_style.is_none() && word.keyword == *keyword)
+    };
+    let said = tokens.iter().filter(|token| !is_space(&token.token));
+    let said: Vec<&TokenWithSpan> = said.collect();
+    let are_words = |three: &[&TokenWithSpan]| three.iter().zip(&words).all(|(t, w)| is_word(t, w));
+    if said.windows(words.len()).any(are_words) {
+        let text = "WHERE CURRENT OF is not supported: tables here have no places for rows";
+        return Err(ServerError::unsupported(text).hint("Name the rows by a condition."));
+    }
+    for token in tokens {
         match &token.token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
