@@ -43,8 +43,8 @@ pub(crate) use resolve::{can_assign, can_cast, common_type};
 pub(crate) use scalar::{
     Aggregated, Call, Taken, argument_types, is_type_name, operand_types, operator_result, taken,
 };
+pub(crate) use value::type_name;
 pub use value::{ArrayValue, RecordValue, Value};
-pub(crate) use value::{parse_array, type_name};
 
 use crate::pg_types::oid;
 

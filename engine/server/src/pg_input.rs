@@ -42,11 +42,8 @@ use crate::sqlstate::ServerError;
 pub(crate) fn truth_of_text(text: &str) -> Result<bool, ServerError> {
     text::boolean(text)
 }
-<<<<<<< HEAD
-pub(crate) use encoding::utf8;
-=======
 pub(crate) use binary::array_dimensions;
->>>>>>> types
+pub(crate) use encoding::utf8;
 pub(crate) use inet::Inet;
 pub(crate) use interval::{Fields, Unit, interval_of_fields};
 pub(crate) use jsonb::key as jsonb_key;
@@ -276,7 +273,6 @@ pub(crate) fn plain_decimal(text: &str) -> Result<String, ServerError> {
     decimal::plain(text)
 }
 
-<<<<<<< HEAD
 /// A number as numerics without digits have it: times ten to their scale.
 ///
 /// # Errors
@@ -291,7 +287,8 @@ pub(crate) fn free_numeric(text: &str) -> Result<i256, ServerError> {
 /// 22P02 and 22003.
 pub(crate) fn free_numeric_cut(text: &str) -> Result<i256, ServerError> {
     decimal::free_cut(text)
-=======
+}
+
 /// A float from its text, as C reads it: hexadecimal digits too.
 ///
 /// # Errors
@@ -308,7 +305,6 @@ pub(crate) fn is_day(day: i32) -> bool {
 /// Whether there is a timestamp of these microseconds since 1970.
 pub(crate) fn is_timestamp(micros: i64) -> bool {
     time::is_timestamp(micros)
->>>>>>> types
 }
 
 /// Days since 1970 of a date, by this clock where the text leaves something to it.

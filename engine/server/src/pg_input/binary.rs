@@ -2,11 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-<<<<<<< HEAD
-use super::{ColumnInput, ListInput, Received, Values, decimal, utf8, within, wrong_depth};
-=======
-use super::{ColumnInput, ListInput, Values, decimal, time, within, wrong_depth};
->>>>>>> types
+use super::{ColumnInput, ListInput, Received, Values, decimal, time, utf8, within, wrong_depth};
 use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
@@ -53,17 +49,7 @@ impl ColumnInput {
             },
             Values::Bytes(values) => values.append_value(value.rest()),
             Values::Date(values) => {
-<<<<<<< HEAD
-                let days = value.i32()?.checked_add(DAYS);
-                values.append_value(days.ok_or_else(malformed)?);
-            }
-            Values::Time(values) => values.append_value(value.i64()?),
-            Values::Timestamp(values) => {
-                values.append_value(match value.i64()? {
-                    // Infinity stays what it is.
-=======
-                want(4)?;
-                values.append_value(match value.get_i32() {
+                values.append_value(match value.i32()? {
                     // Infinity stays what it is.
                     edge @ (i32::MAX | i32::MIN) => edge,
                     days => {
@@ -73,14 +59,11 @@ impl ColumnInput {
                 });
             }
             Values::Time(values) => {
-                want(8)?;
-                let micros = Some(value.get_i64()).filter(|micros| time::is_time(*micros));
+                let micros = Some(value.i64()?).filter(|micros| time::is_time(*micros));
                 values.append_value(micros.ok_or_else(|| out_of_range("time"))?);
             }
             Values::Timestamp(values) => {
-                want(8)?;
-                values.append_value(match value.get_i64() {
->>>>>>> types
+                values.append_value(match value.i64()? {
                     edge @ (i64::MAX | i64::MIN) => edge,
                     micros => {
                         let micros = micros.checked_add(MICROS);
@@ -90,15 +73,9 @@ impl ColumnInput {
                 });
             }
             Values::Interval(values) => {
-<<<<<<< HEAD
                 let (micros, days, months) = (value.i64()?, value.i32()?, value.i32()?);
-                let nanos = micros.checked_mul(1_000).ok_or_else(malformed)?;
-=======
-                want(16)?;
-                let (micros, days, months) = (value.get_i64(), value.get_i32(), value.get_i32());
                 let nanos = micros.checked_mul(1_000);
                 let nanos = nanos.ok_or_else(|| out_of_range("interval"))?;
->>>>>>> types
                 values.append_value(arrow::datatypes::IntervalMonthDayNano::new(
                     months, days, nanos,
                 ));
@@ -112,22 +89,22 @@ impl ColumnInput {
 /// PostgreSQL's arrays have no more dimensions.
 const DEEPEST: i32 = 6;
 
+/// The most items of one.
+const ITEMS_MAX: usize = 134_217_727;
+
 /// Types below have the same number in every database.
 const BUILT_IN: u32 = 10_000;
 
 /// What stands before the items of an array in binary: the length of every dimension, none where there are no items.
 ///
 /// # Errors
-/// 22P03 for what is no array, 42804 for one of other items, 54000 for one that is larger than arrays are.
+/// 08P01 for too few bytes, 22P03 for what is no array, 42804 for one of other items, 54000 for one that is larger than arrays are.
 pub(crate) fn array_dimensions(
-    value: &mut Bytes,
+    value: &mut Received,
     pg_type: PgType,
 ) -> Result<Vec<usize>, ServerError> {
     let refused = |code: &'static str, text: String| Err(ServerError::new(code, text));
-    if value.len() < 12 {
-        return Err(malformed());
-    }
-    let (count, flags, element) = (value.get_i32(), value.get_i32(), value.get_u32());
+    let (count, flags, element) = (value.i32()?, value.i32()?, value.oid()?);
     if count < 0 {
         return refused("22P03", format!("invalid number of dimensions: {count}"));
     }
@@ -150,15 +127,17 @@ pub(crate) fn array_dimensions(
         return refused("42804", text);
     }
     let mut dims = Vec::new();
+    let mut total = 1_usize;
     for _ in 0..count {
-        if value.len() < 8 {
-            return Err(malformed());
-        }
-        let (length, lower) = (value.get_i32(), value.get_i32());
-        let Ok(items) = usize::try_from(length) else {
-            let text = "array size exceeds the maximum allowed (134217727)";
-            return refused("54000", text.to_owned());
+        let (length, lower) = (value.i32()?, value.i32()?);
+        let items = usize::try_from(length).ok();
+        let product = items.and_then(|items| total.checked_mul(items));
+        let product = product.filter(|product| *product <= ITEMS_MAX);
+        let (Some(items), Some(product)) = (items, product) else {
+            let text = format!("array size exceeds the maximum allowed ({ITEMS_MAX})");
+            return refused("54000", text);
         };
+        total = product;
         if lower.checked_add(length).is_none() {
             return refused("54000", format!("array lower bound is too large: {lower}"));
         }
@@ -171,9 +150,11 @@ pub(crate) fn array_dimensions(
 }
 
 impl ListInput {
-    fn binary(&mut self, mut value: Bytes, pg_type: PgType) -> Result<(), ServerError> {
+    fn binary(&mut self, value: Bytes, pg_type: PgType) -> Result<(), ServerError> {
         let bad = malformed;
+        let mut value = Received(value);
         let dims = array_dimensions(&mut value, pg_type)?;
+        let mut value = value.0;
         let count = dims.len();
         // Each item has its length at least: no more of them than the bytes allow.
         let items = dims
@@ -215,18 +196,11 @@ fn numeric(
     Ok((number, text))
 }
 
-<<<<<<< HEAD
-=======
-fn utf8(bytes: &[u8]) -> Result<&str, ServerError> {
-    std::str::from_utf8(bytes).map_err(|error| super::not_utf8(bytes, &error))
-}
-
 /// 22008 for a time beyond those that its type has.
 fn out_of_range(name: &str) -> ServerError {
     ServerError::new("22008", format!("{name} out of range"))
 }
 
->>>>>>> types
 /// PostgreSQL says no more than this: the column is in the context.
 fn malformed() -> ServerError {
     ServerError::new("22P03", "incorrect binary data format")

@@ -8,7 +8,7 @@ use crate::pg_catalog::builtin::Function;
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::numeric::Numeric;
 use crate::pg_catalog::value::Value;
-use crate::pg_input::not_utf8;
+use crate::pg_input::utf8;
 
 /// Characters of a line of base64.
 const LINE: usize = 76;
@@ -168,15 +168,8 @@ fn from_encoding(bytes: &[u8], name: &str) -> Result<String> {
     match encoding(name, "source")? {
         Encoding::Latin1 => Ok(bytes.iter().map(|byte| char::from(*byte)).collect()),
         Encoding::Utf8 | Encoding::Ascii => {
-            let text = std::str::from_utf8(bytes);
-            let text = text.map_err(|error| CatalogError::of(&not_utf8(bytes, &error)))?;
-            match text.contains('\0') {
-                true => Err(CatalogError::new(
-                    "22021",
-                    "invalid byte sequence for encoding \"UTF8\": 0x00",
-                )),
-                false => Ok(text.to_owned()),
-            }
+            let text = utf8(bytes).map_err(|error| CatalogError::of(&error))?;
+            Ok(text.to_owned())
         }
     }
 }

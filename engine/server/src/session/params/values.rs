@@ -47,18 +47,7 @@ pub(crate) fn constant(
     }
 }
 
-<<<<<<< HEAD
 pub(super) fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
-    let invalid = || {
-        let name = pg_type.sql_name();
-        ServerError::new(
-            "22P02",
-            format!("invalid input syntax for type {name}: \"{text}\""),
-        )
-    };
-=======
-fn of_text(text: &str, pg_type: PgType) -> Result<Expr, ServerError> {
->>>>>>> types
     if let Some(element) = pg_type.element() {
         let (dims, items) = crate::pg_catalog::parse_array(text, ',')?;
         let dims = dims
