@@ -35,7 +35,11 @@ use crate::sqlstate::ServerError;
 pub(super) fn made(value: &Expr, to: &FieldRef, schema: &DFSchema) -> Option<Expr> {
     let is_free = match innermost(to.data_type()) {
         free if *free == FREE_NUMERIC => true,
-        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) if *scale <= FREE_SCALE => {
+        // A constant is read by the planner, whose digits are those that it has.
+        _ if matches!(value, Expr::Literal(..)) => return None,
+        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale)
+            if *scale <= FREE_SCALE && has_room(*digits, *scale) =>
+        {
             false
         }
         _ => return None,
@@ -56,6 +60,11 @@ pub(super) fn made(value: &Expr, to: &FieldRef, schema: &DFSchema) -> Option<Exp
         item if is_read(item) => Some(call(value.clone(), Rest::Refused)),
         _ => None,
     }
+}
+
+/// Whether such a number becomes no longer when its digits are read: as many as there are before the point.
+fn has_room(digits: u8, scale: i8) -> bool {
+    i16::from(digits) - i16::from(scale) <= i16::from(WIDEST) - i16::from(FREE_SCALE)
 }
 
 /// The same of what is rounded or cut to fewer digits then; `None` for any other value.
