@@ -316,7 +316,10 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
             let from = arg.get_type(schema).ok()?;
             from.is_floating().then(|| rounded::rounded(arg, &from))?
         }
-        Expr::ScalarFunction(call) if !place.is_positive => any_equal::with_null(call),
+        Expr::ScalarFunction(call) => {
+            let items = arrays::items::compared(call);
+            items.or_else(|| any_equal::with_null(call).filter(|_| !place.is_positive))
+        }
         Expr::AggregateFunction(aggregate) => guards::filtered(aggregate),
         Expr::Case(case) => guards::branches(case, schema).ok().flatten(),
         Expr::Cast(Cast { expr: value, field }) => {

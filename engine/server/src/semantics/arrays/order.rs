@@ -142,7 +142,7 @@ fn keys(array: &ArrayRef) -> Result<BinaryArray> {
 }
 
 /// Each array with its items in one row, whatever its dimensions.
-fn flat(list: &ListArray) -> Result<ListArray> {
+pub(super) fn flat(list: &ListArray) -> Result<ListArray> {
     let mut bounds: Vec<(usize, usize)> = (0..list.len()).map(|row| range(list, row)).collect();
     let mut values = Arc::clone(list.values());
     while let Some(inner) = lists(&values)? {
