@@ -49,6 +49,23 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
             }
             _ => None,
         },
+        // To the planner the items that are NULL are not there.
+        Expr::AnyOp {
+            compare_op, right, ..
+        } if is_of_order(compare_op) && is_of_items(right) => {
+            let null = || Expr::value(Value::Null);
+            let has_null = call_of("array_position", vec![right.as_ref().clone(), null()]);
+            let unknown = Expr::BinaryOp {
+                left: Box::new(Expr::IsNotNull(Box::new(has_null))),
+                op: BinaryOperator::And,
+                right: Box::new(cast(null(), DataType::Boolean)),
+            };
+            Some(Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new(expr.clone()),
+                op: BinaryOperator::Or,
+                right: Box::new(unknown),
+            })))
+        }
         Expr::UnaryOp { op, expr: operand } => {
             let name = match op {
                 UnaryOperator::PGAbs => Some("abs"),
