@@ -17,6 +17,7 @@
 
 mod any_equal;
 mod arrays;
+mod bits;
 mod bytes;
 mod checked;
 mod clock;
@@ -360,6 +361,11 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
             let asked = guards::behind(left, *op, right, place.is_condition);
             asked.ok().flatten()
         }
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::BitwiseXor,
+            right,
+        }) => bits::apart(left, right, schema),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let arithmetic = matches!(
                 op,
