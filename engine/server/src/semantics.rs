@@ -41,7 +41,7 @@ use checked::Mode;
 use place::{Place, is_condition};
 use room::stays;
 
-pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT};
+pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
 pub(crate) use clock::convert;
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};

@@ -42,7 +42,7 @@ pub(super) fn dimensions(data_type: &DataType) -> usize {
 }
 
 /// The type of the items of arrays, however many dimensions they have.
-pub(super) fn innermost(data_type: &DataType) -> &DataType {
+pub(crate) fn innermost(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             innermost(item.data_type())
