@@ -34,6 +34,7 @@ mod numerics;
 mod place;
 mod room;
 mod rounded;
+mod sort_keys;
 mod text;
 mod types;
 
@@ -78,6 +79,7 @@ pub(crate) fn install(context: &SessionContext) {
     drop(state);
     context.add_analyzer_rule(Arc::new(PostgresSemantics));
     context.add_optimizer_rule(Arc::new(PlainConditions));
+    context.add_optimizer_rule(Arc::new(sort_keys::KeysOnce));
 }
 
 /// Divisions and functions of floats that were moved into conditions no longer fail: a condition that came from above is
