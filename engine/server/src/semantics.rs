@@ -23,6 +23,7 @@ mod checked;
 mod clock;
 mod extremes;
 mod floats;
+mod frames;
 mod guards;
 mod integers;
 mod json_order;
@@ -144,6 +145,7 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .or_else(|| bytes::read(expr, schema))
                 .or_else(|| bytes::length(expr, schema))
                 .or_else(|| json_scalars::looked_at(expr, schema))
+                .or_else(|| frames::sliding(expr))
                 .or_else(|| crate::session::chosen(expr, schema))
         })?;
         match failed.into_inner() {
