@@ -124,6 +124,43 @@ impl Bounded {
     }
 }
 
+/// `x IN ((SELECT …), 2)`: a list, of which the parser takes the first item for the whole.
+fn listed(parser: &mut Parser<'_>, expr: &Expr) -> Option<Result<Expr, ParserError>> {
+    let word = |parser: &Parser<'_>, place: usize| match &parser.peek_nth_token_ref(place).token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    };
+    let negated = word(parser, 0) == Some(Keyword::NOT);
+    let place = usize::from(negated);
+    let opens = |place: usize| parser.peek_nth_token_ref(place).token == Token::LParen;
+    let queries = [Keyword::SELECT, Keyword::VALUES, Keyword::WITH];
+    let of_query = word(parser, place) == Some(Keyword::IN)
+        && opens(place + 1)
+        && opens(place + 2)
+        && word(parser, place + 3).is_some_and(|word| queries.contains(&word));
+    if !of_query {
+        return None;
+    }
+    let list = parser.maybe_parse(|parser| {
+        if negated {
+            parser.expect_keyword_is(Keyword::NOT)?;
+        }
+        parser.expect_keyword_is(Keyword::IN)?;
+        parser.expect_token(&Token::LParen)?;
+        let first = parser.parse_expr()?;
+        parser.expect_token(&Token::Comma)?;
+        let others = parser.parse_comma_separated(Parser::parse_expr)?;
+        parser.expect_token(&Token::RParen)?;
+        Ok([vec![first], others].concat())
+    });
+    let made = |list| Expr::InList {
+        expr: Box::new(expr.clone()),
+        list,
+        negated,
+    };
+    Some(list.transpose()?.map(made))
+}
+
 impl Dialect for Bounded {
     /// Counts; the error ends every attempt, as that about recursion does.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
@@ -141,7 +178,7 @@ impl Dialect for Bounded {
     }
 
     /// The right side of `IS DISTINCT FROM` ends before AND and OR; the parser itself reads on. `BETWEEN SYMMETRIC`,
-    /// which it does not know, takes its ends in either order.
+    /// which it does not know, takes its ends in either order; a list after IN may begin with a subquery.
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
@@ -150,6 +187,9 @@ impl Dialect for Bounded {
     ) -> Option<Result<Expr, ParserError>> {
         if let Some(between) = self.between_symmetric(parser, expr) {
             return Some(between);
+        }
+        if let Some(list) = listed(parser, expr) {
+            return Some(list);
         }
         let is = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
         let is_not = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];

@@ -17,11 +17,13 @@
 
 mod any_equal;
 mod arrays;
+mod bits;
 mod bytes;
 mod checked;
 mod clock;
 mod extremes;
 mod floats;
+mod frames;
 mod guards;
 mod integers;
 mod json_order;
@@ -34,6 +36,7 @@ mod octets;
 mod place;
 mod room;
 mod rounded;
+mod sort_keys;
 mod text;
 mod types;
 
@@ -41,7 +44,7 @@ use checked::Mode;
 use place::{Place, is_condition};
 use room::stays;
 
-pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT};
+pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
 pub(crate) use clock::convert;
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
@@ -81,6 +84,7 @@ pub(crate) fn install(context: &SessionContext) {
     drop(state);
     context.add_analyzer_rule(Arc::new(PostgresSemantics));
     context.add_optimizer_rule(Arc::new(PlainConditions));
+    context.add_optimizer_rule(Arc::new(sort_keys::KeysOnce));
 }
 
 /// Divisions and functions of floats that were moved into conditions no longer fail: a condition that came from above is
@@ -145,6 +149,7 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .or_else(|| bytes::read(expr, schema))
                 .or_else(|| bytes::length(expr, schema))
                 .or_else(|| json_scalars::looked_at(expr, schema))
+                .or_else(|| frames::sliding(expr))
                 .or_else(|| crate::session::chosen(expr, schema))
         })?;
         match failed.into_inner() {
@@ -320,7 +325,10 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
             let from = arg.get_type(schema).ok()?;
             from.is_floating().then(|| rounded::rounded(arg, &from))?
         }
-        Expr::ScalarFunction(call) if !place.is_positive => any_equal::with_null(call),
+        Expr::ScalarFunction(call) => {
+            let items = arrays::items::compared(call);
+            items.or_else(|| any_equal::with_null(call).filter(|_| !place.is_positive))
+        }
         Expr::AggregateFunction(aggregate) => guards::filtered(aggregate),
         Expr::Case(case) => guards::branches(case, schema).ok().flatten(),
         Expr::Cast(Cast { expr: value, field }) => {
@@ -361,6 +369,11 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
             let asked = guards::behind(left, *op, right, place.is_condition);
             asked.ok().flatten()
         }
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::BitwiseXor,
+            right,
+        }) => bits::apart(left, right, schema),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let arithmetic = matches!(
                 op,

@@ -17,6 +17,7 @@ use datafusion::arrow::datatypes::{
 use crate::pg_catalog::{ArrayValue, Numeric, RecordValue, Value};
 use crate::pg_types::{PgType, is_free, oid};
 use crate::pgwire::encode::{Cells, TextStyle};
+use crate::semantics;
 use crate::sqlstate::ServerError;
 
 /// Digits of the decimals that come back.
@@ -45,9 +46,9 @@ pub(super) fn data_type(ty: u32, digits: i8) -> DataType {
     }
 }
 
-/// The most digits behind the point that an argument has.
+/// The most digits behind the point that an argument, or an item of one, has.
 pub(super) fn digits(fields: &[FieldRef]) -> i8 {
-    let of = |field: &FieldRef| match field.data_type() {
+    let of = |field: &FieldRef| match semantics::innermost(field.data_type()) {
         DataType::Decimal32(_, scale)
         | DataType::Decimal64(_, scale)
         | DataType::Decimal128(_, scale)

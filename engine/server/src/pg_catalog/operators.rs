@@ -116,7 +116,10 @@ fn infix(
                 )));
             }
         },
-        "->" | "->>" | "#>" | "#>>" => return json(cx, name, a, b),
+        "->" | "->>" | "#>" | "#>>" => {
+            let is_jsonb = args.first().is_some_and(|left| left.ty == oid::JSONB);
+            return json(cx, name, a, b, is_jsonb);
+        }
         _ => return arithmetic(name, a, b, args, result),
     }))
 }
@@ -506,7 +509,7 @@ pub(crate) fn like(
     Ok(matched)
 }
 
-fn json(cx: &Cx<'_>, name: &str, a: &Value, b: &Value) -> Result<Value> {
+fn json(cx: &Cx<'_>, name: &str, a: &Value, b: &Value, is_jsonb: bool) -> Result<Value> {
     let parsed = match a.as_str() {
         Some(text) => super::json::read(text)?.unwrap_or(serde_json::Value::Null),
         None => serde_json::Value::Null,
@@ -536,7 +539,9 @@ fn json(cx: &Cx<'_>, name: &str, a: &Value, b: &Value) -> Result<Value> {
         },
         Value::Int(i) => match &parsed {
             serde_json::Value::Array(_) => step(&parsed, &i.to_string()),
-            _ => None,
+            serde_json::Value::Object(_) => None,
+            // A scalar is the one item of an array to jsonb, and none to json.
+            scalar => (is_jsonb && matches!(i, -1 | 0)).then(|| scalar.clone()),
         },
         Value::Array(path) => path.items.iter().try_fold(parsed, |value, key| {
             step(

@@ -1,4 +1,5 @@
-//! `x = ANY (array)`: NULL, not false, where nothing matches and the array has a NULL.
+//! `x = ANY (array)`: NULL, not false, where nothing matches and the array has a NULL; false of an array without items,
+//! whatever is looked for.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -16,13 +17,16 @@ use datafusion::logical_expr::{
 /// The function that the planner makes of `= ANY`.
 const ANY: &str = "array_has";
 
-/// The call that gives NULL; `None` for another function, and for a constant array that has no NULL.
+/// The call that gives NULL; `None` for another function, and for a constant array that has items and no NULL.
 pub(super) fn with_null(call: &ScalarFunction) -> Option<Expr> {
     if call.func.name() != ANY {
         return None;
     }
     if let Some(Expr::Literal(ScalarValue::List(list), _)) = call.args.first()
         && list.values().null_count() == 0
+        && list
+            .iter()
+            .all(|items| items.is_none_or(|items| !items.is_empty()))
     {
         return None;
     }
@@ -106,20 +110,24 @@ impl ScalarUDFImpl for AnyEqual {
     }
 }
 
-/// What was found, and NULL where a list without the value has a NULL.
+/// What was found: NULL where a list without the value has a NULL, and not found where it has nothing.
 fn open(found: &BooleanArray, lists: &ArrayRef) -> BooleanArray {
-    let has_null = |row: usize| -> bool {
-        let items = match lists.data_type() {
-            DataType::List(_) => lists.as_list::<i32>().value(row),
-            DataType::LargeList(_) => lists.as_list::<i64>().value(row),
-            DataType::FixedSizeList(..) => lists.as_fixed_size_list().value(row),
-            _ => return false,
-        };
-        items.null_count() > 0
+    let items = |row: usize| match lists.data_type() {
+        DataType::List(_) => Some(lists.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => Some(lists.as_list::<i64>().value(row)),
+        DataType::FixedSizeList(..) => Some(lists.as_fixed_size_list().value(row)),
+        _ => None,
     };
-    let known = found.iter().enumerate().map(|(row, found)| match found {
-        Some(false) if lists.is_valid(row) && has_null(row) => None,
-        found => found,
+    let known = found.iter().enumerate().map(|(row, found)| {
+        let items = match found {
+            Some(true) => None,
+            _ => lists.is_valid(row).then(|| items(row)).flatten(),
+        };
+        match items {
+            Some(items) if items.is_empty() => Some(false),
+            Some(items) if items.null_count() > 0 => None,
+            _ => found,
+        }
     });
     known.collect()
 }

@@ -5,9 +5,11 @@
 //! m[2:]                     ─►  pg_slice(m, 'l', 2)          the part that is there, with its dimensions
 //! m = '{{1,2}}'             ─►  m = an array of m's type     ([`constants`])
 //! x.m < y.m, max(m)         ─►  by keys of all items         ([`order`])
+//! x.m @> y.m, x.m && y.m    ─►  NULL among items equals none ([`items`])
 //! ```
 
 pub(super) mod constants;
+pub(super) mod items;
 pub(super) mod order;
 mod subscripts;
 
@@ -40,7 +42,7 @@ pub(super) fn dimensions(data_type: &DataType) -> usize {
 }
 
 /// The type of the items of arrays, however many dimensions they have.
-pub(super) fn innermost(data_type: &DataType) -> &DataType {
+pub(crate) fn innermost(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             innermost(item.data_type())

@@ -213,7 +213,7 @@ impl Gives {
             | "nullif"
             | "percentile_disc_of_array"
             | "trim_array" => Gives::First,
-            "checked_add" | "checked_multiply" | "checked_subtract" => Gives::Any,
+            "bits_apart" | "checked_add" | "checked_multiply" | "checked_subtract" => Gives::Any,
             "abs" | "array_append" | "array_concat" | "array_prepend" | "array_remove"
             | "array_remove_all" | "array_replace" | "array_replace_all" | "coalesce" | "gcd"
             | "generate_series" | "greatest" | "lcm" | "least" | "make_array" => Gives::Any,

@@ -9,18 +9,25 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, ScalarUDF};
 
-use super::key::{Key, call};
+use super::key::{Key, between_keys, call};
 use crate::pg_input;
 use crate::pg_types::PgType;
 
 /// A comparison of jsonb by keys; `None` for any other expression.
 pub(super) fn comparable(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    // A constant in quotes has been read as jsonb, and is text to the planner.
+    let is_read = |side: &Expr, is_jsonb: bool| is_jsonb || matches!(side, Expr::Literal(..));
+    if let Expr::Between(between) = expr {
+        let parts = [&between.expr, &between.low, &between.high];
+        let told = parts.map(|part| is_jsonb(part, schema));
+        let all = parts.iter().zip(told);
+        let every = all.into_iter().all(|(part, told)| is_read(part, told));
+        return (told.contains(&true) && every).then(|| between_keys(between, key));
+    }
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
         return None;
     };
     let (of_left, of_right) = (is_jsonb(left, schema), is_jsonb(right, schema));
-    // A constant in quotes has been read as jsonb, and is text to the planner.
-    let is_read = |side: &Expr, is_jsonb: bool| is_jsonb || matches!(side, Expr::Literal(..));
     let both = is_read(left, of_left) && is_read(right, of_right);
     if !super::clock::compares(*op) || !(of_left || of_right) || !both {
         return None;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, BinaryArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result};
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{Between, ScalarFunction};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -38,6 +38,17 @@ impl Key {
 /// The key of a value.
 pub(super) fn call(key: &Arc<ScalarUDF>, value: Expr) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(key), vec![value]))
+}
+
+/// BETWEEN of what is compared by keys.
+pub(super) fn between_keys(between: &Between, key: fn(Expr) -> Expr) -> Expr {
+    let part = |part: &Expr| Box::new(key(part.clone()));
+    Expr::Between(Between {
+        expr: part(&between.expr),
+        negated: between.negated,
+        low: part(&between.low),
+        high: part(&between.high),
+    })
 }
 
 // Addresses of functions do not tell them apart; their names do.

@@ -427,6 +427,9 @@ fn numbers(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
                 }
             } else if ONE_OF.contains(&name) || name == "make_array" {
                 unquoted(&parts, &types).or_else(|| alike(&parts, &types))
+            } else if name == "percentile_disc_of_array" {
+                // One of the items, whatever the fraction is.
+                None
             } else if of_arrays {
                 let floats = types.iter().filter_map(Class::of).max() >= Some(Class::Single);
                 floats.then(|| alike(&parts, &types)).flatten()

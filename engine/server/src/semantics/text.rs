@@ -26,7 +26,8 @@ static TEXTS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
 /// The text that `concat` makes of a value, where DataFusion makes another: of a truth value it is one letter.
 pub(super) fn put_together(value: &Expr, from: &DataType) -> Option<Expr> {
     match from {
-        DataType::Boolean => {
+        // What is no value yet, as the first part of a UNION or a CASE may be, is what the others are.
+        DataType::Boolean | DataType::Null => {
             let args = vec![value.clone()];
             let call = ScalarFunction::new_udf(Arc::clone(&TEXT), args);
             Some(Expr::ScalarFunction(call))

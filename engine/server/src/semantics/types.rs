@@ -54,6 +54,7 @@ pub(crate) fn settle_early(plan: LogicalPlan) -> Result<LogicalPlan> {
         super::clock::settled(expr, schema)
             .or_else(|| asked_of_integer(expr, schema, inputs?))
             .or_else(|| digits_told(expr))
+            .or_else(|| put_together(expr, schema))
     })
 }
 
@@ -194,7 +195,23 @@ fn typed(expr: &Expr, schema: &DFSchema, inputs: Option<&Inputs>) -> Option<Expr
             let arg = argument(aggregate.func.name(), args, schema, inputs)?;
             with_argument(expr, arg)
         }
-        Expr::ScalarFunction(call) if matches!(call.func.name(), "concat" | "concat_ws") => {
+        Expr::ScalarFunction(_) => put_together(expr, schema),
+        Expr::WindowFunction(window) => {
+            let arg = argument(window.fun.name(), &window.params.args, schema, inputs)?;
+            with_argument(expr, arg)
+        }
+        _ => None,
+    }
+}
+
+/// A call that puts values together to a text, of what they are printed as; `None` for any other, and where the planner
+/// prints them alike. The planner casts them to text once it analyses a plan, which hides what they were.
+fn put_together(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    match call.func.name() {
+        "concat" | "concat_ws" => {
             let texts: Vec<Option<Expr>> = call
                 .args
                 .iter()
@@ -211,7 +228,7 @@ fn typed(expr: &Expr, schema: &DFSchema, inputs: Option<&Inputs>) -> Option<Expr
                 args.collect(),
             )))
         }
-        Expr::ScalarFunction(call) if call.func.name() == "array_to_string" => {
+        "array_to_string" => {
             let array = call.args.first()?;
             let texts = super::text::items_put_together(array, &array.get_type(schema).ok()?)?;
             let mut args = call.args.clone();
@@ -221,10 +238,6 @@ fn typed(expr: &Expr, schema: &DFSchema, inputs: Option<&Inputs>) -> Option<Expr
             let function = std::sync::Arc::clone(&call.func);
             let call = ScalarFunction::new_udf(function, args);
             Some(Expr::ScalarFunction(call))
-        }
-        Expr::WindowFunction(window) => {
-            let arg = argument(window.fun.name(), &window.params.args, schema, inputs)?;
-            with_argument(expr, arg)
         }
         _ => None,
     }

@@ -10,6 +10,7 @@ mod copy;
 mod copy_options;
 mod cursor;
 mod escapes;
+mod exclusions;
 mod explain;
 mod fetch;
 pub(crate) mod joins;
@@ -305,6 +306,8 @@ fn is_space(token: &Token) -> bool {
 fn statement(tokens: &[TokenWithSpan], sql: &str) -> Result<Statement, ServerError> {
     let (tokens, missing) = joins::read(tokens, sql);
     let tokens = trims::of_blanks(patterns::as_operators(tokens));
+    let (tokens, excluded) = exclusions::read(tokens, sql);
+    let missing = missing.or(excluded);
     let mut cursor = TokenCursor::new(&tokens, sql);
     let statement = commands::read(&mut cursor).and_then(|statement| match cursor.at_end() {
         true => Ok(statement),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
 use datafusion::logical_expr::expr::{Alias, Case};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -43,6 +43,14 @@ pub(super) fn install(context: &SessionContext) {
     if let Err(error) = planner {
         tracing::error!(%error, "a session without comparisons of arrays and constants");
     }
+    // Before the planner's own, which puts an item to an array.
+    let state = context.state_ref();
+    let mut state = state.write();
+    let others = state.expr_planners().iter().cloned();
+    let first: Arc<dyn ExprPlanner> = Arc::new(NoArray);
+    let planners = std::iter::once(first).chain(others).collect();
+    let builder = SessionStateBuilder::new_from_existing(state.clone());
+    *state = builder.with_expr_planners(planners).build();
 }
 
 /// The array that a constant in quotes is beside one of this field; `None` for anything else.
@@ -173,6 +181,32 @@ impl ExprPlanner for Comparisons {
             }
         }
         Ok(PlannerResult::Original(expr))
+    }
+}
+
+/// `array || NULL`: no array is put to one, where the planner takes NULL for an item.
+#[derive(Debug)]
+struct NoArray;
+
+impl ExprPlanner for NoArray {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if expr.op != BinaryOperator::StringConcat {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let is_null = |side: &Expr| matches!(side, Expr::Literal(ScalarValue::Null, _));
+        let is_array = |side: &Expr| {
+            let data_type = side.get_type(schema);
+            data_type.is_ok_and(|data_type| dimensions(&data_type) > 0)
+        };
+        Ok(match (is_null(&expr.left), is_null(&expr.right)) {
+            (false, true) if is_array(&expr.left) => PlannerResult::Planned(expr.left),
+            (true, false) if is_array(&expr.right) => PlannerResult::Planned(expr.right),
+            _ => PlannerResult::Original(expr),
+        })
     }
 }
 

@@ -18,12 +18,23 @@ use datafusion::logical_expr::{
     LogicalPlan, Operator, ScalarUDF, Signature, Volatility, WindowFunctionDefinition,
 };
 
-use super::super::key::{Key, call};
+use super::super::key::{Key, between_keys, call};
 use super::{dimensions, lists, range};
 
 /// A comparison of arrays by their keys; `None` for any other expression, and for arrays of plain values that are equal
 /// or not.
 pub(in crate::semantics) fn comparable(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    if let Expr::Between(between) = expr {
+        let is_array = |side: &Expr| {
+            let data_type = side.get_type(schema);
+            data_type.is_ok_and(|data_type| dimensions(&data_type) > 0)
+        };
+        let parts = [&between.expr, &between.low, &between.high];
+        return parts
+            .iter()
+            .all(|part| is_array(part))
+            .then(|| between_keys(between, key));
+    }
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
         return None;
     };
@@ -142,7 +153,7 @@ fn keys(array: &ArrayRef) -> Result<BinaryArray> {
 }
 
 /// Each array with its items in one row, whatever its dimensions.
-fn flat(list: &ListArray) -> Result<ListArray> {
+pub(super) fn flat(list: &ListArray) -> Result<ListArray> {
     let mut bounds: Vec<(usize, usize)> = (0..list.len()).map(|row| range(list, row)).collect();
     let mut values = Arc::clone(list.values());
     while let Some(inner) = lists(&values)? {

@@ -134,6 +134,11 @@ impl ExprPlanner for Operands {
             Class::of(&expr.right, schema),
         );
         let mut expr = expr;
+        let beside = |known: Class, constant: &mut Expr| match (known, &expr.op) {
+            // A text, to which the truth value is put.
+            (Class::Bool, BinaryOperator::StringConcat) => Ok(()),
+            _ => beside(known, constant),
+        };
         let (l, r) = match (left, right) {
             (Some(l), Some(r)) => (l, r),
             (Some(known), None) => {

@@ -49,6 +49,23 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
             }
             _ => None,
         },
+        // To the planner the items that are NULL are not there.
+        Expr::AnyOp {
+            compare_op, right, ..
+        } if is_of_order(compare_op) && is_of_items(right) => {
+            let null = || Expr::value(Value::Null);
+            let has_null = call_of("array_position", vec![right.as_ref().clone(), null()]);
+            let unknown = Expr::BinaryOp {
+                left: Box::new(Expr::IsNotNull(Box::new(has_null))),
+                op: BinaryOperator::And,
+                right: Box::new(cast(null(), DataType::Boolean)),
+            };
+            Some(Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new(expr.clone()),
+                op: BinaryOperator::Or,
+                right: Box::new(unknown),
+            })))
+        }
         Expr::UnaryOp { op, expr: operand } => {
             let name = match op {
                 UnaryOperator::PGAbs => Some("abs"),
@@ -149,6 +166,25 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
                 // The planner's looks for the first row of an empty array of arrays.
                 let args = vec![(*array).clone(), (*dimension).clone()];
                 Some(call_of("pg_array_length", args))
+            } else if name == "array_cat"
+                && let [left, right] = arguments.as_slice()
+                && (is_null(left) || is_null(right))
+            {
+                // To the operator no array is none; the function takes it for an item.
+                let (left, right) = (nested(left), nested(right));
+                let op = BinaryOperator::StringConcat;
+                Some(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
+            } else if matches!(name.as_str(), "array_position" | "cardinality")
+                && !arguments.is_empty()
+            {
+                // The planner counts without a sign.
+                let place = Expr::Function(function.clone());
+                Some(cast(place, DataType::Integer(None)))
+            } else if name == "array_positions" && arguments.len() == 2 {
+                let places = Expr::Function(function.clone());
+                let item = Box::new(DataType::Integer(None));
+                let item = ast::ArrayElemTypeDef::SquareBracket(item, None);
+                Some(cast(places, DataType::Array(item)))
             } else if name == "array_length" && arguments.len() == 2 {
                 // An empty array has no dimensions.
                 let length = Expr::Function(function.clone());
@@ -219,6 +255,38 @@ fn is_window(function: &ast::Function) -> bool {
 fn is_empty_count(function: &ast::Function) -> bool {
     last_part(&function.name) == "count"
         && matches!(&function.args, ast::FunctionArguments::List(list) if list.args.is_empty())
+}
+
+fn is_of_order(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    )
+}
+
+/// Whether an array beside ANY may have items that are NULL: no subquery, and no text that is read as one later.
+fn is_of_items(array: &Expr) -> bool {
+    match array {
+        Expr::Nested(inner) => is_of_items(inner),
+        Expr::Subquery(_) | Expr::Value(_) => false,
+        Expr::Array(array) => array
+            .elem
+            .iter()
+            .any(|item| !matches!(item, Expr::Value(value) if value.value != Value::Null)),
+        _ => true,
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if value.value == Value::Null)
+}
+
+fn nested(expr: &Expr) -> Box<Expr> {
+    Box::new(Expr::Nested(Box::new(expr.clone())))
 }
 
 /// Whether a constant may be meant as an array.

@@ -1,0 +1,236 @@
+//! Aggregates over frames that rows leave, which the planner has for those alone that can take a row back: the others are
+//! made again of the rows that a frame still has.
+//!
+//! ```text
+//! bool_or(b) OVER (ORDER BY i ROWS 1 PRECEDING)   ─►   of the rows between that row and this one
+//! ```
+
+use std::collections::VecDeque;
+use std::mem::size_of_val;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array as _, ArrayRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::expr::{
+    AggregateFunctionParams, WindowFunction, WindowFunctionParams,
+};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, WindowFunctionDefinition,
+};
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+
+/// Aggregates that take no row back.
+const FORWARD: [&str; 6] = [
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "string_agg",
+];
+
+/// A call over a window of an aggregate that takes no row back, as one that does; `None` for any other expression.
+pub(super) fn sliding(expr: &Expr) -> Option<Expr> {
+    let Expr::WindowFunction(window) = expr else {
+        return None;
+    };
+    let WindowFunctionDefinition::AggregateUDF(inner) = &window.fun else {
+        return None;
+    };
+    let is_own = inner.inner().downcast_ref::<Framed>().is_some();
+    if is_own || !FORWARD.contains(&inner.name()) {
+        return None;
+    }
+    let mut changed = WindowFunction::clone(window);
+    let framed = Framed {
+        inner: Arc::clone(inner),
+    };
+    let framed = Arc::new(AggregateUDF::new_from_impl(framed));
+    changed.fun = WindowFunctionDefinition::AggregateUDF(framed);
+    Some(Expr::WindowFunction(Box::new(changed)))
+}
+
+/// The planner's function, also over frames that rows leave.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Framed {
+    inner: Arc<AggregateUDF>,
+}
+
+impl AggregateUDFImpl for Framed {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.inner.schema_name(params)
+    }
+
+    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        self.inner.window_function_schema_name(params)
+    }
+
+    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        self.inner.window_function_display_name(params)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
+        self.inner.return_field(fields)
+    }
+
+    fn is_nullable(&self) -> bool {
+        self.inner.is_nullable()
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        self.inner.accumulator(args)
+    }
+
+    fn create_sliding_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Kept {
+            made: Made::of(&self.inner, &args),
+            batches: VecDeque::new(),
+            left: 0,
+        }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        self.inner.state_fields(args)
+    }
+
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        self.inner.default_value(data_type)
+    }
+}
+
+/// What an aggregate is made with.
+#[derive(Debug)]
+struct Made {
+    function: Arc<AggregateUDF>,
+    return_field: FieldRef,
+    schema: Schema,
+    ignore_nulls: bool,
+    order_bys: Vec<PhysicalSortExpr>,
+    is_reversed: bool,
+    name: String,
+    is_distinct: bool,
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    expr_fields: Vec<FieldRef>,
+}
+
+impl Made {
+    fn of(function: &Arc<AggregateUDF>, args: &AccumulatorArgs<'_>) -> Self {
+        Self {
+            function: Arc::clone(function),
+            return_field: Arc::clone(&args.return_field),
+            schema: args.schema.clone(),
+            ignore_nulls: args.ignore_nulls,
+            order_bys: args.order_bys.to_vec(),
+            is_reversed: args.is_reversed,
+            name: args.name.to_owned(),
+            is_distinct: args.is_distinct,
+            exprs: args.exprs.to_vec(),
+            expr_fields: args.expr_fields.to_vec(),
+        }
+    }
+
+    fn again(&self) -> Result<Box<dyn Accumulator>> {
+        self.function.accumulator(AccumulatorArgs {
+            return_field: Arc::clone(&self.return_field),
+            schema: &self.schema,
+            ignore_nulls: self.ignore_nulls,
+            order_bys: &self.order_bys,
+            is_reversed: self.is_reversed,
+            name: &self.name,
+            is_distinct: self.is_distinct,
+            exprs: &self.exprs,
+            expr_fields: &self.expr_fields,
+        })
+    }
+}
+
+/// The rows that a frame has, in the batches that they came in.
+#[derive(Debug)]
+struct Kept {
+    made: Made,
+    batches: VecDeque<Vec<ArrayRef>>,
+    /// Rows of the first batch that have left.
+    left: usize,
+}
+
+/// Rows of a batch.
+fn rows(batch: &[ArrayRef]) -> usize {
+    batch.first().map_or(0, |array| array.len())
+}
+
+impl Accumulator for Kept {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        if rows(values) > 0 {
+            self.batches.push_back(values.to_vec());
+        }
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.left += rows(values);
+        while let Some(first) = self.batches.front().map(|batch| rows(batch)) {
+            if self.left < first {
+                break;
+            }
+            self.left -= first;
+            self.batches.pop_front();
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut made = self.made.again()?;
+        let mut left = self.left;
+        for batch in &self.batches {
+            let rest = |array: &ArrayRef| array.slice(left, array.len().saturating_sub(left));
+            made.update_batch(&batch.iter().map(rest).collect::<Vec<_>>())?;
+            left = 0;
+        }
+        made.evaluate()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Err(not_in_parts())
+    }
+
+    fn merge_batch(&mut self, _states: &[ArrayRef]) -> Result<()> {
+        Err(not_in_parts())
+    }
+
+    fn size(&self) -> usize {
+        let arrays = self.batches.iter().flatten();
+        size_of_val(self)
+            + arrays
+                .map(|array| array.get_array_memory_size())
+                .sum::<usize>()
+    }
+}
+
+fn not_in_parts() -> DataFusionError {
+    DataFusionError::Internal("an aggregate over a frame is not put together of parts".to_owned())
+}
