@@ -35,8 +35,8 @@ use crate::sqlstate::ServerError;
 pub(super) fn made(value: &Expr, to: &FieldRef, schema: &DFSchema) -> Option<Expr> {
     let is_free = match innermost(to.data_type()) {
         free if *free == FREE_NUMERIC => true,
-        // A constant is read by the planner, whose digits are those that it has.
-        _ if matches!(value, Expr::Literal(..)) => return None,
+        // A constant in quotes is read by the planner, whose digits are those that it has.
+        _ if matches!(value, Expr::Literal(text, _) if is_text(&text.data_type())) => return None,
         DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale)
             if *scale <= FREE_SCALE && has_room(*digits, *scale) =>
         {
