@@ -27,6 +27,17 @@ impl ExprPlanner for Operators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
+        let may_be_json = matches!(
+            op,
+            BinaryOperator::AtArrow
+                | BinaryOperator::ArrowAt
+                | BinaryOperator::StringConcat
+                | BinaryOperator::Minus
+        );
+        let (left, right) = match may_be_json {
+            true => (made_of_json(left, schema), made_of_json(right, schema)),
+            false => (left, right),
+        };
         let (left, right) = as_json(&op, left, right, schema);
         let json = match op {
             BinaryOperator::Arrow => Some("->"),
@@ -72,6 +83,25 @@ impl ExprPlanner for Operators {
             bounded(&left, &right, schema)?;
         }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+}
+
+/// What takes its value from jsonb as one: a CASE, `coalesce`, a subquery.
+fn made_of_json(side: Expr, schema: &DFSchema) -> Expr {
+    let told = match &side {
+        Expr::Case(_) | Expr::ScalarFunction(_) => chosen(&side, schema),
+        Expr::ScalarSubquery(query) => {
+            let field = query.subquery.schema().fields().first();
+            let is_jsonb = field.is_some_and(|field| PgType::of_field(field) == PgType::JSONB);
+            is_jsonb
+                .then(|| told_as(PgType::JSONB, side.clone()))
+                .flatten()
+        }
+        _ => None,
+    };
+    match told {
+        Some(told) if is_json(&told, schema) => told,
+        _ => side,
     }
 }
 

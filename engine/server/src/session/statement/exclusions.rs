@@ -65,3 +65,22 @@ fn is_word(token: &Token, words: &[&str]) -> bool {
     };
     words.iter().any(|word| word.eq_ignore_ascii_case(value))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::parse;
+
+    #[test]
+    fn an_exclusion_that_leaves_rows_out_is_refused_by_name() {
+        for exclusion in ["CURRENT ROW", "group", "TIES"] {
+            let frame = format!("rows BETWEEN 1 PRECEDING AND 1 FOLLOWING exclude {exclusion}");
+            let sql = format!("SELECT sum(i) OVER (ORDER BY i {frame}) FROM t");
+            let error = parse(&sql).unwrap_err();
+            assert_eq!(error.code(), "0A000");
+            assert_eq!(error.position(), sql.find("exclude").map(|at| at + 1));
+        }
+        let frame = "ROWS 1 PRECEDING EXCLUDE NO OTHERS";
+        assert!(parse(&format!("SELECT sum(i) OVER ({frame}) FROM t")).is_ok());
+    }
+}
