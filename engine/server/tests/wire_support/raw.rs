@@ -1,5 +1,4 @@
 //! A client that speaks bytes, and the messages that it sends.
-#![allow(dead_code, unreachable_pub)]
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
