@@ -1,10 +1,8 @@
 //! What a statement may have got wrong and runs with all the same, found while it is planned.
 
-use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
-use datafusion::common::{DataFusionError, Result as DfResult};
+use datafusion::common::config::ConfigOptions;
 
 /// Warnings that one statement keeps; more would be of the same cause.
 const KEPT_MAX: usize = 3;
@@ -43,30 +41,4 @@ impl Warnings {
     }
 }
 
-impl ConfigExtension for Warnings {
-    const PREFIX: &'static str = "genokura_warnings";
-}
-
-impl ExtensionOptions for Warnings {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn cloned(&self) -> Box<dyn ExtensionOptions> {
-        Box::new(self.clone())
-    }
-
-    fn set(&mut self, key: &str, _value: &str) -> DfResult<()> {
-        Err(DataFusionError::Configuration(format!(
-            "{key} cannot be set"
-        )))
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        Vec::new()
-    }
-}
+genokura_exec::carried_in_options!(Warnings, "genokura_warnings");

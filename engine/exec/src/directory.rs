@@ -4,14 +4,12 @@
 //! content, so the same samples in the same blocks have the same id in every process. Whoever has seen a cell knows an id:
 //! it opens the directory only for sessions that may see what those may see which it was made for ([`CellAccess`]).
 
-use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, LazyLock, Weak};
 
 use arrow::array::{ArrayRef, StringArray};
-use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::config::ConfigOptions;
 use parking_lot::RwLock;
 
 use crate::access::AccessContext;
@@ -35,33 +33,7 @@ impl CellAccess {
     }
 }
 
-impl ConfigExtension for CellAccess {
-    const PREFIX: &'static str = "genokura_cells";
-}
-
-impl ExtensionOptions for CellAccess {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn cloned(&self) -> Box<dyn ExtensionOptions> {
-        Box::new(*self)
-    }
-
-    fn set(&mut self, key: &str, _value: &str) -> Result<()> {
-        Err(DataFusionError::Configuration(format!(
-            "{key} cannot be set"
-        )))
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        Vec::new()
-    }
-}
+crate::carried_in_options!(CellAccess, "genokura_cells");
 
 /// One sample block: which samples its genotype rows hold, in row order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod bare_rows;
 mod blobs;
 mod call_join;
 mod calls;
+mod carried;
 mod catalog;
 mod cells;
 mod choice;

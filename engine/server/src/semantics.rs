@@ -39,6 +39,7 @@ mod rounded;
 mod sort_keys;
 mod text;
 mod types;
+mod wrapped;
 
 use checked::Mode;
 use place::{Place, is_condition};

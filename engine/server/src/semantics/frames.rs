@@ -12,14 +12,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array as _, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
-use datafusion::logical_expr::expr::{
-    AggregateFunctionParams, WindowFunction, WindowFunctionParams,
-};
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, WindowFunctionDefinition,
 };
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+
+use super::wrapped::as_inner;
 
 /// Aggregates that take no row back.
 const FORWARD: [&str; 6] = [
@@ -59,21 +59,7 @@ struct Framed {
 }
 
 impl AggregateUDFImpl for Framed {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.schema_name(params)
-    }
-
-    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner.window_function_schema_name(params)
-    }
-
-    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner.window_function_display_name(params)
-    }
+    as_inner!();
 
     fn signature(&self) -> &Signature {
         self.inner.signature()
@@ -89,10 +75,6 @@ impl AggregateUDFImpl for Framed {
 
     fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
         self.inner.return_field(fields)
-    }
-
-    fn is_nullable(&self) -> bool {
-        self.inner.is_nullable()
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
@@ -112,10 +94,6 @@ impl AggregateUDFImpl for Framed {
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         self.inner.state_fields(args)
-    }
-
-    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
-        self.inner.default_value(data_type)
     }
 }
 

@@ -4,10 +4,9 @@
 //! planned to its end although nobody waits for it. The rules are what the planner calls again and again, most of
 //! them for every node of the plan.
 
-use std::any::Any;
 use std::sync::Arc;
 
-use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
@@ -117,33 +116,7 @@ impl PhysicalOptimizerRule for HeedingPhysical {
     }
 }
 
-impl ConfigExtension for Stop {
-    const PREFIX: &'static str = "stop";
-}
-
-impl ExtensionOptions for Stop {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn cloned(&self) -> Box<dyn ExtensionOptions> {
-        Box::new(self.clone())
-    }
-
-    fn set(&mut self, key: &str, _value: &str) -> Result<()> {
-        Err(DataFusionError::Configuration(format!(
-            "the stop of a statement has no setting \"{key}\""
-        )))
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        Vec::new()
-    }
-}
+genokura_exec::carried_in_options!(Stop, "stop");
 
 #[cfg(test)]
 mod tests {

@@ -13,10 +13,12 @@
 mod auth;
 mod cohorts;
 mod grants;
+mod hidden_samples;
 mod limits;
 mod operations;
 mod page;
 mod people;
+mod revokes;
 mod roles;
 mod setup;
 mod temporary;

@@ -1,9 +1,6 @@
 //! The settings of a session that change the text form of values.
 
-use std::any::Any;
-
-use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::config::ConfigOptions;
 
 use super::{DateStyle, IntervalStyle};
 use crate::clock::Clock;
@@ -40,30 +37,4 @@ impl TextStyle {
     }
 }
 
-impl ConfigExtension for TextStyle {
-    const PREFIX: &'static str = "text_style";
-}
-
-impl ExtensionOptions for TextStyle {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn cloned(&self) -> Box<dyn ExtensionOptions> {
-        Box::new(*self)
-    }
-
-    fn set(&mut self, key: &str, _value: &str) -> Result<()> {
-        Err(DataFusionError::Configuration(format!(
-            "the style of texts has no setting \"{key}\""
-        )))
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        Vec::new()
-    }
-}
+genokura_exec::carried_in_options!(TextStyle, "text_style");

@@ -6,19 +6,18 @@ use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::expr::{
-    AggregateFunction, AggregateFunctionParams, WindowFunctionParams,
-};
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{
     AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs,
 };
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, Operator,
-    ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, GroupsAccumulator, Operator, ReversedUDAF,
+    Signature, StatisticsArgs, Volatility,
 };
 
 use super::spans::{self, Span};
+use crate::semantics::wrapped::as_inner;
+
 use super::{SPAN, failed, is_span, out_of_range};
 
 /// Lets `sum` and `avg` of a context take intervals.
@@ -63,33 +62,7 @@ fn of_spans(types: &[DataType]) -> bool {
 }
 
 impl AggregateUDFImpl for WithSpans {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.schema_name(params)
-    }
-
-    fn human_display(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.human_display(params)
-    }
-
-    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner.window_function_schema_name(params)
-    }
-
-    fn display_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner.display_name(params)
-    }
-
-    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner.window_function_display_name(params)
-    }
+    as_inner!();
 
     fn signature(&self) -> &Signature {
         static ANY: LazyLock<Signature> =
@@ -116,10 +89,6 @@ impl AggregateUDFImpl for WithSpans {
             [one] if is_span(one.data_type()) => Ok(Arc::new(Field::new(self.name(), SPAN, true))),
             _ => self.inner.return_field(fields),
         }
-    }
-
-    fn is_nullable(&self) -> bool {
-        self.inner.is_nullable()
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
@@ -169,10 +138,6 @@ impl AggregateUDFImpl for WithSpans {
         self.inner.create_groups_accumulator(args)
     }
 
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner.order_sensitivity()
-    }
-
     fn simplify(&self) -> Option<AggregateFunctionSimplification> {
         self.inner.simplify()
     }
@@ -196,27 +161,11 @@ impl AggregateUDFImpl for WithSpans {
         }
     }
 
-    fn is_descending(&self) -> Option<bool> {
-        self.inner.is_descending()
-    }
-
     fn value_from_stats(&self, statistics: &StatisticsArgs<'_>) -> Option<ScalarValue> {
         match is_span(statistics.return_type) {
             true => None,
             false => self.inner.value_from_stats(statistics),
         }
-    }
-
-    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
-        self.inner.default_value(data_type)
-    }
-
-    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
-        self.inner.inner().set_monotonicity(data_type)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }
 
