@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::memory_pool::MemoryPool;
 use genokura_exec::{AccessContext, Engine, EngineConfig};
 use genokura_storage::{CohortState, CommitOutcome, Lake, LakeSnapshot};
 
@@ -109,6 +110,10 @@ impl Backend for EngineBackend {
         let base = of_lake(snapshot)?;
         let outcome = self.engine.lake().drop_cohorts(&base, names).await;
         outcome.map_err(|error| unwritten(&error))
+    }
+
+    fn memory(&self) -> Option<Arc<dyn MemoryPool>> {
+        Some(Arc::clone(&self.engine.runtime().memory_pool))
     }
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {

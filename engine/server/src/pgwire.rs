@@ -11,6 +11,7 @@ mod copy;
 pub mod encode;
 mod extended;
 pub mod fuzzing;
+mod inbox;
 mod incoming;
 mod scram;
 mod simple;

@@ -3,6 +3,8 @@
 
 mod wire_support;
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wire_support::TestServer;
 use wire_support::raw::{Raw, bind, execute, kinds, message, parse, query, startup, sync, texts};
@@ -495,4 +497,47 @@ async fn start_up_parameters_are_text() {
     raw.send(&[parse("select 1"), bind(), execute(0), sync()])
         .await;
     assert_eq!(kinds(&raw.until_ready().await), "12DCZ");
+}
+
+/// The client sends more than is read ahead and is gone: what runs before all of that ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_ends_when_its_client_is_gone_whatever_it_sent_before() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    raw.send(&[query("set search_path = demo"), query(wire_support::SLOW)])
+        .await;
+    raw.send(&vec![query("select 1"); 300]).await;
+    until(async || server.backend.running() == 1).await;
+    drop(raw);
+    until(async || server.backend.running() == 0).await;
+}
+
+/// A client that reads nothing keeps its session from writing: it is ended all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_client_does_not_read_can_be_terminated() {
+    let server = TestServer::start().await;
+    let other = server.connect().await;
+    let (mut raw, _) = Raw::start(&server).await;
+    // Answers of statements that are over, errors among them: none of them can be cancelled any more.
+    let answers = query("select repeat('x', 100000)");
+    let sent = vec![[answers, query("select 1 / 0")].concat(); 500];
+    raw.send(&sent).await;
+    let others = "from pg_stat_activity where pid <> pg_backend_pid()";
+    let count = format!("select count(*) {others}");
+    assert_eq!(wire_support::one(&other, &count).await, "1");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let end = format!("select pg_terminate_backend(pid) {others}");
+    assert_eq!(wire_support::one(&other, &end).await, "t");
+    until(async || wire_support::one(&other, &count).await == "0").await;
+}
+
+/// Waits until it is so, at most ten seconds.
+async fn until(so: impl AsyncFn() -> bool) {
+    for _ in 0..200 {
+        if so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not within ten seconds");
 }

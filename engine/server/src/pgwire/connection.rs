@@ -1,6 +1,5 @@
 //! One connection: reads messages ahead, answers them in order, buffers what it writes.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -10,16 +9,16 @@ use pgwire::messages::response::{
     TransactionStatus as WireStatus,
 };
 use pgwire::messages::startup::ParameterStatus;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info};
 
 use super::cancel::{Interrupts, connection_lost, shutting_down};
-use super::incoming::{self, Incoming, Message};
-use super::socket::{Reader, Socket, Writer};
+use super::inbox::{self, Inbox};
+use super::incoming::{Incoming, Message};
+use super::socket::{Socket, Tcp, Writer};
 use super::{Server, startup};
 use crate::pg_catalog::Ends;
 use crate::session::{Session, TransactionStatus};
@@ -27,19 +26,12 @@ use crate::sqlstate::{ServerError, Severity};
 
 /// Bytes gathered before the socket is written to.
 pub(super) const FLUSH_BYTES: usize = 64 * 1024;
-/// Messages read ahead of the one being answered.
-const READ_AHEAD: usize = 64;
-
-/// What the reader hands over: a message, or why there will be no more.
-type Arrived = Result<Incoming, ServerError>;
 
 /// One client after start-up.
 pub(super) struct Connection {
     socket: Writer,
     pub(super) out: BytesMut,
-    incoming: mpsc::Receiver<Arrived>,
-    /// Messages that were looked at before their turn; None: the client hung up.
-    ahead: VecDeque<Option<Arrived>>,
+    inbox: Inbox,
     pub(super) interrupts: Interrupts,
     pub(super) session: Session,
     pub(super) server: Arc<Server>,
@@ -56,7 +48,8 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
         return debug!("too many clients on their way in");
     };
     let addresses = socket.peer_addr().ok().zip(socket.local_addr().ok());
-    let mut socket = Socket::Plain(socket);
+    let tcp = Tcp::new(socket);
+    let mut socket = Socket::Plain(tcp.clone());
     let limit = server.config.startup_timeout;
     let started = tokio::select! {
         () = server.drain.cancelled() => return,
@@ -106,14 +99,19 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
     };
     let (read, write) = socket.split();
     let hangup = CancellationToken::new();
-    let (sender, incoming) = mpsc::channel(READ_AHEAD);
-    let reader = tokio::spawn(read_messages(read, start.rest, sender, hangup.clone()));
+    let (inbox, reading) = inbox::open(inbox::Ends {
+        socket: read,
+        tcp,
+        begun: start.rest,
+        pool: server.backend.memory(),
+        hangup: hangup.clone(),
+    });
+    let reader = tokio::spawn(reading);
     let interrupts = Interrupts::new(slot, hangup, server.force.clone());
     let mut connection = Connection {
         socket: write,
         out: BytesMut::with_capacity(2 * FLUSH_BYTES),
-        incoming,
-        ahead: VecDeque::new(),
+        inbox,
         interrupts,
         reported: session.settings().reported(),
         session,
@@ -127,17 +125,6 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
     info!(connection = pid, queries = connection.queries, reason = %ended, "disconnected");
 }
 
-/// The next message: one that was looked at before its turn, else the next that comes.
-async fn next_of(
-    ahead: &mut VecDeque<Option<Arrived>>,
-    incoming: &mut mpsc::Receiver<Arrived>,
-) -> Option<Arrived> {
-    match ahead.pop_front() {
-        Some(message) => message,
-        None => incoming.recv().await,
-    }
-}
-
 fn is_good_bye(incoming: &Incoming) -> bool {
     matches!(incoming.message, Ok(Message::Terminate))
 }
@@ -147,33 +134,6 @@ async fn refuse(server: &Server, socket: &mut Socket, error: ServerError) {
     info!(sqlstate = error.code(), "a client was refused");
     server.metrics.failed(error.code());
     startup::refuse(socket, error).await;
-}
-
-/// Reads messages until the client hangs up, which it tells through `hangup` even while a
-/// statement runs.
-async fn read_messages(
-    mut socket: Reader,
-    mut buffer: BytesMut,
-    sender: mpsc::Sender<Arrived>,
-    hangup: CancellationToken,
-) {
-    loop {
-        match incoming::take(&mut buffer) {
-            Ok(Some(message)) => {
-                if sender.send(Ok(message)).await.is_err() {
-                    return;
-                }
-            }
-            Ok(None) => match socket.read_buf(&mut buffer).await {
-                Ok(0) | Err(_) => return hangup.cancel(),
-                Ok(_) => {}
-            },
-            Err(error) => {
-                let _ = sender.send(Err(error)).await;
-                return;
-            }
-        }
-    }
 }
 
 impl Connection {
@@ -216,7 +176,7 @@ impl Connection {
             biased;
             () = self.server.drain.cancelled() => return Err(shutting_down()),
             () = slot.terminated() => return Err(shutting_down()),
-            message = next_of(&mut self.ahead, &mut self.incoming) => message,
+            message = self.inbox.next() => message,
             () = idle => return Err(idle_timeout(in_transaction)),
         };
         match message {
@@ -229,7 +189,7 @@ impl Connection {
 
     /// The next message of a COPY FROM STDIN; what stops the statement stops the wait.
     pub(super) async fn next_of_copy(&mut self) -> Result<Incoming, ServerError> {
-        let next = next_of(&mut self.ahead, &mut self.incoming);
+        let next = self.inbox.next();
         let next = async { Ok(next.await) };
         match self.interrupts.race(next).await? {
             None => Err(connection_lost()),
@@ -241,28 +201,25 @@ impl Connection {
     /// Whether another statement of the pipeline comes before the client waits for answers. What it sends until then
     /// is read here, and answered in its turn.
     pub(super) async fn is_followed(&mut self) -> Result<bool, ServerError> {
-        let mut place = 0;
-        loop {
-            if self.ahead.len() == place {
-                let incoming = &mut self.incoming;
-                let next = async { Ok(incoming.recv().await) };
-                let next = self.interrupts.race(next).await?;
-                self.ahead.push_back(next);
-            }
-            let Some(Some(Ok(next))) = self.ahead.get(place) else {
-                return Ok(true);
-            };
-            match &next.message {
-                Ok(Message::Sync | Message::Flush) => return Ok(false),
-                Ok(Message::Close(_)) => place += 1,
+        for place in 0..inbox::LOOKED_AT_MAX {
+            let next = self.inbox.look(place);
+            let next = async { Ok(next.await) };
+            match self.interrupts.race(next).await? {
+                Some(b'S' | b'H') => return Ok(false),
+                Some(b'C') => {}
                 _ => return Ok(true),
             }
         }
+        Ok(true)
     }
 
     /// Answers one message. An `Err` ends the session.
     async fn answer(&mut self, incoming: Incoming) -> Result<(), ServerError> {
-        let Incoming { kind, message } = incoming;
+        let Incoming {
+            kind,
+            message,
+            memory: _held,
+        } = incoming;
         // A Sync that cannot be read is one.
         self.skip_until_sync &= kind != b'S';
         // Late messages of a COPY that failed are ignored, as in PostgreSQL.
@@ -418,17 +375,19 @@ impl Connection {
         )))
     }
 
-    /// Writes all that is buffered; stops when the client is gone or the server must stop.
+    /// Writes all that is buffered; stops when the client is gone or the session must end.
     pub(super) async fn flush(&mut self) -> Result<(), ServerError> {
-        let (hangup, force) = (
+        let (hangup, force, slot) = (
             self.interrupts.hangup.clone(),
             self.interrupts.force.clone(),
+            Arc::clone(&self.interrupts.slot),
         );
         tokio::select! {
             biased;
             result = self.flush_unraced() => result,
             () = hangup.cancelled() => Err(connection_lost()),
             () = force.cancelled() => Err(shutting_down()),
+            () = slot.terminated() => Err(shutting_down()),
         }
     }
 

@@ -59,7 +59,11 @@ impl Connection {
         self.put(PgWireBackendMessage::CopyInResponse(response))?;
         self.flush_statement().await?;
         loop {
-            let Incoming { kind, message } = self.next_of_copy().await?;
+            let Incoming {
+                kind,
+                message,
+                memory: _held,
+            } = self.next_of_copy().await?;
             match (kind, message) {
                 // Drivers send them right after Execute, not knowing that it is a COPY.
                 (b'H' | b'S', _) => {}
@@ -74,7 +78,7 @@ impl Connection {
                     let text = format!("COPY from stdin failed: {why}");
                     return Err(copy.before_next_line(ServerError::new("57014", text)));
                 }
-                (b'f', Err(error)) => return Err(copy.before_next_line(error)),
+                (b'd' | b'f', Err(error)) => return Err(copy.before_next_line(error)),
                 (kind, _) => {
                     let text =
                         format!("unexpected message type 0x{kind:02X} during COPY from stdin");

@@ -7,6 +7,7 @@
 //! the protocol has it fails its message alone, for the next frame is known; a frame that is none ends the connection.
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use datafusion::execution::memory_pool::MemoryReservation;
 
 use crate::pg_input::utf8;
 use crate::session::Nth;
@@ -14,6 +15,8 @@ use crate::sqlstate::{ServerError, Severity};
 
 /// The largest message a client may send.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Kind and length.
+const HEADER_BYTES: usize = 5;
 /// Kinds of messages that are sent after start-up.
 const KINDS: &[u8] = b"QPBDECHSXFdcf";
 
@@ -23,6 +26,8 @@ pub(super) struct Incoming {
     pub(super) kind: u8,
     /// What it says, or why it cannot be read.
     pub(super) message: Result<Message, ServerError>,
+    /// What a long message takes of the server's memory while it is worked on.
+    pub(super) memory: Option<MemoryReservation>,
 }
 
 /// What a client says.
@@ -86,11 +91,11 @@ impl Incoming {
     }
 }
 
-/// Takes the next whole message out of `buffer`; None: more bytes are needed.
+/// Kind and bytes of the frame that `buffer` begins with; None: more bytes are needed.
 ///
 /// # Errors
 /// FATAL 08P01 for what is no frame: nobody knows where the next one begins.
-pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Incoming>, ServerError> {
+pub(super) fn frame(buffer: &[u8]) -> Result<Option<(u8, usize)>, ServerError> {
     let Some(kind) = buffer.first().copied() else {
         return Ok(None);
     };
@@ -105,14 +110,16 @@ pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Incoming>, ServerErro
     if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
         return Err(fatal(format!("invalid message length {length}")));
     }
-    if buffer.len() < length + 1 {
-        buffer.reserve(length + 1 - buffer.len());
-        return Ok(None);
+    Ok(Some((kind, length + 1)))
+}
+
+/// Takes the frame of so many bytes out of a `buffer` that has it whole.
+pub(super) fn take(buffer: &mut BytesMut, bytes: usize) -> Result<Message, ServerError> {
+    let mut frame = buffer.split_to(bytes.min(buffer.len())).freeze();
+    match frame.first().copied() {
+        Some(kind) => read(kind, Body(frame.split_off(frame.len().min(HEADER_BYTES)))),
+        None => Err(insufficient()),
     }
-    let mut frame = buffer.split_to(length + 1).freeze();
-    let body = Body(frame.split_off(5));
-    let message = read(kind, body);
-    Ok(Some(Incoming { kind, message }))
 }
 
 /// What the body of a message of this kind says.
@@ -264,16 +271,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn frame(kind: u8, body: &[u8]) -> BytesMut {
+    fn framed(kind: u8, body: &[u8]) -> BytesMut {
         let length = u32::try_from(body.len() + 4).unwrap();
         BytesMut::from(&[&[kind][..], &length.to_be_bytes(), body].concat()[..])
     }
 
     fn said(kind: u8, body: &[u8]) -> Result<Message, ServerError> {
-        let mut buffer = frame(kind, body);
-        let incoming = take(&mut buffer).unwrap().unwrap();
+        let mut buffer = framed(kind, body);
+        let bytes = buffer.len();
+        assert_eq!(frame(&buffer).unwrap(), Some((kind, bytes)));
+        let message = take(&mut buffer, bytes);
         assert!(buffer.is_empty());
-        incoming.message
+        message
     }
 
     #[test]
@@ -334,10 +343,9 @@ mod tests {
             b"S\0\0\0\x03",
             b"Q\x7f\xff\xff\xff",
         ] {
-            let error = take(&mut BytesMut::from(bytes)).unwrap_err();
+            let error = frame(bytes).unwrap_err();
             assert!(error.is_fatal(), "{bytes:?}");
         }
-        let mut part = BytesMut::from(&b"Q\0\0\0\x0aselec"[..]);
-        assert!(take(&mut part).unwrap().is_none());
+        assert_eq!(frame(b"Q\0\0").unwrap(), None);
     }
 }

@@ -14,12 +14,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_certificate::rfc3280::Name;
 use x509_certificate::{CapturedX509Certificate, SignatureAlgorithm};
 
+use super::socket::Tcp;
 use crate::pg_catalog::{Certificate, Encryption};
 
 /// Where the certificate and the key lie.
@@ -113,10 +113,7 @@ impl Tls {
     ///
     /// # Errors
     /// When the client speaks another version, or shows a certificate that nobody known signed.
-    pub(super) async fn accept(
-        &self,
-        socket: TcpStream,
-    ) -> std::io::Result<(Box<TlsStream<TcpStream>>, Peer)> {
+    pub(super) async fn accept(&self, socket: Tcp) -> std::io::Result<(Box<TlsStream<Tcp>>, Peer)> {
         let stream = Box::new(self.acceptor.accept(socket).await?);
         let shown = stream.get_ref().1.peer_certificates();
         let shown = shown.and_then(|chain| chain.first());

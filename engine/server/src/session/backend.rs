@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::memory_pool::MemoryPool;
 use genokura_exec::AccessContext;
 use genokura_storage::{CohortState, CommitOutcome};
 
@@ -37,6 +38,11 @@ pub trait Backend: Send + Sync + 'static {
     /// A context over `snapshot` for `principal`: its tables under the catalog
     /// [`DATABASE`](crate::session::DATABASE), a schema each dataset, functions registered.
     fn context(&self, snapshot: &Snapshot, principal: &str) -> Result<SessionContext, ServerError>;
+
+    /// What the memory of long messages is taken from; None: nothing counts it.
+    fn memory(&self) -> Option<Arc<dyn MemoryPool>> {
+        None
+    }
 
     /// The cohorts that the lake keeps.
     fn cohorts(&self, _snapshot: &Snapshot) -> Arc<BTreeMap<String, CohortState>> {
