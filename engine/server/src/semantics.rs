@@ -29,6 +29,7 @@ mod integers;
 mod json_order;
 mod json_scalars;
 mod key;
+mod key_columns;
 mod mathematics;
 mod mismatch;
 mod numerics;
@@ -86,6 +87,7 @@ pub(crate) fn install(context: &SessionContext) {
     context.add_analyzer_rule(Arc::new(PostgresSemantics));
     context.add_optimizer_rule(Arc::new(PlainConditions));
     context.add_optimizer_rule(Arc::new(sort_keys::KeysOnce));
+    context.add_optimizer_rule(Arc::new(key_columns::KeyColumns));
 }
 
 /// Divisions and functions of floats that were moved into conditions no longer fail: a condition that came from above is
