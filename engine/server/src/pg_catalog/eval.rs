@@ -14,10 +14,12 @@ use super::value::{Key, Value, key};
 
 mod aggregate;
 mod expr;
+mod memory;
 mod order;
 mod relations;
 
 pub(crate) use expr::record;
+use memory::bytes_of;
 pub(crate) use order::compare_sorted;
 use order::{compare_keys, compare_rows, row_key};
 
@@ -48,6 +50,7 @@ pub(crate) struct Cx<'a> {
     indexes: RefCell<HashMap<(u32, usize), Rc<ColumnIndex>>>,
     pub(crate) regexes: RefCell<HashMap<String, Rc<regex::Regex>>>,
     steps: Cell<u64>,
+    memory: memory::Memory,
     pub(crate) now: i64,
 }
 
@@ -107,6 +110,7 @@ impl<'a> Cx<'a> {
             indexes: RefCell::default(),
             regexes: RefCell::default(),
             steps: Cell::new(0),
+            memory: memory::Memory::of(session),
             now: chrono::Utc::now().timestamp_micros(),
         }
     }
@@ -166,6 +170,10 @@ impl<'a> Cx<'a> {
 
     /// Runs a query inside the frames of `outer`.
     pub(crate) fn query(&self, query: &Query, outer: Option<&Env<'_>>) -> Result<Vec<Row>> {
+        self.keeping(|| self.rows_of(query, outer))
+    }
+
+    fn rows_of(&self, query: &Query, outer: Option<&Env<'_>>) -> Result<Vec<Row>> {
         let frame = CteFrame {
             definitions: &query.ctes,
             results: RefCell::new(vec![None; query.ctes.len()]),
@@ -305,8 +313,9 @@ impl<'a> Cx<'a> {
         while !working.is_empty() {
             rows.extend(working.iter().map(Arc::clone));
             self.steps.set(self.steps.get() + ROUND_STEPS);
-            for _ in &working {
+            for row in &working {
                 self.step()?;
+                self.keep(bytes_of(row))?;
             }
             frame.results.borrow_mut()[index] = Some(Rc::new(std::mem::take(&mut working)));
             let next = self.body(right, &env);
@@ -408,15 +417,16 @@ impl<'a> Cx<'a> {
                 .iter()
                 .map(|e| self.eval(e, &env))
                 .collect::<Result<_>>()?;
-            let keys = select
+            let keys: Vec<Value> = select
                 .order
                 .iter()
                 .map(|k| self.eval(&k.expr, &env))
                 .collect::<Result<_>>()?;
-            let on = on
+            let on: Vec<Value> = on
                 .iter()
                 .map(|e| self.eval(e, &env))
                 .collect::<Result<_>>()?;
+            self.keep(bytes_of(&row) + bytes_of(&keys) + bytes_of(&on))?;
             out.push((row.into(), keys, on));
         }
         Ok(())

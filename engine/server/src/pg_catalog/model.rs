@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use datafusion::execution::memory_pool::MemoryPool;
 use parking_lot::Mutex;
 
 use genokura_exec::AccessContext;
@@ -263,6 +264,8 @@ pub struct SessionInfo {
     pub signal: Option<Signal>,
     /// Set when the statement is to stop.
     pub cancelled: Option<Arc<std::sync::atomic::AtomicBool>>,
+    /// What the rows of the statement take their memory from; None: nothing counts it.
+    pub memory: Option<Arc<dyn MemoryPool>>,
 }
 
 impl std::fmt::Debug for SessionInfo {

@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
 use super::{DATABASE, PortalFacts, PreparedFacts, SessionInfo, rewrite, statement};
+use crate::limits::QueryPool;
 use crate::pg_catalog::{
     self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, RelationOids, Rights, Value,
 };
@@ -206,7 +207,12 @@ async fn run(
     let model = model(context).await;
     let cancelled = Arc::new(AtomicBool::new(false));
     let _guard = CancelOnDrop(Arc::clone(&cancelled));
-    let session = session_info(&context.info, cancelled);
+    let mut session = session_info(&context.info, cancelled);
+    let pool = Arc::clone(&context.context.runtime_env().memory_pool);
+    session.memory = Some(match context.memory_limit {
+        Some(limit) => Arc::new(QueryPool::new(pool, limit)),
+        None => pool,
+    });
     let work = move || pg_catalog::execute(&model, &session, &statement, &[]);
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(ServerError::from),
@@ -283,6 +289,7 @@ fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::S
         // The session applies constant calls of set_config before the statement runs.
         set_config: Some(Arc::new(|_, value, _| Ok(value.to_owned()))),
         cancelled: Some(cancelled),
+        memory: None,
     }
 }
 

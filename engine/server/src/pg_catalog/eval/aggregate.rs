@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::memory::bytes_of;
 use super::{Cx, Env, Tuple, compare_sorted, row_key};
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::functions;
@@ -76,6 +77,7 @@ impl Cx<'_> {
                 .iter()
                 .map(|k| self.eval(&k.expr, &env))
                 .collect::<Result<Vec<_>>>()?;
+            self.keep(bytes_of(&args) + bytes_of(&keys))?;
             rows.push((args, keys));
         }
         if !call.order.is_empty() {
@@ -141,6 +143,7 @@ impl Cx<'_> {
                     ) else {
                         continue;
                     };
+                    self.keep(text.len())?;
                     match &mut out {
                         None => out = Some(text.to_owned()),
                         Some(out) => {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::memory::{bytes_of, of_tuple};
 use super::{Cx, Env, Row, Tuple};
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::plan::{Join, JoinKind, Rel, Scan, Source};
@@ -28,6 +29,9 @@ impl Cx<'_> {
                     return Ok(());
                 }
             }
+            let shared = matches!(scan.source, Source::Table(_));
+            let own = if shared { 0 } else { bytes_of(row) };
+            self.keep(of_tuple(&tuple) + own)?;
             out.push(tuple);
             Ok(())
         };
@@ -98,6 +102,7 @@ impl Cx<'_> {
                 for tuple in self.rel(&join.right, &left, outer)? {
                     if self.joins(join, &tuple, outer)? {
                         matched = true;
+                        self.keep(of_tuple(&tuple))?;
                         out.push(tuple);
                     }
                 }
@@ -154,6 +159,7 @@ impl Cx<'_> {
                 if self.joins(join, &tuple, outer)? {
                     matched = true;
                     used[*i] = true;
+                    self.keep(of_tuple(&tuple))?;
                     out.push(tuple);
                 }
             }
