@@ -20,6 +20,7 @@ mod fuzzing;
 mod kinds;
 mod lateral;
 mod lifted;
+mod memory;
 mod miscalled;
 mod modified;
 mod named_alike;
@@ -51,6 +52,7 @@ mod typed;
 mod using;
 mod whole_row;
 mod whole_rows;
+mod widths;
 mod written;
 mod yielding;
 
@@ -81,10 +83,11 @@ use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, RoleStore, Roles};
 use crate::sqlstate::ServerError;
 pub(crate) use kinds::{plain_text, told_as};
+use memory::SessionMemory;
 pub(crate) use modified::{chosen, plain_characters, with_blanks};
 pub(crate) use params::{Nth, bytea_of_text};
 use plan::Planned;
-use temp::{TempMemory, TempState};
+use temp::TempState;
 use transactions::{Implicit, Shared, Transaction, ends_transaction, inside_block, outside_block};
 
 /// The name of the one database.
@@ -241,7 +244,8 @@ pub struct Session {
     portals_opened: u64,
     /// How many of them when the current transaction, or else the next statement, began.
     portals_before: u64,
-    temporary_memory: Option<TempMemory>,
+    /// The memory of what is kept between statements; None: nothing was yet.
+    kept_memory: Option<SessionMemory>,
     overlaid: Option<Overlaid>,
     /// Who may do what; None: the session is its lake's owner.
     roles: Option<Arc<RoleStore>>,
@@ -272,7 +276,7 @@ impl Session {
             shared: Shared::default(),
             portals_opened: 0,
             portals_before: 0,
-            temporary_memory: None,
+            kept_memory: None,
             overlaid: None,
             roles: None,
             sessions: None,

@@ -53,6 +53,7 @@ impl Session {
                 format!("cursor \"{name}\" already exists"),
             ));
         }
+        let held = self.memory_of_portal(name, 0)?;
         let planned = self.plan(query, arguments).await?;
         let width = planned.columns().len();
         let rows = self.start(planned).await?;
@@ -70,7 +71,7 @@ impl Session {
             options,
             created: Clock::read(),
         };
-        self.open_portal(Portal::cursor(cursor, vec![format; width], facts));
+        self.open_portal(Portal::cursor(cursor, vec![format; width], facts).holding(held));
         Ok(Outcome::done("DECLARE CURSOR"))
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::sql::sqlparser::ast;
 use parking_lot::Mutex;
 
@@ -37,6 +38,7 @@ pub struct Prepared {
     pub(crate) facts: Arc<PreparedFacts>,
     /// Its plan, where one plan serves all values of the parameters.
     pub(super) template: Mutex<Option<Arc<Template>>>,
+    _held: Option<MemoryReservation>,
 }
 
 /// What `pg_prepared_statements` shows.
@@ -82,6 +84,7 @@ pub struct Portal {
     pub(super) number: u64,
     formats: Vec<Format>,
     state: PortalState,
+    _held: Option<MemoryReservation>,
 }
 
 enum PortalState {
@@ -121,6 +124,15 @@ impl Portal {
             number: 0,
             formats,
             state,
+            _held: None,
+        }
+    }
+
+    /// The same, with the memory that it takes.
+    pub(super) fn holding(self, held: Option<MemoryReservation>) -> Portal {
+        Portal {
+            _held: held,
+            ..self
         }
     }
 
@@ -188,6 +200,9 @@ fn formats(codes: &[i16], width: usize) -> Result<Vec<Format>, ServerError> {
     }
 }
 
+/// Bytes of values that are read where sockets are served.
+const LONG_VALUES: usize = 16 << 10;
+
 impl Session {
     /// Parse: analyses a statement and keeps it under `name` (empty: the unnamed statement).
     ///
@@ -218,6 +233,7 @@ impl Session {
                 foreign: BTreeMap::new(),
                 facts: Arc::default(),
                 template: Mutex::default(),
+                _held: None,
             },
             Some(parsed) => {
                 let text = Arc::clone(&parsed.text);
@@ -271,6 +287,7 @@ impl Session {
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
+        let held = self.memory_of_prepared(name, text)?;
         let oids = |columns: &Vec<Column>| columns.iter().map(|c| c.pg_type.oid).collect();
         let facts = PreparedFacts {
             name: name.to_owned(),
@@ -283,6 +300,7 @@ impl Session {
         };
         let prepared = Prepared {
             facts: Arc::new(facts),
+            _held: held,
             ..prepared
         };
         self.prepared.insert(name.to_owned(), Arc::new(prepared));
@@ -348,6 +366,7 @@ impl Session {
             foreign: BTreeMap::new(),
             facts: Arc::default(),
             template: Mutex::new(analysis.template.map(Arc::new)),
+            _held: None,
         })
     }
 
@@ -437,7 +456,18 @@ impl Session {
             *prepared.template.lock() = Some(Arc::clone(&made));
             made
         };
-        match template.with_values(&context, arguments)? {
+        let planned = match arguments.iter().any(template::is_long) {
+            false => template.with_values(&context, arguments)?,
+            true => {
+                let arguments = arguments.to_vec();
+                let guard = context.stop.guard();
+                let planned = self.spawn(async move { template.with_values(&context, &arguments) });
+                let planned = planned.await;
+                guard.disarm();
+                planned?
+            }
+        };
+        match planned {
             Some(planned) => {
                 prepared.facts.generic_plans.fetch_add(1, Ordering::Relaxed);
                 Ok(planned)
@@ -574,7 +604,19 @@ impl Session {
                 format!("cursor \"{portal}\" already exists"),
             ));
         }
-        let arguments = prepared.arguments(portal, value_formats, values)?;
+        let bytes = values.iter().flatten().map(bytes::Bytes::len).sum();
+        let held = self.memory_of_portal(portal, bytes)?;
+        let arguments = match bytes > LONG_VALUES {
+            false => prepared.arguments(portal, value_formats, values)?,
+            // Threads that serve sockets have others to serve.
+            true => {
+                let (prepared, portal) = (Arc::clone(&prepared), portal.to_owned());
+                let (formats, values) = (value_formats.to_vec(), values.to_vec());
+                let read = move || prepared.arguments(&portal, &formats, &values);
+                let read = self.runtime().spawn_blocking(read).await;
+                read.map_err(|_| ServerError::internal("values were not read to their end"))??
+            }
+        };
         let facts = PortalFacts {
             name: portal.to_owned(),
             statement: Arc::clone(&prepared.facts.statement),
@@ -589,7 +631,7 @@ impl Session {
         ));
         match self.bound(&prepared, arguments, result_formats).await {
             Ok((formats, state)) => {
-                self.open_portal(Portal::new(facts, formats, state));
+                self.open_portal(Portal::new(facts, formats, state).holding(held));
                 Ok(())
             }
             Err(error) => {

@@ -187,6 +187,11 @@ fn find(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == name)
 }
 
+/// Bytes of a name of PostgreSQL.
+const NAME_BYTES_MAX: usize = 63;
+/// Bytes that the names and values of all settings of a session may have.
+const ALL_BYTES_MAX: usize = 256 << 10;
+
 /// The settings of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -260,6 +265,7 @@ impl Settings {
             return Ok(());
         };
         let value = self.checked(&name, value)?;
+        self.check_room(&name, &value)?;
         if find(&name).is_none() {
             self.own.insert(name.clone());
         }
@@ -270,6 +276,24 @@ impl Settings {
             self.values.insert(name, value);
         }
         Ok(())
+    }
+
+    /// # Errors
+    /// 53200 when the settings would take more than they may: each savepoint keeps them.
+    fn check_room(&self, name: &str, value: &str) -> Result<(), ServerError> {
+        let all = self.values.iter().chain(&self.local);
+        let others = all.filter(|(other, _)| *other != name);
+        let others = others.map(|(name, value)| name.len() + value.len());
+        let own: usize = self.own.iter().map(String::len).sum();
+        let bytes = others.sum::<usize>() + own + name.len() + value.len();
+        match bytes <= ALL_BYTES_MAX {
+            true => Ok(()),
+            false => Err(ServerError::new("53200", "out of memory")
+                .detail(format!(
+                    "The settings of a session may have {ALL_BYTES_MAX} bytes."
+                ))
+                .hint("RESET those that are not needed any more.")),
+        }
     }
 
     /// Goes back to earlier settings, as a transaction does that is rolled back.
@@ -453,6 +477,15 @@ fn unknown(name: &str) -> ServerError {
     }
 }
 
+/// The name of an application as PostgreSQL keeps it: as long as names are, other than ASCII marked.
+fn as_name(value: &str) -> String {
+    let shown = value.bytes().map(|byte| match byte {
+        b' '..=b'~' => char::from(byte),
+        _ => '?',
+    });
+    shown.take(NAME_BYTES_MAX).collect()
+}
+
 /// The value in its canonical form, of any setting whose values do not depend on the one that it has.
 fn checked(name: &str, value: &str) -> Result<String, ServerError> {
     let Some(known) = find(name) else {
@@ -473,6 +506,7 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
         )
     };
     match known.kind {
+        Kind::Text if name == "application_name" => Ok(as_name(value)),
         Kind::Text => Ok(value.to_owned()),
         Kind::Bool => boolean(value)
             .map(|on| if on { "on" } else { "off" }.to_owned())

@@ -26,17 +26,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::sql::sqlparser::ast;
 
+use super::memory::SessionMemory;
 use super::statement::temp::OnCommit;
-use crate::limits::QueryPool;
 use crate::sqlstate::ServerError;
 pub use copy::CopyIn;
 pub(super) use schema::with_temporary;
-
-/// The share of the engine's memory that the temporary tables of one session may hold: one in this many.
-const SHARE: usize = 4;
 
 /// The temporary relations of a session at one moment.
 #[derive(Clone, Default)]
@@ -179,46 +176,16 @@ impl TempTable {
     }
 }
 
-/// The memory that temporary tables of a session hold.
-#[derive(Clone)]
-pub(super) struct TempMemory {
-    pool: Arc<dyn MemoryPool>,
-    most: usize,
-}
-
-impl TempMemory {
-    /// Memory of `parent` for one session.
-    pub(super) fn new(parent: &Arc<dyn MemoryPool>) -> TempMemory {
-        let pool = QueryPool::new(Arc::clone(parent), usize::MAX);
-        TempMemory {
-            pool: Arc::new(pool),
-            most: usize::MAX,
-        }
-    }
-
-    /// The same memory, of which at most `limit` bytes and the session's share may be held.
-    fn at_most(&self, limit: Option<usize>, engine: usize) -> TempMemory {
-        let share = engine / SHARE;
-        TempMemory {
-            pool: Arc::clone(&self.pool),
-            most: limit.map_or(share, |limit| limit.min(share)),
-        }
-    }
-
+impl Piece {
     /// Rows with their memory reserved.
     ///
     /// # Errors
     /// 53200 when the session may not hold so much, or the engine has no more.
-    fn hold(&self, batch: RecordBatch) -> Result<Piece, ServerError> {
+    fn held(batch: RecordBatch, memory: &SessionMemory) -> Result<Piece, ServerError> {
         let bytes = batch.get_array_memory_size();
-        if self.pool.reserved().saturating_add(bytes) > self.most {
-            let text = "the temporary tables of the session do not fit into its memory";
-            return Err(ServerError::new("53200", text)
-                .detail(format!("They may hold {} bytes.", self.most))
-                .hint("Keep fewer rows or columns, or DROP tables that are not needed any more."));
-        }
-        let held = MemoryConsumer::new("temporary tables").register(&self.pool);
-        held.try_grow(bytes)?;
+        let held = memory.take("temporary tables", bytes).map_err(|error| {
+            error.hint("Keep fewer rows or columns, or DROP tables that are not needed any more.")
+        })?;
         Ok(Piece {
             batch,
             bytes,

@@ -93,7 +93,7 @@ impl Session {
         name: &str,
         members: &Members,
     ) -> Result<(), ServerError> {
-        let piece = self.memory().await?.hold(members.batch()?)?;
+        let piece = Piece::held(members.batch()?, &self.memory().await?)?;
         let table = TempTable::of_samples().with_pieces(vec![Arc::new(piece)]);
         self.put(name, Relation::Table(Arc::new(table)));
         Ok(())

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use bytes::{Buf as _, Bytes, BytesMut};
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::sql::sqlparser::ast;
 
 use super::fill::{Filling, batch_of, null_value};
@@ -28,6 +29,10 @@ use crate::sqlstate::ServerError;
 const BATCH_ROWS: usize = 8_192;
 /// A record that is longer is refused: it is held in memory until its end.
 const RECORD_BYTES_MAX: usize = 1 << 30;
+/// Bytes of a record that are not counted while it has not ended.
+const HELD_STEP: usize = 1 << 20;
+/// What holds the memory of longer ones.
+const UNENDED: &str = "rows of COPY";
 
 /// A COPY FROM STDIN that takes data.
 pub struct CopyIn {
@@ -44,6 +49,8 @@ pub struct CopyIn {
     filling: Filling,
     pending_rows: usize,
     buffer: BytesMut,
+    /// The memory of a long record.
+    held: MemoryReservation,
     /// Where the search for the end of a record goes on.
     splitter: Splitter,
     /// Lines or tuples so far, the header included.
@@ -100,6 +107,7 @@ impl CopyIn {
             let field = table.schema.field(at);
             Ok((at, field.name().clone(), ColumnInput::new(field)?))
         });
+        let held = filling.memory().take(UNENDED, 0)?;
         let copy = CopyIn {
             name: name.clone(),
             schema: Arc::clone(&table.schema),
@@ -111,6 +119,7 @@ impl CopyIn {
             filling,
             pending_rows: 0,
             buffer: BytesMut::new(),
+            held,
             splitter: Splitter::default(),
             line: 0,
             ended: false,
@@ -174,11 +183,32 @@ impl CopyIn {
         }
         self.buffer.extend_from_slice(data);
         self.read(false)?;
+        self.hold_buffer()?;
         if self.buffer.len() > RECORD_BYTES_MAX {
             return Err(ServerError::new(
                 "54000",
                 "a row of COPY is larger than 1 GiB",
             ));
+        }
+        Ok(())
+    }
+
+    /// Takes memory for what is no whole record yet, in large steps.
+    ///
+    /// # Errors
+    /// 53200 when the session has no more.
+    fn hold_buffer(&mut self) -> Result<(), ServerError> {
+        // The buffer, and the values that the record is read to.
+        let needed = self.buffer.capacity().saturating_mul(2);
+        let has = self.held.size();
+        if self.buffer.len() < HELD_STEP {
+            self.held.free();
+            return Ok(());
+        }
+        if needed > has {
+            let more = needed - has;
+            let grown = self.filling.memory().grow(&self.held, UNENDED, more);
+            grown.map_err(|error| self.located(error, None))?;
         }
         Ok(())
     }

@@ -9,9 +9,10 @@ use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::assign::{self, Session};
-use super::{Piece, TempMemory, TempTable};
+use super::{Piece, TempTable};
 use crate::pg_types::{PgType, modifier_of_field};
 use crate::session::digits;
+use crate::session::memory::SessionMemory;
 use crate::sqlstate::ServerError;
 
 /// Rows and bytes of a piece, about.
@@ -102,7 +103,7 @@ pub(super) fn batch_of(
 /// Gathers batches into pieces.
 pub(super) struct Filling {
     schema: SchemaRef,
-    memory: TempMemory,
+    memory: SessionMemory,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
     pending_bytes: usize,
@@ -111,7 +112,7 @@ pub(super) struct Filling {
 }
 
 impl Filling {
-    pub(super) fn new(schema: SchemaRef, memory: TempMemory) -> Filling {
+    pub(super) fn new(schema: SchemaRef, memory: SessionMemory) -> Filling {
         Filling {
             schema,
             memory,
@@ -121,6 +122,11 @@ impl Filling {
             pieces: Vec::new(),
             rows: 0,
         }
+    }
+
+    /// The memory that the rows take.
+    pub(super) fn memory(&self) -> &SessionMemory {
+        &self.memory
     }
 
     /// Adds rows.
@@ -149,7 +155,8 @@ impl Filling {
             [one] => copied(one)?,
             many => concat_batches(&self.schema, many)?,
         };
-        self.pieces.push(Arc::new(self.memory.hold(batch)?));
+        self.pieces
+            .push(Arc::new(Piece::held(batch, &self.memory)?));
         Ok(())
     }
 
@@ -181,7 +188,7 @@ impl TempTable {
     pub(super) fn extended(
         &self,
         more: Vec<Arc<Piece>>,
-        memory: &TempMemory,
+        memory: &SessionMemory,
     ) -> Result<TempTable, ServerError> {
         let mut pieces = self.pieces.clone();
         for piece in more {
@@ -196,7 +203,7 @@ impl TempTable {
             if let Some(last) = pieces.pop() {
                 // The new piece stands beside both until they go.
                 let joined = concat_batches(&self.schema, [&last.batch, &piece.batch])?;
-                pieces.push(Arc::new(memory.hold(joined)?));
+                pieces.push(Arc::new(Piece::held(joined, memory)?));
             }
         }
         Ok(self.with_pieces(pieces))

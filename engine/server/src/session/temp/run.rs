@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::sql::sqlparser::ast::{self, Expr};
 use futures::TryStreamExt as _;
 
@@ -14,9 +13,10 @@ use super::copy::CopyIn;
 use super::define::{columns_of, field_of, once_each};
 use super::fill::{Arrangement, Filling, Origin};
 use super::insert::{check_assignable, check_width, targets, type_cell, typed};
-use super::{Piece, Relation, TempMemory, TempState, TempTable, TempView, schema_name};
+use super::{Piece, Relation, TempState, TempTable, TempView, schema_name};
 use crate::pg_types::PgType;
 use crate::roles::RoleLimits;
+use crate::session::memory::{SessionMemory, all_of};
 use crate::session::plan::Planned;
 use crate::session::statement::joins::as_written;
 use crate::session::statement::temp::{ColumnDef, Kind, Name, OnCommit, TempCommand};
@@ -401,17 +401,13 @@ impl Session {
     }
 
     /// The memory that a statement may fill.
-    pub(super) async fn memory(&mut self) -> Result<TempMemory, ServerError> {
+    pub(super) async fn memory(&mut self) -> Result<SessionMemory, ServerError> {
         let context = self.plan_context().await?;
         let pool = &context.context.runtime_env().memory_pool;
-        let engine = match pool.memory_limit() {
-            MemoryLimit::Finite(bytes) => bytes,
-            _ => usize::MAX,
-        };
         let memory = self
-            .temporary_memory
-            .get_or_insert_with(|| TempMemory::new(pool));
-        Ok(memory.at_most(context.memory_limit, engine))
+            .kept_memory
+            .get_or_insert_with(|| SessionMemory::new(pool));
+        Ok(memory.at_most(context.memory_limit, all_of(pool)))
     }
 
     /// Runs a query and keeps its rows.
