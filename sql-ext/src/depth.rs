@@ -25,6 +25,10 @@ use crate::repeated;
 
 /// The deepest statement. Threads that plan statements have [`STACK_BYTES`] of stack: 32 KiB for each step.
 pub const STEPS_MAX: usize = 2_000;
+/// Bytes of a name; PostgreSQL cuts them at 63.
+pub const NAME_BYTES_MAX: usize = 1_024;
+/// Words in a row, of which the parser reads some by functions that call themselves: `INTERVAL INTERVAL INTERVAL '1 day'`.
+const WORDS_MAX: usize = 200;
 /// Steps of one `+ - * / %`. The planner asks for the type of the whole branch at each of them, three times over: a chain
 /// of 200 takes it seconds, one of 2,000 would take it an hour.
 const ARITHMETIC: usize = 10;
@@ -34,16 +38,22 @@ pub const CALLS_MAX: usize = 14;
 /// The stack that threads need which parse, plan and drop statements.
 pub const STACK_BYTES: usize = 64 << 20;
 
-/// Bounds the depth of the syntax tree that these tokens make.
+/// Bounds the depth of the syntax tree that these tokens make, and the length of names: whoever tells what a name may have
+/// been meant to be compares it with all there are, letter by letter.
 ///
 /// # Errors
-/// [`Error::TooDeep`] beyond [`STEPS_MAX`] and [`CALLS_MAX`].
+/// [`Error::TooDeep`] beyond [`STEPS_MAX`] and [`CALLS_MAX`], [`Error::LongName`] beyond [`NAME_BYTES_MAX`].
 pub fn check<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> Result<()> {
     let mut levels = Levels::default();
     for token in tokens {
+        if let Token::Word(word) = token
+            && word.value.len() > NAME_BYTES_MAX
+        {
+            return Err(Error::LongName(word.value.len()));
+        }
         levels.read(token);
         let calls = levels.now.calls.max(levels.now.rows);
-        if levels.deepest() > STEPS_MAX || calls > CALLS_MAX {
+        if levels.deepest() > STEPS_MAX || calls > CALLS_MAX || levels.words > WORDS_MAX {
             return Err(Error::TooDeep);
         }
     }
@@ -173,6 +183,8 @@ struct Levels {
     after_operand: bool,
     /// Whether a word stood last that a parenthesis makes a function.
     after_name: bool,
+    /// Words since the last of what is no word.
+    words: usize,
 }
 
 impl Levels {
@@ -186,6 +198,10 @@ impl Levels {
         }
         self.measure(token);
         self.after_name = is_name(token);
+        self.words = match token {
+            Token::Word(_) => self.words + 1,
+            _ => 0,
+        };
     }
 
     fn measure(&mut self, token: &Token) {
@@ -425,6 +441,28 @@ mod tests {
             assert!(
                 is_bounded(&sql(most - 10)) && !is_bounded(&sql(most + 10)),
                 "{link}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_short() {
+        let sql = |bytes: usize| format!("select \"{}\"", "x".repeat(bytes));
+        assert!(is_bounded(&sql(NAME_BYTES_MAX)));
+        assert!(!is_bounded(&sql(NAME_BYTES_MAX + 1)));
+        assert!(is_bounded(&format!("select '{}'", "x".repeat(5_000))));
+    }
+
+    #[test]
+    fn words_stand_in_a_row_to_a_bound() {
+        for word in ["interval ", "explain ", "not ", "a "] {
+            assert!(
+                is_bounded(&format!("select {}1", word.repeat(50))),
+                "{word}"
+            );
+            assert!(
+                !is_bounded(&format!("select {}1", word.repeat(WORDS_MAX + 1))),
+                "{word}"
             );
         }
     }

@@ -143,6 +143,9 @@ pub enum Error {
     /// A statement whose syntax tree would be too deep for the stack.
     #[error("statement is nested too deeply")]
     TooDeep,
+    /// A name that is longer than any.
+    #[error("a name of {0} bytes is too long")]
+    LongName(usize),
     /// Queries that are read so often that the plan would hold too many tables.
     #[error(
         "queries of WITH and views are read too often: with all of them the statement reads more than {} tables again",
@@ -195,6 +198,7 @@ impl Error {
             Self::Genotype(_) => "22P03",
             Self::TooManyNames => "54000",
             Self::TooDeep | Self::Repeated => "54001",
+            Self::LongName(_) => "42622",
             Self::DirectoryGone(_) => "55000",
             Self::Internal(_) => "XX000",
         }
@@ -282,6 +286,10 @@ impl Error {
             Self::CohortName => Some(
                 "A subquery reads a cohort as a table: ARRAY(SELECT sample_id FROM …).".to_owned(),
             ),
+            Self::LongName(_) => Some(format!(
+                "Names have at most {} bytes. Texts stand in single quotes.",
+                crate::depth::NAME_BYTES_MAX
+            )),
             Self::TooDeep => Some(format!(
                 "At most {} conditions stand in one chain, a tenth as many sums and products, and {} functions around one \
                  another: write IN (…) for OR, WITH or a temporary table for parts.",

@@ -374,7 +374,11 @@ pub fn suggest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         }
     }
     let most = 2.min(name.chars().count().saturating_sub(1) / 2);
-    let near = known.iter().map(|k| (strsim::levenshtein(name, k), *k));
+    // Whatever else they are, names are as far apart as their lengths.
+    let near = known
+        .iter()
+        .filter(|k| k.len().abs_diff(name.len()) <= 4 * most)
+        .map(|k| (strsim::levenshtein(name, k), *k));
     let best = near
         .filter(|(edits, _)| *edits <= most)
         .min_by_key(|(edits, _)| *edits);

@@ -155,6 +155,44 @@ fn value(context: &PlanContext, constant: &ast::Expr) -> Result<Option<ScalarVal
     })
 }
 
+/// Items of an array that are put into a plan where sockets are served.
+const LONG_ARRAY: usize = 1_000;
+
+/// Whether a constant is an array of many items.
+pub(super) fn is_long(constant: &ast::Expr) -> bool {
+    match constant {
+        ast::Expr::Array(array) => array.elem.len() > LONG_ARRAY || array.elem.iter().any(is_long),
+        ast::Expr::Cast { expr, .. } => is_long(expr),
+        _ => false,
+    }
+}
+
+fn is_null(constant: &ast::Expr) -> bool {
+    matches!(constant, ast::Expr::Value(value) if value.value == ast::Value::Null)
+}
+
+/// An array of one dimension whose items are plain and of its type. The planner takes milliseconds for a hundred.
+fn plain_array(items: &[ast::Expr], of: &ast::DataType) -> Option<ScalarValue> {
+    let of = match of {
+        ast::DataType::SmallInt(None) => DataType::Int16,
+        ast::DataType::Integer(None) => DataType::Int32,
+        ast::DataType::BigInt(None) => DataType::Int64,
+        ast::DataType::Text => DataType::Utf8,
+        _ => return None,
+    };
+    let items = items.iter().map(|item| {
+        let item = match item {
+            ast::Expr::Cast { expr, .. } if is_null(expr) => ScalarValue::try_new_null(&of).ok()?,
+            item => plain(item)?,
+        };
+        (item.data_type() == of).then_some(item)
+    });
+    let items = items.collect::<Option<Vec<_>>>()?;
+    Some(ScalarValue::List(ScalarValue::new_list_nullable(
+        &items, &of,
+    )))
+}
+
 /// The value of what most parameters are, which the planner need not be asked for.
 fn plain(constant: &ast::Expr) -> Option<ScalarValue> {
     if let ast::Expr::Value(value) = constant {
@@ -174,6 +212,11 @@ fn plain(constant: &ast::Expr) -> Option<ScalarValue> {
     else {
         return None;
     };
+    if let (ast::Expr::Array(array), ast::DataType::Array(of)) = (expr.as_ref(), data_type)
+        && let ast::ArrayElemTypeDef::SquareBracket(of, None) = of
+    {
+        return plain_array(&array.elem, of);
+    }
     let (sign, digits) = match expr.as_ref() {
         ast::Expr::UnaryOp {
             op: ast::UnaryOperator::Minus,
@@ -423,6 +466,27 @@ mod tests {
                 PgType::TEXT,
                 Some(ScalarValue::from("chr1 'x'")),
             ),
+            (
+                "{1,NULL,-3}",
+                PgType::INT4.array(),
+                Some(ScalarValue::List(ScalarValue::new_list_nullable(
+                    &[
+                        ScalarValue::from(1_i32),
+                        ScalarValue::Int32(None),
+                        ScalarValue::from(-3_i32),
+                    ],
+                    &DataType::Int32,
+                ))),
+            ),
+            (
+                "{a,\"b c\"}",
+                PgType::TEXT.array(),
+                Some(ScalarValue::List(ScalarValue::new_list_nullable(
+                    &[ScalarValue::from("a"), ScalarValue::from("b c")],
+                    &DataType::Utf8,
+                ))),
+            ),
+            ("{{1},{2}}", PgType::INT4.array(), None),
             ("1.5", PgType::NUMERIC, None),
             ("1.5", PgType::FLOAT8, None),
             ("2020-01-01", PgType::DATE, None),

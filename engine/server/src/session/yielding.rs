@@ -2,13 +2,14 @@
 //!
 //! A cancelled query is dropped, and a task is dropped only when it yields. DataFusion yields by
 //! counting batches of leaves: a cross join makes thousands of batches from one of its leaf's,
-//! and a costly function makes any count too long. A time slice bounds both.
+//! and a costly function makes any count too long. A time slice bounds both. What an operator makes wide values of
+//! ([`widths`]) comes in few rows at a time.
 
 use std::any::type_name;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
@@ -25,8 +26,12 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, replace_children_if_necessary,
+};
 use futures::Stream;
+
+use super::widths;
 
 /// How long a task may go on before it lets others run and can be stopped.
 const SLICE: Duration = Duration::from_millis(20);
@@ -70,11 +75,34 @@ impl PhysicalOptimizerRule for YieldRule {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
-            let multiplies = node.name().contains("Join") || node.name().contains("Unnest");
-            if node.children().is_empty() || multiplies {
-                return Ok(Transformed::yes(Arc::new(YieldExec { input: node }) as _));
+            let rows = widths::rows_of(node.as_ref())?;
+            let node = match rows {
+                Some(_) if !node.children().is_empty() => {
+                    let children = node.children().into_iter().map(|child| {
+                        let input = match child.downcast_ref::<YieldExec>() {
+                            Some(yielding) => &yielding.input,
+                            None => child,
+                        };
+                        Arc::new(YieldExec {
+                            input: Arc::clone(input),
+                            rows,
+                        }) as _
+                    });
+                    let children = children.collect();
+                    Transformed::yes(replace_children_if_necessary(node, children)?)
+                }
+                _ => Transformed::no(node),
+            };
+            let multiplies =
+                node.data.name().contains("Join") || node.data.name().contains("Unnest");
+            if node.data.children().is_empty() || multiplies {
+                let yielding = YieldExec {
+                    input: node.data,
+                    rows: None,
+                };
+                return Ok(Transformed::yes(Arc::new(yielding) as _));
             }
-            Ok(Transformed::no(node))
+            Ok(node)
         })
         .data()
     }
@@ -92,6 +120,8 @@ impl PhysicalOptimizerRule for YieldRule {
 #[derive(Debug)]
 struct YieldExec {
     input: Arc<dyn ExecutionPlan>,
+    /// Rows that are passed on at a time; None: as they come.
+    rows: Option<usize>,
 }
 
 impl DisplayAs for YieldExec {
@@ -134,7 +164,10 @@ impl ExecutionPlan for YieldExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match children.pop() {
-            Some(input) if children.is_empty() => Ok(Arc::new(YieldExec { input })),
+            Some(input) if children.is_empty() => Ok(Arc::new(YieldExec {
+                input,
+                rows: self.rows,
+            })),
             _ => datafusion::common::internal_err!("YieldExec has one child"),
         }
     }
@@ -147,6 +180,8 @@ impl ExecutionPlan for YieldExec {
         let input = self.input.execute(partition, context)?;
         Ok(Box::pin(YieldStream {
             input,
+            rows: self.rows,
+            rest: None,
             since: Instant::now(),
         }))
     }
@@ -176,6 +211,9 @@ impl ExecutionPlan for YieldExec {
 
 struct YieldStream {
     input: SendableRecordBatchStream,
+    rows: Option<usize>,
+    /// What of a batch was not passed on yet.
+    rest: Option<RecordBatch>,
     since: Instant,
 }
 
@@ -188,11 +226,28 @@ impl Stream for YieldStream {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.input.as_mut().poll_next(cx)
+        let Some(rows) = self.rows else {
+            return self.input.as_mut().poll_next(cx);
+        };
+        let batch = match self.rest.take() {
+            Some(rest) => rest,
+            None => match ready!(self.input.as_mut().poll_next(cx)) {
+                Some(Ok(batch)) => batch,
+                end => return Poll::Ready(end),
+            },
+        };
+        let first = batch.slice(0, rows.min(batch.num_rows()));
+        if first.num_rows() < batch.num_rows() {
+            self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
+        }
+        Poll::Ready(Some(Ok(first)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.input.size_hint()
+        match self.rows {
+            Some(_) => (0, None),
+            None => self.input.size_hint(),
+        }
     }
 }
 

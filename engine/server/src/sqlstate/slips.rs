@@ -9,18 +9,31 @@ pub fn slip_of<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         4..=7 => 1,
         _ => 2,
     };
-    let distances = known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate));
-    let near = distances.filter(|(distance, _)| *distance <= limit);
-    near.min().map(|(_, candidate)| candidate)
+    nearest_within(name, known, limit)
 }
 
 /// The name among `known` that `name` is most likely a slip of, for a hint.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = 1 + name.chars().count() / 4;
+    nearest_within(name, known, 1 + name.chars().count() / 4)
+}
+
+/// Bytes of names that are compared: the work grows with the square.
+const NAME_BYTES_MAX: usize = 256;
+
+/// The nearest of the names that are no further away than `limit`.
+fn nearest_within<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    limit: usize,
+) -> Option<&'a str> {
+    let letters = name.chars().count();
+    let comparable = |candidate: &&str| {
+        // Whatever else they are, they are as far apart as their lengths.
+        candidate.len() <= NAME_BYTES_MAX && candidate.chars().count().abs_diff(letters) <= limit
+    };
+    let known = known.into_iter().filter(|_| name.len() <= NAME_BYTES_MAX);
     known
-        .into_iter()
+        .filter(comparable)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
@@ -33,7 +46,15 @@ pub(super) fn meant_columns(field: &Column, valid: &[Column]) -> Vec<String> {
     let name = field.name.as_str();
     let mut least = 4;
     let mut found: Vec<String> = Vec::new();
-    for column in valid {
+    let is_short = |column: &Column| {
+        let table = column
+            .relation
+            .as_ref()
+            .map_or(0, |table| table.table().len());
+        table.max(column.name.len()) <= NAME_BYTES_MAX
+    };
+    let valid = valid.iter().filter(|_| is_short(field));
+    for column in valid.filter(|column| is_short(column)) {
         let of_table = match (&field.relation, &column.relation) {
             (Some(asked), Some(known)) => strsim::levenshtein(asked.table(), known.table()),
             _ => 0,
@@ -63,6 +84,16 @@ pub(super) fn meant_columns(field: &Column, valid: &[Column]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_compared_with_nothing() {
+        let long = "x".repeat(50_000_000);
+        assert_eq!(nearest(&long, [&long[1..], "x"]), None);
+        assert_eq!(nearest("contgi", [&long, "contig"]), Some("contig"));
+        assert_eq!(slip_of(&long, ["length"]), None);
+        let column = |name: &str| Column::new_unqualified(name);
+        assert!(meant_columns(&column(&long), &[column("x"), column(&long[1..])]).is_empty());
+    }
 
     #[test]
     fn near_misses_are_suggested() {

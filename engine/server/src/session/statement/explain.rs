@@ -51,6 +51,11 @@ pub(super) fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         how.analyze = cursor.accept("ANALYZE") || cursor.accept("ANALYSE");
         how.verbose = cursor.accept("VERBOSE");
     }
+    // Each would be read by this function again.
+    if matches!(cursor.peek(), Some(Token::Word(word)) if word.value.eq_ignore_ascii_case("EXPLAIN"))
+    {
+        return Err(cursor.syntax_error());
+    }
     Ok(match read(cursor)? {
         Statement::Query(query) | Statement::Declare { query, .. } => {
             Statement::Explain { how, query }
