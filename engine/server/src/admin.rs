@@ -18,8 +18,8 @@ use crate::sqlstate::ServerError;
 const REQUEST_BYTES_MAX: usize = 8 << 10;
 /// How long a client may take for its request, and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Requests at once; more wait.
-const REQUESTS: usize = 16;
+/// Requests at once; more wait. Idle ones take nothing but their place.
+const REQUESTS: usize = 256;
 /// How long the lake may take to answer `/readyz`.
 const LAKE_PATIENCE: Duration = Duration::from_secs(4);
 

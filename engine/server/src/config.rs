@@ -23,6 +23,10 @@ trait Value: Sized {
     /// # Errors
     /// Says what is allowed.
     fn read(text: &str) -> Result<Self, String>;
+    /// What is wrong with leaving it empty, where that does not mean that it is unset.
+    fn empty() -> Result<(), String> {
+        Ok(())
+    }
     /// As a TOML value; None: unset.
     fn print(&self) -> Option<String>;
 }
@@ -54,6 +58,10 @@ impl Value for PathBuf {
     fn read(text: &str) -> Result<Self, String> {
         Ok(PathBuf::from(text))
     }
+    /// Files decide who may come in: a variable that somebody forgot to fill opens no door.
+    fn empty() -> Result<(), String> {
+        Err("name a file, or leave the setting out".to_owned())
+    }
     fn print(&self) -> Option<String> {
         Some(toml::Value::String(self.display().to_string()).to_string())
     }
@@ -62,7 +70,7 @@ impl Value for PathBuf {
 impl<T: Value> Value for Option<T> {
     fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Ok(None);
+            return T::empty().map(|()| None);
         }
         T::read(text).map(Some)
     }

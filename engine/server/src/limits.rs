@@ -11,10 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::sqlstate::{ServerError, Severity};
 
-/// Hands out at most `max` connection permits at a time.
+/// Places beside all others that are kept for admins, as PostgreSQL keeps three for superusers.
+const RESERVED: usize = 3;
+
+/// Hands out at most `max` connection permits at a time, and a few more to admins.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimit {
     permits: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
 }
 
 impl ConnectionLimit {
@@ -23,6 +27,7 @@ impl ConnectionLimit {
     pub fn new(max: usize) -> ConnectionLimit {
         ConnectionLimit {
             permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
+            reserved: Arc::new(Semaphore::new(RESERVED)),
         }
     }
 
@@ -31,10 +36,22 @@ impl ConnectionLimit {
     /// # Errors
     /// 53300 when all places are taken.
     pub fn enter(&self) -> Result<OwnedSemaphorePermit, ServerError> {
-        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
-            ServerError::new("53300", "sorry, too many clients already").severity(Severity::Fatal)
-        })
+        permit(&self.permits)
     }
+
+    /// As [`ConnectionLimit::enter`], for an admin: whoever fills the server can be ended.
+    ///
+    /// # Errors
+    /// 53300 when the reserved places are taken, too.
+    pub fn enter_as_admin(&self) -> Result<OwnedSemaphorePermit, ServerError> {
+        self.enter().or_else(|_full| permit(&self.reserved))
+    }
+}
+
+fn permit(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ServerError> {
+    Arc::clone(places).try_acquire_owned().map_err(|_| {
+        ServerError::new("53300", "sorry, too many clients already").severity(Severity::Fatal)
+    })
 }
 
 /// A memory pool that lets one query take at most `limit` bytes of the pool it stands on.

@@ -42,6 +42,7 @@ pub(super) struct ServeArgs {
 /// Runs `genokura serve`.
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Outcome> {
     start_logs(&args.log);
+    log_panics();
     let mut settings = Settings::load(args.config.as_deref())?;
     settings.apply(&args.assignments)?;
     if let Some(listen) = args.listen {
@@ -59,6 +60,15 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<Outcome> {
     tell!("genokura: {}", psql_line(address, None));
     serve(lake, &settings, doors, listener).await?;
     Ok(Outcome::Done)
+}
+
+/// Has bugs logged by their place alone: what a panic says may hold data.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let place = place.unwrap_or_default();
+        tracing::error!(%place, "the server ran into a bug of its own");
+    }));
 }
 
 /// What decides who comes in: loaded before anything is served.
@@ -94,7 +104,13 @@ impl Doors {
             (None, _) if settings.listen.ip().is_loopback() => "in clear, on this machine only",
             (None, _) => "IN CLEAR over the network: set tls_certificate and tls_key",
         };
-        format!("{who}; {how}")
+        let old = self.tls.as_ref().and_then(Tls::out_of_date).map(|holds| {
+            let (start, end) = (holds.start().date_naive(), holds.end().date_naive());
+            format!(
+                "; THE CERTIFICATE HOLDS FROM {start} TO {end}: clients that verify it stay away"
+            )
+        });
+        format!("{who}; {how}{}", old.unwrap_or_default())
     }
 }
 

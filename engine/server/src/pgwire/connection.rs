@@ -62,15 +62,18 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
         Err(_elapsed) => return debug!("start-up timeout"),
     };
     drop(stranger);
-    let _permit = match server.connections.enter() {
+    let roles = server.roles.current();
+    let role = roles.get(&start.user);
+    let permit = match role {
+        Some(role) if role.admin => server.connections.enter_as_admin(),
+        _ => server.connections.enter(),
+    };
+    let _permit = match permit {
         Ok(permit) => permit,
         Err(error) => return refuse(&server, &mut socket, error).await,
     };
-    let most = server
-        .roles
-        .current()
-        .get(&start.user)
-        .and_then(|role| role.limits.connections);
+    let most = role.and_then(|role| role.limits.connections);
+    drop(roles);
     let ends = addresses.map(|(client, server)| Ends {
         client,
         server,

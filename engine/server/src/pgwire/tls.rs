@@ -3,10 +3,12 @@
 //! TLS 1.3 and 1.2 by rustls with ring. What cannot be loaded stops the start: a server that was told to encrypt
 //! never falls back to plain text.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
 use ring::digest;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -38,6 +40,8 @@ pub struct TlsFiles {
 pub struct Tls {
     acceptor: TlsAcceptor,
     binding: Option<Vec<u8>>,
+    /// From when to when the certificate holds.
+    holds: RangeInclusive<DateTime<Utc>>,
 }
 
 impl std::fmt::Debug for Tls {
@@ -70,6 +74,7 @@ impl Tls {
             format!("{} holds no X.509 certificate", files.certificate.display())
         })?;
         let binding = end_point(&parsed);
+        let holds = parsed.validity_not_before()..=parsed.validity_not_after();
         crate::roles::check_mode(&files.key)
             .with_context(|| format!("cannot use the private key {}", files.key.display()))?;
         let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
@@ -106,7 +111,14 @@ impl Tls {
         Ok(Tls {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             binding,
+            holds,
         })
+    }
+
+    /// From when to when the certificate holds, when that is not now: clients that look at it stay away.
+    #[must_use]
+    pub fn out_of_date(&self) -> Option<&RangeInclusive<DateTime<Utc>>> {
+        Some(&self.holds).filter(|holds| !holds.contains(&Utc::now()))
     }
 
     /// The handshake.

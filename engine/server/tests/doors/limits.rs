@@ -26,10 +26,11 @@ fn limited_by(limit: &[&str], server: &[&str]) -> (RoleFile, Server) {
     (roles, server)
 }
 
-/// Fails without: the count of a role's sessions.
+/// Fails without: the count of a role's sessions, and the places that are kept for admins.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_of_a_role_are_counted() {
     let (roles, server) = limited(&["--connections", "2"]);
+    roles.add("root", &["--admin"]);
     let (one, _two) = (server.connect("ann").await, server.connect("ann").await);
     let third = server
         .try_connect("ann", &password("ann"))
@@ -61,6 +62,11 @@ async fn connections_of_a_role_are_counted() {
         .map(drop)
         .unwrap_err();
     assert!(told(&second).starts_with("53300"), "{}", told(&second));
+    // An admin comes in and makes room.
+    let root = server.connect("root").await;
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'bob'";
+    assert_eq!(rows(&root, end).await, ["t"]);
+    assert!(soon(async || server.try_connect("bob", &password("bob")).await.is_ok()).await);
 }
 
 /// Fails without: the cap on the session's own timeout.
@@ -282,6 +288,9 @@ async fn no_statement_takes_the_server_from_everybody() {
         format!("create temp table t as select 1{}", many(" + 1", 50_000)),
         format!("prepare p as select 1{}", many(" + 1", 50_000)),
         format!("explain select 1{}", many(" + 1", 50_000)),
+        format!("{}select 1", many("explain ", 50_000)),
+        format!("{}select 1", many("explain (verbose) ", 50_000)),
+        format!("select {}'1 day'", many("interval ", 50_000)),
         format!("select {}", nested("position(", 45, ")")),
         format!("select {}", nested("array(select ", 45, ")")),
         format!("select {}", nested("exists(select ", 45, ")")),
@@ -298,11 +307,12 @@ async fn no_statement_takes_the_server_from_everybody() {
         let error = answer
             .unwrap_or_else(|_| panic!("{start} goes on"))
             .unwrap_err();
-        assert!(
-            told(&error).starts_with("54001"),
-            "{start}: {}",
-            told(&error)
-        );
+        // An EXPLAIN of an EXPLAIN is none, however many they are.
+        let code = match start.contains("(verbose) explain") {
+            true => "42601",
+            false => "54001",
+        };
+        assert!(told(&error).starts_with(code), "{start}: {}", told(&error));
         assert_eq!(rows(&client, "select 1").await, ["1"], "{start}");
     }
     // Views do not get around it.
@@ -327,4 +337,188 @@ async fn no_statement_takes_the_server_from_everybody() {
     // As deep as statements may be, in the threads that plan and drop them.
     let sql = format!("select 1{}", many(" is null", 1_990));
     assert_eq!(rows(&client, &sql).await, ["f"]);
+}
+
+/// Fails without: the memory of what a session keeps between statements (`session/memory.rs`), and the bound on the bytes of
+/// settings.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_session_keeps_is_bounded() {
+    let (_roles, server) = limited(&["--memory-bytes", "8000000"]);
+    let client = server.connect("ann").await;
+    // Prepared statements, until there are as many as fit: no more than one for each 80 KB.
+    let mut kept = 0;
+    let error = loop {
+        match client
+            .simple_query(&format!("prepare p{kept} as select {kept}"))
+            .await
+        {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+    };
+    let full = "53200 the prepared statements of the session do not fit into its memory";
+    assert_eq!(told(&error), full);
+    assert!((50..100).contains(&kept), "{kept} were kept");
+    client.batch_execute("deallocate all").await.unwrap();
+    let long = format!("prepare long as select '{}'", "x".repeat(2_000_000));
+    assert!(refused(&client, &long).await.starts_with(full));
+    // The message of an unnamed one may be long, too; it is not kept beside its values.
+    let unnamed = format!("select length('{}')", "x".repeat(1_000_000));
+    assert_eq!(rows(&client, &unnamed).await, ["1000000"]);
+    // Cursors: one for each 300 KB.
+    client.batch_execute("begin").await.unwrap();
+    let mut kept = 0;
+    let error = loop {
+        let declare = format!("declare c{kept} cursor for select 1; fetch c{kept}");
+        match client.simple_query(&declare).await {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(
+        told(&error),
+        "53200 the portals and cursors of the session do not fit into its memory"
+    );
+    assert!((15..30).contains(&kept), "{kept} were open");
+    client
+        .batch_execute("rollback; begin; declare c cursor for select 1; rollback")
+        .await
+        .unwrap();
+    // Rows of COPY that do not end.
+    client
+        .batch_execute("create temp table t (a text)")
+        .await
+        .unwrap();
+    let sink = client
+        .copy_in::<_, bytes::Bytes>("copy t from stdin")
+        .await
+        .unwrap();
+    let parts = (0..64).map(|_| Ok(bytes::Bytes::from(vec![b'x'; 1 << 20])));
+    let mut parts = futures::stream::iter(parts.collect::<Vec<_>>());
+    let mut sink = std::pin::pin!(sink);
+    let sent = futures::SinkExt::send_all(&mut sink, &mut parts).await;
+    let error = match sent {
+        Ok(()) => sink.finish().await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(
+        told(&error),
+        "53200 the rows of COPY of the session do not fit into its memory"
+    );
+    // Settings of its own.
+    let value = "x".repeat(100_000);
+    for name in ["one", "two"] {
+        client
+            .batch_execute(&format!("set my.{name} = '{value}'"))
+            .await
+            .unwrap();
+    }
+    let third = refused(&client, &format!("set my.three = '{value}'")).await;
+    assert!(third.starts_with("53200"), "{third}");
+    client.batch_execute("reset my.one").await.unwrap();
+    client
+        .batch_execute(&format!("set my.three = '{value}'"))
+        .await
+        .unwrap();
+    // Nothing of it is left for others.
+    assert_eq!(rows(&server.connect("bob").await, "select 1").await, ["1"]);
+}
+
+/// Fails without: the bound on names (`sql-ext/src/depth.rs`), and values being compared for hints only where they are short
+/// (`sqlstate/slips.rs`). Hints are made where sockets are served, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_name_takes_no_time() {
+    let (_roles, server) = limited(&["--memory-bytes", "800000000"]);
+    let client = server.connect("ann").await;
+    let long = "x".repeat(3_000_000);
+    let begun = Instant::now();
+    for (sql, code) in [
+        (format!("set {long} = 1"), "42622"),
+        (format!("show {long}"), "42622"),
+        (format!("set timezone = '{long}'"), "22023"),
+        (format!("select {long}(1)"), "42622"),
+        (format!("select {long} from lab.variants"), "42622"),
+        (format!("select * from {long}"), "42622"),
+    ] {
+        let told = refused(&client, &sql).await;
+        assert!(
+            told.starts_with(code),
+            "{}",
+            told.get(..200).unwrap_or(&told)
+        );
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        begun.elapsed()
+    );
+    client
+        .batch_execute(&format!("set application_name = '{long}'"))
+        .await
+        .unwrap();
+    assert_eq!(rows(&client, "show application_name").await, [&long[..63]]);
+}
+
+/// Fails without: the memory of rows of the catalog (`pg_catalog/eval/memory.rs`).
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_of_catalog_queries_is_bounded() {
+    let (_roles, server) = limited(&["--memory-bytes", "20000000"]);
+    let client = server.connect("ann").await;
+    let two = "pg_attribute a, pg_attribute b";
+    for sql in [
+        format!("select count(*) from (select distinct a.attname || b.attname from {two}) q"),
+        format!("select count(*) from (select a.attname || b.attname x from {two} order by 1) q"),
+        format!("select array_agg(a.attname || b.attname) from {two}"),
+        "select length(string_agg(repeat('x', 100000), ',')) from pg_attribute".to_owned(),
+        "with recursive r as (select 1 as n, repeat('x', 100000) as t union all \
+         select n + 1, t || 'x' from r, pg_am where n < 4000) select count(*) from r"
+            .to_owned(),
+    ] {
+        let told = refused(&client, &sql).await;
+        assert!(told.starts_with("53200"), "{sql}: {told}");
+    }
+    let usual = "select count(*) > 100 from pg_attribute a join pg_class c on c.oid = a.attrelid";
+    assert_eq!(rows(&client, usual).await, ["t"]);
+}
+
+/// Fails without: few rows at a time for what makes wide values of them (`session/widths.rs`). A batch of these constants has
+/// more bytes than a column may have.
+#[tokio::test(flavor = "multi_thread")]
+async fn wide_constants_come_in_few_rows() {
+    let (_roles, server) = limited(&["--memory-bytes", "100000000"]);
+    let client = server.connect("ann").await;
+    let sql = "select count(*), sum(length(a) + length(b)) from \
+               (select repeat('x', 300000) || i as a, repeat('y', i * 10) as b \
+                from generate_series(1, 8192) as g(i)) as q";
+    assert_eq!(rows(&client, sql).await, ["8192|2793216941"]);
+}
+
+/// Fails without: values being read beside the threads that serve sockets (`session/portal.rs`), and arrays that need no
+/// planner (`session/template.rs`).
+#[tokio::test(flavor = "multi_thread")]
+async fn long_values_keep_nobody_waiting() {
+    let (_roles, server) = limited(&["--memory-bytes", "100000000"]);
+    let client = server.connect("ann").await;
+    let other = server.connect("bob").await;
+    let ids: Vec<i32> = (0..200_000).collect();
+    let sql = "select count(*) from generate_series(1, 10) as g(i) where i = any($1::int[])";
+    let asked = async {
+        client
+            .query_one(sql, &[&ids])
+            .await
+            .map(|row| row.get::<_, i64>(0))
+    };
+    let waits = async {
+        let mut longest = Duration::ZERO;
+        for _ in 0..50 {
+            let begun = Instant::now();
+            rows(&other, "select 1").await;
+            longest = longest.max(begun.elapsed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        longest
+    };
+    let (answer, longest) = tokio::join!(asked, waits);
+    assert_eq!(answer.unwrap(), 10);
+    assert!(longest < Duration::from_secs(5), "{longest:?}");
 }

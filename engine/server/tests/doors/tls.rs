@@ -41,6 +41,11 @@ impl Authority {
 
     /// A certificate for a common name, also valid for 127.0.0.1 and localhost.
     fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
+        self.sign_for(name, 2)
+    }
+
+    /// As [`Authority::sign`], for so many days.
+    fn sign_for(&self, name: &str, days: i32) -> (PathBuf, PathBuf) {
         let (key, request, pem) = (
             format!("{name}.key"),
             format!("{name}.csr"),
@@ -80,7 +85,7 @@ impl Authority {
                 "-out",
                 &pem,
                 "-days",
-                "2",
+                &days.to_string(),
                 "-extfile",
                 "san.cnf",
             ],
@@ -183,6 +188,33 @@ fn a_certificate_that_cannot_be_loaded_stops_the_start() {
     ]);
     let text = must_fail(serve.arg(&LAKE.path));
     assert!(text.contains("tls_certificate"), "{text}");
+    // A variable that nobody filled is no setting that is left out.
+    for name in ["roles", "tls_certificate"] {
+        let mut serve = genokura();
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--lake"]);
+        serve.arg(&LAKE.path);
+        serve.env(format!("GENOKURA_{}", name.to_uppercase()), "");
+        let text = must_fail(&mut serve);
+        assert!(text.contains("name a file"), "{name}: {text}");
+    }
+}
+
+/// Fails without: the look at the dates of the certificate.
+#[test]
+fn a_certificate_out_of_date_is_told_at_the_start() {
+    let authority = Authority::new();
+    let old = start(&certificate(&authority.sign_for("localhost", -1)));
+    let said = "THE CERTIFICATE HOLDS FROM";
+    for _ in 0..100 {
+        if old.said().contains(said) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(old.said().contains(said), "{}", old.said());
+    let new = start(&certificate(&authority.sign("localhost")));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(!new.said().contains(said), "{}", new.said());
 }
 
 /// A server that asks for passwords, those of role `ann`, and takes no connection in clear.
