@@ -18,6 +18,7 @@
 mod any_equal;
 mod arrays;
 mod bits;
+mod byte_strings;
 mod bytes;
 mod checked;
 mod clock;
@@ -29,8 +30,10 @@ mod integers;
 mod json_order;
 mod json_scalars;
 mod key;
+mod letters;
 mod mathematics;
 mod mismatch;
+mod no_rows;
 mod numerics;
 mod octets;
 mod place;
@@ -38,6 +41,8 @@ mod room;
 mod rounded;
 mod sort_keys;
 mod text;
+mod texts_joined;
+mod told_like;
 mod types;
 
 use checked::Mode;
@@ -48,7 +53,9 @@ pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
 pub(crate) use clock::convert;
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
+pub(crate) use no_rows::without_rows;
 pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, operands};
+pub(crate) use told_like::{TOLD_LIKE, told_alike};
 pub(crate) use types::{settle, settle_analysed, settle_early};
 
 use std::cell::{Cell, RefCell};
@@ -63,7 +70,8 @@ use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, Union,
+    BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, Union, WindowFrame,
+    WindowFrameBound, WindowFrameUnits,
 };
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -74,6 +82,10 @@ pub(crate) fn install(context: &SessionContext) {
     arrays::install(context);
     mismatch::install(context);
     mathematics::install(context);
+    texts_joined::install(context);
+    letters::install(context);
+    byte_strings::install(context);
+    told_like::install(context);
     context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(
         octets::OctetLength::default(),
     ));
@@ -138,7 +150,10 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
             });
         }
         let failed: RefCell<Option<DataFusionError>> = RefCell::new(None);
-        let read = with_expressions(node, |expr, schema| {
+        // Rules that make windows of the order of a subquery come before the last one.
+        let node = sorted(node);
+        let was_sorted = node.transformed;
+        let mut read = with_expressions(node.data, |expr, schema| {
             let read = arrays::constants::settled(expr, schema);
             let read = read.unwrap_or_else(|error| {
                 failed.borrow_mut().get_or_insert(error);
@@ -150,8 +165,11 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .or_else(|| bytes::length(expr, schema))
                 .or_else(|| json_scalars::looked_at(expr, schema))
                 .or_else(|| frames::sliding(expr))
+                .or_else(|| texts_joined::unordered(expr))
+                .or_else(|| windowed(expr, schema))
                 .or_else(|| crate::session::chosen(expr, schema))
         })?;
+        read.transformed |= was_sorted;
         match failed.into_inner() {
             Some(error) => Err(error),
             None => Ok(read),
@@ -231,7 +249,7 @@ impl AnalyzerRule for PostgresSemantics {
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let node = arrays::order::joined(node);
     let was_joined = node.transformed;
-    let node = sorted(node.data)?;
+    let node = sorted(node.data).data;
     let place = Place::of(&node);
     let guarded = guards::guarded(node)?;
     let was_guarded = guarded.transformed;
@@ -246,25 +264,62 @@ fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 /// Intervals are sorted by their length, arrays with NULL as the greatest item, jsonb by its kinds and what it holds.
-fn sorted(node: LogicalPlan) -> Result<LogicalPlan> {
+fn sorted(node: LogicalPlan) -> Transformed<LogicalPlan> {
     let LogicalPlan::Sort(mut sort) = node else {
-        return Ok(node);
+        return Transformed::no(node);
     };
+    let mut any = false;
     for by in &mut sort.expr {
-        if matches!(
-            by.expr.get_type(sort.input.schema()),
-            Ok(DataType::Interval(_))
-        ) {
-            by.expr = clock::key(by.expr.clone());
-            continue;
-        }
-        let schema = sort.input.schema();
-        let key = arrays::order::sorted(&by.expr, schema);
-        if let Some(key) = key.or_else(|| json_order::sorted(&by.expr, schema)) {
+        if let Some(key) = sort_key(&by.expr, sort.input.schema()) {
             by.expr = key;
+            any = true;
         }
     }
-    Ok(LogicalPlan::Sort(sort))
+    Transformed::new_transformed(LogicalPlan::Sort(sort), any)
+}
+
+/// What a value is sorted by; `None` where that is the value.
+fn sort_key(by: &Expr, schema: &DFSchema) -> Option<Expr> {
+    if matches!(by.get_type(schema), Ok(DataType::Interval(_))) {
+        return Some(clock::key(by.clone()));
+    }
+    arrays::order::sorted(by, schema).or_else(|| json_order::sorted(by, schema))
+}
+
+/// A call over a window whose rows are sorted and told apart by keys; `None` where those are the values.
+fn windowed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::WindowFunction(window) = expr else {
+        return None;
+    };
+    let far = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) => !value.is_null(),
+        WindowFrameBound::CurrentRow => false,
+    };
+    let frame = &window.params.window_frame;
+    // The frame counts in values.
+    if frame.units == WindowFrameUnits::Range && (far(&frame.start_bound) || far(&frame.end_bound))
+    {
+        return None;
+    }
+    let mut changed = window.clone();
+    let mut any = false;
+    let partitions = changed.params.partition_by.iter_mut();
+    let orders = changed.params.order_by.iter_mut().map(|by| &mut by.expr);
+    for value in partitions.chain(orders) {
+        if let Some(key) = sort_key(value, schema) {
+            *value = key;
+            any = true;
+        }
+    }
+    // Between rows that are equal and the ends a frame of groups is the same, whatever the keys are.
+    if frame.units == WindowFrameUnits::Range && !window.params.order_by.is_empty() {
+        changed.params.window_frame = WindowFrame::new_bounds(
+            WindowFrameUnits::Groups,
+            frame.start_bound.clone(),
+            frame.end_bound.clone(),
+        );
+    }
+    any.then_some(Expr::WindowFunction(changed))
 }
 
 /// The types that a function takes arguments as, by the planner's own rules.
@@ -349,6 +404,7 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                 to @ (DataType::Float32 | DataType::Float64) => {
                     numerics::constant(value, to).or_else(|| floats::read(value, &from, to))
                 }
+                DataType::Binary | DataType::BinaryView => bytes::read(expr, schema),
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                     let value = text::printed(value, &from)?;
                     Some(recast(value, field))

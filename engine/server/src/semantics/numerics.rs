@@ -184,7 +184,7 @@ fn exact(expr: &Expr, of: &DataType) -> Expr {
 }
 
 /// A type of arrays with other items; any other type becomes the item.
-fn with_item(data_type: &DataType, item: &DataType) -> DataType {
+pub(super) fn with_item(data_type: &DataType, item: &DataType) -> DataType {
     match data_type {
         DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => {
             DataType::new_list(with_item(inner.data_type(), item), true)

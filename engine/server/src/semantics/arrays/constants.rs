@@ -151,6 +151,11 @@ fn is_kind(pg_type: PgType) -> bool {
     matches!(pg_type, PgType::UUID | PgType::JSONB)
 }
 
+/// Whether values of a type are texts that are told as it.
+fn is_told(pg_type: PgType) -> bool {
+    is_kind(pg_type) || matches!(pg_type, PgType::JSON | PgType::INET)
+}
+
 #[derive(Debug)]
 struct Comparisons;
 
@@ -393,7 +398,28 @@ impl ScalarUDFImpl for OneOf {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
+        // A constant in quotes is of any type; NULLIF gives its first argument.
+        let given = match self.name() {
+            "nullif" => 1,
+            _ => args.arg_fields.len(),
+        };
+        let fields = args.arg_fields.iter().zip(args.scalar_arguments);
+        let mut told = fields
+            .take(given)
+            .filter(|(field, constant)| constant.is_none() && !field.data_type().is_null());
+        let first = told.next().map(|(field, _)| Arc::clone(field));
+        let kind = first.filter(|first| {
+            let kind = PgType::of_field(first);
+            is_told(kind) && told.all(|(field, _)| PgType::of_field(field) == kind)
+        });
+        let field = self.inner.return_field_from_args(args)?;
+        Ok(match kind {
+            Some(kind) if kind.data_type() == field.data_type() => {
+                let metadata = kind.metadata().clone();
+                Arc::new(field.as_ref().clone().with_metadata(metadata))
+            }
+            _ => field,
+        })
     }
 
     fn is_strict(&self) -> bool {
