@@ -18,6 +18,7 @@
 mod any_equal;
 mod arrays;
 mod bits;
+mod by_keys;
 mod byte_strings;
 mod bytes;
 mod checked;
@@ -70,8 +71,7 @@ use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, Union, WindowFrame,
-    WindowFrameBound, WindowFrameUnits,
+    BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, Union,
 };
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -151,7 +151,7 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         let failed: RefCell<Option<DataFusionError>> = RefCell::new(None);
         // Rules that make windows of the order of a subquery come before the last one.
-        let node = sorted(node);
+        let node = by_keys::sorted(node);
         let was_sorted = node.transformed;
         let mut read = with_expressions(node.data, |expr, schema| {
             let read = arrays::constants::settled(expr, schema);
@@ -166,7 +166,8 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .or_else(|| json_scalars::looked_at(expr, schema))
                 .or_else(|| frames::sliding(expr))
                 .or_else(|| texts_joined::unordered(expr))
-                .or_else(|| windowed(expr, schema))
+                .or_else(|| by_keys::windowed(expr, schema))
+                .or_else(|| told_like::told_value(expr))
                 .or_else(|| crate::session::chosen(expr, schema))
         })?;
         read.transformed |= was_sorted;
@@ -249,7 +250,7 @@ impl AnalyzerRule for PostgresSemantics {
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let node = arrays::order::joined(node);
     let was_joined = node.transformed;
-    let node = sorted(node.data).data;
+    let node = by_keys::sorted(node.data).data;
     let place = Place::of(&node);
     let guarded = guards::guarded(node)?;
     let was_guarded = guarded.transformed;
@@ -261,65 +262,6 @@ fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     // Last, since it may put a node below, whose expressions are not looked at again.
     changed.map_data(clock::grouped)
-}
-
-/// Intervals are sorted by their length, arrays with NULL as the greatest item, jsonb by its kinds and what it holds.
-fn sorted(node: LogicalPlan) -> Transformed<LogicalPlan> {
-    let LogicalPlan::Sort(mut sort) = node else {
-        return Transformed::no(node);
-    };
-    let mut any = false;
-    for by in &mut sort.expr {
-        if let Some(key) = sort_key(&by.expr, sort.input.schema()) {
-            by.expr = key;
-            any = true;
-        }
-    }
-    Transformed::new_transformed(LogicalPlan::Sort(sort), any)
-}
-
-/// What a value is sorted by; `None` where that is the value.
-fn sort_key(by: &Expr, schema: &DFSchema) -> Option<Expr> {
-    if matches!(by.get_type(schema), Ok(DataType::Interval(_))) {
-        return Some(clock::key(by.clone()));
-    }
-    arrays::order::sorted(by, schema).or_else(|| json_order::sorted(by, schema))
-}
-
-/// A call over a window whose rows are sorted and told apart by keys; `None` where those are the values.
-fn windowed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let Expr::WindowFunction(window) = expr else {
-        return None;
-    };
-    let far = |bound: &WindowFrameBound| match bound {
-        WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) => !value.is_null(),
-        WindowFrameBound::CurrentRow => false,
-    };
-    let frame = &window.params.window_frame;
-    // The frame counts in values.
-    if frame.units == WindowFrameUnits::Range && (far(&frame.start_bound) || far(&frame.end_bound))
-    {
-        return None;
-    }
-    let mut changed = window.clone();
-    let mut any = false;
-    let partitions = changed.params.partition_by.iter_mut();
-    let orders = changed.params.order_by.iter_mut().map(|by| &mut by.expr);
-    for value in partitions.chain(orders) {
-        if let Some(key) = sort_key(value, schema) {
-            *value = key;
-            any = true;
-        }
-    }
-    // Between rows that are equal and the ends a frame of groups is the same, whatever the keys are.
-    if frame.units == WindowFrameUnits::Range && !window.params.order_by.is_empty() {
-        changed.params.window_frame = WindowFrame::new_bounds(
-            WindowFrameUnits::Groups,
-            frame.start_bound.clone(),
-            frame.end_bound.clone(),
-        );
-    }
-    any.then_some(Expr::WindowFunction(changed))
 }
 
 /// The types that a function takes arguments as, by the planner's own rules.

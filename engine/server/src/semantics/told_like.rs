@@ -49,11 +49,28 @@ fn alone(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
 /// The type that a text is told as beside a value of it; `None` where that is text.
 fn kind(of: &DataType, like: &FieldRef) -> Option<PgType> {
     let told = PgType::of_field(like);
-    let is_kind = matches!(
+    (is_kind(told) && is_text(of)).then_some(told)
+}
+
+/// Whether values of a type are texts that are told as it.
+fn is_kind(told: PgType) -> bool {
+    matches!(
         told,
         PgType::JSON | PgType::JSONB | PgType::UUID | PgType::INET
-    );
-    (is_kind && is_text(of)).then_some(told)
+    )
+}
+
+/// The value of a subquery that stands alone, told as its column is: what runs it knows a text only. `None` for any other
+/// expression.
+pub(super) fn told_value(expr: &Expr) -> Option<Expr> {
+    let Expr::ScalarSubquery(query) = expr else {
+        return None;
+    };
+    let told = PgType::of_field(query.subquery.schema().fields().first()?);
+    let alone = query.outer_ref_columns.is_empty();
+    (is_kind(told) && alone)
+        .then(|| crate::session::told_as(told, expr.clone()))
+        .flatten()
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -119,6 +119,13 @@ fn wanted<'a>(fields: impl Iterator<Item = &'a FieldRef> + Clone) -> Option<Fiel
     if let Some(array) = array {
         return Some(Arc::clone(array));
     }
+    let mut kinds = fields.clone().filter(|field| !field.data_type().is_null());
+    if let Some(first) = kinds.next() {
+        let kind = PgType::of_field(first);
+        if is_kind(kind) && kinds.all(|field| PgType::of_field(field) == kind) {
+            return Some(Arc::clone(first));
+        }
+    }
     let mut types = fields
         .map(|field| field.data_type())
         .filter(|data_type| !data_type.is_null());

@@ -1,4 +1,4 @@
-//! A CASE beside functions of json, which the planner takes for a text whatever its values are: with one of them beside it,
+//! A CASE beside functions and operators of json, which the planner takes for a text whatever its values are: with one of them beside it,
 //! that says what it is told as.
 //!
 //! ```text
@@ -16,9 +16,11 @@ use crate::semantics::TOLD_LIKE;
 
 /// Tells the planner what each CASE of such a statement is like.
 pub(in crate::session) fn told(statement: &mut ast::Statement) {
-    let asks: ControlFlow<()> = ast::visit_expressions(statement, |expr| match is_of_json(expr) {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
+    let asks: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        match is_of_json(expr) || is_operation(expr) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     });
     if asks.is_continue() {
         return;
@@ -35,6 +37,26 @@ pub(in crate::session) fn told(statement: &mut ast::Statement) {
 
 fn is_of_json(expr: &Expr) -> bool {
     matches!(expr, Expr::Function(function) if last_part(&function.name).contains("json"))
+}
+
+fn is_operation(expr: &Expr) -> bool {
+    use BinaryOperator as Op;
+    let Expr::BinaryOp { op, .. } = expr else {
+        return false;
+    };
+    matches!(
+        op,
+        Op::Arrow
+            | Op::LongArrow
+            | Op::HashArrow
+            | Op::HashLongArrow
+            | Op::HashMinus
+            | Op::AtArrow
+            | Op::ArrowAt
+            | Op::Question
+            | Op::QuestionAnd
+            | Op::QuestionPipe
+    )
 }
 
 /// One of the values that an expression may have, of which the planner knows the type.
