@@ -159,7 +159,10 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 failed.borrow_mut().get_or_insert(error);
                 None
             });
-            read.or_else(|| arrays::order::extreme(expr, schema))
+            // What has its constants read is told as what it gives then.
+            let told = |read: Expr| crate::session::chosen(&read, schema).unwrap_or(read);
+            read.map(told)
+                .or_else(|| arrays::order::extreme(expr, schema))
                 .or_else(|| crate::session::plain_text(expr, schema))
                 .or_else(|| bytes::read(expr, schema))
                 .or_else(|| bytes::length(expr, schema))

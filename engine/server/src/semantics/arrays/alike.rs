@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{dimensions, innermost};
-use crate::semantics::numerics::with_item;
+use crate::semantics::numerics::{digits_of_all, with_item};
 use crate::semantics::types::WIDEST;
 
 /// Functions of arrays, each with how many of its arguments are arrays or items.
@@ -142,7 +142,7 @@ fn made_alike(name: &str, types: &[DataType]) -> Option<Vec<DataType>> {
 
 /// The type that numbers of several have in common; `None` for whole numbers alone, for one type and for others.
 fn common(types: &[&DataType]) -> Option<DataType> {
-    let mut types = types.iter().filter(|of| !of.is_null());
+    let types = types.iter().filter(|of| !of.is_null());
     let first = types.clone().next()?;
     let numbers = types.clone().all(|of| of.is_numeric());
     let whole = types.clone().all(|of| of.is_integer());
@@ -154,19 +154,7 @@ fn common(types: &[&DataType]) -> Option<DataType> {
             return Some(float);
         }
     }
-    let (before, behind) = types.try_fold((0u8, 0u8), |(before, behind), of| {
-        let (digits, scale) = match of {
-            DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
-                (*digits, u8::try_from(*scale).ok()?)
-            }
-            DataType::Int8 | DataType::UInt8 => (3, 0),
-            DataType::Int16 | DataType::UInt16 => (5, 0),
-            DataType::Int32 | DataType::UInt32 => (10, 0),
-            DataType::Int64 | DataType::UInt64 => (20, 0),
-            _ => return None,
-        };
-        Some((before.max(digits.checked_sub(scale)?), behind.max(scale)))
-    })?;
+    let (before, behind) = digits_of_all(types.copied())?;
     let digits = before.checked_add(behind)?;
     let scale = i8::try_from(behind).ok()?;
     match digits {
