@@ -31,13 +31,15 @@ use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::ServerError;
 
 /// The functions: none of them knows the session or a table.
-const FUNCTIONS: [&str; 38] = [
+const FUNCTIONS: [&str; 40] = [
     "array_fill",
     "array_lower",
     "array_to_json",
     "array_upper",
     "div",
     "format",
+    "get_bit",
+    "get_byte",
     "json_array_length",
     "json_build_array",
     "json_build_object",
@@ -72,12 +74,15 @@ const FUNCTIONS: [&str; 38] = [
     "sign",
 ];
 /// More of them.
-const MORE: [&str; 11] = [
+const MORE: [&str; 14] = [
+    "bit_count",
     "convert_from",
     "convert_to",
     "jsonb_insert",
     "jsonb_set",
     "pg_column_size",
+    "set_bit",
+    "set_byte",
     "to_json",
     "to_jsonb",
     "to_number",

@@ -18,6 +18,8 @@
 mod any_equal;
 mod arrays;
 mod bits;
+mod by_keys;
+mod byte_strings;
 mod bytes;
 mod checked;
 mod clock;
@@ -30,8 +32,10 @@ mod json_order;
 mod json_scalars;
 mod key;
 mod key_columns;
+mod letters;
 mod mathematics;
 mod mismatch;
+mod no_rows;
 mod numerics;
 mod octets;
 mod place;
@@ -39,6 +43,8 @@ mod room;
 mod rounded;
 mod sort_keys;
 mod text;
+mod texts_joined;
+mod told_like;
 mod types;
 mod wrapped;
 
@@ -50,7 +56,9 @@ pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
 pub(crate) use clock::convert;
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
+pub(crate) use no_rows::without_rows;
 pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, operands};
+pub(crate) use told_like::{TOLD_LIKE, told_alike};
 pub(crate) use types::{settle, settle_analysed, settle_early};
 
 use std::cell::{Cell, RefCell};
@@ -76,6 +84,10 @@ pub(crate) fn install(context: &SessionContext) {
     arrays::install(context);
     mismatch::install(context);
     mathematics::install(context);
+    texts_joined::install(context);
+    letters::install(context);
+    byte_strings::install(context);
+    told_like::install(context);
     context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(
         octets::OctetLength::default(),
     ));
@@ -141,20 +153,30 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
             });
         }
         let failed: RefCell<Option<DataFusionError>> = RefCell::new(None);
-        let read = with_expressions(node, |expr, schema| {
+        // Rules that make windows of the order of a subquery come before the last one.
+        let node = by_keys::sorted(node);
+        let was_sorted = node.transformed;
+        let mut read = with_expressions(node.data, |expr, schema| {
             let read = arrays::constants::settled(expr, schema);
             let read = read.unwrap_or_else(|error| {
                 failed.borrow_mut().get_or_insert(error);
                 None
             });
-            read.or_else(|| arrays::order::extreme(expr, schema))
+            // What has its constants read is told as what it gives then.
+            let told = |read: Expr| crate::session::chosen(&read, schema).unwrap_or(read);
+            read.map(told)
+                .or_else(|| arrays::order::extreme(expr, schema))
                 .or_else(|| crate::session::plain_text(expr, schema))
                 .or_else(|| bytes::read(expr, schema))
                 .or_else(|| bytes::length(expr, schema))
                 .or_else(|| json_scalars::looked_at(expr, schema))
                 .or_else(|| frames::sliding(expr))
+                .or_else(|| texts_joined::unordered(expr))
+                .or_else(|| by_keys::windowed(expr, schema))
+                .or_else(|| told_like::told_value(expr))
                 .or_else(|| crate::session::chosen(expr, schema))
         })?;
+        read.transformed |= was_sorted;
         match failed.into_inner() {
             Some(error) => Err(error),
             None => Ok(read),
@@ -234,7 +256,7 @@ impl AnalyzerRule for PostgresSemantics {
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let node = arrays::order::joined(node);
     let was_joined = node.transformed;
-    let node = sorted(node.data)?;
+    let node = by_keys::sorted(node.data).data;
     let place = Place::of(&node);
     let guarded = guards::guarded(node)?;
     let was_guarded = guarded.transformed;
@@ -246,28 +268,6 @@ fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     // Last, since it may put a node below, whose expressions are not looked at again.
     changed.map_data(clock::grouped)
-}
-
-/// Intervals are sorted by their length, arrays with NULL as the greatest item, jsonb by its kinds and what it holds.
-fn sorted(node: LogicalPlan) -> Result<LogicalPlan> {
-    let LogicalPlan::Sort(mut sort) = node else {
-        return Ok(node);
-    };
-    for by in &mut sort.expr {
-        if matches!(
-            by.expr.get_type(sort.input.schema()),
-            Ok(DataType::Interval(_))
-        ) {
-            by.expr = clock::key(by.expr.clone());
-            continue;
-        }
-        let schema = sort.input.schema();
-        let key = arrays::order::sorted(&by.expr, schema);
-        if let Some(key) = key.or_else(|| json_order::sorted(&by.expr, schema)) {
-            by.expr = key;
-        }
-    }
-    Ok(LogicalPlan::Sort(sort))
 }
 
 /// The types that a function takes arguments as, by the planner's own rules.
@@ -352,6 +352,7 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                 to @ (DataType::Float32 | DataType::Float64) => {
                     numerics::constant(value, to).or_else(|| floats::read(value, &from, to))
                 }
+                DataType::Binary | DataType::BinaryView => bytes::read(expr, schema),
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                     let value = text::printed(value, &from)?;
                     Some(recast(value, field))

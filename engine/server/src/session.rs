@@ -16,6 +16,7 @@ mod digits;
 mod embedded;
 mod explained;
 mod fuzzing;
+mod grouping;
 
 mod kinds;
 mod lateral;
@@ -27,6 +28,7 @@ mod named_alike;
 mod noticed;
 mod orders;
 mod origins;
+mod outer_named;
 mod params;
 mod pinned;
 mod placed;

@@ -8,6 +8,7 @@
 //! x.m @> y.m, x.m && y.m    ─►  NULL among items equals none ([`items`])
 //! ```
 
+mod alike;
 pub(super) mod constants;
 pub(super) mod items;
 pub(super) mod order;
@@ -28,6 +29,7 @@ use crate::sqlstate::ServerError;
 /// Gives a context the functions of arrays and the operators between them and constants.
 pub(super) fn install(context: &SessionContext) {
     subscripts::install(context);
+    alike::install(context);
     constants::install(context);
 }
 

@@ -54,7 +54,8 @@ pub(super) fn length(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     })
 }
 
-fn is_bytes(data_type: &DataType) -> bool {
+/// Whether values of a type are bytes.
+pub(super) fn is_bytes(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView

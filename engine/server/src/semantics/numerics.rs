@@ -27,7 +27,8 @@ use datafusion::logical_expr::expr::{Between, Case, Cast, InList, InSubquery};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, cast};
 
 use super::arrays::constants::ONE_OF;
-use choices::chosen;
+pub(super) use choices::digits_of_all;
+use choices::{chosen, in_room};
 use operations::widened;
 use rows::{listed, recursive, united};
 
@@ -184,7 +185,7 @@ fn exact(expr: &Expr, of: &DataType) -> Expr {
 }
 
 /// A type of arrays with other items; any other type becomes the item.
-fn with_item(data_type: &DataType, item: &DataType) -> DataType {
+pub(super) fn with_item(data_type: &DataType, item: &DataType) -> DataType {
     match data_type {
         DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => {
             DataType::new_list(with_item(inner.data_type(), item), true)
@@ -251,9 +252,10 @@ fn compared(parts: &[&Expr], types: &[DataType]) -> Option<Vec<Expr>> {
             };
             match parts.iter().zip(types).all(plain) {
                 true => each(parts, types, Class::Double),
-                false => None,
+                false => in_room(parts, types),
             }
         }
+        Class::Exact => in_room(parts, types),
         _ => None,
     }
 }

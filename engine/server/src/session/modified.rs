@@ -204,6 +204,9 @@ pub(crate) fn chosen(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
         {
             (call.args.iter().collect(), true)
         }
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
+            (call.args.first().into_iter().collect(), true)
+        }
         _ => return None,
     };
     let mut found: Option<(PgType, i32)> = None;

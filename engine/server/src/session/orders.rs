@@ -185,7 +185,9 @@ fn of_rows(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
     let names: Vec<_> = names.collect();
     let told = Aggregate::try_new(Arc::new(input), aggregate.group_expr, made)?;
     let columns = told.schema.columns().into_iter().zip(names);
+    // The planner's own column says which set a row is of, and is read where the aggregate is.
     let columns: Vec<Expr> = columns
+        .filter(|(column, _)| column.name != Aggregate::INTERNAL_GROUPING_ID)
         .map(|(column, (qualifier, name))| {
             match column.relation == qualifier && column.name == name {
                 true => Expr::Column(column),

@@ -16,7 +16,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::{self, Expr, SetExpr, Spanned as _, Visit as _, Visitor};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-pub(in crate::session) use said::fields_of_rows;
+pub(in crate::session) use said::{fields_of_rows, width};
 pub(in crate::session) use start::{end, of_constant, of_ident, start};
 
 use super::rewrite;

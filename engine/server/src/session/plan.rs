@@ -27,8 +27,8 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, arrays, asked, chains, copies, lateral, lifted, miscalled, named_alike, orders,
-    origins, params, placed, rewrite, smaller, using, whole_rows, written,
+    SessionInfo, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled, named_alike,
+    orders, origins, outer_named, params, placed, rewrite, smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -237,7 +237,14 @@ async fn of_read(
         Err(error) if error.is_of_names_alike() => {
             Box::pin(logical_of(context, again, parameters, true)).await
         }
-        planned => planned,
+        Err(error) => match outer_named::renamed(&again) {
+            Some(renamed) => {
+                let planned = Box::pin(logical_of(context, renamed, parameters, false)).await;
+                planned.map_err(|_| error)
+            }
+            None => Err(error),
+        },
+        Ok(plan) => Ok(plan),
     }
 }
 
@@ -259,6 +266,7 @@ pub(super) async fn logical_of(
     Box::pin(whole_rows::replaced(context, &mut resolved)).await?;
     rewrite::tell_patterns(&mut resolved, parameters);
     rewrite::to_datafusion(&mut resolved, &context.info)?;
+    rewrite::tell_choices(&mut resolved);
     if tell_apart {
         rewrite::columns_told_apart(&mut resolved);
     }
@@ -281,6 +289,7 @@ pub(super) async fn logical_of(
         }
         plan => plan,
     };
+    let plan = grouping::over_columns(semantics::told_alike(plan)?)?;
     let plan = lifted::lifted(lateral::unnested(chains::as_trees(plan)?)?)?;
     let plan = copies::counted(orders::shown(plan)?)?;
     let plan = arrays::deepened(plan)?;
@@ -291,6 +300,7 @@ pub(super) async fn logical_of(
     }
     let kinds = semantics::of_columns(&plan);
     let plan = semantics::told(typed(plan, &state)?, &kinds)?;
+    let plan = semantics::without_rows(plan)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

@@ -6,8 +6,10 @@
 mod aggregates;
 mod alike;
 mod calls;
+mod chosen;
 mod columns;
 mod constants;
+mod grouping;
 mod intervals;
 mod literals;
 mod names;
@@ -34,6 +36,7 @@ use datafusion::sql::sqlparser::ast::{
 
 pub(super) use alike::bare;
 pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, function_of, is_call_of};
+pub(super) use chosen::told as tell_choices;
 pub(super) use columns::told_apart as columns_told_apart;
 use columns::{name_inner_columns, name_outer_columns, top_level};
 pub(crate) use literals::cast;
@@ -237,7 +240,13 @@ impl VisitorMut for ToDataFusion<'_> {
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<ServerError> {
         names::whole_tables(select);
+        if let Err(error) = order::places_in_distinct(select) {
+            return ControlFlow::Break(error);
+        }
         order::places_in_sets(select);
+        if let Err(error) = grouping::flattened(select) {
+            return ControlFlow::Break(error);
+        }
         if let Err(error) = constants::conditions(select) {
             return ControlFlow::Break(error);
         }
@@ -289,6 +298,7 @@ impl VisitorMut for ToDataFusion<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
         type_calls::respell(expr);
+        aggregates::without_constants(expr);
         let checked = types::check_float(expr).and_then(|()| constants::truths(expr));
         modified::respell(expr);
         match checked {

@@ -13,6 +13,7 @@ mod escapes;
 mod exclusions;
 mod explain;
 mod fetch;
+mod grouping_items;
 pub(crate) mod joins;
 pub(super) mod long_lists;
 mod no_columns;
@@ -339,7 +340,7 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 
 fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
     let dialect = Bounded::of(sql.len());
-    let tokens = no_columns::with_source(named_stars(tokens));
+    let tokens = no_columns::with_source(grouping_items::wrapped(named_stars(tokens)));
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let query = parser
         .parse_query()

@@ -7,6 +7,7 @@ mod constants;
 mod distinct;
 mod foreign;
 mod frames;
+mod no_columns;
 mod recursive;
 
 use std::collections::BTreeSet;
@@ -100,6 +101,9 @@ impl Visitor for Checked<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ServerError> {
+        if let Err(error) = no_columns::check(expr) {
+            return ControlFlow::Break(error);
+        }
         match expr {
             Expr::Function(function) => flow(
                 self.modifiers(function)

@@ -47,6 +47,13 @@ impl AggregateUDFImpl for SingleValue {
         Ok(types.first().cloned().unwrap_or(DataType::Null))
     }
 
+    fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
+        // What the value is told as stays with it.
+        let field = fields.first().map(|field| field.as_ref().clone());
+        let field = field.unwrap_or_else(|| Field::new(self.name(), DataType::Null, true));
+        Ok(Arc::new(field.with_name(self.name()).with_nullable(true)))
+    }
+
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         let value = ScalarValue::try_from(args.return_field.data_type())?;
         Ok(Box::new(Single { value, rows: 0 }))

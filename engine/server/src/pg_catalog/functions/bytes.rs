@@ -1,4 +1,5 @@
-//! Functions of bytes: `encode`, `decode`, `convert_from`, `convert_to`, and how many a value has.
+//! Functions of bytes: `encode`, `decode`, `convert_from`, `convert_to`, single bytes and bits of them, and how many a value
+//! has.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +25,20 @@ pub(super) fn call(function: &Function, args: &[Value]) -> Result<Option<Value>>
         "decode" => Value::Bytes(decode(text(0), text(1))?.into()),
         "convert_from" => Value::text(from_encoding(&bytes(), text(1))?),
         "convert_to" => Value::Bytes(to_encoding(text(0), text(1))?.into()),
+        "bit_count" | "get_byte" | "get_bit" | "set_byte" | "set_bit"
+            if !matches!(args.first(), Some(Value::Bytes(_))) =>
+        {
+            // Strings of bits.
+            return Ok(None);
+        }
+        "bit_count" => {
+            let ones = bytes().into_iter().map(|byte| i64::from(byte.count_ones()));
+            Value::Int(ones.sum())
+        }
+        "get_byte" | "get_bit" | "set_byte" | "set_bit" => {
+            let number = |at: usize| args.get(at).and_then(Value::as_int).unwrap_or_default();
+            single(&function.name, bytes(), number(1), number(2))?
+        }
         "to_number" if text(1).is_empty() => Value::Null,
         "to_number" => {
             let number = number_read(text(0), text(1))?;
@@ -33,6 +48,35 @@ pub(super) fn call(function: &Function, args: &[Value]) -> Result<Option<Value>>
         }
         _ => return Ok(None),
     }))
+}
+
+/// One byte or bit of a value, or the value with another in its place. The first bit of a byte is its lowest.
+fn single(name: &str, mut bytes: Vec<u8>, index: i64, new: i64) -> Result<Value> {
+    let of_bits = name.ends_with("bit");
+    let count = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+    let count = if of_bits {
+        count.saturating_mul(8)
+    } else {
+        count
+    };
+    let place = if of_bits { index / 8 } else { index };
+    let place = usize::try_from(place).ok().filter(|_| index >= 0);
+    let Some(byte) = place.and_then(|place| bytes.get_mut(place)) else {
+        let text = format!("index {index} out of valid range, 0..{}", count - 1);
+        return Err(CatalogError::new("2202E", text));
+    };
+    let bit = 1u8 << (index.rem_euclid(8));
+    match name {
+        "get_byte" => return Ok(Value::Int(i64::from(*byte))),
+        "get_bit" => return Ok(Value::Int(i64::from(*byte & bit != 0))),
+        "set_byte" => *byte = u8::try_from(new.rem_euclid(256)).unwrap_or_default(),
+        _ => match new {
+            0 => *byte &= !bit,
+            1 => *byte |= bit,
+            _ => return Err(CatalogError::new("22023", "new bit must be 0 or 1")),
+        },
+    }
+    Ok(Value::Bytes(bytes.into()))
 }
 
 fn unrecognized(format: &str) -> CatalogError {

@@ -119,6 +119,13 @@ fn wanted<'a>(fields: impl Iterator<Item = &'a FieldRef> + Clone) -> Option<Fiel
     if let Some(array) = array {
         return Some(Arc::clone(array));
     }
+    let mut kinds = fields.clone().filter(|field| !field.data_type().is_null());
+    if let Some(first) = kinds.next() {
+        let kind = PgType::of_field(first);
+        if is_kind(kind) && kinds.all(|field| PgType::of_field(field) == kind) {
+            return Some(Arc::clone(first));
+        }
+    }
     let mut types = fields
         .map(|field| field.data_type())
         .filter(|data_type| !data_type.is_null());
@@ -149,6 +156,11 @@ fn array(expr: &Expr, schema: &DFSchema) -> Option<FieldRef> {
 /// Whether values of a type are texts that are compared as they are kept.
 fn is_kind(pg_type: PgType) -> bool {
     matches!(pg_type, PgType::UUID | PgType::JSONB)
+}
+
+/// Whether values of a type are texts that are told as it.
+fn is_told(pg_type: PgType) -> bool {
+    is_kind(pg_type) || matches!(pg_type, PgType::JSON | PgType::INET)
 }
 
 #[derive(Debug)]
@@ -393,7 +405,28 @@ impl ScalarUDFImpl for OneOf {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
+        // A constant in quotes is of any type; NULLIF gives its first argument.
+        let given = match self.name() {
+            "nullif" => 1,
+            _ => args.arg_fields.len(),
+        };
+        let fields = args.arg_fields.iter().zip(args.scalar_arguments);
+        let mut told = fields
+            .take(given)
+            .filter(|(field, constant)| constant.is_none() && !field.data_type().is_null());
+        let first = told.next().map(|(field, _)| Arc::clone(field));
+        let kind = first.filter(|first| {
+            let kind = PgType::of_field(first);
+            is_told(kind) && told.all(|(field, _)| PgType::of_field(field) == kind)
+        });
+        let field = self.inner.return_field_from_args(args)?;
+        Ok(match kind {
+            Some(kind) if kind.data_type() == field.data_type() => {
+                let metadata = kind.metadata().clone();
+                Arc::new(field.as_ref().clone().with_metadata(metadata))
+            }
+            _ => field,
+        })
     }
 
     fn is_strict(&self) -> bool {

@@ -80,3 +80,35 @@ pub(super) fn chosen(
     }
     Some(Expr::Case(made))
 }
+
+/// Digits before and behind the point that numbers of several exact types have; `None` where one is of another.
+pub(in crate::semantics) fn digits_of_all<'t>(
+    mut types: impl Iterator<Item = &'t DataType>,
+) -> Option<(u8, u8)> {
+    types.try_fold((0u8, 0u8), |(before, behind), of| {
+        let (digits, scale) = match of {
+            DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
+                (*digits, u8::try_from(*scale).ok()?)
+            }
+            DataType::Int8 | DataType::UInt8 => (3, 0),
+            DataType::Int16 | DataType::UInt16 => (5, 0),
+            DataType::Int32 | DataType::UInt32 => (10, 0),
+            DataType::Int64 | DataType::UInt64 => (20, 0),
+            _ => return None,
+        };
+        Some((before.max(digits.checked_sub(scale)?), behind.max(scale)))
+    })
+}
+
+/// Numbers that are compared and have no type in common with room for all their digits, with as many before the point
+/// as there is room for; `None` where they have one.
+pub(super) fn in_room(parts: &[&Expr], types: &[DataType]) -> Option<Vec<Expr>> {
+    let known = types.iter().filter(|of| !of.is_null());
+    let (before, behind) = digits_of_all(known)?;
+    if before.checked_add(behind)? <= WIDEST {
+        return None;
+    }
+    let to = DataType::Decimal256(WIDEST, i8::try_from(behind).ok()?);
+    let all = parts.iter().map(|part| cast(Expr::clone(part), to.clone()));
+    Some(all.collect())
+}

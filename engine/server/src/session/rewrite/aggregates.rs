@@ -67,6 +67,32 @@ pub(super) fn respell(expr: &mut Expr) {
     *expr = call_of(&own.name(), made);
 }
 
+/// Constants within an aggregate's ORDER BY sort nothing; the planner counts columns by their numbers.
+pub(super) fn without_constants(expr: &mut Expr) {
+    let Expr::Function(Function {
+        args: FunctionArguments::List(list),
+        ..
+    }) = expr
+    else {
+        return;
+    };
+    let is_distinct = list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct);
+    let values: Vec<String> = list.args.iter().map(ToString::to_string).collect();
+    for clause in &mut list.clauses {
+        let FunctionArgumentClause::OrderBy(order) = clause else {
+            continue;
+        };
+        // Of distinct values they are looked for among the arguments.
+        order.retain(|by| {
+            let is_constant = matches!(by.expr, Expr::Value(_));
+            !is_constant || is_distinct && !values.contains(&by.expr.to_string())
+        });
+    }
+    list.clauses.retain(
+        |clause| !matches!(clause, FunctionArgumentClause::OrderBy(order) if order.is_empty()),
+    );
+}
+
 /// `array_agg` of a value with the order, filter and window of an aggregate.
 fn array_of(function: &Function, value: &Expr) -> Expr {
     let mut made = function.clone();

@@ -238,6 +238,23 @@ pub(super) fn groups_told_apart(query: &mut Query) {
             alike.push((group.clone(), like));
         }
     }
+    let mut parts: Vec<&Expr> = Vec::new();
+    for group in groups.iter() {
+        if let Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) = group {
+            for part in sets.iter().flatten() {
+                // One may be in several sets.
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+        }
+    }
+    for part in parts {
+        if !known.insert(planner_name(part)) && matches!(part, Expr::Cast { .. }) {
+            let like = call_of(modified::SAME, vec![part.clone()]);
+            alike.push((part.clone(), like));
+        }
+    }
     if alike.is_empty() {
         return;
     }

@@ -13,6 +13,7 @@ use super::alike::bare;
 use super::names::folded;
 use super::output::item_name;
 use super::sets;
+use crate::session::placed::start;
 use crate::sqlstate::ServerError;
 
 /// Makes the names of ORDER BY and HAVING mean what they mean to PostgreSQL.
@@ -207,6 +208,45 @@ fn places(order: &[OrderByExpr]) -> Vec<usize> {
         _ => None,
     });
     places.collect()
+}
+
+/// Columns that DISTINCT ON counts, as what they are of: the planner takes the number for a constant.
+///
+/// # Errors
+/// 42P10 for a number that no column of the list has.
+pub(super) fn places_in_distinct(select: &mut ast::Select) -> Result<(), ServerError> {
+    let Some(ast::Distinct::On(keys)) = &mut select.distinct else {
+        return Ok(());
+    };
+    let items = &select.projection;
+    // What stands behind a star is counted by its columns.
+    let counted = items.iter().take_while(|item| {
+        matches!(
+            item,
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+        )
+    });
+    let counted: Vec<&SelectItem> = counted.collect();
+    for key in keys {
+        let Expr::Value(value) = &*key else {
+            continue;
+        };
+        let Value::Number(number, _) = &value.value else {
+            continue;
+        };
+        let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        match place.and_then(|place| counted.get(place)) {
+            Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+                *key = expr.clone();
+            }
+            _ if counted.len() < items.len() => {}
+            _ => {
+                let text = format!("DISTINCT ON position {number} is not in select list");
+                return Err(ServerError::new("42P10", text).place(start(key)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Columns that grouping sets count, as what they are of: the planner reads numbers at the top of GROUP BY only.
