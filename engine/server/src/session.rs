@@ -81,6 +81,7 @@ use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, RoleStore, Roles};
 use crate::sqlstate::ServerError;
 pub(crate) use kinds::{plain_text, told_as};
+pub(crate) use modified::told_by as kind_of_call;
 pub(crate) use modified::{chosen, plain_characters, with_blanks};
 pub(crate) use params::{Nth, bytea_of_text};
 use plan::Planned;

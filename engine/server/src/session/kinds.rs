@@ -62,6 +62,12 @@ pub(super) fn named(name: &str) -> Option<&'static str> {
     kind.map(|(_, function)| *function)
 }
 
+/// The type of what one of these functions gives.
+pub(super) fn type_of_call(name: &str) -> Option<PgType> {
+    let kind = KINDS.iter().find(|(_, function)| *function == name);
+    kind.map(|(pg_type, _)| *pg_type)
+}
+
 /// The function that makes values of a type as SQL writes it.
 pub(super) fn function_of_sql(data_type: &ast::DataType) -> Option<&'static str> {
     super::params::type_of_sql(data_type).and_then(function_of)

@@ -16,15 +16,15 @@ use datafusion::logical_expr::{
     TypeSignature, Volatility,
 };
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, TableFactor,
-    Value, Visit as _, Visitor,
+    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Spanned as _,
+    TableFactor, Value, Visit as _, Visitor,
 };
 
 use super::placed::of_ident;
 use super::plan::{self, PlanContext};
 use super::{params, rewrite, spelling};
 use crate::pg_types::PgType;
-use crate::sqlstate::{NO_FUNCTION, Place, ServerError};
+use crate::sqlstate::{Construct, NO_FUNCTION, Place, ServerError};
 
 /// The error of a plan, when it is about a function, with the types of its arguments.
 pub(super) async fn told(
@@ -41,8 +41,23 @@ pub(super) async fn told(
     };
     let name = call.split(['(', ' ']).next().unwrap_or_default();
     let state = context.context.state();
+    let about = error.what().cloned();
     let called = calls(statement, name, &state);
-    let Some(first) = called.first() else {
+    // The innermost with all of the columns that the error is about.
+    let within = |call: &&ast::Function| match about.as_ref().and_then(|about| about.columns) {
+        Some((first, last)) => {
+            let span = call.span();
+            (span.start.line, span.start.column) <= first
+                && last <= (span.end.line, span.end.column)
+        }
+        None => true,
+    };
+    let with_columns = about.as_ref().is_some_and(|about| about.columns.is_some());
+    let found = match with_columns {
+        true => called.iter().rev().find(within),
+        false => None,
+    };
+    let Some(first) = found.or_else(|| called.first()) else {
         return match special(statement, name) {
             Some((called, place)) => {
                 // The part of a time is a word to PostgreSQL.
@@ -65,6 +80,11 @@ pub(super) async fn told(
         && let Some(unmatched) = unmatched(name, &message, first)
     {
         return unmatched;
+    }
+    if about.is_some_and(|about| about.construct == Construct::Call) {
+        return error
+            .reworded(message.replacen(name, &written, 1))
+            .place(place(first));
     }
     let is_scalar = |call: &ast::Function| {
         let name = rewrite::function_name(call);

@@ -97,6 +97,7 @@ impl Finder<'_> {
     fn part(&self, expr: &Expr) -> Option<Place> {
         match &self.about.construct {
             Construct::Operator(sign) => operator(expr, sign),
+            Construct::Call => None,
             Construct::Argument(name, at) => match expr {
                 Expr::Function(function) if rewrite::is_call_of(function, name) => {
                     start(rewrite::call_arguments(function).get(*at)?)

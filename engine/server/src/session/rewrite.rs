@@ -210,10 +210,10 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         if let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause {
-            let counts = limit.iter_mut();
-            let counts = counts.chain(offset.as_mut().map(|offset| &mut offset.value));
-            for count in counts {
-                if let Err(error) = constants::read(count, PgType::INT8) {
+            let counts = limit.iter_mut().map(|limit| ("LIMIT", limit));
+            let offset = offset.as_mut().map(|offset| ("OFFSET", &mut offset.value));
+            for (clause, count) in counts.chain(offset) {
+                if let Err(error) = constants::count(clause, count) {
                     return ControlFlow::Break(error);
                 }
             }

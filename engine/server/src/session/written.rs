@@ -8,6 +8,8 @@ mod distinct;
 mod foreign;
 mod frames;
 mod recursive;
+mod sets;
+mod windows;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -95,16 +97,20 @@ impl Visitor for Checked<'_> {
                 let first = name.0.first().and_then(ast::ObjectNamePart::as_ident);
                 ControlFlow::Break(error.place(first.and_then(of_ident)))
             }
-            _ => ControlFlow::Continue(()),
+            factor => flow(sets::columns(factor)),
         }
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ServerError> {
         match expr {
+            Expr::Function(function) if rewrite::is_call_of(function, "coalesce") => {
+                flow(self.no_sets(expr, "COALESCE"))
+            }
             Expr::Function(function) => flow(
                 self.modifiers(function)
                     .and_then(|()| self.within(function)),
             ),
+            Expr::Case { .. } => flow(self.no_sets(expr, "CASE")),
             Expr::Array(array) => flow(rectangular(array)),
             Expr::Value(value) => flow(constant(&value.value, start(expr))),
             _ => ControlFlow::Continue(()),
@@ -171,6 +177,11 @@ impl Checked<'_> {
             self.none_in("LIMIT", limit.iter())?;
             self.none_in("OFFSET", offset.into_iter())?;
         }
+        if let SetExpr::Values(values) = query.body.as_ref() {
+            let cells = values.rows.iter().flat_map(|row| &row.content);
+            self.none_in("VALUES", cells)?;
+        }
+        sets::order(query)?;
         lists(&query.body)
     }
 
@@ -197,6 +208,13 @@ impl Checked<'_> {
         for named in &select.named_window {
             if let ast::NamedWindowExpr::WindowSpec(spec) = &named.1 {
                 frames::check(spec, of_ident(&named.0))?;
+            }
+        }
+        windows::named(select)?;
+        if let Some(ast::Distinct::On(by)) = &select.distinct {
+            for by in by {
+                whole_number(by, "DISTINCT ON")?;
+                listed(by, select, "DISTINCT ON")?;
             }
         }
         Ok(())
@@ -252,6 +270,17 @@ impl Checked<'_> {
         outer && self.depth > 1
     }
 
+    /// Refuses sets among the values of which one is chosen.
+    fn no_sets(&self, expr: &Expr, place: &str) -> Result<(), ServerError> {
+        sets::parts(expr, |part, is_condition| {
+            own_calls(part, &mut |function| match self.kind(function) {
+                Some(Call::Set) if is_condition => Err(sets::as_condition(start(part))),
+                Some(Call::Set) => Err(sets::among(place, named(function))),
+                _ => Ok(()),
+            })
+        })
+    }
+
     /// Refuses words of aggregates and windows beside functions that are none, and aggregates of an order without one.
     fn modifiers(&self, function: &Function) -> Result<(), ServerError> {
         let name = rewrite::function_name(function);
@@ -277,7 +306,7 @@ impl Checked<'_> {
         let state = self.context.state_ref();
         let state = state.read();
         if state.aggregate_functions().contains_key(&name) {
-            return Ok(());
+            return windows::aggregate(function, &name);
         }
         let (distinct, sorted) = match &function.args {
             ast::FunctionArguments::List(list) => (
@@ -334,8 +363,23 @@ impl Checked<'_> {
         if let Some(ast::WindowType::WindowSpec(spec)) = &function.over {
             frames::check(spec, named(function))?;
         }
+        if let Some(ast::WindowType::WindowSpec(spec)) = &function.over {
+            let by = spec.order_by.iter().map(|by| &by.expr);
+            for part in spec.partition_by.iter().chain(by) {
+                own_calls(part, &mut |inner| match self.kind(inner) {
+                    Some(Call::Window) => {
+                        let text = "window functions are not allowed in window definitions";
+                        Err(ServerError::new("42P20", text).place(named(inner)))
+                    }
+                    _ => Ok(()),
+                })?;
+            }
+        }
         for argument in rewrite::call_arguments(function) {
             own_calls(argument, &mut |inner| {
+                if self.kind(inner) == Some(Call::Set) && inner.over.is_none() {
+                    return Err(sets::within_calls(outer == Call::Window, named(inner)));
+                }
                 let (code, text) = match (outer, self.kind(inner)) {
                     (Call::Aggregate, Some(Call::Aggregate)) => {
                         ("42803", "aggregate function calls cannot be nested")
@@ -477,6 +521,24 @@ fn whole_number(by: &Expr, clause: &str) -> Result<(), ServerError> {
             let text = format!("non-integer constant in {clause}");
             Err(ServerError::syntax(text, None).place(start(by)))
         }
+    }
+}
+
+/// Refuses the place of a column that a query does not list.
+fn listed(by: &Expr, select: &Select, clause: &str) -> Result<(), ServerError> {
+    let plain = select.projection.iter().all(|item| {
+        matches!(
+            item,
+            ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. }
+        )
+    });
+    let place = rewrite::constant(by).and_then(|digits| digits.parse::<usize>().ok());
+    match place {
+        Some(at) if plain && at > select.projection.len() => {
+            let text = format!("{clause} position {at} is not in select list");
+            Err(ServerError::new("42P10", text).place(start(by)))
+        }
+        _ => Ok(()),
     }
 }
 

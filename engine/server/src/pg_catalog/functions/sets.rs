@@ -116,12 +116,7 @@ pub(crate) fn set_returning(
                 .into_iter()
                 .map(|i| json_item(i, function.name.ends_with("_text")))
                 .collect(),
-            _ => {
-                return Err(CatalogError::new(
-                    "22023",
-                    "cannot extract elements from a scalar",
-                ));
-            }
+            other => return Err(not_as(&function.name, other.as_ref())),
         },
         "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => match json(true)? {
             Some(serde_json::Value::Object(map)) => map
@@ -136,13 +131,13 @@ pub(crate) fn set_returning(
                     )
                 })
                 .collect(),
-            _ => return Err(CatalogError::new("22023", "cannot deconstruct a scalar")),
+            other => return Err(not_as(&function.name, other.as_ref())),
         },
         "json_object_keys" | "jsonb_object_keys" => match json(true)? {
             Some(serde_json::Value::Object(map)) => {
                 map.into_iter().map(|(k, _)| Value::text(k)).collect()
             }
-            _ => Vec::new(),
+            other => return Err(not_as(&function.name, other.as_ref())),
         },
         "pg_timezone_names" => chrono_tz::TZ_VARIANTS
             .iter()
@@ -280,4 +275,26 @@ pub(super) fn steps(
         at = next;
     }
     Ok(out)
+}
+
+/// What a function of json says of a value that it takes nothing out of.
+fn not_as(function: &str, value: Option<&serde_json::Value>) -> CatalogError {
+    use serde_json::Value::{Array, Object};
+    let text = match (function, value) {
+        ("jsonb_array_elements" | "jsonb_array_elements_text", Some(Object(_))) => {
+            "cannot extract elements from an object".to_owned()
+        }
+        ("jsonb_array_elements" | "jsonb_array_elements_text", _) => {
+            "cannot extract elements from a scalar".to_owned()
+        }
+        ("json_each" | "json_each_text", Some(Array(_))) => {
+            "cannot deconstruct an array as an object".to_owned()
+        }
+        ("json_each" | "json_each_text", _) => "cannot deconstruct a scalar".to_owned(),
+        ("jsonb_each" | "jsonb_each_text", _) => format!("cannot call {function} on a non-object"),
+        (_, Some(Object(_))) => format!("cannot call {function} on a non-array"),
+        (_, Some(Array(_))) => format!("cannot call {function} on an array"),
+        _ => format!("cannot call {function} on a scalar"),
+    };
+    CatalogError::new("22023", text)
 }

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::classes::{Class, arithmetic};
 use super::refusals::{boolean, matches_text, no_operator, not_unique, refused};
+use super::signatures;
 use crate::pg_input::truth_of_text;
 use crate::session::bytea_of_text;
 
@@ -50,6 +51,14 @@ fn beside(known: Class, constant: &mut Expr) -> Result<()> {
     };
     *constant = Expr::Literal(value, None);
     Ok(())
+}
+
+/// Reads NULL beside what is put to a text as one.
+fn null_as_text(side: &mut Expr, other: Option<Class>) {
+    let put = other.is_some_and(|class| !matches!(class, Class::Text | Class::Bytes));
+    if put && matches!(side, Expr::Literal(ScalarValue::Null, _)) {
+        *side = Expr::Literal(ScalarValue::Utf8(None), None);
+    }
 }
 
 fn is_arithmetic(op: &BinaryOperator) -> bool {
@@ -98,6 +107,13 @@ impl ExprPlanner for Operands {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if matches!(expr.op, BinaryOperator::And | BinaryOperator::Or) {
+            let op = expr.op.to_string();
+            boolean(&op, &expr.left, schema)?;
+            boolean(&op, &expr.right, schema)?;
+            return Ok(PlannerResult::Original(expr));
+        }
+        signatures::operands(&expr, schema)?;
         // The type of a chain of conditions is asked of every link: long ones would be looked at again for each.
         let there: fn(Class, &BinaryOperator, Class) -> bool = match expr.op {
             BinaryOperator::Eq
@@ -121,12 +137,6 @@ impl ExprPlanner for Operands {
                 matches_text(&expr.left, &expr.op.to_string(), &expr.right, schema)?;
                 return Ok(PlannerResult::Original(expr));
             }
-            BinaryOperator::And | BinaryOperator::Or => {
-                let op = expr.op.to_string();
-                boolean(&op, &expr.left, schema)?;
-                boolean(&op, &expr.right, schema)?;
-                return Ok(PlannerResult::Original(expr));
-            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let (left, right) = (
@@ -134,6 +144,10 @@ impl ExprPlanner for Operands {
             Class::of(&expr.right, schema),
         );
         let mut expr = expr;
+        if let BinaryOperator::StringConcat = expr.op {
+            null_as_text(&mut expr.left, right);
+            null_as_text(&mut expr.right, left);
+        }
         let beside = |known: Class, constant: &mut Expr| match (known, &expr.op) {
             // A text, to which the truth value is put.
             (Class::Bool, BinaryOperator::StringConcat) => Ok(()),
