@@ -83,7 +83,7 @@ use crate::sqlstate::ServerError;
 pub(crate) use kinds::{plain_text, told_as};
 pub(crate) use modified::told_by as kind_of_call;
 pub(crate) use modified::{chosen, plain_characters, with_blanks};
-pub(crate) use params::{Nth, bytea_of_text};
+pub(crate) use params::{Nth, bytea_of_text, declared_name};
 use plan::Planned;
 use temp::{TempMemory, TempState};
 use transactions::{Implicit, Shared, Transaction, ends_transaction, inside_block, outside_block};

@@ -42,6 +42,16 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
                     side_by_side("UNION", &queries, at)?;
                 }
             }
+            LogicalPlan::RecursiveQuery(query) => {
+                let queries = [query.static_term.as_ref(), query.recursive_term.as_ref()];
+                for at in 0..query.static_term.schema().fields().len() {
+                    if let Some((wrong, error)) = alike::of_queries("UNION", &queries, at) {
+                        let column = queries.get(wrong).and_then(|query| column(query, at));
+                        let about = About::new(Construct::SetColumn(at), column);
+                        return Err(refused(error.about(about)));
+                    }
+                }
+            }
             LogicalPlan::Join(join) => match join.join_type {
                 JoinType::LeftSemi if join.null_equality == NullEquality::NullEqualsNull => {
                     of_join("INTERSECT", join)?;

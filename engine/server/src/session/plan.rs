@@ -49,6 +49,8 @@ pub(crate) struct PlanContext {
     pub(crate) memory_limit: Option<usize>,
     /// Bytes of spill files that one query may write; 0: none.
     pub(crate) spill_limit: Option<u64>,
+    /// Types of parameters that a client declared; `UNKNOWN` for others.
+    pub(super) declared: Arc<[PgType]>,
     /// Stops what the statement runs.
     pub(super) stop: Stop,
     /// What is found of the statement while it is planned.
@@ -262,11 +264,15 @@ pub(super) async fn logical_of(
     if tell_apart {
         rewrite::columns_told_apart(&mut resolved);
     }
+    let sql_type = |(at, pg_type): (usize, &PgType)| match context.declared.get(at) {
+        Some(declared) if declared == pg_type => params::declared_sql_type(*pg_type),
+        _ => params::sql_type(*pg_type),
+    };
     if !parameters.is_empty() {
         rewrite::tell_kinds(&mut resolved, parameters);
         resolved = ast::Statement::Prepare {
             name: ast::Ident::new("parameters"),
-            data_types: parameters.iter().map(|t| params::sql_type(*t)).collect(),
+            data_types: (0..).zip(parameters).map(sql_type).collect(),
             statement: Box::new(resolved),
         };
     }

@@ -289,7 +289,10 @@ impl VisitorMut for ToDataFusion<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
         type_calls::respell(expr);
-        let checked = types::check_float(expr).and_then(|()| constants::truths(expr));
+        let checked = types::modifiers(expr)
+            .and_then(|()| types::check_integer(expr))
+            .and_then(|()| types::check_float(expr))
+            .and_then(|()| constants::truths(expr));
         modified::respell(expr);
         match checked {
             Ok(()) => ControlFlow::Continue(()),

@@ -206,6 +206,10 @@ pub(super) async fn analyse(
     query: &ast::Statement,
     declared: &[PgType],
 ) -> Result<Analysis, ServerError> {
+    let context = &PlanContext {
+        declared: declared.into(),
+        ..context.clone()
+    };
     let mut resolved = query.clone();
     let relations = plan::resolve(context, &mut resolved)?;
     if catalog::answers(context, &relations, query).await? {
@@ -253,13 +257,26 @@ pub(super) async fn analyse(
     // The planner wants constants, or the query has an error: NULLs of the right types show which.
     let nulls: BTreeMap<usize, ast::Expr> = (1..)
         .zip(&parameters)
-        .map(|(number, pg_type)| (number, params::null_of(*pg_type)))
+        .map(|(number, pg_type)| (number, null_of(number, *pg_type, declared)))
         .collect();
     let mut typed = query.clone();
     params::substitute(&mut typed, &nulls, false)?;
     let planned = plan::plan(context, &typed).await?;
     let columns = planned.columns().to_vec();
     Ok(Analysis::without_plan(parameters, Some(columns)))
+}
+
+/// A NULL in place of a parameter: of a text that the client declared it says so.
+fn null_of(number: usize, pg_type: PgType, declared: &[PgType]) -> ast::Expr {
+    let declared = number.checked_sub(1).and_then(|at| declared.get(at));
+    let null = ast::Expr::value(ast::Value::Null);
+    match declared {
+        Some(declared) if *declared == pg_type => match params::declared_sql_type(pg_type) {
+            told @ ast::DataType::Custom(..) => rewrite::cast(null, told),
+            _ => params::null_of(pg_type),
+        },
+        _ => params::null_of(pg_type),
+    }
 }
 
 /// Refuses a parameter that the statement skips: nothing tells its type.

@@ -9,6 +9,7 @@ mod foreign;
 mod frames;
 mod recursive;
 mod sets;
+mod shapes;
 mod windows;
 
 use std::collections::BTreeSet;
@@ -36,7 +37,11 @@ pub(super) fn check(
     context: &SessionContext,
     statement: &ast::Statement,
 ) -> Result<(), ServerError> {
-    let mut checked = Checked { context, depth: 0 };
+    let mut checked = Checked {
+        context,
+        depth: 0,
+        cast: Vec::new(),
+    };
     match statement.visit(&mut checked) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -54,7 +59,11 @@ pub(super) fn check_set<'e>(
     context: &SessionContext,
     values: impl Iterator<Item = &'e Expr>,
 ) -> Result<(), ServerError> {
-    let checked = Checked { context, depth: 0 };
+    let checked = Checked {
+        context,
+        depth: 0,
+        cast: Vec::new(),
+    };
     checked.none_in("UPDATE", values)
 }
 
@@ -62,6 +71,8 @@ struct Checked<'a> {
     context: &'a SessionContext,
     /// Queries around.
     depth: usize,
+    /// Arrays of no items that a cast tells the type of, by where they are.
+    cast: Vec<*const Expr>,
 }
 
 impl Visitor for Checked<'_> {
@@ -97,6 +108,14 @@ impl Visitor for Checked<'_> {
                 let first = name.0.first().and_then(ast::ObjectNamePart::as_ident);
                 ControlFlow::Break(error.place(first.and_then(of_ident)))
             }
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } => flow(
+                self.in_from(name, &args.args)
+                    .and_then(|()| sets::columns(factor)),
+            ),
             factor => flow(sets::columns(factor)),
         }
     }
@@ -104,13 +123,29 @@ impl Visitor for Checked<'_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ServerError> {
         match expr {
             Expr::Function(function) if rewrite::is_call_of(function, "coalesce") => {
-                flow(self.no_sets(expr, "COALESCE"))
+                flow(shapes::call(function).and_then(|()| self.no_sets(expr, "COALESCE")))
             }
             Expr::Function(function) => flow(
-                self.modifiers(function)
+                shapes::call(function)
+                    .and_then(|()| self.modifiers(function))
                     .and_then(|()| self.within(function)),
             ),
             Expr::Case { .. } => flow(self.no_sets(expr, "CASE")),
+            Expr::Cast {
+                expr: inner,
+                data_type,
+                ..
+            } => {
+                arrays_within(inner, &mut self.cast);
+                flow(shapes::cast(inner, data_type))
+            }
+            Expr::CompoundIdentifier(names) => flow(shapes::names(names)),
+            Expr::Array(array) if array.elem.is_empty() => {
+                match self.cast.contains(&std::ptr::from_ref(expr)) {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(empty_array(start(expr))),
+                }
+            }
             Expr::Array(array) => flow(rectangular(array)),
             Expr::Value(value) => flow(constant(&value.value, start(expr))),
             _ => ControlFlow::Continue(()),
@@ -170,6 +205,7 @@ impl Checked<'_> {
         {
             for by in order {
                 whole_number(&by.expr, "ORDER BY")?;
+                shapes::unique(&by.expr, &query.body)?;
             }
         }
         if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
@@ -192,6 +228,7 @@ impl Checked<'_> {
             let text = "syntax error at or near \"FROM\"";
             return Err(ServerError::syntax(text, None).place(Some(from)));
         }
+        shapes::select(select)?;
         let own = own_tables(select);
         self.none_of("WHERE", select.selection.iter(), false, &own)?;
         for join in select.from.iter().flat_map(|tables| &tables.joins) {
@@ -268,6 +305,31 @@ impl Checked<'_> {
             });
         }
         outer && self.depth > 1
+    }
+
+    /// Refuses aggregates and window functions in FROM.
+    fn in_from(
+        &self,
+        name: &ast::ObjectName,
+        args: &[ast::FunctionArg],
+    ) -> Result<(), ServerError> {
+        let function = rewrite::function_of(name.clone(), args.to_vec());
+        let called = rewrite::function_name(&function);
+        let state = self.context.state_ref();
+        let state = state.read();
+        let is_window = state.window_functions().contains_key(&called);
+        let (code, text) = match is_window || shapes::is_of_windows(&called) {
+            true => (
+                "42809",
+                format!("window function {called} requires an OVER clause"),
+            ),
+            false if state.aggregate_functions().contains_key(&called) => (
+                "42803",
+                "aggregate functions are not allowed in functions in FROM".to_owned(),
+            ),
+            false => return Ok(()),
+        };
+        Err(ServerError::new(code, text).place(named(&function)))
     }
 
     /// Refuses sets among the values of which one is chosen.
@@ -431,6 +493,29 @@ fn constant(value: &Value, place: Option<Place>) -> Result<(), ServerError> {
     }
 }
 
+/// The arrays that a cast of this tells the type of.
+fn arrays_within(expr: &Expr, found: &mut Vec<*const Expr>) {
+    match expr {
+        Expr::Nested(inner) => arrays_within(inner, found),
+        Expr::Array(array) => {
+            found.push(std::ptr::from_ref(expr));
+            array
+                .elem
+                .iter()
+                .for_each(|item| arrays_within(item, found));
+        }
+        _ => {}
+    }
+}
+
+fn empty_array(place: Option<Place>) -> ServerError {
+    ServerError::new("42P18", "cannot determine type of empty array")
+        .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+        .place(Some(
+            place.unwrap_or_else(|| Place::at(1, 1).next(&["ARRAY"])),
+        ))
+}
+
 /// Refuses an array of arrays of different lengths.
 fn rectangular(array: &ast::Array) -> Result<(), ServerError> {
     let mut lengths = array.elem.iter().map(|item| match item {
@@ -553,6 +638,7 @@ fn lists(body: &SetExpr) -> Result<(), ServerError> {
             match rows.find(|row| row.len() != first.len()) {
                 None => (0..first.len()).try_for_each(|at| {
                     let column = values.rows.iter().filter_map(|row| row.content.get(at));
+                    shapes::alike(column.clone())?;
                     constants::together(column)
                 }),
                 Some(row) => {

@@ -90,18 +90,19 @@ pub(crate) fn set_returning(
             .map(Value::text)
             .collect(),
         "regexp_split_to_table" => {
-            let pattern = regex(cx, args[1].as_str().unwrap_or_default(), false)?;
+            let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
+            let flags = text::PatternFlags::of_one("regexp_split_to_table", flags)?;
+            let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
+            let pattern = regex(cx, pattern, flags.insensitive)?;
             let parts = text::split_by(&pattern, first_text());
             parts.into_iter().map(Value::text).collect()
         }
         "regexp_matches" => {
             let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
-            let pattern = regex(
-                cx,
-                args[1].as_str().unwrap_or_default(),
-                flags.contains('i'),
-            )?;
-            let limit = if flags.contains('g') { usize::MAX } else { 1 };
+            let flags = text::PatternFlags::read(flags)?;
+            let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
+            let pattern = regex(cx, pattern, flags.insensitive)?;
+            let limit = if flags.global { usize::MAX } else { 1 };
             pattern
                 .captures_iter(first_text())
                 .take(limit)

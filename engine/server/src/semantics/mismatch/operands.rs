@@ -1,18 +1,18 @@
 //! Operands that have no operator, and fields of what is no row, refused while a statement is planned.
 
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable as _};
-use datafusion::sql::sqlparser::ast::BinaryOperator;
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
 
 use super::classes::{Class, arithmetic};
 use super::refusals::{boolean, matches_text, no_operator, not_unique, refused};
 use super::signatures;
 use crate::pg_input::truth_of_text;
-use crate::session::bytea_of_text;
+use crate::session::{bytea_of_text, declared_name};
 
 /// Refuses operators of values that have none, before the planner looks for a common type.
 pub(in crate::semantics) fn install(context: &SessionContext) {
@@ -30,7 +30,22 @@ pub(in crate::semantics) fn install(context: &SessionContext) {
     let fields: std::sync::Arc<dyn ExprPlanner> = std::sync::Arc::new(Fields);
     let planners = std::iter::once(fields).chain(others).collect();
     let builder = SessionStateBuilder::new_from_existing(state.clone());
+    let builder = builder.with_type_planner(std::sync::Arc::new(Declared));
     *state = builder.with_expr_planners(planners).build();
+}
+
+/// Types of text parameters that a client declared: a text whose field says so.
+#[derive(Debug)]
+struct Declared;
+
+impl TypePlanner for Declared {
+    fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
+        Ok(declared_name(sql_type).map(|name| {
+            let told = ("pg_type".to_owned(), name.to_owned());
+            let field = Field::new("", DataType::Utf8, true);
+            std::sync::Arc::new(field.with_metadata([told].into()))
+        }))
+    }
 }
 
 #[derive(Debug)]

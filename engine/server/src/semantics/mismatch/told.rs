@@ -62,7 +62,20 @@ impl<'a> Told<'a> {
             Expr::Literal(value, _) => of_constant(value),
             Expr::Alias(alias) => self.type_of(&alias.expr),
             Expr::Negative(value) => self.type_of(value).filter(|ty| *ty != oid::UNKNOWN),
+            // What a parameter is whose type nothing tells.
+            Expr::Cast(cast)
+                if is_text(cast.field.data_type())
+                    && cast.field.metadata().is_empty()
+                    && matches!(cast.expr.as_ref(), Expr::Literal(value, _) if value.is_null()) =>
+            {
+                None
+            }
             Expr::Cast(cast) => of_field(&cast.field),
+            Expr::Placeholder(parameter) => {
+                let field = parameter.field.as_ref()?;
+                let told = !is_text(field.data_type()) || !field.metadata().is_empty();
+                told.then(|| of_field(field))?
+            }
             Expr::TryCast(cast) => of_field(&cast.field),
             Expr::Column(column) => self.of_name(column),
             Expr::Not(_)
@@ -124,10 +137,17 @@ impl<'a> Told<'a> {
                 (item.oid != oid::UNKNOWN).then(|| item.array().oid)
             }
             _ => match kind_of_call(name) {
-                Some(kind) => {
-                    let item = first().is_some_and(|ty| PgType::of_oid(ty).element().is_none());
-                    item.then_some(kind.oid)
-                }
+                Some(kind) => match args.first()? {
+                    Expr::Placeholder(parameter) => {
+                        let field = parameter.field.as_ref()?;
+                        is_text(field.data_type()).then_some(kind.oid)
+                    }
+                    arg => {
+                        let known = self.type_of(arg)?;
+                        let array = PgType::of_oid(known).element().is_some();
+                        (!array).then_some(kind.oid)
+                    }
+                },
                 None => self.of_result(name, args),
             },
         }
