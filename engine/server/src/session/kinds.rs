@@ -1,4 +1,4 @@
-//! Types that are text to the engine and more to PostgreSQL: json, jsonb, uuid and inet.
+//! Types that are text to the engine and more to PostgreSQL: json, jsonb, uuid, inet, name and "char".
 //!
 //! ```text
 //! '{"b": 1, "a": 2}'::jsonb   ─►   as_jsonb('{"b": 1, "a": 2}')   ─►   {"a": 2, "b": 1}, a text column told as jsonb
@@ -25,11 +25,13 @@ use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
 /// The types, each with the function that makes its values.
-const KINDS: [(PgType, &str); 5] = [
+const KINDS: [(PgType, &str); 7] = [
     (PgType::JSON, "as_json"),
     (PgType::JSONB, "as_jsonb"),
     (PgType::UUID, "as_uuid"),
     (PgType::INET, "as_inet"),
+    (PgType::NAME, "as_name"),
+    (PgType::CHAR, "as_char"),
     // What they are cast to text by.
     (PgType::TEXT, AS_TEXT),
 ];

@@ -195,6 +195,19 @@ impl Finder<'_> {
         match &self.about.construct {
             Construct::Operator(sign) => operator(expr, sign),
             Construct::Call => None,
+            Construct::Subscript => match expr {
+                Expr::CompoundFieldAccess { access_chain, .. } => {
+                    access_chain.iter().find_map(|access| match access {
+                        ast::AccessExpr::Subscript(ast::Subscript::Index { index })
+                            if self.has(index.span()) =>
+                        {
+                            start(index)
+                        }
+                        _ => None,
+                    })
+                }
+                _ => None,
+            },
             Construct::Argument(name, at) => match expr {
                 Expr::Function(function) if rewrite::is_call_of(function, name) => {
                     start(rewrite::call_arguments(function).get(*at)?)

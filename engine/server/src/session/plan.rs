@@ -135,12 +135,19 @@ pub(crate) async fn plan(
 ) -> Result<Planned, ServerError> {
     match Box::pin(planned(context, statement)).await {
         Ok(planned) => Ok(planned),
-        Err(error) => {
-            let error = placed::placed(error, statement, &context.context);
-            let error = Box::pin(miscalled::told(context, statement, error)).await;
-            Err(Box::pin(smaller::told(context, statement, error)).await)
-        }
+        Err(error) => Err(explained_error(context, statement, error).await),
     }
+}
+
+/// The error of a plan with its place in the statement, and with what the statement tells of it.
+pub(super) async fn explained_error(
+    context: &PlanContext,
+    statement: &ast::Statement,
+    error: ServerError,
+) -> ServerError {
+    let error = placed::placed(error, statement, &context.context);
+    let error = Box::pin(miscalled::told(context, statement, error)).await;
+    Box::pin(smaller::told(context, statement, error)).await
 }
 
 async fn planned(

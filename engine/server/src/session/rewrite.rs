@@ -373,7 +373,12 @@ impl VisitorMut for ToDataFusion<'_> {
                 ..
             } => {
                 if let Some(function) = kinds::function_of_sql(data_type) {
-                    *expr = call(function, value.as_ref().clone());
+                    let value = value.as_ref().clone();
+                    let value = match types::is_made_of_text(data_type, &value) {
+                        true => cast(value, DataType::Text),
+                        false => value,
+                    };
+                    *expr = call(function, value);
                 } else if is_kind(value) && is_text(data_type) {
                     *expr = call(kinds::AS_TEXT, value.as_ref().clone());
                 } else {

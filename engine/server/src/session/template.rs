@@ -24,7 +24,7 @@ use super::plan::{self, PlanContext, Planned};
 use super::rewrite::{self, Relations};
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
-use crate::sqlstate::ServerError;
+use crate::sqlstate::{About, Construct, ServerError};
 
 /// What is known of a statement before its parameters have values.
 pub(super) struct Analysis {
@@ -246,37 +246,39 @@ pub(super) async fn analyse(
             template: Some(template),
         });
     }
-    if keeps && let Ok(plan) = plan::logical(context, resolved, &parameters).await {
-        let template = template(context, query, Arc::new(plan), parameters.len());
-        return Ok(Analysis {
-            columns: Some(template.columns.clone()),
-            parameters,
-            template: Some(template),
-        });
+    let mut refused = None;
+    if keeps {
+        match plan::logical(context, resolved, &parameters).await {
+            Ok(plan) => {
+                let template = template(context, query, Arc::new(plan), parameters.len());
+                return Ok(Analysis {
+                    columns: Some(template.columns.clone()),
+                    parameters,
+                    template: Some(template),
+                });
+            }
+            Err(error) => refused = Some(error).filter(is_of_operator),
+        }
     }
     // The planner wants constants, or the query has an error: NULLs of the right types show which.
     let nulls: BTreeMap<usize, ast::Expr> = (1..)
         .zip(&parameters)
-        .map(|(number, pg_type)| (number, null_of(number, *pg_type, declared)))
+        .map(|(number, pg_type)| (number, params::null_of(*pg_type)))
         .collect();
     let mut typed = query.clone();
     params::substitute(&mut typed, &nulls, false)?;
     let planned = plan::plan(context, &typed).await?;
+    if let Some(error) = refused {
+        return Err(plan::explained_error(context, query, error).await);
+    }
     let columns = planned.columns().to_vec();
     Ok(Analysis::without_plan(parameters, Some(columns)))
 }
 
-/// A NULL in place of a parameter: of a text that the client declared it says so.
-fn null_of(number: usize, pg_type: PgType, declared: &[PgType]) -> ast::Expr {
-    let declared = number.checked_sub(1).and_then(|at| declared.get(at));
-    let null = ast::Expr::value(ast::Value::Null);
-    match declared {
-        Some(declared) if *declared == pg_type => match params::declared_sql_type(pg_type) {
-            told @ ast::DataType::Custom(..) => rewrite::cast(null, told),
-            _ => params::null_of(pg_type),
-        },
-        _ => params::null_of(pg_type),
-    }
+/// Whether an error is about an operator that there is not for what the client declared: NULLs do not say that.
+fn is_of_operator(error: &ServerError) -> bool {
+    let operator = |about: &About| matches!(about.construct, Construct::Operator(_));
+    error.code() == "42883" && error.what().is_some_and(operator)
 }
 
 /// Refuses a parameter that the statement skips: nothing tells its type.

@@ -89,7 +89,16 @@ fn is_arithmetic(op: &BinaryOperator) -> bool {
 
 /// Whether it is a constant in quotes, whose type nothing tells.
 fn is_unknown(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(_)), _) => true,
+        // A parameter whose type nothing tells.
+        Expr::Cast(cast) => {
+            *cast.field.data_type() == DataType::Utf8
+                && cast.field.metadata().is_empty()
+                && matches!(cast.expr.as_ref(), Expr::Literal(value, _) if value.is_null())
+        }
+        _ => false,
+    }
 }
 
 /// Fields of what is no row.

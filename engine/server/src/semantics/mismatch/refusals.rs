@@ -45,10 +45,23 @@ pub(super) fn boolean(place: &str, condition: &Expr, schema: &DFSchema) -> Resul
 }
 
 pub(super) fn no_function(function: &str, args: &[Expr], schema: &DFSchema) -> DataFusionError {
+    no_function_for(function, args, &[], schema)
+}
+
+/// The same where the types of some arguments are known.
+pub(super) fn no_function_for(
+    function: &str,
+    args: &[Expr],
+    known: &[Option<u32>],
+    schema: &DFSchema,
+) -> DataFusionError {
     let told = Told::Schema(schema);
-    let types = args.iter().map(|arg| match told.argument(arg) {
-        Some(known) => PgType::of_oid(known).sql_name().to_owned(),
-        None => name(arg, schema),
+    let types = args.iter().enumerate().map(|(at, arg)| {
+        let known = known.get(at).copied().flatten();
+        match known.or_else(|| told.argument(arg)) {
+            Some(known) => PgType::of_oid(known).sql_name().to_owned(),
+            None => name(arg, schema),
+        }
     });
     let types: Vec<String> = types.collect();
     let text = format!("function {function}({}) does not exist", types.join(", "));

@@ -9,12 +9,13 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable as _, LogicalPlan
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::classes::is_text;
-use super::refusals::{no_function, refused, without_operator};
+use super::refusals::{no_function_for, refused, without_operator};
 use super::told::{Told, of_column, sign};
 use crate::evaluated::planned_from;
-use crate::pg_catalog::{can_cast, has_operator, takes};
+use crate::pg_catalog::{can_assign, can_cast, has_operator, takes};
 use crate::pg_types::{PgType, oid};
-use crate::sqlstate::ServerError;
+use crate::semantics::arrays::SUBSCRIPT;
+use crate::sqlstate::{About, Construct, ServerError};
 
 /// # Errors
 /// 42883, and 42846 for a cast that there is not.
@@ -30,6 +31,7 @@ pub(super) fn checked(expr: &Expr, schema: &DFSchema, told: &Told<'_>) -> Result
         Expr::ScalarFunction(call) => match (call.func.name(), call.args.as_slice()) {
             ("nullif", [left, right]) => compared(left, "=", right),
             ("coalesce" | "greatest" | "least", _) => Ok(()),
+            (SUBSCRIPT, [_, places @ ..]) => subscripts(places, told),
             (name, args) => called(name, args, schema, told),
         },
         Expr::AggregateFunction(call) if call.params.order_by.is_empty() => {
@@ -112,8 +114,24 @@ fn called(name: &str, args: &[Expr], schema: &DFSchema, told: &Told<'_>) -> Resu
     let names = std::iter::once(planned_from(name)).chain(other);
     let mut known = names.filter_map(|name| takes(name, &given)).peekable();
     match known.peek().is_some() && !known.any(|takes| takes) {
-        true => Err(no_function(name, args, schema)),
+        true => Err(no_function_for(name, args, &given, schema)),
         false => Ok(()),
+    }
+}
+
+/// Refuses places in an array that are no numbers.
+fn subscripts(places: &[Expr], told: &Told<'_>) -> Result<()> {
+    let is_none = |place: &&Expr| {
+        let known = told.type_of(place).filter(|ty| *ty != oid::UNKNOWN);
+        known.is_some_and(|known| !can_assign(known, oid::INT4))
+    };
+    match places.iter().find(is_none) {
+        Some(place) => {
+            let about = About::new(Construct::Subscript, [place]);
+            let text = "array subscript must have type integer";
+            Err(refused(ServerError::new("42804", text).about(about)))
+        }
+        None => Ok(()),
     }
 }
 

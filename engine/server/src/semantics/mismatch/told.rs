@@ -112,14 +112,11 @@ impl<'a> Told<'a> {
     /// The type of an argument of a function: a constant with a point may have been made a float for it.
     pub(super) fn argument(&self, expr: &Expr) -> Option<u32> {
         match expr {
-            Expr::Cast(cast)
-                if *cast.field.data_type() == DataType::Float64
-                    && matches!(
-                        cast.expr.as_ref(),
-                        Expr::Literal(ScalarValue::Float64(Some(_)), _)
-                    ) =>
-            {
-                Some(oid::NUMERIC)
+            Expr::Cast(cast) if *cast.field.data_type() == DataType::Float64 => {
+                match cast.expr.as_ref() {
+                    Expr::Literal(value, _) if value.data_type().is_numeric() => of_constant(value),
+                    _ => self.type_of(expr),
+                }
             }
             other => self.type_of(other),
         }

@@ -44,6 +44,13 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(item, Some(PgType::TEXT | PgType::VARCHAR))
 }
 
+/// Whether a value is printed before it is cast to a type: any is to a name, which is a text.
+pub(super) fn is_made_of_text(data_type: &DataType, value: &Expr) -> bool {
+    let pg_type = params::type_of_sql(data_type);
+    let of_text = matches!(pg_type, Some(PgType::NAME | PgType::CHAR));
+    of_text && string_literal(value).is_none() && !is_kind(value) && !is_nothing(value)
+}
+
 /// Numbers with fewer characters fit every type that they may be given.
 pub(super) const LONG_DIGITS: usize = 76;
 
