@@ -127,7 +127,7 @@ def _():
     try:
         run(connection.fetch(MISSPELT))
     except asyncpg.UndefinedTableError as error:
-        same(error.hint, 'Perhaps you meant the relation "variants".')
+        same(error.hint, 'Perhaps you meant the relation "cohort.variants".')
     else:
         raise AssertionError("no error")
     same(run(connection.fetchval("SELECT 1")), 1)

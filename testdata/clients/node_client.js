@@ -98,7 +98,7 @@ async function main() {
   });
   await check("error", async () => {
     const error = await client.query("SELECT * FROM cohort.variant").then(() => null, (error) => error);
-    same([error?.code, error?.hint], ["42P01", 'Perhaps you meant the relation "variants".']);
+    same([error?.code, error?.hint], ["42P01", 'Perhaps you meant the relation "cohort.variants".']);
     same((await client.query("SELECT 1 AS one")).rows, [{ one: 1 }]);
   });
   client.release();

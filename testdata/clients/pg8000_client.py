@@ -78,6 +78,6 @@ def _():
         connection.run(MISSPELT)
     except pg8000.exceptions.DatabaseError as error:
         same(error.args[0]["C"], "42P01")
-        same(error.args[0]["H"], 'Perhaps you meant the relation "variants".')
+        same(error.args[0]["H"], 'Perhaps you meant the relation "cohort.variants".')
     else:
         raise AssertionError("no error")

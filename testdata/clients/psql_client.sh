@@ -65,7 +65,7 @@ cancel() {
 error() {
   local found
   found=$("${psql[@]}" -c 'SELECT * FROM cohort.variant' 2>&1)
-  has "$found" 'relation "cohort.variant" does not exist' && has "$found" '              ^' && has "$found" 'Perhaps you meant the relation "variants"'
+  has "$found" 'relation "cohort.variant" does not exist' && has "$found" '              ^' && has "$found" 'Perhaps you meant the relation "cohort.variants"'
 }
 
 types_sql=$1

@@ -123,6 +123,6 @@ def _():
         rows_of(MISSPELT)
     except psycopg2.errors.UndefinedTable as error:
         same(error.pgcode, "42P01")
-        same(error.diag.message_hint, 'Perhaps you meant the relation "variants".')
+        same(error.diag.message_hint, 'Perhaps you meant the relation "cohort.variants".')
     else:
         raise AssertionError("no error")

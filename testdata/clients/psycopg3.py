@@ -142,7 +142,7 @@ def _():
         connection.execute(MISSPELT)
     except psycopg.errors.UndefinedTable as error:
         same(error.diag.sqlstate, "42P01")
-        same(error.diag.message_hint, 'Perhaps you meant the relation "variants".')
+        same(error.diag.message_hint, 'Perhaps you meant the relation "cohort.variants".')
         same(error.diag.statement_position, "15")
     else:
         raise AssertionError("no error")

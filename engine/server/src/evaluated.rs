@@ -161,6 +161,15 @@ pub(crate) fn otherwise(name: &'static str) -> ScalarUDF {
     ))
 }
 
+/// The name that a function has in PostgreSQL.
+pub(crate) fn planned_from(name: &str) -> &str {
+    let otherwise = name.strip_prefix(AS_POSTGRES);
+    let otherwise = otherwise.filter(|name| OTHERWISE.contains(name));
+    otherwise
+        .or_else(|| name.strip_prefix(ARRAY_OF))
+        .unwrap_or(name)
+}
+
 /// Whether a function is one of these.
 pub(crate) fn is_evaluated(name: &str) -> bool {
     FUNCTIONS.contains(&name) || MORE.contains(&name) || is_set(name)

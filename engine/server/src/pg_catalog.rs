@@ -39,9 +39,10 @@ pub use model::{
 };
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};
-pub(crate) use resolve::{can_assign, can_cast, common_type};
+pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
 pub(crate) use scalar::{
-    Aggregated, Call, Taken, argument_types, is_type_name, operand_types, operator_result, taken,
+    Aggregated, Call, Taken, argument_types, has_operator, is_type_name, operand_types,
+    operator_result, result_of, taken, takes,
 };
 pub(crate) use value::type_name;
 pub use value::{ArrayValue, RecordValue, Value};

@@ -261,8 +261,19 @@ pub(crate) fn kept_text(text: &str, pg_type: PgType) -> Result<String, ServerErr
             }
         },
         PgType::JSON => text::json(text).map(|()| text.to_owned()),
+        PgType::NAME => Ok(text.chars().scan(0, within_name).collect()),
+        PgType::CHAR => Ok(text.chars().take(1).collect()),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// Bytes of the longest name.
+const NAME_BYTES: usize = 63;
+
+/// A character of a name, as long as there is room for it.
+fn within_name(bytes: &mut usize, next: char) -> Option<char> {
+    *bytes += next.len_utf8();
+    (*bytes <= NAME_BYTES).then_some(next)
 }
 
 /// A decimal number without exponent, every digit kept.

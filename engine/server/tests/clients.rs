@@ -486,7 +486,7 @@ async fn tokio_postgres_client(port: u16, facts: &str) -> Report {
     assert_eq!(error.code().code(), "42P01");
     assert_eq!(
         error.hint(),
-        Some("Perhaps you meant the relation \"variants\".")
+        Some("Perhaps you meant the relation \"cohort.variants\".")
     );
     report.pass("error", "");
     report.seconds = started.elapsed().as_secs_f64();

@@ -172,6 +172,14 @@ const RESULTS: &[&str] = &[
     "select array_dims('{{1},{2}}'::jsonb[])",
     "select ('{{1},{2}}'::jsonb[])::text[]",
     "select '9f1a1e1c-0000-4000-8000-00000000000a'::uuid",
+    // name and "char"
+    "select 'x'::name",
+    "select repeat('é', 40)::name",
+    "select 5::name",
+    "select null::name",
+    "select ('x'::name)::text",
+    "select 'abc'::\"char\"",
+    "select ('abc'::\"char\")::text",
     "select '{9F1A1E1C00004000800000000000000A}'::uuid",
     "select 'nope'::uuid",
     // numeric

@@ -433,6 +433,54 @@ pub(crate) fn common_type(types: &[u32]) -> Option<u32> {
         .then_some(chosen)
 }
 
+/// What keeps values from having a type in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// The value at this place is of another category than those before it.
+    Unmatched { at: usize, known: u32, other: u32 },
+    /// It is of the same, and still does not become the type of the others.
+    Unconverted { at: usize, from: u32, to: u32 },
+}
+
+/// The first of some values that keeps them from having a type in common, of which some may be of a type that is not
+/// known; `None` where they may have one.
+pub(crate) fn apart(types: &[Option<u32>]) -> Option<Apart> {
+    let known = || {
+        let known = types.iter().enumerate();
+        let known = known.filter_map(|(at, ty)| Some((at, base_type((*ty)?))));
+        known.filter(|(_, ty)| *ty != oid::UNKNOWN)
+    };
+    let (_, mut chosen) = known().next()?;
+    for (at, next) in known() {
+        if next == chosen {
+            continue;
+        }
+        if category(next) != category(chosen) {
+            return Some(Apart::Unmatched {
+                at,
+                known: chosen,
+                other: next,
+            });
+        }
+        if !preferred(chosen)
+            && can_coerce(chosen, next, Freedom::Implicit)
+            && !can_coerce(next, chosen, Freedom::Implicit)
+        {
+            chosen = next;
+        }
+    }
+    if types.iter().any(Option::is_none) {
+        return None;
+    }
+    let mut all = known();
+    let (at, from) = all.find(|(_, ty)| !can_coerce(*ty, chosen, Freedom::Implicit))?;
+    Some(Apart::Unconverted {
+        at,
+        from,
+        to: chosen,
+    })
+}
+
 /// A function with what it declares for so many arguments.
 pub(crate) type Candidate<'f> = (&'f Function, Vec<u32>);
 
@@ -482,6 +530,26 @@ pub(crate) fn chosen<'f>(
         Some((*function, Signature { arguments, result }))
     });
     (found, choice)
+}
+
+/// The overloads that take such arguments, of which some may be of a type that is not known.
+pub(crate) fn fitting<'f>(
+    overloads: &[&'f Function],
+    actual: &[Option<u32>],
+) -> Vec<Candidate<'f>> {
+    let unknown = actual.iter().map(|ty| ty.unwrap_or(oid::UNKNOWN));
+    let unknown: Vec<u32> = unknown.collect();
+    let mut candidates = candidates(overloads, actual.len());
+    candidates.retain(|(_, declared)| fits(declared, actual) && consistent(declared, &unknown));
+    candidates
+}
+
+/// Whether an operator takes such operands, be there one or more that fit equally well.
+pub(crate) fn has_operator(name: &str, left: u32, right: u32) -> bool {
+    let actual = [left, right];
+    let candidates = builtin().operators_named(name).filter(|o| o.kind != 'l');
+    let lists: Vec<Vec<u32>> = candidates.map(|o| vec![o.left, o.right]).collect();
+    binary_exact(&lists, &actual).is_some() || choose(&lists, &actual) != Choice::None
 }
 
 /// The types that all overloads declare alike which take these arguments, some of a type that is not known; a type that

@@ -485,6 +485,43 @@ fn is_undetermined(function: &Function, given: &[u32]) -> bool {
         && places.all(|(_, given)| *given == oid::UNKNOWN)
 }
 
+/// Whether a function of PostgreSQL takes arguments of these types, `None` for what is not known; `None` when there is no
+/// function of that name.
+pub(crate) fn takes(name: &str, given: &[Option<u32>]) -> Option<bool> {
+    let overloads = overloads(name);
+    (!overloads.is_empty()).then(|| !resolve::fitting(&overloads, given).is_empty())
+}
+
+/// The type of what a function gives, where all that take such arguments give the same.
+pub(crate) fn result_of(name: &str, given: &[Option<u32>]) -> Option<u32> {
+    let overloads = overloads(name);
+    let known: Option<Vec<u32>> = given.iter().copied().collect();
+    if let Some(known) = known {
+        let (function, signature) = resolve::function(&overloads, &known)?;
+        let one = !function.set && !is_undetermined(function, &known);
+        return one.then_some(signature.result);
+    }
+    let fitting = resolve::fitting(&overloads, given);
+    if fitting.iter().any(|(function, _)| function.set) {
+        return None;
+    }
+    let mut results = fitting.iter().map(|(function, _)| function.result);
+    let first = results.next()?;
+    (!resolve::is_polymorphic(first) && results.all(|result| result == first)).then_some(first)
+}
+
+fn overloads(name: &str) -> Vec<&'static Function> {
+    let named = builtin().functions_named(name);
+    named
+        .filter(|function| function.schema == "pg_catalog")
+        .collect()
+}
+
+/// Whether there is an operator of two for such operands.
+pub(crate) fn has_operator(name: &str, left: u32, right: u32) -> bool {
+    resolve::has_operator(name, left, right)
+}
+
 /// The type of what an operator of two gives.
 pub(crate) fn operator_result(name: &str, left: u32, right: u32) -> Option<u32> {
     let (_, signature) = resolve::operator(name, Some(left), right)?;

@@ -1,11 +1,16 @@
 //! Values that have no operator, no cast and no common type in PostgreSQL, where the planner has one: to it a date is the
 //! number of days since 1970, and a text beside a number is read as one.
 
+mod alike;
 mod classes;
 mod expressions;
 mod operands;
 mod refusals;
+mod signatures;
 mod texts;
+mod told;
+
+use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{
@@ -20,6 +25,7 @@ use classes::{Class, is_text};
 use expressions::checked;
 pub(super) use operands::install;
 use refusals::{matched, missing, name, refused};
+use told::Told;
 
 /// Refuses casts, comparisons and alternatives of values that have none.
 ///
@@ -28,11 +34,22 @@ use refusals::{matched, missing, name, refused};
 pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
     let looked = plan.apply_with_subqueries(|node| {
         let schema = super::input_schema(node);
+        let told = Told::of(node);
         match node {
             LogicalPlan::Union(union) => {
                 let queries: Vec<&LogicalPlan> = union.inputs.iter().map(AsRef::as_ref).collect();
                 for at in 0..union.schema.fields().len() {
                     side_by_side("UNION", &queries, at)?;
+                }
+            }
+            LogicalPlan::RecursiveQuery(query) => {
+                let queries = [query.static_term.as_ref(), query.recursive_term.as_ref()];
+                for at in 0..query.static_term.schema().fields().len() {
+                    if let Some((wrong, error)) = alike::of_queries("UNION", &queries, at) {
+                        let column = queries.get(wrong).and_then(|query| column(query, at));
+                        let about = About::new(Construct::SetColumn(at), column);
+                        return Err(refused(error.about(about)));
+                    }
                 }
             }
             LogicalPlan::Join(join) => match join.join_type {
@@ -44,6 +61,7 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
                 }
                 _ => {
                     for (left, right) in &join.on {
+                        joined(left, right, join)?;
                         let of = |expr: &Expr, plan: &LogicalPlan| Class::of(expr, plan.schema());
                         if let (Some(l), Some(r)) = (of(left, &join.left), of(right, &join.right))
                             && l.unlike(r)
@@ -80,6 +98,8 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
                         Box::new(None),
                     ));
                 }
+                signatures::checked(part, &schema, &told)?;
+                alike::checked(part, &told)?;
                 checked(part, &schema)?;
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -88,11 +108,41 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
     looked.map(|_| ())
 }
 
+/// Refuses a join by values that no operator compares.
+///
+/// # Errors
+/// 42883; 42804 of USING.
+fn joined(left: &Expr, right: &Expr, join: &Join) -> Result<()> {
+    let of = |side: &Expr, plan: &Arc<LogicalPlan>| Told::Inputs(vec![plan.as_ref()]).type_of(side);
+    let (Some(l), Some(r)) = (of(left, &join.left), of(right, &join.right)) else {
+        return Ok(());
+    };
+    match signatures::there(l, "=", r) {
+        Ok(()) => Ok(()),
+        Err(_) if join.join_constraint == JoinConstraint::Using => {
+            let name = |ty: u32| PgType::of_oid(ty).sql_name();
+            let text = format!(
+                "JOIN/USING types {} and {} cannot be matched",
+                name(l),
+                name(r)
+            );
+            Err(refused(ServerError::new("42804", text)))
+        }
+        Err(operation) => Err(refused(missing(&operation))),
+    }
+}
+
 /// Refuses columns of queries side by side that have no type in common.
 ///
 /// # Errors
 /// 42804.
 fn side_by_side(place: &str, queries: &[&LogicalPlan], at: usize) -> Result<()> {
+    if let Some((wrong, error)) = alike::of_queries(place, queries, at) {
+        let column = queries.get(wrong).and_then(|query| column(query, at));
+        return Err(refused(
+            error.about(About::new(Construct::SetColumn(at), column)),
+        ));
+    }
     let types = queries.iter().map(|query| {
         let field = query.schema().fields().get(at)?;
         let class = Class::of_type(field.data_type()).filter(|_| !is_unknown(query, at))?;

@@ -1,4 +1,4 @@
-//! Types that are text to the engine and more to PostgreSQL: json, jsonb, uuid and inet.
+//! Types that are text to the engine and more to PostgreSQL: json, jsonb, uuid, inet, name and "char".
 //!
 //! ```text
 //! '{"b": 1, "a": 2}'::jsonb   ─►   as_jsonb('{"b": 1, "a": 2}')   ─►   {"a": 2, "b": 1}, a text column told as jsonb
@@ -25,11 +25,13 @@ use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
 /// The types, each with the function that makes its values.
-const KINDS: [(PgType, &str); 5] = [
+const KINDS: [(PgType, &str); 7] = [
     (PgType::JSON, "as_json"),
     (PgType::JSONB, "as_jsonb"),
     (PgType::UUID, "as_uuid"),
     (PgType::INET, "as_inet"),
+    (PgType::NAME, "as_name"),
+    (PgType::CHAR, "as_char"),
     // What they are cast to text by.
     (PgType::TEXT, AS_TEXT),
 ];
@@ -60,6 +62,12 @@ pub(super) fn function_of(pg_type: PgType) -> Option<&'static str> {
 pub(super) fn named(name: &str) -> Option<&'static str> {
     let kind = KINDS.iter().find(|(_, function)| *function == name);
     kind.map(|(_, function)| *function)
+}
+
+/// The type of what one of these functions gives.
+pub(super) fn type_of_call(name: &str) -> Option<PgType> {
+    let kind = KINDS.iter().find(|(_, function)| *function == name);
+    kind.map(|(pg_type, _)| *pg_type)
 }
 
 /// The function that makes values of a type as SQL writes it.

@@ -16,15 +16,15 @@ use datafusion::logical_expr::{
     TypeSignature, Volatility,
 };
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, TableFactor,
-    Value, Visit as _, Visitor,
+    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Spanned as _,
+    TableFactor, Value, Visit as _, Visitor,
 };
 
 use super::placed::of_ident;
 use super::plan::{self, PlanContext};
 use super::{params, rewrite, spelling};
 use crate::pg_types::PgType;
-use crate::sqlstate::{NO_FUNCTION, Place, ServerError};
+use crate::sqlstate::{Construct, NO_FUNCTION, NO_OPERATOR, Place, ServerError};
 
 /// The error of a plan, when it is about a function, with the types of its arguments.
 pub(super) async fn told(
@@ -41,13 +41,32 @@ pub(super) async fn told(
     };
     let name = call.split(['(', ' ']).next().unwrap_or_default();
     let state = context.context.state();
+    let about = error.what().cloned();
     let called = calls(statement, name, &state);
-    let Some(first) = called.first() else {
+    // The innermost with all of the columns that the error is about.
+    let within = |call: &&ast::Function| match about.as_ref().and_then(|about| about.columns) {
+        Some((first, last)) => {
+            let span = call.span();
+            (span.start.line, span.start.column) <= first
+                && last <= (span.end.line, span.end.column)
+        }
+        None => true,
+    };
+    let with_columns = about.as_ref().is_some_and(|about| about.columns.is_some());
+    let found = match with_columns {
+        true => called.iter().rev().find(within),
+        false => None,
+    };
+    let Some(first) = found.or_else(|| called.first()) else {
+        if let Some(error) = of_operator(statement, name, &message, &error) {
+            return error;
+        }
         return match special(statement, name) {
             Some((called, place)) => {
                 // The part of a time is a word to PostgreSQL.
                 let message = message.replacen(name, called, 1);
                 let message = message.replacen("extract(text,", "extract(unknown,", 1);
+                let message = message.replacen("timezone(text,", "timezone(unknown,", 1);
                 let hint = error.hint_text().unwrap_or(NO_FUNCTION).to_owned();
                 error.reworded(message).hint(hint).place(place)
             }
@@ -65,6 +84,11 @@ pub(super) async fn told(
         && let Some(unmatched) = unmatched(name, &message, first)
     {
         return unmatched;
+    }
+    if about.is_some_and(|about| about.construct == Construct::Call) {
+        return error
+            .reworded(as_written(&message.replacen(name, &written, 1), first))
+            .place(place(first));
     }
     let is_scalar = |call: &ast::Function| {
         let name = rewrite::function_name(call);
@@ -85,6 +109,30 @@ pub(super) async fn told(
     error
         .reworded(message.replacen(name, &written, 1))
         .place(place(first))
+}
+
+/// The message of a call with the types that its constants have as they are written: what the function takes them for was
+/// put on them.
+fn as_written(message: &str, call: &ast::Function) -> String {
+    let types = message.split_once('(').and_then(|(name, rest)| {
+        let (types, rest) = rest.split_once(") does not exist")?;
+        Some((name, types.split(", ").collect::<Vec<_>>(), rest))
+    });
+    let Some((name, types, rest)) = types else {
+        return message.to_owned();
+    };
+    let arguments = rewrite::call_arguments(call);
+    if arguments.len() != types.len() {
+        return message.to_owned();
+    }
+    let told = types.iter().zip(arguments).map(|(told, argument)| {
+        let constant =
+            matches!(argument, Expr::Value(value) if !matches!(value.value, Value::Placeholder(_)));
+        let argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(argument.clone()));
+        type_of(&argument).filter(|_| constant).unwrap_or(told)
+    });
+    let told: Vec<&str> = told.collect();
+    format!("{name}({}) does not exist{rest}", told.join(", "))
 }
 
 fn place(function: &ast::Function) -> Option<Place> {
@@ -115,6 +163,11 @@ fn special(statement: &ast::Statement, name: &str) -> Option<(&'static str, Opti
             (Expr::Overlay { .. }, "overlay") => "pg_catalog.overlay",
             (Expr::Extract { .. }, "extract") => "pg_catalog.extract",
             (Expr::Position { .. }, "strpos") => "pg_catalog.position",
+            (Expr::AtTimeZone { timestamp, .. }, "timezone") => {
+                let place = super::placed::end(timestamp).map(|place| place.next(&["AT"]));
+                found = Some(("pg_catalog.timezone", place));
+                return ControlFlow::Break(());
+            }
             _ => return ControlFlow::Continue(()),
         };
         found = Some((called, super::placed::start(expr)));
@@ -122,6 +175,64 @@ fn special(statement: &ast::Statement, name: &str) -> Option<(&'static str, Opti
     });
     found
 }
+
+/// The error about an operator that the planner has as a function, when the statement has one such operator.
+fn of_operator(
+    statement: &ast::Statement,
+    name: &str,
+    message: &str,
+    error: &ServerError,
+) -> Option<ServerError> {
+    use ast::{BinaryOperator as Op, UnaryOperator as Sign};
+    let mut found = Vec::new();
+    let _: ControlFlow<()> = ast::visit_expressions(statement, |expr| {
+        match expr {
+            Expr::BinaryOp { left, op, .. }
+                if matches!(
+                    (op, name),
+                    (Op::PGExp, "power")
+                        | (Op::PGStartsWith, "starts_with")
+                        | (Op::PGOverlap, "array_has_any")
+                        | (
+                            Op::StringConcat,
+                            "array_append" | "array_prepend" | "array_concat" | "array_cat"
+                        )
+                ) =>
+            {
+                let sign = op.to_string();
+                let place = super::placed::end(left).map(|place| place.next(&[&sign]));
+                found.push((sign, place));
+            }
+            Expr::UnaryOp { op, .. }
+                if matches!(
+                    (op, name),
+                    (Sign::PGAbs, "abs")
+                        | (Sign::PGSquareRoot, "sqrt")
+                        | (Sign::PGCubeRoot, "cbrt")
+                ) =>
+            {
+                found.push((op.to_string(), super::placed::start(expr)));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    let [(sign, place)] = found.as_slice() else {
+        return None;
+    };
+    let types = message.split_once('(')?.1.split_once(')')?.0;
+    let types: Vec<&str> = types.split(", ").collect();
+    let (operation, hint) = match types.as_slice() {
+        [one] => (format!("{sign} {one}"), NO_PREFIX_OPERATOR),
+        [left, right] => (format!("{left} {sign} {right}"), NO_OPERATOR),
+        _ => return None,
+    };
+    let text = format!("operator does not exist: {operation}");
+    Some(error.clone().reworded(text).hint(hint).place(place.clone()))
+}
+
+/// What PostgreSQL advises about an operator of one value.
+const NO_PREFIX_OPERATOR: &str = "No operator matches the given name and argument type. You might need to add an explicit type cast.";
 
 /// Values of which one is to be given, and which have no type in common: that is no matter of the function.
 fn unmatched(name: &str, message: &str, call: &ast::Function) -> Option<ServerError> {

@@ -191,6 +191,15 @@ fn kind_of_call(expr: &ast::Expr) -> Option<(String, Option<String>)> {
     }
 }
 
+/// The type that a function tells a text as; `None` for any other function.
+pub(crate) fn told_by(function: &str) -> Option<PgType> {
+    match function {
+        AS_VARCHAR => Some(PgType::VARCHAR),
+        AS_BPCHAR => Some(PgType::BPCHAR),
+        _ => kinds::type_of_call(function),
+    }
+}
+
 /// A CASE or `coalesce` whose values are of one of the types that are text to the engine is of that type, too.
 pub(crate) fn chosen(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let (values, always) = match expr {

@@ -237,6 +237,30 @@ pub(crate) fn sql_type(pg_type: PgType) -> DataType {
     }
 }
 
+/// What a type begins with that a client declared for a text parameter, in front of its name.
+const DECLARED: &str = "declared";
+
+/// The SQL type of a parameter that a client declared: of a text it says so.
+pub(crate) fn declared_sql_type(pg_type: PgType) -> DataType {
+    match pg_type {
+        PgType::TEXT | PgType::VARCHAR | PgType::BPCHAR => {
+            let name = ast::Ident::with_quote('"', DECLARED).into();
+            DataType::Custom(name, vec![pg_type.sql_name().to_owned()])
+        }
+        other => sql_type(other),
+    }
+}
+
+/// The name of the type of such a parameter.
+pub(crate) fn declared_name(data_type: &DataType) -> Option<&str> {
+    match data_type {
+        DataType::Custom(name, told) if rewrite::last_part(name) == DECLARED => {
+            told.first().map(String::as_str)
+        }
+        _ => None,
+    }
+}
+
 /// Arguments of EXECUTE, cast to the types of the parameters.
 ///
 /// # Errors

@@ -98,6 +98,7 @@ impl Session {
                 .flatten()
                 .min(),
             spill_limit: limits.spill_bytes,
+            declared: Arc::new([]),
             stop,
             warnings,
         })

@@ -28,6 +28,7 @@ pub(super) fn placed(
     statement: &ast::Statement,
     context: &SessionContext,
 ) -> ServerError {
+    let error = of_alias(of_having(error, statement), statement);
     let place = match error.what() {
         Some(about) => match of_construct(about, statement) {
             None if about.construct == Construct::Operator("=".to_owned()) => {
@@ -39,6 +40,102 @@ pub(super) fn placed(
         None => None,
     };
     error.place(place)
+}
+
+/// The error about the condition of a statement that has HAVING and no WHERE, which the planner takes for one.
+fn of_having(error: ServerError, statement: &ast::Statement) -> ServerError {
+    let message = error.to_string();
+    let Some(rest) = message.strip_prefix("argument of WHERE must be type boolean") else {
+        return error;
+    };
+    let mut finder = Having {
+        found: Vec::new(),
+        conditions: false,
+    };
+    let _: ControlFlow<()> = statement.visit(&mut finder);
+    match (finder.found.as_slice(), finder.conditions) {
+        ([place], false) => {
+            let text = format!("argument of HAVING must be type boolean{rest}");
+            error.reworded(text).place(place.clone())
+        }
+        _ => error,
+    }
+}
+
+/// The error about a name that is only one of the columns that a SELECT gives: where it stands in a clause that does not
+/// know these.
+fn of_alias(error: ServerError, statement: &ast::Statement) -> ServerError {
+    let message = error.to_string();
+    let name = message
+        .strip_prefix("column \"")
+        .and_then(|rest| rest.strip_suffix("\" does not exist"))
+        .filter(|_| error.code() == "42703");
+    let Some(name) = name else {
+        return error;
+    };
+    let mut finder = Alias { name, found: None };
+    let _: ControlFlow<()> = statement.visit(&mut finder);
+    match finder.found {
+        Some(place) => error.place(Some(place)),
+        None => error,
+    }
+}
+
+struct Alias<'a> {
+    name: &'a str,
+    found: Option<Place>,
+}
+
+impl Visitor for Alias<'_> {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
+        let is_alias = |item: &ast::SelectItem| {
+            matches!(item, ast::SelectItem::ExprWithAlias { alias, .. }
+                if rewrite::folded(alias) == self.name)
+        };
+        if !select.projection.iter().any(is_alias) {
+            return ControlFlow::Continue(());
+        }
+        let listed = select.projection.iter().filter_map(|item| match item {
+            ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. } => {
+                Some(expr)
+            }
+            _ => None,
+        });
+        let clauses = listed.chain(&select.selection).chain(&select.having);
+        for clause in clauses {
+            let mut place = None;
+            let _: ControlFlow<()> = ast::visit_expressions(clause, |part| match part {
+                Expr::Identifier(name) if rewrite::folded(name) == self.name => {
+                    place = of_ident(name);
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            });
+            if place.is_some() {
+                self.found = place;
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The places of the conditions of HAVING, and whether there are others.
+struct Having {
+    found: Vec<Option<Place>>,
+    conditions: bool,
+}
+
+impl Visitor for Having {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
+        self.found.extend(select.having.iter().map(start));
+        self.conditions |= select.selection.is_some();
+        ControlFlow::Continue(())
+    }
 }
 
 fn of_construct(about: &About, statement: &ast::Statement) -> Option<Place> {
@@ -97,6 +194,20 @@ impl Finder<'_> {
     fn part(&self, expr: &Expr) -> Option<Place> {
         match &self.about.construct {
             Construct::Operator(sign) => operator(expr, sign),
+            Construct::Call => None,
+            Construct::Subscript => match expr {
+                Expr::CompoundFieldAccess { access_chain, .. } => {
+                    access_chain.iter().find_map(|access| match access {
+                        ast::AccessExpr::Subscript(ast::Subscript::Index { index })
+                            if self.has(index.span()) =>
+                        {
+                            start(index)
+                        }
+                        _ => None,
+                    })
+                }
+                _ => None,
+            },
             Construct::Argument(name, at) => match expr {
                 Expr::Function(function) if rewrite::is_call_of(function, name) => {
                     start(rewrite::call_arguments(function).get(*at)?)
@@ -137,6 +248,12 @@ impl Finder<'_> {
                 expr,
             } => vec![expr],
             Expr::Function(function) => function.filter.as_deref().into_iter().collect(),
+            Expr::IsTrue(expr)
+            | Expr::IsNotTrue(expr)
+            | Expr::IsFalse(expr)
+            | Expr::IsNotFalse(expr)
+            | Expr::IsUnknown(expr)
+            | Expr::IsNotUnknown(expr) => vec![expr],
             Expr::Case {
                 operand: None,
                 conditions,

@@ -49,6 +49,8 @@ pub(crate) struct PlanContext {
     pub(crate) memory_limit: Option<usize>,
     /// Bytes of spill files that one query may write; 0: none.
     pub(crate) spill_limit: Option<u64>,
+    /// Types of parameters that a client declared; `UNKNOWN` for others.
+    pub(super) declared: Arc<[PgType]>,
     /// Stops what the statement runs.
     pub(super) stop: Stop,
     /// What is found of the statement while it is planned.
@@ -133,12 +135,19 @@ pub(crate) async fn plan(
 ) -> Result<Planned, ServerError> {
     match Box::pin(planned(context, statement)).await {
         Ok(planned) => Ok(planned),
-        Err(error) => {
-            let error = placed::placed(error, statement, &context.context);
-            let error = Box::pin(miscalled::told(context, statement, error)).await;
-            Err(Box::pin(smaller::told(context, statement, error)).await)
-        }
+        Err(error) => Err(explained_error(context, statement, error).await),
     }
+}
+
+/// The error of a plan with its place in the statement, and with what the statement tells of it.
+pub(super) async fn explained_error(
+    context: &PlanContext,
+    statement: &ast::Statement,
+    error: ServerError,
+) -> ServerError {
+    let error = placed::placed(error, statement, &context.context);
+    let error = Box::pin(miscalled::told(context, statement, error)).await;
+    Box::pin(smaller::told(context, statement, error)).await
 }
 
 async fn planned(
@@ -270,11 +279,15 @@ pub(super) async fn logical_of(
     if tell_apart {
         rewrite::columns_told_apart(&mut resolved);
     }
+    let sql_type = |(at, pg_type): (usize, &PgType)| match context.declared.get(at) {
+        Some(declared) if declared == pg_type => params::declared_sql_type(*pg_type),
+        _ => params::sql_type(*pg_type),
+    };
     if !parameters.is_empty() {
         rewrite::tell_kinds(&mut resolved, parameters);
         resolved = ast::Statement::Prepare {
             name: ast::Ident::new("parameters"),
-            data_types: parameters.iter().map(|t| params::sql_type(*t)).collect(),
+            data_types: (0..).zip(parameters).map(sql_type).collect(),
             statement: Box::new(resolved),
         };
     }

@@ -213,10 +213,10 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         if let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause {
-            let counts = limit.iter_mut();
-            let counts = counts.chain(offset.as_mut().map(|offset| &mut offset.value));
-            for count in counts {
-                if let Err(error) = constants::read(count, PgType::INT8) {
+            let counts = limit.iter_mut().map(|limit| ("LIMIT", limit));
+            let offset = offset.as_mut().map(|offset| ("OFFSET", &mut offset.value));
+            for (clause, count) in counts.chain(offset) {
+                if let Err(error) = constants::count(clause, count) {
                     return ControlFlow::Break(error);
                 }
             }
@@ -299,7 +299,10 @@ impl VisitorMut for ToDataFusion<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
         type_calls::respell(expr);
         aggregates::without_constants(expr);
-        let checked = types::check_float(expr).and_then(|()| constants::truths(expr));
+        let checked = types::modifiers(expr)
+            .and_then(|()| types::check_integer(expr))
+            .and_then(|()| types::check_float(expr))
+            .and_then(|()| constants::truths(expr));
         modified::respell(expr);
         match checked {
             Ok(()) => ControlFlow::Continue(()),
@@ -380,7 +383,12 @@ impl VisitorMut for ToDataFusion<'_> {
                 ..
             } => {
                 if let Some(function) = kinds::function_of_sql(data_type) {
-                    *expr = call(function, value.as_ref().clone());
+                    let value = value.as_ref().clone();
+                    let value = match types::is_made_of_text(data_type, &value) {
+                        true => cast(value, DataType::Text),
+                        false => value,
+                    };
+                    *expr = call(function, value);
                 } else if is_kind(value) && is_text(data_type) {
                     *expr = call(kinds::AS_TEXT, value.as_ref().clone());
                 } else {

@@ -4,11 +4,13 @@
 //! without meaning, as in PostgreSQL.
 
 mod date_style;
+mod kilobytes;
 mod milliseconds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::statement::is_encoding;
 use crate::clock::{Clock, DateOrder};
 use crate::pgwire::encode::{DateStyle, IntervalStyle, TextStyle};
 use crate::sqlstate::{ServerError, nearest, slip_of};
@@ -27,8 +29,14 @@ enum Kind {
     OneOf(&'static [&'static str]),
     TimeZone,
     Encoding,
-    /// Only these values, in the sense that SET to another one is an error.
+    /// An amount of memory, no less than so many kilobytes.
+    Kilobytes(u32),
+    /// Only this value, in the sense that SET to another one is an error.
     Fixed,
+    /// What the server says of itself, which no SET changes, not even to what it is.
+    Internal,
+    /// What only a start of the server changes.
+    Postmaster,
 }
 
 struct Known {
@@ -75,13 +83,15 @@ const MESSAGE_LEVELS: &[&str] = &[
     "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "notice", "warning",
     "error", "fatal", "panic",
 ];
+/// Values that are taken and not told of.
+const HIDDEN: &[&str] = &["debug", "info", "fatal", "panic"];
 
 /// Every setting of the server, by name in lower case, sorted.
 static KNOWN: &[Known] = &[
     reported("application_name", "application_name", "", Kind::Text),
     known("backslash_quote", "safe_encoding", Kind::Text),
-    known("block_size", "8192", Kind::Fixed),
-    known("bytea_output", "hex", Kind::OneOf(&["hex", "escape"])),
+    known("block_size", "8192", Kind::Internal),
+    known("bytea_output", "hex", Kind::OneOf(&["escape", "hex"])),
     known("check_function_bodies", "on", Kind::Bool),
     reported("client_encoding", "client_encoding", "UTF8", Kind::Encoding),
     known("client_min_messages", "notice", Kind::OneOf(MESSAGE_LEVELS)),
@@ -114,26 +124,31 @@ static KNOWN: &[Known] = &[
         Kind::Milliseconds,
     ),
     known("idle_session_timeout", "0", Kind::Milliseconds),
-    reported("in_hot_standby", "in_hot_standby", "off", Kind::Fixed),
-    reported("integer_datetimes", "integer_datetimes", "on", Kind::Fixed),
+    reported("in_hot_standby", "in_hot_standby", "off", Kind::Internal),
+    reported(
+        "integer_datetimes",
+        "integer_datetimes",
+        "on",
+        Kind::Internal,
+    ),
     reported(
         "intervalstyle",
         "IntervalStyle",
         "postgres",
         Kind::OneOf(IntervalStyle::NAMES),
     ),
-    reported("is_superuser", "is_superuser", "off", Kind::Fixed),
+    reported("is_superuser", "is_superuser", "off", Kind::Internal),
     known("jit", "off", Kind::Bool),
-    known("lc_collate", "C", Kind::Fixed),
-    known("lc_ctype", "C", Kind::Fixed),
+    known("lc_collate", "C", Kind::Internal),
+    known("lc_ctype", "C", Kind::Internal),
     known("lc_messages", "C", Kind::Text),
     known("lc_monetary", "C", Kind::Text),
     known("lc_numeric", "C", Kind::Text),
     known("lc_time", "C", Kind::Text),
     known("lock_timeout", "0", Kind::Milliseconds),
-    known("max_connections", "200", Kind::Fixed),
-    known("max_identifier_length", "63", Kind::Fixed),
-    known("max_index_keys", "32", Kind::Fixed),
+    known("max_connections", "200", Kind::Postmaster),
+    known("max_identifier_length", "63", Kind::Internal),
+    known("max_index_keys", "32", Kind::Internal),
     known(
         "max_parallel_workers_per_gather",
         "2",
@@ -142,14 +157,14 @@ static KNOWN: &[Known] = &[
     known("row_security", "on", Kind::Bool),
     known("role", "none", Kind::Text),
     known("search_path", "\"$user\", public", Kind::Text),
-    reported("server_encoding", "server_encoding", "UTF8", Kind::Fixed),
+    reported("server_encoding", "server_encoding", "UTF8", Kind::Internal),
     reported(
         "server_version",
         "server_version",
         SERVER_VERSION,
-        Kind::Fixed,
+        Kind::Internal,
     ),
-    known("server_version_num", "160004", Kind::Fixed),
+    known("server_version_num", "160004", Kind::Internal),
     reported(
         "session_authorization",
         "session_authorization",
@@ -175,7 +190,7 @@ static KNOWN: &[Known] = &[
     ),
     known("transaction_read_only", "on", Kind::Bool),
     known("vacuum_freeze_table_age", "150000000", Kind::Text),
-    known("work_mem", "4MB", Kind::Text),
+    known("work_mem", "4MB", Kind::Kilobytes(64)),
     known(
         "xmloption",
         "content",
@@ -259,6 +274,9 @@ impl Settings {
         let Some(value) = value else {
             if find(&name).is_none() && (!name.contains('.') || name.starts_with("datafusion.")) {
                 return Err(unknown(&name));
+            }
+            if let Some(known) = find(&name) {
+                changeable(known)?;
             }
             self.local.remove(&name);
             self.values.remove(&name);
@@ -505,6 +523,12 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
             ),
         )
     };
+    // Of a value that has a form PostgreSQL names the setting as the statement does.
+    let typed = || {
+        let text = format!("invalid value for parameter \"{name}\": \"{value}\"");
+        ServerError::new("22023", text)
+    };
+    changeable(known)?;
     match known.kind {
         Kind::Text if name == "application_name" => Ok(as_name(value)),
         Kind::Text => Ok(value.to_owned()),
@@ -517,7 +541,7 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
                 )
             }),
         Kind::Integer(low, high) => {
-            let number: i64 = value.trim().parse().map_err(|_| invalid())?;
+            let number = whole_number(value).ok_or_else(|| typed())?;
             if (low..=high).contains(&number) {
                 Ok(number.to_string())
             } else {
@@ -547,13 +571,31 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
             .iter()
             .find(|one| one.eq_ignore_ascii_case(value))
             .map(|one| (*one).to_owned())
-            .ok_or_else(|| invalid().hint(format!("Available values: {}.", values.join(", ")))),
+            .ok_or_else(|| {
+                let told = values.iter().filter(|value| !HIDDEN.contains(value));
+                let told: Vec<&str> = told.copied().collect();
+                typed().hint(format!("Available values: {}.", told.join(", ")))
+            }),
+        Kind::Kilobytes(least) => match kilobytes::read(value) {
+            Ok(amount) if amount >= least => Ok(kilobytes::shown(amount)),
+            Ok(amount) => Err(out_of_range(amount.into(), " kB", name, least)),
+            Err(kilobytes::Unread::Negative(amount)) => {
+                Err(out_of_range(amount, " kB", name, least))
+            }
+            Err(unread) => Err(match unread.hint() {
+                Some(hint) => typed().hint(hint),
+                None => typed(),
+            }),
+        },
         Kind::TimeZone => {
             let zone = Zone::of_setting(value);
             let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
             zone.map(|(_, shown)| shown)
                 .ok_or_else(|| match nearest(value, names) {
                     Some(meant) => invalid().hint(format!("Did you mean \"{meant}\"?")),
+                    None if value.trim().parse::<f64>().is_ok() => {
+                        invalid().detail("UTC timezone offset is out of range.".to_owned())
+                    }
                     None => invalid(),
                 })
         }
@@ -561,15 +603,55 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
             let plain = value.to_ascii_uppercase().replace(['-', '_', '\''], "");
             match plain.as_str() {
                 "UTF8" | "UNICODE" => Ok("UTF8".to_owned()),
-                _ => Err(invalid().hint("This server speaks UTF8 only.")),
+                _ => Err(match is_encoding(&plain.to_ascii_lowercase()) {
+                    true => invalid().hint("This server speaks UTF8 only."),
+                    false => invalid(),
+                }),
             }
         }
+        Kind::Internal | Kind::Postmaster => Ok(value.to_owned()),
         Kind::Fixed if value.eq_ignore_ascii_case(known.default) => Ok(known.default.to_owned()),
-        Kind::Fixed => Err(ServerError::new(
-            "55P02",
-            format!("parameter \"{}\" cannot be changed", known.display),
-        )),
+        Kind::Fixed if known.default == "on" && boolean(value).is_none() => {
+            let text = format!("parameter \"{name}\" requires a Boolean value");
+            Err(ServerError::new("22023", text))
+        }
+        Kind::Fixed => Err(cannot_change(known, "")),
     }
+}
+
+/// # Errors
+/// 55P02 for a setting that no session changes.
+fn changeable(known: &Known) -> Result<(), ServerError> {
+    match known.kind {
+        Kind::Internal => Err(cannot_change(known, "")),
+        Kind::Postmaster => Err(cannot_change(known, " without restarting the server")),
+        _ => Ok(()),
+    }
+}
+
+fn cannot_change(known: &Known, how: &str) -> ServerError {
+    let text = format!("parameter \"{}\" cannot be changed{how}", known.name);
+    ServerError::new("55P02", text)
+}
+
+fn out_of_range(number: i64, unit: &str, name: &str, least: u32) -> ServerError {
+    let text = format!(
+        "{number}{unit} is outside the valid range for parameter \"{name}\" ({least} .. {})",
+        i32::MAX
+    );
+    ServerError::new("22023", text)
+}
+
+/// A whole number, of a text that may have a fraction to be rounded.
+fn whole_number(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let number = text.parse::<f64>().ok()?.round_ties_even();
+    let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number in range")]
+    fits.then_some(number as i64)
 }
 
 fn boolean(value: &str) -> Option<bool> {

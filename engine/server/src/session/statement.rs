@@ -39,6 +39,7 @@ use genokura_sql_ext::dialect::Bounded;
 use tokio::runtime::Handle;
 
 use crate::sqlstate::{ServerError, from_parser, function_error, offset_of};
+pub(super) use copy_options::is_encoding;
 pub use copy_options::{CopyFormat, CopyHeader, CopyOptions};
 use cursor::TokenCursor;
 pub use fetch::{CursorOptions, Fetch};

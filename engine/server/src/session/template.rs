@@ -24,7 +24,7 @@ use super::plan::{self, PlanContext, Planned};
 use super::rewrite::{self, Relations};
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
-use crate::sqlstate::ServerError;
+use crate::sqlstate::{About, Construct, ServerError};
 
 /// What is known of a statement before its parameters have values.
 pub(super) struct Analysis {
@@ -249,6 +249,10 @@ pub(super) async fn analyse(
     query: &ast::Statement,
     declared: &[PgType],
 ) -> Result<Analysis, ServerError> {
+    let context = &PlanContext {
+        declared: declared.into(),
+        ..context.clone()
+    };
     let mut resolved = query.clone();
     let relations = plan::resolve(context, &mut resolved)?;
     if catalog::answers(context, &relations, query).await? {
@@ -285,13 +289,19 @@ pub(super) async fn analyse(
             template: Some(template),
         });
     }
-    if keeps && let Ok(plan) = plan::logical(context, resolved, &parameters).await {
-        let template = template(context, query, Arc::new(plan), parameters.len());
-        return Ok(Analysis {
-            columns: Some(template.columns.clone()),
-            parameters,
-            template: Some(template),
-        });
+    let mut refused = None;
+    if keeps {
+        match plan::logical(context, resolved, &parameters).await {
+            Ok(plan) => {
+                let template = template(context, query, Arc::new(plan), parameters.len());
+                return Ok(Analysis {
+                    columns: Some(template.columns.clone()),
+                    parameters,
+                    template: Some(template),
+                });
+            }
+            Err(error) => refused = Some(error).filter(is_of_operator),
+        }
     }
     // The planner wants constants, or the query has an error: NULLs of the right types show which.
     let nulls: BTreeMap<usize, ast::Expr> = (1..)
@@ -301,8 +311,17 @@ pub(super) async fn analyse(
     let mut typed = query.clone();
     params::substitute(&mut typed, &nulls, false)?;
     let planned = plan::plan(context, &typed).await?;
+    if let Some(error) = refused {
+        return Err(plan::explained_error(context, query, error).await);
+    }
     let columns = planned.columns().to_vec();
     Ok(Analysis::without_plan(parameters, Some(columns)))
+}
+
+/// Whether an error is about an operator that there is not for what the client declared: NULLs do not say that.
+fn is_of_operator(error: &ServerError) -> bool {
+    let operator = |about: &About| matches!(about.construct, Construct::Operator(_));
+    error.code() == "42883" && error.what().is_some_and(operator)
 }
 
 /// Refuses a parameter that the statement skips: nothing tells its type.

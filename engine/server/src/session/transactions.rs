@@ -66,6 +66,7 @@ impl Session {
             Statement::TransactionModes { .. } => Ok(Outcome::done("SET")),
             Statement::Commit { chain } => {
                 let Some(transaction) = self.transaction.take() else {
+                    chains_nothing("COMMIT", *chain)?;
                     self.commit_implicit();
                     return Ok(no_transaction("COMMIT"));
                 };
@@ -79,6 +80,7 @@ impl Session {
             }
             Statement::Rollback { chain } => {
                 let Some(mut transaction) = self.transaction.take() else {
+                    chains_nothing("ROLLBACK", *chain)?;
                     self.roll_back_implicit();
                     return Ok(no_transaction("ROLLBACK"));
                 };
@@ -274,6 +276,18 @@ fn savepoint(transaction: &Transaction, name: &str) -> Result<usize, ServerError
         .iter()
         .rposition(|known| known.name == name)
         .ok_or_else(|| ServerError::new("3B001", format!("savepoint \"{name}\" does not exist")))
+}
+
+/// # Errors
+/// 25P01 for an end that is to begin another transaction where there is none.
+fn chains_nothing(command: &str, chain: bool) -> Result<(), ServerError> {
+    match chain {
+        true => {
+            let text = format!("{command} AND CHAIN can only be used in transaction blocks");
+            Err(ServerError::new("25P01", text))
+        }
+        false => Ok(()),
+    }
 }
 
 pub(super) fn no_transaction(tag: &str) -> Outcome {

@@ -9,6 +9,9 @@ mod foreign;
 mod frames;
 mod no_columns;
 mod recursive;
+mod sets;
+mod shapes;
+mod windows;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -35,7 +38,11 @@ pub(super) fn check(
     context: &SessionContext,
     statement: &ast::Statement,
 ) -> Result<(), ServerError> {
-    let mut checked = Checked { context, depth: 0 };
+    let mut checked = Checked {
+        context,
+        depth: 0,
+        cast: Vec::new(),
+    };
     match statement.visit(&mut checked) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -53,7 +60,11 @@ pub(super) fn check_set<'e>(
     context: &SessionContext,
     values: impl Iterator<Item = &'e Expr>,
 ) -> Result<(), ServerError> {
-    let checked = Checked { context, depth: 0 };
+    let checked = Checked {
+        context,
+        depth: 0,
+        cast: Vec::new(),
+    };
     checked.none_in("UPDATE", values)
 }
 
@@ -61,6 +72,8 @@ struct Checked<'a> {
     context: &'a SessionContext,
     /// Queries around.
     depth: usize,
+    /// Arrays of no items that a cast tells the type of, by where they are.
+    cast: Vec<*const Expr>,
 }
 
 impl Visitor for Checked<'_> {
@@ -96,7 +109,15 @@ impl Visitor for Checked<'_> {
                 let first = name.0.first().and_then(ast::ObjectNamePart::as_ident);
                 ControlFlow::Break(error.place(first.and_then(of_ident)))
             }
-            _ => ControlFlow::Continue(()),
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } => flow(
+                self.in_from(name, &args.args)
+                    .and_then(|()| sets::columns(factor)),
+            ),
+            factor => flow(sets::columns(factor)),
         }
     }
 
@@ -105,10 +126,30 @@ impl Visitor for Checked<'_> {
             return ControlFlow::Break(error);
         }
         match expr {
+            Expr::Function(function) if rewrite::is_call_of(function, "coalesce") => {
+                flow(shapes::call(function).and_then(|()| self.no_sets(expr, "COALESCE")))
+            }
             Expr::Function(function) => flow(
-                self.modifiers(function)
+                shapes::call(function)
+                    .and_then(|()| self.modifiers(function))
                     .and_then(|()| self.within(function)),
             ),
+            Expr::Case { .. } => flow(self.no_sets(expr, "CASE")),
+            Expr::Cast {
+                expr: inner,
+                data_type,
+                ..
+            } => {
+                arrays_within(inner, &mut self.cast);
+                flow(shapes::cast(inner, data_type))
+            }
+            Expr::CompoundIdentifier(names) => flow(shapes::names(names)),
+            Expr::Array(array) if array.elem.is_empty() => {
+                match self.cast.contains(&std::ptr::from_ref(expr)) {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(empty_array(start(expr))),
+                }
+            }
             Expr::Array(array) => flow(rectangular(array)),
             Expr::Value(value) => flow(constant(&value.value, start(expr))),
             _ => ControlFlow::Continue(()),
@@ -168,6 +209,7 @@ impl Checked<'_> {
         {
             for by in order {
                 whole_number(&by.expr, "ORDER BY")?;
+                shapes::unique(&by.expr, &query.body)?;
             }
         }
         if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
@@ -175,6 +217,11 @@ impl Checked<'_> {
             self.none_in("LIMIT", limit.iter())?;
             self.none_in("OFFSET", offset.into_iter())?;
         }
+        if let SetExpr::Values(values) = query.body.as_ref() {
+            let cells = values.rows.iter().flat_map(|row| &row.content);
+            self.none_in("VALUES", cells)?;
+        }
+        sets::order(query)?;
         lists(&query.body)
     }
 
@@ -185,6 +232,7 @@ impl Checked<'_> {
             let text = "syntax error at or near \"FROM\"";
             return Err(ServerError::syntax(text, None).place(Some(from)));
         }
+        shapes::select(select)?;
         let own = own_tables(select);
         self.none_of("WHERE", select.selection.iter(), false, &own)?;
         for join in select.from.iter().flat_map(|tables| &tables.joins) {
@@ -201,6 +249,13 @@ impl Checked<'_> {
         for named in &select.named_window {
             if let ast::NamedWindowExpr::WindowSpec(spec) = &named.1 {
                 frames::check(spec, of_ident(&named.0))?;
+            }
+        }
+        windows::named(select)?;
+        if let Some(ast::Distinct::On(by)) = &select.distinct {
+            for by in by {
+                whole_number(by, "DISTINCT ON")?;
+                listed(by, select, "DISTINCT ON")?;
             }
         }
         Ok(())
@@ -256,6 +311,42 @@ impl Checked<'_> {
         outer && self.depth > 1
     }
 
+    /// Refuses aggregates and window functions in FROM.
+    fn in_from(
+        &self,
+        name: &ast::ObjectName,
+        args: &[ast::FunctionArg],
+    ) -> Result<(), ServerError> {
+        let function = rewrite::function_of(name.clone(), args.to_vec());
+        let called = rewrite::function_name(&function);
+        let state = self.context.state_ref();
+        let state = state.read();
+        let is_window = state.window_functions().contains_key(&called);
+        let (code, text) = match is_window || shapes::is_of_windows(&called) {
+            true => (
+                "42809",
+                format!("window function {called} requires an OVER clause"),
+            ),
+            false if state.aggregate_functions().contains_key(&called) => (
+                "42803",
+                "aggregate functions are not allowed in functions in FROM".to_owned(),
+            ),
+            false => return Ok(()),
+        };
+        Err(ServerError::new(code, text).place(named(&function)))
+    }
+
+    /// Refuses sets among the values of which one is chosen.
+    fn no_sets(&self, expr: &Expr, place: &str) -> Result<(), ServerError> {
+        sets::parts(expr, |part, is_condition| {
+            own_calls(part, &mut |function| match self.kind(function) {
+                Some(Call::Set) if is_condition => Err(sets::as_condition(start(part))),
+                Some(Call::Set) => Err(sets::among(place, named(function))),
+                _ => Ok(()),
+            })
+        })
+    }
+
     /// Refuses words of aggregates and windows beside functions that are none, and aggregates of an order without one.
     fn modifiers(&self, function: &Function) -> Result<(), ServerError> {
         let name = rewrite::function_name(function);
@@ -281,7 +372,7 @@ impl Checked<'_> {
         let state = self.context.state_ref();
         let state = state.read();
         if state.aggregate_functions().contains_key(&name) {
-            return Ok(());
+            return windows::aggregate(function, &name);
         }
         let (distinct, sorted) = match &function.args {
             ast::FunctionArguments::List(list) => (
@@ -338,8 +429,23 @@ impl Checked<'_> {
         if let Some(ast::WindowType::WindowSpec(spec)) = &function.over {
             frames::check(spec, named(function))?;
         }
+        if let Some(ast::WindowType::WindowSpec(spec)) = &function.over {
+            let by = spec.order_by.iter().map(|by| &by.expr);
+            for part in spec.partition_by.iter().chain(by) {
+                own_calls(part, &mut |inner| match self.kind(inner) {
+                    Some(Call::Window) => {
+                        let text = "window functions are not allowed in window definitions";
+                        Err(ServerError::new("42P20", text).place(named(inner)))
+                    }
+                    _ => Ok(()),
+                })?;
+            }
+        }
         for argument in rewrite::call_arguments(function) {
             own_calls(argument, &mut |inner| {
+                if self.kind(inner) == Some(Call::Set) && inner.over.is_none() {
+                    return Err(sets::within_calls(outer == Call::Window, named(inner)));
+                }
                 let (code, text) = match (outer, self.kind(inner)) {
                     (Call::Aggregate, Some(Call::Aggregate)) => {
                         ("42803", "aggregate function calls cannot be nested")
@@ -389,6 +495,29 @@ fn constant(value: &Value, place: Option<Place>) -> Result<(), ServerError> {
         }
         _ => Ok(()),
     }
+}
+
+/// The arrays that a cast of this tells the type of.
+fn arrays_within(expr: &Expr, found: &mut Vec<*const Expr>) {
+    match expr {
+        Expr::Nested(inner) => arrays_within(inner, found),
+        Expr::Array(array) => {
+            found.push(std::ptr::from_ref(expr));
+            array
+                .elem
+                .iter()
+                .for_each(|item| arrays_within(item, found));
+        }
+        _ => {}
+    }
+}
+
+fn empty_array(place: Option<Place>) -> ServerError {
+    ServerError::new("42P18", "cannot determine type of empty array")
+        .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+        .place(Some(
+            place.unwrap_or_else(|| Place::at(1, 1).next(&["ARRAY"])),
+        ))
 }
 
 /// Refuses an array of arrays of different lengths.
@@ -484,6 +613,24 @@ fn whole_number(by: &Expr, clause: &str) -> Result<(), ServerError> {
     }
 }
 
+/// Refuses the place of a column that a query does not list.
+fn listed(by: &Expr, select: &Select, clause: &str) -> Result<(), ServerError> {
+    let plain = select.projection.iter().all(|item| {
+        matches!(
+            item,
+            ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. }
+        )
+    });
+    let place = rewrite::constant(by).and_then(|digits| digits.parse::<usize>().ok());
+    match place {
+        Some(at) if plain && at > select.projection.len() => {
+            let text = format!("{clause} position {at} is not in select list");
+            Err(ServerError::new("42P10", text).place(start(by)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses lists of VALUES of different lengths.
 fn lists(body: &SetExpr) -> Result<(), ServerError> {
     match body {
@@ -495,6 +642,7 @@ fn lists(body: &SetExpr) -> Result<(), ServerError> {
             match rows.find(|row| row.len() != first.len()) {
                 None => (0..first.len()).try_for_each(|at| {
                     let column = values.rows.iter().filter_map(|row| row.content.get(at));
+                    shapes::alike(column.clone())?;
                     constants::together(column)
                 }),
                 Some(row) => {

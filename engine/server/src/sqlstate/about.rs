@@ -18,6 +18,10 @@ pub(crate) struct About {
 pub(crate) enum Construct {
     /// An operator, by its sign; `IN`, `BETWEEN` and the like compare by one.
     Operator(String),
+    /// A call of the function that the error names, with the types of its arguments.
+    Call,
+    /// A subscript of an array.
+    Subscript,
     /// An argument of a function, by its place from 0.
     Argument(&'static str, usize),
     /// A result of CASE: that of ELSE is the first, if there is one.

@@ -96,6 +96,9 @@ fn from_source(source: Box<dyn std::error::Error + Send + Sync>) -> ServerError 
 pub(super) fn regex_error(text: &str) -> Option<ServerError> {
     let is_of_parser =
         text.contains("regex parse error") || text.contains("Regular expression did not compile");
+    if let Some(error) = wording::unknown_flag(text).filter(|_| is_of_parser) {
+        return Some(error);
+    }
     is_of_parser.then(|| {
         let reason = text
             .rsplit_once("error: ")

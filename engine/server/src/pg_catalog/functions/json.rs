@@ -159,11 +159,13 @@ pub(super) fn call(
         "jsonb_pretty" => parsed().map_or(Value::Null, |json| Value::text(pretty(&json))),
         "json_array_length" | "jsonb_array_length" => match parsed() {
             Some(serde_json::Value::Array(items)) => count(items.len()),
-            _ => {
-                return Err(CatalogError::new(
-                    "22023",
-                    "cannot get array length of a non-array",
-                ));
+            other => {
+                let what = match other {
+                    Some(serde_json::Value::Object(_)) => "a non-array",
+                    _ => "a scalar",
+                };
+                let text = format!("cannot get array length of {what}");
+                return Err(CatalogError::new("22023", text));
             }
         },
         "json_typeof" | "jsonb_typeof" => Value::optional_text(parsed().map(|v| match v {

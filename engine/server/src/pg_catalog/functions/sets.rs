@@ -90,18 +90,19 @@ pub(crate) fn set_returning(
             .map(Value::text)
             .collect(),
         "regexp_split_to_table" => {
-            let pattern = regex(cx, args[1].as_str().unwrap_or_default(), false)?;
+            let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
+            let flags = text::PatternFlags::of_one("regexp_split_to_table", flags)?;
+            let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
+            let pattern = regex(cx, pattern, flags.insensitive)?;
             let parts = text::split_by(&pattern, first_text());
             parts.into_iter().map(Value::text).collect()
         }
         "regexp_matches" => {
             let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
-            let pattern = regex(
-                cx,
-                args[1].as_str().unwrap_or_default(),
-                flags.contains('i'),
-            )?;
-            let limit = if flags.contains('g') { usize::MAX } else { 1 };
+            let flags = text::PatternFlags::read(flags)?;
+            let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
+            let pattern = regex(cx, pattern, flags.insensitive)?;
+            let limit = if flags.global { usize::MAX } else { 1 };
             pattern
                 .captures_iter(first_text())
                 .take(limit)
@@ -116,12 +117,7 @@ pub(crate) fn set_returning(
                 .into_iter()
                 .map(|i| json_item(i, function.name.ends_with("_text")))
                 .collect(),
-            _ => {
-                return Err(CatalogError::new(
-                    "22023",
-                    "cannot extract elements from a scalar",
-                ));
-            }
+            other => return Err(not_as(&function.name, other.as_ref())),
         },
         "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => match json(true)? {
             Some(serde_json::Value::Object(map)) => map
@@ -136,13 +132,13 @@ pub(crate) fn set_returning(
                     )
                 })
                 .collect(),
-            _ => return Err(CatalogError::new("22023", "cannot deconstruct a scalar")),
+            other => return Err(not_as(&function.name, other.as_ref())),
         },
         "json_object_keys" | "jsonb_object_keys" => match json(true)? {
             Some(serde_json::Value::Object(map)) => {
                 map.into_iter().map(|(k, _)| Value::text(k)).collect()
             }
-            _ => Vec::new(),
+            other => return Err(not_as(&function.name, other.as_ref())),
         },
         "pg_timezone_names" => chrono_tz::TZ_VARIANTS
             .iter()
@@ -280,4 +276,26 @@ pub(super) fn steps(
         at = next;
     }
     Ok(out)
+}
+
+/// What a function of json says of a value that it takes nothing out of.
+fn not_as(function: &str, value: Option<&serde_json::Value>) -> CatalogError {
+    use serde_json::Value::{Array, Object};
+    let text = match (function, value) {
+        ("jsonb_array_elements" | "jsonb_array_elements_text", Some(Object(_))) => {
+            "cannot extract elements from an object".to_owned()
+        }
+        ("jsonb_array_elements" | "jsonb_array_elements_text", _) => {
+            "cannot extract elements from a scalar".to_owned()
+        }
+        ("json_each" | "json_each_text", Some(Array(_))) => {
+            "cannot deconstruct an array as an object".to_owned()
+        }
+        ("json_each" | "json_each_text", _) => "cannot deconstruct a scalar".to_owned(),
+        ("jsonb_each" | "jsonb_each_text", _) => format!("cannot call {function} on a non-object"),
+        (_, Some(Object(_))) => format!("cannot call {function} on a non-array"),
+        (_, Some(Array(_))) => format!("cannot call {function} on an array"),
+        _ => format!("cannot call {function} on a scalar"),
+    };
+    CatalogError::new("22023", text)
 }

@@ -283,27 +283,27 @@ pub(super) fn call(
             )
         }
         "regexp_replace" => {
-            let flags = args.get(3).and_then(Value::as_str).unwrap_or_default();
-            let pattern = regex(cx, text(1), flags.contains('i'))?;
-            let limit = usize::from(!flags.contains('g'));
+            let flags = PatternFlags::read(text(3))?;
+            let pattern = regex(cx, text(1), flags.insensitive)?;
+            let limit = usize::from(!flags.global);
             let replacement = text(2).to_owned();
             Value::text(pattern.replacen(text(0), limit, |found: &Captures<'_>| {
                 expand(&replacement, found)
             }))
         }
         "regexp_match" => {
-            let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
-            regex(cx, text(1), flags.contains('i'))?
+            let flags = PatternFlags::of_one("regexp_match", text(2))?;
+            regex(cx, text(1), flags.insensitive)?
                 .captures(text(0))
                 .map_or(Value::Null, |found| captures(&found))
         }
         "regexp_substr" => regexp_substr(cx, args)?,
-        "regexp_split_to_array" => text_array(
-            split_by(regex(cx, text(1), false)?.as_ref(), text(0))
-                .into_iter()
-                .map(Value::text)
-                .collect(),
-        ),
+        "regexp_split_to_array" => {
+            let flags = PatternFlags::of_one("regexp_split_to_array", text(2))?;
+            let pattern = regex(cx, text(1), flags.insensitive)?;
+            let parts = split_by(pattern.as_ref(), text(0)).into_iter();
+            text_array(parts.map(Value::text).collect())
+        }
         "quote_ident" => Value::text(quote(text(0))),
         "quote_literal" => Value::text(format::quote_literal(&shown(0).unwrap_or_default())),
         "quote_nullable" => {
@@ -347,6 +347,52 @@ pub(super) fn call(
     }))
 }
 
+/// The flags of a regular expression, of which these two change what is found here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PatternFlags {
+    pub(super) insensitive: bool,
+    /// All that is found, not the first alone.
+    pub(super) global: bool,
+}
+
+impl PatternFlags {
+    /// # Errors
+    /// 22023 for a letter that is none.
+    pub(super) fn read(flags: &str) -> Result<Self> {
+        let mut read = PatternFlags::default();
+        for letter in flags.chars() {
+            match letter {
+                'g' => read.global = true,
+                'i' => read.insensitive = true,
+                'c' => read.insensitive = false,
+                'b' | 'e' | 'm' | 'n' | 'p' | 'q' | 's' | 't' | 'w' | 'x' => {}
+                other => {
+                    let text = format!("invalid regular expression option: \"{other}\"");
+                    return Err(CatalogError::new("22023", text));
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    /// The flags of a function that takes no `g`.
+    ///
+    /// # Errors
+    /// 22023.
+    pub(super) fn of_one(function: &str, flags: &str) -> Result<Self> {
+        let read = PatternFlags::read(flags)?;
+        if !read.global {
+            return Ok(read);
+        }
+        let text = format!("{function}() does not support the \"global\" option");
+        let error = CatalogError::new("22023", text);
+        Err(match function {
+            "regexp_match" => error.hint("Use the regexp_matches function instead."),
+            _ => error,
+        })
+    }
+}
+
 /// `regexp_substr(text, pattern, start, n, flags, group)`: the n-th match from a place on.
 fn regexp_substr(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
     let text = |i: usize| args.get(i).and_then(Value::as_str).unwrap_or_default();
@@ -368,7 +414,8 @@ fn regexp_substr(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
         Some(_) => number(5, "subexpr", 0)?,
         None => 0,
     };
-    let pattern = regex(cx, text(1), text(4).contains('i'))?;
+    let flags = PatternFlags::of_one("regexp_substr", text(4))?;
+    let pattern = regex(cx, text(1), flags.insensitive)?;
     let rest = text(0)
         .char_indices()
         .nth(start - 1)

@@ -185,6 +185,12 @@ pub(super) fn checked(expr: &Expr, schema: &DFSchema) -> Result<()> {
             };
             conditions.try_for_each(|(when, _)| compared(value, "=", when, schema))
         }
+        Expr::IsTrue(value) => boolean("IS TRUE", value, schema),
+        Expr::IsNotTrue(value) => boolean("IS NOT TRUE", value, schema),
+        Expr::IsFalse(value) => boolean("IS FALSE", value, schema),
+        Expr::IsNotFalse(value) => boolean("IS NOT FALSE", value, schema),
+        Expr::IsUnknown(value) => boolean("IS UNKNOWN", value, schema),
+        Expr::IsNotUnknown(value) => boolean("IS NOT UNKNOWN", value, schema),
         Expr::Not(condition) => match class(condition) {
             None | Some(Class::Bool) => Ok(()),
             Some(_) => {

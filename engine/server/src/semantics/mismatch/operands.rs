@@ -1,17 +1,18 @@
 //! Operands that have no operator, and fields of what is no row, refused while a statement is planned.
 
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference};
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable as _};
-use datafusion::sql::sqlparser::ast::BinaryOperator;
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
 
 use super::classes::{Class, arithmetic};
 use super::refusals::{boolean, matches_text, no_operator, not_unique, refused};
+use super::signatures;
 use crate::pg_input::truth_of_text;
-use crate::session::bytea_of_text;
+use crate::session::{bytea_of_text, declared_name};
 
 /// Refuses operators of values that have none, before the planner looks for a common type.
 pub(in crate::semantics) fn install(context: &SessionContext) {
@@ -29,7 +30,22 @@ pub(in crate::semantics) fn install(context: &SessionContext) {
     let fields: std::sync::Arc<dyn ExprPlanner> = std::sync::Arc::new(Fields);
     let planners = std::iter::once(fields).chain(others).collect();
     let builder = SessionStateBuilder::new_from_existing(state.clone());
+    let builder = builder.with_type_planner(std::sync::Arc::new(Declared));
     *state = builder.with_expr_planners(planners).build();
+}
+
+/// Types of text parameters that a client declared: a text whose field says so.
+#[derive(Debug)]
+struct Declared;
+
+impl TypePlanner for Declared {
+    fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
+        Ok(declared_name(sql_type).map(|name| {
+            let told = ("pg_type".to_owned(), name.to_owned());
+            let field = Field::new("", DataType::Utf8, true);
+            std::sync::Arc::new(field.with_metadata([told].into()))
+        }))
+    }
 }
 
 #[derive(Debug)]
@@ -52,6 +68,14 @@ fn beside(known: Class, constant: &mut Expr) -> Result<()> {
     Ok(())
 }
 
+/// Reads NULL beside what is put to a text as one.
+fn null_as_text(side: &mut Expr, other: Option<Class>) {
+    let put = other.is_some_and(|class| !matches!(class, Class::Text | Class::Bytes));
+    if put && matches!(side, Expr::Literal(ScalarValue::Null, _)) {
+        *side = Expr::Literal(ScalarValue::Utf8(None), None);
+    }
+}
+
 fn is_arithmetic(op: &BinaryOperator) -> bool {
     matches!(
         op,
@@ -65,7 +89,16 @@ fn is_arithmetic(op: &BinaryOperator) -> bool {
 
 /// Whether it is a constant in quotes, whose type nothing tells.
 fn is_unknown(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(_)), _) => true,
+        // A parameter whose type nothing tells.
+        Expr::Cast(cast) => {
+            *cast.field.data_type() == DataType::Utf8
+                && cast.field.metadata().is_empty()
+                && matches!(cast.expr.as_ref(), Expr::Literal(value, _) if value.is_null())
+        }
+        _ => false,
+    }
 }
 
 /// Fields of what is no row.
@@ -98,6 +131,13 @@ impl ExprPlanner for Operands {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if matches!(expr.op, BinaryOperator::And | BinaryOperator::Or) {
+            let op = expr.op.to_string();
+            boolean(&op, &expr.left, schema)?;
+            boolean(&op, &expr.right, schema)?;
+            return Ok(PlannerResult::Original(expr));
+        }
+        signatures::operands(&expr, schema)?;
         // The type of a chain of conditions is asked of every link: long ones would be looked at again for each.
         let there: fn(Class, &BinaryOperator, Class) -> bool = match expr.op {
             BinaryOperator::Eq
@@ -121,12 +161,6 @@ impl ExprPlanner for Operands {
                 matches_text(&expr.left, &expr.op.to_string(), &expr.right, schema)?;
                 return Ok(PlannerResult::Original(expr));
             }
-            BinaryOperator::And | BinaryOperator::Or => {
-                let op = expr.op.to_string();
-                boolean(&op, &expr.left, schema)?;
-                boolean(&op, &expr.right, schema)?;
-                return Ok(PlannerResult::Original(expr));
-            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let (left, right) = (
@@ -134,6 +168,10 @@ impl ExprPlanner for Operands {
             Class::of(&expr.right, schema),
         );
         let mut expr = expr;
+        if let BinaryOperator::StringConcat = expr.op {
+            null_as_text(&mut expr.left, right);
+            null_as_text(&mut expr.right, left);
+        }
         let beside = |known: Class, constant: &mut Expr| match (known, &expr.op) {
             // A text, to which the truth value is put.
             (Class::Bool, BinaryOperator::StringConcat) => Ok(()),

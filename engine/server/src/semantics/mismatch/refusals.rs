@@ -4,6 +4,7 @@ use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable as _};
 
 use super::classes::{Class, is_text};
+use super::told::Told;
 use crate::pg_types::PgType;
 use crate::sqlstate::{About, Construct, NO_FUNCTION, NO_OPERATOR, ServerError};
 
@@ -44,9 +45,32 @@ pub(super) fn boolean(place: &str, condition: &Expr, schema: &DFSchema) -> Resul
 }
 
 pub(super) fn no_function(function: &str, args: &[Expr], schema: &DFSchema) -> DataFusionError {
-    let types: Vec<String> = args.iter().map(|arg| name(arg, schema)).collect();
+    no_function_for(function, args, &[], schema)
+}
+
+/// The same where the types of some arguments are known.
+pub(super) fn no_function_for(
+    function: &str,
+    args: &[Expr],
+    known: &[Option<u32>],
+    schema: &DFSchema,
+) -> DataFusionError {
+    let told = Told::Schema(schema);
+    let types = args.iter().enumerate().map(|(at, arg)| {
+        let known = known.get(at).copied().flatten();
+        match known.or_else(|| told.argument(arg)) {
+            Some(known) => PgType::of_oid(known).sql_name().to_owned(),
+            None => name(arg, schema),
+        }
+    });
+    let types: Vec<String> = types.collect();
     let text = format!("function {function}({}) does not exist", types.join(", "));
-    refused(ServerError::new("42883", text).hint(NO_FUNCTION))
+    let about = About::new(Construct::Call, args);
+    refused(
+        ServerError::new("42883", text)
+            .hint(NO_FUNCTION)
+            .about(about),
+    )
 }
 
 /// # Errors
@@ -86,8 +110,18 @@ pub(super) fn no_operator(
     schema: &DFSchema,
 ) -> DataFusionError {
     let operation = format!("{} {op} {}", name(left, schema), name(right, schema));
+    without_operator(left, &operation, op, right)
+}
+
+/// The same where the types are known.
+pub(super) fn without_operator(
+    left: &Expr,
+    operation: &str,
+    op: &str,
+    right: &Expr,
+) -> DataFusionError {
     let about = About::new(Construct::Operator(op.to_owned()), [left, right]);
-    refused(missing(&operation).about(about))
+    refused(missing(operation).about(about))
 }
 
 /// Two constants in quotes, which any arithmetic might be meant of.
@@ -111,6 +145,9 @@ pub(super) fn name(expr: &Expr, schema: &DFSchema) -> String {
 
 /// The type of an expression as PostgreSQL has it: a small whole constant is an integer, one with a point numeric.
 pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> PgType {
+    if let Some(known) = Told::Schema(schema).type_of(expr) {
+        return PgType::of_oid(known);
+    }
     let expr = match expr {
         Expr::Alias(alias) => alias.expr.as_ref(),
         other => other,

@@ -10,11 +10,13 @@ use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, Expr, JoinConstraint, JoinOperator, Select, UnaryOperator,
 };
 
-use super::literals::string_literal;
-use crate::pg_types::PgType;
+use super::literals::{constant_number, string_literal};
+use crate::pg_catalog::can_assign;
+use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::Format;
 use crate::session::params;
 use crate::session::placed::start;
+use crate::session::typed::Types;
 use crate::sqlstate::ServerError;
 
 /// Reads a constant in quotes as a value of this type; anything else stays.
@@ -29,6 +31,32 @@ pub(super) fn read(expr: &mut Expr, pg_type: PgType) -> Result<(), ServerError> 
     let read = params::constant(Some(&text), Format::Text, pg_type);
     *expr = read.map_err(|error| error.place(start(expr)))?;
     Ok(())
+}
+
+/// Reads the number of rows of LIMIT or OFFSET.
+///
+/// # Errors
+/// 22P02 and 22003 for a constant that is none, 42804 for what becomes no number.
+pub(super) fn count(clause: &str, expr: &mut Expr) -> Result<(), ServerError> {
+    read(expr, PgType::INT8)?;
+    if let Some(digits) = constant_number(expr).filter(|digits| digits.parse::<i64>().is_err()) {
+        let number: f64 = digits.parse().unwrap_or(f64::INFINITY);
+        let whole = format!("{:.0}", number.round());
+        if whole.parse::<i64>().is_err() {
+            return Err(ServerError::new("22003", "bigint out of range"));
+        }
+        *expr = Expr::value(ast::Value::Number(whole, false));
+        return Ok(());
+    }
+    let types = Types { parameters: None };
+    match types.of(expr) {
+        Some(known) if known != oid::UNKNOWN && !can_assign(known, oid::INT8) => {
+            let found = PgType::of_oid(known).sql_name();
+            let text = format!("argument of {clause} must be type bigint, not type {found}");
+            Err(ServerError::new("42804", text).place(start(expr)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the conditions of a SELECT.

@@ -411,7 +411,14 @@ impl Resolver<'_> {
             .flat_map(|schema| schema.table_names())
             .collect();
         match slip_of(table, names.iter().map(String::as_str)) {
-            Some(name) => error.hint(format!("Perhaps you meant the relation \"{name}\".")),
+            Some(name) => {
+                // As it has to be written.
+                let name = match schema {
+                    Some(schema) => format!("{schema}.{name}"),
+                    None => name.to_owned(),
+                };
+                error.hint(format!("Perhaps you meant the relation \"{name}\"."))
+            }
             None => error,
         }
     }

@@ -13,6 +13,7 @@ use crate::pg_types::{FREE_SCALE, PgType};
 use crate::pgwire::encode::Format;
 use crate::semantics;
 use crate::session::placed::end;
+use crate::session::typed::Types;
 use crate::session::{kinds, params};
 use crate::sqlstate::{Place, ServerError};
 
@@ -41,6 +42,13 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
     let pg_type = params::type_of_sql(data_type);
     let item = pg_type.map(|pg_type| pg_type.element().unwrap_or(pg_type));
     matches!(item, Some(PgType::TEXT | PgType::VARCHAR))
+}
+
+/// Whether a value is printed before it is cast to a type: any is to a name, which is a text.
+pub(super) fn is_made_of_text(data_type: &DataType, value: &Expr) -> bool {
+    let pg_type = params::type_of_sql(data_type);
+    let of_text = matches!(pg_type, Some(PgType::NAME | PgType::CHAR));
+    of_text && string_literal(value).is_none() && !is_kind(value) && !is_nothing(value)
 }
 
 /// Numbers with fewer characters fit every type that they may be given.
@@ -152,19 +160,39 @@ pub(super) fn read_kind(expr: &Expr) -> Result<(), ServerError> {
         },
         _ => return Ok(()),
     };
+    let kind = params::type_of_sql(data_type).filter(|pg_type| pg_type.element().is_none());
+    match (value, kind) {
+        (Some(text), Some(pg_type)) if kinds::function_of(pg_type).is_some() => {
+            pg_input::kept_text(text, pg_type).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses modifiers of a type that no value has: before the value is looked at.
+///
+/// # Errors
+/// 22023 for `varchar(0)` and `numeric(0)`.
+pub(super) fn modifiers(expr: &Expr) -> Result<(), ServerError> {
+    let data_type = match expr {
+        Expr::Cast { data_type, .. } => data_type,
+        Expr::TypedString(typed) => &typed.data_type,
+        _ => return Ok(()),
+    };
     if let DataType::Varchar(Some(length))
     | DataType::CharacterVarying(Some(length))
     | DataType::CharVarying(Some(length))
     | DataType::Character(Some(length))
     | DataType::Char(Some(length)) = data_type
-        && matches!(
-            length,
-            ast::CharacterLength::IntegerLength { length: 0, .. }
-        )
+        && let ast::CharacterLength::IntegerLength { length, .. } = length
+        && !(1..=LONGEST_TEXT).contains(length)
     {
         let is_char = matches!(data_type, DataType::Character(_) | DataType::Char(_));
         let name = if is_char { "char" } else { "varchar" };
-        let text = format!("length for type {name} must be at least 1");
+        let text = match length {
+            0 => format!("length for type {name} must be at least 1"),
+            _ => format!("length for type {name} cannot exceed {LONGEST_TEXT}"),
+        };
         let word = data_type.to_string();
         let place = end_of_value(expr).map(|place| place.next(&[word_of(&word)]));
         return Err(ServerError::new("22023", text).place(place));
@@ -179,14 +207,22 @@ pub(super) fn read_kind(expr: &Expr) -> Result<(), ServerError> {
         let place = end_of_value(expr).map(|place| place.next(&[word_of(&word)]));
         return Err(ServerError::new("22023", text).place(place));
     }
-    let kind = params::type_of_sql(data_type).filter(|pg_type| pg_type.element().is_none());
-    match (value, kind) {
-        (Some(text), Some(pg_type)) if kinds::function_of(pg_type).is_some() => {
-            pg_input::kept_text(text, pg_type).map(drop)
-        }
-        _ => Ok(()),
+    if let DataType::Numeric(digits) | DataType::Decimal(digits) = data_type
+        && let ast::ExactNumberInfo::PrecisionAndScale(_, scale) = digits
+        && !(-MOST_DIGITS..=MOST_DIGITS).contains(scale)
+    {
+        let text = format!("NUMERIC scale {scale} must be between -1000 and 1000");
+        let word = data_type.to_string();
+        let place = end_of_value(expr).map(|place| place.next(&[word_of(&word)]));
+        return Err(ServerError::new("22023", text).place(place));
     }
+    Ok(())
 }
+
+/// The greatest length that a type of text may have.
+const LONGEST_TEXT: u64 = 10_485_760;
+/// The most digits behind the point that numeric may have, and in front of it that are zero.
+const MOST_DIGITS: i64 = 1000;
 
 fn word_of(data_type: &str) -> &str {
     data_type.split(['(', ' ']).next().unwrap_or(data_type)
@@ -202,6 +238,33 @@ fn end_of_value(expr: &Expr) -> Option<Place> {
 /// Whether a number is one that the planner would take for infinity.
 pub(super) fn is_infinite(digits: &str) -> bool {
     digits.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
+/// Refuses a whole number of more digits than any integer has that is cast to an integer.
+///
+/// # Errors
+/// 22003.
+pub(super) fn check_integer(expr: &Expr) -> Result<(), ServerError> {
+    let Expr::Cast {
+        expr: value,
+        data_type,
+        ..
+    } = expr
+    else {
+        return Ok(());
+    };
+    let pg_type = params::type_of_sql(data_type);
+    match (constant_number(value), pg_type) {
+        (Some(digits), Some(pg_type @ (PgType::INT2 | PgType::INT4 | PgType::INT8)))
+            if digits.bytes().all(|digit| digit.is_ascii_digit())
+                && digits.parse::<i64>().is_err()
+                && digits.parse::<u64>() != Ok(i64::MIN.unsigned_abs()) =>
+        {
+            let text = format!("{} out of range", pg_type.sql_name());
+            Err(ServerError::new("22003", text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a number that is cast to a float type which does not have it.
@@ -246,7 +309,23 @@ fn leaves_float(digits: &str, pg_type: PgType) -> bool {
 }
 
 /// An expression without its collation: text is compared by its bytes, which is what these collations do.
+///
+/// # Errors
+/// 42704 for a collation that there is not, 42804 for a constant of a type that has none.
 pub(super) fn collated(expr: &Expr, collation: &ObjectName) -> Result<Expr, ServerError> {
+    let told = Types { parameters: None }.of(expr);
+    let told = told.map(PgType::of_oid).filter(|told| {
+        let item = told.element().unwrap_or(*told);
+        !matches!(
+            item,
+            PgType::TEXT | PgType::VARCHAR | PgType::BPCHAR | PgType::NAME | PgType::UNKNOWN
+        )
+    });
+    if let Some(told) = told {
+        let text = format!("collations are not supported by type {}", told.sql_name());
+        let place = end(expr).map(|place| place.next(&["COLLATE"]));
+        return Err(ServerError::new("42804", text).place(place));
+    }
     match last_part(collation).as_str() {
         "C" | "POSIX" | "default" | "ucs_basic" | "C.utf8" | "C.UTF-8" => Ok(expr.clone()),
         other => Err(ServerError::new(

@@ -92,9 +92,7 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         "MOVE" => super::fetch::fetch(cursor, true)?,
         "CLOSE" => Statement::Close(name_or_all(cursor)?),
         "COPY" => copy(cursor)?,
-        "LISTEN" => no_effect(cursor, "LISTEN"),
-        "UNLISTEN" => no_effect(cursor, "UNLISTEN"),
-        "NOTIFY" => no_effect(cursor, "NOTIFY"),
+        "LISTEN" | "UNLISTEN" | "NOTIFY" => channel(cursor, &word)?,
         "LOCK" => refuse(
             cursor,
             ServerError::unsupported("LOCK TABLE is not supported"),
@@ -122,9 +120,20 @@ pub(super) fn refuse(cursor: &mut TokenCursor<'_>, error: ServerError) -> Read<S
     Ok(Statement::Refused(error))
 }
 
-fn no_effect(cursor: &mut TokenCursor<'_>, tag: &'static str) -> Statement {
-    cursor.take_rest();
-    Statement::NoEffect(tag)
+/// A command about a channel, on which nobody says anything here.
+fn channel(cursor: &mut TokenCursor<'_>, word: &str) -> Read<Statement> {
+    let tag = match word {
+        "LISTEN" => "LISTEN",
+        "NOTIFY" => "NOTIFY",
+        _ => "UNLISTEN",
+    };
+    if tag != "UNLISTEN" || !cursor.accept_token(&Token::Mul) {
+        cursor.identifier()?;
+    }
+    if tag == "NOTIFY" && cursor.accept_token(&Token::Comma) {
+        cursor.string()?;
+    }
+    Ok(Statement::NoEffect(tag))
 }
 
 fn table(cursor: &mut TokenCursor<'_>) -> Read<Statement> {

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use genokura_sql_ext::dialect::Bounded;
 
 use super::commands::{Read, object_name, quote_identifier, refuse, table_query};
-use super::copy_options::copy_options;
+use super::copy_options::{Way, copy_options};
 use super::cursor::TokenCursor;
 use super::{Statement, query_of, query_text};
 use crate::sqlstate::{ServerError, from_parser};
@@ -39,6 +39,9 @@ pub(super) fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         copy_table(cursor)?
     };
     cursor.expect_word("TO")?;
+    if cursor.at_end() {
+        return Err(cursor.syntax_error());
+    }
     if !cursor.accept("STDOUT") && !cursor.accept("STDIN") {
         let error = ServerError::new("42501", "permission denied to COPY to a file or program")
             .hint("Use COPY … TO STDOUT, or psql's \\copy command.");
@@ -47,7 +50,7 @@ pub(super) fn copy(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     Ok(Statement::Copy {
         query,
         table,
-        options: copy_options(cursor)?,
+        options: copy_options(cursor, Way::To)?,
     })
 }
 
@@ -61,7 +64,7 @@ fn copy_from(
             .hint("Use COPY … FROM STDIN, or psql's \\copy command.");
         return refuse(cursor, error);
     }
-    let options = copy_options(cursor)?;
+    let options = copy_options(cursor, Way::From)?;
     let condition = match cursor.accept("WHERE") {
         true => Some(copy_condition(cursor)?),
         false => None,
@@ -104,10 +107,16 @@ fn copy_condition(cursor: &mut TokenCursor<'_>) -> Read<Box<Expr>> {
 
 fn copy_table(cursor: &mut TokenCursor<'_>) -> Read<Box<ast::Statement>> {
     let name = object_name(cursor)?;
-    let mut columns = Vec::new();
+    let mut columns: Vec<String> = Vec::new();
     if cursor.accept_token(&Token::LParen) {
         loop {
-            columns.push(quote_identifier(&cursor.identifier()?));
+            let column = cursor.identifier()?;
+            let quoted = quote_identifier(&column);
+            if columns.contains(&quoted) {
+                let text = format!("column \"{column}\" specified more than once");
+                return Err(ServerError::new("42701", text));
+            }
+            columns.push(quoted);
             if !cursor.accept_token(&Token::Comma) {
                 break;
             }

@@ -102,14 +102,23 @@ impl CopyWritten {
     }
 }
 
-pub(super) fn copy_options(cursor: &mut TokenCursor<'_>) -> Read<CopyOptions> {
+/// Which way rows go, which some options are only for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// COPY FROM.
+    From,
+    /// COPY TO.
+    To,
+}
+
+pub(super) fn copy_options(cursor: &mut TokenCursor<'_>, way: Way) -> Read<CopyOptions> {
     cursor.accept("WITH");
     let mut written = CopyWritten::default();
     if cursor.peek() == Some(&Token::LParen) {
         let inner = cursor.take_parenthesised()?;
         let mut inner = TokenCursor::new(inner, cursor.sql());
         while !inner.at_end() {
-            copy_option(&mut inner, &mut written)?;
+            copy_option(&mut inner, &mut written, way)?;
             if !inner.at_end() {
                 inner.expect(&Token::Comma)?;
             }
@@ -119,10 +128,10 @@ pub(super) fn copy_options(cursor: &mut TokenCursor<'_>) -> Read<CopyOptions> {
             legacy_copy_option(cursor, &mut written)?;
         }
     }
-    written.finish()
+    written.finish(way)
 }
 
-fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<()> {
+fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten, way: Way) -> Read<()> {
     let position = cursor.syntax_error().position();
     let name = cursor.identifier()?.to_ascii_lowercase();
     written.once(&name.to_ascii_uppercase(), position)?;
@@ -140,6 +149,10 @@ fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<
             };
             written.header = match value.to_ascii_lowercase().as_str() {
                 "true" | "on" | "1" => CopyHeader::Line,
+                "match" if way == Way::To => {
+                    let text = "cannot use \"match\" with HEADER in COPY TO";
+                    return Err(ServerError::unsupported(text));
+                }
                 "match" => CopyHeader::Match,
                 "false" | "off" | "0" => CopyHeader::None,
                 _ => {
@@ -158,10 +171,16 @@ fn copy_option(cursor: &mut TokenCursor<'_>, written: &mut CopyWritten) -> Read<
         // Rows are not frozen here: there is nothing to wait for.
         "freeze" => {
             if !cursor.at_end() && cursor.peek() != Some(&Token::Comma) {
-                set_value(cursor)?;
+                let value = set_value(cursor)?;
+                truth("freeze", &value)?;
             }
         }
-        "encoding" => encoding(&cursor.string()?)?,
+        "encoding" => {
+            encoding(&cursor.string()?).map_err(|error| match error.code() {
+                "22023" => error.at_position(position),
+                _ => error,
+            })?;
+        }
         other => {
             let text = format!("option \"{other}\" not recognized");
             return Err(ServerError::syntax(text, position));
@@ -239,12 +258,33 @@ fn columns_or_all(cursor: &mut TokenCursor<'_>) -> Read<Vec<String>> {
     Ok(columns)
 }
 
+/// A truth value of an option.
+///
+/// # Errors
+/// 42601.
+pub(super) fn truth(option: &str, value: &str) -> Read<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "on" | "1" => Ok(true),
+        "false" | "off" | "0" => Ok(false),
+        _ => {
+            let text = format!("{option} requires a Boolean value");
+            Err(ServerError::syntax(text, None))
+        }
+    }
+}
+
 fn encoding(name: &str) -> Read<()> {
-    if matches!(
-        name.to_ascii_lowercase().replace('-', "").as_str(),
-        "utf8" | "unicode"
-    ) {
+    let plain: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    if matches!(plain.as_str(), "utf8" | "unicode") {
         return Ok(());
+    }
+    if !is_encoding(&plain) {
+        let text = "argument to option \"encoding\" must be a valid encoding name";
+        return Err(ServerError::new("22023", text));
     }
     Err(ServerError::unsupported(format!(
         "encoding \"{name}\" is not supported; use UTF8"
@@ -263,46 +303,93 @@ fn copy_format(name: &str) -> Read<CopyFormat> {
     }
 }
 
+/// Whether PostgreSQL knows an encoding by a name, of which only letters and digits count.
+pub(in crate::session) fn is_encoding(plain: &str) -> bool {
+    let families = [
+        "latin", "iso8859", "win", "windows", "euc", "koi8", "sjis", "shiftjis", "mskanji", "johab",
+    ];
+    let others = [
+        "sqlascii",
+        "muleinternal",
+        "abc",
+        "alt",
+        "big5",
+        "gb18030",
+        "gbk",
+        "tcvn",
+        "tcvn5712",
+        "uhc",
+        "vscii",
+    ];
+    let with_number = |family: &str| {
+        plain
+            .strip_prefix(family)
+            .is_some_and(|rest| rest.len() < 8)
+    };
+    families.iter().any(|family| with_number(family)) || others.contains(&plain)
+}
+
 impl CopyWritten {
-    fn finish(self) -> Read<CopyOptions> {
+    /// The options, with defaults for the rest; they are looked at in the order of PostgreSQL.
+    fn finish(self, way: Way) -> Read<CopyOptions> {
         let format = self.format.unwrap_or(CopyFormat::Text);
         let csv = format == CopyFormat::Csv;
-        if format == CopyFormat::Binary {
-            let what = match (&self.delimiter, &self.null) {
-                (Some(_), _) => "cannot specify DELIMITER in BINARY mode",
-                (None, Some(_)) => "cannot specify NULL in BINARY mode",
-                (None, None) if self.header != CopyHeader::None => {
-                    let text = "cannot specify HEADER in BINARY mode";
-                    return Err(ServerError::unsupported(text));
-                }
-                (None, None) => "",
-            };
-            if !what.is_empty() {
-                return Err(ServerError::syntax(what, None));
+        let binary = format == CopyFormat::Binary;
+        for (given, what) in [
+            (self.delimiter.is_some(), "DELIMITER"),
+            (self.null.is_some(), "NULL"),
+        ] {
+            if given && binary {
+                let text = format!("cannot specify {what} in BINARY mode");
+                return Err(ServerError::syntax(text, None));
             }
         }
-        let csv_only = [
-            (self.quote.is_some(), "quote"),
-            (self.escape.is_some(), "escape"),
-            (!self.force_quote.is_empty(), "force quote"),
-            (!self.force_not_null.is_empty(), "force not null"),
-            (!self.force_null.is_empty(), "force null"),
-        ];
-        if let Some((_, what)) = csv_only.iter().find(|(given, _)| *given && !csv) {
-            let text = format!("COPY {what} available only in CSV mode");
+        let delimiter = one_byte("delimiter", self.delimiter, if csv { b',' } else { b'\t' })?;
+        let unfit = |text: String| Err(ServerError::new("22023", text));
+        if matches!(delimiter, b'\n' | b'\r') {
+            return unfit("COPY delimiter cannot be newline or carriage return".to_owned());
+        }
+        let default = if csv { "" } else { "\\N" };
+        let null = self.null.unwrap_or_else(|| default.to_owned());
+        if null.contains(['\n', '\r']) {
+            let text = "COPY null representation cannot use newline or carriage return";
+            return unfit(text.to_owned());
+        }
+        let plain = matches!(delimiter, b'\\' | b'.' | b'a'..=b'z' | b'0'..=b'9');
+        if !csv && !binary && plain {
+            let shown = char::from(delimiter);
+            return unfit(format!("COPY delimiter cannot be \"{shown}\""));
+        }
+        if binary && self.header != CopyHeader::None {
+            let text = "cannot specify HEADER in BINARY mode";
             return Err(ServerError::unsupported(text));
         }
-        let delimiter = one_byte("delimiter", self.delimiter, if csv { b',' } else { b'\t' })?;
+        only_in_csv(self.quote.is_some(), "quote", csv)?;
         let quote = one_byte("quote", self.quote, b'"')?;
-        let escape = one_byte("escape", self.escape, quote)?;
-        let null = self
-            .null
-            .unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() });
         if csv && delimiter == quote {
-            return Err(ServerError::new(
-                "22023",
-                "COPY delimiter and quote must be different",
-            ));
+            return unfit("COPY delimiter and quote must be different".to_owned());
+        }
+        only_in_csv(self.escape.is_some(), "escape", csv)?;
+        let escape = one_byte("escape", self.escape, quote)?;
+        for (given, what, of) in [
+            (!self.force_quote.is_empty(), "force quote", Way::To),
+            (!self.force_not_null.is_empty(), "force not null", Way::From),
+            (!self.force_null.is_empty(), "force null", Way::From),
+        ] {
+            only_in_csv(given, what, csv)?;
+            if given && of != way {
+                let of = if of == Way::To { "TO" } else { "FROM" };
+                let text = format!("COPY {what} only available using COPY {of}");
+                return Err(ServerError::unsupported(text));
+            }
+        }
+        if !binary && null.as_bytes().contains(&delimiter) {
+            let text = "COPY delimiter must not appear in the NULL specification";
+            return Err(ServerError::unsupported(text));
+        }
+        if csv && null.as_bytes().contains(&quote) {
+            let text = "CSV quote character must not appear in the NULL specification";
+            return Err(ServerError::unsupported(text));
         }
         Ok(CopyOptions {
             format,
@@ -318,10 +405,22 @@ impl CopyWritten {
     }
 }
 
+/// # Errors
+/// 0A000 for an option of csv beside another format.
+fn only_in_csv(given: bool, what: &str, csv: bool) -> Read<()> {
+    match given && !csv {
+        true => {
+            let text = format!("COPY {what} available only in CSV mode");
+            Err(ServerError::unsupported(text))
+        }
+        false => Ok(()),
+    }
+}
+
 fn one_byte(what: &str, text: Option<String>, default: u8) -> Read<u8> {
     match text.as_deref().map(str::as_bytes) {
         None => Ok(default),
-        Some([byte]) if !matches!(byte, b'\n' | b'\r') => Ok(*byte),
+        Some([byte]) => Ok(*byte),
         Some(_) => Err(ServerError::unsupported(format!(
             "COPY {what} must be a single one-byte character"
         ))),

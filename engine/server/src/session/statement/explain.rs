@@ -3,6 +3,7 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::commands::{Read, read};
+use super::copy_options::truth;
 use super::cursor::TokenCursor;
 use super::set::set_value;
 use super::{Explaining, Statement};
@@ -13,6 +14,8 @@ pub(super) fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     if cursor.peek() == Some(&Token::LParen) && explain_options_follow(cursor) {
         let options = cursor.take_parenthesised()?;
         let mut options = TokenCursor::new(options, cursor.sql());
+        // What only running the query tells.
+        let (mut needs_rows, mut timed) = (None, false);
         while !options.at_end() {
             let position = options.syntax_error().position();
             let name = options.identifier()?;
@@ -21,10 +24,10 @@ pub(super) fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             } else {
                 set_value(&mut options)?
             };
-            let on = !matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "0");
+            let on = || truth(&name, &value);
             match name.as_str() {
-                "analyze" => how.analyze = on,
-                "verbose" => how.verbose = on,
+                "analyze" => how.analyze = on()?,
+                "verbose" => how.verbose = on()?,
                 "format" => match value.to_ascii_lowercase().as_str() {
                     "text" => how.json = false,
                     "json" => how.json = true,
@@ -38,14 +41,23 @@ pub(super) fn explain(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
                         return Err(ServerError::new("22023", text).at_position(position));
                     }
                 },
-                "costs" | "settings" | "generic_plan" | "buffers" | "serialize" | "wal"
-                | "timing" | "summary" | "memory" => {}
+                "wal" => needs_rows = on()?.then_some("WAL").or(needs_rows),
+                "timing" => timed = on()?,
+                "costs" | "settings" | "generic_plan" | "buffers" | "summary" | "memory" => {
+                    on()?;
+                }
+                "serialize" => {}
                 other => {
                     let text = format!("unrecognized EXPLAIN option \"{other}\"");
                     return Err(ServerError::syntax(text, position));
                 }
             }
             options.accept_token(&Token::Comma);
+        }
+        let needs_rows = needs_rows.or(timed.then_some("TIMING"));
+        if let Some(option) = needs_rows.filter(|_| !how.analyze) {
+            let text = format!("EXPLAIN option {option} requires ANALYZE");
+            return Err(ServerError::new("22023", text));
         }
     } else {
         how.analyze = cursor.accept("ANALYZE") || cursor.accept("ANALYSE");

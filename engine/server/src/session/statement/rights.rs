@@ -289,6 +289,11 @@ fn fits(right: &Right, known: &[&str], what: &str) -> Result<(), ServerError> {
     match name == "ALL" || known.contains(&name) {
         true => Ok(()),
         false => {
+            // Sequences are relations, too, and may be used.
+            let what = match (name, what) {
+                ("USAGE", "relation") => "table",
+                _ => what,
+            };
             let text = format!("invalid privilege type {name} for {what}");
             Err(ServerError::new("0LP01", text))
         }

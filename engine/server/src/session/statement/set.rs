@@ -6,6 +6,7 @@ use super::Statement;
 use super::commands::{Read, quote_identifier, refuse};
 use super::cursor::TokenCursor;
 use super::transaction::modes;
+use crate::session::settings::Settings;
 use crate::sqlstate::ServerError;
 
 /// The value of SET.
@@ -86,6 +87,10 @@ pub(super) fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
     }
     let list = name == "search_path";
     let mut text = list_item(cursor, list)?;
+    if cursor.peek() == Some(&Token::Comma) && !list && name != "datestyle" {
+        let text = format!("SET {name} takes only one argument");
+        return refuse_set(cursor, &name, ServerError::new("22023", text));
+    }
     while cursor.accept_token(&Token::Comma) {
         text.push_str(", ");
         text.push_str(&list_item(cursor, list)?);
@@ -95,6 +100,15 @@ pub(super) fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         value: SetValue::Text(text),
         local,
     })
+}
+
+/// The error of a command, or of the name that it gives, which comes first.
+fn refuse_set(cursor: &mut TokenCursor<'_>, name: &str, error: ServerError) -> Read<Statement> {
+    let error = match Settings::default().set(name, None, false) {
+        Err(unknown) if unknown.code() == "42704" => unknown,
+        _ => error,
+    };
+    refuse(cursor, error)
 }
 
 fn list_item(cursor: &mut TokenCursor<'_>, identifiers: bool) -> Read<String> {

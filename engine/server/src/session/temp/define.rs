@@ -67,13 +67,19 @@ fn arrow_of(written: &ast::DataType, pg_type: PgType) -> Result<(DataType, Metad
     Ok(match pg_type {
         PgType::NUMERIC => return numeric_of(written),
         PgType::VARCHAR | PgType::BPCHAR => {
+            let is_varchar = pg_type == PgType::VARCHAR;
             let most = match written {
                 Sql::Varchar(length)
                 | Sql::CharacterVarying(length)
                 | Sql::CharVarying(length)
                 | Sql::Char(length)
                 | Sql::Character(length)
-                | Sql::Nvarchar(length) => length.as_ref().and_then(characters),
+                | Sql::Nvarchar(length) => match length {
+                    Some(length) => {
+                        characters(length, if is_varchar { "varchar" } else { "char" })?
+                    }
+                    None => None,
+                },
                 _ => None,
             };
             // char is char(1).
@@ -127,10 +133,16 @@ fn digits(written: &ast::DataType) -> Metadata {
     modifier.into_iter().collect()
 }
 
-fn characters(length: &ast::CharacterLength) -> Option<u64> {
+/// # Errors
+/// 22023 for a length that no text has.
+fn characters(length: &ast::CharacterLength, type_name: &str) -> Result<Option<u64>, ServerError> {
     match length {
-        ast::CharacterLength::IntegerLength { length, .. } => Some(*length),
-        ast::CharacterLength::Max => None,
+        ast::CharacterLength::IntegerLength { length: 0, .. } => {
+            let text = format!("length for type {type_name} must be at least 1");
+            Err(ServerError::new("22023", text))
+        }
+        ast::CharacterLength::IntegerLength { length, .. } => Ok(Some(*length)),
+        ast::CharacterLength::Max => Ok(None),
     }
 }
 
@@ -148,6 +160,10 @@ fn numeric_of(written: &ast::DataType) -> Result<(DataType, Metadata), ServerErr
         ExactNumberInfo::Precision(precision) => (precision, 0),
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
     };
+    if !(1..=1000).contains(&precision) {
+        let text = format!("NUMERIC precision {precision} must be between 1 and 1000");
+        return Err(ServerError::new("22023", text));
+    }
     let shape = u8::try_from(precision).ok().zip(i8::try_from(scale).ok());
     match shape {
         Some((precision @ 1..=38, scale)) if (0..=38).contains(&scale) => {

@@ -1,8 +1,13 @@
 //! Frames of windows, which the parser takes whatever their ends are.
 
-use datafusion::sql::sqlparser::ast::{WindowFrameBound, WindowSpec};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, UnaryOperator, Value, WindowFrameBound, WindowFrameUnits, WindowSpec,
+};
 
 use crate::session::placed::start;
+use crate::session::rewrite;
 use crate::sqlstate::{Place, ServerError};
 
 /// Refuses a frame whose end comes before its start.
@@ -14,6 +19,13 @@ pub(super) fn check(spec: &WindowSpec, call: Option<Place>) -> Result<(), Server
     let Some(frame) = &spec.window_frame else {
         return Ok(());
     };
+    let starting = (Some(&frame.start_bound), "starting");
+    let ending = (frame.end_bound.as_ref(), "ending");
+    for (bound, which) in [starting, ending] {
+        if let Some(Preceding(Some(rows)) | Following(Some(rows))) = bound {
+            offset(rows, frame.units, which)?;
+        }
+    }
     let (first, last) = (&frame.start_bound, frame.end_bound.as_ref());
     let (text, wrong) = match (first, last) {
         (Following(None), _) => ("frame start cannot be UNBOUNDED FOLLOWING", first),
@@ -38,4 +50,39 @@ pub(super) fn check(spec: &WindowSpec, call: Option<Place>) -> Result<(), Server
         Preceding(None) | Following(None) => call.map(|call| call.next(&["UNBOUNDED"])),
     };
     Err(ServerError::new("42P20", text).place(place))
+}
+
+/// Refuses a distance of a frame that is none.
+fn offset(rows: &Expr, units: WindowFrameUnits, which: &str) -> Result<(), ServerError> {
+    let units = match units {
+        WindowFrameUnits::Rows => "ROWS",
+        WindowFrameUnits::Groups => "GROUPS",
+        WindowFrameUnits::Range => return Ok(()),
+    };
+    let names = ast::visit_expressions(rows, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let (code, text) = match rows {
+        _ if names.is_break() => (
+            "42P10",
+            format!("argument of {units} must not contain variables"),
+        ),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } if rewrite::constant(expr).is_some() => {
+            let text = format!("frame {which} offset must not be negative");
+            return Err(ServerError::new("22013", text));
+        }
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) if text.trim().parse::<i64>().is_err() => (
+                "22P02",
+                format!("invalid input syntax for type bigint: \"{text}\""),
+            ),
+            _ => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    Err(ServerError::new(code, text).place(start(rows)))
 }
