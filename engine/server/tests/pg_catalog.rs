@@ -34,6 +34,7 @@ fn model() -> CatalogModel {
                 dimensions: 0,
                 not_null: name == "vid",
                 comment: comment.map(str::to_owned),
+                default: None,
             };
             let columns = vec![
                 column("vid", oid::INT8, Some("variant id")),

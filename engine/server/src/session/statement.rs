@@ -16,6 +16,7 @@ mod fetch;
 pub(crate) mod joins;
 pub(super) mod long_lists;
 mod no_columns;
+mod operators;
 mod patterns;
 mod prepared;
 pub mod rights;
@@ -230,6 +231,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, &readable)
         .tokenize_with_location()
         .map(signs::apart)
+        .map(operators::plain)
         .map(plain_strings)
         .map(long_lists::folded)
         .map_err(|error| from_parser(&error.into(), sql))?;

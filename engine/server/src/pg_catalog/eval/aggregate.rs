@@ -208,12 +208,7 @@ impl Cx<'_> {
             .collect()
     }
 
-    fn window(
-        &self,
-        window: &Window,
-        rows: &[Group],
-        outer: &Env<'_>,
-    ) -> Result<Vec<Value>> {
+    fn window(&self, window: &Window, rows: &[Group], outer: &Env<'_>) -> Result<Vec<Value>> {
         let mut partitions: HashMap<Vec<crate::pg_catalog::value::Key>, Vec<usize>> =
             HashMap::new();
         let mut keys = Vec::new();

@@ -104,7 +104,11 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 .map(Value::text)
                 .collect(),
         ),
-        "current_query" => Value::Null,
+        "current_query" => {
+            let pid = cx.session.backend_pid;
+            let own = cx.session.activity.iter().find(|other| other.pid == pid);
+            Value::optional_text(own.map(|own| own.query.as_str()))
+        }
         "pg_backend_pid" => Value::Int(i64::from(cx.session.backend_pid)),
         "pg_my_temp_schema" => Value::Int(i64::from(temporary_schema(cx))),
         "pg_is_other_temp_schema"
@@ -124,6 +128,11 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 .and_then(|n| ENCODINGS.iter().find(|e| e.0 == n))
                 .map_or("", |e| e.1),
         ),
+        // Of the encodings of PostgreSQL only this one is spoken.
+        "pg_encoding_max_length" => match args.first().and_then(Value::as_int) {
+            Some(6) => Value::Int(4),
+            _ => Value::Null,
+        },
         "pg_char_to_encoding" => Value::Int(
             ENCODINGS
                 .iter()
@@ -243,9 +252,10 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 ));
             }
         },
-        // Defaults, constraints, indexes, rules, triggers, partitions and statistics objects do not occur.
-        "pg_get_expr"
-        | "pg_get_constraintdef"
+        // The node tree of a default is its text.
+        "pg_get_expr" => args.first().cloned().unwrap_or(Value::Null),
+        // Constraints, indexes, rules, triggers, partitions and statistics objects do not occur.
+        "pg_get_constraintdef"
         | "pg_get_indexdef"
         | "pg_get_ruledef"
         | "pg_get_triggerdef"
@@ -267,7 +277,8 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         | "pg_last_wal_replay_lsn"
         | "pg_last_xact_replay_timestamp"
         | "pg_current_wal_lsn"
-        | "pg_export_snapshot" => Value::Null,
+        | "pg_export_snapshot"
+        | "pg_column_compression" => Value::Null,
         "acldefault" => {
             let owner = cx.model.roles.iter().find(|role| role.oid == number(1));
             let name = owner.map_or_else(|| number(1).to_string(), |role| role.name.clone());
@@ -279,7 +290,7 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
             relation(0).map_or(Value::Null, |r| Value::Bool(r.kind == 'r' && !r.system))
         }
         "pg_relation_is_updatable" | "pg_stat_get_numscans" => Value::Int(0),
-        "pg_column_is_updatable" => Value::Bool(false),
+        "pg_column_is_updatable" | "row_security_active" | "pg_jit_available" => Value::Bool(false),
         "pg_relation_size" | "pg_table_size" | "pg_total_relation_size" => {
             // Files have no forks but the main one.
             let fork = args.get(1).and_then(Value::as_str).unwrap_or("main");
@@ -295,19 +306,14 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         "pg_indexes_size" | "pg_tablespace_size" => Value::Int(0),
         "pg_database_size" => Value::Int(cx.model.relations.iter().filter_map(|r| r.bytes).sum()),
         "to_regclass" | "to_regtype" | "to_regproc" | "to_regprocedure" | "to_regnamespace"
-        | "to_regrole" | "to_regoper" => {
-            match convert::input(cx.model, cx.session, text(0), function.result) {
+        | "to_regrole" | "to_regoper" | "to_regoperator" | "to_regcollation" => {
+            match convert::by_name(cx.model, cx.session, text(0), function.result) {
                 Ok(value) => value,
                 Err(_) => Value::Null,
             }
         }
         "pg_has_role" => membership(cx, args)?,
         _ if name.starts_with("has_") => privilege(cx, function, args)?,
-        "_pg_truetypid"
-        | "_pg_truetypmod"
-        | "_pg_char_max_length"
-        | "_pg_numeric_precision"
-        | "_pg_numeric_scale" => return Err(super::unsupported(function)),
         _ => return Ok(None),
     }))
 }
@@ -415,8 +421,13 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
     let Some(who) = Who::of(cx, args.first().filter(|_| at > 0))? else {
         return Ok(Value::Null);
     };
-    // Whether the object may be read or used, and whether something may be made in it.
-    let (mut may, mut creates) = (true, false);
+    // Whether the object may be read or used, whether something may be made in it, and whether it is the session's own.
+    let (mut may, mut creates, mut owns) = (true, false, false);
+    let is_own = match args.first().filter(|_| at > 0) {
+        Some(Value::Text(name)) => **name == *cx.session.user,
+        Some(oid) => cx.model.role(&cx.session.user)?.oid == oid.as_oid().unwrap_or(0),
+        None => true,
+    };
     match kind {
         "table" | "column" | "any_column" => {
             let oid = match &args[at] {
@@ -429,6 +440,7 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
                 return Ok(Value::Null);
             };
             let granted = who.columns(relation);
+            owns = is_own && is_temporary(&relation.schema);
             may = match kind {
                 "table" => granted == Some(Columns::All),
                 "any_column" => granted.is_some(),
@@ -460,6 +472,7 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
                 Who::Owner => (true, public),
                 Who::Limited(rights) => (rights.uses(&schema.name), public && rights.cohorts),
             };
+            creates |= is_own && is_temporary(&schema.name);
         }
         _ => {}
     }
@@ -475,6 +488,7 @@ fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> 
         }
         // An admin gives every right that there is; nobody else gives any.
         let held = right == item || matches!(who, Who::Owner);
+        any |= owns;
         any |= held
             && match right {
                 "SELECT" | "USAGE" | "EXECUTE" | "CONNECT" | "TEMPORARY" | "TEMP" => may,
