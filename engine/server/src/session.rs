@@ -20,6 +20,7 @@ mod fuzzing;
 mod kinds;
 mod lateral;
 mod lifted;
+mod maintenance;
 mod miscalled;
 mod modified;
 mod named_alike;
@@ -394,6 +395,7 @@ impl Session {
                     options: options.clone(),
                 })
             }
+            Statement::Maintain(command) => self.maintain(command).await,
             Statement::Show(name) => {
                 let planned = self.show(name)?;
                 self.rows(planned, "SHOW", false).await

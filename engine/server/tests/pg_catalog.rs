@@ -373,6 +373,7 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
             rows: None,
             bytes: None,
             comment: None,
+            default: None,
             definition: None,
             system: false,
         });

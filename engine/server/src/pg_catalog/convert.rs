@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::array_text::parse_array;
 use super::builtin::builtin;
 use super::error::{CatalogError, Result};
-use super::format::{quote_ident, sql_name};
+use super::format::sql_name;
 use super::model::{CatalogModel, SessionInfo};
 use super::numeric::Numeric;
 use super::value::{ArrayValue, RecordValue, Value, base_type, element_type, is_oid_like, is_reg};

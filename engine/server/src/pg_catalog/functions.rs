@@ -23,6 +23,7 @@ mod inquiry;
 mod json;
 mod number_char;
 mod number_read;
+mod privileges;
 mod sets;
 mod text;
 mod time;

@@ -18,10 +18,15 @@ mod settings;
 mod statistics;
 mod zones;
 
+/// Languages of functions.
+pub(crate) const LANGUAGES: [(u32, &str); 3] = [(12, "internal"), (13, "c"), (14, "sql")];
+/// Tablespaces.
+pub(crate) const TABLESPACES: [(u32, &str); 2] = [(1663, "pg_default"), (1664, "pg_global")];
+
 /// Stands for `pg_settings` where only an OID is at hand.
 pub(crate) const SETTINGS: u32 = 0;
 
-const PG_PROC: u32 = 1255;
+pub(crate) const PG_PROC: u32 = 1255;
 const PG_CLASS: u32 = 1259;
 const PG_NAMESPACE: u32 = 2615;
 
@@ -358,7 +363,7 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
             }
         }
         "pg_language" => {
-            for (o, name) in [(12, "internal"), (13, "c"), (14, "sql")] {
+            for (o, name) in LANGUAGES {
                 t.row(&[
                     ("oid", int(o)),
                     ("lanname", text(name)),
@@ -384,17 +389,13 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                 ]);
             }
         }
-        "pg_tablespace" => {
-            [(1663, "pg_default"), (1664, "pg_global")]
-                .iter()
-                .for_each(|(o, name)| {
-                    t.row(&[
-                        ("oid", int(*o)),
-                        ("spcname", text(name)),
-                        ("spcowner", int(OWNER)),
-                    ])
-                })
-        }
+        "pg_tablespace" => TABLESPACES.iter().for_each(|(o, name)| {
+            t.row(&[
+                ("oid", int(*o)),
+                ("spcname", text(name)),
+                ("spcowner", int(OWNER)),
+            ])
+        }),
         "pg_range" => {
             for (range, subtype, multirange) in [
                 (3904, 23, 4451),
@@ -725,6 +726,13 @@ fn descriptions(t: &mut Table<'_>, model: &CatalogModel) {
     }
     for f in &model.functions {
         add(f.oid, PG_PROC, 0, f.description.as_ref());
+    }
+    for ((class, object), comment) in builtin().descriptions() {
+        t.row(&[
+            ("objoid", int(object)),
+            ("classoid", int(class)),
+            ("description", text(comment)),
+        ]);
     }
 }
 

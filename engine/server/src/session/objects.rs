@@ -30,11 +30,13 @@ use super::placed::of_constant;
 use super::plan::PlanContext;
 use super::rewrite::{self, Relations};
 use crate::evaluated;
-use crate::pg_catalog::{self, CatalogModel, Value, asks_catalog};
+use crate::pg_catalog::{self, CatalogModel, RelationOids, Value, asks_catalog};
 use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::{Format, two_forms};
 use crate::sqlstate::ServerError;
 
+/// The column of every table that says which it is.
+pub(super) const TABLE_OID: &str = "tableoid";
 /// The function that tells a name and a number as an object of a type.
 const AS_OBJECT: &str = "as_object";
 
@@ -57,9 +59,8 @@ pub(super) async fn read(
         model: &model,
         session,
     };
-    if let ast::Statement::Query(query) = statement {
-        reader.shown(&mut query.body)?;
-    }
+    let ControlFlow::Continue(()) =
+        statement.visit(&mut SystemColumns(super::catalog::relation_oids(context)));
     match statement.visit(&mut Placed(&reader)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -72,7 +73,11 @@ fn asks_anything(context: &SessionContext, statement: &ast::Statement) -> bool {
         let asks = match expr {
             Expr::Cast { data_type, .. } => rewrite::is_object_type(data_type),
             Expr::TypedString(typed) => rewrite::is_object_type(&typed.data_type),
-            Expr::Function(function) => asks(context, &rewrite::last_part(&function.name)),
+            Expr::Function(function) => asks_of(context, &rewrite::last_part(&function.name)),
+            Expr::Identifier(name) => rewrite::folded(name) == TABLE_OID,
+            Expr::CompoundIdentifier(parts) => {
+                parts.last().map(rewrite::folded).as_deref() == Some(TABLE_OID)
+            }
             _ => false,
         };
         match asks {
@@ -84,7 +89,7 @@ fn asks_anything(context: &SessionContext, statement: &ast::Statement) -> bool {
 }
 
 /// Whether a function is one that asks the catalog, and that the planner does not have.
-fn asks(context: &SessionContext, name: &str) -> bool {
+fn asks_of(context: &SessionContext, name: &str) -> bool {
     asks_catalog(name)
         && !rewrite::is_session_function(name)
         && context.udf(name).is_err()
@@ -105,22 +110,25 @@ struct Constant {
 }
 
 impl Reader<'_> {
-    /// Objects among the outputs of a statement are shown by name.
-    fn shown(&self, body: &mut SetExpr) -> Result<(), ServerError> {
-        let SetExpr::Select(select) = body else {
-            return Ok(());
-        };
+    /// Objects among the outputs of a SELECT are shown by name.
+    fn shown(&self, select: &mut ast::Select) -> Result<(), ServerError> {
         for item in &mut select.projection {
+            // A column keeps the name of what was computed.
+            let name = rewrite::item_name(item);
             let (ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }) =
                 item
             else {
                 continue;
             };
-            if let Some(constant) = self.constant(expr)?
-                && is_object(constant.ty)
-            {
-                *expr = as_object(&constant);
+            let mut asks = false;
+            if !self.is_constant(expr, &mut asks) || !asks {
+                continue;
             }
+            let expr = match self.constant(expr)? {
+                Some(constant) if is_object(constant.ty) => as_object(&constant),
+                _ => expr.clone(),
+            };
+            *item = named(expr, name);
         }
         Ok(())
     }
@@ -183,7 +191,7 @@ impl Reader<'_> {
 
     fn is_constant_call(&self, function: &ast::Function, asks: &mut bool) -> bool {
         let name = rewrite::last_part(&function.name);
-        if !asks(self.context, &name) {
+        if !asks_of(self.context, &name) {
             return false;
         }
         *asks = true;
@@ -206,7 +214,7 @@ impl Reader<'_> {
     /// Lets the planner call a function of columns that asks the catalog.
     fn called(&self, function: &mut ast::Function) {
         let name = rewrite::last_part(&function.name);
-        if function.over.is_some() || !asks(self.context, &name) {
+        if function.over.is_some() || !asks_of(self.context, &name) {
             return;
         }
         let known = evaluated::Known {
@@ -231,6 +239,116 @@ impl Reader<'_> {
     }
 }
 
+/// An output of this name.
+fn named(expr: Expr, name: Option<String>) -> ast::SelectItem {
+    match name {
+        Some(name) => ast::SelectItem::ExprWithAlias {
+            expr,
+            alias: ast::Ident::with_quote('"', name),
+        },
+        None => ast::SelectItem::UnnamedExpr(expr),
+    }
+}
+
+/// Puts the number of its table in place of `tableoid`.
+struct SystemColumns<'o>(&'o RelationOids);
+
+impl SystemColumns<'_> {
+    /// The tables of a FROM clause that no outer join leaves out: alias and OID.
+    fn tables(&self, select: &ast::Select) -> Vec<(String, u32)> {
+        let mut found = Vec::new();
+        for from in &select.from {
+            let inner = from.joins.iter().all(|join| {
+                matches!(
+                    join.join_operator,
+                    ast::JoinOperator::Join(_)
+                        | ast::JoinOperator::Inner(_)
+                        | ast::JoinOperator::CrossJoin(_)
+                )
+            });
+            if !inner {
+                return Vec::new();
+            }
+            let joined = from.joins.iter().map(|join| &join.relation);
+            for factor in std::iter::once(&from.relation).chain(joined) {
+                let ast::TableFactor::Table {
+                    name,
+                    alias,
+                    args: None,
+                    ..
+                } = factor
+                else {
+                    continue;
+                };
+                let parts: Vec<String> = name
+                    .0
+                    .iter()
+                    .filter_map(|part| part.as_ident().map(rewrite::folded))
+                    .collect();
+                if let [.., schema, table] = parts.as_slice()
+                    && let Some(oid) = self.0.get(schema, table)
+                {
+                    let alias = alias.as_ref().map(|alias| rewrite::folded(&alias.name));
+                    found.push((alias.unwrap_or_else(|| table.clone()), oid));
+                }
+            }
+        }
+        found
+    }
+}
+
+impl VisitorMut for SystemColumns<'_> {
+    type Break = std::convert::Infallible;
+
+    // What stands in a subquery and names a table of its own is read by then.
+    fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<Self::Break> {
+        let tables = self.tables(select);
+        if tables.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let only = select.from.len() == 1 && select.from.iter().all(|from| from.joins.is_empty());
+        let numbers = |expr: &mut Expr| {
+            let oid = match &*expr {
+                Expr::Identifier(name) if only && rewrite::folded(name) == TABLE_OID => {
+                    tables.first().map(|(_, oid)| *oid)
+                }
+                Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                    [table, name] if rewrite::folded(name) == TABLE_OID => {
+                        let wanted = rewrite::folded(table);
+                        let table = tables.iter().find(|(alias, _)| *alias == wanted);
+                        table.map(|(_, oid)| *oid)
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let Some(oid) = oid {
+                let number = Expr::value(ast::Value::Number(oid.to_string(), false));
+                let oid = ast::DataType::Custom(ast::Ident::new("oid").into(), Vec::new());
+                *expr = rewrite::cast(number, oid);
+            }
+            ControlFlow::<std::convert::Infallible>::Continue(())
+        };
+        for item in &mut select.projection {
+            let name = rewrite::item_name(item);
+            let (ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }) =
+                item
+            else {
+                continue;
+            };
+            let before = expr.clone();
+            let ControlFlow::Continue(()) = ast::visit_expressions_mut(expr, numbers);
+            if *expr != before {
+                *item = named(expr.clone(), name);
+            }
+        }
+        if let Some(selection) = &mut select.selection {
+            let ControlFlow::Continue(()) = ast::visit_expressions_mut(selection, numbers);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Puts values in place, wherever constants stand in a statement.
 struct Placed<'r, 'a>(&'r Reader<'a>);
 
@@ -238,22 +356,10 @@ impl VisitorMut for Placed<'_, '_> {
     type Break = ServerError;
 
     fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<ServerError> {
-        // A column keeps the name of what was computed.
-        for item in &mut select.projection {
-            let ast::SelectItem::UnnamedExpr(expr) = item else {
-                continue;
-            };
-            let mut asks = false;
-            if !self.0.is_constant(expr, &mut asks) || !asks {
-                continue;
-            }
-            let (expr, name) = (expr.clone(), rewrite::item_name(item));
-            if let Some(name) = name {
-                let alias = ast::Ident::with_quote('"', name);
-                *item = ast::SelectItem::ExprWithAlias { expr, alias };
-            }
+        match self.0.shown(select) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
         }
-        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {

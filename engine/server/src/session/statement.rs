@@ -15,6 +15,7 @@ mod explain;
 mod fetch;
 pub(crate) mod joins;
 pub(super) mod long_lists;
+pub mod maintenance;
 mod no_columns;
 mod operators;
 mod patterns;
@@ -183,6 +184,8 @@ pub enum Statement {
     Cohort(Box<cohort::CohortCommand>),
     /// Tables and views of the session.
     Temp(Box<temp::TempCommand>),
+    /// ANALYZE and VACUUM.
+    Maintain(maintenance::Maintenance),
     /// Accepted, without effect here; the command tag.
     NoEffect(&'static str),
     /// Known to PostgreSQL and refused here, with the reason.

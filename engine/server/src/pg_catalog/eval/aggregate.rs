@@ -159,8 +159,13 @@ impl Cx<'_> {
             "json_agg" | "jsonb_agg" => {
                 let parts: Vec<String> =
                     first().map(|v| functions::json_text(self, v, ty)).collect();
+                // Rows and arrays stand on lines of their own.
+                let between = match first().find(|v| !v.is_null()) {
+                    Some(Value::Record(_) | Value::Array(_)) => ", \n ",
+                    _ => ", ",
+                };
                 self.json(
-                    format!("[{}]", parts.join(", ")),
+                    format!("[{}]", parts.join(between)),
                     call.function.name.starts_with("jsonb"),
                 )
             }
