@@ -326,7 +326,6 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 Err(error) => return Err(error),
             }
         }
-        }
         "pg_has_role" => privileges::membership(cx, args)?,
         _ if name.starts_with("has_") => privileges::privilege(cx, function, args)?,
         _ => return Ok(None),
