@@ -360,6 +360,7 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
                 dimensions: 0,
                 not_null: false,
                 comment: Some("x".to_owned()),
+                default: None,
             })
             .collect();
         model.add_relation(Relation {
@@ -373,7 +374,6 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
             rows: None,
             bytes: None,
             comment: None,
-            default: None,
             definition: None,
             system: false,
         });

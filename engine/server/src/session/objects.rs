@@ -11,34 +11,30 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, BinaryArray, StringArray, StructArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 use bytes::Bytes;
-use datafusion::common::{DataFusionError, Result as PlannerResult, ScalarValue};
 use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, Expr, SetExpr, VisitMut as _, VisitorMut,
 };
+
+mod shown;
+mod tables;
+
+use shown::AS_OBJECT;
+pub(super) use shown::register;
+pub(super) use tables::TABLE_OID;
+use tables::SystemColumns;
 
 use super::params;
 use super::placed::of_constant;
 use super::plan::PlanContext;
 use super::rewrite::{self, Relations};
 use crate::evaluated;
-use crate::pg_catalog::{self, CatalogModel, RelationOids, Value, asks_catalog};
+use crate::pg_catalog::{self, CatalogModel, Value, asks_catalog};
 use crate::pg_types::{PgType, oid};
-use crate::pgwire::encode::{Format, two_forms};
+use crate::pgwire::encode::Format;
 use crate::sqlstate::ServerError;
-
-/// The column of every table that says which it is.
-pub(super) const TABLE_OID: &str = "tableoid";
-/// The function that tells a name and a number as an object of a type.
-const AS_OBJECT: &str = "as_object";
 
 /// Puts the values of constants in place that only the catalog knows.
 ///
@@ -250,105 +246,6 @@ fn named(expr: Expr, name: Option<String>) -> ast::SelectItem {
     }
 }
 
-/// Puts the number of its table in place of `tableoid`.
-struct SystemColumns<'o>(&'o RelationOids);
-
-impl SystemColumns<'_> {
-    /// The tables of a FROM clause that no outer join leaves out: alias and OID.
-    fn tables(&self, select: &ast::Select) -> Vec<(String, u32)> {
-        let mut found = Vec::new();
-        for from in &select.from {
-            let inner = from.joins.iter().all(|join| {
-                matches!(
-                    join.join_operator,
-                    ast::JoinOperator::Join(_)
-                        | ast::JoinOperator::Inner(_)
-                        | ast::JoinOperator::CrossJoin(_)
-                )
-            });
-            if !inner {
-                return Vec::new();
-            }
-            let joined = from.joins.iter().map(|join| &join.relation);
-            for factor in std::iter::once(&from.relation).chain(joined) {
-                let ast::TableFactor::Table {
-                    name,
-                    alias,
-                    args: None,
-                    ..
-                } = factor
-                else {
-                    continue;
-                };
-                let parts: Vec<String> = name
-                    .0
-                    .iter()
-                    .filter_map(|part| part.as_ident().map(rewrite::folded))
-                    .collect();
-                if let [.., schema, table] = parts.as_slice()
-                    && let Some(oid) = self.0.get(schema, table)
-                {
-                    let alias = alias.as_ref().map(|alias| rewrite::folded(&alias.name));
-                    found.push((alias.unwrap_or_else(|| table.clone()), oid));
-                }
-            }
-        }
-        found
-    }
-}
-
-impl VisitorMut for SystemColumns<'_> {
-    type Break = std::convert::Infallible;
-
-    // What stands in a subquery and names a table of its own is read by then.
-    fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<Self::Break> {
-        let tables = self.tables(select);
-        if tables.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        let only = select.from.len() == 1 && select.from.iter().all(|from| from.joins.is_empty());
-        let numbers = |expr: &mut Expr| {
-            let oid = match &*expr {
-                Expr::Identifier(name) if only && rewrite::folded(name) == TABLE_OID => {
-                    tables.first().map(|(_, oid)| *oid)
-                }
-                Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                    [table, name] if rewrite::folded(name) == TABLE_OID => {
-                        let wanted = rewrite::folded(table);
-                        let table = tables.iter().find(|(alias, _)| *alias == wanted);
-                        table.map(|(_, oid)| *oid)
-                    }
-                    _ => None,
-                },
-                _ => None,
-            };
-            if let Some(oid) = oid {
-                let number = Expr::value(ast::Value::Number(oid.to_string(), false));
-                let oid = ast::DataType::Custom(ast::Ident::new("oid").into(), Vec::new());
-                *expr = rewrite::cast(number, oid);
-            }
-            ControlFlow::<std::convert::Infallible>::Continue(())
-        };
-        for item in &mut select.projection {
-            let name = rewrite::item_name(item);
-            let (ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }) =
-                item
-            else {
-                continue;
-            };
-            let before = expr.clone();
-            let ControlFlow::Continue(()) = ast::visit_expressions_mut(expr, numbers);
-            if *expr != before {
-                *item = named(expr.clone(), name);
-            }
-        }
-        if let Some(selection) = &mut select.selection {
-            let ControlFlow::Continue(()) = ast::visit_expressions_mut(selection, numbers);
-        }
-        ControlFlow::Continue(())
-    }
-}
-
 /// Puts values in place, wherever constants stand in a statement.
 struct Placed<'r, 'a>(&'r Reader<'a>);
 
@@ -470,66 +367,4 @@ fn select(expr: Expr) -> Result<ast::Statement, ServerError> {
         select.projection = vec![ast::SelectItem::UnnamedExpr(expr)];
     }
     Ok(ast::Statement::Query(Box::new(query)))
-}
-
-/// Adds the function that objects are shown by to a session.
-pub(super) fn register(context: &SessionContext) {
-    context.register_udf(ScalarUDF::from(AsObject {
-        signature: Signature::any(3, Volatility::Immutable),
-    }));
-}
-
-/// `as_object(name, number, type)`: both forms that an object is sent in.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct AsObject {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for AsObject {
-    fn name(&self) -> &str {
-        AS_OBJECT
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> PlannerResult<DataType> {
-        Ok(DataType::Struct(Fields::from(two_forms())))
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> PlannerResult<FieldRef> {
-        let field = Field::new(AS_OBJECT, self.return_type(&[])?, true);
-        let Some(Some(ScalarValue::Utf8(Some(name)))) = args.scalar_arguments.get(2) else {
-            return Err(misused());
-        };
-        let kind = ("pg_type".to_owned(), name.clone());
-        Ok(Arc::new(field.with_metadata([kind].into())))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> PlannerResult<ColumnarValue> {
-        let values = ColumnarValue::values_to_arrays(&args.args)?;
-        let [names, numbers, _] = values.as_slice() else {
-            return Err(misused());
-        };
-        let names = arrow::compute::cast(names, &DataType::Utf8)?;
-        let numbers = arrow::compute::cast(numbers, &DataType::Int64)?;
-        let names: &StringArray = names.as_string::<i32>();
-        let binary = numbers.as_primitive::<Int64Type>().iter().zip(names);
-        let binary = binary.map(|(number, name)| {
-            let number = u32::try_from(number?).ok()?;
-            name.map(|_| number.to_be_bytes())
-        });
-        let forms: Vec<ArrayRef> = vec![
-            Arc::new(names.clone()),
-            Arc::new(binary.collect::<BinaryArray>()),
-        ];
-        let nulls = arrow::array::Array::nulls(names).cloned();
-        let made = StructArray::try_new(Fields::from(two_forms()), forms, nulls)?;
-        Ok(ColumnarValue::Array(Arc::new(made)))
-    }
-}
-
-fn misused() -> DataFusionError {
-    DataFusionError::Internal(format!("{AS_OBJECT} takes a name, a number and a type"))
 }

@@ -301,7 +301,7 @@ fn forms(array: &ArrayRef) -> Result<Kind, ServerError> {
 fn text_like(pg_type: PgType) -> bool {
     matches!(
         pg_type.oid,
-        18 | 19 | 25 | 114 | 142 | 194 | 705 | 1042 | 1043
+        19 | 25 | 114 | 142 | 194 | 705 | 1042 | 1043
     )
 }
 

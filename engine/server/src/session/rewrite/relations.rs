@@ -190,7 +190,7 @@ impl VisitorMut for Resolver<'_> {
 }
 
 /// Whether a name is that of the column of every table that says which it is.
-fn is_table_oid(name: Option<&ast::Ident>) -> bool {
+fn is_table_oid(name: Option<&Ident>) -> bool {
     name.is_some_and(|name| name.value.eq_ignore_ascii_case(TABLE_OID))
 }
 
