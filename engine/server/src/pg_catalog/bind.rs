@@ -14,12 +14,16 @@ use super::plan::{
 use super::resolve::{self, Freedom};
 use super::value::{Value, base_type};
 use crate::pg_types::oid;
+use grouping::Seen;
+use places::Place;
 
 mod calls;
 mod columns;
 mod expr;
 mod from;
+mod grouping;
 mod order;
+mod places;
 mod select;
 mod subqueries;
 
@@ -67,8 +71,9 @@ pub(super) struct Scope {
     pub(super) windows: Vec<Window>,
     pub(super) set_returning: Vec<Expr>,
     pub(super) named_windows: Vec<ast::NamedWindowDefinition>,
-    /// Why an aggregate may not stand here, if so.
-    pub(super) no_aggregates: Option<&'static str>,
+    /// What is being bound.
+    pub(super) place: Place,
+    pub(super) seen: Vec<Seen>,
 }
 
 /// Binds one statement.
@@ -228,17 +233,17 @@ impl<'a> Binder<'a> {
         if let Some(fetch) = &query.fetch {
             limit = Some(fetch.quantity.as_ref().unwrap_or(&one));
         }
-        let mut bind = |e: Option<&ast::Expr>| -> Result<Option<Expr>> {
+        let mut bind = |e: Option<&ast::Expr>, place: Place| -> Result<Option<Expr>> {
             match e {
                 Some(ast::Expr::Identifier(i)) if i.value.eq_ignore_ascii_case("all") => Ok(None),
                 Some(e) => {
-                    let bound = self.expr(e)?;
+                    let bound = self.placed(place, |b| b.expr(e))?;
                     Ok(Some(self.coerce(bound, oid::INT8, Freedom::Implicit)?))
                 }
                 None => Ok(None),
             }
         };
-        Ok((bind(limit)?, bind(offset)?))
+        Ok((bind(limit, Place::Limit)?, bind(offset, Place::Offset)?))
     }
 
     fn with(&mut self, with: &ast::With) -> Result<Vec<Cte>> {
@@ -389,7 +394,7 @@ impl<'a> Binder<'a> {
             rows.push(
                 row.content
                     .iter()
-                    .map(|e| self.expr(e))
+                    .map(|e| self.placed(Place::Values, |b| b.expr(e)))
                     .collect::<Result<Vec<_>>>()?,
             );
         }

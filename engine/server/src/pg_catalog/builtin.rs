@@ -1,6 +1,6 @@
 //! The built-in types, operators, casts, functions and system relations of PostgreSQL 16, read once from the tables in `data/`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 /// One row of the built-in part of `pg_type`.
@@ -71,6 +71,12 @@ pub(crate) struct Function {
     pub(crate) description: Option<String>,
 }
 
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.oid == other.oid
+    }
+}
+
 impl Function {
     /// Names and types of the OUT or TABLE arguments.
     pub(crate) fn outputs(&self) -> Vec<(String, u32)> {
@@ -124,6 +130,8 @@ pub(crate) struct Builtin {
     operators_by_name: HashMap<String, Vec<usize>>,
     functions_by_name: HashMap<String, Vec<usize>>,
     casts_by_types: HashMap<(u32, u32), usize>,
+    primary_keys: HashMap<u32, Vec<usize>>,
+    descriptions: BTreeMap<(u32, u32), &'static str>,
 }
 
 impl Builtin {
@@ -149,6 +157,23 @@ impl Builtin {
             .into_iter()
             .flatten()
             .map(|i| &self.functions[*i])
+    }
+
+    /// The columns of a system relation's primary key, counted from 0; a view has none.
+    pub(crate) fn primary_key(&self, relation: u32) -> Option<&[usize]> {
+        self.primary_keys.get(&relation).map(Vec::as_slice)
+    }
+
+    /// The comments on objects: OIDs of the catalog that lists an object and of the object, and the text.
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = ((u32, u32), &'static str)> {
+        self.descriptions
+            .iter()
+            .map(|(object, text)| (*object, *text))
+    }
+
+    /// The comment on an object of a catalog.
+    pub(crate) fn description(&self, class: u32, object: u32) -> Option<&'static str> {
+        self.descriptions.get(&(class, object)).copied()
     }
 
     pub(crate) fn cast(&self, source: u32, target: u32) -> Option<&Cast> {
@@ -191,6 +216,7 @@ fn load() -> Builtin {
         .enumerate()
         .map(|(i, c)| ((c.source, c.target), i))
         .collect();
+    let primary_keys = load_primary_keys(&relations);
     let keywords = include_str!("data/keywords.txt")
         .lines()
         .filter_map(keyword)
@@ -207,7 +233,32 @@ fn load() -> Builtin {
         operators_by_name,
         functions_by_name,
         casts_by_types,
+        primary_keys,
+        descriptions: rows(include_str!("data/descriptions.tsv"))
+            .filter_map(|fields| match fields.as_slice() {
+                [class, object, text] => Some(((number(class), number(object)), *text)),
+                _ => None,
+            })
+            .collect(),
     }
+}
+
+/// The columns of primary keys, counted from 0, by the OID of the relation.
+fn load_primary_keys(relations: &[SystemRelation]) -> HashMap<u32, Vec<usize>> {
+    let columns: HashMap<u32, &Vec<SystemColumn>> =
+        relations.iter().map(|r| (r.oid, &r.columns)).collect();
+    rows(include_str!("data/primary_keys.tsv"))
+        .filter_map(|fields| {
+            let [relation, key] = fields.as_slice() else {
+                return None;
+            };
+            let relation = number(relation);
+            let all = columns.get(&relation)?;
+            let place = |name| all.iter().position(|column| column.name == name);
+            let places: Option<Vec<usize>> = key.split(' ').map(place).collect();
+            Some((relation, places?))
+        })
+        .collect()
 }
 
 fn keyword(line: &str) -> Option<(String, char, bool)> {

@@ -91,6 +91,31 @@ impl<'e> Env<'e> {
     }
 }
 
+/// A group of rows, or one row where there are none: its first row, its aggregates, and its row of the sets it is grouped by.
+struct Group {
+    tuple: Tuple,
+    aggregates: Vec<Value>,
+    sets: Vec<Value>,
+}
+
+impl Group {
+    fn of_row(tuple: Tuple) -> Self {
+        Self {
+            tuple,
+            aggregates: Vec::new(),
+            sets: Vec::new(),
+        }
+    }
+
+    fn env<'e>(&'e self, outer: &'e Env<'e>) -> Env<'e> {
+        Env {
+            aggregates: &self.aggregates,
+            sets: &self.sets,
+            ..Env::of_tuple(&self.tuple, Some(outer))
+        }
+    }
+}
+
 fn internal(what: &str) -> CatalogError {
     CatalogError::new("XX000", format!("catalog evaluator: {what}"))
 }
@@ -338,33 +363,26 @@ impl<'a> Cx<'a> {
             }
             tuples = kept;
         }
-        let mut groups: Vec<(Tuple, Vec<Value>)> = match &select.group_by {
-            None => tuples.into_iter().map(|t| (t, Vec::new())).collect(),
+        let mut groups: Vec<Group> = match &select.group_by {
+            None => tuples.into_iter().map(Group::of_row).collect(),
             Some(keys) => self.group(select, keys, tuples, outer)?,
         };
         if let Some(having) = &select.having {
             let mut kept = Vec::new();
-            for (tuple, aggregates) in groups {
-                if self.holds(
-                    having,
-                    &Env {
-                        aggregates: &aggregates,
-                        ..Env::of_tuple(&tuple, Some(outer))
-                    },
-                )? {
-                    kept.push((tuple, aggregates));
+            for group in groups {
+                if self.holds(having, &group.env(outer))? {
+                    kept.push(group);
                 }
             }
             groups = kept;
         }
         let windows = self.windows(select, &groups, outer)?;
         let mut out: Vec<(Row, Vec<Value>, Vec<Value>)> = Vec::with_capacity(groups.len());
-        for (i, (tuple, aggregates)) in groups.iter().enumerate() {
+        for (i, group) in groups.iter().enumerate() {
             let window: Vec<Value> = windows.iter().map(|w| w[i].clone()).collect();
             let env = Env {
-                aggregates,
                 windows: &window,
-                ..Env::of_tuple(tuple, Some(outer))
+                ..group.env(outer)
             };
             self.project(select, &env, &mut out)?;
         }
@@ -378,36 +396,16 @@ impl<'a> Cx<'a> {
         env: &Env<'_>,
         out: &mut Vec<(Row, Vec<Value>, Vec<Value>)>,
     ) -> Result<()> {
-        let mut sets: Vec<Vec<Value>> = Vec::new();
-        for (i, set) in select.set_returning.iter().enumerate() {
-            // A set-returning function may take what one bound before it gives; its first row stands for it.
-            let before: Vec<Value> = sets[..i]
-                .iter()
-                .map(|s| s.first().cloned().unwrap_or(Value::Null))
-                .collect();
-            sets.push(self.set(
-                set,
-                &Env {
-                    sets: &before,
-                    ..*env
-                },
-            )?);
-        }
-        let count = if sets.is_empty() {
-            1
-        } else {
-            sets.iter().map(Vec::len).max().unwrap_or(0)
-        };
+        let others: Vec<usize> = (0..select.set_returning.len())
+            .filter(|set| !select.grouped_sets.contains(set))
+            .collect();
+        let rows = self.rows_of_sets(select, &others, env)?;
         let on: &[Expr] = match &select.distinct {
             Distinct::On(exprs) => exprs,
             Distinct::No | Distinct::All => &[],
         };
-        for n in 0..count {
+        for current in rows {
             self.step()?;
-            let current: Vec<Value> = sets
-                .iter()
-                .map(|s| s.get(n).cloned().unwrap_or(Value::Null))
-                .collect();
             let env = Env {
                 sets: &current,
                 ..*env
@@ -430,6 +428,44 @@ impl<'a> Cx<'a> {
             out.push((row.into(), keys, on));
         }
         Ok(())
+    }
+
+    /// The rows that some of a SELECT's sets give side by side, the others as they are; without any it is one row.
+    pub(super) fn rows_of_sets(
+        &self,
+        select: &Select,
+        wanted: &[usize],
+        env: &Env<'_>,
+    ) -> Result<Vec<Vec<Value>>> {
+        let mut current = env.sets.to_vec();
+        current.resize(select.set_returning.len(), Value::Null);
+        let mut sets: Vec<(usize, Vec<Value>)> = Vec::new();
+        for at in wanted {
+            let Some(set) = select.set_returning.get(*at) else {
+                continue;
+            };
+            // A set-returning function may take what one bound before it gives; its first row stands for it.
+            let before = Env {
+                sets: &current,
+                ..*env
+            };
+            let values = self.set(set, &before)?;
+            if let Some(place) = current.get_mut(*at) {
+                *place = values.first().cloned().unwrap_or(Value::Null);
+            }
+            sets.push((*at, values));
+        }
+        let count = sets.iter().map(|(_, values)| values.len()).max();
+        let rows = (0..count.unwrap_or(1)).map(|n| {
+            let mut row = current.clone();
+            for (at, values) in &sets {
+                if let Some(place) = row.get_mut(*at) {
+                    *place = values.get(n).cloned().unwrap_or(Value::Null);
+                }
+            }
+            row
+        });
+        Ok(rows.collect())
     }
 
     fn finish(&self, select: &Select, mut out: Vec<(Row, Vec<Value>, Vec<Value>)>) -> Vec<Row> {

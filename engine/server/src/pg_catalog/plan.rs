@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::builtin::Function;
-use super::value::Value;
+use super::value::{Value, base_type};
 use crate::pg_types::oid;
 
 /// Names and types of a row's fields.
@@ -18,8 +18,15 @@ pub(crate) struct Expr {
     pub(crate) fields: Option<Fields>,
 }
 
+/// The same computation: what a value is called on the way out does not count, nor does a domain over its type.
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        base_type(self.ty) == base_type(other.ty) && self.kind == other.kind
+    }
+}
+
 /// What an expression does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Const(Value),
     Param(usize),
@@ -109,7 +116,7 @@ pub(crate) enum Kind {
 }
 
 /// One array subscript.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Index {
     At(Expr),
     Slice(Option<Expr>, Option<Expr>),
@@ -123,8 +130,15 @@ pub(crate) struct Subquery {
     pub(crate) id: usize,
 }
 
+/// Two of the same text are the same, each with a number of its own.
+impl PartialEq for Subquery {
+    fn eq(&self, other: &Self) -> bool {
+        self.correlated == other.correlated && self.query == other.query
+    }
+}
+
 /// An output column.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OutputColumn {
     pub(crate) name: String,
     pub(crate) ty: u32,
@@ -137,7 +151,7 @@ pub(crate) struct OutputColumn {
 pub(crate) type Origin = (u32, i16);
 
 /// A query: one frame holding its CTEs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Query {
     pub(crate) ctes: Vec<Cte>,
     pub(crate) body: Body,
@@ -149,14 +163,14 @@ pub(crate) struct Query {
 }
 
 /// A common table expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cte {
     pub(crate) query: Query,
     pub(crate) recursive: bool,
 }
 
 /// What produces a query's rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Body {
     Select(Box<Select>),
     Values(Vec<Vec<Expr>>),
@@ -178,21 +192,21 @@ pub(crate) enum SetOp {
 }
 
 /// Direction of a sort key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Direction {
     pub(crate) descending: bool,
     pub(crate) nulls_first: bool,
 }
 
 /// A sort key: an output column or an expression of the input.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SortKey {
     pub(crate) expr: Expr,
     pub(crate) direction: Direction,
 }
 
 /// DISTINCT clause.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Distinct {
     No,
     All,
@@ -200,7 +214,7 @@ pub(crate) enum Distinct {
 }
 
 /// A SELECT: one frame holding the slots of its FROM clause.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Select {
     pub(crate) from: Rel,
     pub(crate) slots: usize,
@@ -210,13 +224,15 @@ pub(crate) struct Select {
     pub(crate) aggregates: Vec<Aggregate>,
     pub(crate) windows: Vec<Window>,
     pub(crate) set_returning: Vec<Expr>,
+    /// Those of them that the groups are made by: one group a row of theirs.
+    pub(crate) grouped_sets: Vec<usize>,
     pub(crate) outputs: Vec<Expr>,
     pub(crate) distinct: Distinct,
     pub(crate) order: Vec<SortKey>,
 }
 
 /// An aggregate call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Aggregate {
     pub(crate) function: Arc<Function>,
     pub(crate) ty: u32,
@@ -228,7 +244,7 @@ pub(crate) struct Aggregate {
 }
 
 /// A window call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Window {
     pub(crate) call: Aggregate,
     pub(crate) partition: Vec<Expr>,
@@ -238,7 +254,7 @@ pub(crate) struct Window {
 }
 
 /// A FROM clause.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "a plan has few, and they stay where they are made"
@@ -251,7 +267,7 @@ pub(crate) enum Rel {
 }
 
 /// One FROM item.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scan {
     pub(crate) slot: usize,
     pub(crate) source: Source,
@@ -265,7 +281,7 @@ pub(crate) struct Scan {
 }
 
 /// Where the rows of a FROM item come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Source {
     Table(u32),
     Query(Box<Query>),
@@ -280,7 +296,7 @@ pub(crate) enum Source {
 }
 
 /// A function in FROM and how many columns it gives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FunctionCall {
     pub(crate) expr: Expr,
     pub(crate) width: usize,
@@ -297,7 +313,7 @@ pub(crate) enum JoinKind {
 }
 
 /// A join.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Join {
     pub(crate) left: Rel,
     pub(crate) right: Rel,
@@ -335,7 +351,7 @@ impl Rel {
             let mut own = Vec::new();
             join.right.slots(&mut own);
             let mut lateral = false;
-            rel_references(&join.right, 0, &mut |(depth, slot)| {
+            rel_references(&join.right, 0, &mut |Reference { depth, slot, .. }| {
                 lateral |= depth == 0 && slot.is_some_and(|s| !own.contains(&s))
             });
             join.lateral = lateral;
@@ -365,15 +381,30 @@ impl Rel {
     }
 }
 
-/// A reference out of an expression: frames above the expression's own, and the slot (`None` = a CTE).
-pub(crate) type Reference = (usize, Option<usize>);
+/// A reference out of an expression.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference {
+    /// Frames above the expression's own.
+    pub(crate) depth: usize,
+    /// The slot; None: a CTE.
+    pub(crate) slot: Option<usize>,
+    /// The column; None: the whole row.
+    pub(crate) column: Option<usize>,
+}
 
 /// Calls `f` for every reference to a frame at or above `level` frames up, counted from there.
 pub(crate) fn references(expr: &Expr, level: usize, f: &mut dyn FnMut(Reference)) {
     match &expr.kind {
         Kind::Column { depth, slot, .. } | Kind::WholeRow { depth, slot } => {
             if *depth >= level {
-                f((*depth - level, Some(*slot)));
+                f(Reference {
+                    depth: *depth - level,
+                    slot: Some(*slot),
+                    column: match &expr.kind {
+                        Kind::Column { col, .. } => Some(*col),
+                        _ => None,
+                    },
+                });
             }
         }
         Kind::Exists(s) | Kind::Scalar(s) | Kind::ArraySubquery(s) => {
@@ -542,7 +573,11 @@ pub(crate) fn source_references(source: &Source, level: usize, f: &mut dyn FnMut
         Source::Query(query) => query_references(query, level + 1, f),
         Source::Cte { depth, .. } => {
             if *depth >= level {
-                f((*depth - level, None));
+                f(Reference {
+                    depth: *depth - level,
+                    slot: None,
+                    column: None,
+                });
             }
         }
         Source::Functions { calls, .. } => calls.iter().for_each(|c| references(&c.expr, level, f)),

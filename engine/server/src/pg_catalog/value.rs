@@ -235,6 +235,10 @@ impl Value {
                 }
                 None => return false,
             },
+            // Always one byte, and none of text is zero.
+            Self::Text(t) if base_type(ty) == oid::CHAR => {
+                out.push(t.bytes().next().unwrap_or(0));
+            }
             Self::Text(t) => {
                 if base_type(ty) == oid::JSONB {
                     out.push(1);
@@ -613,6 +617,13 @@ fn span(value: &Value) -> i128 {
             micros,
         } => (i128::from(*months) * 30 + i128::from(*days)) * 86_400_000_000 + i128::from(*micros),
         _ => 0,
+    }
+}
+
+/// Values that a group takes for one.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        key(self) == key(other)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::ast::{self, Spanned as _};
 
+use super::places::Place;
 use super::{Binder, fold, name_parts, record_fields};
 use crate::pg_catalog::builtin::{Function, builtin};
 use crate::pg_catalog::error::{CatalogError, Result};
@@ -42,6 +43,18 @@ impl Binder<'_> {
                 };
             }
         };
+        let last = parts.last().cloned().unwrap_or_default();
+        let kind = builtin()
+            .functions_named(&last)
+            .next()
+            .map_or('f', |f| f.kind);
+        let aggregates = function.over.is_some() || kind == 'a' || kind == 'w';
+        // What stands in a call stands where the call does.
+        let place = match (function.over.is_some() || kind == 'w', aggregates) {
+            (true, _) => Place::Window,
+            (false, true) => Place::Aggregate,
+            (false, false) => self.scope()?.place,
+        };
         let mut star = false;
         let mut args = Vec::new();
         let mut order_by: Vec<ast::OrderByExpr> = Vec::new();
@@ -50,14 +63,15 @@ impl Binder<'_> {
             distinct = list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct);
             for arg in &list.args {
                 match arg {
-                    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e)) => {
-                        args.push(self.expr(e)?)
-                    }
-                    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard) => star = true,
-                    ast::FunctionArg::Named {
+                    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e))
+                    | ast::FunctionArg::Named {
                         arg: ast::FunctionArgExpr::Expr(e),
                         ..
-                    } => args.push(self.expr(e)?),
+                    } => args.push(self.placed(place, |b| b.expr(e))?),
+                    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard) => star = true,
+                    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::QualifiedWildcard(name)) => {
+                        args.push(self.row_of(name)?);
+                    }
                     other => return Err(CatalogError::unsupported(format!("argument {other}"))),
                 }
             }
@@ -72,16 +86,15 @@ impl Binder<'_> {
         {
             return Ok(special);
         }
-        let last = parts.last().cloned().unwrap_or_default();
-        let kind = builtin()
-            .functions_named(&last)
-            .next()
-            .map_or('f', |f| f.kind);
-        if function.over.is_some() || kind == 'a' || kind == 'w' {
+        let span = function.name.span();
+        if aggregates {
             let call = self.aggregate_call(&last, args, star, distinct, &order_by, function)?;
-            return self.place_aggregate(call, function, kind);
+            return self
+                .place_aggregate(call, function, kind)
+                .map_err(|error| error.at(span));
         }
         self.qualified_call(&parts, args, true)
+            .map_err(|error| error.at(span))
     }
 
     /// COALESCE and its like, which are syntax, not functions.
@@ -92,6 +105,9 @@ impl Binder<'_> {
     ) -> Result<Option<Expr>> {
         Ok(Some(match name {
             "coalesce" | "greatest" | "least" => {
+                if name == "coalesce" {
+                    self.refuse_sets(args.iter(), "COALESCE", None)?;
+                }
                 let types: Vec<u32> = args.iter().map(|a| a.ty).collect();
                 let ty = self.common(&types, &name.to_uppercase())?;
                 let items = args
@@ -156,10 +172,10 @@ impl Binder<'_> {
             ));
         }
         let filter = match &function.filter {
-            Some(f) => Some(self.condition(f, "FILTER")?),
+            Some(f) => Some(self.placed(Place::Filter, |b| b.condition(f, "FILTER"))?),
             None => None,
         };
-        let order = self.keys(order_by)?;
+        let order = self.placed(Place::Aggregate, |b| b.keys(order_by))?;
         Ok(Aggregate {
             function: chosen,
             ty,
@@ -187,22 +203,18 @@ impl Binder<'_> {
                 ));
             }
             let scope = self.scope()?;
-            if let Some(place) = scope.no_aggregates {
-                return Err(CatalogError::new(
-                    "42803",
-                    format!("aggregate functions are not allowed in {place}"),
-                ));
-            }
-            scope.aggregates.push(call);
-            return Ok(Expr::new(Kind::Aggregate(scope.aggregates.len() - 1), ty));
+            scope.place.aggregate()?;
+            let at = place_in(&mut scope.aggregates, call);
+            return Ok(Expr::new(Kind::Aggregate(at), ty));
         };
+        self.scope()?.place.window()?;
         let spec = self.window_spec(over)?;
         let partition = spec
             .partition_by
             .iter()
-            .map(|e| self.expr(e))
+            .map(|e| self.placed(Place::Frame, |b| b.expr(e)))
             .collect::<Result<_>>()?;
-        let order = self.keys(&spec.order_by)?;
+        let order = self.placed(Place::Frame, |b| b.keys(&spec.order_by))?;
         let whole = match &spec.window_frame {
             None => false,
             Some(frame) => match (&frame.start_bound, &frame.end_bound) {
@@ -217,14 +229,14 @@ impl Binder<'_> {
                 _ => return Err(CatalogError::unsupported("this window frame")),
             },
         };
-        let scope = self.scope()?;
-        scope.windows.push(Window {
+        let window = Window {
             call,
             partition,
             order,
             whole,
-        });
-        Ok(Expr::new(Kind::Window(scope.windows.len() - 1), ty))
+        };
+        let at = place_in(&mut self.scope()?.windows, window);
+        Ok(Expr::new(Kind::Window(at), ty))
     }
 
     pub(super) fn window_spec(&mut self, over: &ast::WindowType) -> Result<ast::WindowSpec> {
@@ -295,16 +307,11 @@ impl Binder<'_> {
             return Ok(bound);
         }
         let scope = self.scope()?;
-        if let Some(place) = scope.no_aggregates {
-            return Err(CatalogError::new(
-                "0A000",
-                format!("set-returning functions are not allowed in {place}"),
-            ));
-        }
+        scope.place.set()?;
         let (ty, fields) = (bound.ty, bound.fields.clone());
-        scope.set_returning.push(bound);
+        let at = place_in(&mut scope.set_returning, bound);
         Ok(Expr {
-            kind: Kind::SetReturning(scope.set_returning.len() - 1),
+            kind: Kind::SetReturning(at),
             ty,
             typmod: -1,
             fields,
@@ -405,6 +412,17 @@ impl Binder<'_> {
         Err(CatalogError::new("42883", format!("function {shown}({}) does not exist", actual.join(", ")))
             .hint("No function matches the given name and argument types. You might need to add explicit type casts."))
     }
+}
+
+/// Where such a call is computed: what is asked for twice is computed once.
+fn place_in<T: PartialEq>(calls: &mut Vec<T>, call: T) -> usize {
+    calls
+        .iter()
+        .position(|known| *known == call)
+        .unwrap_or_else(|| {
+            calls.push(call);
+            calls.len() - 1
+        })
 }
 
 pub(super) fn is_keyword_function(name: &str) -> bool {

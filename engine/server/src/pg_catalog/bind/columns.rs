@@ -26,14 +26,15 @@ impl Binder<'_> {
         if names.len() == 4 && names[0] == self.model.database {
             names.remove(0);
         }
-        if let Some(found) = self.find_column(&names)? {
-            return Ok(found);
-        }
         let span = parts
             .first()
             .map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |p| {
                 p.span
             });
+        if let Some(found) = self.find_column(&names).map_err(|error| error.at(span))? {
+            self.see(&found, span);
+            return Ok(found);
+        }
         if names.len() == 1 && parts[0].quote_style.is_none() && is_keyword_function(&names[0]) {
             return self.call(&names[0], Vec::new(), false);
         }
@@ -162,6 +163,25 @@ impl Binder<'_> {
             typmod: -1,
             fields: record_fields(fields),
         }
+    }
+
+    /// The row that `t.*` is as an argument.
+    pub(super) fn row_of(&mut self, name: &ast::ObjectName) -> Result<Expr> {
+        let parts = super::name_parts(name, &self.model.database)?;
+        for (depth, scope) in self.scopes.iter().rev().enumerate() {
+            let wanted = |item: &&super::Item| match parts.as_slice() {
+                [alias] => item.alias == *alias,
+                [schema, alias] => item.alias == *alias && item.schema.as_ref() == Some(schema),
+                _ => false,
+            };
+            if !scope.hidden
+                && let Some(item) = scope.items.iter().find(wanted)
+            {
+                return Ok(self.whole_row(item, depth));
+            }
+        }
+        let text = format!("missing FROM-clause entry for table \"{name}\"");
+        Err(CatalogError::new("42P01", text))
     }
 
     pub(super) fn field(&mut self, base: Expr, name: &str) -> Result<Expr> {

@@ -17,10 +17,6 @@ impl Binder<'_> {
         self.nested(|b| b.expr_inner(expr))
     }
 
-    pub(super) fn expr_with_set_returning(&mut self, expr: &ast::Expr) -> Result<Expr> {
-        self.expr(expr)
-    }
-
     fn boxed(&mut self, expr: &ast::Expr) -> Result<Box<Expr>> {
         self.expr(expr).map(Box::new)
     }
@@ -603,6 +599,8 @@ impl Binder<'_> {
             Some(e) => Some(self.expr(e)?),
             None => None,
         };
+        let branches = whens.iter().flat_map(|(when, then)| [when, then]);
+        self.refuse_sets(branches.chain(&otherwise), "CASE", None)?;
         // The ELSE branch is looked at first.
         let types: Vec<u32> = otherwise
             .iter()

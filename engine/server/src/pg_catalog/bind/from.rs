@@ -2,12 +2,13 @@
 
 use datafusion::sql::sqlparser::ast;
 
+use super::places::Place;
 use super::{Binder, Item, ItemColumn, fold, name_parts, renamed};
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::gives_values;
 use crate::pg_catalog::plan::{
-    Expr, FunctionCall, Join, JoinKind, Kind, OutputColumn, Rel, Scan, Source, references,
-    source_references,
+    Expr, FunctionCall, Join, JoinKind, Kind, OutputColumn, Reference, Rel, Scan, Source,
+    references, source_references,
 };
 use crate::pg_catalog::resolve::Freedom;
 use crate::pg_types::oid;
@@ -56,10 +57,7 @@ impl Binder<'_> {
         };
         let conditions = match constraint {
             ast::JoinConstraint::On(on) => {
-                let previous = self.scope()?.no_aggregates.replace("JOIN conditions");
-                let bound = self.condition(on, "JOIN/ON");
-                self.scope()?.no_aggregates = previous;
-                conjuncts(bound?)
+                conjuncts(self.placed(Place::Join, |b| b.condition(on, "JOIN/ON"))?)
             }
             ast::JoinConstraint::Using(names) => {
                 let names = names
@@ -164,7 +162,7 @@ impl Binder<'_> {
     ) -> Result<Rel> {
         let slot = self.new_slot()?;
         let mut lateral = false;
-        source_references(&source, 0, &mut |(depth, slot)| {
+        source_references(&source, 0, &mut |Reference { depth, slot, .. }| {
             lateral |= depth == 0 && slot.is_some()
         });
         let columns = columns
@@ -241,7 +239,7 @@ impl Binder<'_> {
             } => {
                 let mut calls = Vec::new();
                 for array in array_exprs {
-                    let array = self.expr(array)?;
+                    let array = self.placed(Place::FromFunction, |b| b.expr(array))?;
                     calls.push(self.call("unnest", vec![array], false)?);
                 }
                 self.functions(calls, "unnest", *with_ordinality, alias.as_ref())
@@ -257,7 +255,7 @@ impl Binder<'_> {
                 alias: None,
             } => self.table_with_joins(table_with_joins),
             ast::TableFactor::TableFunction { expr, alias } => {
-                let bound = self.expr_with_set_returning(expr)?;
+                let bound = self.expr(expr)?;
                 self.functions(vec![bound], "table", false, alias.as_ref())
             }
             other => Err(CatalogError::unsupported(format!("FROM item {other}"))),
@@ -373,13 +371,11 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for arg in args {
             match arg {
-                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e)) => {
-                    bound.push(self.expr(e)?)
-                }
-                ast::FunctionArg::Named {
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e))
+                | ast::FunctionArg::Named {
                     arg: ast::FunctionArgExpr::Expr(e),
                     ..
-                } => bound.push(self.expr(e)?),
+                } => bound.push(self.placed(Place::FromFunction, |b| b.expr(e))?),
                 other => return Err(CatalogError::unsupported(format!("argument {other}"))),
             }
         }
@@ -528,7 +524,7 @@ pub(super) fn conjuncts(expr: Expr) -> Vec<Expr> {
 
 pub(super) fn own_slots(expr: &Expr) -> Vec<usize> {
     let mut slots = Vec::new();
-    references(expr, 0, &mut |(depth, slot)| {
+    references(expr, 0, &mut |Reference { depth, slot, .. }| {
         if depth == 0
             && let Some(slot) = slot
             && !slots.contains(&slot)
@@ -656,7 +652,7 @@ pub(super) fn push(rel: &mut Rel, condition: Expr) {
                 && let Some(probe) = as_probe(&condition, scan.slot)
             {
                 let mut sibling = false;
-                references(&probe.1, 0, &mut |(depth, slot)| {
+                references(&probe.1, 0, &mut |Reference { depth, slot, .. }| {
                     sibling |= depth == 0 && slot.is_some()
                 });
                 scan.lateral |= sibling;

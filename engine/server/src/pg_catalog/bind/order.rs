@@ -7,7 +7,7 @@
 use std::mem;
 
 use super::from::{as_probe, equality, joined, movable, own_slots, push, within};
-use crate::pg_catalog::plan::{Expr, JoinKind, Kind, Rel, Source, references};
+use crate::pg_catalog::plan::{Expr, JoinKind, Kind, Reference, Rel, Source, references};
 use crate::pg_types::oid;
 
 /// The same relation with its inner joins in a better order.
@@ -47,9 +47,13 @@ fn reorderable(rel: &Rel) -> bool {
 
 fn reads_siblings(source: &Source) -> bool {
     let mut reads = false;
-    crate::pg_catalog::plan::source_references(source, 0, &mut |(depth, slot)| {
-        reads |= depth == 0 && slot.is_some();
-    });
+    crate::pg_catalog::plan::source_references(
+        source,
+        0,
+        &mut |Reference { depth, slot, .. }| {
+            reads |= depth == 0 && slot.is_some();
+        },
+    );
     reads
 }
 
@@ -58,7 +62,7 @@ fn is_closed(rel: &Rel) -> bool {
     let mut own = Vec::new();
     rel.slots(&mut own);
     let mut closed = true;
-    crate::pg_catalog::plan::rel_references(rel, 0, &mut |(depth, slot)| {
+    crate::pg_catalog::plan::rel_references(rel, 0, &mut |Reference { depth, slot, .. }| {
         closed &= depth != 0 || slot.is_none_or(|slot| own.contains(&slot));
     });
     closed
@@ -127,7 +131,7 @@ fn take_leaf(leaves: &mut Vec<Rel>, placed: &[usize], conditions: &[Expr]) -> Re
 fn rank(leaf: &Rel, placed: &[usize], conditions: &[Expr]) -> u8 {
     let known = |value: &Expr| {
         let mut known = true;
-        references(value, 0, &mut |(depth, slot)| {
+        references(value, 0, &mut |Reference { depth, slot, .. }| {
             known &= depth > 0 || slot.is_none_or(|slot| placed.contains(&slot));
         });
         known

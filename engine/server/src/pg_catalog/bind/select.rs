@@ -2,9 +2,13 @@
 
 use datafusion::sql::sqlparser::ast;
 
+use super::grouping::{check_distinct, check_distinct_on, check_groups, sets_of};
+use super::places::Place;
 use super::{Binder, Scope, direction, fold, ordinal, sort_keys};
 use crate::pg_catalog::error::{CatalogError, Result};
-use crate::pg_catalog::plan::{Distinct, Expr, Kind, Origin, OutputColumn, Rel, Select, SortKey};
+use crate::pg_catalog::plan::{
+    Distinct, Expr, Kind, Origin, OutputColumn, Rel, Select, SortKey, children,
+};
 use crate::pg_catalog::resolve::Freedom;
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
@@ -51,9 +55,7 @@ impl Binder<'_> {
         let mut from = self.bind_from(&select.from)?;
         let mut filters = Vec::new();
         if let Some(selection) = &select.selection {
-            self.scope()?.no_aggregates = Some("WHERE");
-            let condition = self.condition(selection, "WHERE")?;
-            self.scope()?.no_aggregates = None;
+            let condition = self.placed(Place::Where, |b| b.condition(selection, "WHERE"))?;
             for conjunct in super::from::conjuncts(condition) {
                 filters.extend(super::from::push_filter(&mut from, conjunct));
             }
@@ -61,10 +63,11 @@ impl Binder<'_> {
         let mut from = super::order::ordered(from);
         from.finish();
         let (mut outputs, columns) = self.projection(&select.projection)?;
-        let group_by =
-            self.group_by(&select.group_by, &select.projection, &mut outputs, &columns)?;
+        let group_by = self.placed(Place::GroupBy, |b| {
+            b.group_by(&select.group_by, &select.projection, &mut outputs, &columns)
+        })?;
         let having = match &select.having {
-            Some(having) => Some(self.condition(having, "HAVING")?),
+            Some(having) => Some(self.placed(Place::Having, |b| b.condition(having, "HAVING"))?),
             None => None,
         };
         let distinct = match &select.distinct {
@@ -85,28 +88,29 @@ impl Binder<'_> {
                 direction: direction(&key.options),
             });
         }
-        let scope = std::mem::take(self.scope()?);
+        let mut scope = std::mem::take(self.scope()?);
         let group_by = match (group_by, scope.aggregates.is_empty() && having.is_none()) {
             (Some(keys), _) => Some(keys),
             (None, false) => Some(Vec::new()),
             (None, true) => None,
         };
-        Ok((
-            Select {
-                from,
-                slots: scope.slots,
-                filters,
-                group_by,
-                having,
-                aggregates: scope.aggregates,
-                windows: scope.windows,
-                set_returning: scope.set_returning,
-                outputs,
-                distinct,
-                order,
-            },
-            columns,
-        ))
+        let set_returning = std::mem::take(&mut scope.set_returning);
+        let bound = Select {
+            from,
+            slots: scope.slots,
+            filters,
+            grouped_sets: sets_of(group_by.as_deref().unwrap_or_default(), &set_returning),
+            group_by,
+            having,
+            aggregates: std::mem::take(&mut scope.aggregates),
+            windows: std::mem::take(&mut scope.windows),
+            set_returning,
+            outputs,
+            distinct,
+            order,
+        };
+        check(&scope, &bound, select, order_by)?;
+        Ok((bound, columns))
     }
 
     fn projection(&mut self, items: &[ast::SelectItem]) -> Result<(Vec<Expr>, Vec<OutputColumn>)> {
@@ -119,11 +123,11 @@ impl Binder<'_> {
                 }) if is_star(access_chain) => out.extend(self.spread_record(root)?),
                 ast::SelectItem::UnnamedExpr(expr) => {
                     let name = column_name(expr);
-                    out.push(named(self.expr_with_set_returning(expr)?, name));
+                    out.push(named(self.expr(expr)?, name));
                 }
                 ast::SelectItem::ExprWithAlias { expr, alias } => {
                     let name = fold(alias);
-                    out.push(named(self.expr_with_set_returning(expr)?, name));
+                    out.push(named(self.expr(expr)?, name));
                 }
                 ast::SelectItem::Wildcard(_) => out.extend(self.wildcard(None)?),
                 ast::SelectItem::QualifiedWildcard(
@@ -155,7 +159,7 @@ impl Binder<'_> {
 
     /// `(row).*`
     fn spread_record(&mut self, expr: &ast::Expr) -> Result<Vec<(Expr, OutputColumn)>> {
-        let record = self.expr_with_set_returning(expr)?;
+        let record = self.expr(expr)?;
         let fields = record.fields.clone().ok_or_else(|| {
             CatalogError::new(
                 "42809",
@@ -295,6 +299,12 @@ impl Binder<'_> {
                 }
                 _ => self.expr(expr)?,
             };
+            // An output that is referred to may be computed from the groups.
+            match computed_late(&key) {
+                Some(Kind::Aggregate(_)) => Place::GroupBy.aggregate()?,
+                Some(_) => Place::GroupBy.window()?,
+                None => {}
+            }
             keys.push(key);
         }
         Ok(Some(keys))
@@ -320,7 +330,7 @@ impl Binder<'_> {
         };
         let bound = match at {
             Some(i) => outputs[i].clone(),
-            None => self.expr_with_set_returning(expr)?,
+            None => self.expr(expr)?,
         };
         if bound.ty == oid::UNKNOWN {
             self.coerce(bound, oid::TEXT, Freedom::Implicit)
@@ -335,6 +345,39 @@ impl Binder<'_> {
     }
 }
 
+/// Refuses what groups and DISTINCT have no one value of.
+fn check(
+    scope: &Scope,
+    bound: &Select,
+    select: &ast::Select,
+    order_by: &[&ast::OrderByExpr],
+) -> Result<()> {
+    let on = match &bound.distinct {
+        Distinct::On(on) => on.as_slice(),
+        Distinct::No | Distinct::All => &[],
+    };
+    check_groups(scope, bound, on)?;
+    match (&bound.distinct, &select.distinct) {
+        (Distinct::All, _) => check_distinct(&bound.outputs, &bound.order, order_by),
+        (Distinct::On(on), Some(ast::Distinct::On(written))) => {
+            check_distinct_on(on, written, &bound.order, order_by)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The aggregate or window among what an expression is made of.
+fn computed_late(expr: &Expr) -> Option<&Kind> {
+    if matches!(expr.kind, Kind::Aggregate(_) | Kind::Window(_)) {
+        return Some(&expr.kind);
+    }
+    let mut found = None;
+    children(expr, &mut |part| {
+        found = found.or_else(|| computed_late(part))
+    });
+    found
+}
+
 fn plain_select(from: Rel, slots: usize, outputs: Vec<Expr>) -> Select {
     Select {
         from,
@@ -345,6 +388,7 @@ fn plain_select(from: Rel, slots: usize, outputs: Vec<Expr>) -> Select {
         aggregates: Vec::new(),
         windows: Vec::new(),
         set_returning: Vec::new(),
+        grouped_sets: Vec::new(),
         outputs,
         distinct: Distinct::No,
         order: Vec::new(),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::memory::bytes_of;
-use super::{Cx, Env, Tuple, compare_sorted, row_key};
+use super::{Cx, Env, Group, Tuple, compare_sorted, row_key};
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::functions;
 use crate::pg_catalog::numeric::Numeric;
@@ -18,36 +18,40 @@ impl Cx<'_> {
         keys: &[Expr],
         tuples: Vec<Tuple>,
         outer: &Env<'_>,
-    ) -> Result<Vec<(Tuple, Vec<Value>)>> {
-        let mut order: Vec<Vec<Tuple>> = Vec::new();
+    ) -> Result<Vec<Group>> {
+        let mut groups: Vec<(Vec<Tuple>, Vec<Value>)> = Vec::new();
         let mut index = HashMap::new();
         if keys.is_empty() {
-            order.push(tuples);
+            groups.push((tuples, Vec::new()));
         } else {
             for tuple in tuples {
                 let env = Env::of_tuple(&tuple, Some(outer));
-                let values = keys
-                    .iter()
-                    .map(|k| self.eval(k, &env))
-                    .collect::<Result<Vec<_>>>()?;
-                let at = *index.entry(row_key(&values)).or_insert_with(|| {
-                    order.push(Vec::new());
-                    order.len() - 1
-                });
-                order[at].push(tuple);
+                for sets in self.rows_of_sets(select, &select.grouped_sets, &env)? {
+                    let env = Env { sets: &sets, ..env };
+                    let values = keys
+                        .iter()
+                        .map(|k| self.eval(k, &env))
+                        .collect::<Result<Vec<_>>>()?;
+                    let at = *index.entry(row_key(&values)).or_insert(groups.len());
+                    match groups.get_mut(at) {
+                        Some((members, _)) => members.push(tuple.clone()),
+                        None => groups.push((vec![tuple.clone()], sets)),
+                    }
+                }
             }
         }
         let mut out = Vec::new();
-        for members in order {
+        for (members, sets) in groups {
             let mut aggregates = Vec::new();
             for call in &select.aggregates {
                 aggregates.push(self.aggregate(call, members.iter(), outer)?);
             }
-            let first = members
-                .into_iter()
-                .next()
-                .unwrap_or_else(|| vec![None; select.slots]);
-            out.push((first, aggregates));
+            let mut members = members.into_iter();
+            out.push(Group {
+                tuple: members.next().unwrap_or_else(|| vec![None; select.slots]),
+                aggregates,
+                sets,
+            });
         }
         Ok(out)
     }
@@ -158,8 +162,13 @@ impl Cx<'_> {
             "json_agg" | "jsonb_agg" => {
                 let parts: Vec<String> =
                     first().map(|v| functions::json_text(self, v, ty)).collect();
+                // Rows and arrays stand on lines of their own.
+                let between = match first().find(|v| !v.is_null()) {
+                    Some(Value::Record(_) | Value::Array(_)) => ", \n ",
+                    _ => ", ",
+                };
                 self.json(
-                    format!("[{}]", parts.join(", ")),
+                    format!("[{}]", parts.join(between)),
                     call.function.name.starts_with("jsonb"),
                 )
             }
@@ -197,7 +206,7 @@ impl Cx<'_> {
     pub(super) fn windows(
         &self,
         select: &Select,
-        rows: &[(Tuple, Vec<Value>)],
+        rows: &[Group],
         outer: &Env<'_>,
     ) -> Result<Vec<Vec<Value>>> {
         select
@@ -207,22 +216,14 @@ impl Cx<'_> {
             .collect()
     }
 
-    fn window(
-        &self,
-        window: &Window,
-        rows: &[(Tuple, Vec<Value>)],
-        outer: &Env<'_>,
-    ) -> Result<Vec<Value>> {
+    fn window(&self, window: &Window, rows: &[Group], outer: &Env<'_>) -> Result<Vec<Value>> {
         let mut partitions: HashMap<Vec<crate::pg_catalog::value::Key>, Vec<usize>> =
             HashMap::new();
         let mut keys = Vec::new();
         let mut args = Vec::new();
-        for (i, (tuple, aggregates)) in rows.iter().enumerate() {
+        for (i, group) in rows.iter().enumerate() {
             self.step()?;
-            let env = Env {
-                aggregates,
-                ..Env::of_tuple(tuple, Some(outer))
-            };
+            let env = group.env(outer);
             let partition = window
                 .partition
                 .iter()

@@ -140,20 +140,11 @@ pub(crate) fn set_returning(
             }
             other => return Err(not_as(&function.name, other.as_ref())),
         },
-        "pg_timezone_names" => chrono_tz::TZ_VARIANTS
-            .iter()
-            .map(|z| {
-                record(
-                    expr,
-                    vec![
-                        Value::text(z.name()),
-                        Value::text(""),
-                        Value::Null,
-                        Value::Bool(false),
-                    ],
-                )
-            })
-            .collect(),
+        name @ ("pg_timezone_names" | "pg_timezone_abbrevs") => {
+            let view = cx.model.find_relation(Some("pg_catalog"), name, &[]);
+            let rows = super::super::tables::rows(cx.model, cx.session, view.map_or(0, |r| r.oid))?;
+            rows.iter().map(|r| record(expr, r.to_vec())).collect()
+        }
         "pg_show_all_settings" => {
             super::super::tables::rows(cx.model, cx.session, super::super::tables::SETTINGS)?
                 .iter()
@@ -184,7 +175,6 @@ pub(crate) fn set_returning(
         | "pg_partition_ancestors"
         | "pg_tablespace_databases"
         | "pg_get_replication_slots"
-        | "pg_timezone_abbrevs"
         | "pg_available_extensions"
         | "pg_stat_get_backend_idset" => Vec::new(),
         _ => return Err(unsupported(function)),
