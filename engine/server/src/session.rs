@@ -22,6 +22,7 @@ mod lateral;
 mod lifted;
 mod miscalled;
 mod modified;
+mod modifiers;
 mod named_alike;
 mod noticed;
 mod orders;

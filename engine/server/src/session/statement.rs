@@ -24,6 +24,7 @@ mod signs;
 pub mod temp;
 mod transaction;
 mod trims;
+mod values;
 
 use std::ops::ControlFlow;
 
@@ -339,7 +340,7 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 
 fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
     let dialect = Bounded::of(sql.len());
-    let tokens = no_columns::with_source(named_stars(tokens));
+    let tokens = values::tables(no_columns::with_source(named_stars(tokens)));
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let query = parser
         .parse_query()
@@ -363,6 +364,7 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
     }
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
+    values::selected(&mut query);
     Ok(Box::new(query))
 }
 
