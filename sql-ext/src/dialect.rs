@@ -124,6 +124,29 @@ impl Bounded {
     }
 }
 
+/// `(VALUES …)` where an expression may begin, of which the parser reads a call.
+fn values(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let begins = matches!(&parser.peek_token_ref().token, Token::Word(word)
+        if word.quote_style.is_none() && word.keyword == Keyword::VALUES);
+    let is_inside = parser.get_current_token().token == Token::LParen;
+    if !begins || !is_inside || parser.peek_nth_token_ref(1).token != Token::LParen {
+        return None;
+    }
+    Some(parser.parse_query().map(Expr::Subquery))
+}
+
+/// `x::text COLLATE "C"`, which the parser knows behind what is no cast.
+fn collated(parser: &mut Parser<'_>, expr: &Expr) -> Option<Result<Expr, ParserError>> {
+    if !parser.parse_keyword(Keyword::COLLATE) {
+        return None;
+    }
+    let collation = parser.parse_object_name(false);
+    Some(collation.map(|collation| Expr::Collate {
+        expr: Box::new(expr.clone()),
+        collation,
+    }))
+}
+
 /// `x IN ((SELECT …), 2)`: a list, of which the parser takes the first item for the whole.
 fn listed(parser: &mut Parser<'_>, expr: &Expr) -> Option<Result<Expr, ParserError>> {
     let word = |parser: &Parser<'_>, place: usize| match &parser.peek_nth_token_ref(place).token {
@@ -174,11 +197,15 @@ impl Dialect for Bounded {
         {
             return Some(parser.expected("an expression", parser.peek_token()));
         }
+        if let Some(values) = values(parser) {
+            return Some(values);
+        }
         self.base.parse_prefix(parser)
     }
 
     /// The right side of `IS DISTINCT FROM` ends before AND and OR; the parser itself reads on. `BETWEEN SYMMETRIC`,
-    /// which it does not know, takes its ends in either order; a list after IN may begin with a subquery.
+    /// which it does not know, takes its ends in either order; a list after IN may begin with a subquery; COLLATE may
+    /// stand behind a cast.
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
@@ -187,6 +214,9 @@ impl Dialect for Bounded {
     ) -> Option<Result<Expr, ParserError>> {
         if let Some(between) = self.between_symmetric(parser, expr) {
             return Some(between);
+        }
+        if let Some(collated) = collated(parser, expr) {
+            return Some(collated);
         }
         if let Some(list) = listed(parser, expr) {
             return Some(list);

@@ -388,6 +388,9 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
             }
             let of = |side: &Expr| side.get_type(schema).ok();
             let (from, other) = (of(left)?, of(right)?);
+            if from.is_decimal() && *op == Operator::Divide {
+                return numerics::quotients::rounded(left, right, schema);
+            }
             if from.is_floating() {
                 if from != other {
                     return None;

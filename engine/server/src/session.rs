@@ -25,6 +25,7 @@ mod maintenance;
 mod memory;
 mod miscalled;
 mod modified;
+mod modifiers;
 mod named_alike;
 mod noticed;
 mod objects;

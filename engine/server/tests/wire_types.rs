@@ -710,6 +710,60 @@ async fn parameters_have_the_types_of_what_stands_beside_them_as_in_postgresql()
     assert_eq!(row.await.unwrap().get::<_, &str>(0), "cde");
 }
 
+/// Queries whose columns have names, types and modifiers that hang on more than one part of them.
+const TOLD: &[&str] = &[
+    "select '{1,2}'::int[], '{a}'::text[], '{}'::json, '{}'::jsonb, '{1.5}'::numeric(5,2)[] from a",
+    "select '{1}'::varchar(3)[], '1 day'::interval, 'a'::varchar(3), 1::real, true::bool::text from a",
+    "select n::int[] from (select '{1}'::text as n from a) q",
+    "select floor(5.7), ceil(d), trunc(d), round(d), floor(d) * 10, d from a",
+    "select x, y from (select floor(d) as x, d as y from a) q",
+    "select v from (values (1.5), (2)) t(v)",
+    "select v from (values (1.5), (22.25)) t(v)",
+    "select v from (select 1.5::numeric(5,2) as v from a) q",
+    "select v from (select coalesce(d, 1.5) as v, d from a) q",
+    "select n from a except select 2::bigint",
+    "select n from a intersect select 1980.0",
+    "select n from a union select 1980.0",
+    "select d from a union all select d from a",
+    "select d from a union all select 1.5",
+    "select 1.5 as x union select 2.25",
+    "select d from a except select 1",
+    "select n from a except select n from a",
+    "select 1 except select 2::bigint from a",
+    "select d, n from a group by d, n",
+    "select max(d), sum(n), avg(n) from a",
+    "with w as (select d, d + 1 as e from a) select d, e from w order by 1",
+    "select (select d from a), (values (1)) from a",
+    "select t::text collate \"C\" from a",
+];
+
+/// Fails where a column is told as its first part alone is.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_told_as_postgresql_tells_them() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    let mut failures = Vec::new();
+    for client in [&theirs, &ours] {
+        client.batch_execute(RELATIONS).await.unwrap();
+    }
+    let told_of = async |client: &Client, sql: &str| {
+        let statement = client.prepare(sql).await.map_err(|error| told(&error))?;
+        let columns = statement.columns().iter().map(|column| {
+            let (name, of) = (column.name(), column.type_().name());
+            format!("{name} {of} {}", column.type_modifier())
+        });
+        Ok::<Vec<String>, String>(columns.collect())
+    };
+    for sql in TOLD {
+        let (want, got) = (told_of(&theirs, sql).await, told_of(&ours, sql).await);
+        assert!(want.is_ok(), "{sql}: {want:?}");
+        if want != got {
+            failures.push(format!("{sql}\n  want: {want:?}\n  got:  {got:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
 /// Made in both servers: a table, a view of it with names of its own, a view of the view.
 const RELATIONS: &str = "create temp table a (n int, t text, d numeric(5,2));
     create temp table b (n int, u text);

@@ -23,7 +23,8 @@
 //!
 //! The join has the condition that was written, so that one by overlap becomes an interval join. Parts of a UNION that
 //! speak of the outer row are one table with the number of their part ([`parts`]), and `LATERAL` is the same without
-//! the putting together ([`lateral`]). What has no such form (an outer join with the outer row on its right side) is
+//! the putting together ([`lateral`]). What stands among the conditions of a join is moved to the side that it is about
+//! ([`on`]). What has no such form (an outer join with the outer row on its right side) is
 //! refused.
 //!
 //! It runs when types are settled, before constants are judged.
@@ -32,6 +33,7 @@ mod apply;
 mod flat;
 mod lateral;
 mod left_alone;
+mod on;
 mod parts;
 mod single_value;
 
@@ -86,6 +88,12 @@ impl AnalyzerRule for Correlated {
                     Some(beside) => Ok(Transformed::yes(beside)),
                     None => Err(Error::Clause(REFUSED).into()),
                 };
+            }
+            if let LogicalPlan::Join(join) = &node
+                && let Some(apart) = on::apart(join, &mut names)?
+            {
+                stale = true;
+                return Ok(Transformed::yes(apart));
             }
             rewritten(node, &mut names)
         })

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, NullEquality, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Cast, Placeholder};
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable as _, JoinType, LogicalPlan,
@@ -279,6 +279,12 @@ fn columns(plan: &LogicalPlan, casts: Casts) -> Vec<Kind> {
             let left = || columns(&node.left, casts);
             let right = || columns(&node.right, casts);
             match node.join_type {
+                // EXCEPT and INTERSECT have the types of both sides.
+                JoinType::LeftSemi | JoinType::LeftAnti
+                    if node.null_equality == NullEquality::NullEqualsNull =>
+                {
+                    alike(left(), right())
+                }
                 JoinType::LeftSemi | JoinType::LeftAnti => left(),
                 JoinType::RightSemi | JoinType::RightAnti => right(),
                 JoinType::LeftMark => [left(), mark].concat(),

@@ -12,13 +12,15 @@ mod told;
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{
     DataFusionError, JoinConstraint, JoinType, NullEquality, Result, SchemaError,
 };
 use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan};
 
-use crate::pg_types::PgType;
+use super::arrays::innermost;
+use crate::pg_types::{PgType, dimensions};
 use crate::sqlstate::{About, Construct, ServerError};
 pub(super) use classes::unlike;
 use classes::{Class, is_text};
@@ -148,11 +150,62 @@ fn side_by_side(place: &str, queries: &[&LogicalPlan], at: usize) -> Result<()> 
         let class = Class::of_type(field.data_type()).filter(|_| !is_unknown(query, at))?;
         Some((class, PgType::of_field(field).sql_name().to_owned()))
     });
-    matched(place, types).map_err(|(wrong, error)| {
-        let column = queries.get(wrong).and_then(|query| column(query, at));
-        let about = About::new(Construct::SetColumn(at), column);
-        refused(error.about(about))
-    })
+    let types: Vec<Option<(Class, String)>> = types.collect();
+    let foreign = of_arrays(place, queries, at);
+    foreign
+        .and_then(|()| matched(place, types.into_iter()))
+        .map_err(|(wrong, error)| {
+            let column = queries.get(wrong).and_then(|query| column(query, at));
+            let about = About::new(Construct::SetColumn(at), column);
+            refused(error.about(about))
+        })
+}
+
+/// An array and what is none have no type in common, nor have those of items that have none.
+fn of_arrays(
+    place: &str,
+    queries: &[&LogicalPlan],
+    at: usize,
+) -> std::result::Result<(), (usize, ServerError)> {
+    let known = queries.iter().enumerate().filter_map(|(number, query)| {
+        let field = query.schema().fields().get(at)?;
+        let known = !field.data_type().is_null() && !is_unknown(query, at);
+        known.then_some((number, field))
+    });
+    let mut known = known.peekable();
+    let Some((_, first)) = known.peek().copied() else {
+        return Ok(());
+    };
+    let is_array = |field: &FieldRef| dimensions(field.data_type()) > 0;
+    let class = |field: &FieldRef| Class::of_type(innermost(field.data_type()));
+    let foreign = known.find(|(_, other)| {
+        let items = (is_array(first) && is_array(other)).then(|| (class(first), class(other)));
+        match items {
+            Some((Some(one), Some(other))) => one.is_foreign(other),
+            Some(_) => false,
+            None => is_array(first) != is_array(other),
+        }
+    });
+    match foreign {
+        Some((number, other)) => {
+            let name = |field: &FieldRef| PgType::of_field(field).sql_name();
+            let (first_name, other_name) = (name(first), name(other));
+            let error = match is_array(first) && is_array(other) {
+                true => {
+                    let text =
+                        format!("{place} could not convert type {other_name} to {first_name}");
+                    ServerError::new("42846", text)
+                }
+                false => {
+                    let text =
+                        format!("{place} types {first_name} and {other_name} cannot be matched");
+                    ServerError::new("42804", text)
+                }
+            };
+            Err((number, error))
+        }
+        None => Ok(()),
+    }
 }
 
 fn of_join(place: &str, join: &Join) -> Result<()> {

@@ -11,7 +11,9 @@
 
 mod choices;
 mod free;
+pub(super) mod means;
 mod operations;
+pub(super) mod quotients;
 mod rows;
 mod sums;
 
@@ -30,7 +32,7 @@ use super::arrays::constants::ONE_OF;
 pub(super) use choices::digits_of_all;
 use choices::{chosen, in_room};
 use operations::widened;
-use rows::{listed, recursive, united};
+use rows::{listed, of_sets, recursive, united};
 
 use super::arrays::innermost;
 use super::integers::{Casts, Inputs};
@@ -76,6 +78,10 @@ pub(super) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
             },
             LogicalPlan::Values(values) => match listed(values)? {
                 Some(values) => Transformed::yes(values),
+                None => of_expressions(node)?,
+            },
+            LogicalPlan::Join(join) => match of_sets(join)? {
+                Some(join) => Transformed::yes(join),
                 None => of_expressions(node)?,
             },
             LogicalPlan::RecursiveQuery(query) => match recursive(query)? {
@@ -447,7 +453,32 @@ fn numbers(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             };
             let mut changed = call.clone();
             changed.args = made?;
-            Some(Expr::ScalarFunction(changed))
+            let whole = types.first().and_then(|of| whole(name, &parts, of));
+            let changed = Expr::ScalarFunction(changed);
+            Some(match whole {
+                Some(whole) => cast(changed, whole),
+                None => changed,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The type without digits behind the point that `floor`, `ceil` and `trunc` of a numeric give.
+fn whole(function: &str, parts: &[&Expr], of: &DataType) -> Option<DataType> {
+    if !matches!(function, "ceil" | "floor" | "trunc") || parts.len() != 1 {
+        return None;
+    }
+    let left = |digits: u8, scale: i8| {
+        let whole = i16::from(digits) - i16::from(scale) + 1;
+        u8::try_from(whole.max(1)).ok()
+    };
+    match *of {
+        DataType::Decimal128(digits, scale) if scale > 0 => {
+            Some(DataType::Decimal128(left(digits, scale)?, 0))
+        }
+        DataType::Decimal256(digits, scale) if scale > 0 => {
+            Some(DataType::Decimal256(left(digits, scale)?, 0))
         }
         _ => None,
     }

@@ -23,7 +23,9 @@ const SCALE: i8 = 16;
 /// Digits of the widest decimal.
 pub(super) const WIDEST: u8 = 76;
 /// Digits behind the point that the planner's division adds.
-const ADDED_BY_DIVISION: i8 = 4;
+pub(super) const ADDED_BY_DIVISION: i8 = 4;
+/// Digits that an average has more than what it is of, and one more to be rounded.
+const MEAN_ADDS: u8 = 5;
 /// What bigints are averaged as.
 const MEAN_OF_BIGINTS: DataType = DataType::Decimal256(36, SCALE);
 /// Digits of any bigint.
@@ -354,7 +356,13 @@ pub(super) fn summed(expr: &Expr, schema: &DFSchema, inputs: &Inputs) -> Option<
 
 /// What a numeric is averaged as; `None` when it has the digits.
 fn mean_of_numeric(from: &DataType) -> Option<DataType> {
-    let (_, scale) = digits(from);
+    let (given, scale) = digits(from);
+    if let DataType::Decimal128(..) = from
+        && scale >= SCALE
+        && given + MEAN_ADDS > DECIMAL128_MAX_PRECISION
+    {
+        return Some(DataType::Decimal256(given, scale));
+    }
     let given = !from.is_decimal() || scale >= SCALE || *from == MEAN_OF_INTEGERS;
     (!given).then_some(DataType::Decimal256(WIDEST, SCALE))
 }

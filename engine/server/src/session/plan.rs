@@ -27,14 +27,14 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled, named_alike,
-    objects, orders, origins, outer_named, params, placed, rewrite, smaller, using, whole_rows,
-    written,
+    SessionInfo, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled, modifiers,
+    named_alike, objects, orders, origins, outer_named, params, placed, rewrite, smaller, using,
+    whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
-use crate::semantics;
+use crate::semantics::{self, innermost};
 use crate::sqlstate::ServerError;
 
 /// Everything that planning a query of one session needs: cheap to clone, owned by the task.
@@ -371,7 +371,8 @@ pub(super) fn columns(
         .iter()
         .zip(origins)
         .zip(names.into_iter().zip(bare))
-        .map(|((field, origin), (name, bare))| {
+        .enumerate()
+        .map(|(at, ((field, origin), (name, bare)))| {
             let name = name.unwrap_or_else(|| field.name().clone());
             let (table_oid, attnum) = origin.unwrap_or_default();
             let column = Column {
@@ -379,7 +380,8 @@ pub(super) fn columns(
                 attnum,
                 ..Column::of_field(name, field)
             };
-            match bare {
+            let says = |at| origin.is_some() || modifiers::are_said(plan, at);
+            match bare || (innermost(field.data_type()).is_decimal() && !says(at)) {
                 true => Column {
                     typmod: -1,
                     ..column

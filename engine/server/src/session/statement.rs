@@ -27,6 +27,7 @@ mod signs;
 pub mod temp;
 mod transaction;
 mod trims;
+mod values;
 
 use std::ops::ControlFlow;
 
@@ -346,7 +347,8 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 
 fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
     let dialect = Bounded::of(sql.len());
-    let tokens = no_columns::with_source(grouping_items::wrapped(named_stars(tokens)));
+    let tokens = grouping_items::wrapped(named_stars(tokens));
+    let tokens = values::tables(no_columns::with_source(tokens));
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let query = parser
         .parse_query()
@@ -370,6 +372,7 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
     }
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
+    values::selected(&mut query);
     Ok(Box::new(query))
 }
 

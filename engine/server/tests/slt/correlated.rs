@@ -211,6 +211,65 @@ fn correlated_statements() -> Vec<String> {
     ] {
         all.push(alone.to_owned());
     }
+    all.extend(memberships());
+    all
+}
+
+/// Statements that look for values of all origins among those of subqueries, wherever a condition may stand.
+fn memberships() -> Vec<String> {
+    let values = [
+        "NULL::int",
+        "7",
+        "nullif(1, 1)",
+        "(SELECT NULL::int)",
+        "(SELECT max(v.p) FROM v)",
+        "g.s",
+        "g.s + 1",
+        "nullif(g.id, 1)",
+        "g.s - g.s",
+        "(SELECT max(v.p) FROM v WHERE v.id = g.id)",
+        "(random() * 0)::int + 3",
+    ];
+    let among = [
+        "SELECT v.p FROM v",
+        "SELECT v.id FROM v",
+        "SELECT v.p FROM v WHERE false",
+        "SELECT max(v.p) FROM v",
+        "SELECT v.p FROM v WHERE v.c = g.c",
+        "VALUES (1), (7)",
+        "VALUES (2), (NULL)",
+        "SELECT v.p FROM v UNION SELECT 3",
+    ];
+    let tests = [
+        "{x} NOT IN ({q})",
+        "{x} <> ALL ({q})",
+        "NOT ({x} IN ({q}))",
+        "{x} IN ({q})",
+        "{x} < ALL ({q})",
+        "{x} NOT IN ({q}) OR g.id = 1",
+        "{x} NOT IN ({q}) AND g.id < 3",
+    ];
+    let places = [
+        "SELECT g.id FROM g WHERE {c} ORDER BY 1",
+        "SELECT g.id, {c} FROM g ORDER BY 1",
+        "SELECT g.id, w.id FROM g JOIN v AS w ON g.s = w.p AND {c} ORDER BY 1, 2",
+        "SELECT g.id, w.id FROM g LEFT JOIN v AS w ON g.id = w.id AND {c} ORDER BY 1, 2",
+        "SELECT g.id, w.id FROM v AS w RIGHT JOIN g ON g.id = w.id AND {c} ORDER BY 1, 2",
+        "SELECT g.id, w.id FROM g FULL JOIN v AS w ON g.id = w.id AND {c} ORDER BY 1, 2",
+        "SELECT g.id, count(*) FROM g GROUP BY g.id, g.s, g.c HAVING {c} ORDER BY 1",
+        "SELECT 1 FROM (SELECT 1 AS id, 2 AS s, '1' AS c) AS g WHERE {c}",
+    ];
+    let mut all = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        for (j, among) in among.iter().enumerate() {
+            for (k, test) in tests.iter().enumerate() {
+                // Each pair in one place, and another one for each.
+                let place = places[(i + 3 * j + 5 * k) % places.len()];
+                let condition = test.replace("{x}", value).replace("{q}", among);
+                all.push(place.replace("{c}", &condition));
+            }
+        }
+    }
     all
 }
 

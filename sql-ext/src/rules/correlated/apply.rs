@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
+use datafusion::common::tree_node::{
+    Transformed, TransformedResult as _, TreeNode as _, TreeNodeRecursion,
+};
 use datafusion::common::{Column, NullEquality, NullHandling, Result, ScalarValue, UnnestOptions};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_nested::expr_fn::cardinality;
@@ -761,10 +763,11 @@ fn is_in(
     within: &InSubquery,
     names: &mut Names,
 ) -> Result<Option<(LogicalPlan, Expr)>> {
-    let (value, subquery) = (within.expr.as_ref(), &within.subquery.subquery);
-    if !is_known(value)? {
+    let subquery = &within.subquery.subquery;
+    let Some((outer, value)) = computed(outer, &within.expr, names)? else {
         return Ok(None);
-    }
+    };
+    let (outer, value) = (&outer, &value);
     let Some(flat) = flat(subquery, names)? else {
         let equal = |item: Expr| value.clone().eq(item);
         return any_of_numbered(outer, subquery, equal, within.negated, names);
@@ -812,10 +815,11 @@ fn is_any(
     compared: &SetComparison,
     names: &mut Names,
 ) -> Result<Option<(LogicalPlan, Expr)>> {
-    let (value, subquery) = (compared.expr.as_ref(), &compared.subquery.subquery);
-    if !is_known(value)? {
+    let subquery = &compared.subquery.subquery;
+    let Some((outer, value)) = computed(outer, &compared.expr, names)? else {
         return Ok(None);
-    }
+    };
+    let (outer, value) = (&outer, &value);
     let all = compared.quantifier == SetQuantifier::All;
     let holds = |item: Expr| not_if(all, binary_expr(value.clone(), compared.op, item));
     let Some(flat) = flat(subquery, names)? else {
@@ -837,10 +841,44 @@ fn is_any(
     Ok(Some((plan, answer(found, unknown, all)?)))
 }
 
-/// Whether a value of the outer row may be compared with many.
-fn is_known(value: &Expr) -> Result<bool> {
-    let holds_subquery = value.exists(|part| Ok(is_subquery(part)))?;
-    Ok(!value.is_volatile() && !value.contains_outer() && !holds_subquery)
+/// `outer` with a value of each of its rows that may be compared with many: what subqueries give and what may be
+/// another each time is computed once. `None` when the value is of another row or has no such form.
+fn computed(
+    outer: &LogicalPlan,
+    value: &Expr,
+    names: &mut Names,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    if value.contains_outer() {
+        return Ok(None);
+    }
+    let mut plan = outer.clone();
+    let mut all = true;
+    let value = value.clone().transform_down(|part| {
+        if !is_subquery(&part) {
+            return Ok(Transformed::no(part));
+        }
+        Ok(match with_value(&plan, &part, names)? {
+            Some((with_value, value)) => {
+                plan = with_value;
+                Transformed::new(value, true, TreeNodeRecursion::Jump)
+            }
+            None => {
+                all = false;
+                Transformed::new(part, false, TreeNodeRecursion::Jump)
+            }
+        })
+    })?;
+    if !all {
+        return Ok(None);
+    }
+    if !value.data.is_volatile() {
+        return Ok(Some((plan, value.data)));
+    }
+    let name = names.next("value");
+    let columns = plan.schema().columns().into_iter().map(Expr::Column);
+    let columns = columns.chain([value.data.alias(&name)]).collect();
+    let column = Expr::Column(Column::new_unqualified(name));
+    Ok(Some((projected(plan, columns)?, column)))
 }
 
 /// Three-valued: found, unknown, neither.

@@ -98,14 +98,25 @@ fn is_taken_of_where(subquery: &Expr, top: bool, schema: &DFSchema) -> Result<bo
             let subquery = &within.subquery;
             let mut items = subquery.subquery.schema().fields().iter();
             let null = within.expr.nullable(schema)? || items.any(|item| item.is_nullable());
-            // DataFusion knows of NULL only where IN is the whole condition, and nothing else is compared.
-            match subquery.outer_ref_columns.is_empty() {
-                true => Ok(top || !null),
-                false => Ok(top && !within.negated && is_filtered(subquery, false)?),
+            // DataFusion knows of NULL only where IN is the whole condition, and nothing else is compared. Of what is
+            // not among the values it knows when a column of the rows is looked for: that is a key of its join.
+            match (subquery.outer_ref_columns.is_empty(), within.negated) {
+                (true, true) => Ok(!null || (top && is_key(&within.expr))),
+                (true, false) => Ok(!null || top),
+                (false, negated) => Ok(top && !negated && is_filtered(subquery, false)?),
             }
         }
         Expr::SetComparison(_) => Ok(false),
         _ => Ok(true),
+    }
+}
+
+/// Whether a value is a column of the rows, whatever its type becomes.
+fn is_key(value: &Expr) -> bool {
+    match value {
+        Expr::Column(_) => true,
+        Expr::Cast(cast) => is_key(&cast.expr),
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `sum`, `avg`, `min` and `max` of intervals.
+//! `sum`, `avg`, `min` and `max` of intervals; `avg` of numerics is rounded ([`means`]).
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 };
 
 use super::spans::{self, Span};
+use crate::semantics::numerics::means;
 use crate::semantics::wrapped::as_inner;
 
 use super::{SPAN, failed, is_span, out_of_range};
@@ -93,7 +94,10 @@ impl AggregateUDFImpl for WithSpans {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         if !is_span(args.return_type()) {
-            return self.inner.accumulator(args);
+            return match self.mean {
+                true => means::accumulator(&self.inner, args),
+                false => self.inner.accumulator(args),
+            };
         }
         if args.is_distinct {
             let message = format!("{}(DISTINCT …) of intervals is not supported", self.name());
@@ -112,6 +116,7 @@ impl AggregateUDFImpl for WithSpans {
     ) -> Result<Box<dyn Accumulator>> {
         match is_span(args.return_type()) {
             true => self.accumulator(args),
+            false if self.mean => means::sliding(&self.inner, args),
             false => self.inner.create_sliding_accumulator(args),
         }
     }
@@ -135,7 +140,10 @@ impl AggregateUDFImpl for WithSpans {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+        match self.mean {
+            true => means::of_groups(&self.inner, args),
+            false => self.inner.create_groups_accumulator(args),
+        }
     }
 
     fn simplify(&self) -> Option<AggregateFunctionSimplification> {

@@ -1,16 +1,16 @@
-//! Rows that are put together: UNION, VALUES and the rounds of recursive queries, whose columns have one class of numbers.
+//! Rows that are put together or compared: UNION, EXCEPT, INTERSECT, VALUES and the rounds of recursive queries, whose columns have one class of numbers.
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema};
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::common::{DFSchema, DataFusionError, JoinType, NullEquality, Result};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::expr::{Alias, Cast};
 use datafusion::logical_expr::{
-    Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, Projection, RecursiveQuery, Union,
-    Values, cast,
+    Distinct, Expr, ExprSchemable as _, Join, LogicalPlan, LogicalPlanBuilder, Projection,
+    RecursiveQuery, Union, Values, cast,
 };
 
 use super::{Class, settle, turned};
@@ -76,6 +76,93 @@ pub(super) fn united(union: &Union) -> Result<Option<LogicalPlan>> {
     });
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
     Union::try_new_with_loose_types(inputs).map(|union| Some(LogicalPlan::Union(union)))
+}
+
+/// EXCEPT or INTERSECT whose columns have the types of both sides; `None` when they have, and for any other join.
+pub(super) fn of_sets(join: &Join) -> Result<Option<LogicalPlan>> {
+    let (left, right) = (join.left.schema().fields(), join.right.schema().fields());
+    let of_sets = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
+        && join.null_equality == NullEquality::NullEqualsNull
+        && join.filter.is_none()
+        && left.len() == right.len();
+    if !of_sets {
+        return Ok(None);
+    }
+    let columns = left.iter().zip(right.iter());
+    let wanted: Vec<Option<DataType>> = columns
+        .map(|(left, right)| in_common(left.data_type(), right.data_type()))
+        .collect();
+    if wanted.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let joined = Join::try_new(
+        Arc::new(with_types(&join.left, &wanted)?),
+        Arc::new(with_types(&join.right, &wanted)?),
+        join.on.clone(),
+        None,
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    Ok(Some(LogicalPlan::Join(joined)))
+}
+
+/// The type that numbers of two types, or a date and a timestamp, have in common; `None` when it is theirs.
+fn in_common(left: &DataType, right: &DataType) -> Option<DataType> {
+    if left == right {
+        return None;
+    }
+    if let (DataType::Date32, stamp @ DataType::Timestamp(_, None))
+    | (stamp @ DataType::Timestamp(_, None), DataType::Date32) = (left, right)
+    {
+        return Some(stamp.clone());
+    }
+    let is_list = |of: &DataType| matches!(of, DataType::List(_) | DataType::LargeList(_));
+    if is_list(left) || is_list(right) {
+        return None;
+    }
+    let shape = |of: &DataType| match of {
+        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
+            (i16::from(*digits) - i16::from(*scale), *scale)
+        }
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => (10, 0),
+        _ => (20, 0),
+    };
+    Some(match Class::of(left)?.max(Class::of(right)?) {
+        Class::Whole => DataType::Int64,
+        Class::Single => DataType::Float32,
+        Class::Double => DataType::Float64,
+        Class::Exact => {
+            let (left, right) = (shape(left), shape(right));
+            let scale = left.1.max(right.1);
+            let digits = u8::try_from(left.0.max(right.0) + i16::from(scale)).ok()?;
+            match digits {
+                digits if digits <= DECIMAL128_MAX_PRECISION => DataType::Decimal128(digits, scale),
+                digits => DataType::Decimal256(digits.min(WIDEST), scale),
+            }
+        }
+    })
+}
+
+/// A plan with columns of these types.
+fn with_types(plan: &LogicalPlan, wanted: &[Option<DataType>]) -> Result<LogicalPlan> {
+    if let LogicalPlan::Distinct(Distinct::All(input)) = plan {
+        let input = Arc::new(with_types(input, wanted)?);
+        return Ok(LogicalPlan::Distinct(Distinct::All(input)));
+    }
+    let columns = plan.schema().iter().zip(wanted);
+    let columns = columns.map(|((qualifier, field), wanted)| {
+        let column = Expr::Column((qualifier, field).into());
+        match wanted {
+            Some(to) if to != field.data_type() => {
+                cast(column, to.clone()).alias_qualified(qualifier.cloned(), field.name())
+            }
+            _ => column,
+        }
+    });
+    let projection = Projection::try_new(columns.collect(), Arc::new(plan.clone()))?;
+    Ok(LogicalPlan::Projection(projection))
 }
 
 /// VALUES whose columns have one class, as the planner casts each cell to a type of its own choice; `None` when they

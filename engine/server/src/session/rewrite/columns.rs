@@ -224,8 +224,7 @@ pub(super) fn groups_told_apart(query: &mut Query) {
     let ast::GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
         return;
     };
-    let mut known = BTreeSet::new();
-    let mut alike = Vec::new();
+    let mut alike: Vec<(Expr, Expr)> = Vec::new();
     let mut written = groups.clone();
     for group in &mut written {
         let place = constant_number(group).and_then(|digits| digits.parse::<usize>().ok());
@@ -233,9 +232,30 @@ pub(super) fn groups_told_apart(query: &mut Query) {
         if let Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item {
             *group = expr.clone();
         }
-        if !known.insert(planner_name(group)) && matches!(group, Expr::Cast { .. }) {
-            let like = call_of(modified::SAME, vec![group.clone()]);
-            alike.push((group.clone(), like));
+    }
+    let named: Vec<(String, &Expr)> = written.iter().map(|e| (planner_name(e), e)).collect();
+    for (place, (name, group)) in named.iter().enumerate() {
+        let known = |group: &Expr| alike.iter().any(|(named, _)| named == group);
+        if !matches!(group, Expr::Cast { .. }) || known(group) {
+            continue;
+        }
+        // Others of the name that keep it: what is no cast, wherever it stands, and the first of casts alone.
+        let mut others = named
+            .iter()
+            .enumerate()
+            .filter(|(_, (other, _))| other == name);
+        let keeps = others.any(|(at, (_, other))| {
+            other != group && (!matches!(other, Expr::Cast { .. }) || at < place)
+        });
+        if keeps {
+            // Each has another name: the planner leaves out the casts of it.
+            let before = alike
+                .iter()
+                .filter(|(other, _)| planner_name(other) == *name);
+            let like = (0..=before.count()).fold(Expr::clone(group), |like, _| {
+                call_of(modified::SAME, vec![like])
+            });
+            alike.push((Expr::clone(group), like));
         }
     }
     let mut parts: Vec<&Expr> = Vec::new();

@@ -1,8 +1,8 @@
 //! Columns of a result as clients see them: PostgreSQL's names, and whether numbers say their digits.
 
 use datafusion::sql::sqlparser::ast::{
-    self, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Select,
-    SelectItem, SetExpr, Value,
+    self, ArrayElemTypeDef, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Select, SelectItem, SetExpr, Value,
 };
 
 use super::names::{folded, last_part};
@@ -219,8 +219,23 @@ fn type_name(data_type: &DataType) -> Option<String> {
                 "timestamptz"
             }
             DataType::Timestamp(..) => "timestamp",
+            DataType::Time(_, ast::TimezoneInfo::WithTimeZone | ast::TimezoneInfo::Tz) => "timetz",
             DataType::Time(..) => "time",
             DataType::Interval { .. } => "interval",
+            DataType::JSON => "json",
+            DataType::JSONB => "jsonb",
+            DataType::Uuid => "uuid",
+            DataType::Dec(_) => "numeric",
+            DataType::CharVarying(_) => "varchar",
+            DataType::Bit(_) => "bit",
+            DataType::BitVarying(_) | DataType::VarBit(_) => "varbit",
+            DataType::Regclass => "regclass",
+            // An array is called by its items.
+            DataType::Array(
+                ArrayElemTypeDef::SquareBracket(item, _)
+                | ArrayElemTypeDef::AngleBracket(item)
+                | ArrayElemTypeDef::Parenthesis(item),
+            ) => return type_name(item),
             DataType::Custom(name, _) => return Some(last_part(name)),
             _ => return None,
         }
@@ -245,8 +260,9 @@ mod tests {
     fn unnamed_columns_are_named_as_in_postgresql() {
         let sql = "select 1, count(*), a.b, 'x'::text, pos::int8, case when true then 1 end, \
                    version(), array[1], a + b, true, (select max(x) from t), \
-                   1.5::float(3), 1.5::float(24), 1.5::float(25), 1.5::float";
-        let names: Vec<_> = output_names(&query(sql), 15)
+                   1.5::float(3), 1.5::float(24), 1.5::float(25), 1.5::float, '{1}'::int[], \
+                   '{a}'::varchar(3)[], '{}'::json, array[1]::text[]";
+        let names: Vec<_> = output_names(&query(sql), 19)
             .into_iter()
             .flatten()
             .collect();
@@ -254,7 +270,8 @@ mod tests {
             names,
             [
                 "?column?", "count", "b", "text", "pos", "case", "version", "array", "?column?",
-                "bool", "max", "float4", "float4", "float8", "float8"
+                "bool", "max", "float4", "float4", "float8", "float8", "int4", "varchar", "json",
+                "array"
             ]
         );
     }
