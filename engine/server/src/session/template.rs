@@ -512,7 +512,6 @@ mod tests {
             ("1.5", PgType::NUMERIC, None),
             ("1.5", PgType::FLOAT8, None),
             ("2020-01-01", PgType::DATE, None),
-            ("{1,2}", PgType::INT4.array(), None),
         ];
         for (text, pg_type, expected) in table {
             assert_eq!(of(text, pg_type), expected, "{text}");
