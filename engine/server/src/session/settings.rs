@@ -567,7 +567,7 @@ fn checked(name: &str, value: &str) -> Result<String, ServerError> {
                 )
             }),
         Kind::Integer(low, high) => {
-            let number = whole_number(value).ok_or_else(|| typed())?;
+            let number = whole_number(value).ok_or_else(typed)?;
             if (low..=high).contains(&number) {
                 Ok(number.to_string())
             } else {

@@ -8,9 +8,11 @@ mod distinct;
 mod foreign;
 mod frames;
 mod no_columns;
+mod places;
 mod recursive;
 mod sets;
 mod shapes;
+mod values;
 mod windows;
 
 use std::collections::BTreeSet;
@@ -19,7 +21,7 @@ use std::ops::ControlFlow;
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::{
     self, Expr, Function, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, OrderByKind,
-    Query, Select, SetExpr, TableFactor, Value, Visit as _, Visitor,
+    Query, Select, SetExpr, TableFactor, Visit as _, Visitor,
 };
 
 use super::miscalled;
@@ -27,6 +29,9 @@ use super::placed::{of_ident, start};
 use super::rewrite::{self, folded};
 use super::spelling;
 use super::using::constraint;
+use places::{listed, lists, whole_number};
+use values::{arrays_within, constant, empty_array, rectangular};
+
 use crate::evaluated;
 use crate::sqlstate::{NO_FUNCTION, Place, ServerError};
 
@@ -466,77 +471,6 @@ impl Checked<'_> {
     }
 }
 
-/// Refuses what the parser takes for a constant: the variables of a client that it did not put values for, and bits that
-/// are none.
-fn constant(value: &Value, place: Option<Place>) -> Result<(), ServerError> {
-    match value {
-        Value::Placeholder(name) if !name.starts_with('$') => {
-            let sign: String = name.chars().take(1).collect();
-            let text = format!("syntax error at or near \"{sign}\"");
-            Err(ServerError::syntax(text, None).place(place))
-        }
-        Value::HexStringLiteral(digits) => {
-            match digits.chars().find(|digit| !digit.is_ascii_hexdigit()) {
-                None => Ok(()),
-                Some(digit) => {
-                    let text = format!("\"{digit}\" is not a valid hexadecimal digit");
-                    Err(ServerError::new("22P02", text).place(place))
-                }
-            }
-        }
-        Value::SingleQuotedByteStringLiteral(bits) => {
-            match bits.chars().find(|bit| !matches!(bit, '0' | '1')) {
-                None => Ok(()),
-                Some(bit) => {
-                    let text = format!("\"{bit}\" is not a valid binary digit");
-                    Err(ServerError::new("22P02", text).place(place))
-                }
-            }
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The arrays that a cast of this tells the type of.
-fn arrays_within(expr: &Expr, found: &mut Vec<*const Expr>) {
-    match expr {
-        Expr::Nested(inner) => arrays_within(inner, found),
-        Expr::Array(array) => {
-            found.push(std::ptr::from_ref(expr));
-            array
-                .elem
-                .iter()
-                .for_each(|item| arrays_within(item, found));
-        }
-        _ => {}
-    }
-}
-
-fn empty_array(place: Option<Place>) -> ServerError {
-    ServerError::new("42P18", "cannot determine type of empty array")
-        .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
-        .place(Some(
-            place.unwrap_or_else(|| Place::at(1, 1).next(&["ARRAY"])),
-        ))
-}
-
-/// Refuses an array of arrays of different lengths.
-fn rectangular(array: &ast::Array) -> Result<(), ServerError> {
-    let mut lengths = array.elem.iter().map(|item| match item {
-        Expr::Array(inner) => Some(inner.elem.len()),
-        _ => None,
-    });
-    let first = lengths.next().flatten();
-    let other = |length: Option<usize>| first.is_some() && length.is_some() && length != first;
-    match lengths.any(other) {
-        false => Ok(()),
-        true => Err(ServerError::new(
-            "2202E",
-            "multidimensional arrays must have array expressions with matching dimensions",
-        )),
-    }
-}
-
 /// The place of a call.
 fn named(function: &Function) -> Option<Place> {
     function
@@ -575,88 +509,6 @@ fn own_tables(select: &Select) -> BTreeSet<String> {
         }
     }
     names
-}
-
-/// Refuses a constant that is no place of a column.
-fn whole_number(by: &Expr, clause: &str) -> Result<(), ServerError> {
-    if let Expr::UnaryOp {
-        op: ast::UnaryOperator::Minus,
-        expr,
-    } = by
-        && let Some(digits) = rewrite::constant(expr)
-        && digits.parse::<i64>().is_ok()
-    {
-        let text = format!("{clause} position -{digits} is not in select list");
-        return Err(ServerError::new("42P10", text).place(start(by)));
-    }
-    let Expr::Value(value) = by else {
-        return Ok(());
-    };
-    let refused = match &value.value {
-        Value::Number(digits, _) if digits.parse() == Ok(0) => {
-            let text = format!("{clause} position {digits} is not in select list");
-            return Err(ServerError::new("42P10", text).place(start(by)));
-        }
-        Value::Number(digits, _) => digits.parse::<i64>().is_err(),
-        Value::SingleQuotedString(_)
-        | Value::EscapedStringLiteral(_)
-        | Value::Boolean(_)
-        | Value::Null => true,
-        _ => false,
-    };
-    match refused {
-        false => Ok(()),
-        true => {
-            let text = format!("non-integer constant in {clause}");
-            Err(ServerError::syntax(text, None).place(start(by)))
-        }
-    }
-}
-
-/// Refuses the place of a column that a query does not list.
-fn listed(by: &Expr, select: &Select, clause: &str) -> Result<(), ServerError> {
-    let plain = select.projection.iter().all(|item| {
-        matches!(
-            item,
-            ast::SelectItem::UnnamedExpr(_) | ast::SelectItem::ExprWithAlias { .. }
-        )
-    });
-    let place = rewrite::constant(by).and_then(|digits| digits.parse::<usize>().ok());
-    match place {
-        Some(at) if plain && at > select.projection.len() => {
-            let text = format!("{clause} position {at} is not in select list");
-            Err(ServerError::new("42P10", text).place(start(by)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses lists of VALUES of different lengths.
-fn lists(body: &SetExpr) -> Result<(), ServerError> {
-    match body {
-        SetExpr::Values(values) => {
-            let mut rows = values.rows.iter().map(|row| &row.content);
-            let Some(first) = rows.next() else {
-                return Ok(());
-            };
-            match rows.find(|row| row.len() != first.len()) {
-                None => (0..first.len()).try_for_each(|at| {
-                    let column = values.rows.iter().filter_map(|row| row.content.get(at));
-                    shapes::alike(column.clone())?;
-                    constants::together(column)
-                }),
-                Some(row) => {
-                    let text = "VALUES lists must all be the same length";
-                    Err(ServerError::syntax(text, None).place(row.first().and_then(start)))
-                }
-            }
-        }
-        SetExpr::SetOperation { left, right, .. } => {
-            lists(left)?;
-            lists(right)
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Looks at the functions that an expression calls, those of its subqueries left out.

@@ -16,7 +16,7 @@ use super::classes::is_text;
 use crate::pg_catalog::{common_type, operator_result, result_of};
 use crate::pg_types::{PgType, oid};
 use crate::semantics::arrays::{SLICE, SUBSCRIPT};
-use crate::session::kind_of_call;
+use crate::session::told_by;
 
 /// What the values of some expressions are made of.
 pub(super) enum Told<'a> {
@@ -133,7 +133,7 @@ impl<'a> Told<'a> {
                 let item = PgType::of_oid(item);
                 (item.oid != oid::UNKNOWN).then(|| item.array().oid)
             }
-            _ => match kind_of_call(name) {
+            _ => match told_by(name) {
                 Some(kind) => match args.first()? {
                     Expr::Placeholder(parameter) => {
                         let field = parameter.field.as_ref()?;

@@ -269,7 +269,7 @@ pub(super) fn groups_told_apart(query: &mut Query) {
             }
         }
     }
-    let mut known: HashSet<String> = named.iter().map(|(name, _)| name.clone()).collect();
+    let mut known: BTreeSet<String> = named.iter().map(|(name, _)| name.clone()).collect();
     for part in parts {
         if !known.insert(planner_name(part)) && matches!(part, Expr::Cast { .. }) {
             let like = call_of(modified::SAME, vec![part.clone()]);

@@ -786,7 +786,8 @@ impl Session {
 /// The error of the condition of a DELETE, which keeps the rows that it is not true of.
 fn of_condition(error: ServerError) -> ServerError {
     let message = error.to_string();
-    match message.strip_prefix("argument of IS TRUE ") {
+    let rest = message.strip_prefix("argument of IS NOT TRUE ");
+    match rest.or_else(|| message.strip_prefix("argument of IS TRUE ")) {
         Some(rest) => error.reworded(format!("argument of WHERE {rest}")),
         None => error,
     }
