@@ -33,6 +33,7 @@ mod mathematics;
 mod mismatch;
 mod numerics;
 mod octets;
+mod one_row;
 mod place;
 mod room;
 mod rounded;
@@ -230,7 +231,7 @@ impl AnalyzerRule for PostgresSemantics {
 }
 
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let node = arrays::order::joined(node);
+    let node = arrays::order::joined(node).transform_data(one_row::kept)?;
     let was_joined = node.transformed;
     let node = sorted(node.data)?;
     let place = Place::of(&node);

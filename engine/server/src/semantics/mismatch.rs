@@ -102,11 +102,13 @@ fn side_by_side(place: &str, queries: &[&LogicalPlan], at: usize) -> Result<()> 
     });
     let types: Vec<Option<(Class, String)>> = types.collect();
     let foreign = of_arrays(place, queries, at);
-    foreign.and_then(|()| matched(place, types.into_iter())).map_err(|(wrong, error)| {
-        let column = queries.get(wrong).and_then(|query| column(query, at));
-        let about = About::new(Construct::SetColumn(at), column);
-        refused(error.about(about))
-    })
+    foreign
+        .and_then(|()| matched(place, types.into_iter()))
+        .map_err(|(wrong, error)| {
+            let column = queries.get(wrong).and_then(|query| column(query, at));
+            let about = About::new(Construct::SetColumn(at), column);
+            refused(error.about(about))
+        })
 }
 
 /// An array and what is none have no type in common, nor have those of items that have none.

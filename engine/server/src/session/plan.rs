@@ -27,8 +27,8 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, arrays, asked, chains, copies, lateral, lifted, miscalled, modifiers, named_alike, orders,
-    origins, params, placed, rewrite, smaller, using, whole_rows, written,
+    SessionInfo, arrays, asked, chains, copies, lateral, lifted, miscalled, modifiers, named_alike,
+    orders, origins, params, placed, rewrite, smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;

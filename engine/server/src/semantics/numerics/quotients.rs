@@ -48,7 +48,10 @@ pub(crate) fn rounded(left: &Expr, right: &Expr, schema: &DFSchema) -> Option<Ex
     };
     let marks = [(FINER.to_owned(), String::new())].into();
     let field = Field::new(FINER, dividend, true).with_metadata(marks);
-    let dividend = Expr::Cast(Cast::new_from_field(Box::new(left.clone()), Arc::new(field)));
+    let dividend = Expr::Cast(Cast::new_from_field(
+        Box::new(left.clone()),
+        Arc::new(field),
+    ));
     let divisor = match divisor == of_right {
         true => right.clone(),
         false => cast(right.clone(), divisor),

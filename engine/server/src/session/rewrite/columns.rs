@@ -240,13 +240,18 @@ pub(super) fn groups_told_apart(query: &mut Query) {
             continue;
         }
         // Others of the name that keep it: what is no cast, wherever it stands, and the first of casts alone.
-        let mut others = named.iter().enumerate().filter(|(_, (other, _))| other == name);
+        let mut others = named
+            .iter()
+            .enumerate()
+            .filter(|(_, (other, _))| other == name);
         let keeps = others.any(|(at, (_, other))| {
             other != group && (!matches!(other, Expr::Cast { .. }) || at < place)
         });
         if keeps {
             // Each has another name: the planner leaves out the casts of it.
-            let before = alike.iter().filter(|(other, _)| planner_name(other) == *name);
+            let before = alike
+                .iter()
+                .filter(|(other, _)| planner_name(other) == *name);
             let like = (0..=before.count()).fold(Expr::clone(group), |like, _| {
                 call_of(modified::SAME, vec![like])
             });

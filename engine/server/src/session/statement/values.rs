@@ -109,9 +109,9 @@ fn select_of(body: &mut SetExpr) {
                 1 => "column1",
                 _ => "*",
             };
-            if let Some(mut made) = parsed(&format!(
-                "SELECT {columns} FROM (VALUES (0)) AS \"values\""
-            )) && let SetExpr::Select(select) = made.body.as_mut()
+            if let Some(mut made) =
+                parsed(&format!("SELECT {columns} FROM (VALUES (0)) AS \"values\""))
+                && let SetExpr::Select(select) = made.body.as_mut()
                 && let Some(from) = select.from.first_mut()
                 && let TableFactor::Derived { subquery, .. } = &mut from.relation
             {
