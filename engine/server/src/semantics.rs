@@ -38,6 +38,7 @@ mod mismatch;
 mod no_rows;
 mod numerics;
 mod octets;
+mod one_row;
 mod place;
 mod room;
 mod rounded;
@@ -254,7 +255,7 @@ impl AnalyzerRule for PostgresSemantics {
 }
 
 fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let node = arrays::order::joined(node);
+    let node = arrays::order::joined(node).transform_data(one_row::kept)?;
     let was_joined = node.transformed;
     let node = by_keys::sorted(node.data).data;
     let place = Place::of(&node);

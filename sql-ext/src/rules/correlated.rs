@@ -127,7 +127,7 @@ fn rewritten(node: LogicalPlan, names: &mut Names) -> Result<Transformed<Logical
                 outer = with_value;
                 values.push((subquery, value));
             }
-            None if left_alone::may_be_taken(&node, &subquery) => {}
+            None if left_alone::may_be_taken(&node, &subquery)? => {}
             None => return Err(Error::Clause(REFUSED).into()),
         }
     }

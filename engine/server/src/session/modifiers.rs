@@ -4,7 +4,8 @@
 //! What is computed has none in PostgreSQL, nor have constants: here any column has a number of digits, which is its own
 //! affair.
 
-use datafusion::common::ScalarValue;
+use arrow::datatypes::Fields;
+use datafusion::common::{NullEquality, ScalarValue};
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
 
 /// Whether the type of a column of a plan was said with its digits.
@@ -18,6 +19,11 @@ fn said(plan: &LogicalPlan, at: usize, together: bool) -> bool {
         expr.is_some_and(|expr| said_by(expr, input, together))
     };
     match plan {
+        // What EXCEPT leaves is cast to be shown.
+        LogicalPlan::Projection(node) if is_set(&node.input) => match node.expr.get(at) {
+            Some(Expr::Alias(alias)) if matches!(alias.expr.as_ref(), Expr::Cast(_)) => false,
+            expr => by(expr, &node.input),
+        },
         LogicalPlan::Projection(node) => by(node.expr.get(at), &node.input),
         LogicalPlan::Distinct(Distinct::On(node)) => by(node.select_expr.get(at), &node.input),
         LogicalPlan::Aggregate(node) => match node.group_expr.as_slice() {
@@ -30,6 +36,11 @@ fn said(plan: &LogicalPlan, at: usize, together: bool) -> bool {
         LogicalPlan::Unnest(node) => {
             let below = node.dependency_indices.get(at);
             below.is_some_and(|at| said(&node.input, *at, together))
+        }
+        LogicalPlan::Join(node) if is_set(plan) => {
+            let (left, right) = (node.left.schema().fields(), node.right.schema().fields());
+            let of = |fields: &Fields| fields.get(at).map(|field| field.data_type().clone());
+            of(left) == of(right) && said(&node.left, at, true) && said(&node.right, at, true)
         }
         LogicalPlan::Join(node) => {
             let width = match node.join_type {
@@ -80,9 +91,8 @@ fn said_by(expr: &Expr, input: &LogicalPlan, together: bool) -> bool {
             place.is_some_and(|at| said(input, at, false))
         }
         Expr::ScalarSubquery(query) => said(&query.subquery, 0, false),
-        Expr::Cast(cast) => {
-            !together || !matches!(cast.expr.as_ref(), Expr::Literal(..) | Expr::Negative(_))
-        }
+        Expr::Cast(cast) => !together && !is_made(&cast.expr),
+        Expr::Literal(..) if together => false,
         // A constant has as many digits as are written, unless they are said.
         Expr::Literal(ScalarValue::Decimal128(Some(units), digits, scale), _) => {
             is_longer(*digits, &units.unsigned_abs().to_string(), *scale)
@@ -99,6 +109,24 @@ fn said_by(expr: &Expr, input: &LogicalPlan, together: bool) -> bool {
             let name = call.func.name();
             let chooses = ["coalesce", "greatest", "least", "nullif"].contains(&name);
             chooses && call.args.iter().all(said_by)
+        }
+        _ => false,
+    }
+}
+
+/// Whether rows are those of EXCEPT or INTERSECT.
+fn is_set(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Join(join)
+        if join.null_equality == NullEquality::NullEqualsNull
+            && matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti))
+}
+
+/// Whether what is cast is made so that it has to be: whole numbers of numerics, quotients that are rounded.
+fn is_made(value: &Expr) -> bool {
+    match value {
+        Expr::ScalarFunction(call) => ["ceil", "floor", "trunc"].contains(&call.func.name()),
+        Expr::BinaryExpr(quotient) => {
+            matches!(quotient.left.as_ref(), Expr::Cast(cast) if !cast.field.metadata().is_empty())
         }
         _ => false,
     }

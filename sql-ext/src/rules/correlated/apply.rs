@@ -13,6 +13,7 @@ use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, InSubquery, SetComparison, SetQuantifier,
     WindowFunction,
 };
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, FetchType, Join, JoinType, LogicalPlan, LogicalPlanBuilder,
     Projection, SkipType, SortExpr, Unnest, Window, WindowFunctionDefinition, binary_expr, lit,
@@ -20,7 +21,7 @@ use datafusion::logical_expr::{
 };
 
 use super::flat::{Flat, Renamed, flat};
-use super::left_alone::speaks_of_outer;
+use super::left_alone::{is_key, speaks_of_outer, speaks_of_row};
 use super::single_value::single_value;
 use super::{is_subquery, projected, with_columns};
 
@@ -145,12 +146,10 @@ impl Applying<'_> {
             LogicalPlan::SubqueryAlias(inner) => self.of(&inner.input),
             LogicalPlan::Projection(node) => self.projected(node),
             LogicalPlan::Filter(node) => {
-                let Some(inner) = self.of(&node.input)? else {
+                let Some(mut inner) = self.of(&node.input)? else {
                     return Ok(None);
                 };
-                let condition =
-                    self.over(std::slice::from_ref(&node.predicate), &node.input, &inner)?;
-                let condition = condition.and_then(|mut all| all.pop());
+                let condition = self.answered(&node.predicate, &node.input, &mut inner)?;
                 condition
                     .map(|condition| inner.marked(condition))
                     .transpose()
@@ -219,6 +218,41 @@ impl Applying<'_> {
             over.push(expr.unalias_nested().data);
         }
         Ok(Some(over))
+    }
+
+    /// A condition over the columns of `plan`, of which `inner` are the rows, with what its subqueries give beside
+    /// these; `None` when a part of it cannot be.
+    fn answered(
+        &mut self,
+        condition: &Expr,
+        plan: &LogicalPlan,
+        inner: &mut Applied,
+    ) -> Result<Option<Expr>> {
+        if !condition.exists(|part| Ok(is_subquery(part)))? {
+            let over = self.over(std::slice::from_ref(condition), plan, inner)?;
+            return Ok(over.and_then(|mut all| all.pop()));
+        }
+        // Columns within a subquery are not named anew.
+        let alone = !condition.exists(|part| Ok(speaks_of_row(part)))?;
+        if condition.is_volatile() || !alone {
+            return Ok(None);
+        }
+        let schema = plan.schema();
+        let column = |column: &_| {
+            let place = schema.maybe_index_of_column(column)?;
+            inner.columns.get(place).cloned()
+        };
+        let Some(condition) = with_columns(condition, column)? else {
+            return Ok(None);
+        };
+        let Some(condition) = with_outer(&condition, self.outer)? else {
+            return Ok(None);
+        };
+        let Some((plan, condition)) = answered(&inner.plan, &condition, self.names)? else {
+            return Ok(None);
+        };
+        inner.plan = plan;
+        Ok(Some(condition.unalias_nested().data))
     }
 
     fn joined(&mut self, flat: Flat) -> Result<Option<Applied>> {
@@ -741,15 +775,26 @@ fn matched(
     let mut on = Vec::new();
     for condition in flat.conditions.iter().cloned().chain(also) {
         match with_outer(&condition, outer)? {
-            Some(condition) => on.push(flat.under(&condition, &name)?),
+            Some(condition) => on.push(condition),
             None => return Ok(None),
         }
     }
     let mut rows = LogicalPlanBuilder::from(flat.rows.clone());
+    // What says nothing of the outer row is asked once.
+    let schema = outer.schema();
+    let columns = on.iter().flat_map(Expr::column_refs);
+    if !columns.into_iter().any(|column| schema.has_column(column)) {
+        if let Some(condition) = conjunction(on.iter().cloned()) {
+            rows = rows.filter(condition)?;
+        }
+        on.clear();
+    }
     if on.is_empty() {
         rows = rows.limit(0, Some(1))?;
         on.push(lit(true));
     }
+    let on: Result<Vec<Expr>> = on.iter().map(|on| flat.under(on, &name)).collect();
+    let on = on?;
     // The mark has the name of its side.
     let rows = rows.alias(name.clone())?.build()?;
     let plan = LogicalPlanBuilder::from(outer.clone()).join_on(rows, JoinType::LeftMark, on)?;
@@ -851,9 +896,31 @@ fn computed(
     if value.contains_outer() {
         return Ok(None);
     }
+    let Some((plan, value)) = answered(outer, value, names)? else {
+        return Ok(None);
+    };
+    // A column stays one whatever the planner makes of what it is computed from. One that became constant would be
+    // asked of the subquery's own rows, even below an aggregate of them.
+    if is_key(&value) || (!value.is_volatile() && !value.any_column_refs()) {
+        return Ok(Some((plan, value)));
+    }
+    let name = names.next("value");
+    let columns = plan.schema().columns().into_iter().map(Expr::Column);
+    let columns = columns.chain([value.alias(&name)]).collect();
+    let column = Expr::Column(Column::new_unqualified(name));
+    Ok(Some((projected(plan, columns)?, column)))
+}
+
+/// `outer` with what the subqueries of an expression give, and the expression over that; `None` when one of them has no
+/// such form.
+pub(super) fn answered(
+    outer: &LogicalPlan,
+    expr: &Expr,
+    names: &mut Names,
+) -> Result<Option<(LogicalPlan, Expr)>> {
     let mut plan = outer.clone();
     let mut all = true;
-    let value = value.clone().transform_down(|part| {
+    let answered = expr.clone().transform_down(|part| {
         if !is_subquery(&part) {
             return Ok(Transformed::no(part));
         }
@@ -868,17 +935,7 @@ fn computed(
             }
         })
     })?;
-    if !all {
-        return Ok(None);
-    }
-    if !value.data.is_volatile() {
-        return Ok(Some((plan, value.data)));
-    }
-    let name = names.next("value");
-    let columns = plan.schema().columns().into_iter().map(Expr::Column);
-    let columns = columns.chain([value.data.alias(&name)]).collect();
-    let column = Expr::Column(Column::new_unqualified(name));
-    Ok(Some((projected(plan, columns)?, column)))
+    Ok(all.then_some((plan, answered.data)))
 }
 
 /// Three-valued: found, unknown, neither.

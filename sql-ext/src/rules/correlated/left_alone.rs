@@ -33,6 +33,8 @@ pub(super) fn others(node: &LogicalPlan) -> Result<Vec<Expr>> {
             for part in split_conjunction(&filter.predicate) {
                 let moves = part.contains_outer();
                 collect(part, &mut found, |subquery| match subquery {
+                    // It is looked for where that row is known.
+                    subquery if moves && looks_outside(subquery) => Ok(true),
                     _ if moves => Ok(false),
                     Expr::ScalarSubquery(inner) => Ok(!inside && is_taken_scalar(inner)?),
                     subquery => is_taken_of_where(subquery, part == subquery, schema),
@@ -112,7 +114,7 @@ fn is_taken_of_where(subquery: &Expr, top: bool, schema: &DFSchema) -> Result<bo
 }
 
 /// Whether a value is a column of the rows, whatever its type becomes.
-fn is_key(value: &Expr) -> bool {
+pub(super) fn is_key(value: &Expr) -> bool {
     match value {
         Expr::Column(_) => true,
         Expr::Cast(cast) => is_key(&cast.expr),
@@ -125,9 +127,47 @@ fn is_taken_scalar(subquery: &Subquery) -> Result<bool> {
 }
 
 /// Whether DataFusion may still find a way: it takes more forms of `EXISTS` and `IN` in WHERE than are known here.
-pub(super) fn may_be_taken(node: &LogicalPlan, subquery: &Expr) -> bool {
-    let found = matches!(subquery, Expr::Exists(_) | Expr::InSubquery(_));
-    found && matches!(node, LogicalPlan::Filter(_))
+pub(super) fn may_be_taken(node: &LogicalPlan, subquery: &Expr) -> Result<bool> {
+    let plan = match subquery {
+        Expr::Exists(exists) => &exists.subquery.subquery,
+        Expr::InSubquery(within) => &within.subquery.subquery,
+        _ => return Ok(false),
+    };
+    // It forgets NULL of what is not among others further in.
+    let mut forgets = false;
+    plan.apply(|node| {
+        node.apply_expressions(|expr| {
+            forgets = forgets
+                || expr.exists(|part| {
+                    let is_plain = matches!(part, Expr::InSubquery(within) if !within.negated);
+                    Ok(looks_outside(part) && !is_plain)
+                })?;
+            Ok(until(forgets))
+        })?;
+        Ok(until(forgets))
+    })?;
+    Ok(!forgets && matches!(node, LogicalPlan::Filter(_)))
+}
+
+/// Whether a value of the outer row is looked for among those of a subquery that does not speak of any.
+fn looks_outside(part: &Expr) -> bool {
+    match part {
+        Expr::InSubquery(within) => within.expr.contains_outer() && !speaks_of_row(part),
+        Expr::SetComparison(compared) => compared.expr.contains_outer() && !speaks_of_row(part),
+        _ => false,
+    }
+}
+
+/// Whether a part of an expression is a subquery that speaks of the row that it stands beside, or of one further out.
+pub(super) fn speaks_of_row(part: &Expr) -> bool {
+    let subquery = match part {
+        Expr::ScalarSubquery(subquery) => subquery,
+        Expr::Exists(exists) => &exists.subquery,
+        Expr::InSubquery(within) => &within.subquery,
+        Expr::SetComparison(compared) => &compared.subquery,
+        _ => return false,
+    };
+    !subquery.outer_ref_columns.is_empty()
 }
 
 /// Whether a plan speaks of rows of an outer query.
@@ -149,7 +189,13 @@ fn is_filtered(subquery: &Subquery, exists: bool) -> Result<bool> {
             LogicalPlan::Projection(_) if plan.contains_outer_reference() => return Ok(false),
             LogicalPlan::Projection(inner) => &inner.input,
             LogicalPlan::SubqueryAlias(inner) => &inner.input,
-            LogicalPlan::Filter(inner) => &inner.input,
+            LogicalPlan::Filter(inner) => {
+                let outside = inner.predicate.exists(|part| Ok(looks_outside(part)))?;
+                match outside {
+                    true => return Ok(false),
+                    false => &inner.input,
+                }
+            }
             LogicalPlan::Distinct(Distinct::All(inner)) => inner,
             LogicalPlan::Limit(inner) if exists && inner.skip.is_none() => &inner.input,
             plan => return Ok(!speaks_of_outer(plan)?),

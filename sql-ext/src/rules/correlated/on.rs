@@ -44,40 +44,23 @@ pub(super) fn apart(join: &Join, names: &mut Names) -> Result<Option<LogicalPlan
     let mut changed = false;
     for part in split_conjunction(filter) {
         let part = part.clone();
-        if part.is_volatile()
-            || part.contains_outer()
-            || !part.exists(|part| Ok(is_subquery(part)))?
-        {
+        let is_plain = !part.exists(|part| Ok(is_subquery(part)))?;
+        let is_inner = join.join_type == JoinType::Inner;
+        if is_plain || part.contains_outer() || (part.is_volatile() && !is_inner) {
             on.push(part);
             continue;
         }
-        let side = match side(&part, join)? {
-            Side::None if keeps_left => Side::Right,
-            Side::None => Side::Left,
-            side => side,
-        };
-        let taken = match side {
-            Side::Left if !keeps_left => {
-                left = filtered(left, part, names)?;
-                None
-            }
-            Side::Right if !keeps_right => {
-                right = filtered(right, part, names)?;
-                None
-            }
-            Side::Both if join.join_type == JoinType::Inner => {
-                above.push(part);
-                None
-            }
-            Side::Left => answered(&part, &left, names)?.map(|answered| (&mut left, answered)),
-            Side::Right => answered(&part, &right, names)?.map(|answered| (&mut right, answered)),
-            Side::Both | Side::None => return Ok(None),
-        };
-        if let Some((plan, (with_answers, answer))) = taken {
-            *plan = with_answers;
-            on.push(answer);
-        }
         changed = true;
+        match side(&part, join)? {
+            _ if part.is_volatile() => above.push(part),
+            Side::Left | Side::None if !keeps_left => left = filtered(left, part, names)?,
+            Side::Right | Side::None if !keeps_right => right = filtered(right, part, names)?,
+            Side::Both if is_inner => above.push(part),
+            _ => match beside(&part, join, (&mut left, &mut right), names)? {
+                Some(part) => on.push(part),
+                None => return Ok(None),
+            },
+        }
     }
     if !changed {
         return Ok(None);
@@ -103,6 +86,42 @@ pub(super) fn apart(join: &Join, names: &mut Names) -> Result<Option<LogicalPlan
 fn filtered(plan: LogicalPlan, condition: Expr, names: &mut Names) -> Result<LogicalPlan> {
     let filter = Filter::try_new(condition, Arc::new(plan))?;
     Ok(rewritten(LogicalPlan::Filter(filter), names)?.data)
+}
+
+/// A condition over the rows of both sides with what its subqueries give beside those; `None` when one of them speaks of
+/// rows of both, or has no such form.
+fn beside(
+    condition: &Expr,
+    join: &Join,
+    (left, right): (&mut LogicalPlan, &mut LogicalPlan),
+    names: &mut Names,
+) -> Result<Option<Expr>> {
+    let mut all = true;
+    let condition = condition.clone().transform_down(|part| {
+        if !is_subquery(&part) {
+            return Ok(Transformed::no(part));
+        }
+        let rows = match side(&part, join)? {
+            Side::Both => None,
+            Side::Left => Some(&mut *left),
+            Side::Right | Side::None => Some(&mut *right),
+        };
+        let answered = match &rows {
+            Some(rows) => with_value(rows, &part, names)?,
+            None => None,
+        };
+        Ok(match rows.zip(answered) {
+            Some((rows, (plan, value))) => {
+                *rows = plan;
+                Transformed::new(value, true, TreeNodeRecursion::Jump)
+            }
+            None => {
+                all = false;
+                Transformed::new(part, false, TreeNodeRecursion::Jump)
+            }
+        })
+    })?;
+    Ok(all.then_some(condition.data))
 }
 
 /// Whose columns a condition names, those of the row around its subqueries among them.
@@ -137,31 +156,4 @@ fn side(condition: &Expr, join: &Join) -> Result<Side> {
         (false, true) => Side::Right,
         (false, false) => Side::None,
     })
-}
-
-/// One side of a join with what the subqueries of a condition give, and the condition over that; `None` when one of them
-/// has no such form.
-fn answered(
-    condition: &Expr,
-    plan: &LogicalPlan,
-    names: &mut Names,
-) -> Result<Option<(LogicalPlan, Expr)>> {
-    let mut plan = plan.clone();
-    let mut all = true;
-    let condition = condition.clone().transform_down(|part| {
-        if !all || !is_subquery(&part) {
-            return Ok(Transformed::no(part));
-        }
-        Ok(match with_value(&plan, &part, names)? {
-            Some((with_value, value)) => {
-                plan = with_value;
-                Transformed::new(value, true, TreeNodeRecursion::Jump)
-            }
-            None => {
-                all = false;
-                Transformed::new(part, false, TreeNodeRecursion::Jump)
-            }
-        })
-    })?;
-    Ok(all.then_some((plan, condition.data)))
 }

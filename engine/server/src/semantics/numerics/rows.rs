@@ -105,7 +105,44 @@ pub(super) fn of_sets(join: &Join) -> Result<Option<LogicalPlan>> {
         join.null_equality,
         join.null_aware,
     )?;
-    Ok(Some(LogicalPlan::Join(joined)))
+    let joined = LogicalPlan::Join(joined);
+    if join.join_type == JoinType::LeftSemi {
+        return Ok(Some(joined));
+    }
+    // What EXCEPT leaves has the digits of the left side.
+    let shown: Vec<Option<DataType>> = left
+        .iter()
+        .zip(&wanted)
+        .map(|(field, wanted)| match (wanted, field.data_type()) {
+            (Some(to), of) if to.is_decimal() => shape(of, to),
+            _ => None,
+        })
+        .collect();
+    match shown.iter().all(Option::is_none) {
+        true => Ok(Some(joined)),
+        false => with_types(&joined, &shown).map(Some),
+    }
+}
+
+/// A decimal of so many digits as a number has, of one that has others.
+fn shape(of: &DataType, to: &DataType) -> Option<DataType> {
+    let (before, behind) = digits(of);
+    let digits = u8::try_from(before + i16::from(behind)).ok()?;
+    Some(match to {
+        DataType::Decimal128(..) => DataType::Decimal128(digits, behind),
+        _ => DataType::Decimal256(digits.min(WIDEST), behind),
+    })
+}
+
+/// Digits of a number before the point and behind it.
+fn digits(of: &DataType) -> (i16, i8) {
+    match of {
+        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
+            (i16::from(*digits) - i16::from(*scale), *scale)
+        }
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => (10, 0),
+        _ => (20, 0),
+    }
 }
 
 /// The type that numbers of two types, or a date and a timestamp, have in common; `None` when it is theirs.
@@ -122,19 +159,12 @@ fn in_common(left: &DataType, right: &DataType) -> Option<DataType> {
     if is_list(left) || is_list(right) {
         return None;
     }
-    let shape = |of: &DataType| match of {
-        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale) => {
-            (i16::from(*digits) - i16::from(*scale), *scale)
-        }
-        DataType::Int8 | DataType::Int16 | DataType::Int32 => (10, 0),
-        _ => (20, 0),
-    };
     Some(match Class::of(left)?.max(Class::of(right)?) {
         Class::Whole => DataType::Int64,
         Class::Single => DataType::Float32,
         Class::Double => DataType::Float64,
         Class::Exact => {
-            let (left, right) = (shape(left), shape(right));
+            let (left, right) = (digits(left), digits(right));
             let scale = left.1.max(right.1);
             let digits = u8::try_from(left.0.max(right.0) + i16::from(scale)).ok()?;
             match digits {

@@ -40,7 +40,7 @@ pub(in crate::session) fn without_digits(statement: &ast::Statement, width: usiz
 fn says_no_digits(expr: &Expr) -> bool {
     match expr {
         Expr::Value(value) => matches!(value.value, Value::Number(..) | Value::Placeholder(_)),
-        Expr::Extract { .. } => true,
+        Expr::Extract { .. } | Expr::Ceil { .. } | Expr::Floor { .. } => true,
         Expr::Nested(expr) => says_no_digits(expr),
         Expr::Array(array) => array.elem.iter().any(says_no_digits),
         Expr::BinaryOp { .. } | Expr::UnaryOp { .. } => true,

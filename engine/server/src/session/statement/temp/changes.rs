@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use genokura_sql_ext::dialect::Bounded;
 
 use super::super::cursor::{TokenCursor, near};
-use super::super::{is_space, read_only, writes};
+use super::super::{is_space, read_only, values, writes};
 use super::{Read, TempCommand, folded, name, name_of};
 use crate::sqlstate::{ServerError, from_parser};
 
@@ -20,10 +20,11 @@ fn parsed(
 ) -> Read<ast::Statement> {
     let sql = cursor.sql();
     let dialect = Bounded::of(sql.len());
-    let tokens = cursor.take_rest().to_vec();
+    let tokens = values::tables(cursor.take_rest().to_vec());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-    let statement =
+    let mut statement =
         read(&mut parser, AttachedToken::empty().0).map_err(|error| from_parser(&error, sql))?;
+    values::selected(&mut statement);
     let next = parser.peek_token();
     match next.token {
         Token::EOF => Ok(statement),
