@@ -23,8 +23,8 @@ mod tables;
 
 use shown::AS_OBJECT;
 pub(super) use shown::register;
-pub(super) use tables::TABLE_OID;
 use tables::SystemColumns;
+pub(super) use tables::TABLE_OID;
 
 use super::params;
 use super::placed::of_constant;
