@@ -210,15 +210,16 @@ pub(super) fn check_distinct(
     order: &[SortKey],
     order_by: &[&ast::OrderByExpr],
 ) -> Result<()> {
-    let hidden = order.iter().zip(order_by);
-    for (_, written) in hidden.filter(|(key, _)| !shows(outputs, &key.expr)) {
-        return Err(CatalogError::new(
+    let mut keys = order.iter().zip(order_by);
+    let hidden = keys.find(|(key, _)| !shows(outputs, &key.expr));
+    match hidden {
+        None => Ok(()),
+        Some((_, written)) => Err(CatalogError::new(
             "42P10",
             "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
         )
-        .at(written.expr.span()));
+        .at(written.expr.span())),
     }
-    Ok(())
 }
 
 /// Whether an output is such an expression; one of no type is sorted as a text.

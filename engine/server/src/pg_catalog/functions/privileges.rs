@@ -144,21 +144,17 @@ pub(super) fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Res
                 },
             };
         }
-        "database" => {
-            if !database(cx, args.get(at))? {
-                return Ok(Value::Null);
-            }
-        }
+        "database" if !database(cx, args.get(at))? => return Ok(Value::Null),
         "function"
         | "type"
         | "language"
         | "tablespace"
         | "server"
         | "foreign_data_wrapper"
-        | "sequence" => {
-            if !exists(cx, kind, args.get(at))? {
-                return Ok(Value::Null);
-            }
+        | "sequence"
+            if !exists(cx, kind, args.get(at))? =>
+        {
+            return Ok(Value::Null);
         }
         "schema" => {
             let schema = match &args[at] {

@@ -81,7 +81,8 @@ fn check_options(cursor: &mut TokenCursor<'_>, tag: &str, known: &[&str]) -> Rea
             && !known.contains(&name.as_str())
         {
             let text = format!("unrecognized {tag} option \"{name}\"");
-            return Err(ServerError::new("42601", text).at(start.line, start.column));
+            let error = ServerError::new("42601", text).at(start.line, start.column);
+            return Err(error.locate(cursor.sql()));
         }
     }
     Ok(())
