@@ -29,3 +29,22 @@ query "select p.oid::int8, n.nspname, proname, prokind, prorettype::int8, proret
   where proname in (select unnest(string_to_array('$(cat "$out/functions.txt" "$out/listed.txt" | tr '\n' ' ')', ' ')))
      or p.oid in (select typinput from pg_type union select typoutput from pg_type union select typreceive from pg_type union select typsend from pg_type)
   order by p.oid" > "$out/functions.tsv"
+query "select c.oid::int8, string_agg(a.attname, ' ' order by k.place)
+  from pg_constraint p join pg_class c on c.oid = p.conrelid join pg_namespace n on n.oid = c.relnamespace
+  cross join lateral unnest(p.conkey) with ordinality k(number, place) join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
+  where p.contype = 'p' and n.nspname = 'pg_catalog' group by c.oid order by c.oid" > "$out/primary_keys.tsv"
+query "select abbrev from pg_timezone_abbrevs where is_dst order by 1" > "$out/summer_times.txt"
+# The settings whose names stand in described.tsv, and those of the planner and of what it runs with.
+settings="$out/../../session/settings/described.tsv"
+known=$(cut -f 1 "$settings" | sed "s/.*/'&'/" | paste -sd ,)
+query "select lower(name), coalesce(unit, ''), category, short_desc, coalesce(extra_desc, ''), context, vartype, coalesce(min_val, ''), coalesce(max_val, ''),
+       coalesce(array_to_string(enumvals, ','), ''), coalesce(boot_val, '')
+  from pg_settings where lower(name) in ($known) or context = 'user' and (category like 'Query Tuning%' or category like 'Resource Usage%' or name like 'tcp\_%')
+  order by lower(name) collate \"C\"" > "$settings.new"
+mv "$settings.new" "$settings"
+list() { cut -f 1 "$out/$1.tsv" | paste -sd ,; }
+query "select classoid::int8, objoid::int8, description from pg_description where objsubid = 0 and objoid < 16384
+    and (classoid = 'pg_proc'::regclass and objoid in ($(list functions)) or classoid = 'pg_type'::regclass and objoid in ($(list types))
+      or classoid = 'pg_operator'::regclass and objoid in ($(list operators)) or classoid in ('pg_language'::regclass, 'pg_am'::regclass) and objoid < 10000
+      or classoid = 'pg_collation'::regclass and objoid in (100, 950, 951))
+  order by classoid, objoid" > "$out/descriptions.tsv"

@@ -73,6 +73,7 @@ fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {
             dimensions: dimensions(field.data_type()),
             not_null: !field.is_nullable(),
             comment: field.metadata().get("comment").cloned(),
+            default: None,
         })
         .collect();
     let statistics = table.statistics();

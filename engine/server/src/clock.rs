@@ -1,5 +1,7 @@
 //! The clock of a statement: which zone its session lives in, what time it is, how its dates are read.
 
+use std::sync::OnceLock;
+
 use chrono::Utc;
 use datafusion::common::config::ConfigOptions;
 
@@ -29,6 +31,12 @@ pub struct Clock {
     pub transaction: i64,
     /// When the statement came.
     pub statement: i64,
+}
+
+/// When this server started, in microseconds since 1970: the first who asks is the server itself.
+pub(crate) fn started() -> i64 {
+    static STARTED: OnceLock<i64> = OnceLock::new();
+    *STARTED.get_or_init(Clock::read)
 }
 
 impl Clock {

@@ -13,6 +13,7 @@ mod values;
 use operators::Operators;
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray as _};
@@ -25,12 +26,14 @@ use datafusion::logical_expr::{
     TypeSignature, Volatility,
 };
 
-use crate::pg_catalog::{Aggregated, Call, CatalogError, decimals_of};
+use crate::pg_catalog::{
+    Aggregated, Call, CatalogError, CatalogModel, SessionInfo, decimals_of, function_named,
+};
 use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::ServerError;
 
-/// The functions: none of them knows the session or a table.
+/// The functions: none of these knows the session or a table.
 const FUNCTIONS: [&str; 38] = [
     "array_fill",
     "array_lower",
@@ -114,6 +117,8 @@ const SETS: [&str; 10] = [
     "regexp_split_to_table",
     "string_to_table",
 ];
+/// What the name of a function begins with that asks the catalog of a session.
+const ASKED: &str = "pg_asked_";
 /// What the name of a function begins with that gives the rows of a set as an array.
 pub(crate) const ARRAY_OF: &str = "array_of_";
 
@@ -174,11 +179,54 @@ enum Callee {
     Own(Aggregated),
 }
 
+/// The catalog that a function asks, and the session that asks it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) model: Arc<CatalogModel>,
+    pub(crate) session: Arc<SessionInfo>,
+}
+
+impl Known {
+    fn places(&self) -> (usize, usize) {
+        let place = Arc::as_ptr(&self.model).addr();
+        (place, Arc::as_ptr(&self.session).addr())
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.places() == other.places()
+    }
+}
+
+impl Eq for Known {}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.places().hash(state);
+    }
+}
+
+/// A function that asks the catalog, by a name of its own: the planner keeps it for one statement.
+pub(crate) fn asked(name: &str, known: Known) -> Option<ScalarUDF> {
+    let function = function_named(name)?;
+    Some(ScalarUDF::from(Evaluated {
+        known: Some(known),
+        signature: Signature::one_of(
+            vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
+            Volatility::Stable,
+        ),
+        ..Evaluated::of(format!("{ASKED}{name}"), Callee::Function(function))
+    }))
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Evaluated {
     name: String,
     callee: Callee,
     signature: Signature,
+    /// None: the function knows no session and no table.
+    known: Option<Known>,
 }
 
 impl Evaluated {
@@ -190,6 +238,7 @@ impl Evaluated {
                 vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
                 Volatility::Immutable,
             ),
+            known: None,
         }
     }
 
@@ -307,7 +356,9 @@ impl ScalarUDFImpl for Evaluated {
         let given =
             (0..rows).map(|row| Ok(readers.iter().map(|reader| reader.value(row)).collect()));
         let style = TextStyle::of(&args.config_options);
-        let results = call.rows(given, style).map_err(failed)?;
+        let known = self.known.as_ref();
+        let known = known.map(|known| (known.model.as_ref(), known.session.as_ref()));
+        let results = call.rows(given, style, known).map_err(failed)?;
         let made = values::array(&results, args.return_field.data_type(), &style);
         let made = made.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(match (single, made.as_list_opt::<i32>()) {

@@ -167,6 +167,26 @@ pub fn describe(
     })
 }
 
+/// Whether a function asks the catalog, gives one value, and has no effect.
+pub(crate) fn asks_catalog(name: &str) -> bool {
+    let inquires = ["pg_", "has_", "to_reg"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        || name.ends_with("_description")
+        || matches!(name, "format_type" | "acldefault" | "row_security_active");
+    inquires
+        && functions::is_implemented(name)
+        && builtin::builtin()
+            .functions_named(name)
+            .any(|f| f.kind == 'f' && !f.set && f.volatility != 'v' && f.schema == "pg_catalog")
+}
+
+/// The name of a function as long as the process lives.
+pub(crate) fn function_named(name: &str) -> Option<&'static str> {
+    let mut found = builtin::builtin().functions_named(name);
+    found.next().map(|function| function.name.as_str())
+}
+
 /// Whether a statement is answered here: all its relations are PostgreSQL's own, or it has none and calls only functions known here.
 #[must_use]
 pub fn is_catalog_query(

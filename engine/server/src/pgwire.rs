@@ -163,6 +163,7 @@ pub async fn serve_on(
     config: ServerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServerError> {
+    crate::clock::started();
     let roles = match &config.roles {
         Some(roles) => Arc::clone(roles),
         None => RoleStore::none()

@@ -20,10 +20,12 @@ mod fuzzing;
 mod kinds;
 mod lateral;
 mod lifted;
+mod maintenance;
 mod miscalled;
 mod modified;
 mod named_alike;
 mod noticed;
+mod objects;
 mod orders;
 mod origins;
 mod params;
@@ -71,6 +73,7 @@ use pinned::{Overlaid, Pinned};
 pub use portal::{Bound, Description, Portal, Prepared};
 pub(crate) use portal::{PortalFacts, PreparedFacts};
 pub use rows::{BatchStream, Rows};
+pub(crate) use settings::described;
 pub use settings::{SERVER_VERSION, Settings};
 use statement::{CopyOptions, Explaining, Parsed, SetValue, Statement};
 pub use stop::{Stop, StopGuard};
@@ -392,6 +395,7 @@ impl Session {
                     options: options.clone(),
                 })
             }
+            Statement::Maintain(command) => self.maintain(command).await,
             Statement::Show(name) => {
                 let planned = self.show(name)?;
                 self.rows(planned, "SHOW", false).await
@@ -519,10 +523,15 @@ impl Session {
 
     fn show(&self, name: &str) -> Result<Planned, ServerError> {
         if name == "all" {
-            let rows =
-                self.settings.all().into_iter().map(|(name, value)| {
-                    vec![Some(name.to_owned()), Some(value), Some(String::new())]
-                });
+            let rows = self.settings.all().into_iter().map(|(name, value)| {
+                let described = described::find(&name.to_lowercase());
+                let description = described.map_or("", |described| described.description);
+                vec![
+                    Some(name.to_owned()),
+                    Some(value),
+                    Some(description.to_owned()),
+                ]
+            });
             return plan::text_table(&["name", "setting", "description"], rows.collect());
         }
         let value = self.settings.show(name)?.to_owned();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Datelike as _, MappedLocalTime, NaiveDateTime, Offset as _, TimeZone as _};
-use chrono_tz::{TZ_VARIANTS, Tz};
+use chrono_tz::{OffsetComponents as _, TZ_VARIANTS, Tz};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -198,6 +198,42 @@ fn within_rules(micros: i64) -> (NaiveDateTime, i64) {
         Some(moved) => (moved, micros - moved.and_utc().timestamp_micros()),
         None => (time, 0),
     }
+}
+
+/// What the clocks of a zone show now.
+pub(crate) struct Now {
+    /// Seconds east of Greenwich.
+    pub(crate) offset: i32,
+    pub(crate) abbreviation: String,
+    /// They are set forward for summer.
+    pub(crate) summer: bool,
+}
+
+/// Every zone of the database.
+pub(crate) fn names_now() -> impl Iterator<Item = (&'static str, Now)> {
+    let now = chrono::Utc::now();
+    TZ_VARIANTS.iter().map(move |tz| {
+        let offset = tz.offset_from_utc_datetime(&now.naive_utc());
+        let shown = Now {
+            offset: offset.fix().local_minus_utc(),
+            abbreviation: Zone::Named(*tz).abbreviation_at(now.timestamp_micros()),
+            summer: !offset.dst_offset().is_zero(),
+        };
+        (tz.name(), shown)
+    })
+}
+
+/// Every abbreviation that stands for a zone.
+pub(crate) fn abbreviations_now() -> impl Iterator<Item = (&'static str, Now)> {
+    let now = chrono::Utc::now().timestamp_micros();
+    ABBREVIATIONS.iter().map(move |(name, zone)| {
+        let shown = Now {
+            offset: zone.offset_at(now),
+            abbreviation: (*name).to_owned(),
+            summer: false,
+        };
+        (*name, shown)
+    })
 }
 
 fn named(text: &str) -> Option<Tz> {

@@ -34,6 +34,7 @@ fn model() -> CatalogModel {
                 dimensions: 0,
                 not_null: name == "vid",
                 comment: comment.map(str::to_owned),
+                default: None,
             };
             let columns = vec![
                 column("vid", oid::INT8, Some("variant id")),
@@ -359,6 +360,7 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
                 dimensions: 0,
                 not_null: false,
                 comment: Some("x".to_owned()),
+                default: None,
             })
             .collect();
         model.add_relation(Relation {

@@ -249,6 +249,11 @@ const RESULTS: &[&str] = &[
     "select row(1.5, 'a b'::text, ''::text, 'x\"y'::text, 'c\\d'::text, '(,)'::text)",
     "select (1, (2, 'z'::text))",
     "select row(array[1,2], date '2024-01-31')",
+    // one letter, which is a byte also when there is none
+    "select attgenerated from pg_attribute where attrelid = 1259 and attnum = 1",
+    "select attgenerated, attidentity, relkind from pg_attribute join pg_class c on c.oid = attrelid where attrelid = 1259 and attnum = 1",
+    "select array_agg(attgenerated) from pg_attribute where attrelid = 1259 and attnum < 3 and attnum > 0",
+    "select 'pg_class'::regclass, 'int4'::regtype, 'pg_catalog'::regnamespace from pg_am limit 1",
 ];
 
 /// Times, each in several zones.
@@ -358,6 +363,46 @@ async fn times_are_those_of_postgresql_in_any_zone() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_of_type_void_are_no_arguments() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    for client in [&theirs, &ours] {
+        for sql in ["select * from abs($1, $2) as r", "select abs($1, $2) as r"] {
+            let types = [Type::VOID, Type::INT4];
+            let statement = client.prepare_typed(sql, &types).await.unwrap();
+            let void = Raw(None, Sent::Text);
+            let rows = client.query(&statement, &[&void, &-5i32]).await.unwrap();
+            assert_eq!(rows[0].get::<_, i32>(0), 5, "{sql}");
+        }
+    }
+}
+
+/// Objects beside a table of the user: what is sent as text and as bytes, as what type.
+const OBJECTS: &[&str] = &[
+    "select 'pg_class'::regclass, id from beside",
+    "select 'int8'::regtype as t, 'pg_catalog'::regnamespace, id from beside",
+    "select 'pg_class'::regclass, count(*) from beside",
+    "select id from beside where 'pg_class'::regclass = 1259",
+    "select 'pg_class'::regclass::oid = 1259, 'pg_class'::regclass::text from beside",
+    "select to_regclass('pg_class') is null, pg_get_userbyid(0) from beside",
+    "select 'no_such'::regclass from beside",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_beside_tables_are_sent_as_postgresql_sends_them() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    for client in [&theirs, &ours] {
+        let make = "create temp table beside (id int); insert into beside values (1)";
+        client.batch_execute(make).await.unwrap();
+    }
+    for sql in OBJECTS {
+        let (want, got) = (result(&theirs, sql).await, result(&ours, sql).await);
+        assert_eq!(got, want, "{sql}");
+    }
 }
 
 /// Types, and texts of values of them.

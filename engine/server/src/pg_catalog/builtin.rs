@@ -1,6 +1,6 @@
 //! The built-in types, operators, casts, functions and system relations of PostgreSQL 16, read once from the tables in `data/`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 /// One row of the built-in part of `pg_type`.
@@ -131,6 +131,7 @@ pub(crate) struct Builtin {
     functions_by_name: HashMap<String, Vec<usize>>,
     casts_by_types: HashMap<(u32, u32), usize>,
     primary_keys: HashMap<u32, Vec<usize>>,
+    descriptions: BTreeMap<(u32, u32), &'static str>,
 }
 
 impl Builtin {
@@ -161,6 +162,18 @@ impl Builtin {
     /// The columns of a system relation's primary key, counted from 0; a view has none.
     pub(crate) fn primary_key(&self, relation: u32) -> Option<&[usize]> {
         self.primary_keys.get(&relation).map(Vec::as_slice)
+    }
+
+    /// The comments on objects: OIDs of the catalog that lists an object and of the object, and the text.
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = ((u32, u32), &'static str)> {
+        self.descriptions
+            .iter()
+            .map(|(object, text)| (*object, *text))
+    }
+
+    /// The comment on an object of a catalog.
+    pub(crate) fn description(&self, class: u32, object: u32) -> Option<&'static str> {
+        self.descriptions.get(&(class, object)).copied()
     }
 
     pub(crate) fn cast(&self, source: u32, target: u32) -> Option<&Cast> {
@@ -221,6 +234,12 @@ fn load() -> Builtin {
         functions_by_name,
         casts_by_types,
         primary_keys,
+        descriptions: rows(include_str!("data/descriptions.tsv"))
+            .filter_map(|fields| match fields.as_slice() {
+                [class, object, text] => Some(((number(class), number(object)), *text)),
+                _ => None,
+            })
+            .collect(),
     }
 }
 

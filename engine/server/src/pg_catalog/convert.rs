@@ -5,13 +5,18 @@ use std::sync::Arc;
 use super::array_text::parse_array;
 use super::builtin::builtin;
 use super::error::{CatalogError, Result};
-use super::format::{quote_ident, sql_name};
+use super::format::sql_name;
 use super::model::{CatalogModel, SessionInfo};
 use super::numeric::Numeric;
 use super::value::{ArrayValue, RecordValue, Value, base_type, element_type, is_oid_like, is_reg};
 use crate::calendar::DAY;
 use crate::pg_input::{self, Inet};
 use crate::pg_types::{PgType, oid};
+
+mod objects;
+
+use objects::reg_input;
+pub(crate) use objects::{by_name, reg_output};
 
 /// Whether a modifier changes values of the type.
 pub(crate) fn has_length(ty: u32) -> bool {
@@ -34,6 +39,14 @@ pub(crate) fn builtin_type(text: &str) -> Option<(u32, i32)> {
         ));
     }
     let (name, modifier) = split_modifier(text);
+    if name.starts_with('"') {
+        return match identifier_parts(&name).as_slice() {
+            [schema, quoted] if schema == "pg_catalog" => builtin().type_named(quoted),
+            [quoted] => builtin().type_named(quoted),
+            _ => None,
+        }
+        .map(|ty| (ty, typmod(ty, modifier.as_deref(), "")));
+    }
     let bare = name
         .strip_prefix("pg_catalog.")
         .or_else(|| name.strip_prefix("PG_CATALOG."))
@@ -62,10 +75,28 @@ pub(crate) fn builtin_type(text: &str) -> Option<(u32, i32)> {
         "time without time zone" => "time",
         "time with time zone" => "timetz",
         "bit varying" => "varbit",
+        other if is_interval(other) => "interval",
         other => other.strip_prefix("information_schema.").unwrap_or(other),
     };
     let ty = builtin().type_named(spelled)?;
     Some((ty, typmod(ty, modifier.as_deref(), &lower)))
+}
+
+/// `interval day to second` and its like: the fields that are kept.
+fn is_interval(spelled: &str) -> bool {
+    let Some(fields) = spelled.strip_prefix("interval ") else {
+        return false;
+    };
+    let is_field = |field: &str| {
+        matches!(
+            field,
+            "year" | "month" | "day" | "hour" | "minute" | "second"
+        )
+    };
+    match fields.split_once(" to ") {
+        Some((from, to)) => is_field(from) && is_field(to),
+        None => is_field(fields),
+    }
 }
 
 fn split_modifier(text: &str) -> (String, Option<String>) {
@@ -108,10 +139,16 @@ pub(crate) fn type_named(model: &CatalogModel, text: &str) -> Result<(u32, i32)>
     match relation {
         Some(r) if text.ends_with("[]") => Ok((r.array_type, -1)),
         Some(r) => Ok((r.row_type, -1)),
-        None => Err(CatalogError::new(
-            "42704",
-            format!("type \"{}\" does not exist", parts.join(".")),
-        )),
+        None => match parts.as_slice() {
+            [schema, _] if model.namespace_oid(schema) == 0 => {
+                let text = format!("schema \"{schema}\" does not exist");
+                Err(CatalogError::new("3F000", text))
+            }
+            _ => Err(CatalogError::new(
+                "42704",
+                format!("type \"{}\" does not exist", parts.join(".")),
+            )),
+        },
     }
 }
 
@@ -294,180 +331,6 @@ pub(crate) fn vector(element: u32, items: Vec<Value>) -> Value {
         dims,
         items,
     }))
-}
-
-fn reg_input(model: &CatalogModel, session: &SessionInfo, text: &str, ty: u32) -> Result<Value> {
-    let text = text.trim();
-    if text == "-" {
-        return Ok(Value::Int(0));
-    }
-    if let Ok(number) = text.parse::<u32>() {
-        return Ok(Value::oid(number));
-    }
-    let parts = identifier_parts(text);
-    let found = match ty {
-        oid::REGCLASS => {
-            let found = match parts.as_slice() {
-                [name] => model.find_relation(None, name, &session.search_path),
-                [schema, name] => model.find_relation(Some(schema), name, &session.search_path),
-                [database, schema, name] if *database == model.database => {
-                    model.find_relation(Some(schema), name, &session.search_path)
-                }
-                _ => None,
-            };
-            found.map(|r| r.oid).ok_or_else(|| {
-                CatalogError::new(
-                    "42P01",
-                    format!("relation \"{}\" does not exist", parts.join(".")),
-                )
-            })
-        }
-        oid::REGTYPE => return type_named(model, text).map(|(t, _)| Value::oid(t)),
-        oid::REGNAMESPACE => model
-            .namespaces
-            .iter()
-            .find(|n| n.name == parts[0])
-            .map(|n| n.oid)
-            .ok_or_else(|| {
-                CatalogError::new("3F000", format!("schema \"{}\" does not exist", parts[0]))
-            }),
-        oid::REGROLE => model
-            .roles
-            .iter()
-            .find(|r| r.name == parts[0])
-            .map(|r| r.oid)
-            .ok_or_else(|| {
-                CatalogError::new("42704", format!("role \"{}\" does not exist", parts[0]))
-            }),
-        oid::REGPROC | oid::REGPROCEDURE => {
-            let bare = text.split('(').next().unwrap_or(text);
-            let parts = identifier_parts(bare);
-            let name = parts.last().cloned().unwrap_or_default();
-            let mut found = builtin()
-                .functions_named(&name)
-                .map(|f| f.oid)
-                .chain(model.functions_named(&name).iter().map(|f| f.oid))
-                .collect::<Vec<_>>();
-            if ty == oid::REGPROCEDURE
-                && let Some(arguments) = text
-                    .split_once('(')
-                    .map(|(_, a)| a.trim_end_matches(')').to_owned())
-            {
-                let wanted: Vec<u32> = arguments
-                    .split(',')
-                    .filter(|a| !a.trim().is_empty())
-                    .filter_map(|a| builtin_type(a).map(|t| t.0))
-                    .collect();
-                found = builtin()
-                    .functions_named(&name)
-                    .filter(|f| f.arguments == wanted)
-                    .map(|f| f.oid)
-                    .collect();
-            }
-            match found.as_slice() {
-                [one] => Ok(*one),
-                [] => Err(CatalogError::new(
-                    "42883",
-                    format!("function \"{bare}\" does not exist"),
-                )),
-                _ => Err(CatalogError::new(
-                    "42725",
-                    format!("more than one function named \"{bare}\""),
-                )),
-            }
-        }
-        oid::REGOPER | oid::REGOPERATOR => {
-            let name = text.rsplit('.').next().unwrap_or(text);
-            builtin()
-                .operators_named(name)
-                .next()
-                .map(|o| o.oid)
-                .ok_or_else(|| {
-                    CatalogError::new("42883", format!("operator does not exist: {text}"))
-                })
-        }
-        oid::REGCOLLATION => match parts.last().map(String::as_str) {
-            Some("default") => Ok(100),
-            Some("C" | "c") => Ok(950),
-            _ => Err(CatalogError::new(
-                "42704",
-                format!("collation \"{text}\" for encoding \"UTF8\" does not exist"),
-            )),
-        },
-        _ => Err(CatalogError::new(
-            "42704",
-            format!("text search object \"{text}\" does not exist"),
-        )),
-    }?;
-    Ok(Value::oid(found))
-}
-
-/// The name a `reg*` value prints.
-pub(crate) fn reg_output(
-    model: &CatalogModel,
-    session: &SessionInfo,
-    number: u32,
-    ty: u32,
-) -> String {
-    if number == 0 {
-        return "-".to_owned();
-    }
-    let named = match ty {
-        oid::REGCLASS => model.relation(number).map(|r| {
-            if model.is_visible(r, &session.search_path) {
-                quote_ident(&r.name)
-            } else {
-                format!("{}.{}", quote_ident(&r.schema), quote_ident(&r.name))
-            }
-        }),
-        oid::REGTYPE => {
-            Some(model.format_type(number, None, &session.search_path)).filter(|n| n != "???")
-        }
-        oid::REGPROC => function_name(model, number),
-        oid::REGPROCEDURE => model.function(number).map(|f| {
-            let args: Vec<String> = f
-                .arguments
-                .iter()
-                .map(|a| model.format_type(*a, None, &session.search_path))
-                .collect();
-            format!("{}({})", quote_ident(&f.name), args.join(","))
-        }),
-        oid::REGNAMESPACE => model
-            .namespaces
-            .iter()
-            .find(|n| n.oid == number)
-            .map(|n| quote_ident(&n.name)),
-        oid::REGROLE => model
-            .roles
-            .iter()
-            .find(|r| r.oid == number)
-            .map(|r| quote_ident(&r.name)),
-        oid::REGOPER => builtin()
-            .operators
-            .iter()
-            .find(|o| o.oid == number)
-            .map(|o| o.name.clone()),
-        oid::REGCOLLATION => match number {
-            100 => Some("\"default\"".to_owned()),
-            950 => Some("\"C\"".to_owned()),
-            _ => None,
-        },
-        _ => None,
-    };
-    named.unwrap_or_else(|| number.to_string())
-}
-
-fn function_name(model: &CatalogModel, number: u32) -> Option<String> {
-    if number == super::model::oid_of("function", "pg_catalog", "internal") {
-        return None;
-    }
-    model.function(number).map(|f| {
-        if f.schema == "pg_catalog" || f.schema == "public" {
-            quote_ident(&f.name)
-        } else {
-            format!("{}.{}", quote_ident(&f.schema), quote_ident(&f.name))
-        }
-    })
 }
 
 /// PostgreSQL's text of a value, names of `reg*` values included.

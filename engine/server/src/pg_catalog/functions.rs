@@ -23,10 +23,12 @@ mod inquiry;
 mod json;
 mod number_char;
 mod number_read;
+mod privileges;
 mod sets;
 mod text;
 mod time;
 mod to_char;
+pub(super) mod widths;
 
 /// Version text: what `version()` answers and clients parse.
 pub const VERSION: &str = concat!("PostgreSQL 16.4 (genokura ", env!("CARGO_PKG_VERSION"), ")");
@@ -67,6 +69,9 @@ pub(crate) fn call(
         return Ok(bytes::size(value, pg_type, text.as_deref()));
     }
     if let Some(value) = bytes::call(function, args)? {
+        return Ok(value);
+    }
+    if let Some(value) = widths::call(&function.name, args) {
         return Ok(value);
     }
     if let Some(value) = inquiry::call(cx, function, args)? {

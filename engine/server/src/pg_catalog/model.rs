@@ -43,6 +43,8 @@ pub struct Column {
     pub not_null: bool,
     /// Comment shown by `\d+`.
     pub comment: Option<String>,
+    /// What it gets where no value is given, as SQL.
+    pub default: Option<String>,
 }
 
 /// A table or view.
@@ -245,6 +247,8 @@ pub struct SessionInfo {
     pub search_path: Vec<String>,
     /// Current values of settings, by lower-case name.
     pub settings: BTreeMap<String, String>,
+    /// What settings go back to and what they are where nobody says otherwise, by lower-case name.
+    pub resets: BTreeMap<String, (String, String)>,
     /// How those settings have values printed.
     pub style: TextStyle,
     /// `pg_backend_pid()`.
@@ -321,6 +325,18 @@ pub(crate) fn oid_of(kind: &str, schema: &str, name: &str) -> u32 {
     u32::try_from(folded % span).unwrap_or(0) + FIRST_USER_OID
 }
 
+/// The OIDs of a system relation's row type and of the array over it; those that functions take have some in every
+/// database.
+fn row_types(schema: &str, name: &str) -> (u32, u32) {
+    match (schema, name) {
+        ("pg_catalog", "pg_type") => (71, 210),
+        ("pg_catalog", "pg_attribute") => (75, 270),
+        ("pg_catalog", "pg_proc") => (81, 272),
+        ("pg_catalog", "pg_class") => (83, 273),
+        _ => (oid_of("row", schema, name), oid_of("array", schema, name)),
+    }
+}
+
 /// The hashed OID, moved on when it is taken. Objects must be added in name order for the outcome to be stable.
 fn assign(taken: &mut HashSet<u32>, kind: &str, schema: &str, name: &str) -> u32 {
     let mut oid = oid_of(kind, schema, name);
@@ -346,11 +362,8 @@ impl RelationOids {
         let mut known = HashSet::from(OWN_SCHEMAS);
         for system in &builtin().relations {
             let (schema, name) = (&system.schema, &system.name);
-            taken.extend([
-                system.oid,
-                oid_of("row", schema, name),
-                oid_of("array", schema, name),
-            ]);
+            let (row, array) = row_types(schema, name);
+            taken.extend([system.oid, row, array]);
             let names = oids.0.entry(schema.clone()).or_default();
             names.insert(name.clone(), system.oid);
         }
@@ -421,12 +434,14 @@ impl CatalogModel {
                     dimensions: usize::from(element_type(c.ty).is_some()),
                     not_null: c.not_null,
                     comment: None,
+                    default: None,
                 })
                 .collect();
+            let (row_type, array_type) = row_types(&system.schema, &system.name);
             model.insert(Relation {
                 oid: system.oid,
-                row_type: oid_of("row", &system.schema, &system.name),
-                array_type: oid_of("array", &system.schema, &system.name),
+                row_type,
+                array_type,
                 schema: system.schema.clone(),
                 name: system.name.clone(),
                 kind: system.kind,
@@ -606,6 +621,18 @@ impl CatalogModel {
             value: value.to_owned(),
             description: description.to_owned(),
         });
+    }
+
+    /// Says what the columns of a relation get where no value is given.
+    pub fn set_defaults(&mut self, schema: &str, name: &str, defaults: Vec<Option<String>>) {
+        let at = self.by_name.get(&(schema.to_owned(), name.to_owned()));
+        let relation = at.and_then(|at| self.relations.get_mut(*at));
+        let columns = relation
+            .into_iter()
+            .flat_map(|relation| &mut relation.columns);
+        for (column, default) in columns.zip(defaults) {
+            column.default = default;
+        }
     }
 
     /// All relations, PostgreSQL's own included.

@@ -354,12 +354,17 @@ impl Call {
         &self,
         rows: impl Iterator<Item = Result<Vec<Value>>>,
         style: TextStyle,
+        known: Option<(&CatalogModel, &SessionInfo)>,
     ) -> Result<Vec<Value>> {
         let session = SessionInfo {
             style,
-            ..SessionInfo::default()
+            ..known.map_or_else(SessionInfo::default, |(_, session)| session.clone())
         };
-        let cx = Cx::new(model(), &session, &[]);
+        let catalog: &CatalogModel = match known {
+            Some((catalog, _)) => catalog,
+            None => model(),
+        };
+        let cx = Cx::new(catalog, &session, &[]);
         let mut made = 0;
         rows.map(|row| {
             let value = self.row(&cx, row?)?;

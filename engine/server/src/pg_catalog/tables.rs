@@ -8,17 +8,25 @@ use super::builtin::{Function, TypeInfo, builtin};
 use super::convert::vector;
 use super::error::{CatalogError, Result};
 use super::eval::Row;
-use super::functions::{address, port};
-use super::model::{CatalogModel, OWNER, Relation, SessionInfo, is_temporary};
+use super::functions::{address, port, widths};
+use super::model::{CatalogModel, OWNER, Relation, SessionInfo, is_temporary, oid_of};
 use super::numeric::Numeric;
 use super::value::{Value, base_type, element_type};
 use crate::pg_types::oid;
-use crate::session::Settings;
+
+mod settings;
+mod statistics;
+mod zones;
+
+/// Languages of functions.
+pub(crate) const LANGUAGES: [(u32, &str); 3] = [(12, "internal"), (13, "c"), (14, "sql")];
+/// Tablespaces.
+pub(crate) const TABLESPACES: [(u32, &str); 2] = [(1663, "pg_default"), (1664, "pg_global")];
 
 /// Stands for `pg_settings` where only an OID is at hand.
 pub(crate) const SETTINGS: u32 = 0;
 
-const PG_PROC: u32 = 1255;
+pub(crate) const PG_PROC: u32 = 1255;
 const PG_CLASS: u32 = 1259;
 const PG_NAMESPACE: u32 = 2615;
 
@@ -65,6 +73,24 @@ impl<'m> Table<'m> {
             }
         }
         self.rows.push(row.into());
+    }
+
+    /// Adds a row of counters: numbers that are not named are 0, but for those of what there is none of.
+    fn counted(&mut self, fields: &[(&str, Value)], without: &[&str]) {
+        let counters = self.relation.columns.iter().filter_map(|column| {
+            let zero = match column.ty {
+                oid::INT4 | oid::INT8 => Value::Int(0),
+                oid::FLOAT8 => Value::Float(0.0),
+                oid::NUMERIC => Value::Numeric(Numeric::from(0)),
+                _ => return None,
+            };
+            let name = column.name.as_str();
+            let counts = !without.iter().any(|prefix| name.starts_with(prefix));
+            counts.then_some((name, zero))
+        });
+        let named = fields.iter().map(|(name, value)| (*name, value.clone()));
+        let all: Vec<(&str, Value)> = counters.chain(named).collect();
+        self.row(&all);
     }
 }
 
@@ -148,47 +174,10 @@ pub(crate) fn rows(model: &CatalogModel, session: &SessionInfo, oid: u32) -> Res
 /// Relations whose rows differ from session to session; they are not kept.
 fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) -> bool {
     match t.relation.name.as_str() {
-        "pg_settings" => {
-            let mut all: std::collections::BTreeMap<String, (String, String)> = model
-                .settings
-                .iter()
-                .map(|s| (s.name.clone(), (s.value.clone(), s.description.clone())))
-                .collect();
-            // A client's own settings have a dot in their names, and are not listed.
-            let listed = session
-                .settings
-                .iter()
-                .filter(|(name, _)| !name.contains('.'));
-            for (name, value) in listed {
-                all.entry(name.clone()).or_default().0.clone_from(value);
-            }
-            for (name, (shown, description)) in all {
-                let in_base_unit = Settings::in_base_unit(&name, &shown);
-                let unit = in_base_unit.map_or(Value::Null, |(_, unit)| text(unit));
-                let value = in_base_unit.map_or(shown, |(number, _)| number.to_string());
-                let kind = if matches!(value.as_str(), "on" | "off") {
-                    "bool"
-                } else if value.parse::<i64>().is_ok() {
-                    "integer"
-                } else {
-                    "string"
-                };
-                let v = || text(&value);
-                t.row(&[
-                    ("name", text(&name)),
-                    ("setting", v()),
-                    ("unit", unit),
-                    ("category", text("Client Connection Defaults")),
-                    ("short_desc", text(&description)),
-                    ("context", text("user")),
-                    ("vartype", text(kind)),
-                    ("source", text("session")),
-                    ("boot_val", v()),
-                    ("reset_val", v()),
-                    ("pending_restart", Value::Bool(false)),
-                ]);
-            }
-        }
+        "pg_settings" => settings::rows(t, model, session),
+        "pg_timezone_names" => zones::names(t),
+        "pg_timezone_abbrevs" => zones::abbreviations(t),
+        "pg_stat_database" => statistics::database(t, model, session),
         "pg_stat_activity" => {
             for a in &session.activity {
                 t.row(&[
@@ -286,12 +275,11 @@ fn session_rows(t: &mut Table<'_>, model: &CatalogModel, session: &SessionInfo) 
 }
 
 pub(crate) fn database_oid(model: &CatalogModel) -> u32 {
-    super::model::oid_of("database", &model.database, "")
+    oid_of("database", &model.database, "")
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm per relation")]
 fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
-    let users = || model.relations.iter().filter(|r| !r.system);
     match t.relation.name.as_str() {
         "pg_namespace" => model.namespaces.iter().for_each(|n| {
             t.row(&[
@@ -303,6 +291,7 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
         }),
         "pg_class" => model.relations.iter().for_each(|r| class(t, model, r)),
         "pg_attribute" => model.relations.iter().for_each(|r| attributes(t, model, r)),
+        "pg_attrdef" => model.relations.iter().for_each(|r| defaults(t, r)),
         "pg_type" => types(t, model),
         "pg_proc" => builtin()
             .functions
@@ -374,7 +363,7 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
             }
         }
         "pg_language" => {
-            for (o, name) in [(12, "internal"), (13, "c"), (14, "sql")] {
+            for (o, name) in LANGUAGES {
                 t.row(&[
                     ("oid", int(o)),
                     ("lanname", text(name)),
@@ -400,17 +389,13 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                 ]);
             }
         }
-        "pg_tablespace" => {
-            [(1663, "pg_default"), (1664, "pg_global")]
-                .iter()
-                .for_each(|(o, name)| {
-                    t.row(&[
-                        ("oid", int(*o)),
-                        ("spcname", text(name)),
-                        ("spcowner", int(OWNER)),
-                    ])
-                })
-        }
+        "pg_tablespace" => TABLESPACES.iter().for_each(|(o, name)| {
+            t.row(&[
+                ("oid", int(*o)),
+                ("spcname", text(name)),
+                ("spcowner", int(OWNER)),
+            ])
+        }),
         "pg_range" => {
             for (range, subtype, multirange) in [
                 (3904, 23, 4451),
@@ -485,19 +470,16 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                 ]);
             }
         }
-        "pg_stat_user_tables" | "pg_stat_all_tables" => {
-            for r in users().filter(|r| r.kind == 'r') {
-                #[expect(clippy::cast_possible_truncation, reason = "row counts fit 64 bits")]
-                let live = r.rows.map_or(Value::Null, |n| Value::Int(n as i64));
-                t.row(&[
-                    ("relid", int(r.oid)),
-                    ("schemaname", text(&r.schema)),
-                    ("relname", text(&r.name)),
-                    ("n_live_tup", live),
-                    ("n_dead_tup", int(0)),
-                ]);
-            }
+        "pg_stat_user_tables" | "pg_stat_xact_user_tables" | "pg_statio_user_tables" => {
+            statistics::tables(t, model, |r| !r.system);
         }
+        "pg_stat_all_tables" | "pg_stat_xact_all_tables" | "pg_statio_all_tables" => {
+            statistics::tables(t, model, |_| true);
+        }
+        "pg_stat_sys_tables" | "pg_stat_xact_sys_tables" | "pg_statio_sys_tables" => {
+            statistics::tables(t, model, |r| r.system);
+        }
+        "pg_stat_bgwriter" | "pg_stat_wal" | "pg_stat_archiver" => t.counted(&[], &[]),
         // Nothing of these kinds exists: their columns do, their rows do not.
         _ => {}
     }
@@ -551,6 +533,7 @@ fn attributes(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             ("attalign", letter(info.map_or('d', |i| i.align))),
             ("attstorage", letter(info.map_or('x', |i| i.storage))),
             ("attnotnull", Value::Bool(c.not_null)),
+            ("atthasdef", Value::Bool(c.default.is_some())),
             ("attislocal", Value::Bool(true)),
             ("attstattarget", int(-1)),
             ("attcollation", int(info.map_or(0, |i| i.collation))),
@@ -561,6 +544,25 @@ fn attributes(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
                     false => acl::of_column(model, r, c),
                 },
             ),
+        ]);
+    }
+}
+
+fn defaults(t: &mut Table<'_>, r: &Relation) {
+    for (i, c) in r.columns.iter().enumerate() {
+        let Some(default) = &c.default else { continue };
+        t.row(&[
+            (
+                "oid",
+                int(oid_of(
+                    "default",
+                    &format!("{}.{}", r.schema, r.name),
+                    &c.name,
+                )),
+            ),
+            ("adrelid", int(r.oid)),
+            ("adnum", size(i + 1)),
+            ("adbin", text(default)),
         ]);
     }
 }
@@ -724,6 +726,13 @@ fn descriptions(t: &mut Table<'_>, model: &CatalogModel) {
     }
     for f in &model.functions {
         add(f.oid, PG_PROC, 0, f.description.as_ref());
+    }
+    for ((class, object), comment) in builtin().descriptions() {
+        t.row(&[
+            ("objoid", int(object)),
+            ("classoid", int(class)),
+            ("description", text(comment)),
+        ]);
     }
 }
 
@@ -916,33 +925,7 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
         } else {
             model.format_type(base, None, &[])
         };
-        let null = || Value::Null;
-        let (precision, radix, scale) = match base {
-            oid::INT2 => (int(16), int(2), int(0)),
-            oid::INT4 => (int(32), int(2), int(0)),
-            oid::INT8 => (int(64), int(2), int(0)),
-            oid::FLOAT4 => (int(24), int(2), null()),
-            oid::FLOAT8 => (int(53), int(2), null()),
-            oid::NUMERIC if c.typmod >= 4 => (
-                int(((c.typmod - 4) >> 16) & 0xffff),
-                int(10),
-                int((c.typmod - 4) & 0x7ff),
-            ),
-            oid::NUMERIC => (null(), int(10), null()),
-            _ => (null(), null(), null()),
-        };
-        let moment = match base {
-            oid::DATE => int(0),
-            oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TIME | oid::INTERVAL => {
-                int(if c.typmod >= 0 { c.typmod } else { 6 })
-            }
-            _ => null(),
-        };
-        let bytes = if matches!(base, oid::TEXT | oid::VARCHAR | oid::BPCHAR) {
-            int(1_073_741_824)
-        } else {
-            null()
-        };
+        let number = |value: Option<i64>| value.map_or(Value::Null, Value::Int);
         let domain = builtin().type_of(c.ty).filter(|d| d.kind == 'd');
         t.row(&[
             ("table_catalog", db()),
@@ -952,11 +935,25 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             ("ordinal_position", size(i + 1)),
             ("is_nullable", text(if c.not_null { "NO" } else { "YES" })),
             ("data_type", text(data_type)),
-            ("character_octet_length", bytes),
-            ("numeric_precision", precision),
-            ("numeric_precision_radix", radix),
-            ("numeric_scale", scale),
-            ("datetime_precision", moment),
+            ("column_default", maybe(c.default.as_ref())),
+            (
+                "character_maximum_length",
+                number(widths::characters(base, c.typmod)),
+            ),
+            (
+                "character_octet_length",
+                number(widths::octets(base, c.typmod)),
+            ),
+            (
+                "numeric_precision",
+                number(widths::precision(base, c.typmod)),
+            ),
+            ("numeric_precision_radix", number(widths::radix(base))),
+            ("numeric_scale", number(widths::scale(base, c.typmod))),
+            (
+                "datetime_precision",
+                number(widths::seconds(base, c.typmod)),
+            ),
             ("domain_catalog", domain.map_or(Value::Null, |_| db())),
             (
                 "domain_schema",

@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 use super::plan::{PlanContext, Planned};
 use super::rewrite::Relations;
 use super::{DATABASE, PortalFacts, PreparedFacts, SessionInfo, rewrite, statement};
+use crate::clock;
 use crate::pg_catalog::{
     self, CatalogColumn, CatalogError, CatalogModel, CatalogResult, RelationOids, Rights, Value,
 };
@@ -71,7 +72,7 @@ pub(crate) async fn answers(
     ))
 }
 
-async fn model(context: &PlanContext) -> Arc<CatalogModel> {
+pub(super) async fn model(context: &PlanContext) -> Arc<CatalogModel> {
     let build = || async {
         let own: BTreeSet<&str> = genokura_sql_ext::functions()
             .iter()
@@ -80,6 +81,11 @@ async fn model(context: &PlanContext) -> Arc<CatalogModel> {
         let own = |name: &str| own.contains(name);
         let mut model = CatalogModel::from_context(&context.context, DATABASE, &own).await;
         add_roles(&mut model, &context.info);
+        if let Some(schema) = &context.info.temporary_schema {
+            for (name, defaults) in context.temporary.defaults() {
+                model.set_defaults(schema, name, defaults);
+            }
+        }
         for (name, value) in context.info.settings.all() {
             model.add_setting(name, &value, "");
         }
@@ -248,7 +254,10 @@ pub(crate) async fn describe(
     Ok((parameters, described.columns.iter().map(column).collect()))
 }
 
-fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::SessionInfo {
+pub(super) fn session_info(
+    info: &SessionInfo,
+    cancelled: Arc<AtomicBool>,
+) -> pg_catalog::SessionInfo {
     let settings: BTreeMap<String, String> = info
         .settings
         .all()
@@ -260,13 +269,18 @@ fn session_info(info: &SessionInfo, cancelled: Arc<AtomicBool>) -> pg_catalog::S
                 .map(|(name, value)| (name.to_owned(), value.to_owned())),
         )
         .collect();
+    let resets = info.settings.all().into_iter().map(|(name, _)| {
+        let (reset, default) = info.settings.reset_of(name);
+        (name.to_ascii_lowercase(), (reset, default.to_owned()))
+    });
     pg_catalog::SessionInfo {
+        resets: resets.collect(),
         user: info.user.clone(),
         search_path: info.relation_path(),
         settings,
         style: info.settings.text_style(),
         backend_pid: info.pid,
-        server_started: 0,
+        server_started: clock::started(),
         activity: info
             .sessions
             .as_ref()

@@ -7,6 +7,7 @@ mod common;
 mod equal;
 mod made;
 mod values;
+pub(super) mod void;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -13,7 +13,7 @@ use super::stop::Stop;
 use super::temp::{self, TempState};
 use super::whole_row::WholeRow;
 use super::{
-    DATABASE, Session, SessionInfo, catalog, kinds, modified, planning, swapped, yielding,
+    DATABASE, Session, SessionInfo, catalog, kinds, modified, objects, planning, swapped, yielding,
 };
 use crate::clock::Clock;
 use crate::pgwire::encode::TextStyle;
@@ -171,6 +171,7 @@ impl Session {
         let context = yielding::yielding(&swapped::filtering_below(&context));
         let context = planning::stoppable(&context);
         kinds::register(&context);
+        objects::register(&context);
         modified::register(&context);
         context.register_udf(WholeRow::default().into());
         Ok(Pinned {

@@ -27,8 +27,8 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, arrays, asked, chains, copies, lateral, lifted, miscalled, named_alike, orders,
-    origins, params, placed, rewrite, smaller, using, whole_rows, written,
+    SessionInfo, arrays, asked, chains, copies, lateral, lifted, miscalled, named_alike, objects,
+    orders, origins, params, placed, rewrite, smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -159,6 +159,7 @@ async fn planned(
         super::catalog::materialise(context, &relations.catalog).await?;
         rewrite::to_system_copies(&mut resolved, super::catalog::SYSTEM);
     }
+    objects::read(context, &relations, &mut resolved).await?;
     let plan = logical(context, resolved, &[]).await?;
     Ok(Planned::Lake {
         columns: columns(context, &plan, statement),

@@ -1,6 +1,6 @@
 //! Prepared statements and portals, shared by the extended protocol and SQL's own commands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -17,7 +17,7 @@ use super::template::{self, Analysis, Template};
 use super::{Outcome, Session, params, rewrite};
 use crate::clock::Clock;
 use crate::pg_catalog;
-use crate::pg_types::PgType;
+use crate::pg_types::{PgType, oid};
 use crate::pgwire::column::Column;
 use crate::pgwire::encode::Format;
 use crate::sqlstate::ServerError;
@@ -206,6 +206,13 @@ impl Session {
                 "cannot insert multiple commands into a prepared statement",
                 None,
             ));
+        }
+        let void = declared.iter().zip(1..);
+        let void = void.filter(|(declared, _)| **declared == oid::VOID);
+        let void: BTreeSet<usize> = void.map(|(_, number)| number).collect();
+        if let Some(Statement::Query(query)) = statements.last_mut().map(|last| &mut last.statement)
+        {
+            params::void::taken_out(query, void);
         }
         let foreign = declared.iter().copied().enumerate();
         let foreign = foreign.filter(|(_, oid)| is_foreign(*oid)).collect();

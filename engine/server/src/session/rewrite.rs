@@ -45,8 +45,10 @@ pub(crate) use output::output_names;
 pub(super) use output::{first_select, item_name, without_digits};
 pub(super) use quantified::patterns;
 pub(crate) use relations::{Relations, resolve, to_system_copies};
+pub(super) use session_functions::is_session_function;
 use session_functions::session_function;
 pub(crate) use session_functions::{calls_set_config, set_configs};
+pub(super) use types::is_reg_type as is_object_type;
 use types::{
     LONG_DIGITS, bytea, collated, is_infinite, is_kind, is_text, plain_time, plain_type,
     typed_constant,

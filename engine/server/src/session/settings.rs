@@ -4,10 +4,13 @@
 //! without meaning, as in PostgreSQL.
 
 mod date_style;
+pub(crate) mod described;
 mod milliseconds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use described::Described;
 
 use crate::clock::{Clock, DateOrder};
 use crate::pgwire::encode::{DateStyle, IntervalStyle, TextStyle};
@@ -183,6 +186,14 @@ static KNOWN: &[Known] = &[
     ),
 ];
 
+/// Settings that can be shown by name, and that no list has.
+const HIDDEN_FROM_LISTS: &[&str] = &["is_superuser", "role", "session_authorization"];
+
+/// Whether there is a setting of this name, in lower case, that is not a client's own.
+fn is_known(name: &str) -> bool {
+    find(name).is_some() || described::planner(name).is_some()
+}
+
 fn find(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == name)
 }
@@ -212,7 +223,7 @@ impl Settings {
         for (name, value) in defaults {
             let name = name.to_ascii_lowercase();
             let value = settings.checked(&name, value)?;
-            if find(&name).is_none() {
+            if !is_known(&name) {
                 settings.own.insert(name.clone());
             }
             settings.session_defaults.insert(name, value);
@@ -234,6 +245,7 @@ impl Settings {
             .into_iter()
             .find_map(|layer| layer.get(&name).map(String::as_str))
             .or_else(|| find(&name).map(|known| known.default))
+            .or_else(|| described::planner(&name).map(Described::shown_default))
             .or_else(|| self.own.contains(&name).then_some(""))
     }
 
@@ -252,7 +264,7 @@ impl Settings {
     pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), ServerError> {
         let name = name.to_ascii_lowercase();
         let Some(value) = value else {
-            if find(&name).is_none() && (!name.contains('.') || name.starts_with("datafusion.")) {
+            if !is_known(&name) && (!name.contains('.') || name.starts_with("datafusion.")) {
                 return Err(unknown(&name));
             }
             self.local.remove(&name);
@@ -260,7 +272,7 @@ impl Settings {
             return Ok(());
         };
         let value = self.checked(&name, value)?;
-        if find(&name).is_none() {
+        if !is_known(&name) {
             self.own.insert(name.clone());
         }
         if local {
@@ -307,15 +319,32 @@ impl Settings {
     /// Every setting with its value, for SHOW ALL and `pg_settings`.
     #[must_use]
     pub fn all(&self) -> Vec<(&'static str, String)> {
-        KNOWN
+        let known = KNOWN
             .iter()
-            .map(|known| {
-                (
-                    known.display,
-                    self.get(known.name).unwrap_or_default().to_owned(),
-                )
-            })
-            .collect()
+            .filter(|known| !HIDDEN_FROM_LISTS.contains(&known.name))
+            .map(|known| (known.display, known.name));
+        let of_planner = described::of_planner().filter(|planner| find(planner.name).is_none());
+        let mut names: Vec<_> = known
+            .chain(of_planner.map(|planner| (planner.name, planner.name)))
+            .collect();
+        names.sort_by_key(|(_, name)| *name);
+        let value = |name| self.get(name).unwrap_or_default().to_owned();
+        let all = names.into_iter();
+        all.map(|(display, name)| (display, value(name))).collect()
+    }
+
+    /// What a setting goes back to, and what it is where nobody says otherwise.
+    #[must_use]
+    pub(crate) fn reset_of(&self, name: &str) -> (String, &'static str) {
+        let name = name.to_ascii_lowercase();
+        let known = find(&name).map(|known| known.default);
+        let default = known.or_else(|| described::planner(&name).map(Described::shown_default));
+        let default = default.unwrap_or_default();
+        let reset = self.session_defaults.get(&name);
+        (
+            reset.map_or_else(|| default.to_owned(), Clone::clone),
+            default,
+        )
     }
 
     /// The client's own settings with their values, which no list shows.
@@ -324,16 +353,6 @@ impl Settings {
         self.own
             .iter()
             .map(move |name| (name.as_str(), value(name)))
-    }
-
-    /// A value as `pg_settings` shows it: of a length of time the number, and the unit that it counts.
-    #[must_use]
-    pub fn in_base_unit(name: &str, value: &str) -> Option<(u32, &'static str)> {
-        let known = find(&name.to_ascii_lowercase())?;
-        match known.kind {
-            Kind::Milliseconds => Some((milliseconds::read(value).ok()?, "ms")),
-            _ => None,
-        }
     }
 
     /// The longest a statement may run; None without limit.
@@ -447,7 +466,11 @@ fn unknown(name: &str) -> ServerError {
         "42704",
         format!("unrecognized configuration parameter \"{name}\""),
     );
-    match slip_of(name, KNOWN.iter().map(|known| known.name)) {
+    let names = KNOWN.iter().map(|known| known.name);
+    match slip_of(
+        name,
+        names.chain(described::of_planner().map(|planner| planner.name)),
+    ) {
         Some(similar) => error.hint(format!("Perhaps you meant \"{similar}\".")),
         None => error,
     }
@@ -456,6 +479,9 @@ fn unknown(name: &str) -> ServerError {
 /// The value in its canonical form, of any setting whose values do not depend on the one that it has.
 fn checked(name: &str, value: &str) -> Result<String, ServerError> {
     let Some(known) = find(name) else {
+        if let Some(planner) = described::planner(name) {
+            return planner.checked(value);
+        }
         // The engine's own settings are no client's, and must not look as if they had been set.
         return if name.contains('.') && !name.starts_with("datafusion.") {
             Ok(value.to_owned())

@@ -15,7 +15,9 @@ mod explain;
 mod fetch;
 pub(crate) mod joins;
 pub(super) mod long_lists;
+pub mod maintenance;
 mod no_columns;
+mod operators;
 mod patterns;
 mod prepared;
 pub mod rights;
@@ -182,6 +184,8 @@ pub enum Statement {
     Cohort(Box<cohort::CohortCommand>),
     /// Tables and views of the session.
     Temp(Box<temp::TempCommand>),
+    /// ANALYZE and VACUUM.
+    Maintain(maintenance::Maintenance),
     /// Accepted, without effect here; the command tag.
     NoEffect(&'static str),
     /// Known to PostgreSQL and refused here, with the reason.
@@ -230,6 +234,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, &readable)
         .tokenize_with_location()
         .map(signs::apart)
+        .map(operators::plain)
         .map(plain_strings)
         .map(long_lists::folded)
         .map_err(|error| from_parser(&error.into(), sql))?;

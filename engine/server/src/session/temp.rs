@@ -14,6 +14,7 @@
 mod assign;
 mod cohort;
 mod copy;
+mod defaults;
 mod define;
 mod fill;
 mod insert;

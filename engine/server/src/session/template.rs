@@ -19,6 +19,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast;
 
 use super::catalog::{self, LazyModel};
+use super::objects;
 use super::params;
 use super::plan::{self, PlanContext, Planned};
 use super::rewrite::{self, Relations};
@@ -212,6 +213,7 @@ pub(super) async fn analyse(
         let (parameters, columns) = catalog::describe(context, query, declared).await?;
         return Ok(Analysis::without_plan(parameters, Some(columns)));
     }
+    objects::read(context, &relations, &mut resolved).await?;
     let count = params::count(query).max(declared.len());
     untold(query, declared, count)?;
     let known = known_types(query, declared, count);
@@ -301,6 +303,7 @@ pub(super) async fn renew(
     {
         return Ok(None);
     }
+    objects::read(context, &relations, &mut resolved).await?;
     let plan = plan::logical(context, resolved, parameters).await;
     Ok(plan
         .ok()

@@ -416,10 +416,13 @@ impl Binder<'_> {
 
 /// Where such a call is computed: what is asked for twice is computed once.
 fn place_in<T: PartialEq>(calls: &mut Vec<T>, call: T) -> usize {
-    calls.iter().position(|known| *known == call).unwrap_or_else(|| {
-        calls.push(call);
-        calls.len() - 1
-    })
+    calls
+        .iter()
+        .position(|known| *known == call)
+        .unwrap_or_else(|| {
+            calls.push(call);
+            calls.len() - 1
+        })
 }
 
 pub(super) fn is_keyword_function(name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Expressions: names, literals, operators, casts, calls and subqueries.
 
 use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::{Binder, record_fields};
 use crate::pg_catalog::builtin::builtin;
@@ -163,7 +164,7 @@ impl Binder<'_> {
             E::TypedString(typed) => {
                 let value = typed.value.value.clone().into_string().unwrap_or_default();
                 let text = Expr::constant(Value::text(value), oid::UNKNOWN);
-                self.cast_bound(text, &typed.data_type.to_string())
+                self.cast_bound(text, &typed.data_type.to_string(), typed.value.span)
             }
             E::Interval(interval) => {
                 let mut text = match interval.value.as_ref() {
@@ -177,7 +178,8 @@ impl Binder<'_> {
                 if let Some(field) = &interval.leading_field {
                     text = format!("{text} {field}");
                 }
-                self.cast_bound(Expr::constant(Value::text(text), oid::UNKNOWN), "interval")
+                let text = Expr::constant(Value::text(text), oid::UNKNOWN);
+                self.cast_bound(text, "interval", Span::empty())
             }
             E::Case {
                 operand,
@@ -551,12 +553,19 @@ impl Binder<'_> {
             }
         }
         let bound = self.expr(expr)?;
-        self.cast_bound(bound, type_name)
+        // What a constant is no value of is told of where the constant stands.
+        let span = match expr {
+            ast::Expr::Value(value) => value.span,
+            _ => Span::empty(),
+        };
+        self.cast_bound(bound, type_name, span)
     }
 
-    fn cast_bound(&mut self, bound: Expr, type_name: &str) -> Result<Expr> {
+    fn cast_bound(&mut self, bound: Expr, type_name: &str, span: Span) -> Result<Expr> {
         let (ty, typmod) = convert::type_named(self.model, type_name)?;
-        let mut out = self.coerce(bound, ty, Freedom::Explicit)?;
+        let mut out = self
+            .coerce(bound, ty, Freedom::Explicit)
+            .map_err(|error| error.at(span))?;
         if typmod >= 0 && convert::has_length(ty) {
             let fields = None;
             out = Expr {

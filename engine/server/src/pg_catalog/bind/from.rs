@@ -7,8 +7,8 @@ use super::{Binder, Item, ItemColumn, fold, name_parts, renamed};
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::gives_values;
 use crate::pg_catalog::plan::{
-    Expr, FunctionCall, Join, JoinKind, Kind, OutputColumn, Reference, Rel, Scan, Source, references,
-    source_references,
+    Expr, FunctionCall, Join, JoinKind, Kind, OutputColumn, Reference, Rel, Scan, Source,
+    references, source_references,
 };
 use crate::pg_catalog::resolve::Freedom;
 use crate::pg_types::oid;

@@ -39,7 +39,11 @@ impl Groups<'_> {
             return Ok(());
         }
         match &expr.kind {
-            Kind::Column { depth: 0, slot, col } => self.known(*slot, Some(*col), false),
+            Kind::Column {
+                depth: 0,
+                slot,
+                col,
+            } => self.known(*slot, Some(*col), false),
             Kind::WholeRow { depth: 0, slot } => self.known(*slot, None, false),
             Kind::Aggregate(_) => Ok(()),
             Kind::Window(i) => {
@@ -96,7 +100,14 @@ impl Groups<'_> {
 
     fn known(&self, slot: usize, column: Option<usize>, inside: bool) -> Result<(), Loose> {
         let is_key = |key: &Expr| match (&key.kind, column) {
-            (Kind::Column { depth: 0, slot: s, col }, Some(column)) => *s == slot && *col == column,
+            (
+                Kind::Column {
+                    depth: 0,
+                    slot: s,
+                    col,
+                },
+                Some(column),
+            ) => *s == slot && *col == column,
             (Kind::WholeRow { depth: 0, slot: s }, None) => *s == slot,
             _ => false,
         };
@@ -166,7 +177,11 @@ fn ungrouped(scope: &Scope, loose: &Loose) -> CatalogError {
     let item = scope.items.iter().find(|item| item.slot == loose.slot);
     let name = item.map_or_else(String::new, |item| {
         let column = loose.column.and_then(|column| item.columns.get(column));
-        format!("{}.{}", item.alias, column.map_or("*", |column| column.name.as_str()))
+        format!(
+            "{}.{}",
+            item.alias,
+            column.map_or("*", |column| column.name.as_str())
+        )
     });
     let text = match loose.inside {
         true => format!("subquery uses ungrouped column \"{name}\" from outer query"),
@@ -195,15 +210,16 @@ pub(super) fn check_distinct(
     order: &[SortKey],
     order_by: &[&ast::OrderByExpr],
 ) -> Result<()> {
-    let hidden = order.iter().zip(order_by);
-    for (_, written) in hidden.filter(|(key, _)| !shows(outputs, &key.expr)) {
-        return Err(CatalogError::new(
+    let mut keys = order.iter().zip(order_by);
+    let hidden = keys.find(|(key, _)| !shows(outputs, &key.expr));
+    match hidden {
+        None => Ok(()),
+        Some((_, written)) => Err(CatalogError::new(
             "42P10",
             "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
         )
-        .at(written.expr.span()));
+        .at(written.expr.span())),
     }
-    Ok(())
 }
 
 /// Whether an output is such an expression; one of no type is sorted as a text.

@@ -47,9 +47,13 @@ fn reorderable(rel: &Rel) -> bool {
 
 fn reads_siblings(source: &Source) -> bool {
     let mut reads = false;
-    crate::pg_catalog::plan::source_references(source, 0, &mut |Reference { depth, slot, .. }| {
-        reads |= depth == 0 && slot.is_some();
-    });
+    crate::pg_catalog::plan::source_references(
+        source,
+        0,
+        &mut |Reference { depth, slot, .. }| {
+            reads |= depth == 0 && slot.is_some();
+        },
+    );
     reads
 }
 

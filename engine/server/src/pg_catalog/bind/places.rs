@@ -60,7 +60,10 @@ impl Place {
 
     /// Whether what stands here is computed from the groups, when there are any.
     pub(super) fn is_of_groups(self) -> bool {
-        matches!(self, Self::Output | Self::Having | Self::Window | Self::Frame)
+        matches!(
+            self,
+            Self::Output | Self::Having | Self::Window | Self::Frame
+        )
     }
 
     /// Whether an aggregate may stand here.
@@ -113,7 +116,10 @@ impl Place {
             )),
             place => Err(CatalogError::new(
                 "0A000",
-                format!("set-returning functions are not allowed in {}", place.name()),
+                format!(
+                    "set-returning functions are not allowed in {}",
+                    place.name()
+                ),
             )),
         }
     }

@@ -55,8 +55,7 @@ impl Binder<'_> {
         let mut from = self.bind_from(&select.from)?;
         let mut filters = Vec::new();
         if let Some(selection) = &select.selection {
-            let condition =
-                self.placed(Place::Where, |b| b.condition(selection, "WHERE"))?;
+            let condition = self.placed(Place::Where, |b| b.condition(selection, "WHERE"))?;
             for conjunct in super::from::conjuncts(condition) {
                 filters.extend(super::from::push_filter(&mut from, conjunct));
             }
@@ -373,7 +372,9 @@ fn computed_late(expr: &Expr) -> Option<&Kind> {
         return Some(&expr.kind);
     }
     let mut found = None;
-    children(expr, &mut |part| found = found.or_else(|| computed_late(part)));
+    children(expr, &mut |part| {
+        found = found.or_else(|| computed_late(part))
+    });
     found
 }
 

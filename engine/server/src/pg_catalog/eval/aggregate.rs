@@ -159,8 +159,13 @@ impl Cx<'_> {
             "json_agg" | "jsonb_agg" => {
                 let parts: Vec<String> =
                     first().map(|v| functions::json_text(self, v, ty)).collect();
+                // Rows and arrays stand on lines of their own.
+                let between = match first().find(|v| !v.is_null()) {
+                    Some(Value::Record(_) | Value::Array(_)) => ", \n ",
+                    _ => ", ",
+                };
                 self.json(
-                    format!("[{}]", parts.join(", ")),
+                    format!("[{}]", parts.join(between)),
                     call.function.name.starts_with("jsonb"),
                 )
             }
@@ -208,12 +213,7 @@ impl Cx<'_> {
             .collect()
     }
 
-    fn window(
-        &self,
-        window: &Window,
-        rows: &[Group],
-        outer: &Env<'_>,
-    ) -> Result<Vec<Value>> {
+    fn window(&self, window: &Window, rows: &[Group], outer: &Env<'_>) -> Result<Vec<Value>> {
         let mut partitions: HashMap<Vec<crate::pg_catalog::value::Key>, Vec<usize>> =
             HashMap::new();
         let mut keys = Vec::new();

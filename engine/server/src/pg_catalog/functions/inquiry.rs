@@ -2,16 +2,15 @@
 
 use std::net::SocketAddr;
 
-use genokura_exec::access::Columns;
-
-use super::VERSION;
+use super::{VERSION, privileges};
 use crate::pg_catalog::acl;
 use crate::pg_catalog::builtin::{Function, builtin};
 use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::eval::Cx;
 
-use crate::pg_catalog::model::{Ends, OWNER, Relation, Rights, SessionInfo, is_temporary};
+use crate::pg_catalog::model::{Ends, SessionInfo, is_temporary};
+use crate::pg_catalog::tables::PG_PROC;
 use crate::pg_catalog::value::Value;
 use crate::pg_input::Inet;
 use crate::pg_types::oid;
@@ -104,7 +103,11 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 .map(Value::text)
                 .collect(),
         ),
-        "current_query" => Value::Null,
+        "current_query" => {
+            let pid = cx.session.backend_pid;
+            let own = cx.session.activity.iter().find(|other| other.pid == pid);
+            Value::optional_text(own.map(|own| own.query.as_str()))
+        }
         "pg_backend_pid" => Value::Int(i64::from(cx.session.backend_pid)),
         "pg_my_temp_schema" => Value::Int(i64::from(temporary_schema(cx))),
         "pg_is_other_temp_schema"
@@ -124,6 +127,11 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 .and_then(|n| ENCODINGS.iter().find(|e| e.0 == n))
                 .map_or("", |e| e.1),
         ),
+        // Of the encodings of PostgreSQL only this one is spoken.
+        "pg_encoding_max_length" => match args.first().and_then(Value::as_int) {
+            Some(6) => Value::Int(4),
+            _ => Value::Null,
+        },
         "pg_char_to_encoding" => Value::Int(
             ENCODINGS
                 .iter()
@@ -215,7 +223,7 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                     .and_then(|o| cx.model.relation(o)),
                 _ => relation(0),
             };
-            found.map_or(Value::Null, |r| {
+            found.filter(|r| r.kind == 'v').map_or(Value::Null, |r| {
                 Value::text(r.definition.clone().unwrap_or_default())
             })
         }
@@ -236,16 +244,12 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 result_text(cx, f),
                 f.name
             )),
-            None => {
-                return Err(CatalogError::new(
-                    "42883",
-                    format!("function with OID {} does not exist", number(0)),
-                ));
-            }
+            None => Value::Null,
         },
-        // Defaults, constraints, indexes, rules, triggers, partitions and statistics objects do not occur.
-        "pg_get_expr"
-        | "pg_get_constraintdef"
+        // The node tree of a default is its text.
+        "pg_get_expr" => args.first().cloned().unwrap_or(Value::Null),
+        // Constraints, indexes, rules, triggers, partitions and statistics objects do not occur.
+        "pg_get_constraintdef"
         | "pg_get_indexdef"
         | "pg_get_ruledef"
         | "pg_get_triggerdef"
@@ -253,7 +257,6 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         | "pg_get_partition_constraintdef"
         | "pg_get_statisticsobjdef"
         | "pg_get_statisticsobjdef_columns"
-        | "pg_get_serial_sequence"
         | "pg_get_function_arg_default"
         | "pg_get_function_sqlbody"
         | "pg_sequence_last_value"
@@ -267,7 +270,16 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         | "pg_last_wal_replay_lsn"
         | "pg_last_xact_replay_timestamp"
         | "pg_current_wal_lsn"
-        | "pg_export_snapshot" => Value::Null,
+        | "pg_export_snapshot"
+        | "pg_column_compression" => Value::Null,
+        "pg_get_serial_sequence" => {
+            let found = convert::by_name(cx.model, cx.session, text(0), oid::REGCLASS)?;
+            let relation = found.as_oid().and_then(|oid| cx.model.relation(oid));
+            if let Some(relation) = relation {
+                privileges::column_of(relation, args.get(1))?;
+            }
+            Value::Null
+        }
         "acldefault" => {
             let owner = cx.model.roles.iter().find(|role| role.oid == number(1));
             let name = owner.map_or_else(|| number(1).to_string(), |role| role.name.clone());
@@ -279,7 +291,7 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
             relation(0).map_or(Value::Null, |r| Value::Bool(r.kind == 'r' && !r.system))
         }
         "pg_relation_is_updatable" | "pg_stat_get_numscans" => Value::Int(0),
-        "pg_column_is_updatable" => Value::Bool(false),
+        "pg_column_is_updatable" | "row_security_active" | "pg_jit_available" => Value::Bool(false),
         "pg_relation_size" | "pg_table_size" | "pg_total_relation_size" => {
             // Files have no forks but the main one.
             let fork = args.get(1).and_then(Value::as_str).unwrap_or("main");
@@ -292,221 +304,32 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
                 }
             }
         }
-        "pg_indexes_size" | "pg_tablespace_size" => Value::Int(0),
-        "pg_database_size" => Value::Int(cx.model.relations.iter().filter_map(|r| r.bytes).sum()),
+        "pg_indexes_size" => relation(0).map_or(Value::Null, |_| Value::Int(0)),
+        "pg_tablespace_size" => Value::Int(0),
+        "pg_database_size" => match privileges::database(cx, args.first())? {
+            true => Value::Int(cx.model.relations.iter().filter_map(|r| r.bytes).sum()),
+            false => Value::Null,
+        },
         "to_regclass" | "to_regtype" | "to_regproc" | "to_regprocedure" | "to_regnamespace"
-        | "to_regrole" | "to_regoper" => {
-            match convert::input(cx.model, cx.session, text(0), function.result) {
+        | "to_regrole" | "to_regoper" | "to_regoperator" | "to_regcollation" => {
+            match convert::by_name(cx.model, cx.session, text(0), function.result) {
                 Ok(value) => value,
-                Err(_) => Value::Null,
+                // A name of nothing, or of several.
+                Err(error)
+                    if matches!(
+                        error.sqlstate,
+                        "42P01" | "3F000" | "42704" | "42883" | "42725"
+                    ) =>
+                {
+                    Value::Null
+                }
+                Err(error) => return Err(error),
             }
         }
-        "pg_has_role" => membership(cx, args)?,
-        _ if name.starts_with("has_") => privilege(cx, function, args)?,
-        "_pg_truetypid"
-        | "_pg_truetypmod"
-        | "_pg_char_max_length"
-        | "_pg_numeric_precision"
-        | "_pg_numeric_scale" => return Err(super::unsupported(function)),
+        "pg_has_role" => privileges::membership(cx, args)?,
+        _ if name.starts_with("has_") => privileges::privilege(cx, function, args)?,
         _ => return Ok(None),
     }))
-}
-
-/// Whether a role is another: nobody is a member of roles here, and an admin may do what all may.
-fn membership(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
-    let (user, role) = match args {
-        [user, role, _] => (Some(user), role),
-        [role, _] => (None, role),
-        _ => return Ok(Value::Null),
-    };
-    let found = |value: &Value| match value {
-        Value::Text(name) => cx.model.role(name).map(Some),
-        other => {
-            let mut roles = cx.model.roles.iter();
-            Ok(roles.find(|role| Some(role.oid) == other.as_oid()))
-        }
-    };
-    let who = match user {
-        Some(user) => found(user)?,
-        None => Some(cx.model.role(&cx.session.user)?),
-    };
-    let Some(who) = who else {
-        return Ok(Value::Null);
-    };
-    let all = who.superuser || who.oid == OWNER;
-    // PostgreSQL's own roles, such as pg_read_all_stats, are an admin's.
-    if role.as_str().is_some_and(|name| name.starts_with("pg_")) {
-        return Ok(Value::Bool(all));
-    }
-    let role = found(role)?;
-    Ok(role.map_or(Value::Null, |role| {
-        Value::Bool(all || role.name == who.name)
-    }))
-}
-
-/// Whose privileges are asked about.
-enum Who<'m> {
-    /// Who may do all that can be done.
-    Owner,
-    /// A role, or everybody.
-    Limited(&'m Rights),
-}
-
-impl<'m> Who<'m> {
-    /// The user that the first argument names, or the session's.
-    fn of(cx: &Cx<'m>, named: Option<&Value>) -> Result<Option<Who<'m>>> {
-        let model = cx.model;
-        let role = match named {
-            Some(Value::Text(name)) if &**name == "public" => {
-                return Ok(Some(Who::Limited(&model.public)));
-            }
-            Some(Value::Text(name)) => Some(model.role(name)?),
-            Some(Value::Int(0)) => return Ok(Some(Who::Limited(&model.public))),
-            Some(oid) => model.roles.iter().find(|r| Some(r.oid) == oid.as_oid()),
-            None => Some(model.role(&cx.session.user)?),
-        };
-        Ok(role.map(|role| role.access.as_ref().map_or(Who::Owner, Who::Limited)))
-    }
-
-    /// What of a relation may be read.
-    fn columns(&self, relation: &Relation) -> Option<Columns<'_>> {
-        match self {
-            Who::Owner => Some(Columns::All),
-            Who::Limited(rights) => rights.columns(relation),
-        }
-    }
-}
-
-/// What PostgreSQL knows rights on; a right beside them is an error.
-fn rights_on(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "table" => &[
-            "SELECT",
-            "INSERT",
-            "UPDATE",
-            "DELETE",
-            "TRUNCATE",
-            "REFERENCES",
-            "TRIGGER",
-            "RULE",
-            "MAINTAIN",
-        ],
-        "column" => &["SELECT", "INSERT", "UPDATE", "REFERENCES"],
-        "schema" => &["USAGE", "CREATE"],
-        "database" => &["CREATE", "TEMPORARY", "TEMP", "CONNECT"],
-        "function" => &["EXECUTE"],
-        "sequence" => &["USAGE", "SELECT", "UPDATE"],
-        "tablespace" => &["CREATE"],
-        "parameter" => &["SET", "ALTER SYSTEM"],
-        _ => &["USAGE"],
-    }
-}
-
-/// `has_…_privilege`: what grants say, and nothing may be written through SQL. What the session may not see does not
-/// exist: by name an error, by OID NULL.
-fn privilege(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<Value> {
-    let kind = function
-        .name
-        .trim_start_matches("has_")
-        .trim_end_matches("_privilege");
-    let of_column = kind == "column";
-    let after_user = if of_column { 3 } else { 2 };
-    let at = function.arguments.len().saturating_sub(after_user);
-    let Some(who) = Who::of(cx, args.first().filter(|_| at > 0))? else {
-        return Ok(Value::Null);
-    };
-    // Whether the object may be read or used, and whether something may be made in it.
-    let (mut may, mut creates) = (true, false);
-    match kind {
-        "table" | "column" | "any_column" => {
-            let oid = match &args[at] {
-                Value::Text(name) => {
-                    convert::input(cx.model, cx.session, name, oid::REGCLASS)?.as_oid()
-                }
-                other => other.as_oid(),
-            };
-            let Some(relation) = oid.and_then(|oid| cx.model.relation(oid)) else {
-                return Ok(Value::Null);
-            };
-            let granted = who.columns(relation);
-            may = match kind {
-                "table" => granted == Some(Columns::All),
-                "any_column" => granted.is_some(),
-                _ => match column_of(relation, args.get(at + 1))? {
-                    Some(column) => granted.is_some_and(|granted| granted.contains(column)),
-                    None => return Ok(Value::Null),
-                },
-            };
-        }
-        "schema" => {
-            let schema = match &args[at] {
-                Value::Text(name) => {
-                    let schema = cx.model.namespaces.iter().find(|n| n.name == **name);
-                    schema.ok_or_else(|| {
-                        let text = format!("schema \"{name}\" does not exist");
-                        CatalogError::new("3F000", text)
-                    })?
-                }
-                other => {
-                    let mut all = cx.model.namespaces.iter();
-                    match all.find(|n| Some(n.oid) == other.as_oid()) {
-                        Some(schema) => schema,
-                        None => return Ok(Value::Null),
-                    }
-                }
-            };
-            let public = schema.name == genokura_storage::COHORT_SCHEMA;
-            (may, creates) = match who {
-                Who::Owner => (true, public),
-                Who::Limited(rights) => (rights.uses(&schema.name), public && rights.cohorts),
-            };
-        }
-        _ => {}
-    }
-    let known = rights_on(if kind == "any_column" { "column" } else { kind });
-    let wanted = args.last().and_then(Value::as_str).unwrap_or_default();
-    let mut any = false;
-    for item in wanted.split(',') {
-        let item = item.trim().to_uppercase();
-        let right = item.trim_end_matches(" WITH GRANT OPTION");
-        if !known.contains(&right) {
-            let text = format!("unrecognized privilege type: \"{}\"", item.to_lowercase());
-            return Err(CatalogError::new("22023", text));
-        }
-        // An admin gives every right that there is; nobody else gives any.
-        let held = right == item || matches!(who, Who::Owner);
-        any |= held
-            && match right {
-                "SELECT" | "USAGE" | "EXECUTE" | "CONNECT" | "TEMPORARY" | "TEMP" => may,
-                "CREATE" => creates,
-                _ => false,
-            };
-    }
-    Ok(Value::Bool(any))
-}
-
-/// The column that a privilege is asked about: by name an error when there is none, by number None.
-fn column_of<'r>(relation: &'r Relation, named: Option<&Value>) -> Result<Option<&'r str>> {
-    let columns = &relation.columns;
-    match named {
-        Some(Value::Text(name)) => {
-            let found = columns.iter().find(|column| column.name == **name);
-            found
-                .map(|column| Some(column.name.as_str()))
-                .ok_or_else(|| {
-                    let relation = &relation.name;
-                    let text =
-                        format!("column \"{name}\" of relation \"{relation}\" does not exist");
-                    CatalogError::new("42703", text)
-                })
-        }
-        Some(Value::Int(number)) => {
-            let place = usize::try_from(*number).ok().and_then(|n| n.checked_sub(1));
-            let column = place.and_then(|place| columns.get(place));
-            Ok(column.map(|column| column.name.as_str()))
-        }
-        _ => Ok(None),
-    }
 }
 
 fn description(cx: &Cx<'_>, object: u32, class: Option<&str>) -> Value {
@@ -524,9 +347,11 @@ fn description(cx: &Cx<'_>, object: u32, class: Option<&str>) -> Value {
     if wanted("pg_proc")
         && let Some(function) = cx.model.function(object)
     {
-        return Value::optional_text(function.description.as_ref());
+        let own = function.description.as_deref();
+        return Value::optional_text(own.or_else(|| builtin().description(PG_PROC, object)));
     }
-    Value::Null
+    let class = class.and_then(|class| cx.model.find_relation(Some("pg_catalog"), class, &[]));
+    Value::optional_text(class.and_then(|class| builtin().description(class.oid, object)))
 }
 
 fn result_text(cx: &Cx<'_>, function: &Function) -> String {

@@ -144,20 +144,11 @@ pub(crate) fn set_returning(
             }
             _ => Vec::new(),
         },
-        "pg_timezone_names" => chrono_tz::TZ_VARIANTS
-            .iter()
-            .map(|z| {
-                record(
-                    expr,
-                    vec![
-                        Value::text(z.name()),
-                        Value::text(""),
-                        Value::Null,
-                        Value::Bool(false),
-                    ],
-                )
-            })
-            .collect(),
+        name @ ("pg_timezone_names" | "pg_timezone_abbrevs") => {
+            let view = cx.model.find_relation(Some("pg_catalog"), name, &[]);
+            let rows = super::super::tables::rows(cx.model, cx.session, view.map_or(0, |r| r.oid))?;
+            rows.iter().map(|r| record(expr, r.to_vec())).collect()
+        }
         "pg_show_all_settings" => {
             super::super::tables::rows(cx.model, cx.session, super::super::tables::SETTINGS)?
                 .iter()
@@ -188,7 +179,6 @@ pub(crate) fn set_returning(
         | "pg_partition_ancestors"
         | "pg_tablespace_databases"
         | "pg_get_replication_slots"
-        | "pg_timezone_abbrevs"
         | "pg_available_extensions"
         | "pg_stat_get_backend_idset" => Vec::new(),
         _ => return Err(unsupported(function)),

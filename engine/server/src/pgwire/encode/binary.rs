@@ -239,6 +239,8 @@ fn from_text(text: &str, pg_type: PgType, out: &mut BytesMut) -> Result<(), Serv
     }
     match pg_type {
         PgType::BOOL => out.put_u8(u8::from(matches!(text, "t" | "true"))),
+        // Always a byte, which no letter has when there is none.
+        PgType::CHAR => out.put_u8(text.bytes().next().unwrap_or(0)),
         PgType::INT2 => out.put_i16(text.parse().map_err(|_| bad())?),
         PgType::INT4 => out.put_i32(text.parse().map_err(|_| bad())?),
         PgType::INT8 => out.put_i64(text.parse().map_err(|_| bad())?),

@@ -299,10 +299,7 @@ fn forms(array: &ArrayRef) -> Result<Kind, ServerError> {
 
 /// Types whose text and binary forms are both the bytes of the text.
 fn text_like(pg_type: PgType) -> bool {
-    matches!(
-        pg_type.oid,
-        18 | 19 | 25 | 114 | 142 | 194 | 705 | 1042 | 1043
-    )
+    matches!(pg_type.oid, 19 | 25 | 114 | 142 | 194 | 705 | 1042 | 1043)
 }
 
 fn ranges(offsets: &[i32]) -> Vec<(usize, usize)> {

@@ -20,6 +20,7 @@ use super::session_functions::is_session_function;
 use super::types::is_reg_type;
 use crate::evaluated::is_evaluated;
 use crate::session::DATABASE;
+use crate::session::objects::TABLE_OID;
 use crate::session::origins;
 use crate::session::statement::temp::is_temp_schema;
 use crate::session::temp::{Relation, TempState};
@@ -178,10 +179,19 @@ impl VisitorMut for Resolver<'_> {
                 }
             }
             Expr::Cast { data_type, .. } if is_reg_type(data_type) => self.found.foreign = true,
+            Expr::Identifier(name) => self.found.foreign |= is_table_oid(Some(name)),
+            Expr::CompoundIdentifier(parts) => {
+                self.found.foreign |= is_table_oid(parts.last());
+            }
             _ => {}
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Whether a name is that of the column of every table that says which it is.
+fn is_table_oid(name: Option<&Ident>) -> bool {
+    name.is_some_and(|name| name.value.eq_ignore_ascii_case(TABLE_OID))
 }
 
 impl Resolver<'_> {

@@ -10,7 +10,7 @@ use super::names::last_part;
 use crate::session::{DATABASE, SessionInfo, Settings, VERSION};
 use crate::sqlstate::ServerError;
 
-pub(super) fn is_session_function(name: &str) -> bool {
+pub(in crate::session) fn is_session_function(name: &str) -> bool {
     matches!(
         name,
         "version"

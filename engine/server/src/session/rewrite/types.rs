@@ -16,7 +16,7 @@ use crate::session::placed::end;
 use crate::session::{kinds, params};
 use crate::sqlstate::{Place, ServerError};
 
-pub(super) fn is_reg_type(data_type: &DataType) -> bool {
+pub(in crate::session) fn is_reg_type(data_type: &DataType) -> bool {
     match data_type {
         DataType::Regclass => true,
         DataType::Custom(name, _) => {

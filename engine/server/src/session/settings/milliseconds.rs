@@ -57,7 +57,7 @@ pub(super) fn read(text: &str) -> Result<u32, Unread> {
 }
 
 /// The number at the start of a text, and what follows it.
-fn number(text: &str) -> Option<(f64, &str)> {
+pub(super) fn number(text: &str) -> Option<(f64, &str)> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1.0, digits),
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),

@@ -105,7 +105,8 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             let what = object.map_or(word.clone(), |object| format!("{word} {object}"));
             refuse(cursor, read_only(&what))?
         }
-        "VACUUM" | "ANALYZE" | "CHECKPOINT" | "CALL" | "DO" | "LOAD" => refuse(
+        "VACUUM" | "ANALYZE" | "ANALYSE" => super::maintenance::read(cursor, &word)?,
+        "CHECKPOINT" | "CALL" | "DO" | "LOAD" => refuse(
             cursor,
             ServerError::unsupported(format!("{word} is not supported")),
         )?,
