@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::{
-    JoinType, LogicalPlan, LogicalPlanBuilder, Projection, SubqueryAlias,
+    JoinType, LogicalPlan, LogicalPlanBuilder, Projection, SubqueryAlias, lit,
 };
 
 /// An outer join whose sides keep their row.
@@ -21,7 +21,11 @@ pub(super) fn kept(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Join(mut join) = node else {
         return Ok(Transformed::no(node));
     };
-    if join.join_type == JoinType::Inner || join.filter.is_none() {
+    let always = match &join.filter {
+        None => true,
+        Some(condition) => *condition == lit(true),
+    };
+    if join.join_type == JoinType::Inner || always {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     }
     let (left, right) = (bounded(&join.left)?, bounded(&join.right)?);

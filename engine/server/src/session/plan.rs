@@ -366,6 +366,7 @@ pub(super) fn columns(
     let fields = plan.schema().fields();
     let names = rewrite::output_names(statement, fields.len());
     let bare = rewrite::without_digits(statement, fields.len());
+    let cast = rewrite::cast_to_digits(statement, fields.len());
     let origins = origins::of(context, plan);
     fields
         .iter()
@@ -380,7 +381,7 @@ pub(super) fn columns(
                 attnum,
                 ..Column::of_field(name, field)
             };
-            let says = |at| origin.is_some() || modifiers::are_said(plan, at);
+            let says = |at: usize| cast.get(at) == Some(&true) || modifiers::are_said(plan, at);
             match bare || (innermost(field.data_type()).is_decimal() && !says(at)) {
                 true => Column {
                     typmod: -1,

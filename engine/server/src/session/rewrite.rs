@@ -45,7 +45,7 @@ pub(super) use names::folded;
 pub(super) use names::last_part;
 use names::strip_pg_catalog;
 pub(crate) use output::output_names;
-pub(super) use output::{first_select, item_name, without_digits};
+pub(super) use output::{cast_to_digits, first_select, item_name, without_digits};
 pub(super) use quantified::patterns;
 pub(crate) use relations::{Relations, resolve, to_system_copies};
 pub(super) use session_functions::is_session_function;

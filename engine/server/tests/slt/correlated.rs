@@ -265,6 +265,13 @@ fn memberships() -> Vec<String> {
             for (k, test) in tests.iter().enumerate() {
                 // Each pair in one place, and another one for each.
                 let place = places[(i + 3 * j + 5 * k) % places.len()];
+                // PostgreSQL has no such outer join, and these are refused here.
+                let foreign = place.contains("FULL") && test.contains(" OR ");
+                let refused = (value.contains("random") && place.contains(" ON "))
+                    || (value.contains("v.id = g.id") && test.starts_with("{x} IN"));
+                if foreign || refused {
+                    continue;
+                }
                 let condition = test.replace("{x}", value).replace("{q}", among);
                 all.push(place.replace("{c}", &condition));
             }

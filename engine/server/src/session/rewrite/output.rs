@@ -37,6 +37,24 @@ pub(in crate::session) fn without_digits(statement: &ast::Statement, width: usiz
         .collect()
 }
 
+/// Whether each column of the result is cast to a numeric of so many digits.
+pub(in crate::session) fn cast_to_digits(statement: &ast::Statement, width: usize) -> Vec<bool> {
+    let items = output_items(statement, width).into_iter();
+    let is_cast = |item: Option<&SelectItem>| match item {
+        Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+            matches!(
+                expr,
+                Expr::Cast {
+                    data_type: DataType::Numeric(digits) | DataType::Decimal(digits),
+                    ..
+                } if *digits != ast::ExactNumberInfo::None
+            )
+        }
+        _ => false,
+    };
+    items.map(is_cast).collect()
+}
+
 fn says_no_digits(expr: &Expr) -> bool {
     match expr {
         Expr::Value(value) => matches!(value.value, Value::Number(..) | Value::Placeholder(_)),
