@@ -19,7 +19,7 @@ use known::{HIDDEN_FROM_LISTS, KNOWN, find, is_known};
 
 use crate::clock::{Clock, DateOrder};
 use crate::pgwire::encode::{DateStyle, IntervalStyle, TextStyle};
-use crate::sqlstate::{ServerError, nearest, slip_of};
+use crate::sqlstate::ServerError;
 use crate::zone::Zone;
 
 /// The PostgreSQL release whose behaviour clients may expect.
