@@ -1,3 +1,5 @@
+//! What role files, grants and rights come to.
+
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeSet;
 

@@ -272,6 +272,7 @@ pub(super) fn session_info(
         .chain(
             info.settings
                 .own()
+                .chain(info.settings.unlisted())
                 .map(|(name, value)| (name.to_owned(), value.to_owned())),
         )
         .collect();

@@ -187,6 +187,12 @@ impl Settings {
         all.map(|(display, name)| (display, value(name))).collect()
     }
 
+    /// Those that no list has and that `current_setting` knows, by name.
+    pub(crate) fn unlisted(&self) -> impl Iterator<Item = (&str, &str)> {
+        let names = HIDDEN_FROM_LISTS.iter();
+        names.filter_map(|name| Some((*name, self.get(name)?)))
+    }
+
     /// What a setting goes back to, and what it is where nobody says otherwise.
     #[must_use]
     pub(crate) fn reset_of(&self, name: &str) -> (String, &'static str) {

@@ -102,6 +102,14 @@ fn is_taken_of_where(subquery: &Expr, top: bool, schema: &DFSchema) -> Result<bo
             let null = within.expr.nullable(schema)? || items.any(|item| item.is_nullable());
             // DataFusion knows of NULL only where IN is the whole condition, and nothing else is compared. Of what is
             // not among the values it knows when a column of the rows is looked for: that is a key of its join.
+            // Beside other conditions it takes a column of a UNION twice.
+            let is_union = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Union(_)));
+            if !top
+                && subquery.outer_ref_columns.is_empty()
+                && subquery.subquery.exists(is_union)?
+            {
+                return Ok(false);
+            }
             match (subquery.outer_ref_columns.is_empty(), within.negated) {
                 (true, true) => Ok(!null || (top && is_key(&within.expr))),
                 (true, false) => Ok(!null || top),

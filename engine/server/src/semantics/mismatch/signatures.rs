@@ -109,6 +109,7 @@ fn called(name: &str, args: &[Expr], schema: &DFSchema, told: &Told<'_>) -> Resu
     let other = match name {
         "character_length" => Some("length"),
         "substr" => Some("substring"),
+        "strpos" => Some("position"),
         _ => None,
     };
     let names = std::iter::once(planned_from(name)).chain(other);

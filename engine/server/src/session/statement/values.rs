@@ -160,7 +160,7 @@ mod tests {
             ),
             (
                 "SELECT 1 = ANY (VALUES (1), (2))",
-                "SELECT 1 = ANY((SELECT column1 FROM (VALUES (1), (2)) AS \"values\"))",
+                "SELECT 1 = ANY(SELECT column1 FROM (VALUES (1), (2)) AS \"values\")",
             ),
             (
                 "SELECT 1 > (VALUES (1))",
