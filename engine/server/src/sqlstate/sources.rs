@@ -55,6 +55,7 @@ impl From<DataFusionError> for ServerError {
             DataFusionError::ArrowError(inner, _) => ServerError::from(*inner),
             DataFusionError::SQL(inner, _) => from_parser(&inner, ""),
             DataFusionError::SchemaError(inner, _) => schema_error(&inner),
+            DataFusionError::Plan(text) if shows_plan(&text) => planned_wrongly(),
             DataFusionError::Plan(text) => plan_error(&text),
             DataFusionError::NotImplemented(text) => {
                 wording::told(&text).unwrap_or_else(|| ServerError::unsupported(text))
@@ -66,9 +67,27 @@ impl From<DataFusionError> for ServerError {
             DataFusionError::IoError(inner) => ServerError::new("58030", inner.to_string()),
             DataFusionError::ObjectStore(inner) => ServerError::new("58030", inner.to_string()),
             DataFusionError::ParquetError(inner) => ServerError::new("58030", inner.to_string()),
-            other => ServerError::internal(other.strip_backtrace()),
+            other => unexpected(other.strip_backtrace()),
         }
     }
+}
+
+/// Whether an error of the planner shows its plan, which tells of files, counters and columns that whoever asked may not
+/// see.
+fn shows_plan(text: &str) -> bool {
+    text.contains("Exec: ") || text.contains("Exec\"") || text.contains(".parquet")
+}
+
+fn unexpected(text: String) -> ServerError {
+    match shows_plan(&text) {
+        true => planned_wrongly(),
+        false => ServerError::internal(text),
+    }
+}
+
+fn planned_wrongly() -> ServerError {
+    ServerError::internal("the planner made a plan for the statement that it then refused")
+        .hint("Compute keys of windows and aggregates in a subquery first. This is a bug worth telling of.")
 }
 
 fn from_source(source: Box<dyn std::error::Error + Send + Sync>) -> ServerError {
@@ -122,13 +141,14 @@ pub(crate) fn function_error(error: &genokura_sql_ext::Error) -> ServerError {
 fn from_shared(error: &DataFusionError) -> ServerError {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(text) => out_of_memory(text),
+        DataFusionError::Plan(text) if shows_plan(text) => planned_wrongly(),
         DataFusionError::Plan(text) => plan_error(text),
         DataFusionError::Execution(text) => execution_error(text),
         DataFusionError::NotImplemented(text) => ServerError::unsupported(text.clone()),
         DataFusionError::SchemaError(inner, _) => schema_error(inner),
         DataFusionError::External(source) => from_shared_source(source.as_ref()),
         DataFusionError::ArrowError(inner, _) => from_shared_arrow(inner),
-        other => ServerError::internal(other.strip_backtrace()),
+        other => unexpected(other.strip_backtrace()),
     }
 }
 
@@ -265,6 +285,8 @@ fn missing_relation(table: &str, valid: &[Column]) -> ServerError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -296,6 +318,27 @@ mod tests {
         ];
         for (error, code) in table {
             assert_eq!(ServerError::from(error).code(), code);
+        }
+    }
+
+    #[test]
+    fn no_error_shows_a_plan() {
+        let plan = "Plan: [\"SortExec: expr=[secret@1 ASC]\", \"DataSourceExec: file_groups={1 group: \
+                    [[lake/clin/part-1.parquet]]}\"] does not satisfy order requirements: [secret@1 NA]";
+        let errors = || {
+            [
+                DataFusionError::Plan(plan.to_owned()),
+                DataFusionError::Internal(plan.to_owned()),
+            ]
+        };
+        let shared = errors().map(|error| DataFusionError::Shared(Arc::new(error)));
+        for error in errors().into_iter().chain(shared) {
+            let error = ServerError::from(error);
+            assert_eq!(error.code(), "XX000");
+            let told = format!("{error:?}");
+            for word in ["secret", "parquet", "SortExec"] {
+                assert!(!told.contains(word), "{told}");
+            }
         }
     }
 }
