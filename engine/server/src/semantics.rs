@@ -69,9 +69,11 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable as _, LogicalPlan, Operator, Union,
@@ -280,6 +282,16 @@ fn coerced<F: UDFCoercionExt>(function: &F, types: &[DataType]) -> Result<Vec<Da
     let coerced = fields_with_udf(&fields, function)?;
     let types = coerced.iter().map(|field| field.data_type().clone());
     Ok(types.collect())
+}
+
+/// Has a planner of expressions asked before those that a context has.
+fn ask_first(context: &SessionContext, planner: Arc<dyn ExprPlanner>) {
+    let state = context.state_ref();
+    let mut state = state.write();
+    let others = state.expr_planners().iter().cloned();
+    let planners = std::iter::once(planner).chain(others).collect();
+    let builder = SessionStateBuilder::new_from_existing(state.clone());
+    *state = builder.with_expr_planners(planners).build();
 }
 
 /// A node whose expressions are what `better` makes of them and of their parts, under the names that they had.

@@ -11,7 +11,6 @@ use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, 
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult};
@@ -42,14 +41,7 @@ pub(super) fn install(context: &SessionContext) {
             functions.push(Arc::new(function));
         }
     }
-    // Before the planner's own, which calls its own functions.
-    let state = context.state_ref();
-    let mut state = state.write();
-    let others = state.expr_planners().iter().cloned();
-    let first: Arc<dyn ExprPlanner> = Arc::new(Clauses { functions });
-    let planners = std::iter::once(first).chain(others).collect();
-    let builder = SessionStateBuilder::new_from_existing(state.clone());
-    *state = builder.with_expr_planners(planners).build();
+    super::ask_first(context, Arc::new(Clauses { functions }));
 }
 
 /// `substring(… FROM …)`, `position(… IN …)` and `overlay(… PLACING …)`.

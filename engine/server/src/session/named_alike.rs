@@ -129,26 +129,27 @@ struct Named {
     shared: bool,
 }
 
+/// What a relation of a FROM is called, where it was given a name.
+pub(super) fn alias_of(factor: &TableFactor) -> Option<&TableAlias> {
+    match factor {
+        TableFactor::Table { alias, .. }
+        | TableFactor::Derived { alias, .. }
+        | TableFactor::Function { alias, .. }
+        | TableFactor::UNNEST { alias, .. }
+        | TableFactor::NestedJoin { alias, .. } => alias.as_ref(),
+        _ => None,
+    }
+}
+
 fn named(factor: &TableFactor) -> Option<Named> {
-    let (schema, name) = match factor {
-        TableFactor::Table {
-            alias: Some(alias), ..
-        }
-        | TableFactor::Derived {
-            alias: Some(alias), ..
-        }
-        | TableFactor::Function {
-            alias: Some(alias), ..
-        }
-        | TableFactor::UNNEST {
-            alias: Some(alias), ..
-        }
-        | TableFactor::NestedJoin {
-            alias: Some(alias), ..
-        } => (None, folded(&alias.name)),
-        TableFactor::Table {
-            name, args: None, ..
-        } => match name.0.as_slice() {
+    let (schema, name) = match (alias_of(factor), factor) {
+        (Some(alias), _) => (None, folded(&alias.name)),
+        (
+            None,
+            TableFactor::Table {
+                name, args: None, ..
+            },
+        ) => match name.0.as_slice() {
             [_] => (None, last_part(name)),
             // Copies of system relations are in a catalog of their own.
             [.., schema, _] => (schema.as_ident().map(folded), last_part(name)),

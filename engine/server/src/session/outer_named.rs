@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, TableAlias, TableFactor, TableWithJoins, Visit as _, VisitMut, Visitor, VisitorMut,
 };
 
+use super::named_alike::alias_of;
 use super::rewrite::{folded, last_part};
 
 /// The statement with such tables under other names; `None` when it has none.
@@ -31,22 +32,10 @@ pub(super) fn renamed(statement: &ast::Statement) -> Option<ast::Statement> {
 
 /// What a relation is called by.
 fn name_of(factor: &TableFactor) -> Option<String> {
+    if let Some(alias) = alias_of(factor) {
+        return Some(folded(&alias.name));
+    }
     match factor {
-        TableFactor::Table {
-            alias: Some(alias), ..
-        }
-        | TableFactor::Derived {
-            alias: Some(alias), ..
-        }
-        | TableFactor::Function {
-            alias: Some(alias), ..
-        }
-        | TableFactor::UNNEST {
-            alias: Some(alias), ..
-        }
-        | TableFactor::NestedJoin {
-            alias: Some(alias), ..
-        } => Some(folded(&alias.name)),
         TableFactor::Table {
             name, args: None, ..
         } => Some(last_part(name)),

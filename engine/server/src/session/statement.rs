@@ -35,7 +35,9 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace};
+use datafusion::sql::sqlparser::tokenizer::{
+    Span, Token, TokenWithSpan, Tokenizer, Whitespace, Word,
+};
 
 use genokura_sql_ext::depth;
 use genokura_sql_ext::dialect::Bounded;
@@ -308,6 +310,19 @@ fn is_space(token: &Token) -> bool {
                 | Whitespace::MultiLineComment(_)
         )
     )
+}
+
+/// Whether a token is one of some words, in any case and without quotes.
+fn is_word(token: &Token, words: &[&str]) -> bool {
+    let Token::Word(Word {
+        value,
+        quote_style: None,
+        ..
+    }) = token
+    else {
+        return false;
+    };
+    words.iter().any(|word| word.eq_ignore_ascii_case(value))
 }
 
 /// Reads one statement from its tokens.

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, FieldRef};
 use datafusion::common::{DFSchema, Result};
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -53,14 +52,7 @@ pub(super) fn install(context: &SessionContext) {
             functions.push(Arc::new(function));
         }
     }
-    // Before the planner's own, which calls its own functions.
-    let state = context.state_ref();
-    let mut state = state.write();
-    let others = state.expr_planners().iter().cloned();
-    let first: Arc<dyn ExprPlanner> = Arc::new(Unlike { functions });
-    let planners = std::iter::once(first).chain(others).collect();
-    let builder = SessionStateBuilder::new_from_existing(state.clone());
-    *state = builder.with_expr_planners(planners).build();
+    crate::semantics::ask_first(context, Arc::new(Unlike { functions }));
 }
 
 /// Operators of arrays whose items or depths are not the same.

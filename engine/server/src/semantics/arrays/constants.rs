@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::context::SessionContext;
-use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
 use datafusion::logical_expr::expr::{Alias, Case};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -43,14 +43,8 @@ pub(super) fn install(context: &SessionContext) {
     if let Err(error) = planner {
         tracing::error!(%error, "a session without comparisons of arrays and constants");
     }
-    // Before the planner's own, which puts an item to an array.
-    let state = context.state_ref();
-    let mut state = state.write();
-    let others = state.expr_planners().iter().cloned();
-    let first: Arc<dyn ExprPlanner> = Arc::new(NoArray);
-    let planners = std::iter::once(first).chain(others).collect();
-    let builder = SessionStateBuilder::new_from_existing(state.clone());
-    *state = builder.with_expr_planners(planners).build();
+    // The planner's own puts an item to an array.
+    crate::semantics::ask_first(context, Arc::new(NoArray));
 }
 
 /// The array that a constant in quotes is beside one of this field; `None` for anything else.

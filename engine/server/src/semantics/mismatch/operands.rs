@@ -23,15 +23,14 @@ pub(in crate::semantics) fn install(context: &SessionContext) {
     if let Err(error) = planner {
         tracing::error!(%error, "a session that compares dates with numbers");
     }
-    // Before the planner's own, which looks for a field.
+    // The planner's own looks for a field.
+    crate::semantics::ask_first(context, std::sync::Arc::new(Fields));
     let state = context.state_ref();
     let mut state = state.write();
-    let others = state.expr_planners().iter().cloned();
-    let fields: std::sync::Arc<dyn ExprPlanner> = std::sync::Arc::new(Fields);
-    let planners = std::iter::once(fields).chain(others).collect();
     let builder = SessionStateBuilder::new_from_existing(state.clone());
-    let builder = builder.with_type_planner(std::sync::Arc::new(Declared));
-    *state = builder.with_expr_planners(planners).build();
+    *state = builder
+        .with_type_planner(std::sync::Arc::new(Declared))
+        .build();
 }
 
 /// Types of text parameters that a client declared: a text whose field says so.

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::is_space;
+use super::{is_space, is_word};
 use crate::sqlstate::ServerError;
 
 /// The tokens without `EXCLUDE NO OTHERS`, and the error of another exclusion.
@@ -52,18 +52,6 @@ pub(super) fn read<'a>(
         Cow::Owned(kept.map(|(_, token)| token.clone()).collect()),
         None,
     )
-}
-
-fn is_word(token: &Token, words: &[&str]) -> bool {
-    let Token::Word(Word {
-        value,
-        quote_style: None,
-        ..
-    }) = token
-    else {
-        return false;
-    };
-    words.iter().any(|word| word.eq_ignore_ascii_case(value))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Items of grouping sets that begin with a parenthesis and are no list: `CUBE ((a)[2])`, `ROLLUP ((a + 1) * 2, b)`. The
 //! parser takes the parenthesis for that of a list, and so they are put into another one.
 
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::is_space;
+use super::{is_space, is_word};
 
 /// The tokens, with such items in parentheses.
 pub(super) fn wrapped(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -82,18 +82,6 @@ fn goes_on(item: &[(usize, &Token)]) -> bool {
         depth == 0
     });
     end.is_some_and(|end| end + 1 < item.len())
-}
-
-fn is_word(token: &Token, words: &[&str]) -> bool {
-    let Token::Word(Word {
-        value,
-        quote_style: None,
-        ..
-    }) = token
-    else {
-        return false;
-    };
-    words.iter().any(|word| word.eq_ignore_ascii_case(value))
 }
 
 #[cfg(test)]
