@@ -43,7 +43,8 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
 use datafusion::optimizer::AnalyzerRule;
 
 use apply::Names;
@@ -80,6 +81,7 @@ impl AnalyzerRule for Correlated {
                 true => node.recompute_schema()?,
                 false => node,
             };
+            let node = named_apart(node, &mut names)?;
             if let LogicalPlan::Join(join) = &node
                 && lateral::is_lateral(join)
             {
@@ -98,6 +100,58 @@ impl AnalyzerRule for Correlated {
             rewritten(node, &mut names)
         })
         .data()
+    }
+}
+
+/// A filter on the outer row whose columns have names of their own: where DataFusion makes a join of its subquery, the rows
+/// are those of one table, in which columns of two tables with one name would be one.
+fn named_apart(node: LogicalPlan, names: &mut Names) -> Result<LogicalPlan> {
+    let LogicalPlan::Filter(filter) = &node else {
+        return Ok(node);
+    };
+    if !filter.predicate.contains_outer() {
+        return Ok(node);
+    }
+    let schema = filter.input.schema();
+    let mut apart: Vec<(Column, Expr)> = Vec::new();
+    let parts = split_conjunction(&filter.predicate);
+    for part in parts.into_iter().filter(|part| part.contains_outer()) {
+        for column in part.column_refs() {
+            let alike = schema.qualified_fields_with_unqualified_name(&column.name);
+            let is_known = apart.iter().any(|(known, _)| known == column);
+            if alike.len() > 1 && !is_known {
+                let name = names.next("apart");
+                apart.push((column.clone(), Expr::Column(Column::new_unqualified(name))));
+            }
+        }
+    }
+    if apart.is_empty() {
+        return Ok(node);
+    }
+    // What its own names are, in an order that does not change from run to run.
+    apart.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let renamed = apart.iter().map(|(column, own)| match own {
+        Expr::Column(own) => Expr::Column(column.clone()).alias(&own.name),
+        other => other.clone(),
+    });
+    let columns = schema.columns().into_iter().map(Expr::Column);
+    let input = projected(
+        filter.input.as_ref().clone(),
+        columns.chain(renamed).collect(),
+    )?;
+    let own = |column: &Column| {
+        let found = apart.iter().find(|(known, _)| known == column);
+        Some(found.map_or_else(|| Expr::Column(column.clone()), |(_, own)| own.clone()))
+    };
+    let parts = split_conjunction(&filter.predicate).into_iter();
+    let parts = parts.map(|part| match part.contains_outer() {
+        true => with_columns(part, own).map(|changed| changed.unwrap_or_else(|| part.clone())),
+        false => Ok(part.clone()),
+    });
+    let parts = parts.collect::<Result<Vec<_>>>()?;
+    match parts.into_iter().reduce(Expr::and) {
+        Some(predicate) => Filter::try_new(predicate, Arc::new(input)).map(LogicalPlan::Filter),
+        None => Ok(node),
     }
 }
 

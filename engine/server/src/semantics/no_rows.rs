@@ -46,11 +46,30 @@ fn nullable(expr: &Expr) -> Option<Expr> {
         return None;
     };
     let field = subquery.subquery.schema().fields().first()?;
-    let says_so = field.is_nullable() || has_a_row(&subquery.subquery);
+    let is_nullable = field.is_nullable() && !is_constant(&subquery.subquery);
+    let says_so = is_nullable || has_a_row(&subquery.subquery);
     (!says_so).then(|| {
         let call = ScalarFunction::new_udf(Arc::clone(&FUNCTION), vec![expr.clone()]);
         Expr::ScalarFunction(call)
     })
+}
+
+/// Whether the value of a query is one that the planner may know before it runs: it is never NULL then.
+fn is_constant(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let value = projection.expr.first();
+            value.is_some_and(|value| value.column_refs().is_empty())
+        }
+        LogicalPlan::SubqueryAlias(alias) => is_constant(&alias.input),
+        LogicalPlan::Sort(sort) => is_constant(&sort.input),
+        LogicalPlan::Limit(limit) => is_constant(&limit.input),
+        LogicalPlan::Distinct(_) | LogicalPlan::Subquery(_) => plan
+            .inputs()
+            .first()
+            .is_some_and(|input| is_constant(input)),
+        _ => false,
+    }
 }
 
 /// Whether a query has one row, whatever is in its tables.

@@ -92,6 +92,15 @@ fn subquery(plan: &LogicalPlan) -> Option<&Subquery> {
     }
 }
 
+fn holds_unnest(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::Unnest(_))))
+}
+
+/// Whether an expression reads no column of the set.
+fn is_of_no_set(expr: &Expr) -> bool {
+    expr.column_refs().is_empty()
+}
+
 /// A column of the set, by the name that it has there.
 fn inner(name: &str) -> Column {
     match name.starts_with(PLACEHOLDER) {
@@ -123,6 +132,12 @@ impl Over<'_> {
             }) => Some(self.left.as_ref().clone()),
             LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => self.plan(input)?,
             LogicalPlan::Subquery(Subquery { subquery, .. }) => self.plan(subquery)?,
+            // A row without a partner has none of the set's columns, also those that are of the row itself.
+            LogicalPlan::Projection(Projection { expr, input, .. })
+                if self.outer && holds_unnest(input)? && expr.iter().any(is_of_no_set) =>
+            {
+                None
+            }
             LogicalPlan::Projection(Projection { expr, input, .. }) => {
                 let Some(below) = self.plan(input)? else {
                     return Ok(None);

@@ -157,10 +157,12 @@ pub(super) struct Renamed {
 }
 
 impl Renamed {
-    /// Makes what is computed NULL where an outer join found none of these rows.
+    /// Makes what is computed, or a column of the outer row, NULL where an outer join found none of these rows.
     pub(super) fn null_without(&self, columns: &mut [Expr]) -> Result<()> {
+        let schema = self.rows.schema();
         for column in columns {
-            if !matches!(column, Expr::Column(_)) {
+            let is_of_rows = matches!(column, Expr::Column(own) if schema.has_column(own));
+            if !is_of_rows {
                 *column = when(self.any.clone(), column.clone()).end()?;
             }
         }
