@@ -86,7 +86,7 @@ pub use temp::CopyIn;
 
 use crate::pgwire::cancel::Registry;
 use crate::pgwire::encode::Format;
-use crate::roles::{Authorised, RoleStore, Roles};
+use crate::roles::{Authorised, Role, RoleStore, Roles};
 use crate::sqlstate::ServerError;
 pub(crate) use kinds::{plain_text, told_as};
 use memory::SessionMemory;
@@ -255,6 +255,8 @@ pub struct Session {
     overlaid: Option<Overlaid>,
     /// Who may do what; None: the session is its lake's owner.
     roles: Option<Arc<RoleStore>>,
+    /// The role that it logged in as; None: there were no roles then.
+    login: Option<Arc<Role>>,
     /// The sessions of the server; None: there is no server.
     sessions: Option<Arc<Registry>>,
     /// What the session may do, as of its last statement.
@@ -285,6 +287,7 @@ impl Session {
             kept_memory: None,
             overlaid: None,
             roles: None,
+            login: None,
             sessions: None,
             authorised: None,
         }
@@ -297,11 +300,14 @@ impl Session {
         self
     }
 
-    /// The same session as a role of `roles`, asked anew for every statement: a REVOKE holds at once.
+    /// The same session as one that logged in as this role of `roles`, asked anew for every statement: a REVOKE holds
+    /// at once.
     #[must_use]
-    pub fn with_roles(mut self, roles: Arc<RoleStore>) -> Session {
+    pub fn with_roles(mut self, roles: Arc<RoleStore>, login: Option<Arc<Role>>) -> Session {
         // The limits of the role hold for the first statement, too. A role that is gone is told of then.
-        self.authorised = roles.authorise(&self.options.user).ok();
+        let user = &self.options.user;
+        self.authorised = roles.authorise(user, login.as_deref()).ok();
+        self.login = login;
         self.roles = Some(roles);
         self
     }
@@ -698,7 +704,7 @@ impl Session {
     fn authorise(&mut self) -> Result<Authorised, ServerError> {
         let user = &self.options.user;
         let now = match &self.roles {
-            Some(roles) => roles.authorise(user)?,
+            Some(roles) => roles.authorise(user, self.login.as_deref())?,
             None => Authorised::owner(user),
         };
         let changed = self

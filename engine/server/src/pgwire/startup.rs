@@ -19,6 +19,7 @@ use super::connection::status_message;
 use super::incoming::Body;
 use super::socket::Socket;
 use crate::pg_input::utf8;
+use crate::roles::Role;
 use crate::session::{DATABASE, Session, SessionOptions, Settings};
 use crate::sqlstate::{ServerError, Severity};
 
@@ -28,6 +29,8 @@ const STARTUP_BYTES_MAX: usize = 10_000;
 /// What a client asked for in its start-up message.
 pub(super) struct Start {
     pub(super) user: String,
+    /// The role that it proved to be.
+    role: Option<Arc<Role>>,
     settings: Vec<(String, String)>,
     /// Bytes that came after the start-up message.
     pub(super) rest: BytesMut,
@@ -48,6 +51,7 @@ pub(super) async fn open(
     if server.roles.authenticates() {
         let roles = server.roles.current();
         super::auth::authenticate(socket, &mut start.rest, &start.user, &roles).await?;
+        start.role = roles.get(&start.user).cloned();
     }
     Ok(Some(start))
 }
@@ -238,6 +242,7 @@ async fn start(
     settings.extend(parameters);
     Ok(Start {
         user,
+        role: None,
         settings,
         rest,
     })
@@ -337,7 +342,7 @@ pub(super) fn session(
     };
     let session = Session::new(Arc::clone(&server.backend), options, settings);
     Ok(session
-        .with_roles(Arc::clone(&server.roles))
+        .with_roles(Arc::clone(&server.roles), start.role.clone())
         .with_sessions(Arc::clone(&server.cancels)))
 }
 

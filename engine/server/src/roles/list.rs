@@ -171,12 +171,13 @@ impl Roles {
         Ok(Arc::make_mut(role))
     }
 
-    /// Adds a role.
+    /// Adds a role, which is another one than every role that had its name before.
     ///
     /// # Errors
-    /// When the name is taken or reserved.
-    pub fn add(&mut self, role: Role) -> anyhow::Result<()> {
+    /// When the name is taken or reserved, or the system gives no random bytes.
+    pub fn add(&mut self, mut role: Role) -> anyhow::Result<()> {
         role.check()?;
+        role.id = Some(STANDARD.encode(secret::random::<12>()?));
         ensure!(
             !self.roles.contains_key(&role.name),
             "role \"{}\" already exists",

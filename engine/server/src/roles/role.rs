@@ -23,6 +23,9 @@ const NAME_BYTES_MAX: usize = 63;
 pub struct Role {
     /// The user name that clients connect with.
     pub name: String,
+    /// What tells this role from another that had its name before it; absent in files that were written by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// May read everything, give and take rights, and see and stop the sessions of others.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub admin: bool,

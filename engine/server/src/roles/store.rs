@@ -155,13 +155,15 @@ impl RoleStore {
         Ok(result)
     }
 
-    /// Who `name` is now; the owner when there are no roles.
+    /// Who `name` is now, if it is still the role that logged in; the owner when there are no roles.
     ///
     /// # Errors
-    /// 57P01, FATAL, when the role was removed.
-    pub fn authorise(&self, name: &str) -> Result<Authorised, ServerError> {
+    /// 57P01, FATAL, when the role was removed, also when another one has its name now.
+    pub fn authorise(&self, name: &str, login: Option<&Role>) -> Result<Authorised, ServerError> {
         let roles = self.current();
-        if let (Some(role), Some(access)) = (roles.get(name), roles.access(name)) {
+        if let (Some(role), Some(access)) = (roles.get(name), roles.access(name))
+            && login.is_some_and(|login| login.id == role.id)
+        {
             return Ok(Authorised {
                 epoch: roles.epoch,
                 role: Some(Arc::clone(role)),

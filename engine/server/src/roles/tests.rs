@@ -59,7 +59,7 @@ fn a_server_that_asked_for_passwords_goes_on_asking() {
     store.update(|roles| roles.add(role("ann"))).unwrap();
     store.update(|roles| roles.remove("ann")).unwrap();
     assert!(store.current().is_empty() && store.authenticates());
-    assert_eq!(store.authorise("ann").unwrap_err().code(), "57P01");
+    assert_eq!(store.authorise("ann", None).unwrap_err().code(), "57P01");
     std::fs::remove_file(&path).unwrap();
     assert!(store.authenticates());
     std::fs::write(&path, "nonsense").unwrap();

@@ -60,6 +60,37 @@ async fn a_revoke_holds_for_open_sessions_statements_portals_and_cursors() {
     assert!(server.try_connect("ann", "secret-ann").await.is_err());
 }
 
+/// Fails without: the identity of roles beside their names (`roles/store.rs`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_does_not_go_on_as_the_next_role_of_its_name() {
+    let roles = RoleFile::new();
+    roles.reader("boss", &["*"]);
+    roles.reader("ann", &["kb.*"]);
+    let server = Server::with_roles(&roles);
+    let (one, two) = (server.connect("ann").await, server.connect("ann").await);
+    rows(&one, "select 1").await;
+    // No statement comes between.
+    roles.run(&["drop", "ann"]);
+    roles.reader("ann", &["*"]);
+    assert!(soon(async || server.try_connect("ann", "secret-ann").await.is_ok()).await);
+    let next = server.connect("ann").await;
+    let mut told_all = Vec::new();
+    for (client, sql) in [
+        (&one, "select 1 from lab.variants"),
+        (&two, "alter role ann password null"),
+    ] {
+        told_all.push(told(&client.simple_query(sql).await.unwrap_err()));
+    }
+    for told in told_all {
+        assert!(told.starts_with("57P01"), "{told}");
+    }
+    assert!(
+        next.simple_query("select 1 from lab.variants")
+            .await
+            .is_ok()
+    );
+}
+
 /// Fails without: the look at rights when a portal goes on, and for every statement of a transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoke_holds_inside_of_a_transaction_and_for_a_portal_that_was_begun() {
@@ -145,7 +176,8 @@ async fn rights_that_change_while_a_statement_is_planned_stop_it() {
         memory_limit: None,
     };
     let session = Session::new(std::sync::Arc::new(backend), options, Settings::default());
-    let mut session = session.with_roles(roles);
+    let login = roles.current().get("ann").cloned();
+    let mut session = session.with_roles(roles, login);
     let sql = statement::parse("select 1").unwrap();
     let error = session.run(&sql[0], &[]).await.unwrap_err();
     assert_eq!(error.code(), "40001", "{error}");
