@@ -47,6 +47,7 @@ mod text;
 mod texts_joined;
 mod told_like;
 mod types;
+mod whole_frames;
 mod wrapped;
 
 use checked::Mode;
@@ -173,6 +174,10 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .or_else(|| bytes::read(expr, schema))
                 .or_else(|| bytes::length(expr, schema))
                 .or_else(|| json_scalars::looked_at(expr, schema))
+                .or_else(|| {
+                    let bounded = whole_frames::bounded(expr)?;
+                    Some(frames::sliding(&bounded).unwrap_or(bounded))
+                })
                 .or_else(|| frames::sliding(expr))
                 .or_else(|| texts_joined::unordered(expr))
                 .or_else(|| by_keys::windowed(expr, schema))

@@ -31,6 +31,11 @@ const FORWARD: [&str; 6] = [
     "string_agg",
 ];
 
+/// Whether it is one of this module's.
+pub(super) fn is_framed(function: &AggregateUDF) -> bool {
+    function.inner().downcast_ref::<Framed>().is_some()
+}
+
 /// A call over a window of an aggregate that takes no row back, as one that does; `None` for any other expression.
 pub(super) fn sliding(expr: &Expr) -> Option<Expr> {
     let Expr::WindowFunction(window) = expr else {
@@ -39,8 +44,7 @@ pub(super) fn sliding(expr: &Expr) -> Option<Expr> {
     let WindowFunctionDefinition::AggregateUDF(inner) = &window.fun else {
         return None;
     };
-    let is_own = inner.inner().downcast_ref::<Framed>().is_some();
-    if is_own || !FORWARD.contains(&inner.name()) {
+    if is_framed(inner) || !FORWARD.contains(&inner.name()) {
         return None;
     }
     let mut changed = WindowFunction::clone(window);

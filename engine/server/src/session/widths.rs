@@ -6,11 +6,14 @@
 
 use std::sync::Arc;
 
+use arrow::array::Array as _;
+use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 
 /// Bytes that the values of one batch should not exceed.
 const BATCH_BYTES: usize = 4 << 20;
@@ -29,6 +32,50 @@ const LENGTHS: [&str; 6] = [
     "array_resize",
     "list_repeat",
 ];
+
+/// Rows that a window of growing values is given first.
+pub(super) const FIRST_ROWS: usize = 64;
+/// Rows of the batches of groups whose values grow: spilled parts of groups are put together in so many at a time.
+pub(super) const GATHERED_ROWS: usize = 128;
+
+/// What makes one value of many, which may be long where theirs are short.
+pub(super) enum Growing {
+    Window,
+    Groups,
+}
+
+/// Whether this operator gathers values of many rows into one.
+pub(super) fn growing(node: &dyn ExecutionPlan) -> Option<Growing> {
+    if let Some(groups) = node.downcast_ref::<AggregateExec>() {
+        // `min` and `max` of texts are as long as one of theirs.
+        let mut calls = groups.aggr_expr().iter();
+        let gathers = calls.any(|call| call.fun().name().ends_with("_agg"));
+        return (gathers && !groups.group_expr().is_empty()).then_some(Growing::Groups);
+    }
+    if !node.name().ends_with("WindowAggExec") {
+        return None;
+    }
+    let given = node.children().first().map(|child| child.schema());
+    let given = given.map_or(0, |schema| schema.fields().len());
+    let schema = node.schema();
+    let mut made = schema.fields().iter().skip(given);
+    made.any(|field| !field.data_type().is_primitive())
+        .then_some(Growing::Window)
+}
+
+/// How many rows like those of this batch are not too many bytes.
+///
+/// # Errors
+/// When the batch cannot be measured.
+pub(super) fn rows_like(batch: &RecordBatch) -> Result<usize> {
+    let each = batch.columns().iter().map(|column| {
+        let data = column.to_data();
+        data.get_slice_memory_size()
+    });
+    let bytes = each.sum::<Result<usize, _>>()?;
+    let row = bytes / batch.num_rows().max(1);
+    Ok((BATCH_BYTES / row.max(NARROW_BYTES)).max(1))
+}
 
 /// How many rows this operator should be given at a time; `None` where its values are narrow.
 ///

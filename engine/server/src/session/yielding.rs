@@ -3,12 +3,19 @@
 //! A cancelled query is dropped, and a task is dropped only when it yields. DataFusion yields by
 //! counting batches of leaves: a cross join makes thousands of batches from one of its leaf's,
 //! and a costly function makes any count too long. A time slice bounds both. What an operator makes wide values of
-//! ([`widths`]) comes in few rows at a time.
+//! ([`widths`]) comes in few rows at a time:
+//!
+//! ```text
+//! Projection of repeat(x, 100000)     its input in as many rows as make some megabytes
+//! string_agg over a window            its input in fewer rows the longer the values are that come out above it
+//! string_agg of groups                its own batches, which spilling puts together again, of few rows
+//! ```
 
 use std::any::type_name;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -26,8 +33,10 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, replace_children_if_necessary,
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    replace_children_if_necessary,
 };
 use futures::Stream;
 
@@ -72,34 +81,26 @@ impl PhysicalOptimizerRule for YieldRule {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
+        config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
+            if let Some(slow) = dealt_out(&node).filter(is_slowed) {
+                return Ok(Transformed::yes(slow));
+            }
             let rows = widths::rows_of(node.as_ref())?;
             let node = match rows {
-                Some(_) if !node.children().is_empty() => {
-                    let children = node.children().into_iter().map(|child| {
-                        let input = match child.downcast_ref::<YieldExec>() {
-                            Some(yielding) => &yielding.input,
-                            None => child,
-                        };
-                        Arc::new(YieldExec {
-                            input: Arc::clone(input),
-                            rows,
-                        }) as _
-                    });
-                    let children = children.collect();
-                    Transformed::yes(replace_children_if_necessary(node, children)?)
-                }
+                Some(_) if !node.children().is_empty() => fed(node, &Pace::at_most(rows))?,
                 _ => Transformed::no(node),
+            };
+            let node = match widths::growing(node.data.as_ref()) {
+                Some(widths::Growing::Window) => slowed(node.data)?,
+                Some(widths::Growing::Groups) => in_few_rows(node.data, config)?,
+                None => node,
             };
             let multiplies =
                 node.data.name().contains("Join") || node.data.name().contains("Unnest");
             if node.data.children().is_empty() || multiplies {
-                let yielding = YieldExec {
-                    input: node.data,
-                    rows: None,
-                };
+                let yielding = YieldExec::of(node.data);
                 return Ok(Transformed::yes(Arc::new(yielding) as _));
             }
             Ok(node)
@@ -116,12 +117,124 @@ impl PhysicalOptimizerRule for YieldRule {
     }
 }
 
+type Changed = Result<Transformed<Arc<dyn ExecutionPlan>>>;
+
+/// The operator, whose inputs come at this pace.
+fn fed(node: Arc<dyn ExecutionPlan>, pace: &Pace) -> Changed {
+    let children = node.children().into_iter().map(|child| {
+        let input = match child.downcast_ref::<YieldExec>() {
+            Some(yielding) => &yielding.input,
+            None => child,
+        };
+        Arc::new(YieldExec {
+            pace: pace.clone(),
+            ..YieldExec::of(Arc::clone(input))
+        }) as _
+    });
+    let children = children.collect();
+    Ok(Transformed::yes(replace_children_if_necessary(
+        node, children,
+    )?))
+}
+
+/// The operator, whose inputs come the slower the longer the values are that it makes.
+fn slowed(node: Arc<dyn ExecutionPlan>) -> Changed {
+    let felt = Arc::new(AtomicUsize::new(widths::FIRST_ROWS));
+    let node = fed(node, &Pace::Felt(Arc::clone(&felt)))?.data;
+    let watched = YieldExec {
+        watches: Some(felt),
+        ..YieldExec::of(node)
+    };
+    Ok(Transformed::yes(Arc::new(watched)))
+}
+
+/// What is dealt out in turns to make use of more threads; `None` for any other operator.
+fn dealt_out(node: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+    let repartition = node.downcast_ref::<RepartitionExec>()?;
+    let in_turns = matches!(repartition.partitioning(), Partitioning::RoundRobinBatch(_));
+    in_turns.then(|| Arc::clone(repartition.input()))
+}
+
+/// Whether the rows come from an operator that is [`slowed`]. Dealt out they would be taken from it faster than they are
+/// worked on, and kept in between.
+fn is_slowed(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let mut plan = plan;
+    loop {
+        if let Some(yielding) = plan.downcast_ref::<YieldExec>() {
+            if yielding.watches.is_some() {
+                return true;
+            }
+        } else if !["ProjectionExec", "FilterExec"].contains(&plan.name()) {
+            return false;
+        }
+        let Some(input) = plan.children().pop() else {
+            return false;
+        };
+        plan = input;
+    }
+}
+
+/// The operator in batches of few rows, above inputs in batches of as many as ever.
+fn in_few_rows(node: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Changed {
+    let usual = usize::from(config.execution.batch_size);
+    let children = node.children().into_iter().map(|child| {
+        Arc::new(YieldExec {
+            batch_size: Some(usual),
+            ..YieldExec::of(Arc::clone(child))
+        }) as _
+    });
+    let children = children.collect();
+    let node = replace_children_if_necessary(node, children)?;
+    let few = YieldExec {
+        batch_size: Some(usual.min(widths::GATHERED_ROWS)),
+        ..YieldExec::of(node)
+    };
+    Ok(Transformed::yes(Arc::new(few)))
+}
+
+/// How many rows are passed on at a time.
+#[derive(Clone, Debug)]
+enum Pace {
+    AsTheyCome,
+    AtMost(usize),
+    /// What a node above has seen fit of late.
+    Felt(Arc<AtomicUsize>),
+}
+
+impl Pace {
+    fn at_most(rows: Option<usize>) -> Self {
+        rows.map_or(Self::AsTheyCome, Self::AtMost)
+    }
+
+    fn rows(&self) -> Option<usize> {
+        match self {
+            Self::AsTheyCome => None,
+            Self::AtMost(rows) => Some(*rows),
+            Self::Felt(rows) => Some(rows.load(Ordering::Relaxed)),
+        }
+    }
+}
+
 /// Passes its input on and yields after every [`SLICE`].
 #[derive(Debug)]
 struct YieldExec {
     input: Arc<dyn ExecutionPlan>,
-    /// Rows that are passed on at a time; None: as they come.
-    rows: Option<usize>,
+    pace: Pace,
+    /// Where the pace is told to that fits what passes.
+    watches: Option<Arc<AtomicUsize>>,
+    /// Rows of the batches that the operators below put together; None: as those above.
+    batch_size: Option<usize>,
+}
+
+impl YieldExec {
+    fn of(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self {
+            input,
+            pace: Pace::AsTheyCome,
+            watches: None,
+            batch_size: None,
+        }
+    }
 }
 
 impl DisplayAs for YieldExec {
@@ -166,7 +279,9 @@ impl ExecutionPlan for YieldExec {
         match children.pop() {
             Some(input) if children.is_empty() => Ok(Arc::new(YieldExec {
                 input,
-                rows: self.rows,
+                pace: self.pace.clone(),
+                watches: self.watches.clone(),
+                batch_size: self.batch_size,
             })),
             _ => datafusion::common::internal_err!("YieldExec has one child"),
         }
@@ -177,10 +292,17 @@ impl ExecutionPlan for YieldExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let context = match self.batch_size {
+            Some(rows) if rows != context.session_config().batch_size() => {
+                Arc::new(with_batch_size(&context, rows))
+            }
+            _ => context,
+        };
         let input = self.input.execute(partition, context)?;
         Ok(Box::pin(YieldStream {
             input,
-            rows: self.rows,
+            pace: self.pace.clone(),
+            watches: self.watches.clone(),
             rest: None,
             since: Instant::now(),
         }))
@@ -209,9 +331,24 @@ impl ExecutionPlan for YieldExec {
     }
 }
 
+/// The same context, whose operators put together batches of so many rows.
+fn with_batch_size(context: &TaskContext, rows: usize) -> TaskContext {
+    TaskContext::new(
+        context.task_id(),
+        context.session_id(),
+        context.session_config().clone().with_batch_size(rows),
+        context.scalar_functions().clone(),
+        context.higher_order_functions().clone(),
+        context.aggregate_functions().clone(),
+        context.window_functions().clone(),
+        context.runtime_env(),
+    )
+}
+
 struct YieldStream {
     input: SendableRecordBatchStream,
-    rows: Option<usize>,
+    pace: Pace,
+    watches: Option<Arc<AtomicUsize>>,
     /// What of a batch was not passed on yet.
     rest: Option<RecordBatch>,
     since: Instant,
@@ -226,8 +363,12 @@ impl Stream for YieldStream {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let Some(rows) = self.rows else {
-            return self.input.as_mut().poll_next(cx);
+        let Some(rows) = self.pace.rows() else {
+            let next = ready!(self.input.as_mut().poll_next(cx));
+            if let (Some(Ok(batch)), Some(watches)) = (&next, &self.watches) {
+                watches.store(widths::rows_like(batch)?, Ordering::Relaxed);
+            }
+            return Poll::Ready(next);
         };
         let batch = match self.rest.take() {
             Some(rest) => rest,
@@ -244,9 +385,9 @@ impl Stream for YieldStream {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        match self.rows {
-            Some(_) => (0, None),
-            None => self.input.size_hint(),
+        match self.pace {
+            Pace::AtMost(_) | Pace::Felt(_) => (0, None),
+            Pace::AsTheyCome => self.input.size_hint(),
         }
     }
 }
