@@ -15,8 +15,10 @@ use datafusion::common::{DFSchema, Result as DfResult, not_impl_err, plan_err};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::dialect::Bounded;
@@ -35,6 +37,8 @@ const ARITHMETIC: usize = 10;
 /// Functions around one another, brackets, and rows. The planner asks for the types of arguments again at each of them, and
 /// again for each time that it is asked itself: its time doubles with a function more.
 pub const CALLS_MAX: usize = 14;
+/// Casts and BETWEEN around one another, with the functions that they are in and around: as for [`CALLS_MAX`].
+const CASTS_MAX: usize = 16;
 /// The stack that threads need which parse, plan and drop statements.
 pub const STACK_BYTES: usize = 64 << 20;
 
@@ -53,7 +57,12 @@ pub fn check<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> Result<()> {
         }
         levels.read(token);
         let calls = levels.now.calls.max(levels.now.rows);
-        if levels.deepest() > STEPS_MAX || calls > CALLS_MAX || levels.words > WORDS_MAX {
+        let casts = levels.now.calls + levels.now.height;
+        if levels.deepest() > STEPS_MAX
+            || calls > CALLS_MAX
+            || casts > CASTS_MAX
+            || levels.words > WORDS_MAX
+        {
             return Err(Error::TooDeep);
         }
     }
@@ -78,6 +87,19 @@ pub(crate) fn parsed(state: &SessionState, sql: &str) -> DfResult<Statement> {
         (None, _) => plan_err!("No SQL statements were provided in the query string"),
         _ => not_impl_err!("The context currently only supports a single SQL statement"),
     }
+}
+
+/// The statements of a text that a function was given; None when it is no SQL, which is the function's to refuse.
+///
+/// # Errors
+/// [`Error::TooDeep`] and [`Error::LongName`].
+pub fn statements(sql: &str) -> Result<Option<Vec<ast::Statement>>> {
+    check_text(sql)?;
+    let dialect = Bounded::of(sql.len());
+    let parsed = Parser::new(&dialect)
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_statements());
+    Ok(parsed.ok())
 }
 
 /// Parses a condition that a function was given, over columns.
@@ -125,6 +147,11 @@ struct Level {
     has_comma: bool,
     /// Rows around one another in it: `(1, (2, 3))` are two in what holds them.
     rows: usize,
+    /// Calls, casts and BETWEEN around one another in the operand that stood last, in the expression since the last AND
+    /// or OR, and in all of it.
+    height: usize,
+    height_of_part: usize,
+    height_max: usize,
     /// UNION, EXCEPT, INTERSECT and JOIN.
     of_rows: usize,
     ors: usize,
@@ -149,16 +176,26 @@ impl Level {
             has_comma: self.has_comma,
             rows: self.rows,
             of_rows: self.of_rows,
+            height_max: self.height_max,
             ..Self::default()
         };
     }
 
+    /// Another call, cast or BETWEEN stands around operands of this height.
+    fn higher(&mut self, around: usize) {
+        self.height = around + 1;
+        self.height_of_part = self.height_of_part.max(self.height);
+        self.height_max = self.height_max.max(self.height);
+    }
+
     fn or(&mut self) {
+        self.height_of_part = 0;
         self.ors += 1;
         (self.ands, self.others) = (0, 0);
     }
 
     fn and(&mut self) {
+        self.height_of_part = 0;
         self.ands += 1;
         self.ands_max = self.ands_max.max(self.ands);
         self.others = 0;
@@ -251,12 +288,18 @@ impl Levels {
             Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod => {
                 self.operator(Level::arithmetic);
             }
+            Token::DoubleColon => {
+                let around = self.now.height;
+                self.operator(Level::other);
+                self.now.higher(around);
+            }
             _ => self.operator(Level::other),
         }
     }
 
     fn operator(&mut self, count: fn(&mut Level)) {
         count(&mut self.now);
+        self.now.height = 0;
         self.after_operand = false;
     }
 
@@ -264,6 +307,13 @@ impl Levels {
         match keyword {
             Keyword::OR => self.operator(Level::or),
             Keyword::AND => self.operator(Level::and),
+            Keyword::BETWEEN => {
+                let around = self.now.height_of_part;
+                self.operator(Level::other);
+                self.now.higher(around);
+            }
+            // It is read by a function that calls itself.
+            Keyword::INTERVAL if !self.after_operand => self.operator(Level::other),
             Keyword::NOT
             | Keyword::IS
             | Keyword::NOTNULL
@@ -271,7 +321,6 @@ impl Levels {
             | Keyword::LIKE
             | Keyword::ILIKE
             | Keyword::SIMILAR
-            | Keyword::BETWEEN
             | Keyword::OVERLAPS
             | Keyword::OPERATOR
             | Keyword::COLLATE
@@ -326,6 +375,14 @@ impl Levels {
         let inside = std::mem::replace(&mut self.now, self.outer.pop().unwrap_or_default());
         let is_row = inside.has_comma && !inside.is_call;
         self.now.rows = self.now.rows.max(inside.rows + usize::from(is_row));
+        match inside.is_call {
+            true => self.now.higher(inside.height_max),
+            false => {
+                self.now.height = inside.height_max;
+                self.now.height_of_part = self.now.height_of_part.max(inside.height_max);
+                self.now.height_max = self.now.height_max.max(inside.height_max);
+            }
+        }
         self.after_operand = true;
     }
 }

@@ -6,8 +6,9 @@
 
 use std::any::TypeId;
 use std::cell::Cell;
+use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, visit_expressions};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -104,7 +105,19 @@ impl Bounded {
             let high = parser.parse_subexpr(self.prec_value(Precedence::Between))?;
             Ok((Box::new(low), Box::new(high)))
         };
-        Some(ends().map(|(low, high)| {
+        if matches!(expr, Expr::Between { .. }) {
+            let text = "syntax error: BETWEEN behind BETWEEN wants parentheses";
+            return Some(Err(ParserError::ParserError(text.to_owned())));
+        }
+        let ends = ends().and_then(|(low, high)| {
+            // Each is written twice, and again where it stands in another one.
+            let all = [expr, &low, &high].into_iter().map(parts);
+            match all.sum::<usize>() <= SYMMETRIC_PARTS_MAX {
+                true => Ok((low, high)),
+                false => Err(ParserError::RecursionLimitExceeded),
+            }
+        });
+        Some(ends.map(|(low, high)| {
             let between = |low, high| Expr::Between {
                 expr: Box::new(expr.clone()),
                 negated,
@@ -122,6 +135,19 @@ impl Bounded {
             }))
         }))
     }
+}
+
+/// Parts of the operands of `BETWEEN SYMMETRIC`.
+const SYMMETRIC_PARTS_MAX: usize = 1_000;
+
+/// How many expressions an expression is made of.
+fn parts(expr: &Expr) -> usize {
+    let mut count = 0;
+    let _: ControlFlow<()> = visit_expressions(expr, |_part| {
+        count += 1;
+        ControlFlow::Continue(())
+    });
+    count
 }
 
 /// `(VALUES …)` where an expression may begin, of which the parser reads a call.

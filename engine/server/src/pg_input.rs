@@ -48,6 +48,7 @@ pub(crate) use inet::Inet;
 pub(crate) use interval::{Fields, Unit, interval_of_fields};
 pub(crate) use jsonb::key as jsonb_key;
 pub(crate) use received::{Received, format as bad_format};
+pub(crate) use text::json_levels;
 
 /// A column that grows value by value.
 pub(crate) struct ColumnInput {

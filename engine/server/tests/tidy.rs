@@ -170,6 +170,31 @@ fn no_unfinished_code_and_no_machine_paths() {
     }
 }
 
+/// Who parses a text of somebody without measuring it first lets that text overflow the stack of the server.
+#[test]
+fn texts_are_parsed_behind_the_bound_on_their_depth() {
+    // Beside `depth.rs`: forms that the program itself has written.
+    let may = [
+        "sql-ext/src/depth.rs",
+        "sql-ext/src/syntax.rs",
+        "session/rewrite/rows/subqueries.rs",
+        "session/rewrite/sets.rs",
+        "session/statement/values.rs",
+    ];
+    for path in tracked_files() {
+        let name = path.to_string_lossy().into_owned();
+        let is_source = name.contains("/src/") && name.ends_with(".rs");
+        if !is_source || may.iter().any(|allowed| name.ends_with(allowed)) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        for forbidden in ["try_with_sql(", "Parser::parse_sql("] {
+            assert!(!product.contains(forbidden), "{name}: {forbidden}");
+        }
+    }
+}
+
 #[test]
 fn documents_link_to_files_that_exist() {
     for path in tracked_files()

@@ -25,10 +25,15 @@ pub(crate) fn has_length(ty: u32) -> bool {
 
 /// A built-in type by its SQL or internal name, with its modifier.
 pub(crate) fn builtin_type(text: &str) -> Option<(u32, i32)> {
-    let text = text.trim();
-    if let Some(inner) = text.strip_suffix(']') {
+    let mut text = text.trim();
+    let mut is_array = false;
+    // An array has one type, whatever its dimensions.
+    while let Some(inner) = text.strip_suffix(']') {
         let (inner, _) = inner.rsplit_once('[')?;
-        let (element, typmod) = builtin_type(inner)?;
+        (text, is_array) = (inner.trim_end(), true);
+    }
+    if is_array {
+        let (element, typmod) = builtin_type(text)?;
         return Some((
             if element_type(element).is_some() && sql_name(element).ends_with("[]") {
                 element

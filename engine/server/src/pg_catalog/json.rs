@@ -3,13 +3,23 @@
 use serde_json::Value as Json;
 
 use super::error::{CatalogError, Result};
+use crate::pg_input::json_levels;
+
+/// The value of a JSON text; `None` for what is no JSON.
+///
+/// # Errors
+/// 54001 for what nests too deep.
+pub(super) fn parsed(text: &str) -> Result<Option<Json>> {
+    json_levels(text).map_err(|error| CatalogError::of(&error))?;
+    Ok(serde_json::from_str(text).ok())
+}
 
 /// The value of a JSON text of which strings or keys are read; `None` for what is no JSON.
 ///
 /// # Errors
-/// 22P05 for the character of code 0, 22P02 for half a pair of surrogates.
+/// As [`parsed`]; 22P05 for the character of code 0, 22P02 for half a pair of surrogates.
 pub(super) fn read(text: &str) -> Result<Option<Json>> {
-    let parsed = serde_json::from_str(text).ok();
+    let parsed = parsed(text)?;
     if !text.contains("\\u") {
         return Ok(parsed);
     }

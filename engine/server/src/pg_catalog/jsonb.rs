@@ -12,7 +12,7 @@ use super::value::{ArrayValue, Value};
 /// # Errors
 /// 22023 for what the value has no part for.
 pub(super) fn operator(name: &str, left: &Value, right: &Value) -> Result<Value> {
-    let json = read(left);
+    let json = read(left)?;
     let keys = |array: &ArrayValue| -> Vec<String> {
         let texts = array.items.iter().filter_map(Value::as_str);
         texts.map(str::to_owned).collect()
@@ -21,9 +21,9 @@ pub(super) fn operator(name: &str, left: &Value, right: &Value) -> Result<Value>
         ("?", Value::Text(key)) => Value::Bool(has(&json, key)),
         ("?|", Value::Array(array)) => Value::Bool(keys(array).iter().any(|key| has(&json, key))),
         ("?&", Value::Array(array)) => Value::Bool(keys(array).iter().all(|key| has(&json, key))),
-        ("@>", Value::Text(_)) => Value::Bool(contains(&json, &read(right), true)),
-        ("<@", Value::Text(_)) => Value::Bool(contains(&read(right), &json, true)),
-        ("||", Value::Text(_)) => told(&joined(json, read(right))),
+        ("@>", Value::Text(_)) => Value::Bool(contains(&json, &read(right)?, true)),
+        ("<@", Value::Text(_)) => Value::Bool(contains(&read(right)?, &json, true)),
+        ("||", Value::Text(_)) => told(&joined(json, read(right)?)),
         ("-", Value::Text(key)) => told(&without(json, std::slice::from_ref(&key.to_string()))?),
         ("-", Value::Array(array)) => told(&without(json, &keys(array))?),
         ("-", Value::Int(place)) => told(&without_place(json, *place)?),
@@ -58,11 +58,11 @@ pub(super) fn call(function: &Function, args: &[Value]) -> Result<Option<Value>>
     };
     let flag = rest.first().and_then(Value::as_bool).unwrap_or(!insert);
     let change = Change {
-        new: read(new),
+        new: read(new)?,
         insert,
         flag,
     };
-    let mut json = read(json);
+    let mut json = read(json)?;
     if !matches!(json, Json::Object(_) | Json::Array(_)) {
         let text = "cannot set path in scalar";
         return Err(CatalogError::new("22023", text));
@@ -71,9 +71,9 @@ pub(super) fn call(function: &Function, args: &[Value]) -> Result<Option<Value>>
     Ok(Some(told(&json)))
 }
 
-fn read(value: &Value) -> Json {
+fn read(value: &Value) -> Result<Json> {
     let text = value.as_str().unwrap_or_default();
-    serde_json::from_str(text).unwrap_or(Json::Null)
+    Ok(super::json::parsed(text)?.unwrap_or(Json::Null))
 }
 
 fn told(json: &Json) -> Value {

@@ -244,7 +244,34 @@ pub(super) fn uuid(text: &str) -> Result<String, ServerError> {
     Ok(id.hyphenated().to_string())
 }
 
+/// Levels of objects and arrays in JSON, as many as its reader takes.
+pub(crate) const JSON_LEVELS_MAX: usize = 127;
+
+/// Bounds the nesting of JSON: those who read and write it call themselves.
+///
+/// # Errors
+/// 54001.
+pub(crate) fn json_levels(text: &str) -> Result<(), ServerError> {
+    let (mut level, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => level += 1,
+            b']' | b'}' if !quoted => level = level.saturating_sub(1),
+            _ => {}
+        }
+        if level > JSON_LEVELS_MAX {
+            let hint = format!("JSON nests at most {JSON_LEVELS_MAX} levels.");
+            return Err(ServerError::new("54001", "stack depth limit exceeded").hint(hint));
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn json(text: &str) -> Result<(), ServerError> {
+    json_levels(text)?;
     serde_json::from_str::<serde::de::IgnoredAny>(text)
         .map(drop)
         .map_err(|error| {

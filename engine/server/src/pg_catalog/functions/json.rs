@@ -97,10 +97,9 @@ pub(super) fn call(
     exprs: &[Expr],
 ) -> Result<Option<Value>> {
     let ty = |i: usize| exprs.get(i).map_or(oid::TEXT, |e| e.ty);
-    let parsed = || {
-        args.first()
-            .and_then(Value::as_str)
-            .and_then(|t| serde_json::from_str::<serde_json::Value>(t).ok())
+    let parsed = || match args.first().and_then(Value::as_str) {
+        Some(text) => super::super::json::parsed(text),
+        None => Ok(None),
     };
     // As `parsed`, where strings of it become text.
     let read = || match args.first().and_then(Value::as_str) {
@@ -153,11 +152,11 @@ pub(super) fn call(
         "json_strip_nulls" => read()?.map_or(Value::Null, |json| {
             Value::text(without_nulls(json).to_string())
         }),
-        "jsonb_strip_nulls" => parsed().map_or(Value::Null, |json| {
+        "jsonb_strip_nulls" => parsed()?.map_or(Value::Null, |json| {
             Value::text(super::super::convert::jsonb_text(&without_nulls(json)))
         }),
-        "jsonb_pretty" => parsed().map_or(Value::Null, |json| Value::text(pretty(&json))),
-        "json_array_length" | "jsonb_array_length" => match parsed() {
+        "jsonb_pretty" => parsed()?.map_or(Value::Null, |json| Value::text(pretty(&json))),
+        "json_array_length" | "jsonb_array_length" => match parsed()? {
             Some(serde_json::Value::Array(items)) => count(items.len()),
             other => {
                 let what = match other {
@@ -168,7 +167,7 @@ pub(super) fn call(
                 return Err(CatalogError::new("22023", text));
             }
         },
-        "json_typeof" | "jsonb_typeof" => Value::optional_text(parsed().map(|v| match v {
+        "json_typeof" | "jsonb_typeof" => Value::optional_text(parsed()?.map(|v| match v {
             serde_json::Value::Null => "null",
             serde_json::Value::Bool(_) => "boolean",
             serde_json::Value::Number(_) => "number",

@@ -24,7 +24,7 @@ pub(crate) fn set_returning(
     // Where strings of it become text, not every escape can.
     let json = |is_text: bool| match is_text {
         true => super::super::json::read(first_text()),
-        false => Ok(serde_json::from_str(first_text()).ok()),
+        false => super::super::json::parsed(first_text()),
     };
     Ok(match function.name.as_str() {
         "generate_series" => series(cx, args)?,

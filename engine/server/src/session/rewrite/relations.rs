@@ -8,10 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query,
     TableFactor, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::parser::Parser;
 use genokura_sql_ext::Error;
-use genokura_sql_ext::dialect::Bounded;
-use genokura_sql_ext::{repeated, span_sources};
+use genokura_sql_ext::{depth, repeated, span_sources};
 
 use super::literals::{string_literal, text as text_literal};
 
@@ -227,9 +225,8 @@ impl Resolver<'_> {
             }
             None => text,
         };
-        let parser = Bounded::of(query.len());
-        let parser = Parser::new(&parser).try_with_sql(&query);
-        let Ok(mut statements) = parser.and_then(|mut parser| parser.parse_statements()) else {
+        let parsed = depth::statements(&query).map_err(|error| function_error(&error))?;
+        let Some(mut statements) = parsed else {
             return Ok(());
         };
         let [statement @ ast::Statement::Query(_)] = statements.as_mut_slice() else {
