@@ -17,9 +17,11 @@ mod scram;
 mod simple;
 mod socket;
 mod startup;
+mod strangers;
 mod stream;
 pub mod tls;
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -39,6 +41,8 @@ use crate::metrics::Metrics;
 use crate::roles::RoleStore;
 use crate::session::Backend;
 use crate::sqlstate::ServerError;
+
+use strangers::Strangers;
 
 /// How the server listens and what a client may take.
 #[derive(Clone, Debug)]
@@ -96,8 +100,7 @@ pub(crate) struct Server {
     pub(crate) cancels: Arc<cancel::Registry>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) connections: ConnectionLimit,
-    /// Clients that have not proved yet who they are: they cannot take all memory, nor the places of others.
-    pub(crate) strangers: ConnectionLimit,
+    pub(crate) strangers: Arc<Strangers>,
     pub(crate) queries: Handle,
     /// Stop taking work: idle sessions end.
     pub(crate) drain: CancellationToken,
@@ -185,7 +188,7 @@ pub async fn serve_on(
         cancels: Arc::default(),
         metrics: Arc::default(),
         connections: ConnectionLimit::new(config.max_connections),
-        strangers: ConnectionLimit::new(config.max_connections.saturating_add(STRANGERS)),
+        strangers: Strangers::new(config.max_connections.saturating_add(STRANGERS)),
         queries,
         drain: shutdown.clone(),
         force: force.clone(),
@@ -281,7 +284,8 @@ async fn drain(server: &Server, tasks: &TaskTracker) {
     }
 }
 
-/// A token that is cancelled by SIGTERM or Ctrl-C.
+/// A token that is cancelled by SIGTERM or Ctrl-C, and by the end of the terminal that the process runs in. Elsewhere SIGHUP
+/// asks a server to read its files again: roles are read whenever they change, and it goes on.
 ///
 /// # Errors
 /// When signal handlers cannot be installed.
@@ -290,11 +294,21 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
     let cancelled = token.clone();
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    #[cfg(unix)]
+    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     tokio::spawn(async move {
         #[cfg(unix)]
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = tokio::signal::ctrl_c() => break,
+                _ = hangup.recv() => {
+                    if std::io::stdin().is_terminal() {
+                        break;
+                    }
+                    info!("SIGHUP: roles are read when their file changes, settings and certificates at the next start");
+                }
+            }
         }
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;

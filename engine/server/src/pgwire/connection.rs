@@ -44,15 +44,14 @@ pub(super) struct Connection {
 
 /// Serves one socket to its end.
 pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
-    let Ok(stranger) = server.strangers.enter() else {
-        return debug!("too many clients on their way in");
-    };
+    let stranger = server.strangers.enter();
     let addresses = socket.peer_addr().ok().zip(socket.local_addr().ok());
     let tcp = Tcp::new(socket);
     let mut socket = Socket::Plain(tcp.clone());
     let limit = server.config.startup_timeout;
     let started = tokio::select! {
         () = server.drain.cancelled() => return,
+        () = stranger.sent_away() => return debug!("too many clients on their way in"),
         started = tokio::time::timeout(limit, startup::open(&mut socket, &server)) => started,
     };
     let start = match started {
@@ -73,6 +72,7 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
         Err(error) => return refuse(&server, &mut socket, error).await,
     };
     let most = role.and_then(|role| role.limits.connections);
+    let longest = role.and_then(|role| role.limits.memory_bytes);
     drop(roles);
     let ends = addresses.map(|(client, server)| Ends {
         client,
@@ -107,6 +107,7 @@ pub(super) async fn run(socket: TcpStream, server: Arc<Server>) {
         tcp,
         begun: start.rest,
         pool: server.backend.memory(),
+        most: longest,
         hangup: hangup.clone(),
     });
     let reader = tokio::spawn(reading);

@@ -27,6 +27,8 @@ const MESSAGES_MAX: usize = 64;
 const BYTES_MAX: u32 = 1 << 20;
 /// Bytes of a message that are not taken from the server's memory.
 const UNCOUNTED_MAX: usize = 1 << 20;
+/// Bytes by which the memory of a message grows as it comes.
+const STEP_BYTES: usize = 1 << 20;
 /// Room for what the socket is asked for at a time.
 const READ_BYTES: usize = 16 << 10;
 /// Messages that may be looked at before their turn.
@@ -55,6 +57,8 @@ pub(super) struct Ends {
     pub(super) begun: BytesMut,
     /// What long messages take their memory from.
     pub(super) pool: Option<Arc<dyn MemoryPool>>,
+    /// The longest message that the role may send; None: as long as messages may be.
+    pub(super) most: Option<usize>,
     /// Told when the client is gone.
     pub(super) hangup: CancellationToken,
 }
@@ -140,17 +144,12 @@ impl Filling {
             let room = Arc::clone(&self.room).acquire_many_owned(places);
             let room = while_there(&self.ends.tcp, room).await?;
             let room = room.map_err(|_closed| End::Unwanted)?;
-            let incoming = match self.memory(bytes) {
-                Ok(memory) => {
-                    while self.ends.begun.len() < bytes {
-                        self.read(bytes - self.ends.begun.len()).await?;
-                    }
-                    Incoming {
-                        kind,
-                        message: incoming::take(&mut self.ends.begun, bytes),
-                        memory,
-                    }
-                }
+            let incoming = match self.whole(bytes).await? {
+                Ok(memory) => Incoming {
+                    kind,
+                    message: incoming::take(&mut self.ends.begun, bytes),
+                    memory,
+                },
                 Err(error) => {
                     self.skip(bytes).await?;
                     Incoming {
@@ -166,17 +165,41 @@ impl Filling {
         }
     }
 
-    /// The memory of a message of so many bytes.
-    fn memory(&self, bytes: usize) -> Result<Option<MemoryReservation>, ServerError> {
-        let Some(pool) = self.ends.pool.as_ref().filter(|_| bytes > UNCOUNTED_MAX) else {
-            return Ok(None);
+    /// Reads a message of so many bytes, with the memory that it takes, or says why there is none. What a client has
+    /// announced and not sent takes no memory from others.
+    async fn whole(
+        &mut self,
+        bytes: usize,
+    ) -> Result<Result<Option<MemoryReservation>, ServerError>, End> {
+        let refused = |hint: &str| {
+            let error = ServerError::new("53200", "out of memory");
+            let error = error.detail(format!("Failed on a message of {bytes} bytes."));
+            Ok(Err(error.hint(hint)))
         };
-        let memory = MemoryConsumer::new("message").register(pool);
-        match memory.try_grow(bytes) {
-            Ok(()) => Ok(Some(memory)),
-            Err(_full) => Err(ServerError::new("53200", "out of memory")
-                .detail(format!("Failed on a message of {bytes} bytes."))
-                .hint("The server's queries hold its memory; send less at a time, or try again.")),
+        if self
+            .ends
+            .most
+            .is_some_and(|most| bytes > most.max(UNCOUNTED_MAX))
+        {
+            return refused("It is longer than the memory that the role may take.");
+        }
+        let pool = self.ends.pool.as_ref().filter(|_| bytes > UNCOUNTED_MAX);
+        let memory = pool.map(|pool| MemoryConsumer::new("message").register(pool));
+        loop {
+            let there = self.ends.begun.len();
+            if let Some(memory) = &memory {
+                let wanted = bytes.min(there.saturating_add(STEP_BYTES));
+                let more = wanted.saturating_sub(memory.size());
+                if more > 0 && memory.try_grow(more).is_err() {
+                    return refused(
+                        "The server's queries hold its memory; send less at a time, or try again.",
+                    );
+                }
+            }
+            if there >= bytes {
+                return Ok(Ok(memory));
+            }
+            self.read((bytes - there).min(STEP_BYTES)).await?;
         }
     }
 
@@ -240,6 +263,7 @@ mod tests {
             tcp,
             begun: BytesMut::new(),
             pool: Some(Arc::new(GreedyMemoryPool::new(pool))),
+            most: None,
             hangup: hangup.clone(),
         });
         tokio::spawn(filling);
@@ -311,6 +335,37 @@ mod tests {
                 "what is worked on is counted"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_announced_and_not_sent_takes_no_memory_from_others() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(64 << 20));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await;
+            let tcp = Tcp::new(listener.accept().await.unwrap().0);
+            let (inbox, filling) = open(Ends {
+                socket: Box::new(tcp.clone()),
+                tcp,
+                begun: BytesMut::new(),
+                pool: Some(Arc::clone(&pool)),
+                most: None,
+                hangup: CancellationToken::new(),
+            });
+            tokio::spawn(filling);
+            let mut client = client.unwrap();
+            client.write_all(&query(40 << 20)[..6]).await.unwrap();
+            clients.push((client, inbox));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let reserved = pool.reserved();
+        assert!(reserved <= 9 << 20, "{reserved} are taken");
+        let (client, inbox) = &mut clients[0];
+        let sending = client.write_all(&query(40 << 20)[6..]);
+        let (sent, received) = tokio::join!(sending, inbox.next());
+        sent.unwrap();
+        assert!(received.unwrap().unwrap().message.is_ok());
     }
 
     #[tokio::test]

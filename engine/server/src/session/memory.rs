@@ -1,5 +1,5 @@
-//! The memory of what a session keeps between its statements: temporary tables, prepared statements, portals, and rows
-//! of COPY that have not ended.
+//! The memory of what a session keeps between its statements: temporary tables, prepared statements, portals, savepoints,
+//! and rows of COPY that have not ended.
 //!
 //! It is taken from the memory of the engine, so that what all sessions keep together has an end, and no session keeps
 //! more than its role's limit or a share of the whole. Unnamed statements and portals are one each and short-lived: they
@@ -24,6 +24,8 @@ const PREPARED_BYTES: usize = 80 << 10;
 const PREPARED_TEXT: usize = 5;
 /// What a portal takes beside its values: a plan, and rows on their way. Measured: 300 KB.
 const PORTAL_BYTES: usize = 300 << 10;
+/// What a savepoint takes beside the texts of the settings, which it keeps.
+const SAVEPOINT_BYTES: usize = 16 << 10;
 /// What each byte of its values takes.
 const PORTAL_VALUES: usize = 3;
 /// Bytes of unnamed statements and portals that are not counted.
@@ -121,6 +123,19 @@ impl Session {
         let bytes = PORTAL_BYTES.saturating_add(values);
         self.memory_of(name, "portals and cursors", bytes)
             .map_err(|error| error.hint(hint))
+    }
+
+    /// The memory of a savepoint; `None` where nothing counts it.
+    pub(super) fn memory_of_savepoint(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<MemoryReservation>, ServerError> {
+        let settings = self.settings.bytes();
+        let bytes = SAVEPOINT_BYTES
+            .saturating_add(name.len())
+            .saturating_add(settings.saturating_mul(2));
+        self.memory_of(name, "savepoints", bytes)
+            .map_err(|error| error.hint("RELEASE those that are not needed any more."))
     }
 
     fn memory_of(

@@ -120,6 +120,15 @@ impl Settings {
         Ok(())
     }
 
+    /// The bytes of names and values that were set.
+    pub(crate) fn bytes(&self) -> usize {
+        let all = self.values.iter().chain(&self.local);
+        let own: usize = self.own.iter().map(String::len).sum();
+        own + all
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
+    }
+
     /// # Errors
     /// 53200 when the settings would take more than they may: each savepoint keeps them.
     fn check_room(&self, name: &str, value: &str) -> Result<(), ServerError> {

@@ -1,5 +1,7 @@
 //! Transaction blocks and savepoints: what they pin, and what their end takes back.
 
+use datafusion::execution::memory_pool::MemoryReservation;
+
 use super::statement::Statement;
 use super::temp::TempState;
 use super::{Outcome, Pinned, Session, Settings};
@@ -42,6 +44,8 @@ pub(super) struct Savepoint {
     pub(super) portals: u64,
     pub(super) settings: Settings,
     pub(super) temporary: TempState,
+    /// What this takes of the session's memory.
+    pub(super) _held: Option<MemoryReservation>,
 }
 
 impl Session {
@@ -89,11 +93,16 @@ impl Session {
                 Ok(Outcome::done("ROLLBACK"))
             }
             Statement::Savepoint(name) => {
+                let held = match self.transaction.is_some() {
+                    true => self.memory_of_savepoint(name)?,
+                    false => None,
+                };
                 let savepoint = Savepoint {
                     name: name.clone(),
                     portals: self.portals_opened,
                     settings: self.settings.clone(),
                     temporary: self.temporary.clone(),
+                    _held: held,
                 };
                 let transaction = self.block("SAVEPOINT")?;
                 transaction.savepoints.push(savepoint);

@@ -282,6 +282,20 @@ async fn no_statement_takes_the_server_from_everybody() {
             "select * from merge_regions('select * from lab.variants where {}true')",
             many("pos > 1 or ", 50_000)
         ),
+        format!(
+            "select * from merge_regions('select {}1')",
+            many("interval ", 5_000)
+        ),
+        "select (repeat('[', 1000000) || repeat(']', 1000000))::jsonb".to_owned(),
+        format!(
+            "select '{}1{}'::jsonb",
+            many("[", 200_000),
+            many("]", 200_000)
+        ),
+        format!(
+            "select oid from pg_class where '{}'::jsonb is null",
+            many("[", 200_000)
+        ),
         doubling(26),
         format!("create temp view v as {}", doubling(26)),
         format!("select * from merge_regions('{}')", doubling(26)),
@@ -291,6 +305,33 @@ async fn no_statement_takes_the_server_from_everybody() {
         format!("{}select 1", many("explain ", 50_000)),
         format!("{}select 1", many("explain (verbose) ", 50_000)),
         format!("select {}'1 day'", many("interval ", 50_000)),
+        format!(
+            "select {}1",
+            many(&format!("{}not ", many("interval ", 199)), 200)
+        ),
+        format!(
+            "select {}1",
+            many(&format!("{}- ", many("interval ", 199)), 200)
+        ),
+        format!(
+            "select length(relname){} from pg_class",
+            many("::int::text", 20)
+        ),
+        format!(
+            "select {}pos{} from lab.variants",
+            many("(", 40),
+            many(")::int", 40)
+        ),
+        format!(
+            "select {}pos{} from lab.variants",
+            many("(", 30),
+            many(" between 0 and 5)::int", 30)
+        ),
+        format!(
+            "select {}1{}",
+            many("1 between symmetric 1 and (", 20),
+            many(")", 20)
+        ),
         format!("select {}", nested("position(", 45, ")")),
         format!("select {}", nested("array(select ", 45, ")")),
         format!("select {}", nested("exists(select ", 45, ")")),
@@ -315,6 +356,26 @@ async fn no_statement_takes_the_server_from_everybody() {
         assert!(told(&error).starts_with(code), "{start}: {}", told(&error));
         assert_eq!(rows(&client, "select 1").await, ["1"], "{start}");
     }
+    for (link, code) in [
+        (" between symmetric 1 and 2", "54001"),
+        (" between 1 and 2", "42601"),
+    ] {
+        let chained = refused(&client, &format!("select 1{}", many(link, 24))).await;
+        assert!(chained.starts_with(code), "{chained}");
+    }
+    // Many beside one another are no deeper than one.
+    let beside = format!("select 1{}", many(" + '1'::text::int::int", 150));
+    assert_eq!(rows(&client, &beside).await, ["151"]);
+    let beside = format!("select true{}", many(" and 1 between 0 and 2", 500));
+    assert_eq!(rows(&client, &beside).await, ["t"]);
+    // An array has one type, whatever its dimensions.
+    let arrays = format!("select to_regtype('int{}')", many("[]", 100_000));
+    assert_eq!(rows(&client, &arrays).await, ["integer[]"]);
+    // JSON that was made, and not read, is no deeper.
+    let made = "with recursive r as (select '[]'::jsonb j, 1 n
+        union all select jsonb_build_array(j), n + 1 from r where n < 300)
+        select jsonb_typeof(j) from r where n = 300";
+    assert!(refused(&client, made).await.starts_with("54001"));
     // Views do not get around it.
     rows(
         &client,
@@ -337,6 +398,39 @@ async fn no_statement_takes_the_server_from_everybody() {
     // As deep as statements may be, in the threads that plan and drop them.
     let sql = format!("select 1{}", many(" is null", 1_990));
     assert_eq!(rows(&client, &sql).await, ["f"]);
+}
+
+/// Fails without: the pace of windows whose values grow and the few rows of groups that were spilled (`session/widths.rs`),
+/// and the bound on what whole frames show (`semantics/whole_frames.rs`).
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_grow_with_their_rows_stay_within_the_memory_there_is() {
+    let (_roles, server) = limited(&["--memory-bytes", "64000000"]);
+    let client = server.connect("ann").await;
+    let running =
+        "select sum(length(s)) from (select string_agg(repeat('x', 1000), '') over (order by i) s
+        from generate_series(1, 4000) i) q";
+    assert_eq!(rows(&client, running).await, ["8002000000"]);
+    let running = "select sum(cardinality(s)) from (select array_agg(repeat(i::text, 200)) over (order by i desc) s
+        from generate_series(1, 1000) i) q";
+    assert_eq!(rows(&client, running).await, ["500500"]);
+    for whole in ["", "partition by i % 2"] {
+        let whole = format!(
+            "select sum(length(s)) from (select string_agg(repeat('x', 1000), '') over ({whole}) s
+            from generate_series(1, 4000) i) q"
+        );
+        let told = refused(&client, &whole).await;
+        assert!(told.starts_with("53200"), "{told}");
+    }
+    let short = "select max(length(s)) from (select string_agg('x', '') over () s from generate_series(1, 4000)) q";
+    assert_eq!(rows(&client, short).await, ["4000"]);
+    let groups = "select count(*) from (select string_agg(repeat('x', 20000), '') s
+        from generate_series(1, 100000) i group by i % 1000) q where length(s) = 2000000";
+    let grouped = client.simple_query(groups).await;
+    if let Err(error) = grouped {
+        assert!(told(&error).starts_with("53"), "{}", told(&error));
+    }
+    let most = server.peak_memory_bytes();
+    assert!(most < 1_500_000_000, "{most}");
 }
 
 /// Fails without: the memory of what a session keeps between statements (`session/memory.rs`), and the bound on the bytes of
@@ -384,6 +478,12 @@ async fn what_a_session_keeps_is_bounded() {
         .batch_execute("rollback; begin; declare c cursor for select 1; rollback")
         .await
         .unwrap();
+    // Savepoints: one for each 16 KB, and what they keep of the settings.
+    client.batch_execute("begin").await.unwrap();
+    let savepoints = refused(&client, &"savepoint s;".repeat(2_000)).await;
+    let full = "53200 the savepoints of the session do not fit into its memory";
+    assert!(savepoints.starts_with(full), "{savepoints}");
+    client.batch_execute("rollback").await.unwrap();
     // Rows of COPY that do not end.
     client
         .batch_execute("create temp table t (a text)")

@@ -291,6 +291,15 @@ impl Server {
         self.said.lock().unwrap().join("\n")
     }
 
+    /// The most memory that the process has had so far.
+    pub fn peak_memory_bytes(&self) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<usize>().unwrap() * 1024
+    }
+
     pub async fn try_connect(
         &self,
         user: &str,
