@@ -23,6 +23,9 @@ const REQUESTS: usize = 256;
 /// How long the lake may take to answer `/readyz`.
 const LAKE_PATIENCE: Duration = Duration::from_secs(4);
 
+/// How long the threads of queries may be busy before `/readyz` says so.
+const QUERY_PATIENCE: Duration = Duration::from_millis(800);
+
 /// Listens on `address` until the handle is dropped.
 ///
 /// # Errors
@@ -119,16 +122,21 @@ async fn respond((method, path): &(String, String), server: &Server) -> (&'stati
     }
 }
 
-/// Ready: the lake's newest commit can be read, and the server takes work.
+/// Ready: the lake's newest commit can be read, and there is a thread that takes work.
 async fn ready(server: &Server) -> (&'static str, String) {
     let no = |why: &str| ("503 Service Unavailable", format!("{why}\n"));
     if server.drain.is_cancelled() {
         return no("draining");
     }
     match tokio::time::timeout(LAKE_PATIENCE, server.backend.snapshot()).await {
-        Ok(Ok(_)) => ("200 OK", "ready\n".to_owned()),
-        Ok(Err(_)) => no("the lake cannot be read"),
-        Err(_) => no("the lake does not answer"),
+        Ok(Ok(_)) => {}
+        Ok(Err(_)) => return no("the lake cannot be read"),
+        Err(_) => return no("the lake does not answer"),
+    }
+    let work = server.queries.spawn(std::future::ready(()));
+    match tokio::time::timeout(QUERY_PATIENCE, work).await {
+        Ok(Ok(())) => ("200 OK", "ready\n".to_owned()),
+        Ok(Err(_)) | Err(_) => no("every thread for queries is taken"),
     }
 }
 

@@ -219,7 +219,7 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ServerError> {
 }
 
 /// Bytes of a query string that is parsed while its client may cancel.
-const LONG_TEXT: usize = 64 << 10;
+const LONG_TEXT: usize = 4 << 10;
 
 /// As [`parse`]; a long string is parsed by another thread, so that the caller stays awake.
 ///

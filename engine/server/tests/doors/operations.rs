@@ -9,6 +9,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::limits::SLOW;
 use super::setup::{IDENTIFIERS, RoleFile, Server, refused, rows, soon, told};
 
+/// Fails without: the handler of SIGHUP (`pgwire.rs`), which ends a process else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_ends_nobody() {
+    let server = Server::start(&[]);
+    let client = server.connect("anybody").await;
+    server.signal("HUP");
+    assert!(soon(async || server.said().contains("SIGHUP")).await);
+    assert_eq!(rows(&client, "select 1").await, ["1"]);
+}
+
 /// Fails without: the filter of sessions by who asks.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_sees_and_stops_its_own_kind_only() {

@@ -246,7 +246,7 @@ impl Server {
             "debug",
             "--lake",
         ]);
-        command.arg(&lake.path).args(args);
+        command.arg(&lake.path).args(args).stdin(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -289,6 +289,12 @@ impl Server {
     /// Everything that the server wrote to standard error so far.
     pub fn said(&self) -> String {
         self.said.lock().unwrap().join("\n")
+    }
+
+    /// Sends the process a signal.
+    pub fn signal(&self, name: &str) {
+        let (name, id) = (format!("-{name}"), self.child.id().to_string());
+        must(Command::new("kill").args([name, id]));
     }
 
     /// The most memory that the process has had so far.
