@@ -24,11 +24,13 @@ mod numeric;
 mod operators;
 mod plan;
 mod resolve;
+mod rules;
 mod scalar;
 mod tables;
 mod value;
 
 pub(crate) use array_text::parse_array;
+pub(crate) use format::quote_ident;
 pub use error::{CatalogError, Result};
 pub use functions::VERSION;
 pub(crate) use functions::{decimals_of, gives_values, is_of_numbers};
@@ -38,6 +40,8 @@ pub use model::{
     PreparedStatement, Relation, Rights, Role, SessionInfo, SetConfig, Setting, Signal,
 };
 pub use numeric::Numeric;
+pub(crate) use rules::OwnFacts;
+pub use rules::{CheckFacts, IndexFacts, KeyFacts, RelationRules, SequenceFacts};
 pub(crate) use operators::{pattern_regex, planner_regex};
 pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
 pub(crate) use scalar::{

@@ -68,6 +68,17 @@ struct Report {
     place: Option<Place>,
     /// What of the statement when only the plan is known yet.
     about: Option<About>,
+    /// The table, column or constraint that it is about.
+    object: Option<Object>,
+}
+
+/// What of the database an error is about, for programs that read errors by their fields.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Object {
+    pub(crate) schema: String,
+    pub(crate) table: String,
+    pub(crate) column: Option<String>,
+    pub(crate) constraint: Option<String>,
 }
 
 /// What is said of a token until its text is known.
@@ -87,6 +98,7 @@ impl ServerError {
             near: None,
             place: None,
             about: None,
+            object: None,
         }))
     }
 
@@ -211,6 +223,13 @@ impl ServerError {
         let report = &self.0;
         let open = report.position.is_none() && report.place.is_none();
         report.about.as_ref().filter(|_| open)
+    }
+
+    /// The same error, which is about a table or a part of one.
+    #[must_use]
+    pub(crate) fn of_object(mut self, object: Object) -> ServerError {
+        self.0.object = Some(object);
+        self
     }
 
     /// The same error about a column of a table that a command names, which PostgreSQL gives no place.
@@ -341,6 +360,12 @@ impl ServerError {
         info.hint = report.hint.clone();
         info.where_context = report.context.clone();
         info.position = report.position.map(|p| p.to_string());
+        if let Some(object) = &report.object {
+            info.schema = Some(object.schema.clone());
+            info.table = Some(object.table.clone());
+            info.column = object.column.clone();
+            info.constraint = object.constraint.clone();
+        }
         info
     }
 }

@@ -1,0 +1,520 @@
+//! Columns and constraints of CREATE TEMP TABLE and ALTER TABLE.
+
+use datafusion::sql::sqlparser::ast::{self, ColumnOption, Expr};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use genokura_sql_ext::dialect::Bounded;
+
+use super::super::cursor::{TokenCursor, near};
+use super::super::is_space;
+use super::{Name, Read, folded, identifiers, name, split_top};
+use crate::sqlstate::{ServerError, from_parser};
+
+/// A part of the definition of a table.
+#[derive(Clone, Debug)]
+pub enum Element {
+    /// A column.
+    Column(ColumnDef),
+    /// A constraint.
+    Rule(RuleDef),
+    /// LIKE: the columns of another relation, and more of it.
+    Like(LikeDef),
+}
+
+impl Element {
+    /// The column that it is.
+    #[must_use]
+    pub fn column(&self) -> Option<&ColumnDef> {
+        match self {
+            Element::Column(column) => Some(column),
+            _ => None,
+        }
+    }
+}
+
+/// LIKE.
+#[derive(Clone, Debug)]
+pub struct LikeDef {
+    /// The relation.
+    pub name: Name,
+    /// INCLUDING COMMENTS.
+    pub comments: bool,
+    /// INCLUDING CONSTRAINTS: those of CHECK.
+    pub constraints: bool,
+    /// INCLUDING DEFAULTS.
+    pub defaults: bool,
+    /// INCLUDING IDENTITY.
+    pub identity: bool,
+    /// INCLUDING INDEXES, with the constraints that are some.
+    pub indexes: bool,
+}
+
+/// A column that a sequence fills.
+#[derive(Clone, Debug)]
+pub struct GeneratedDef {
+    /// GENERATED ALWAYS; None: serial.
+    pub always: Option<bool>,
+    /// The sequence.
+    pub sequence: SequenceDef,
+}
+
+/// What is said of a sequence.
+#[derive(Clone, Debug, Default)]
+pub struct SequenceDef {
+    /// START.
+    pub start: Option<i64>,
+    /// INCREMENT.
+    pub increment: Option<i64>,
+    /// MINVALUE.
+    pub min: Option<i64>,
+    /// MAXVALUE.
+    pub max: Option<i64>,
+    /// CYCLE.
+    pub cycle: bool,
+}
+
+/// A column.
+#[derive(Clone, Debug)]
+pub struct ColumnDef {
+    /// Its name.
+    pub name: String,
+    /// Its type as written.
+    pub data_type: ast::DataType,
+    /// Whether NULL is refused; None: nothing is said.
+    pub not_null: Option<bool>,
+    /// Value where INSERT or COPY gives none.
+    pub default: Option<Expr>,
+    /// Its constraints.
+    pub rules: Vec<RuleDef>,
+    /// It is filled by a sequence.
+    pub generated: Option<GeneratedDef>,
+}
+
+/// A constraint.
+#[derive(Clone, Debug)]
+pub struct RuleDef {
+    /// Its name; None: one is made.
+    pub name: Option<String>,
+    /// What it asks.
+    pub rule: Rule,
+}
+
+/// What a constraint asks of the rows.
+#[derive(Clone, Debug)]
+pub enum Rule {
+    /// PRIMARY KEY.
+    Primary(KeyDef),
+    /// UNIQUE.
+    Unique(KeyDef),
+    /// CHECK.
+    Check(Box<Expr>),
+}
+
+/// The columns of a key.
+#[derive(Clone, Debug, Default)]
+pub struct KeyDef {
+    /// Their names.
+    pub columns: Vec<String>,
+    /// Columns that stand in the index beside the key.
+    pub include: Vec<String>,
+    /// NULLS NOT DISTINCT.
+    pub nulls_equal: bool,
+}
+
+/// The elements in the parentheses of CREATE TABLE.
+pub(super) fn elements(tokens: &[TokenWithSpan], sql: &str) -> Read<Vec<Element>> {
+    split_top(tokens)
+        .into_iter()
+        .filter(|tokens| tokens.iter().any(|token| !is_space(&token.token)))
+        .map(|tokens| element(tokens, sql))
+        .collect()
+}
+
+fn element(tokens: &[TokenWithSpan], sql: &str) -> Read<Element> {
+    let mut cursor = TokenCursor::new(tokens, sql);
+    let word = cursor.peek_word().unwrap_or_default();
+    match word.as_str() {
+        "CONSTRAINT" | "PRIMARY" | "UNIQUE" | "CHECK" | "FOREIGN" | "EXCLUDE" => {
+            Ok(Element::Rule(rule(&mut cursor)?))
+        }
+        "LIKE" => {
+            cursor.next();
+            Ok(Element::Like(like(&mut cursor)?))
+        }
+        _ => Ok(Element::Column(column(&mut cursor)?)),
+    }
+}
+
+fn like(cursor: &mut TokenCursor<'_>) -> Read<LikeDef> {
+    let mut like = LikeDef {
+        name: name(cursor)?,
+        comments: false,
+        constraints: false,
+        defaults: false,
+        identity: false,
+        indexes: false,
+    };
+    while !cursor.at_end() {
+        let including = cursor.accept("INCLUDING");
+        if !including {
+            cursor.expect_word("EXCLUDING")?;
+        }
+        let word = cursor.peek_word().unwrap_or_default();
+        let all = word == "ALL";
+        let known = [
+            ("COMMENTS", &mut like.comments),
+            ("CONSTRAINTS", &mut like.constraints),
+            ("DEFAULTS", &mut like.defaults),
+            ("IDENTITY", &mut like.identity),
+            ("INDEXES", &mut like.indexes),
+        ];
+        let mut found = all;
+        for (name, flag) in known {
+            if all || word == name {
+                *flag = including;
+                found = true;
+            }
+        }
+        // What tables of a session have none of.
+        let nothing = ["STORAGE", "STATISTICS", "COMPRESSION", "GENERATED"];
+        if !found && !nothing.contains(&word.as_str()) {
+            return Err(cursor.syntax_error());
+        }
+        cursor.next();
+    }
+    Ok(like)
+}
+
+/// A constraint of a table.
+pub(super) fn rule(cursor: &mut TokenCursor<'_>) -> Read<RuleDef> {
+    let name = match cursor.accept("CONSTRAINT") {
+        true => Some(cursor.identifier()?),
+        false => None,
+    };
+    let word = cursor.peek_word().unwrap_or_default();
+    let rule = match word.as_str() {
+        "CHECK" => {
+            cursor.next();
+            let inner = cursor.take_parenthesised()?;
+            let expr = expression(inner, cursor)?;
+            if cursor.accept("NO") {
+                cursor.expect_word("INHERIT")?;
+            }
+            Rule::Check(Box::new(expr))
+        }
+        "PRIMARY" => {
+            cursor.next();
+            cursor.expect_word("KEY")?;
+            Rule::Primary(key(cursor)?)
+        }
+        "UNIQUE" => {
+            cursor.next();
+            let mut nulls_equal = false;
+            if cursor.accept("NULLS") {
+                nulls_equal = cursor.accept("NOT");
+                cursor.expect_word("DISTINCT")?;
+            }
+            Rule::Unique(KeyDef {
+                nulls_equal,
+                ..key(cursor)?
+            })
+        }
+        "FOREIGN" | "EXCLUDE" => return Err(unsupported(&word)),
+        _ => return Err(cursor.syntax_error()),
+    };
+    at_once(cursor)?;
+    if !cursor.at_end() {
+        return Err(cursor.syntax_error());
+    }
+    Ok(RuleDef { name, rule })
+}
+
+fn key(cursor: &mut TokenCursor<'_>) -> Read<KeyDef> {
+    if cursor.peek_word().as_deref() == Some("USING") {
+        return Err(unsupported("USING INDEX"));
+    }
+    let columns = cursor.take_parenthesised()?;
+    let columns = identifiers(&mut TokenCursor::new(columns, cursor.sql()))?;
+    let mut include = Vec::new();
+    if cursor.accept("INCLUDE") {
+        let names = cursor.take_parenthesised()?;
+        include = identifiers(&mut TokenCursor::new(names, cursor.sql()))?;
+    }
+    // Storage parameters are PostgreSQL's own.
+    if cursor.accept("WITH") {
+        cursor.take_parenthesised()?;
+    }
+    if cursor.accept("USING") {
+        cursor.expect_word("INDEX")?;
+        cursor.expect_word("TABLESPACE")?;
+        cursor.identifier()?;
+    }
+    Ok(KeyDef {
+        columns,
+        include,
+        nulls_equal: false,
+    })
+}
+
+/// When a constraint is looked at: at once.
+fn at_once(cursor: &mut TokenCursor<'_>) -> Read<()> {
+    loop {
+        if cursor.accept("NOT") {
+            if cursor.peek_word().as_deref() == Some("VALID") {
+                return Err(unsupported("NOT VALID"));
+            }
+            cursor.expect_word("DEFERRABLE")?;
+        } else if cursor.accept("INITIALLY") {
+            if cursor.accept("DEFERRED") {
+                return Err(unsupported("INITIALLY DEFERRED"));
+            }
+            cursor.expect_word("IMMEDIATE")?;
+        } else if cursor.peek_word().as_deref() == Some("DEFERRABLE") {
+            return Err(unsupported("DEFERRABLE"));
+        } else {
+            return Ok(());
+        }
+    }
+}
+
+pub(super) fn expression(tokens: &[TokenWithSpan], cursor: &TokenCursor<'_>) -> Read<Expr> {
+    let sql = cursor.sql();
+    let dialect = Bounded::of(sql.len());
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
+    let expr = parser
+        .parse_expr()
+        .map_err(|error| from_parser(&error, sql))?;
+    let next = parser.peek_token();
+    match next.token {
+        Token::EOF => Ok(expr),
+        _ => Err(near(&next, sql)),
+    }
+}
+
+/// A column with its constraints, to the end of the tokens.
+pub(super) fn column(cursor: &mut TokenCursor<'_>) -> Read<ColumnDef> {
+    let sql = cursor.sql();
+    let dialect = Bounded::of(sql.len());
+    let name = cursor.identifier()?;
+    let (tokens, said) = identity(cursor.take_rest(), sql)?;
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let data_type = parser
+        .parse_data_type()
+        .map_err(|error| from_parser(&error, sql))?;
+    let mut column = ColumnDef {
+        name,
+        data_type,
+        not_null: None,
+        default: None,
+        rules: Vec::new(),
+        generated: None,
+    };
+    if let Some(data_type) = of_serial(&column.data_type) {
+        column.data_type = data_type;
+        column.not_null = Some(true);
+        column.generated = Some(GeneratedDef {
+            always: None,
+            sequence: SequenceDef::default(),
+        });
+    }
+    loop {
+        let mut named = None;
+        if parser.parse_keyword(Keyword::CONSTRAINT) {
+            let name = parser.parse_identifier();
+            named = Some(folded(&name.map_err(|error| from_parser(&error, sql))?));
+        }
+        let option = parser
+            .parse_optional_column_option()
+            .map_err(|error| from_parser(&error, sql))?;
+        let Some(option) = option else {
+            if named.is_some() {
+                return Err(near(&parser.peek_token(), sql));
+            }
+            break;
+        };
+        add_option(&mut column, named, option, &said)?;
+    }
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(near(&next, sql));
+    }
+    Ok(column)
+}
+
+fn add_option(
+    column: &mut ColumnDef,
+    name: Option<String>,
+    option: ColumnOption,
+    sequence: &SequenceDef,
+) -> Read<()> {
+    let own = KeyDef {
+        columns: vec![column.name.clone()],
+        ..KeyDef::default()
+    };
+    match option {
+        ColumnOption::Null => said(column, false)?,
+        ColumnOption::NotNull => said(column, true)?,
+        ColumnOption::Default(_) if column.default.is_some() => {
+            let text = format!("multiple default values specified for column \"{}\"", column.name);
+            return Err(ServerError::syntax(text, None));
+        }
+        ColumnOption::Default(_) if column.generated.is_some() => {
+            let text = format!("multiple default values specified for column \"{}\"", column.name);
+            return Err(ServerError::syntax(text, None));
+        }
+        ColumnOption::Default(expr) => column.default = Some(expr),
+        ColumnOption::Generated {
+            generated_as: as_ @ (ast::GeneratedAs::Always | ast::GeneratedAs::ByDefault),
+            generation_expr: None,
+            ..
+        } => {
+            if column.default.is_some() || column.generated.is_some() {
+                let name = &column.name;
+                let text = format!("both default and identity specified for column \"{name}\"");
+                return Err(ServerError::syntax(text, None));
+            }
+            said(column, true)?;
+            column.generated = Some(GeneratedDef {
+                always: Some(as_ == ast::GeneratedAs::Always),
+                sequence: sequence.clone(),
+            });
+        }
+        ColumnOption::Collation(_) => {}
+        ColumnOption::PrimaryKey(key) => {
+            are_at_once(key.characteristics.as_ref())?;
+            let rule = Rule::Primary(own);
+            column.rules.push(RuleDef { name, rule });
+        }
+        ColumnOption::Unique(key) => {
+            are_at_once(key.characteristics.as_ref())?;
+            let rule = Rule::Unique(KeyDef {
+                nulls_equal: key.nulls_distinct == ast::NullsDistinctOption::NotDistinct,
+                ..own
+            });
+            column.rules.push(RuleDef { name, rule });
+        }
+        ColumnOption::Check(check) => {
+            let rule = Rule::Check(check.expr);
+            column.rules.push(RuleDef { name, rule });
+        }
+        other => return Err(unsupported(&other.to_string())),
+    }
+    Ok(())
+}
+
+/// The type that a serial column has.
+fn of_serial(data_type: &ast::DataType) -> Option<ast::DataType> {
+    let ast::DataType::Custom(name, modifiers) = data_type else {
+        return None;
+    };
+    let name = name.0.last()?.as_ident().map(folded)?;
+    if !modifiers.is_empty() {
+        return None;
+    }
+    match name.as_str() {
+        "serial" | "serial4" => Some(ast::DataType::Integer(None)),
+        "bigserial" | "serial8" => Some(ast::DataType::BigInt(None)),
+        "smallserial" | "serial2" => Some(ast::DataType::SmallInt(None)),
+        _ => None,
+    }
+}
+
+/// The tokens of a column without what stands in parentheses after IDENTITY, and that.
+fn identity(rest: &[TokenWithSpan], sql: &str) -> Read<(Vec<TokenWithSpan>, SequenceDef)> {
+    let mut depth = 0_usize;
+    for (at, token) in rest.iter().enumerate() {
+        match &token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            token if depth == 0 && super::super::is_word(token, &["IDENTITY"]) => {
+                let behind = rest.get(at + 1..).unwrap_or_default();
+                let mut cursor = TokenCursor::new(behind, sql);
+                if cursor.peek() != Some(&Token::LParen) {
+                    continue;
+                }
+                let inner = cursor.take_parenthesised()?;
+                let mut kept = rest.get(..=at).unwrap_or_default().to_vec();
+                kept.extend_from_slice(cursor.take_rest());
+                return Ok((kept, sequence(&mut TokenCursor::new(inner, sql))?));
+            }
+            _ => {}
+        }
+    }
+    Ok((rest.to_vec(), SequenceDef::default()))
+}
+
+/// What is said of a sequence, in any order.
+fn sequence(cursor: &mut TokenCursor<'_>) -> Read<SequenceDef> {
+    let mut said = SequenceDef::default();
+    while !cursor.at_end() {
+        let no = cursor.accept("NO");
+        let word = cursor.peek_word().unwrap_or_default();
+        cursor.next();
+        match word.as_str() {
+            "MINVALUE" if no => said.min = None,
+            "MAXVALUE" if no => said.max = None,
+            "CYCLE" => said.cycle = !no,
+            "MINVALUE" => said.min = Some(whole(cursor)?),
+            "MAXVALUE" => said.max = Some(whole(cursor)?),
+            "START" => {
+                cursor.accept("WITH");
+                said.start = Some(whole(cursor)?);
+            }
+            "INCREMENT" => {
+                cursor.accept("BY");
+                said.increment = Some(whole(cursor)?);
+            }
+            // There is nobody else to keep values from.
+            "CACHE" => {
+                whole(cursor)?;
+            }
+            _ => return Err(cursor.syntax_error()),
+        }
+    }
+    Ok(said)
+}
+
+/// A whole number with its sign.
+fn whole(cursor: &mut TokenCursor<'_>) -> Read<i64> {
+    let minus = cursor.accept_token(&Token::Minus);
+    if !minus {
+        cursor.accept_token(&Token::Plus);
+    }
+    let Some(Token::Number(digits, _)) = cursor.peek() else {
+        return Err(cursor.syntax_error());
+    };
+    cursor.next();
+    let text = format!("{}{digits}", if minus { "-" } else { "" });
+    text.parse().map_err(|_| {
+        let text = format!("value \"{text}\" is out of range for type bigint");
+        ServerError::new("22003", text)
+    })
+}
+
+/// # Errors
+/// 42601 when the opposite was said before.
+fn said(column: &mut ColumnDef, not_null: bool) -> Read<()> {
+    if column.not_null.is_some_and(|before| before != not_null) {
+        let name = &column.name;
+        let text = format!("conflicting NULL/NOT NULL declarations for column \"{name}\"");
+        return Err(ServerError::syntax(text, None));
+    }
+    column.not_null = Some(not_null);
+    Ok(())
+}
+
+fn are_at_once(said: Option<&ast::ConstraintCharacteristics>) -> Read<()> {
+    let Some(said) = said else { return Ok(()) };
+    let later = said.initially == Some(ast::DeferrableInitial::Deferred);
+    if said.deferrable == Some(true) || later {
+        return Err(unsupported("DEFERRABLE"));
+    }
+    Ok(())
+}
+
+/// 0A000: a part of a definition that tables of a session do not have.
+pub(super) fn unsupported(what: &str) -> ServerError {
+    ServerError::unsupported(format!("{what} is not supported in a temporary table"))
+}
