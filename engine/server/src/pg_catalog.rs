@@ -30,8 +30,8 @@ mod tables;
 mod value;
 
 pub(crate) use array_text::parse_array;
-pub(crate) use format::quote_ident;
 pub use error::{CatalogError, Result};
+pub(crate) use format::quote_ident;
 pub use functions::VERSION;
 pub(crate) use functions::{decimals_of, gives_values, is_of_numbers};
 pub(crate) use model::RelationOids;
@@ -40,10 +40,10 @@ pub use model::{
     PreparedStatement, Relation, Rights, Role, SessionInfo, SetConfig, Setting, Signal,
 };
 pub use numeric::Numeric;
-pub(crate) use rules::OwnFacts;
-pub use rules::{CheckFacts, IndexFacts, KeyFacts, RelationRules, SequenceFacts};
 pub(crate) use operators::{pattern_regex, planner_regex};
 pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
+pub(crate) use rules::OwnFacts;
+pub use rules::{CheckFacts, IndexFacts, KeyFacts, RelationRules, SequenceFacts};
 pub(crate) use scalar::{
     Aggregated, Call, Taken, argument_types, has_operator, is_type_name, operand_types,
     operator_result, result_of, taken, takes,

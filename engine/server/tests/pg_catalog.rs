@@ -35,7 +35,7 @@ fn model() -> CatalogModel {
                 not_null: name == "vid",
                 comment: comment.map(str::to_owned),
                 default: None,
-                        identity: None,
+                identity: None,
             };
             let columns = vec![
                 column("vid", oid::INT8, Some("variant id")),
@@ -363,7 +363,7 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
                 not_null: false,
                 comment: Some("x".to_owned()),
                 default: None,
-                        identity: None,
+                identity: None,
             })
             .collect();
         model.add_relation(Relation {
@@ -379,7 +379,7 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
             comment: None,
             definition: None,
             system: false,
-                rules: Default::default(),
+            rules: Default::default(),
         });
     }
     let started = std::time::Instant::now();

@@ -639,7 +639,12 @@ impl CatalogModel {
     }
 
     /// Adds an index as the relation that it is; it has no row type.
-    pub(crate) fn insert_index(&mut self, table: &Relation, index: &IndexFacts, columns: Vec<Column>) {
+    pub(crate) fn insert_index(
+        &mut self,
+        table: &Relation,
+        index: &IndexFacts,
+        columns: Vec<Column>,
+    ) {
         let at = self.relations.len();
         let key = (table.schema.clone(), index.name.clone());
         self.by_name.insert(key, at);

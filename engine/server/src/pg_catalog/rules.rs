@@ -130,7 +130,12 @@ impl IndexFacts {
 
     /// A part of the key, or a column beside it, by its number from 0 on.
     pub(crate) fn part(&self, table: &Relation, number: usize, pretty: bool) -> Option<String> {
-        let column = |at: usize| table.columns.get(at).map(|column| quote_ident(&column.name));
+        let column = |at: usize| {
+            table
+                .columns
+                .get(at)
+                .map(|column| quote_ident(&column.name))
+        };
         let Some(key) = self.keys.get(number) else {
             let at = self.include.get(number.checked_sub(self.keys.len())?)?;
             return column(*at);
@@ -189,7 +194,11 @@ impl IndexFacts {
             true => quote_ident(&table.name),
             false => format!("{schema}.{}", quote_ident(&table.name)),
         };
-        let nulls = if self.nulls_equal { " NULLS NOT DISTINCT" } else { "" };
+        let nulls = if self.nulls_equal {
+            " NULLS NOT DISTINCT"
+        } else {
+            ""
+        };
         let condition = self.condition.as_ref().map(|(full, short)| {
             let text = if pretty { short } else { full };
             format!(" WHERE {text}")

@@ -496,7 +496,9 @@ fn class(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     let is_table = r.kind == 'r';
     let method = match r.kind {
         'r' => 2,
-        'i' => model.index(r.oid).map_or(0, |(_, index)| index.method_oid()),
+        'i' => model
+            .index(r.oid)
+            .map_or(0, |(_, index)| index.method_oid()),
         _ => 0,
     };
     t.row(&[
@@ -550,7 +552,10 @@ fn attributes(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             ("attstorage", letter(info.map_or('x', |i| i.storage))),
             ("attnotnull", Value::Bool(c.not_null)),
             ("atthasdef", Value::Bool(c.default.is_some())),
-            ("attidentity", text(c.identity.map(String::from).unwrap_or_default())),
+            (
+                "attidentity",
+                text(c.identity.map(String::from).unwrap_or_default()),
+            ),
             ("attislocal", Value::Bool(true)),
             ("attstattarget", int(-1)),
             ("attcollation", int(info.map_or(0, |i| i.collation))),

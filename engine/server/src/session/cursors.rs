@@ -110,7 +110,10 @@ impl Session {
 }
 
 fn passed(rows: Rows) -> Outcome {
-    Outcome::Skip { rows, tag: "MOVE".into() }
+    Outcome::Skip {
+        rows,
+        tag: "MOVE".into(),
+    }
 }
 
 /// Where a FETCH leads that must not go back.

@@ -100,8 +100,7 @@ impl Session {
             pid: self.options.pid,
             search_path,
             schemas,
-            temporary_schema: (!temporary.is_empty())
-                .then(|| temp::schema_name(self.options.pid)),
+            temporary_schema: (!temporary.is_empty()).then(|| temp::schema_name(self.options.pid)),
             settings: self.settings.clone(),
             roles: self.roles.as_ref().map(|roles| roles.current()),
             authorised: pinned.authorised,

@@ -196,7 +196,7 @@ pub(super) fn resolve(
     statement: &mut ast::Statement,
 ) -> Result<rewrite::Relations, ServerError> {
     written::check_clauses(statement)?;
-    super::temp::named_by_text(statement);
+    super::temp::named_by_text(statement, &context.temporary)?;
     let path = context.info.relation_path();
     let relations = rewrite::resolve(statement, &context.context, &path, &context.temporary)?;
     written::check(&context.context, statement)?;

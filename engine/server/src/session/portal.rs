@@ -348,9 +348,7 @@ impl Session {
             Statement::Fetch { .. } | Statement::Execute { .. } => {
                 plain(self.columns_now(&parsed.statement))
             }
-            Statement::Temp(command) => {
-                Box::pin(self.analyse_temporary(command, declared)).await?
-            }
+            Statement::Temp(command) => Box::pin(self.analyse_temporary(command, declared)).await?,
             Statement::Cohort(command) => match command.as_ref() {
                 CohortCommand::Create { query, .. } => {
                     let parameters = self.analyse_query(query, declared).await?.parameters;

@@ -52,12 +52,12 @@ use datafusion::sql::sqlparser::ast;
 use super::memory::SessionMemory;
 use super::statement::temp::OnCommit;
 use crate::sqlstate::ServerError;
-pub use copy::CopyIn;
 use comments::Comments;
+pub use copy::CopyIn;
 use rules::Rules;
-pub(super) use sequence::{Sequence, named_by_text, register};
-use sequence::{Generated, Lately};
 pub(super) use schema::with_temporary;
+use sequence::{Generated, Lately};
+pub(super) use sequence::{Sequence, named_by_text, register};
 
 /// The temporary relations of a session at one moment.
 #[derive(Clone, Default)]

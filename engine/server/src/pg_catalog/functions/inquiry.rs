@@ -255,12 +255,13 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         "pg_get_indexdef" => {
             let pretty = args.get(2).and_then(Value::as_bool).unwrap_or(false);
             let part = args.get(1).and_then(Value::as_int).unwrap_or(0);
-            let found = cx.model.index(number(0)).and_then(|(table, index)| {
-                match usize::try_from(part).ok()?.checked_sub(1) {
-                    None => Some(index.definition(table, pretty)),
-                    Some(part) => Some(index.part(table, part, pretty).unwrap_or_default()),
-                }
-            });
+            let found =
+                cx.model.index(number(0)).and_then(|(table, index)| {
+                    match usize::try_from(part).ok()?.checked_sub(1) {
+                        None => Some(index.definition(table, pretty)),
+                        Some(part) => Some(index.part(table, part, pretty).unwrap_or_default()),
+                    }
+                });
             Value::optional_text(found.as_deref())
         }
         // Rules, triggers, partitions and statistics objects do not occur.

@@ -18,7 +18,12 @@ fn numbers(columns: impl Iterator<Item = usize>) -> Value {
 pub(super) fn catalog(t: &mut Table<'_>, model: &CatalogModel) -> bool {
     let name = t.relation.name.clone();
     let rows: fn(&mut Table<'_>, &CatalogModel, &Relation) = match name.as_str() {
-        "pg_index" => |t, _, r| r.rules.indexes.iter().for_each(|index| index_row(t, r, index)),
+        "pg_index" => |t, _, r| {
+            r.rules
+                .indexes
+                .iter()
+                .for_each(|index| index_row(t, r, index))
+        },
         "pg_indexes" => indexes,
         "pg_constraint" => constraints,
         "pg_sequence" => sequence,
@@ -33,7 +38,10 @@ pub(super) fn catalog(t: &mut Table<'_>, model: &CatalogModel) -> bool {
 }
 
 fn index_row(t: &mut Table<'_>, r: &Relation, index: &IndexFacts) {
-    let keys = index.keys.iter().map(|key| key.column.map_or(0, |at| at + 1));
+    let keys = index
+        .keys
+        .iter()
+        .map(|key| key.column.map_or(0, |at| at + 1));
     let all = keys.chain(index.include.iter().map(|at| at + 1));
     let expressions: Vec<&str> = index
         .keys
@@ -60,7 +68,10 @@ fn index_row(t: &mut Table<'_>, r: &Relation, index: &IndexFacts) {
         ("indkey", vector(oid::INT2, all.map(size).collect())),
         (
             "indcollation",
-            vector(oid::OID, index.keys.iter().map(|key| collation(key.ty)).collect()),
+            vector(
+                oid::OID,
+                index.keys.iter().map(|key| collation(key.ty)).collect(),
+            ),
         ),
         (
             "indclass",
@@ -126,10 +137,7 @@ fn constraints(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     for index in r.rules.indexes.iter().filter(|index| index.of_constraint) {
         let kind = if index.primary { 'p' } else { 'u' };
         let columns = index.keys.iter().filter_map(|key| key.column);
-        let rest = [
-            ("conkey", numbers(columns)),
-            ("conindid", int(index.oid)),
-        ];
+        let rest = [("conkey", numbers(columns)), ("conindid", int(index.oid))];
         add(index.constraint, &index.name, kind, &rest);
     }
 }
@@ -187,10 +195,20 @@ fn depend(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
 pub(super) fn comments(r: &Relation) -> Vec<(u32, u32, &String)> {
     let mut all = Vec::new();
     for check in &r.rules.checks {
-        all.extend(check.comment.as_ref().map(|text| (check.oid, PG_CONSTRAINT, text)));
+        all.extend(
+            check
+                .comment
+                .as_ref()
+                .map(|text| (check.oid, PG_CONSTRAINT, text)),
+        );
     }
     for index in &r.rules.indexes {
-        all.extend(index.comment.as_ref().map(|text| (index.oid, PG_CLASS, text)));
+        all.extend(
+            index
+                .comment
+                .as_ref()
+                .map(|text| (index.oid, PG_CLASS, text)),
+        );
         let of_constraint = index.constraint_comment.as_ref();
         all.extend(of_constraint.map(|text| (index.constraint, PG_CONSTRAINT, text)));
     }
@@ -241,7 +259,9 @@ fn not_null_name(model: &CatalogModel, r: &Relation, at: usize) -> String {
 fn not_nulls(r: &Relation) -> impl Iterator<Item = usize> + '_ {
     let is_table = r.kind == 'r';
     let columns = r.columns.iter().enumerate();
-    columns.filter(move |(_, c)| is_table && c.not_null).map(|(at, _)| at)
+    columns
+        .filter(move |(_, c)| is_table && c.not_null)
+        .map(|(at, _)| at)
 }
 
 fn table_constraints(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
@@ -287,7 +307,11 @@ fn key_columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
 }
 
 fn column_usage(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
-    let checks = r.rules.checks.iter().map(|check| (&check.name, check.columns.clone()));
+    let checks = r
+        .rules
+        .checks
+        .iter()
+        .map(|check| (&check.name, check.columns.clone()));
     let indexes = r.rules.indexes.iter().filter(|index| index.of_constraint);
     let indexes = indexes.map(|index| {
         let columns = index.keys.iter().filter_map(|key| key.column);
@@ -316,20 +340,31 @@ fn check_constraints(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     }
     for at in not_nulls(r) {
         let column = r.columns.get(at).map_or("", |column| column.name.as_str());
-        add(&not_null_name(model, r, at), format!("{column} IS NOT NULL"));
+        add(
+            &not_null_name(model, r, at),
+            format!("{column} IS NOT NULL"),
+        );
     }
 }
 
 fn sequences_of_schema(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     // Those of identity columns are parts of these.
-    let owned = model.relations.iter().filter(|table| table.schema == r.schema);
+    let owned = model
+        .relations
+        .iter()
+        .filter(|table| table.schema == r.schema);
     let is_identity = owned.flat_map(|table| {
         let sequences = table.rules.sequences.iter();
         sequences.filter(|(at, name)| {
             *name == r.name && table.columns.get(*at).is_some_and(|c| c.identity.is_some())
         })
     });
-    let Some(of) = r.rules.sequence.as_ref().filter(|_| is_identity.count() == 0) else {
+    let Some(of) = r
+        .rules
+        .sequence
+        .as_ref()
+        .filter(|_| is_identity.count() == 0)
+    else {
         return;
     };
     let bits = match of.ty {

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::copy_options::CopyOptions;
 use super::cursor::TokenCursor;
 use super::{Statement, query, query_of};
-use crate::sqlstate::ServerError;
+use crate::sqlstate::{Place, ServerError};
 pub use alter::{Alteration, Commented};
 pub use columns::{ColumnDef, Element, GeneratedDef, KeyDef, LikeDef, Rule, RuleDef, SequenceDef};
 pub use indexes::{IndexDef, KeyPart};
@@ -81,6 +81,8 @@ pub struct Conflict {
     pub target: Option<Arbiter>,
     /// DO UPDATE; None: DO NOTHING.
     pub update: Option<OnUpdate>,
+    /// Where the target stands in the statement.
+    pub(crate) place: Option<Place>,
 }
 
 /// The unique indexes that ON CONFLICT asks.
@@ -528,6 +530,8 @@ fn drop_objects(cursor: &mut TokenCursor<'_>) -> Read<Option<TempCommand>> {
         Kind::Table
     } else if cursor.accept("VIEW") {
         Kind::View
+    } else if cursor.accept("SEQUENCE") {
+        Kind::Sequence
     } else if cursor.accept("INDEX") {
         return indexes::drop_indexes(cursor).map(Some);
     } else {

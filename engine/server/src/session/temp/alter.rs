@@ -26,7 +26,7 @@ struct Altered {
     name: String,
     table: TempTable,
     /// What the client is told of.
-    skipped: Vec<String>,
+    skipped: Vec<(&'static str, String)>,
     /// Sequences of new columns.
     sequences: Vec<(String, Arc<Sequence>)>,
     /// Sequences of columns that are gone.
@@ -52,7 +52,8 @@ impl Session {
                 warning: Some(notice("00000", text)),
             });
         }
-        let table = self.target(name, "ALTER TABLE").await?;
+        let table = self.target(name, "ALTER TABLE").await;
+        let table = table.map_err(ServerError::nowhere)?;
         if table.cohort {
             let text = "ALTER TABLE of a cohort is not supported";
             return Err(ServerError::unsupported(text));
@@ -87,7 +88,7 @@ impl Session {
         self.put(&next, Relation::Table(Arc::new(table)));
         Ok(Outcome::Done {
             tag: "ALTER TABLE".to_owned(),
-            warning: (!skipped.is_empty()).then(|| notice("00000", skipped.join("; "))),
+            warning: notice_of(skipped),
         })
     }
 
@@ -126,7 +127,7 @@ impl Session {
             Alteration::DropColumn { column, if_exists } => {
                 match altered.column(column) {
                     Ok(at) => altered.drop_column(at)?,
-                    Err(error) if *if_exists => altered.skipped.push(format!("{error}, skipping")),
+                    Err(error) if *if_exists => altered.skip("00000", &error.to_string()),
                     Err(error) => return Err(error),
                 }
                 Ok(())
@@ -143,6 +144,7 @@ impl Session {
                     default: None,
                     rules: Vec::new(),
                     generated: None,
+                    contradicts: None,
                 };
                 self.change_type(altered, &column, using.as_deref()).await
             }
@@ -153,7 +155,8 @@ impl Session {
                 if let Some(default) = altered.table.defaults.get_mut(at) {
                     *default = value.as_deref().cloned();
                 }
-                self.check_defaults(&altered.table).await
+                let checked = self.check_defaults(&altered.table).await;
+                checked.map_err(ServerError::nowhere)
             }
             Alteration::NotNull { column, set } => {
                 let at = altered.column(column)?;
@@ -168,11 +171,14 @@ impl Session {
                 altered.set_not_null(at, *set)?;
                 self.no_nulls(altered, at)
             }
-            Alteration::AddRule(rule) => self.add_rule_to_rows(altered, rule).await,
+            Alteration::AddRule(rule) => {
+                let added = self.add_rule_to_rows(altered, rule).await;
+                added.map_err(ServerError::nowhere)
+            }
             Alteration::DropRule { name, if_exists } => {
                 match altered.drop_rule(name) {
                     Ok(()) => {}
-                    Err(error) if *if_exists => altered.skipped.push(format!("{error}, skipping")),
+                    Err(error) if *if_exists => altered.skip("00000", &error.to_string()),
                     Err(error) => return Err(error),
                 }
                 Ok(())
@@ -214,7 +220,7 @@ impl Session {
             if !if_not_exists {
                 return Err(ServerError::new("42701", text));
             }
-            altered.skipped.push(format!("{text}, skipping"));
+            altered.skip("42701", &text);
             return Ok(());
         }
         let field = field_of(column)?;
@@ -239,7 +245,8 @@ impl Session {
             beside = beside.with(name, Relation::Sequence(Arc::clone(sequence)));
         }
         let table = altered.table.clone();
-        self.check_defaults(&table).await?;
+        let checked = self.check_defaults(&table).await;
+        checked.map_err(ServerError::nowhere)?;
         let context = self.context_over(beside).await?;
         let origin = self.default_in(context, &table, at).await?;
         let (memory, assigning) = (self.memory().await?, self.assigning());
@@ -248,7 +255,12 @@ impl Session {
             let rows = piece.batch.num_rows();
             let mut arrays = piece.batch.columns().to_vec();
             let values = origin.values(&piece.batch)?;
-            arrays.push(assign::assign(&values, origin.pg_type(), schema.field(at), &assigning)?);
+            arrays.push(assign::assign(
+                &values,
+                origin.pg_type(),
+                schema.field(at),
+                &assigning,
+            )?);
             let open = open(&schema);
             let batch = batch(&open, arrays, rows)?;
             pieces.push(Arc::new(Piece::held(batch, &memory)?));
@@ -337,7 +349,10 @@ impl Session {
         };
         if using.is_none() && !assign::assignable(from, to) {
             let name = &column.name;
-            let hint = format!("You might need to specify \"USING {name}::{}\".", to.sql_name());
+            let hint = format!(
+                "You might need to specify \"USING {name}::{}\".",
+                to.sql_name()
+            );
             return Err(automatic(&format!("column \"{name}\"")).hint(hint));
         }
         let mut fields = plain_fields(&table.schema);
@@ -351,7 +366,10 @@ impl Session {
             ..table.clone()
         };
         if self.check_defaults(&next).await.is_err() {
-            return Err(automatic(&format!("default for column \"{}\"", column.name)));
+            return Err(automatic(&format!(
+                "default for column \"{}\"",
+                column.name
+            )));
         }
         let items = table.schema.fields().iter().enumerate();
         let items = items.map(|(place, field)| {
@@ -381,11 +399,28 @@ impl Session {
         (next.pieces, _) = self.fill(planned, arrangement).await?;
         altered.table = next;
         self.check_all(altered).await?;
-        self.admit_changed(&altered.name, &altered.table, &[at]).await
+        for index in altered.table.rules.indexes.clone() {
+            let mut only = altered.table.clone();
+            only.rules.indexes = vec![index];
+            self.admit_index(&altered.name, &only).await?;
+        }
+        Ok(())
     }
 }
 
+/// What was skipped, in one.
+fn notice_of(skipped: Vec<(&'static str, String)>) -> Option<ServerError> {
+    let code = skipped.first()?.0;
+    let texts: Vec<String> = skipped.into_iter().map(|(_, text)| text).collect();
+    Some(notice(code, texts.join("; ")))
+}
+
 impl Altered {
+    /// Tells of something that is left as it is.
+    fn skip(&mut self, code: &'static str, text: &str) {
+        self.skipped.push((code, format!("{text}, skipping")));
+    }
+
     /// Where a column stands.
     ///
     /// # Errors
@@ -406,7 +441,8 @@ impl Altered {
             false => Ok(()),
             true => {
                 let relation = &self.name;
-                let text = format!("column \"{column}\" of relation \"{relation}\" is an identity column");
+                let text =
+                    format!("column \"{column}\" of relation \"{relation}\" is an identity column");
                 Err(ServerError::syntax(text, None))
             }
         }
@@ -462,7 +498,10 @@ impl Altered {
             self.gone.insert(generated.sequence);
         }
         let next = |(place, generated)| (place - usize::from(place > at), generated);
-        table.generated = std::mem::take(&mut table.generated).into_iter().map(next).collect();
+        table.generated = std::mem::take(&mut table.generated)
+            .into_iter()
+            .map(next)
+            .collect();
         let mut fields = plain_fields(&schema);
         if at < fields.len() {
             fields.remove(at);
@@ -597,7 +636,11 @@ fn renamed(expr: &mut Expr, column: &str, to: &str) {
 }
 
 fn plain_fields(schema: &SchemaRef) -> Vec<Field> {
-    schema.fields().iter().map(|field| field.as_ref().clone()).collect()
+    schema
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone())
+        .collect()
 }
 
 /// A schema whose columns may all be NULL.

@@ -9,9 +9,9 @@ use super::fill::Origin;
 use super::insert::{check_assignable, check_width, targets, typed};
 use super::over::quoted;
 use super::returning::Told;
+use super::sequence::GeneratedKind;
 use super::{Piece, Relation, TempTable, schema_name};
 use crate::session::plan::Planned;
-use super::sequence::GeneratedKind;
 use crate::session::statement::temp::{Overriding, TempCommand};
 use crate::session::{Outcome, Session, params, placed, statement};
 use crate::sqlstate::ServerError;
@@ -36,6 +36,7 @@ impl Session {
         };
         let source = source.as_deref();
         let table = self.target(name, "INSERT").await?;
+        self.check_told(command, arguments).await?;
         let targets = targets(&table, &name.name, columns)?;
         let planned = match source {
             None => {
@@ -137,6 +138,7 @@ impl Session {
             return Err(ServerError::internal("a DELETE that is none"));
         };
         let table = self.target(name, "DELETE").await?;
+        self.check_told(command, arguments).await?;
         let alias = alias.as_deref();
         let (pieces, left) = match condition {
             None => (Vec::new(), 0),
@@ -288,8 +290,9 @@ fn may_give(
         if gives {
             let column = table.schema.field(*at).name();
             let text = format!("cannot insert a non-DEFAULT value into column \"{column}\"");
-            return Err(always_generated(text, column)
-                .hint("Use OVERRIDING SYSTEM VALUE to override."));
+            return Err(
+                always_generated(text, column).hint("Use OVERRIDING SYSTEM VALUE to override.")
+            );
         }
     }
     Ok(())

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{AsArray as _, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, filter_record_batch, interleave_record_batch, take_record_batch};
+use arrow::compute::{
+    concat_batches, filter_record_batch, interleave_record_batch, take_record_batch,
+};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{self, Expr};
 
@@ -67,7 +69,7 @@ impl Session {
             return Err(of_cohort());
         }
         let name = upsert.name;
-        let arbiters = arbiters(table, name, upsert.conflict.target.as_ref())?;
+        let arbiters = arbiters(table, name, upsert.conflict)?;
         if let Some(update) = &upsert.conflict.update {
             self.check_update(table, name, update).await?;
         }
@@ -210,7 +212,7 @@ impl Session {
         if table.cohort {
             return Err(of_cohort());
         }
-        arbiters(&table, &name.name, conflict.target.as_ref())?;
+        arbiters(&table, &name.name, conflict)?;
         let Some(update) = &conflict.update else {
             return Ok(None);
         };
@@ -363,13 +365,9 @@ fn places_of(pairs: &[Pair], numbers: &[usize]) -> Result<Vec<usize>, ServerErro
 ///
 /// # Errors
 /// 42P10 when there is none of those columns, 42704 for a constraint that there is not.
-fn arbiters(
-    table: &TempTable,
-    name: &str,
-    target: Option<&Arbiter>,
-) -> Result<Vec<usize>, ServerError> {
+fn arbiters(table: &TempTable, name: &str, conflict: &Conflict) -> Result<Vec<usize>, ServerError> {
     let unique = table.rules.unique().enumerate();
-    match target {
+    match &conflict.target {
         None => Ok(unique.map(|(at, _)| at).collect()),
         Some(Arbiter::Constraint(wanted)) => {
             let mut found = unique.filter(|(_, index)| index.is_constraint());
@@ -387,7 +385,7 @@ fn arbiters(
             for column in columns {
                 let at = table.schema.index_of(column).map_err(|_| {
                     let text = format!("column \"{column}\" does not exist");
-                    ServerError::new("42703", text).near(column)
+                    ServerError::new("42703", text).place(conflict.place.clone())
                 })?;
                 wanted.insert(at);
             }
@@ -445,13 +443,21 @@ fn in_order(
     let schema = changed.schema();
     let batches = inserted.iter().map(|piece| &piece.batch);
     let all = concat_batches(&schema, batches.chain([changed]))?;
-    let mut order: Vec<(usize, usize)> = numbers.iter().chain(changed_numbers).copied().zip(0..).collect();
+    let mut order: Vec<(usize, usize)> = numbers
+        .iter()
+        .chain(changed_numbers)
+        .copied()
+        .zip(0..)
+        .collect();
     order.sort_unstable();
     let order = order.into_iter();
     let order = order.filter_map(|(_, at)| u32::try_from(at).ok());
     let order = UInt32Array::from_iter_values(order);
     if order.len() != all.num_rows() {
-        return Err(ServerError::new("54000", "too many rows are told of at once"));
+        return Err(ServerError::new(
+            "54000",
+            "too many rows are told of at once",
+        ));
     }
     Ok(take_record_batch(&all, &order)?)
 }

@@ -391,7 +391,8 @@ impl CopyIn {
             style: self.style.clone(),
         };
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let none = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+        let none =
+            RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
         for (at, origin) in &self.others {
             if let Some(slot) = arrays.get_mut(*at) {
                 let values = origin.values(&none)?;

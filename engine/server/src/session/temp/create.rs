@@ -9,17 +9,14 @@ use datafusion::sql::sqlparser::ast::{self, Expr};
 use super::assign;
 use super::define::{field_of, once_each};
 use super::fill::Origin;
+use super::indexes::called_by;
 use super::keys::{SharedKeys, has_keys};
-use super::rules::{
-    Check, Index, IndexKey, IndexKind, Rules, chosen_name, columns_of, placeless,
-};
 use super::like::Made;
+use super::rules::{Check, Index, IndexKey, IndexKind, Rules, chosen_name, columns_of, placeless};
 use super::sequence::{self, Generated, GeneratedKind, Sequence};
 use super::{Relation, TempTable};
 use crate::pg_types::PgType;
-use crate::session::statement::temp::{
-    Element, GeneratedDef, KeyDef, OnCommit, Rule, RuleDef,
-};
+use crate::session::statement::temp::{Element, GeneratedDef, KeyDef, OnCommit, Rule, RuleDef};
 use crate::session::{Session, placed};
 use crate::sqlstate::ServerError;
 
@@ -38,6 +35,7 @@ impl Session {
         for element in elements {
             match element {
                 Element::Column(column) => {
+                    column.check(name)?;
                     let field = field_of(column)?;
                     made.add(field, column.default.clone(), column.generated.clone());
                     made.rules.extend(column.rules.iter().cloned());
@@ -46,7 +44,11 @@ impl Session {
                 Element::Like(like) => self.add_like(&mut made, like).await?,
             }
         }
-        let names: Vec<&str> = made.fields.iter().map(|field| field.name().as_str()).collect();
+        let names: Vec<&str> = made
+            .fields
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         once_each(&names)?;
         let mut table = TempTable {
             schema: Arc::new(Schema::new(made.fields)),
@@ -64,26 +66,27 @@ impl Session {
             sequences.push(added);
         }
         self.check_defaults(&table).await?;
-        let (first, others): (Vec<RuleDef>, Vec<RuleDef>) =
-            made.rules.into_iter().partition(|def| matches!(def.rule, Rule::Primary(_)));
-        if first.len() > 1 {
-            return Err(several_primary(name));
-        }
-        for column in elements.iter().filter_map(Element::column) {
-            let key = first.iter().any(|def| is_of(&def.rule, &column.name));
-            if key && column.not_null == Some(false) {
-                let text = format!(
-                    "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{name}\"",
-                    column.name
-                );
-                return Err(ServerError::syntax(text, None));
-            }
+        let (first, others): (Vec<RuleDef>, Vec<RuleDef>) = made
+            .rules
+            .into_iter()
+            .partition(|def| matches!(def.rule, Rule::Primary(_)));
+        if let Some(second) = first.get(1) {
+            return Err(several_primary(name).place(second.place.clone()));
         }
         for rule in first.iter().chain(&others) {
             self.add_rule(name, &mut table, rule).await?;
         }
         for check in made.checks {
             table.rules.add_check(check);
+        }
+        for index in made.indexes {
+            let taken = |made: &str| self.is_taken(made, name, &table);
+            let called = called_by(&table, &index.keys, &index.include);
+            let named = chosen_name(name, Some(&called), "idx", taken);
+            table.rules.indexes.push(Index {
+                name: named,
+                ..index
+            });
         }
         for (sequence, made) in sequences {
             self.put(&sequence, Relation::Sequence(made));
@@ -154,7 +157,13 @@ impl Session {
         if let Some(named) = &def.name
             && table.rules.has_constraint(named)
         {
-            let text = format!("constraint \"{named}\" for relation \"{name}\" already exists");
+            let is_new = self.temporary.get(name).is_none();
+            let text = match &def.rule {
+                Rule::Check(_) if is_new => {
+                    format!("check constraint \"{named}\" already exists")
+                }
+                _ => format!("constraint \"{named}\" for relation \"{name}\" already exists"),
+            };
             return Err(ServerError::new("42710", text));
         }
         match &def.rule {
@@ -162,7 +171,9 @@ impl Session {
                 self.check_condition(name, table, condition).await?;
                 let columns = columns_of(condition, &table.schema);
                 let only = match columns.len() {
-                    1 => columns.first().and_then(|at| table.schema.fields().get(*at)),
+                    1 => columns
+                        .first()
+                        .and_then(|at| table.schema.fields().get(*at)),
                     _ => None,
                 };
                 let only = only.map(|field| field.name().as_str());
@@ -214,7 +225,7 @@ impl Session {
         let place = |column: &String| {
             table.schema.index_of(column).map_err(|_| {
                 let text = format!("column \"{column}\" named in key does not exist");
-                ServerError::new("42703", text).near(column)
+                ServerError::new("42703", text).place(def.place.clone())
             })
         };
         let mut columns = Vec::with_capacity(key.columns.len());
@@ -222,12 +233,16 @@ impl Session {
             let at = place(column)?;
             if columns.contains(&at) {
                 let text = format!("column \"{column}\" appears twice in {what} constraint");
-                return Err(ServerError::new("42701", text));
+                return Err(ServerError::new("42701", text).place(def.place.clone()));
             }
             has_keys(PgType::of_field(table.schema.field(at)), "btree")?;
             columns.push(at);
         }
-        let include = key.include.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let include = key
+            .include
+            .iter()
+            .map(place)
+            .collect::<Result<Vec<_>, _>>()?;
         let taken = |made: &str| self.is_taken(made, name, table);
         let named = match (&def.name, kind) {
             (Some(named), _) => {
@@ -303,13 +318,6 @@ pub(super) fn has_query(expr: &Expr) -> bool {
         }
     });
     flow.is_break()
-}
-
-fn is_of(rule: &Rule, column: &str) -> bool {
-    match rule {
-        Rule::Primary(key) | Rule::Unique(key) => key.columns.iter().any(|name| name == column),
-        Rule::Check(_) => false,
-    }
 }
 
 /// 42P16.

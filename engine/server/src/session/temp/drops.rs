@@ -5,11 +5,60 @@ use std::sync::Arc;
 
 use super::Relation;
 use super::run::notice;
+use super::sequence::GeneratedKind;
 use crate::session::statement::temp::{Kind, Name};
 use crate::session::{Outcome, Session, statement};
 use crate::sqlstate::ServerError;
 
 impl Session {
+    /// Takes sequences from the columns that they fill, or refuses to.
+    ///
+    /// # Errors
+    /// 2BP01.
+    fn free_sequences(
+        &mut self,
+        dropped: &BTreeSet<String>,
+        cascade: bool,
+    ) -> Result<(), ServerError> {
+        let now = self.temporary.clone();
+        for (name, relation) in now.relations.iter() {
+            let Relation::Table(table) = relation else {
+                continue;
+            };
+            let owned = table.generated.iter();
+            let owned = owned.filter(|(_, of)| dropped.contains(&of.sequence));
+            let mut next = super::TempTable::clone(table);
+            for (at, of) in owned {
+                let (sequence, column) = (&of.sequence, table.schema.field(*at).name());
+                if of.kind != GeneratedKind::Serial {
+                    let text = format!(
+                        "cannot drop sequence {sequence} because column {column} of table {name} requires it"
+                    );
+                    let hint = format!("You can drop column {column} of table {name} instead.");
+                    return Err(ServerError::new("2BP01", text).hint(hint));
+                }
+                if !cascade {
+                    let text = format!(
+                        "cannot drop sequence {sequence} because other objects depend on it"
+                    );
+                    return Err(ServerError::new("2BP01", text)
+                        .detail(format!(
+                            "default value for column {column} of table {name} depends on sequence {sequence}"
+                        ))
+                        .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                }
+                next.generated.remove(at);
+                if let Some(default) = next.defaults.get_mut(*at) {
+                    *default = None;
+                }
+            }
+            if next.generated.len() < table.generated.len() {
+                self.put(name, Relation::Table(Arc::new(next)));
+            }
+        }
+        Ok(())
+    }
+
     /// Runs TRUNCATE.
     ///
     /// # Errors
@@ -82,6 +131,9 @@ impl Session {
                     skipped.push(format!("{text}, skipping"));
                 }
             }
+        }
+        if kind == Kind::Sequence {
+            self.free_sequences(&dropped, cascade)?;
         }
         let mut readers = self.temporary.readers(&dropped);
         if let Some(view) = readers.first().filter(|_| !cascade) {

@@ -12,9 +12,9 @@ use futures::TryStreamExt as _;
 use super::keys::{Keys, SharedKeys};
 use super::rules::Index;
 use super::{Piece, TempState, TempTable, schema_name};
-use crate::pg_types::PgType;
+use crate::pg_types::{PgType, modifier_of_field};
 use crate::pgwire::encode::{Cells, TextStyle};
-use crate::session::Session;
+use crate::session::{Session, with_blanks};
 use crate::sqlstate::{Object, ServerError};
 
 /// Bytes of a value that an error shows.
@@ -150,7 +150,9 @@ impl Session {
             alias: Ident::new(format!("c{at}")),
         });
         let query = self.over_rows(name, items.collect())?;
-        let context = self.context_over_rows(TempState::default(), table, pieces).await?;
+        let context = self
+            .context_over_rows(TempState::default(), table, pieces)
+            .await?;
         let planned = self.plan_in(context, *query).await;
         let rows = self.start(planned.map_err(ServerError::nowhere)?).await?;
         let stop = rows.stop.clone();
@@ -427,13 +429,19 @@ fn values(
     let mut shown = Vec::with_capacity(batch.num_columns());
     let mut text = BytesMut::new();
     for (array, field) in batch.columns().iter().zip(batch.schema_ref().fields()) {
-        let cells = Cells::new(array, PgType::of_field(field))?;
-        if cells.is_null(row) {
+        let pg_type = PgType::of_field(field);
+        let one = array.slice(row, 1);
+        let one = match pg_type == PgType::BPCHAR {
+            true => with_blanks(&one, modifier_of_field(field))?,
+            false => one,
+        };
+        let cells = Cells::new(&one, pg_type)?;
+        if cells.is_null(0) {
             shown.push("null".to_owned());
             continue;
         }
         text.clear();
-        cells.text(row, style, &mut text)?;
+        cells.text(0, style, &mut text)?;
         let whole = String::from_utf8_lossy(&text);
         let mut end = most.min(whole.len());
         while !whole.is_char_boundary(end) {

@@ -5,8 +5,8 @@ use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, Value};
 
 use super::comments::Comments;
 use super::rules::{Check, Index, IndexKey, IndexKind, Part, columns_of};
-use super::shown::expression;
 use super::sequence::GeneratedKind;
+use super::shown::expression;
 use super::{Relation, Sequence, TempState, TempTable};
 use crate::pg_catalog::{
     CheckFacts, IndexFacts, KeyFacts, OwnFacts, RelationRules, SequenceFacts, quote_ident,
@@ -49,7 +49,9 @@ fn commented(comments: &Comments, schema: &Schema) -> OwnFacts {
     let columns = 0..schema.fields().len();
     OwnFacts {
         comment: comments.relation.clone(),
-        comments: columns.map(|at| comments.columns.get(&at).cloned()).collect(),
+        comments: columns
+            .map(|at| comments.columns.get(&at).cloned())
+            .collect(),
         ..OwnFacts::default()
     }
 }
@@ -95,7 +97,9 @@ fn of_check(check: &Check, table: &TempTable) -> CheckFacts {
         name: check.name.clone(),
         condition: expression(&check.condition, &table.schema, false),
         pretty: expression(&check.condition, &table.schema, true),
-        columns: columns_of(&check.condition, &table.schema).into_iter().collect(),
+        columns: columns_of(&check.condition, &table.schema)
+            .into_iter()
+            .collect(),
         comment: table.comments.constraints.get(&check.name).cloned(),
     }
 }

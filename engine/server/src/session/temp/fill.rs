@@ -114,7 +114,9 @@ fn first_null(arrays: &[ArrayRef], schema: &SchemaRef) -> Option<(usize, usize)>
             return None;
         }
         let nulls = array.logical_nulls()?;
-        (0..array.len()).find(|row| nulls.is_null(*row)).map(|row| (row, at))
+        (0..array.len())
+            .find(|row| nulls.is_null(*row))
+            .map(|row| (row, at))
     });
     nulls.min()
 }

@@ -24,7 +24,8 @@ impl Session {
     /// What is wrong with its definition; 23505 when rows have one key that may not.
     pub(super) async fn create_index(&mut self, def: &IndexDef) -> Result<Outcome, ServerError> {
         let name = &def.table;
-        let table = self.target(name, "CREATE INDEX").await?;
+        let table = self.target(name, "CREATE INDEX").await;
+        let table = table.map_err(ServerError::nowhere)?;
         if table.cohort {
             let text = "CREATE INDEX on a cohort: its samples are there once each";
             return Err(ServerError::unsupported(text));
@@ -40,7 +41,8 @@ impl Session {
                 ServerError::new("42703", text)
             })
         };
-        let include = def.include.iter().map(place).collect::<Result<_, _>>()?;
+        let include = def.include.iter().map(place);
+        let include = include.collect::<Result<Vec<usize>, _>>()?;
         if let Some(condition) = &def.condition {
             let what = ("index predicates", "index predicate");
             let found = self.type_over(&name.name, &table, condition, what).await?;
@@ -71,7 +73,7 @@ impl Session {
             }
             Some(named) => named.clone(),
             None => {
-                let called = called_by(&table, &keys, &def.include);
+                let called = called_by(&table, &keys, &include);
                 chosen_name(&name.name, Some(&called), "idx", taken)
             }
         };
@@ -127,13 +129,12 @@ impl Session {
         method: &str,
         part: &KeyPart,
     ) -> Result<IndexKey, ServerError> {
-        let place = placed::start(&part.expr);
         let (of, pg_type) = match &part.expr {
             Expr::Identifier(column) => {
                 let column = folded(column);
                 let at = table.schema.index_of(&column).map_err(|_| {
                     let text = format!("column \"{column}\" does not exist");
-                    ServerError::new("42703", text).place(place)
+                    ServerError::new("42703", text)
                 })?;
                 (Part::Column(at), PgType::of_field(table.schema.field(at)))
             }
@@ -219,8 +220,7 @@ impl Session {
                     let text = format!(
                         "cannot drop index {index} because constraint {index} on table {table} requires it"
                     );
-                    let hint =
-                        format!("You can drop constraint {index} on table {table} instead.");
+                    let hint = format!("You can drop constraint {index} on table {table} instead.");
                     return Err(ServerError::new("2BP01", text).hint(hint));
                 }
                 Some((table, _)) => {
@@ -277,10 +277,11 @@ impl TempState {
 }
 
 /// What the name of an index says of its key.
-fn called_by(table: &TempTable, keys: &[IndexKey], include: &[String]) -> String {
+pub(super) fn called_by(table: &TempTable, keys: &[IndexKey], include: &[usize]) -> String {
     let fields = table.schema.fields();
+    let name = |at: &usize| fields.get(*at).map_or("", |field| field.name()).to_owned();
     let parts = keys.iter().map(|key| match &key.part {
-        Part::Column(at) => fields.get(*at).map_or("", |field| field.name()).to_owned(),
+        Part::Column(at) => name(at),
         Part::Expression(Expr::Function(function)) => function_name(function),
         Part::Expression(Expr::Cast { expr, .. }) => match expr.as_ref() {
             Expr::Identifier(column) => folded(column),
@@ -288,7 +289,7 @@ fn called_by(table: &TempTable, keys: &[IndexKey], include: &[String]) -> String
         },
         Part::Expression(_) => "expr".to_owned(),
     });
-    let all: Vec<String> = parts.chain(include.iter().cloned()).collect();
+    let all: Vec<String> = parts.chain(include.iter().map(name)).collect();
     all.join("_")
 }
 
@@ -346,7 +347,10 @@ fn takes(class: &str, method: &str, pg_type: PgType) -> Result<(), ServerError> 
     let text = [PgType::TEXT, PgType::VARCHAR];
     let numbers = |t: PgType| -> Vec<PgType> { vec![t] };
     let types: Vec<PgType> = match (method, class) {
-        ("btree" | "hash", "text_ops" | "varchar_ops" | "text_pattern_ops" | "varchar_pattern_ops")
+        (
+            "btree" | "hash",
+            "text_ops" | "varchar_ops" | "text_pattern_ops" | "varchar_pattern_ops",
+        )
         | ("spgist", "text_ops") => text.to_vec(),
         ("brin", "text_minmax_ops" | "text_bloom_ops") => text.to_vec(),
         ("btree" | "hash", "bpchar_ops" | "bpchar_pattern_ops") => numbers(PgType::BPCHAR),

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use arrow::array::{Array as _, ArrayRef, AsArray as _, Decimal128Array, ListArray};
 use arrow::compute::kernels::arity::unary;
 use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit,
 };
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
@@ -204,14 +205,20 @@ fn comparable(array: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, ServerError
                 // -0 is 0.
                 false => value + 0.0,
             };
-            Arc::new(unary::<Float32Type, _, Float32Type>(array.as_primitive(), plain))
+            Arc::new(unary::<Float32Type, _, Float32Type>(
+                array.as_primitive(),
+                plain,
+            ))
         }
         DataType::Float64 => {
             let plain = |value: f64| match value.is_nan() {
                 true => f64::NAN,
                 false => value + 0.0,
             };
-            Arc::new(unary::<Float64Type, _, Float64Type>(array.as_primitive(), plain))
+            Arc::new(unary::<Float64Type, _, Float64Type>(
+                array.as_primitive(),
+                plain,
+            ))
         }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
@@ -229,7 +236,10 @@ fn comparable(array: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, ServerError
             let list = array.as_list::<i32>();
             let element = pg_type.element().unwrap_or(pg_type);
             let items = comparable(list.values(), element)?;
-            let item = item.as_ref().clone().with_data_type(items.data_type().clone());
+            let item = item
+                .as_ref()
+                .clone()
+                .with_data_type(items.data_type().clone());
             Arc::new(ListArray::try_new(
                 Arc::new(item),
                 list.offsets().clone(),
@@ -285,7 +295,12 @@ mod tests {
     #[test]
     fn values_that_are_equal_have_one_key() {
         let other_nan = f64::from_bits(f64::NAN.to_bits() | 1);
-        let floats = keys(Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN, other_nan])));
+        let floats = keys(Arc::new(Float64Array::from(vec![
+            0.0,
+            -0.0,
+            f64::NAN,
+            other_nan,
+        ])));
         assert_eq!(floats.get(0), floats.get(1));
         assert_eq!(floats.get(2), floats.get(3));
         assert_ne!(floats.get(0), floats.get(2));
@@ -293,7 +308,11 @@ mod tests {
         let days = IntervalMonthDayNano::new(0, 30, 0);
         let spans = keys(Arc::new(IntervalMonthDayNanoArray::from(vec![month, days])));
         assert_eq!(spans.get(0), spans.get(1));
-        assert!(keys(Arc::new(StringArray::from(vec![None::<&str>]))).get(0).is_none());
+        assert!(
+            keys(Arc::new(StringArray::from(vec![None::<&str>])))
+                .get(0)
+                .is_none()
+        );
     }
 
     #[test]
@@ -306,7 +325,10 @@ mod tests {
         assert_eq!(set.push(Some(b"b")), Err(1));
         assert_eq!(set.rows(), 4);
         set.truncate(1);
-        assert_eq!((set.rows(), set.find(b"b"), set.find(b"a")), (1, None, Some(0)));
+        assert_eq!(
+            (set.rows(), set.find(b"b"), set.find(b"a")),
+            (1, None, Some(0))
+        );
         set.push(Some(b"c")).unwrap();
         assert_eq!(set.push(Some(b"c")), Err(1));
     }

@@ -6,12 +6,10 @@ use datafusion::sql::sqlparser::ast::Expr;
 use super::comments::Comments;
 use super::define::columns_of;
 use super::over::quoted;
-use super::rules::{Check, Index, IndexKind, Part};
+use super::rules::{Check, Index, IndexKind};
 use super::sequence::GeneratedKind;
 use super::{Relation, TempTable};
-use crate::session::statement::temp::{
-    GeneratedDef, KeyDef, LikeDef, Rule, RuleDef, SequenceDef,
-};
+use crate::session::statement::temp::{GeneratedDef, KeyDef, LikeDef, Rule, RuleDef, SequenceDef};
 use crate::session::{Session, statement};
 use crate::sqlstate::ServerError;
 
@@ -24,6 +22,8 @@ pub(super) struct Made {
     pub(super) rules: Vec<RuleDef>,
     /// Checks that another table has.
     pub(super) checks: Vec<Check>,
+    /// Indexes that another table has, which get names of their own.
+    pub(super) indexes: Vec<Index>,
     pub(super) comments: Comments,
 }
 
@@ -105,36 +105,30 @@ fn of_table(made: &mut Made, like: &LikeDef, table: &TempTable) -> Result<(), Se
     }
     if like.indexes {
         for index in &table.rules.indexes {
-            made.rules.push(of_index(index, table)?);
+            match index.is_constraint() {
+                true => made.rules.push(of_constraint(index, table)),
+                false => made.indexes.push(index.shifted(first)),
+            }
         }
     }
     Ok(())
 }
 
 /// The constraint that makes an index as this one is.
-///
-/// # Errors
-/// 0A000 for an index that no constraint makes.
-fn of_index(index: &Index, table: &TempTable) -> Result<RuleDef, ServerError> {
+fn of_constraint(index: &Index, table: &TempTable) -> RuleDef {
     let fields = table.schema.fields();
     let name = |at: &usize| fields.get(*at).map(|field| field.name().clone());
-    let plain = index.is_constraint()
-        && index.keys.iter().all(|key| matches!(key.part, Part::Column(_)));
-    if !plain {
-        let text = "LIKE … INCLUDING INDEXES of an index that is no constraint is not supported";
-        return Err(ServerError::unsupported(text)
-            .hint("Leave it out by EXCLUDING INDEXES, and CREATE INDEX."));
-    }
     let key = KeyDef {
         columns: index.columns().iter().filter_map(name).collect(),
         include: index.include.iter().filter_map(name).collect(),
         nulls_equal: index.nulls_equal,
     };
-    Ok(RuleDef {
+    RuleDef {
         name: None,
         rule: match index.kind {
             IndexKind::Primary => Rule::Primary(key),
             _ => Rule::Unique(key),
         },
-    })
+        place: None,
+    }
 }

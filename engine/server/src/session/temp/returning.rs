@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem};
 
-use super::{Piece, TempState, TempTable};
+use super::{Piece, Relation, TempState, TempTable};
+use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
 use crate::session::plan::Planned;
 use crate::session::statement::temp::{Name, TempCommand};
 use crate::session::template::Analysis;
 use crate::session::{Outcome, Session, written};
-use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 
 /// The rows that a statement tells of.
@@ -114,6 +114,31 @@ impl Session {
             of_table(columns, oids);
         }
         Ok(Some(analysis))
+    }
+
+    /// Refuses a command with a RETURNING or ON CONFLICT that nothing can be told by, before it writes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) async fn check_told(
+        &mut self,
+        command: &TempCommand,
+        arguments: &[Expr],
+    ) -> Result<(), ServerError> {
+        if let Some((query, context)) = self.conflict_query(command).await? {
+            self.plan_over(context, &query, arguments).await?;
+        }
+        let Some((name, alias, items)) = of_command(command) else {
+            return Ok(());
+        };
+        let Some(Relation::Table(table)) = self.temporary.get(&name.name).cloned() else {
+            return Ok(());
+        };
+        self.may_tell(&table, items).await?;
+        let query = self.over_rows(alias.unwrap_or(&name.name), items.to_vec())?;
+        let now = self.temporary.clone();
+        let context = self.context_over_rows(now, &table, &[]).await?;
+        self.plan_over(context, &query, arguments).await.map(drop)
     }
 
     /// The query of RETURNING, for its parameters.

@@ -119,6 +119,20 @@ impl Index {
         .collect()
     }
 
+    /// The same of a table that has so many columns before.
+    pub(super) fn shifted(&self, columns: usize) -> Index {
+        let mut shifted = self.anew();
+        for key in &mut shifted.keys {
+            if let Part::Column(at) = &mut key.part {
+                *at += columns;
+            }
+        }
+        for at in &mut shifted.include {
+            *at += columns;
+        }
+        shifted
+    }
+
     /// The same of a table whose rows are others.
     fn anew(&self) -> Index {
         Index {
@@ -168,7 +182,8 @@ pub(super) fn made_name(first: &str, second: Option<&str>, label: &str) -> Strin
     let room = NAME_MAX.saturating_sub(overhead);
     let mut first = first;
     let mut second = second.unwrap_or_default();
-    let shorter = |text: &'_ str| -> usize { text.char_indices().next_back().map_or(0, |(at, _)| at) };
+    let shorter =
+        |text: &'_ str| -> usize { text.char_indices().next_back().map_or(0, |(at, _)| at) };
     let with_second = !second.is_empty();
     while first.len() + second.len() > room {
         if first.len() > second.len() {
@@ -233,7 +248,9 @@ pub(super) fn placeless(expr: &Expr) -> Result<Expr, ServerError> {
     {
         return Ok(expr);
     }
-    Err(ServerError::internal("an expression that is none when it is read again"))
+    Err(ServerError::internal(
+        "an expression that is none when it is read again",
+    ))
 }
 
 #[cfg(test)]

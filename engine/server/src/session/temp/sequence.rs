@@ -2,6 +2,7 @@
 //!
 //! What a sequence gave stays given when its transaction is rolled back, as in PostgreSQL: states of a session share it.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, Int64Array, RecordBatch};
@@ -19,8 +20,8 @@ use super::{Relation, TempState};
 use crate::catalog_context::SEQUENCE;
 use crate::pg_types::PgType;
 use crate::session::rewrite::{self, last_part};
-use crate::session::statement;
 use crate::session::statement::temp::{Name, name_of_text};
+use crate::session::{placed, statement};
 use crate::sqlstate::{ServerError, undefined_table};
 
 /// A sequence.
@@ -89,14 +90,20 @@ impl Sequence {
         let min = said.min.unwrap_or(if up { 1 } else { least });
         let max = said.max.unwrap_or(if up { most } else { -1 });
         if min < least || max > most {
-            let (what, value) = if min < least { ("MINVALUE", min) } else { ("MAXVALUE", max) };
+            let (what, value) = if min < least {
+                ("MINVALUE", min)
+            } else {
+                ("MAXVALUE", max)
+            };
             let name = pg_type.sql_name();
             return wrong(format!(
                 "{what} ({value}) is out of range for sequence data type {name}"
             ));
         }
         if min >= max {
-            return wrong(format!("MINVALUE ({min}) must be less than MAXVALUE ({max})"));
+            return wrong(format!(
+                "MINVALUE ({min}) must be less than MAXVALUE ({max})"
+            ));
         }
         let start = said.start.unwrap_or(if up { min } else { max });
         if start < min {
@@ -159,8 +166,9 @@ impl Sequence {
                             true => ("maximum", self.max),
                             false => ("minimum", self.min),
                         };
-                        let text =
-                            format!("nextval: reached {what} value of sequence \"{name}\" ({value})");
+                        let text = format!(
+                            "nextval: reached {what} value of sequence \"{name}\" ({value})"
+                        );
                         return Err(failed(ServerError::new("2200H", text)));
                     }
                 }
@@ -229,22 +237,48 @@ pub(super) fn default_of(sequence: &str) -> std::result::Result<Expr, ServerErro
     Err(ServerError::internal("a default that is none"))
 }
 
-/// The sequence is named as a text: a cast of its name to `regclass` says nothing more.
-pub(in crate::session) fn named_by_text(statement: &mut ast::Statement) {
-    let _: std::ops::ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
-        if let Expr::Function(function) = expr
-            && FUNCTIONS.contains(&last_part(&function.name).as_str())
-            && let Some(argument) = rewrite::call_argument_mut(function, 0)
-            && let Expr::Cast {
-                expr, data_type, ..
-            } = argument
+/// The sequence is named as a text: a cast of its name to `regclass` says nothing more. One that a constant names is
+/// there.
+///
+/// # Errors
+/// 42P01 and 42809.
+pub(in crate::session) fn named_by_text(
+    statement: &mut ast::Statement,
+    temporary: &TempState,
+) -> std::result::Result<(), ServerError> {
+    let flow = ast::visit_expressions_mut(statement, |expr| {
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        if !FUNCTIONS.contains(&last_part(&function.name).as_str()) {
+            return ControlFlow::Continue(());
+        }
+        let Some(argument) = rewrite::call_argument_mut(function, 0) else {
+            return ControlFlow::Continue(());
+        };
+        if let Expr::Cast {
+            expr, data_type, ..
+        } = argument
             && rewrite::is_object_type(data_type)
         {
             let name = std::mem::replace(expr.as_mut(), Expr::value(ast::Value::Null));
             *argument = name;
         }
-        std::ops::ControlFlow::Continue(())
+        if let Expr::Value(value) = argument
+            && let ast::Value::SingleQuotedString(text) = &value.value
+        {
+            let found = name_of_text(text).and_then(|name| temporary.sequence(&name));
+            if let Err(error) = found {
+                let place = placed::start(argument).filter(|_| error.code() == "42P01");
+                return ControlFlow::Break(error.place(place));
+            }
+        }
+        ControlFlow::Continue(())
     });
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
 }
 
 const FUNCTIONS: [&str; 3] = ["nextval", "currval", "setval"];
@@ -341,7 +375,9 @@ fn failed(error: ServerError) -> DataFusionError {
 
 impl std::fmt::Debug for Asks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asks").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Asks")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -377,12 +413,17 @@ impl ScalarUDFImpl for Asks {
         if self.name == "lastval" {
             let last = self.last()?;
             let values = std::iter::repeat_n(last, rows);
-            return Ok(ColumnarValue::Array(Arc::new(Int64Array::from_iter_values(values))));
+            return Ok(ColumnarValue::Array(Arc::new(
+                Int64Array::from_iter_values(values),
+            )));
         }
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let texts = arrays.first().map(|names| names.as_string::<i32>());
-        let texts = texts.ok_or_else(|| failed(ServerError::internal("a call without arguments")))?;
-        let values = arrays.get(1).map(|values| values.as_primitive::<Int64Type>());
+        let texts =
+            texts.ok_or_else(|| failed(ServerError::internal("a call without arguments")))?;
+        let values = arrays
+            .get(1)
+            .map(|values| values.as_primitive::<Int64Type>());
         let called = arrays.get(2).map(|called| called.as_boolean());
         // Of constants alone there is one row of arguments, and as many answers as rows.
         let last = texts.len().saturating_sub(1);

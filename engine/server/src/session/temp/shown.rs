@@ -90,7 +90,9 @@ impl Shown<'_> {
                 let name = name.map_or_else(|| data_type.to_string().to_lowercase(), str::to_owned);
                 match expr.as_ref() {
                     Expr::Value(value) if is_text(&value.value) => format!("{expr}::{name}"),
-                    inner if self.pretty && is_plain(inner) => format!("{}::{name}", self.of(inner)),
+                    inner if self.pretty && is_plain(inner) => {
+                        format!("{}::{name}", self.of(inner))
+                    }
                     inner => format!("({})::{name}", self.of(inner)),
                 }
             }
@@ -115,8 +117,13 @@ impl Shown<'_> {
     fn within(&self, part: &Expr, around: &BinaryOperator) -> String {
         let text = self.of(part);
         let part = bare(part);
-        let looser = matches!(part, Expr::BinaryOp { op: BinaryOperator::Or, .. })
-            && *around == BinaryOperator::And;
+        let looser = matches!(
+            part,
+            Expr::BinaryOp {
+                op: BinaryOperator::Or,
+                ..
+            }
+        ) && *around == BinaryOperator::And;
         match self.pretty && looser {
             true => format!("({text})"),
             false => text,
@@ -142,13 +149,18 @@ impl Shown<'_> {
             Expr::CompoundIdentifier(names) => names.last()?,
             Expr::Function(function) => {
                 let name = function_name(function);
-                let text = ["lower", "upper", "trim", "btrim", "substr", "replace", "concat"];
+                let text = [
+                    "lower", "upper", "trim", "btrim", "substr", "replace", "concat",
+                ];
                 return text.contains(&name.as_str()).then_some(PgType::TEXT);
             }
             _ => return None,
         };
         let at = self.schema.index_of(&folded(name)).ok()?;
-        self.schema.fields().get(at).map(|field| PgType::of_field(field))
+        self.schema
+            .fields()
+            .get(at)
+            .map(|field| PgType::of_field(field))
     }
 
     fn cast(&self, text: &str, to: PgType) -> String {
@@ -163,7 +175,11 @@ impl Shown<'_> {
         let number = |text: &str| match other {
             Some(PgType::NUMERIC) if !text.contains('.') => self.cast(text, PgType::NUMERIC),
             Some(of @ (PgType::FLOAT4 | PgType::FLOAT8)) => {
-                let to = if of == PgType::FLOAT4 { PgType::FLOAT8 } else { of };
+                let to = if of == PgType::FLOAT4 {
+                    PgType::FLOAT8
+                } else {
+                    of
+                };
                 self.cast(text, to)
             }
             _ => text.to_owned(),
@@ -264,5 +280,8 @@ fn is_text(value: &Value) -> bool {
 
 /// Whether a cast needs no parentheses around it.
 fn is_plain(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) | Expr::Function(_))
+    matches!(
+        expr,
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) | Expr::Function(_)
+    )
 }

@@ -40,6 +40,7 @@ impl Session {
         };
         let (alias, condition) = (alias.as_deref(), condition.as_deref());
         let table = self.target(name, "UPDATE").await?;
+        self.check_told(command, arguments).await?;
         let context = self.plan_context().await?.context;
         written::check_in(&context, "UPDATE", set.iter().map(|(_, value)| value))?;
         let query = self.changed(&table, &name.name, alias, set, condition)?;

@@ -11,7 +11,7 @@ use genokura_sql_ext::dialect::Bounded;
 use super::super::cursor::{TokenCursor, near};
 use super::super::{is_space, read_only, values, writes};
 use super::{Arbiter, Conflict, OnUpdate, Overriding, Read, TempCommand, folded, name, name_of};
-use crate::sqlstate::{ServerError, from_parser};
+use crate::sqlstate::{Place, ServerError, from_parser};
 
 /// What the parser makes of all that is left of a statement whose first word is taken.
 fn parsed(
@@ -44,7 +44,12 @@ pub(super) fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
         return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
     };
     is_plain(&insert)?;
-    let conflict = insert.on.take().map(conflict).transpose()?;
+    let places = on_conflict(&tokens);
+    let conflict = insert
+        .on
+        .take()
+        .map(|on| conflict(on, places, cursor.sql()));
+    let conflict = conflict.transpose()?;
     let TableObject::TableName(object) = &insert.table else {
         return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
     };
@@ -320,10 +325,12 @@ fn sets(assignments: Vec<ast::Assignment>) -> Read<Vec<(String, ast::Expr)>> {
                 let values = match assignment.value {
                     ast::Expr::Tuple(values) => values,
                     ast::Expr::Nested(value) => vec![*value],
-                    _ => return Err(ServerError::unsupported(
-                        "SET of several columns takes as many expressions",
-                    )
-                    .hint("Set the columns one by one.")),
+                    _ => {
+                        return Err(ServerError::unsupported(
+                            "SET of several columns takes as many expressions",
+                        )
+                        .hint("Set the columns one by one."));
+                    }
                 };
                 if columns.len() != values.len() {
                     let text = "number of columns does not match number of values";
@@ -337,8 +344,28 @@ fn sets(assignments: Vec<ast::Assignment>) -> Read<Vec<(String, ast::Expr)>> {
     Ok(set)
 }
 
+/// Where ON CONFLICT stands, and what follows it.
+fn on_conflict(tokens: &[TokenWithSpan]) -> Option<(Place, Place)> {
+    let said = tokens.iter().filter(|token| !is_space(&token.token));
+    let said: Vec<&TokenWithSpan> = said.collect();
+    let words = |pair: &&[&TokenWithSpan]| {
+        let [on, conflict, _] = pair else {
+            return false;
+        };
+        super::super::is_word(&on.token, &["ON"])
+            && super::super::is_word(&conflict.token, &["CONFLICT"])
+    };
+    let found = said.windows(3).filter(words).last()?;
+    let place = |at: usize| {
+        let start = found.get(at)?.span.start;
+        Some(Place::at(start.line, start.column))
+    };
+    Some((place(0)?, place(2)?))
+}
+
 /// What INSERT does where a row is there already.
-fn conflict(on: ast::OnInsert) -> Read<Conflict> {
+fn conflict(on: ast::OnInsert, places: Option<(Place, Place)>, sql: &str) -> Read<Conflict> {
+    let (start, target_place) = places.map_or((None, None), |(a, b)| (Some(a), Some(b)));
     let ast::OnInsert::OnConflict(on) = on else {
         return Err(ServerError::syntax(
             "syntax error at or near \"DUPLICATE\"",
@@ -364,10 +391,15 @@ fn conflict(on: ast::OnInsert) -> Read<Conflict> {
     if target.is_none() && update.is_some() {
         let text = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
         return Err(ServerError::syntax(text, None)
-            .near("CONFLICT")
+            .place(start)
+            .locate(sql)
             .hint("For example, ON CONFLICT (column_name)."));
     }
-    Ok(Conflict { target, update })
+    Ok(Conflict {
+        target,
+        update,
+        place: target_place,
+    })
 }
 
 /// The column that is set.

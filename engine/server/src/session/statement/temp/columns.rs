@@ -10,7 +10,7 @@ use genokura_sql_ext::dialect::Bounded;
 use super::super::cursor::{TokenCursor, near};
 use super::super::is_space;
 use super::{Name, Read, folded, identifiers, name, split_top};
-use crate::sqlstate::{ServerError, from_parser};
+use crate::sqlstate::{Place, ServerError, from_parser};
 
 /// A part of the definition of a table.
 #[derive(Clone, Debug)]
@@ -21,17 +21,6 @@ pub enum Element {
     Rule(RuleDef),
     /// LIKE: the columns of another relation, and more of it.
     Like(LikeDef),
-}
-
-impl Element {
-    /// The column that it is.
-    #[must_use]
-    pub fn column(&self) -> Option<&ColumnDef> {
-        match self {
-            Element::Column(column) => Some(column),
-            _ => None,
-        }
-    }
 }
 
 /// LIKE.
@@ -90,6 +79,38 @@ pub struct ColumnDef {
     pub rules: Vec<RuleDef>,
     /// It is filled by a sequence.
     pub generated: Option<GeneratedDef>,
+    /// What of it contradicts what stands before, and where.
+    pub(crate) contradicts: Option<(Contradiction, Option<Place>)>,
+}
+
+/// What a definition says in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contradiction {
+    /// NULL and NOT NULL.
+    Null,
+    /// Two defaults.
+    Default,
+    /// A default and an identity.
+    Identity,
+}
+
+impl ColumnDef {
+    /// Refuses what contradicts itself.
+    ///
+    /// # Errors
+    /// 42601.
+    pub(crate) fn check(&self, table: &str) -> Read<()> {
+        let Some((what, place)) = &self.contradicts else {
+            return Ok(());
+        };
+        let what = match what {
+            Contradiction::Null => "conflicting NULL/NOT NULL declarations",
+            Contradiction::Default => "multiple default values specified",
+            Contradiction::Identity => "both default and identity specified",
+        };
+        let text = format!("{what} for column \"{}\" of table \"{table}\"", self.name);
+        Err(ServerError::syntax(text, None).place(place.clone()))
+    }
 }
 
 /// A constraint.
@@ -99,6 +120,8 @@ pub struct RuleDef {
     pub name: Option<String>,
     /// What it asks.
     pub rule: Rule,
+    /// Where it stands in the statement.
+    pub(crate) place: Option<Place>,
 }
 
 /// What a constraint asks of the rows.
@@ -189,6 +212,7 @@ fn like(cursor: &mut TokenCursor<'_>) -> Read<LikeDef> {
 
 /// A constraint of a table.
 pub(super) fn rule(cursor: &mut TokenCursor<'_>) -> Read<RuleDef> {
+    let place = cursor.spot();
     let name = match cursor.accept("CONSTRAINT") {
         true => Some(cursor.identifier()?),
         false => None,
@@ -228,7 +252,7 @@ pub(super) fn rule(cursor: &mut TokenCursor<'_>) -> Read<RuleDef> {
     if !cursor.at_end() {
         return Err(cursor.syntax_error());
     }
-    Ok(RuleDef { name, rule })
+    Ok(RuleDef { name, rule, place })
 }
 
 fn key(cursor: &mut TokenCursor<'_>) -> Read<KeyDef> {
@@ -310,6 +334,7 @@ pub(super) fn column(cursor: &mut TokenCursor<'_>) -> Read<ColumnDef> {
         default: None,
         rules: Vec::new(),
         generated: None,
+        contradicts: None,
     };
     if let Some(data_type) = of_serial(&column.data_type) {
         column.data_type = data_type;
@@ -321,6 +346,8 @@ pub(super) fn column(cursor: &mut TokenCursor<'_>) -> Read<ColumnDef> {
     }
     loop {
         let mut named = None;
+        let start = parser.peek_token().span.start;
+        let place = Some(Place::at(start.line, start.column));
         if parser.parse_keyword(Keyword::CONSTRAINT) {
             let name = parser.parse_identifier();
             named = Some(folded(&name.map_err(|error| from_parser(&error, sql))?));
@@ -334,7 +361,7 @@ pub(super) fn column(cursor: &mut TokenCursor<'_>) -> Read<ColumnDef> {
             }
             break;
         };
-        add_option(&mut column, named, option, &said)?;
+        add_option(&mut column, (named, place), option, &said)?;
     }
     let next = parser.peek_token();
     if next.token != Token::EOF {
@@ -345,7 +372,7 @@ pub(super) fn column(cursor: &mut TokenCursor<'_>) -> Read<ColumnDef> {
 
 fn add_option(
     column: &mut ColumnDef,
-    name: Option<String>,
+    (name, place): (Option<String>, Option<Place>),
     option: ColumnOption,
     sequence: &SequenceDef,
 ) -> Read<()> {
@@ -354,15 +381,12 @@ fn add_option(
         ..KeyDef::default()
     };
     match option {
-        ColumnOption::Null => said(column, false)?,
-        ColumnOption::NotNull => said(column, true)?,
-        ColumnOption::Default(_) if column.default.is_some() => {
-            let text = format!("multiple default values specified for column \"{}\"", column.name);
-            return Err(ServerError::syntax(text, None));
-        }
-        ColumnOption::Default(_) if column.generated.is_some() => {
-            let text = format!("multiple default values specified for column \"{}\"", column.name);
-            return Err(ServerError::syntax(text, None));
+        ColumnOption::Null => said(column, false, place)?,
+        ColumnOption::NotNull => said(column, true, place)?,
+        ColumnOption::Default(_) if column.default.is_some() || column.generated.is_some() => {
+            column
+                .contradicts
+                .get_or_insert((Contradiction::Default, place));
         }
         ColumnOption::Default(expr) => column.default = Some(expr),
         ColumnOption::Generated {
@@ -371,11 +395,12 @@ fn add_option(
             ..
         } => {
             if column.default.is_some() || column.generated.is_some() {
-                let name = &column.name;
-                let text = format!("both default and identity specified for column \"{name}\"");
-                return Err(ServerError::syntax(text, None));
+                let place = place.clone();
+                column
+                    .contradicts
+                    .get_or_insert((Contradiction::Identity, place));
             }
-            said(column, true)?;
+            said(column, true, place.clone())?;
             column.generated = Some(GeneratedDef {
                 always: Some(as_ == ast::GeneratedAs::Always),
                 sequence: sequence.clone(),
@@ -385,7 +410,7 @@ fn add_option(
         ColumnOption::PrimaryKey(key) => {
             are_at_once(key.characteristics.as_ref())?;
             let rule = Rule::Primary(own);
-            column.rules.push(RuleDef { name, rule });
+            column.rules.push(RuleDef { name, rule, place });
         }
         ColumnOption::Unique(key) => {
             are_at_once(key.characteristics.as_ref())?;
@@ -393,11 +418,11 @@ fn add_option(
                 nulls_equal: key.nulls_distinct == ast::NullsDistinctOption::NotDistinct,
                 ..own
             });
-            column.rules.push(RuleDef { name, rule });
+            column.rules.push(RuleDef { name, rule, place });
         }
         ColumnOption::Check(check) => {
             let rule = Rule::Check(check.expr);
-            column.rules.push(RuleDef { name, rule });
+            column.rules.push(RuleDef { name, rule, place });
         }
         other => return Err(unsupported(&other.to_string())),
     }
@@ -495,11 +520,11 @@ fn whole(cursor: &mut TokenCursor<'_>) -> Read<i64> {
 
 /// # Errors
 /// 42601 when the opposite was said before.
-fn said(column: &mut ColumnDef, not_null: bool) -> Read<()> {
+fn said(column: &mut ColumnDef, not_null: bool, place: Option<Place>) -> Read<()> {
     if column.not_null.is_some_and(|before| before != not_null) {
-        let name = &column.name;
-        let text = format!("conflicting NULL/NOT NULL declarations for column \"{name}\"");
-        return Err(ServerError::syntax(text, None));
+        column
+            .contradicts
+            .get_or_insert((Contradiction::Null, place));
     }
     column.not_null = Some(not_null);
     Ok(())

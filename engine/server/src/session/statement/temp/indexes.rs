@@ -1,6 +1,6 @@
 //! CREATE INDEX and DROP INDEX.
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{Expr, Spanned as _};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -9,7 +9,7 @@ use genokura_sql_ext::dialect::Bounded;
 
 use super::super::cursor::{TokenCursor, near};
 use super::{Name, Read, TempCommand, columns, folded, identifiers, name, names, split_top};
-use crate::sqlstate::from_parser;
+use crate::sqlstate::{Place, ServerError, from_parser};
 
 /// CREATE INDEX.
 #[derive(Clone, Debug)]
@@ -76,7 +76,9 @@ pub(super) fn create(cursor: &mut TokenCursor<'_>) -> Read<Option<TempCommand>> 
     };
     let inner = cursor.take_parenthesised()?;
     let keys = split_top(inner).into_iter();
-    let keys = keys.map(|tokens| part(tokens, cursor)).collect::<Read<_>>()?;
+    let keys = keys
+        .map(|tokens| part(tokens, cursor))
+        .collect::<Read<_>>()?;
     let mut include = Vec::new();
     if cursor.accept("INCLUDE") {
         let names = cursor.take_parenthesised()?;
@@ -118,6 +120,14 @@ fn part(tokens: &[TokenWithSpan], cursor: &TokenCursor<'_>) -> Read<KeyPart> {
     let expr = parser
         .parse_expr()
         .map_err(|error| from_parser(&error, sql))?;
+    if let Expr::Subquery(query) = &expr {
+        let start = query.span().start;
+        let text = "syntax error at or near \"SELECT\"";
+        let place = Place::at(start.line, start.column);
+        return Err(ServerError::syntax(text, None)
+            .place(Some(place))
+            .locate(sql));
+    }
     let mut part = KeyPart {
         expr: match expr {
             Expr::Collate { expr, .. } => *expr,
