@@ -70,6 +70,8 @@ struct Report {
     about: Option<About>,
     /// The table, column or constraint that it is about.
     object: Option<Object>,
+    /// It has no place, whatever the statement says.
+    unplaced: bool,
 }
 
 /// What of the database an error is about, for programs that read errors by their fields.
@@ -99,6 +101,7 @@ impl ServerError {
             place: None,
             about: None,
             object: None,
+            unplaced: false,
         }))
     }
 
@@ -273,9 +276,20 @@ impl ServerError {
         self
     }
 
+    /// The same, which is told without a place even where its words are those of a constant.
+    #[must_use]
+    pub(crate) fn unplaced(mut self) -> ServerError {
+        self.0.unplaced = true;
+        self.nowhere()
+    }
+
     /// Fills in the position: line and column when known, else the first mention of the identifier the error is about.
     #[must_use]
     pub fn locate(mut self, sql: &str) -> ServerError {
+        if self.0.unplaced {
+            self.0.position = None;
+            return self;
+        }
         if let Some(place) = self.0.place.take() {
             self.0.position = place.in_text(sql);
         }

@@ -12,6 +12,7 @@
 //! When the rights of a role change, its temporary tables go away as its prepared statements do.
 
 mod alter;
+mod altered;
 mod analyse;
 mod assign;
 mod change;

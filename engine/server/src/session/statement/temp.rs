@@ -3,6 +3,7 @@
 mod alter;
 mod changes;
 mod columns;
+mod generated;
 mod indexes;
 
 use datafusion::sql::sqlparser::ast::{self, ObjectName};
@@ -11,9 +12,11 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::copy_options::CopyOptions;
 use super::cursor::TokenCursor;
 use super::{Statement, query, query_of};
-use crate::sqlstate::{Place, ServerError};
+use crate::sqlstate::ServerError;
 pub use alter::{Alteration, Commented};
-pub use columns::{ColumnDef, Element, GeneratedDef, KeyDef, LikeDef, Rule, RuleDef, SequenceDef};
+pub use changes::{Arbiter, Conflict, OnUpdate, Overriding};
+pub use columns::{ColumnDef, Element, KeyDef, LikeDef, Rule, RuleDef};
+pub use generated::{GeneratedDef, SequenceDef};
 pub use indexes::{IndexDef, KeyPart};
 
 type Read<T> = Result<T, ServerError>;
@@ -63,44 +66,6 @@ impl Kind {
             Kind::Sequence => "SEQUENCE",
         }
     }
-}
-
-/// What is done with values for identity columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overriding {
-    /// They are taken.
-    System,
-    /// They are left out.
-    User,
-}
-
-/// ON CONFLICT.
-#[derive(Clone, Debug)]
-pub struct Conflict {
-    /// Which unique indexes are asked; None: all.
-    pub target: Option<Arbiter>,
-    /// DO UPDATE; None: DO NOTHING.
-    pub update: Option<OnUpdate>,
-    /// Where the target stands in the statement.
-    pub(crate) place: Option<Place>,
-}
-
-/// The unique indexes that ON CONFLICT asks.
-#[derive(Clone, Debug)]
-pub enum Arbiter {
-    /// Those of these columns.
-    Columns(Vec<String>),
-    /// That of a constraint.
-    Constraint(String),
-}
-
-/// DO UPDATE.
-#[derive(Clone, Debug)]
-pub struct OnUpdate {
-    /// Columns and what they are set to.
-    pub set: Vec<(String, ast::Expr)>,
-    /// Which of the rows that are there; None: all.
-    pub condition: Option<ast::Expr>,
 }
 
 /// A statement about the session's own tables and views.

@@ -18,7 +18,7 @@ use super::{Relation, TempTable};
 use crate::pg_types::PgType;
 use crate::session::statement::temp::{Element, GeneratedDef, KeyDef, OnCommit, Rule, RuleDef};
 use crate::session::{Session, placed};
-use crate::sqlstate::ServerError;
+use crate::sqlstate::{Place, ServerError};
 
 impl Session {
     /// Runs CREATE TABLE.
@@ -65,7 +65,7 @@ impl Session {
             let added = self.add_sequence(name, &mut table, at, &def, &sequences)?;
             sequences.push(added);
         }
-        self.check_defaults(&table).await?;
+        self.check_defaults(&table, &sequences).await?;
         let (first, others): (Vec<RuleDef>, Vec<RuleDef>) = made
             .rules
             .into_iter()
@@ -131,10 +131,24 @@ impl Session {
         Ok((made, Arc::new(sequence)))
     }
 
-    /// A default that is no value of its column is told of when the column is made.
-    pub(super) async fn check_defaults(&mut self, table: &TempTable) -> Result<(), ServerError> {
+    /// A default that is no value of its column is told of when the column is made, with its sequence.
+    pub(super) async fn check_defaults(
+        &mut self,
+        table: &TempTable,
+        sequences: &[(String, Arc<Sequence>)],
+    ) -> Result<(), ServerError> {
+        let mut beside = self.temporary.clone();
+        for (name, sequence) in sequences {
+            beside = beside.with(name, Relation::Sequence(Arc::clone(sequence)));
+        }
         for at in 0..table.defaults.len() {
-            let origin = self.default_of(table, at).await?;
+            let origin = match table.generated.contains_key(&at) {
+                true => {
+                    let context = self.context_over(beside.clone()).await?;
+                    self.default_in(context, table, at).await?
+                }
+                false => self.default_of(table, at).await?,
+            };
             if let Origin::Constant(value, from) = origin
                 && let Some(field) = table.schema.fields().get(at)
             {
@@ -306,18 +320,22 @@ impl Session {
     }
 }
 
-pub(super) fn has_query(expr: &Expr) -> bool {
+/// Whether there is a query in an expression, and where.
+pub(super) fn query_in(expr: &Expr) -> Option<Option<Place>> {
     let flow = ast::visit_expressions(expr, |part| {
         let query = matches!(
             part,
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. }
         );
         match query {
-            true => std::ops::ControlFlow::Break(()),
+            true => std::ops::ControlFlow::Break(placed::start(part)),
             false => std::ops::ControlFlow::Continue(()),
         }
     });
-    flow.is_break()
+    match flow {
+        std::ops::ControlFlow::Break(place) => Some(place),
+        std::ops::ControlFlow::Continue(()) => None,
+    }
 }
 
 /// 42P16.

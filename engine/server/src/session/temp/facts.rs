@@ -97,9 +97,7 @@ fn of_check(check: &Check, table: &TempTable) -> CheckFacts {
         name: check.name.clone(),
         condition: expression(&check.condition, &table.schema, false),
         pretty: expression(&check.condition, &table.schema, true),
-        columns: columns_of(&check.condition, &table.schema)
-            .into_iter()
-            .collect(),
+        columns: columns_of(&check.condition, &table.schema),
         comment: table.comments.constraints.get(&check.name).cloned(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{Expr, SelectItem};
 
-use super::create::has_query;
+use super::create::query_in;
 use super::keys::{SharedKeys, has_keys};
 use super::rules::{Index, IndexKey, IndexKind, Part, chosen_name, placeless};
 use super::run::notice;
@@ -182,9 +182,9 @@ impl Session {
     ) -> Result<PgType, ServerError> {
         let context = self.plan_context().await?.context;
         written::check_in(&context, places, std::iter::once(expr))?;
-        if has_query(expr) {
+        if let Some(place) = query_in(expr) {
             let text = format!("cannot use subquery in {what}");
-            return Err(ServerError::unsupported(text).place(placed::start(expr)));
+            return Err(ServerError::unsupported(text).place(place));
         }
         let item = SelectItem::UnnamedExpr(expr.clone());
         let query = self.over_rows(name, vec![item])?;

@@ -6,7 +6,6 @@
 //! ```
 //! Columns are named by their places in the table. A rule is shared by the states of a table that have it.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use arrow::datatypes::Schema;
@@ -219,17 +218,19 @@ pub(super) fn chosen_name(
     }
 }
 
-/// The columns that an expression names, by their places.
-pub(super) fn columns_of(expr: &Expr, schema: &Schema) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
+/// The columns that an expression names, by their places, in the order in which it names them.
+pub(super) fn columns_of(expr: &Expr, schema: &Schema) -> Vec<usize> {
+    let mut found = Vec::new();
     let _: ControlFlow<()> = ast::visit_expressions(expr, |part| {
         let name = match part {
             Expr::Identifier(name) => Some(name),
             Expr::CompoundIdentifier(names) => names.last(),
             _ => None,
         };
-        if let Some(at) = name.and_then(|name| schema.index_of(&folded(name)).ok()) {
-            found.insert(at);
+        if let Some(at) = name.and_then(|name| schema.index_of(&folded(name)).ok())
+            && !found.contains(&at)
+        {
+            found.push(at);
         }
         ControlFlow::Continue(())
     });

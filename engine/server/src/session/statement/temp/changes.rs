@@ -10,8 +10,46 @@ use genokura_sql_ext::dialect::Bounded;
 
 use super::super::cursor::{TokenCursor, near};
 use super::super::{is_space, read_only, values, writes};
-use super::{Arbiter, Conflict, OnUpdate, Overriding, Read, TempCommand, folded, name, name_of};
+use super::{Read, TempCommand, folded, name, name_of};
 use crate::sqlstate::{Place, ServerError, from_parser};
+
+/// What is done with values for identity columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overriding {
+    /// They are taken.
+    System,
+    /// They are left out.
+    User,
+}
+
+/// ON CONFLICT.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// Which unique indexes are asked; None: all.
+    pub target: Option<Arbiter>,
+    /// DO UPDATE; None: DO NOTHING.
+    pub update: Option<OnUpdate>,
+    /// Where the target stands in the statement.
+    pub(crate) place: Option<Place>,
+}
+
+/// The unique indexes that ON CONFLICT asks.
+#[derive(Clone, Debug)]
+pub enum Arbiter {
+    /// Those of these columns.
+    Columns(Vec<String>),
+    /// That of a constraint.
+    Constraint(String),
+}
+
+/// DO UPDATE.
+#[derive(Clone, Debug)]
+pub struct OnUpdate {
+    /// Columns and what they are set to.
+    pub set: Vec<(String, ast::Expr)>,
+    /// Which of the rows that are there; None: all.
+    pub condition: Option<ast::Expr>,
+}
 
 /// What the parser makes of all that is left of a statement whose first word is taken.
 fn parsed(
