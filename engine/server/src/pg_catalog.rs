@@ -42,8 +42,8 @@ pub use model::{
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};
 pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
-pub(crate) use rules::OwnFacts;
 pub use rules::{CheckFacts, IndexFacts, KeyFacts, RelationRules, SequenceFacts};
+pub(crate) use rules::{OperatorClassOf, OwnFacts, operator_class};
 pub(crate) use scalar::{
     Aggregated, Call, Taken, argument_types, has_operator, is_type_name, operand_types,
     operator_result, result_of, taken, takes,

@@ -1,7 +1,13 @@
 //! Constraints and indexes of tables, as the catalog knows them: only temporary tables have any.
 
+use super::builtin::{OperatorClass, builtin};
 use super::format::quote_ident;
 use super::model::{CatalogModel, Column, Relation, is_temporary};
+use super::value::element_type;
+use crate::pg_types::oid;
+
+/// OID of `anyarray`.
+const ANY_ARRAY: u32 = 2277;
 
 /// Constraints and indexes of a table.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +89,66 @@ pub struct KeyFacts {
     pub nulls_first: bool,
     /// An operator class other than the default.
     pub class: Option<String>,
+    /// OID of its operator class.
+    pub class_oid: u32,
+}
+
+/// The OID of a method in `pg_am`.
+fn method_oid(method: &str) -> Option<u32> {
+    Some(match method {
+        "btree" => 403,
+        "hash" => 405,
+        "gist" => 783,
+        "gin" => 2742,
+        "brin" => 3580,
+        "spgist" => 4000,
+        _ => return None,
+    })
+}
+
+/// An operator class for the values of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OperatorClassOf {
+    /// Of this OID, and whether it is the default.
+    Found(u32, bool),
+    /// There is none of that name.
+    Unknown,
+    /// It is of another type.
+    OfOther,
+}
+
+/// The operator class of a method that a type has under a name, or the default one.
+pub(crate) fn operator_class(method: &str, named: Option<&str>, ty: u32) -> OperatorClassOf {
+    let method = method_oid(method).unwrap_or(0);
+    let classes = builtin().operator_classes.iter();
+    let of_method: Vec<&OperatorClass> = classes.filter(|class| class.method == method).collect();
+    // What a value is, nearest first.
+    let is = match ty {
+        oid::VARCHAR | oid::UNKNOWN => [ty, oid::TEXT],
+        array if element_type(array).is_some() => [ty, ANY_ARRAY],
+        _ => [ty, ty],
+    };
+    let default = is.iter().find_map(|ty| {
+        let mut classes = of_method.iter();
+        classes.find(|class| class.default && class.ty == *ty)
+    });
+    let Some(named) = named else {
+        return default.map_or(OperatorClassOf::Unknown, |class| {
+            OperatorClassOf::Found(class.oid, true)
+        });
+    };
+    let of_name = of_method.iter().filter(|class| class.name == named);
+    let of_name: Vec<&&OperatorClass> = of_name.collect();
+    if of_name.is_empty() {
+        return OperatorClassOf::Unknown;
+    }
+    match of_name.iter().find(|class| is.contains(&class.ty)) {
+        None => OperatorClassOf::OfOther,
+        Some(class) => {
+            let is_default = default.is_some_and(|default| default.oid == class.oid);
+            OperatorClassOf::Found(class.oid, is_default)
+        }
+    }
 }
 
 /// What the catalog shows of a temporary table beside its columns.
@@ -226,14 +292,7 @@ impl IndexFacts {
 
     /// OID of the method in `pg_am`.
     pub(crate) fn method_oid(&self) -> u32 {
-        match self.method.as_str() {
-            "hash" => 405,
-            "gist" => 783,
-            "gin" => 2742,
-            "brin" => 3580,
-            "spgist" => 4000,
-            _ => 403,
-        }
+        method_oid(&self.method).unwrap_or(0)
     }
 
     /// The columns of the index as a relation.

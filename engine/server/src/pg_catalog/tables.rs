@@ -11,6 +11,7 @@ use super::eval::Row;
 use super::functions::{address, port, widths};
 use super::model::{CatalogModel, OWNER, Relation, SessionInfo, is_temporary, oid_of};
 use super::numeric::Numeric;
+use super::rules::SequenceFacts;
 use super::value::{Value, base_type, element_type};
 use crate::pg_types::oid;
 
@@ -423,6 +424,21 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                     ("casttarget", int(c.target)),
                     ("castcontext", letter(c.context)),
                     ("castmethod", letter(c.method)),
+                ]);
+            }
+        }
+        "pg_opclass" => {
+            for c in &builtin().operator_classes {
+                t.row(&[
+                    ("oid", int(c.oid)),
+                    ("opcmethod", int(c.method)),
+                    ("opcname", text(&c.name)),
+                    ("opcnamespace", int(11)),
+                    ("opcowner", int(OWNER)),
+                    ("opcfamily", int(c.family)),
+                    ("opcintype", int(c.ty)),
+                    ("opcdefault", Value::Bool(c.default)),
+                    ("opckeytype", int(c.key)),
                 ]);
             }
         }
@@ -948,6 +964,18 @@ fn is_admin(model: &CatalogModel) -> bool {
     model.roles.get(1).is_none_or(|own| own.superuser)
 }
 
+/// The sequence of an identity column.
+fn identity_sequence<'m>(
+    model: &'m CatalogModel,
+    r: &Relation,
+    at: usize,
+) -> Option<&'m SequenceFacts> {
+    r.columns.get(at)?.identity?;
+    let (_, name) = r.rules.sequences.iter().find(|(of, _)| *of == at)?;
+    let sequence = model.find_relation(Some(&r.schema), name, &[])?;
+    sequence.rules.sequence.as_ref()
+}
+
 fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     let db = || text(&model.database);
     let own = is_temporary(&r.schema) && r.kind == 'r';
@@ -961,6 +989,10 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
         };
         let number = |value: Option<i64>| value.map_or(Value::Null, Value::Int);
         let domain = builtin().type_of(c.ty).filter(|d| d.kind == 'd');
+        let sequence = identity_sequence(model, r, i);
+        let of_sequence = |said: &dyn Fn(&SequenceFacts) -> String| {
+            sequence.map_or(Value::Null, |of| text(said(of)))
+        };
         t.row(&[
             ("table_catalog", db()),
             ("table_schema", text(&r.schema)),
@@ -1015,7 +1047,21 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
                     text(if kind == 'a' { "ALWAYS" } else { "BY DEFAULT" })
                 }),
             ),
-            ("identity_cycle", text("NO")),
+            ("identity_start", of_sequence(&|of| of.start.to_string())),
+            (
+                "identity_increment",
+                of_sequence(&|of| of.increment.to_string()),
+            ),
+            ("identity_maximum", of_sequence(&|of| of.max.to_string())),
+            ("identity_minimum", of_sequence(&|of| of.min.to_string())),
+            (
+                "identity_cycle",
+                text(if sequence.is_some_and(|of| of.cycle) {
+                    "YES"
+                } else {
+                    "NO"
+                }),
+            ),
             ("is_generated", text("NEVER")),
             ("is_updatable", text(if own { "YES" } else { "NO" })),
         ]);

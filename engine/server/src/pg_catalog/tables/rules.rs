@@ -75,7 +75,10 @@ fn index_row(t: &mut Table<'_>, r: &Relation, index: &IndexFacts) {
         ),
         (
             "indclass",
-            vector(oid::OID, index.keys.iter().map(|_| int(0)).collect()),
+            vector(
+                oid::OID,
+                index.keys.iter().map(|key| int(key.class_oid)).collect(),
+            ),
         ),
         (
             "indoption",

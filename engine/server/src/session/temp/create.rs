@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{self, Expr};
 use super::assign;
 use super::define::{field_of, once_each};
 use super::fill::Origin;
-use super::indexes::called_by;
+use super::indexes::{called_by, class_of};
 use super::keys::{SharedKeys, has_keys};
 use super::like::Made;
 use super::rules::{Check, Index, IndexKey, IndexKind, Rules, chosen_name, columns_of, placeless};
@@ -243,14 +243,18 @@ impl Session {
             })
         };
         let mut columns = Vec::with_capacity(key.columns.len());
+        let mut keys = Vec::with_capacity(key.columns.len());
         for column in &key.columns {
             let at = place(column)?;
             if columns.contains(&at) {
                 let text = format!("column \"{column}\" appears twice in {what} constraint");
                 return Err(ServerError::new("42701", text).place(def.place.clone()));
             }
-            has_keys(PgType::of_field(table.schema.field(at)), "btree")?;
+            let pg_type = PgType::of_field(table.schema.field(at));
+            let (class, _) = class_of("btree", None, pg_type)?;
+            has_keys(pg_type)?;
             columns.push(at);
+            keys.push(IndexKey::column(at, class, pg_type));
         }
         let include = key
             .include
@@ -277,10 +281,7 @@ impl Session {
             name: named,
             kind,
             method: "btree".to_owned(),
-            keys: columns
-                .into_iter()
-                .map(|at| IndexKey::column(at, PgType::of_field(table.schema.field(at))))
-                .collect(),
+            keys,
             include,
             nulls_equal: key.nulls_equal,
             condition: None,

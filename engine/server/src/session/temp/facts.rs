@@ -135,6 +135,7 @@ fn of_key(key: &IndexKey, table: &TempTable) -> KeyFacts {
         descending: key.descending,
         nulls_first: key.nulls_first,
         class: key.class.clone(),
+        class_oid: key.class_oid,
         ..KeyFacts::default()
     };
     match &key.part {
@@ -170,7 +171,10 @@ fn shown(default: &Expr, field: &Field) -> Option<String> {
         Expr::Nested(inner) => return shown(inner, field),
         Expr::Value(value) => match &value.value {
             Value::Null => return None,
-            Value::SingleQuotedString(text) => typed(text),
+            Value::SingleQuotedString(text) => match pg_type {
+                PgType::INT4 | PgType::NUMERIC if is_number(text.trim()) => text.trim().to_owned(),
+                _ => typed(text),
+            },
             Value::Boolean(truth) => truth.to_string(),
             other => other.to_string(),
         },
@@ -186,6 +190,12 @@ fn shown(default: &Expr, field: &Field) -> Option<String> {
         }
         other => other.to_string(),
     })
+}
+
+/// Whether a text is a number without a sign.
+fn is_number(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    digits > 0 && digits + usize::from(text.contains('.')) == text.len()
 }
 
 /// The sequence that a constant names.

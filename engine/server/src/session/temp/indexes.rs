@@ -11,6 +11,7 @@ use super::keys::{SharedKeys, has_keys};
 use super::rules::{Index, IndexKey, IndexKind, Part, chosen_name, placeless};
 use super::run::notice;
 use super::{Relation, TempState, TempTable};
+use crate::pg_catalog::{OperatorClassOf, operator_class};
 use crate::pg_types::PgType;
 use crate::session::rewrite::{folded, function_name};
 use crate::session::statement::temp::{IndexDef, KeyPart, Name};
@@ -144,12 +145,9 @@ impl Session {
                 (Part::Expression(placeless(expr)?), found)
             }
         };
-        match &part.class {
-            Some(class) => takes(class, method, pg_type)?,
-            None => has_default(method, pg_type)?,
-        }
+        let (class_oid, is_default) = class_of(method, part.class.as_deref(), pg_type)?;
         if def.unique {
-            has_keys(pg_type, method)?;
+            has_keys(pg_type)?;
         }
         if method != "btree" && (part.descending.is_some() || part.nulls_first.is_some()) {
             let what = match part.descending {
@@ -164,7 +162,8 @@ impl Session {
             part: of,
             descending,
             nulls_first: part.nulls_first.unwrap_or(descending),
-            class: part.class.clone(),
+            class: part.class.clone().filter(|_| !is_default),
+            class_oid,
             pg_type,
         })
     }
@@ -316,88 +315,35 @@ fn method_of(def: &IndexDef) -> Result<&str, ServerError> {
     Ok(method)
 }
 
+/// The operator class of a part of a key, and whether it is the default.
+///
 /// # Errors
-/// 42704 for a type whose values the method cannot order.
-fn has_default(method: &str, pg_type: PgType) -> Result<(), ServerError> {
-    let is_array = pg_type.element().is_some();
-    let is_json = pg_type == PgType::JSON;
-    let is_text = matches!(pg_type, PgType::TEXT | PgType::VARCHAR | PgType::UNKNOWN);
-    let has = match method {
-        "gin" => is_array || pg_type == PgType::JSONB,
-        "gist" => false,
-        "spgist" => is_text,
-        "brin" => !is_array && !is_json && !matches!(pg_type, PgType::JSONB | PgType::BOOL),
-        _ => !is_json,
-    };
-    if has {
-        return Ok(());
-    }
-    let text = format!(
-        "data type {} has no default operator class for access method \"{method}\"",
-        pg_type.sql_name()
-    );
-    Err(ServerError::new("42704", text).hint(
-        "You must specify an operator class for the index or define a default operator class for the data type.",
-    ))
-}
-
-/// # Errors
-/// 42704 for a class of operators that there is not, 42804 for one of another type.
-fn takes(class: &str, method: &str, pg_type: PgType) -> Result<(), ServerError> {
-    let text = [PgType::TEXT, PgType::VARCHAR];
-    let numbers = |t: PgType| -> Vec<PgType> { vec![t] };
-    let types: Vec<PgType> = match (method, class) {
-        (
-            "btree" | "hash",
-            "text_ops" | "varchar_ops" | "text_pattern_ops" | "varchar_pattern_ops",
-        )
-        | ("spgist", "text_ops") => text.to_vec(),
-        ("brin", "text_minmax_ops" | "text_bloom_ops") => text.to_vec(),
-        ("btree" | "hash", "bpchar_ops" | "bpchar_pattern_ops") => numbers(PgType::BPCHAR),
-        ("btree" | "hash", "name_ops") => numbers(PgType::NAME),
-        ("btree" | "hash", "bool_ops") => numbers(PgType::BOOL),
-        ("btree" | "hash", "int2_ops") | ("brin", "int2_minmax_ops") => numbers(PgType::INT2),
-        ("btree" | "hash", "int4_ops") | ("brin", "int4_minmax_ops") => numbers(PgType::INT4),
-        ("btree" | "hash", "int8_ops") | ("brin", "int8_minmax_ops") => numbers(PgType::INT8),
-        ("btree" | "hash", "float4_ops") | ("brin", "float4_minmax_ops") => numbers(PgType::FLOAT4),
-        ("btree" | "hash", "float8_ops") | ("brin", "float8_minmax_ops") => numbers(PgType::FLOAT8),
-        ("btree" | "hash", "numeric_ops") | ("brin", "numeric_minmax_ops") => {
-            numbers(PgType::NUMERIC)
+/// 42704 for one that there is not, 42804 for one of another type.
+pub(super) fn class_of(
+    method: &str,
+    named: Option<&str>,
+    pg_type: PgType,
+) -> Result<(u32, bool), ServerError> {
+    let type_name = pg_type.sql_name();
+    match (operator_class(method, named, pg_type.oid), named) {
+        (OperatorClassOf::Found(oid, is_default), _) => Ok((oid, is_default)),
+        (OperatorClassOf::OfOther, named) => {
+            let class = named.unwrap_or_default();
+            let text = format!("operator class \"{class}\" does not accept data type {type_name}");
+            Err(ServerError::new("42804", text))
         }
-        ("btree" | "hash", "date_ops") | ("brin", "date_minmax_ops") => numbers(PgType::DATE),
-        ("btree" | "hash", "time_ops") | ("brin", "time_minmax_ops") => numbers(PgType::TIME),
-        ("btree" | "hash", "timestamp_ops") | ("brin", "timestamp_minmax_ops") => {
-            numbers(PgType::TIMESTAMP)
-        }
-        ("btree" | "hash", "timestamptz_ops") | ("brin", "timestamptz_minmax_ops") => {
-            numbers(PgType::TIMESTAMPTZ)
-        }
-        ("btree" | "hash", "interval_ops") => numbers(PgType::INTERVAL),
-        ("btree" | "hash", "uuid_ops") => numbers(PgType::UUID),
-        ("btree" | "hash", "bytea_ops") => numbers(PgType::BYTEA),
-        ("btree" | "hash" | "gin", "jsonb_ops") | ("gin", "jsonb_path_ops") => {
-            numbers(PgType::JSONB)
-        }
-        ("btree" | "hash" | "gin", "array_ops") => {
-            return match pg_type.element() {
-                Some(_) => Ok(()),
-                None => Err(takes_no(class, pg_type)),
-            };
-        }
-        _ => {
+        (OperatorClassOf::Unknown, Some(class)) => {
             let text =
                 format!("operator class \"{class}\" does not exist for access method \"{method}\"");
-            return Err(ServerError::new("42704", text));
+            Err(ServerError::new("42704", text))
         }
-    };
-    match types.contains(&pg_type) {
-        true => Ok(()),
-        false => Err(takes_no(class, pg_type)),
+        (OperatorClassOf::Unknown, None) => {
+            let text = format!(
+                "data type {type_name} has no default operator class for access method \"{method}\""
+            );
+            Err(ServerError::new("42704", text).hint(
+                "You must specify an operator class for the index or define a default operator class for the data type.",
+            ))
+        }
     }
-}
-
-fn takes_no(class: &str, pg_type: PgType) -> ServerError {
-    let name = pg_type.sql_name();
-    let text = format!("operator class \"{class}\" does not accept data type {name}");
-    ServerError::new("42804", text)
 }

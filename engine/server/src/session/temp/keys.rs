@@ -257,21 +257,12 @@ fn length(interval: IntervalMonthDayNano) -> i128 {
     days * DAY + i128::from(interval.nanoseconds)
 }
 
-/// Refuses types whose values make no keys.
+/// Refuses types whose values make no keys here.
 ///
 /// # Errors
-/// 42704 as PostgreSQL, 0A000 for what is text here and something else there.
-pub(super) fn has_keys(pg_type: PgType, method: &str) -> Result<(), ServerError> {
+/// 0A000 for what is text here and something else in PostgreSQL.
+pub(super) fn has_keys(pg_type: PgType) -> Result<(), ServerError> {
     match pg_type.element().unwrap_or(pg_type) {
-        PgType::JSON => {
-            let name = pg_type.sql_name();
-            let text = format!(
-                "data type {name} has no default operator class for access method \"{method}\""
-            );
-            Err(ServerError::new("42704", text).hint(
-                "You must specify an operator class for the index or define a default operator class for the data type.",
-            ))
-        }
         PgType::JSONB => Err(ServerError::unsupported(
             "unique keys of type jsonb are not supported in a temporary table",
         )),

@@ -76,6 +76,8 @@ pub(super) struct IndexKey {
     pub(super) nulls_first: bool,
     /// An operator class other than the default.
     pub(super) class: Option<String>,
+    /// OID of its operator class.
+    pub(super) class_oid: u32,
     pub(super) pg_type: PgType,
 }
 
@@ -88,12 +90,13 @@ pub(super) enum Part {
 
 impl IndexKey {
     /// A column in the usual order.
-    pub(super) fn column(at: usize, pg_type: PgType) -> IndexKey {
+    pub(super) fn column(at: usize, class_oid: u32, pg_type: PgType) -> IndexKey {
         IndexKey {
             part: Part::Column(at),
             descending: false,
             nulls_first: false,
             class: None,
+            class_oid,
             pg_type,
         }
     }
