@@ -59,6 +59,14 @@ pub struct CopyIn {
     ended: bool,
 }
 
+/// The columns of a COPY, by their places in the table.
+pub(super) struct CopyColumns {
+    /// Those that the data has.
+    pub(super) given: Vec<usize>,
+    /// The others, and where their values come from.
+    pub(super) others: Vec<(usize, Origin)>,
+}
+
 /// How far the buffer was searched for the end of a record.
 #[derive(Default)]
 pub(super) struct Splitter {
@@ -99,13 +107,12 @@ impl CopyIn {
         name: &Name,
         target: Target,
         table: &TempTable,
-        targets: Vec<usize>,
-        others: Vec<(usize, Origin)>,
+        columns: CopyColumns,
         filling: Filling,
         options: &CopyOptions,
         style: TextStyle,
     ) -> Result<CopyIn, ServerError> {
-        let inputs = targets.into_iter().map(|at| {
+        let inputs = columns.given.into_iter().map(|at| {
             let field = table.schema.field(at);
             Ok((at, field.name().clone(), ColumnInput::new(field)?))
         });
@@ -118,7 +125,7 @@ impl CopyIn {
             style,
             condition: None,
             inputs: inputs.collect::<Result<_, ServerError>>()?,
-            others,
+            others: columns.others,
             filling,
             pending_rows: 0,
             buffer: BytesMut::new(),
@@ -387,9 +394,7 @@ impl CopyIn {
                 *slot = Some(column.finish()?);
             }
         }
-        let session = assign::Session {
-            style: self.style.clone(),
-        };
+        let session = assign::Session { style: self.style };
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let none =
             RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;

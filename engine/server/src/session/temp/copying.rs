@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{self, Expr};
 
-use super::copy::CopyIn;
+use super::copy::{CopyColumns, CopyIn};
 use super::fill::Filling;
 use super::insert::targets;
 use super::over::quoted;
@@ -65,8 +65,10 @@ impl Session {
             name,
             self.target_of(&name.name),
             &table,
-            targets,
-            others,
+            CopyColumns {
+                given: targets,
+                others,
+            },
             filling,
             options,
             style,

@@ -149,7 +149,7 @@ fn of_key(key: &IndexKey, table: &TempTable) -> KeyFacts {
             ..plain
         },
         Part::Expression(expr) => KeyFacts {
-            name: match expr {
+            name: match expr.as_ref() {
                 Expr::Function(function) => function_name(function),
                 _ => "expr".to_owned(),
             },
@@ -157,7 +157,7 @@ fn of_key(key: &IndexKey, table: &TempTable) -> KeyFacts {
                 expression(expr, &table.schema, false),
                 expression(expr, &table.schema, true),
             ),
-            is_call: matches!(expr, Expr::Function(_)),
+            is_call: matches!(expr.as_ref(), Expr::Function(_)),
             ..plain
         },
     }

@@ -142,7 +142,7 @@ impl Session {
             expr => {
                 let what = ("index expressions", "index expression");
                 let found = self.type_over(name, table, expr, what).await?;
-                (Part::Expression(placeless(expr)?), found)
+                (Part::Expression(Box::new(placeless(expr)?)), found)
             }
         };
         let (class_oid, is_default) = class_of(method, part.class.as_deref(), pg_type)?;
@@ -281,12 +281,14 @@ pub(super) fn called_by(table: &TempTable, keys: &[IndexKey], include: &[usize])
     let name = |at: &usize| fields.get(*at).map_or("", |field| field.name()).to_owned();
     let parts = keys.iter().map(|key| match &key.part {
         Part::Column(at) => name(at),
-        Part::Expression(Expr::Function(function)) => function_name(function),
-        Part::Expression(Expr::Cast { expr, .. }) => match expr.as_ref() {
-            Expr::Identifier(column) => folded(column),
+        Part::Expression(expr) => match expr.as_ref() {
+            Expr::Function(function) => function_name(function),
+            Expr::Cast { expr, .. } => match expr.as_ref() {
+                Expr::Identifier(column) => folded(column),
+                _ => "expr".to_owned(),
+            },
             _ => "expr".to_owned(),
         },
-        Part::Expression(_) => "expr".to_owned(),
     });
     let all: Vec<String> = parts.chain(include.iter().map(name)).collect();
     all.join("_")

@@ -85,7 +85,7 @@ pub(super) struct IndexKey {
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     Column(usize),
-    Expression(Expr),
+    Expression(Box<Expr>),
 }
 
 impl IndexKey {

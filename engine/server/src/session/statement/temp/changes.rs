@@ -393,7 +393,7 @@ fn on_conflict(tokens: &[TokenWithSpan]) -> Option<(Place, Place)> {
         super::super::is_word(&on.token, &["ON"])
             && super::super::is_word(&conflict.token, &["CONFLICT"])
     };
-    let found = said.windows(3).filter(words).last()?;
+    let found = said.windows(3).rfind(words)?;
     let place = |at: usize| {
         let start = found.get(at)?.span.start;
         Some(Place::at(start.line, start.column))

@@ -17,7 +17,7 @@ use crate::sqlstate::{Place, ServerError, from_parser};
 #[derive(Clone, Debug)]
 pub enum Element {
     /// A column.
-    Column(ColumnDef),
+    Column(Box<ColumnDef>),
     /// A constraint.
     Rule(RuleDef),
     /// LIKE: the columns of another relation, and more of it.
@@ -143,7 +143,7 @@ fn element(tokens: &[TokenWithSpan], sql: &str) -> Read<Element> {
             cursor.next();
             Ok(Element::Like(like(&mut cursor)?))
         }
-        _ => Ok(Element::Column(column(&mut cursor)?)),
+        _ => Ok(Element::Column(Box::new(column(&mut cursor)?))),
     }
 }
 
