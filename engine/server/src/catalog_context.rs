@@ -10,8 +10,11 @@ use datafusion::logical_expr::{Signature, TypeSignature};
 use datafusion::prelude::SessionContext;
 use genokura_sql_ext::FunctionDoc;
 
-use crate::pg_catalog::{CatalogModel, Column, Relation, RelationOids};
+use crate::pg_catalog::{CatalogModel, Column, Relation, RelationOids, RelationRules};
 use crate::pg_types::{PgType, dimensions, modifier_of_field, oid};
+
+/// The metadata key of the schema of a sequence.
+pub(crate) const SEQUENCE: &str = "sequence";
 
 impl CatalogModel {
     /// The catalog of a session: every schema and table of DataFusion's catalog `database`, with comments from the metadata key
@@ -74,6 +77,7 @@ fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {
             not_null: !field.is_nullable(),
             comment: field.metadata().get("comment").cloned(),
             default: None,
+            identity: None,
         })
         .collect();
     let statistics = table.statistics();
@@ -87,10 +91,10 @@ fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {
         .as_ref()
         .and_then(|s| known(&s.total_byte_size))
         .and_then(|n| i64::try_from(n).ok());
-    let kind = if table.table_type() == TableType::View {
-        'v'
-    } else {
-        'r'
+    let kind = match table.table_type() {
+        _ if arrow.metadata().contains_key(SEQUENCE) => 'S',
+        TableType::View => 'v',
+        _ => 'r',
     };
     Relation {
         oid: 0,
@@ -105,6 +109,7 @@ fn relation(schema: &str, name: &str, table: &dyn TableProvider) -> Relation {
         comment: arrow.metadata().get("comment").cloned(),
         definition: table.get_table_definition().map(str::to_owned),
         system: false,
+        rules: RelationRules::default(),
     }
 }
 

@@ -24,12 +24,14 @@ mod numeric;
 mod operators;
 mod plan;
 mod resolve;
+mod rules;
 mod scalar;
 mod tables;
 mod value;
 
 pub(crate) use array_text::parse_array;
 pub use error::{CatalogError, Result};
+pub(crate) use format::quote_ident;
 pub use functions::VERSION;
 pub(crate) use functions::{decimals_of, gives_values, is_of_numbers};
 pub(crate) use model::RelationOids;
@@ -40,6 +42,8 @@ pub use model::{
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};
 pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
+pub use rules::{CheckFacts, IndexFacts, KeyFacts, RelationRules, SequenceFacts};
+pub(crate) use rules::{OperatorClassOf, OwnFacts, operator_class};
 pub(crate) use scalar::{
     Aggregated, Call, Taken, argument_types, has_operator, is_type_name, operand_types,
     operator_result, result_of, taken, takes,

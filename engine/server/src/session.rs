@@ -61,6 +61,7 @@ mod widths;
 mod written;
 mod yielding;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -92,7 +93,7 @@ pub(crate) use kinds::{plain_text, told_as};
 use memory::SessionMemory;
 pub(crate) use modified::{chosen, plain_characters, told_by, with_blanks};
 pub(crate) use params::{Nth, bytea_of_text, declared_name};
-use plan::Planned;
+use plan::{PlanContext, Planned};
 use temp::TempState;
 use transactions::{Implicit, Shared, Transaction, ends_transaction, inside_block, outside_block};
 
@@ -166,7 +167,7 @@ pub enum Outcome {
         /// The rows.
         rows: Rows,
         /// Command tag; the count is appended when `counted`.
-        tag: &'static str,
+        tag: Cow<'static, str>,
         /// Whether the row count belongs to the tag.
         counted: bool,
         /// Text or binary per column, when the statement itself says so (FETCH of a cursor).
@@ -186,7 +187,7 @@ pub enum Outcome {
         /// The rows.
         rows: Rows,
         /// Command tag; the count is appended.
-        tag: &'static str,
+        tag: Cow<'static, str>,
     },
     /// No rows: the command tag, and a warning for the client.
     Done {
@@ -383,7 +384,7 @@ impl Session {
                 let rows = self.plan_and_start(query, arguments).await?;
                 Ok(Outcome::Rows {
                     rows,
-                    tag: "SELECT",
+                    tag: "SELECT".into(),
                     counted: true,
                     formats: None,
                 })
@@ -560,7 +561,7 @@ impl Session {
         let rows = self.start(planned).await?;
         Ok(Outcome::Rows {
             rows,
-            tag,
+            tag: tag.into(),
             counted,
             formats: None,
         })
@@ -574,6 +575,15 @@ impl Session {
     ) -> Result<Planned, ServerError> {
         let query = self.with_arguments(query, arguments)?;
         let context = self.plan_context().await?;
+        self.plan_in(context, query).await
+    }
+
+    /// Plans a query, whose parameters have values, in a context.
+    async fn plan_in(
+        &mut self,
+        context: PlanContext,
+        query: ast::Statement,
+    ) -> Result<Planned, ServerError> {
         let guard = context.stop.guard();
         let planned = self
             .spawn(async move { plan::plan(&context, &query).await })

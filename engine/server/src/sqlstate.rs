@@ -68,6 +68,19 @@ struct Report {
     place: Option<Place>,
     /// What of the statement when only the plan is known yet.
     about: Option<About>,
+    /// The table, column or constraint that it is about.
+    object: Option<Object>,
+    /// It has no place, whatever the statement says.
+    unplaced: bool,
+}
+
+/// What of the database an error is about, for programs that read errors by their fields.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Object {
+    pub(crate) schema: String,
+    pub(crate) table: String,
+    pub(crate) column: Option<String>,
+    pub(crate) constraint: Option<String>,
 }
 
 /// What is said of a token until its text is known.
@@ -87,6 +100,8 @@ impl ServerError {
             near: None,
             place: None,
             about: None,
+            object: None,
+            unplaced: false,
         }))
     }
 
@@ -213,6 +228,13 @@ impl ServerError {
         report.about.as_ref().filter(|_| open)
     }
 
+    /// The same error, which is about a table or a part of one.
+    #[must_use]
+    pub(crate) fn of_object(mut self, object: Object) -> ServerError {
+        self.0.object = Some(object);
+        self
+    }
+
     /// The same error about a column of a table that a command names, which PostgreSQL gives no place.
     #[must_use]
     pub(crate) fn of_relation(self, table: &str) -> ServerError {
@@ -254,9 +276,20 @@ impl ServerError {
         self
     }
 
+    /// The same, which is told without a place even where its words are those of a constant.
+    #[must_use]
+    pub(crate) fn unplaced(mut self) -> ServerError {
+        self.0.unplaced = true;
+        self.nowhere()
+    }
+
     /// Fills in the position: line and column when known, else the first mention of the identifier the error is about.
     #[must_use]
     pub fn locate(mut self, sql: &str) -> ServerError {
+        if self.0.unplaced {
+            self.0.position = None;
+            return self;
+        }
         if let Some(place) = self.0.place.take() {
             self.0.position = place.in_text(sql);
         }
@@ -341,6 +374,12 @@ impl ServerError {
         info.hint = report.hint.clone();
         info.where_context = report.context.clone();
         info.position = report.position.map(|p| p.to_string());
+        if let Some(object) = &report.object {
+            info.schema = Some(object.schema.clone());
+            info.table = Some(object.table.clone());
+            info.column = object.column.clone();
+            info.constraint = object.constraint.clone();
+        }
         info
     }
 }

@@ -35,6 +35,7 @@ fn model() -> CatalogModel {
                 not_null: name == "vid",
                 comment: comment.map(str::to_owned),
                 default: None,
+                identity: None,
             };
             let columns = vec![
                 column("vid", oid::INT8, Some("variant id")),
@@ -56,6 +57,7 @@ fn model() -> CatalogModel {
                 comment: Some(format!("table {table}")),
                 definition: None,
                 system: false,
+                rules: Default::default(),
             });
         }
     }
@@ -361,6 +363,7 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
                 not_null: false,
                 comment: Some("x".to_owned()),
                 default: None,
+                identity: None,
             })
             .collect();
         model.add_relation(Relation {
@@ -376,6 +379,7 @@ fn a_catalog_of_thousands_of_tables_answers_quickly() {
             comment: None,
             definition: None,
             system: false,
+            rules: Default::default(),
         });
     }
     let started = std::time::Instant::now();

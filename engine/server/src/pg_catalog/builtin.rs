@@ -49,6 +49,21 @@ pub(crate) struct Cast {
     pub(crate) method: char,
 }
 
+/// One row of `pg_opclass`.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorClass {
+    pub(crate) oid: u32,
+    /// OID in `pg_am`.
+    pub(crate) method: u32,
+    pub(crate) name: String,
+    pub(crate) family: u32,
+    /// OID of the type that it orders.
+    pub(crate) ty: u32,
+    pub(crate) default: bool,
+    /// OID of the type that it keeps; 0: the same.
+    pub(crate) key: u32,
+}
+
 /// One row of `pg_proc`.
 #[derive(Clone, Debug)]
 pub(crate) struct Function {
@@ -122,6 +137,7 @@ pub(crate) struct Builtin {
     pub(crate) types: Vec<TypeInfo>,
     pub(crate) operators: Vec<Operator>,
     pub(crate) casts: Vec<Cast>,
+    pub(crate) operator_classes: Vec<OperatorClass>,
     pub(crate) functions: Vec<Function>,
     pub(crate) relations: Vec<SystemRelation>,
     pub(crate) keywords: Vec<(String, char, bool)>,
@@ -225,6 +241,7 @@ fn load() -> Builtin {
         types,
         operators,
         casts,
+        operator_classes: load_operator_classes(),
         functions,
         relations,
         keywords,
@@ -329,6 +346,20 @@ fn load_operators() -> Vec<Operator> {
             right: number(f[4]),
             result: number(f[5]),
             code: f[6].to_owned(),
+        })
+        .collect()
+}
+
+fn load_operator_classes() -> Vec<OperatorClass> {
+    rows(include_str!("data/operator_classes.tsv"))
+        .map(|f| OperatorClass {
+            oid: number(f[0]),
+            method: number(f[1]),
+            name: f[2].to_owned(),
+            family: number(f[3]),
+            ty: number(f[4]),
+            default: f[5] == "t",
+            key: number(f[6]),
         })
         .collect()
 }

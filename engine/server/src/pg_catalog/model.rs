@@ -14,6 +14,7 @@ use super::builtin::{Function, builtin};
 use super::error::{CatalogError, Result};
 use super::eval::Row;
 use super::format;
+use super::rules::{IndexFacts, RelationRules};
 use super::value::element_type;
 use crate::pg_types::oid;
 use crate::pgwire::encode::TextStyle;
@@ -30,7 +31,7 @@ pub struct Namespace {
 }
 
 /// A column of a relation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Column {
     /// Name.
     pub name: String,
@@ -46,6 +47,8 @@ pub struct Column {
     pub comment: Option<String>,
     /// What it gets where no value is given, as SQL.
     pub default: Option<String>,
+    /// `a` for GENERATED ALWAYS AS IDENTITY, `d` for BY DEFAULT.
+    pub identity: Option<char>,
 }
 
 /// A table or view.
@@ -61,7 +64,7 @@ pub struct Relation {
     pub schema: String,
     /// Relation name.
     pub name: String,
-    /// `r` table or `v` view.
+    /// `r` table, `v` view, `i` index or `S` sequence.
     pub kind: char,
     /// Columns in order.
     pub columns: Vec<Column>,
@@ -75,6 +78,8 @@ pub struct Relation {
     pub definition: Option<String>,
     /// One of PostgreSQL's own catalogs.
     pub system: bool,
+    /// Its constraints and indexes.
+    pub rules: RelationRules,
 }
 
 /// Whether a schema holds the temporary relations of a session.
@@ -438,6 +443,7 @@ impl CatalogModel {
                     not_null: c.not_null,
                     comment: None,
                     default: None,
+                    identity: None,
                 })
                 .collect();
             let (row_type, array_type) = row_types(&system.schema, &system.name);
@@ -454,6 +460,7 @@ impl CatalogModel {
                 comment: None,
                 definition: None,
                 system: true,
+                rules: RelationRules::default(),
             });
         }
         model
@@ -471,7 +478,7 @@ impl CatalogModel {
         self.relations.push(relation);
     }
 
-    fn assign(&mut self, kind: &str, schema: &str, name: &str) -> u32 {
+    pub(crate) fn assign(&mut self, kind: &str, schema: &str, name: &str) -> u32 {
         assign(&mut self.taken, kind, schema, name)
     }
 
@@ -626,16 +633,37 @@ impl CatalogModel {
         });
     }
 
-    /// Says what the columns of a relation get where no value is given.
-    pub fn set_defaults(&mut self, schema: &str, name: &str, defaults: Vec<Option<String>>) {
-        let at = self.by_name.get(&(schema.to_owned(), name.to_owned()));
-        let relation = at.and_then(|at| self.relations.get_mut(*at));
-        let columns = relation
-            .into_iter()
-            .flat_map(|relation| &mut relation.columns);
-        for (column, default) in columns.zip(defaults) {
-            column.default = default;
-        }
+    pub(crate) fn relation_mut(&mut self, schema: &str, name: &str) -> Option<&mut Relation> {
+        let at = self.by_name.get(&(schema.to_owned(), name.to_owned()))?;
+        self.relations.get_mut(*at)
+    }
+
+    /// Adds an index as the relation that it is; it has no row type.
+    pub(crate) fn insert_index(
+        &mut self,
+        table: &Relation,
+        index: &IndexFacts,
+        columns: Vec<Column>,
+    ) {
+        let at = self.relations.len();
+        let key = (table.schema.clone(), index.name.clone());
+        self.by_name.insert(key, at);
+        self.by_oid.insert(index.oid, at);
+        self.relations.push(Relation {
+            oid: index.oid,
+            row_type: 0,
+            array_type: 0,
+            schema: table.schema.clone(),
+            name: index.name.clone(),
+            kind: 'i',
+            columns,
+            rows: Some(0.0),
+            bytes: None,
+            comment: index.comment.clone(),
+            definition: None,
+            system: false,
+            rules: RelationRules::default(),
+        });
     }
 
     /// All relations, PostgreSQL's own included.

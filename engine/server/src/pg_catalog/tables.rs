@@ -11,9 +11,11 @@ use super::eval::Row;
 use super::functions::{address, port, widths};
 use super::model::{CatalogModel, OWNER, Relation, SessionInfo, is_temporary, oid_of};
 use super::numeric::Numeric;
+use super::rules::SequenceFacts;
 use super::value::{Value, base_type, element_type};
 use crate::pg_types::oid;
 
+mod rules;
 mod settings;
 mod statistics;
 mod zones;
@@ -163,7 +165,9 @@ pub(crate) fn rows(model: &CatalogModel, session: &SessionInfo, oid: u32) -> Res
         return Ok(Arc::new(table.rows));
     }
     match relation.schema.as_str() {
+        "information_schema" if rules::information(&mut table, model) => {}
         "information_schema" => information_schema(&mut table, model),
+        _ if rules::catalog(&mut table, model) => {}
         _ => catalog_rows(&mut table, model),
     }
     let rows = Arc::new(table.rows);
@@ -423,6 +427,21 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                 ]);
             }
         }
+        "pg_opclass" => {
+            for c in &builtin().operator_classes {
+                t.row(&[
+                    ("oid", int(c.oid)),
+                    ("opcmethod", int(c.method)),
+                    ("opcname", text(&c.name)),
+                    ("opcnamespace", int(11)),
+                    ("opcowner", int(OWNER)),
+                    ("opcfamily", int(c.family)),
+                    ("opcintype", int(c.ty)),
+                    ("opcdefault", Value::Bool(c.default)),
+                    ("opckeytype", int(c.key)),
+                ]);
+            }
+        }
         "pg_operator" => {
             for o in &builtin().operators {
                 let code = builtin()
@@ -453,7 +472,7 @@ fn catalog_rows(t: &mut Table<'_>, model: &CatalogModel) {
                     ("schemaname", text(&r.schema)),
                     ("tablename", text(&r.name)),
                     ("tableowner", owner_name(model)),
-                    ("hasindexes", Value::Bool(false)),
+                    ("hasindexes", Value::Bool(!r.rules.indexes.is_empty())),
                     ("hasrules", Value::Bool(false)),
                     ("hastriggers", Value::Bool(false)),
                     ("rowsecurity", Value::Bool(false)),
@@ -491,14 +510,29 @@ fn owner_name(model: &CatalogModel) -> Value {
 
 fn class(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     let is_table = r.kind == 'r';
+    let method = match r.kind {
+        'r' => 2,
+        'i' => model
+            .index(r.oid)
+            .map_or(0, |(_, index)| index.method_oid()),
+        _ => 0,
+    };
     t.row(&[
         ("oid", int(r.oid)),
         ("relname", text(&r.name)),
         ("relnamespace", int(model.namespace_oid(&r.schema))),
         ("reltype", int(r.row_type)),
         ("relowner", int(OWNER)),
-        ("relam", int(if is_table { 2 } else { 0 })),
-        ("relfilenode", int(if is_table { r.oid } else { 0 })),
+        ("relam", int(method)),
+        (
+            "relfilenode",
+            int(match r.kind {
+                'v' => 0,
+                _ => r.oid,
+            }),
+        ),
+        ("relhasindex", Value::Bool(!r.rules.indexes.is_empty())),
+        ("relchecks", size(r.rules.checks.len())),
         // There are none: a client that is told of pages reads them by ctid, as DuckDB does.
         ("relpages", int(0)),
         ("reltuples", Value::Float(r.rows.unwrap_or(-1.0))),
@@ -534,6 +568,10 @@ fn attributes(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             ("attstorage", letter(info.map_or('x', |i| i.storage))),
             ("attnotnull", Value::Bool(c.not_null)),
             ("atthasdef", Value::Bool(c.default.is_some())),
+            (
+                "attidentity",
+                text(c.identity.map(String::from).unwrap_or_default()),
+            ),
             ("attislocal", Value::Bool(true)),
             ("attstattarget", int(-1)),
             ("attcollation", int(info.map_or(0, |i| i.collation))),
@@ -571,7 +609,7 @@ fn types(t: &mut Table<'_>, model: &CatalogModel) {
     for info in &builtin().types {
         type_row(t, model, info, 0, 0);
     }
-    for r in &model.relations {
+    for r in model.relations.iter().filter(|r| r.row_type != 0) {
         let composite = composite(r.row_type, &r.schema, &r.name, 'c', 'C');
         type_row(
             t,
@@ -723,6 +761,11 @@ fn descriptions(t: &mut Table<'_>, model: &CatalogModel) {
         for (i, c) in r.columns.iter().enumerate() {
             add(r.oid, PG_CLASS, i + 1, c.comment.as_ref());
         }
+        for (object, class, comment) in rules::comments(r) {
+            if class != PG_CLASS {
+                add(object, class, 0, Some(comment));
+            }
+        }
     }
     for f in &model.functions {
         add(f.oid, PG_PROC, 0, f.description.as_ref());
@@ -749,7 +792,7 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
             ])
         }),
         "tables" => {
-            for r in &model.relations {
+            for r in readable(model) {
                 let own = is_temporary(&r.schema) && r.kind == 'r';
                 let kind = match r.kind {
                     'v' => "VIEW",
@@ -783,7 +826,7 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
                 ]);
             }
         }
-        "columns" => model.relations.iter().for_each(|r| columns(t, model, r)),
+        "columns" => readable(model).for_each(|r| columns(t, model, r)),
         "character_sets" => t.row(&[
             ("character_set_name", text("UTF8")),
             ("character_repertoire", text("UCS")),
@@ -794,7 +837,7 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
         ]),
         "role_table_grants" | "table_privileges" => {
             let everybody = t.relation.name == "table_privileges" || is_admin(model);
-            for r in &model.relations {
+            for r in readable(model) {
                 for grantee in readers(model, r).filter(|name| everybody || *name != EVERYBODY) {
                     t.row(&[
                         ("grantor", text(acl::owner_of(model, r))),
@@ -811,7 +854,7 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
         }
         "role_column_grants" | "column_privileges" => {
             let everybody = t.relation.name == "column_privileges" || is_admin(model);
-            for r in &model.relations {
+            for r in readable(model) {
                 let whole: Vec<&str> = readers(model, r).collect();
                 for c in &r.columns {
                     let single = acl::grantees(model)
@@ -888,6 +931,12 @@ fn information_schema(t: &mut Table<'_>, model: &CatalogModel) {
     }
 }
 
+/// Tables and views.
+fn readable(model: &CatalogModel) -> impl Iterator<Item = &Relation> {
+    let all = model.relations.iter();
+    all.filter(|r| matches!(r.kind, 'r' | 'v'))
+}
+
 /// Everybody, in the words of information_schema.
 const EVERYBODY: &str = "PUBLIC";
 
@@ -915,8 +964,21 @@ fn is_admin(model: &CatalogModel) -> bool {
     model.roles.get(1).is_none_or(|own| own.superuser)
 }
 
+/// The sequence of an identity column.
+fn identity_sequence<'m>(
+    model: &'m CatalogModel,
+    r: &Relation,
+    at: usize,
+) -> Option<&'m SequenceFacts> {
+    r.columns.get(at)?.identity?;
+    let (_, name) = r.rules.sequences.iter().find(|(of, _)| *of == at)?;
+    let sequence = model.find_relation(Some(&r.schema), name, &[])?;
+    sequence.rules.sequence.as_ref()
+}
+
 fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
     let db = || text(&model.database);
+    let own = is_temporary(&r.schema) && r.kind == 'r';
     for (i, c) in r.columns.iter().enumerate() {
         let base = base_type(c.ty);
         let info = builtin().type_of(base);
@@ -927,6 +989,10 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
         };
         let number = |value: Option<i64>| value.map_or(Value::Null, Value::Int);
         let domain = builtin().type_of(c.ty).filter(|d| d.kind == 'd');
+        let sequence = identity_sequence(model, r, i);
+        let of_sequence = |said: &dyn Fn(&SequenceFacts) -> String| {
+            sequence.map_or(Value::Null, |of| text(said(of)))
+        };
         t.row(&[
             ("table_catalog", db()),
             ("table_schema", text(&r.schema)),
@@ -971,10 +1037,33 @@ fn columns(t: &mut Table<'_>, model: &CatalogModel, r: &Relation) {
             ),
             ("dtd_identifier", text((i + 1).to_string())),
             ("is_self_referencing", text("NO")),
-            ("is_identity", text("NO")),
-            ("identity_cycle", text("NO")),
+            (
+                "is_identity",
+                text(if c.identity.is_some() { "YES" } else { "NO" }),
+            ),
+            (
+                "identity_generation",
+                c.identity.map_or(Value::Null, |kind| {
+                    text(if kind == 'a' { "ALWAYS" } else { "BY DEFAULT" })
+                }),
+            ),
+            ("identity_start", of_sequence(&|of| of.start.to_string())),
+            (
+                "identity_increment",
+                of_sequence(&|of| of.increment.to_string()),
+            ),
+            ("identity_maximum", of_sequence(&|of| of.max.to_string())),
+            ("identity_minimum", of_sequence(&|of| of.min.to_string())),
+            (
+                "identity_cycle",
+                text(if sequence.is_some_and(|of| of.cycle) {
+                    "YES"
+                } else {
+                    "NO"
+                }),
+            ),
             ("is_generated", text("NEVER")),
-            ("is_updatable", text("NO")),
+            ("is_updatable", text(if own { "YES" } else { "NO" })),
         ]);
     }
 }

@@ -135,7 +135,7 @@ impl Connection {
                 if limit.is_some_and(|limit| sent >= limit) && own == limit {
                     self.put(PgWireBackendMessage::PortalSuspended(PortalSuspended::new()))?;
                 } else {
-                    self.complete_rows(tag, counted, sent)?;
+                    self.complete_rows(&tag, counted, sent)?;
                 }
                 Ok(sent)
             }

@@ -65,7 +65,7 @@ impl Connection {
                 let columns = rows.columns.iter().cloned().zip(formats.iter().copied());
                 row_description(columns, &mut self.out)?;
                 let sent = self.send_rows(rows, formats).await?;
-                self.complete_rows(tag, counted, sent)?;
+                self.complete_rows(&tag, counted, sent)?;
                 Ok(sent)
             }
             other => self.send_other(other).await,

@@ -83,8 +83,8 @@ pub(super) async fn model(context: &PlanContext) -> Arc<CatalogModel> {
         let mut model = CatalogModel::from_context(&context.context, DATABASE, &own).await;
         add_roles(&mut model, &context.info);
         if let Some(schema) = &context.info.temporary_schema {
-            for (name, defaults) in context.temporary.defaults() {
-                model.set_defaults(schema, name, defaults);
+            for (name, facts) in context.temporary.facts() {
+                model.set_own(schema, name, facts);
             }
         }
         for (name, value) in context.info.settings.all() {

@@ -102,7 +102,7 @@ impl Session {
         }
         Ok(Outcome::Rows {
             rows,
-            tag: "FETCH",
+            tag: "FETCH".into(),
             counted: true,
             formats: Some(formats),
         })
@@ -110,7 +110,10 @@ impl Session {
 }
 
 fn passed(rows: Rows) -> Outcome {
-    Outcome::Skip { rows, tag: "MOVE" }
+    Outcome::Skip {
+        rows,
+        tag: "MOVE".into(),
+    }
 }
 
 /// Where a FETCH leads that must not go back.

@@ -75,7 +75,7 @@ fn check(
                 }
             }
         }
-        Some(Relation::View(_)) => skipping(
+        Some(Relation::View(_) | Relation::Sequence(_)) => skipping(
             shown,
             format!("skipping \"{{}}\" --- cannot {verb} non-tables or special system tables"),
         ),

@@ -43,6 +43,28 @@ impl Session {
     pub(super) async fn plan_context(&mut self) -> Result<PlanContext, ServerError> {
         let pinned = self.pin().await?;
         let (context, model) = self.overlay(&pinned);
+        let temporary = self.temporary.clone();
+        Ok(self.context_of(pinned, &context, model, temporary))
+    }
+
+    /// The context for a query over other temporary relations than the session has.
+    pub(super) async fn context_over(
+        &mut self,
+        temporary: TempState,
+    ) -> Result<PlanContext, ServerError> {
+        let pinned = self.pin().await?;
+        let schema = temp::schema_name(self.options.pid);
+        let context = temp::with_temporary(&pinned.context, &schema, &temporary);
+        Ok(self.context_of(pinned, &context, catalog::LazyModel::default(), temporary))
+    }
+
+    fn context_of(
+        &mut self,
+        pinned: Pinned,
+        context: &SessionContext,
+        model: catalog::LazyModel,
+        temporary: TempState,
+    ) -> PlanContext {
         let now = Clock::read();
         let clock = Clock {
             transaction: match &mut self.transaction {
@@ -58,7 +80,7 @@ impl Session {
             clock,
             ..self.settings.text_style()
         };
-        let context = with_settings(&context, style, &stop, &warnings);
+        let context = with_settings(context, style, &stop, &warnings);
         let search_path = self.settings.search_path(&self.options.user);
         let catalog = context.catalog(DATABASE);
         let exists = |name: &String| {
@@ -78,8 +100,7 @@ impl Session {
             pid: self.options.pid,
             search_path,
             schemas,
-            temporary_schema: (!self.temporary.is_empty())
-                .then(|| temp::schema_name(self.options.pid)),
+            temporary_schema: (!temporary.is_empty()).then(|| temp::schema_name(self.options.pid)),
             settings: self.settings.clone(),
             roles: self.roles.as_ref().map(|roles| roles.current()),
             authorised: pinned.authorised,
@@ -88,10 +109,10 @@ impl Session {
             prepared: self.prepared_facts(),
             portals: self.portal_facts(),
         };
-        Ok(PlanContext {
+        PlanContext {
             context,
             model,
-            temporary: self.temporary.clone(),
+            temporary,
             info: Arc::new(info),
             memory_limit: [self.options.memory_limit, limits.memory_bytes]
                 .into_iter()
@@ -101,7 +122,7 @@ impl Session {
             declared: Arc::new([]),
             stop,
             warnings,
-        })
+        }
     }
 
     /// The context of a snapshot with the temporary relations in it, and the system catalog that shows both. They are
@@ -174,6 +195,7 @@ impl Session {
         kinds::register(&context);
         objects::register(&context);
         modified::register(&context);
+        temp::register(&context, &TempState::default());
         context.register_udf(WholeRow::default().into());
         Ok(Pinned {
             authorised,

@@ -116,6 +116,15 @@ impl Planned {
         Ok(volatile)
     }
 
+    /// Whether a column may be NULL.
+    pub(crate) fn is_nullable(&self, at: usize) -> bool {
+        let found = match self {
+            Planned::Lake { plan, .. } => plan.schema().fields().get(at),
+            Planned::Ready { batch, .. } => batch.schema_ref().fields().get(at),
+        };
+        found.is_none_or(|field| field.is_nullable())
+    }
+
     /// The Arrow type of a column.
     pub(crate) fn data_type(&self, at: usize) -> ArrowType {
         let found = match self {
@@ -187,6 +196,7 @@ pub(super) fn resolve(
     statement: &mut ast::Statement,
 ) -> Result<rewrite::Relations, ServerError> {
     written::check_clauses(statement)?;
+    super::temp::named_by_text(statement, &context.temporary)?;
     let path = context.info.relation_path();
     let relations = rewrite::resolve(statement, &context.context, &path, &context.temporary)?;
     written::check(&context.context, statement)?;

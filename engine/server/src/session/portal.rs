@@ -1,5 +1,6 @@
 //! Prepared statements and portals, shared by the extended protocol and SQL's own commands.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,7 +10,7 @@ use datafusion::sql::sqlparser::ast;
 use parking_lot::Mutex;
 
 use super::cursors::Cursor;
-use super::plan::Planned;
+use super::plan::{PlanContext, Planned};
 use super::rows::Rows;
 use super::scroll::Scroll;
 use super::statement::cohort::CohortCommand;
@@ -93,7 +94,7 @@ enum PortalState {
     /// Another statement with its arguments.
     Statement(Option<Arc<Parsed>>, Vec<ast::Expr>, Option<Vec<Column>>),
     /// Rows that are being read.
-    Running(Rows, &'static str, bool),
+    Running(Rows, Cow<'static, str>, bool),
     /// A SCROLL cursor.
     Scroll(Scroll),
     /// Nothing left to run.
@@ -112,7 +113,7 @@ pub enum Bound {
 impl Portal {
     pub(super) fn cursor(cursor: Cursor, formats: Vec<Format>, facts: PortalFacts) -> Portal {
         let state = match cursor {
-            Cursor::Forward(rows) => PortalState::Running(rows, "SELECT", true),
+            Cursor::Forward(rows) => PortalState::Running(rows, "SELECT".into(), true),
             Cursor::Scroll(scroll) => PortalState::Scroll(scroll),
         };
         Portal::new(facts, formats, state)
@@ -347,15 +348,7 @@ impl Session {
             Statement::Fetch { .. } | Statement::Execute { .. } => {
                 plain(self.columns_now(&parsed.statement))
             }
-            Statement::Temp(command) => match Box::pin(self.parameters_of(command)).await? {
-                Some(query) => {
-                    let analysis = self.analyse_query(&query, declared).await?;
-                    let width = analysis.columns.as_ref().map_or(0, Vec::len);
-                    Box::pin(self.check_given(command, width)).await?;
-                    Analysis::without_plan(analysis.parameters, None)
-                }
-                None => plain(None),
-            },
+            Statement::Temp(command) => Box::pin(self.analyse_temporary(command, declared)).await?,
             Statement::Cohort(command) => match command.as_ref() {
                 CohortCommand::Create { query, .. } => {
                     let parameters = self.analyse_query(query, declared).await?.parameters;
@@ -400,12 +393,21 @@ impl Session {
             if matches!(parsed.statement, Statement::Rights(_) | Statement::Cohort(_)))
     }
 
-    async fn analyse_query(
+    pub(super) async fn analyse_query(
         &mut self,
         query: &ast::Statement,
         declared: &[PgType],
     ) -> Result<Analysis, ServerError> {
         let context = self.plan_context().await?;
+        self.analyse_in(context, query, declared).await
+    }
+
+    pub(super) async fn analyse_in(
+        &mut self,
+        context: PlanContext,
+        query: &ast::Statement,
+        declared: &[PgType],
+    ) -> Result<Analysis, ServerError> {
         let (mut query, declared) = (query.clone(), declared.to_vec());
         let sets = rewrite::calls_set_config(&query);
         if sets {
@@ -741,7 +743,7 @@ impl Session {
                 }
                 let outcome = Outcome::Rows {
                     rows,
-                    tag: "SELECT",
+                    tag: "SELECT".into(),
                     counted: true,
                     formats: None,
                 };
@@ -761,7 +763,7 @@ impl Session {
                         rows,
                         options: options.clone(),
                     },
-                    _ => self.continue_portal(name, rows, "SELECT", true, limit),
+                    _ => self.continue_portal(name, rows, "SELECT".into(), true, limit),
                 };
                 Ok(Bound::Outcome(outcome, formats))
             }
@@ -769,8 +771,14 @@ impl Session {
             PortalState::Statement(Some(parsed), arguments, columns) => {
                 match self.run(&parsed, &arguments).await? {
                     // As in PostgreSQL: what was bound before it was there is told without rows, and so it runs.
-                    Outcome::Rows { rows, tag, .. } if columns.is_none() => {
-                        Ok(Bound::Outcome(Outcome::Skip { rows, tag }, formats))
+                    Outcome::Rows {
+                        rows, tag, counted, ..
+                    } if columns.is_none() => {
+                        let outcome = match counted {
+                            true => Outcome::Skip { rows, tag },
+                            false => Outcome::done(&tag),
+                        };
+                        Ok(Bound::Outcome(outcome, formats))
                     }
                     Outcome::Rows {
                         rows, tag, counted, ..
@@ -796,12 +804,12 @@ impl Session {
         &mut self,
         name: &str,
         rows: Rows,
-        tag: &'static str,
+        tag: Cow<'static, str>,
         counted: bool,
         limit: Option<u64>,
     ) -> Outcome {
         if let Some(portal) = self.portals.get_mut(name) {
-            portal.state = PortalState::Running(rows.clone(), tag, counted);
+            portal.state = PortalState::Running(rows.clone(), tag.clone(), counted);
         }
         // What a FETCH may still take bounds every Execute of its portal.
         let limit = match (rows.limit, limit) {
@@ -827,7 +835,7 @@ impl Session {
         let formats = portal.formats.clone();
         let (cursor, state) = match std::mem::replace(&mut portal.state, PortalState::Finished) {
             PortalState::Running(rows, tag, counted) if !rows.is_broken().await => {
-                let state = PortalState::Running(rows.clone(), tag, counted);
+                let state = PortalState::Running(rows.clone(), tag.clone(), counted);
                 (Cursor::Forward(rows), state)
             }
             PortalState::Scroll(scroll) if !scroll.is_broken().await => {
@@ -838,7 +846,7 @@ impl Session {
                 if matches!(parsed.statement, Statement::Query(_)) =>
             {
                 let rows = self.start(*planned).await?;
-                let state = PortalState::Running(rows.clone(), "SELECT", true);
+                let state = PortalState::Running(rows.clone(), "SELECT".into(), true);
                 (Cursor::Forward(rows), state)
             }
             _ => return Err(cannot_be_run(name)),

@@ -629,7 +629,7 @@ mod tests {
     fn writes_and_files_are_refused() {
         for (sql, code) in [
             ("create table t (a int)", "25006"),
-            ("drop index t", "25006"),
+            ("drop function t", "25006"),
             (
                 "create external table x stored as csv location '/etc/passwd'",
                 "25006",

@@ -11,16 +11,36 @@
 //! They come through the scans of the session alone: a temporary table holds nothing that its owner could not read.
 //! When the rights of a role change, its temporary tables go away as its prepared statements do.
 
+mod alter;
+mod altered;
+mod analyse;
 mod assign;
+mod change;
 mod cohort;
+mod comments;
+mod conflict;
 mod copy;
-mod defaults;
+mod copying;
+mod create;
 mod define;
+mod drops;
+mod enforce;
+mod facts;
 mod fill;
+mod gather;
+mod indexes;
 mod insert;
+mod keys;
+mod like;
+mod over;
+mod returning;
+mod rules;
 mod run;
 mod schema;
+mod sequence;
+mod shown;
 mod update;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,13 +53,19 @@ use datafusion::sql::sqlparser::ast;
 use super::memory::SessionMemory;
 use super::statement::temp::OnCommit;
 use crate::sqlstate::ServerError;
+use comments::Comments;
 pub use copy::CopyIn;
+use rules::Rules;
 pub(super) use schema::with_temporary;
+use sequence::{Generated, Lately};
+pub(super) use sequence::{Sequence, named_by_text, register};
 
 /// The temporary relations of a session at one moment.
 #[derive(Clone, Default)]
 pub(super) struct TempState {
     relations: Arc<BTreeMap<String, Relation>>,
+    /// The sequence that was asked last.
+    lately: Lately,
 }
 
 /// A temporary relation.
@@ -47,6 +73,8 @@ pub(super) struct TempState {
 pub(super) enum Relation {
     Table(Arc<TempTable>),
     View(Arc<TempView>),
+    /// Of a serial or identity column.
+    Sequence(Arc<Sequence>),
 }
 
 /// A temporary table.
@@ -59,16 +87,22 @@ pub(super) struct TempTable {
     /// It holds samples, every one once.
     pub(super) cohort: bool,
     pub(super) pieces: Vec<Arc<Piece>>,
+    /// What it asks of its rows, and its indexes.
+    rules: Rules,
+    comments: Comments,
+    /// The columns that sequences fill, by their places.
+    generated: BTreeMap<usize, Generated>,
 }
 
 /// Some rows of a table, and the memory they hold.
 pub(super) struct Piece {
     pub(super) batch: RecordBatch,
     bytes: usize,
-    _held: MemoryReservation,
+    held: Arc<MemoryReservation>,
 }
 
 /// A temporary view.
+#[derive(Clone)]
 pub(super) struct TempView {
     /// Its query; names are qualified.
     pub(super) query: ast::Query,
@@ -78,6 +112,7 @@ pub(super) struct TempView {
     pub(super) definition: String,
     /// The temporary relations that it reads.
     pub(super) reads: BTreeSet<String>,
+    comments: Comments,
 }
 
 impl TempState {
@@ -94,11 +129,21 @@ impl TempState {
         self.relations.get(name)
     }
 
+    /// Whether a relation or an index has this name.
+    fn has_name(&self, name: &str) -> bool {
+        let has_index = |relation: &Relation| match relation {
+            Relation::Table(table) => table.rules.indexes.iter().any(|index| index.name == name),
+            _ => false,
+        };
+        self.relations.contains_key(name) || self.relations.values().any(has_index)
+    }
+
     fn with(&self, name: &str, relation: Relation) -> TempState {
         let mut next = BTreeMap::clone(&self.relations);
         next.insert(name.to_owned(), relation);
         TempState {
             relations: Arc::new(next),
+            lately: Arc::clone(&self.lately),
         }
     }
 
@@ -107,6 +152,7 @@ impl TempState {
         next.retain(|name, _| !names.contains(name));
         TempState {
             relations: Arc::new(next),
+            lately: Arc::clone(&self.lately),
         }
     }
 
@@ -128,11 +174,21 @@ impl TempState {
         }
     }
 
+    /// The sequences of the columns of these tables.
+    fn owned(&self, tables: &BTreeSet<String>) -> BTreeSet<String> {
+        let tables = tables.iter().filter_map(|name| match self.get(name) {
+            Some(Relation::Table(table)) => Some(table),
+            _ => None,
+        });
+        let all = tables.flat_map(|table| table.generated.values());
+        all.map(|generated| generated.sequence.clone()).collect()
+    }
+
     /// The state after a commit: ON COMMIT DROP and ON COMMIT DELETE ROWS are done.
     pub(super) fn committed(&self) -> TempState {
         let table = |relation: &Relation| match relation {
             Relation::Table(table) => Some(Arc::clone(table)),
-            Relation::View(_) => None,
+            _ => None,
         };
         let dropped: BTreeSet<String> = self
             .relations
@@ -155,6 +211,7 @@ impl TempState {
             return self.clone();
         }
         let mut gone = self.readers(&dropped);
+        gone.extend(self.owned(&dropped));
         gone.extend(dropped);
         let mut next = self.without(&gone);
         for (name, table) in emptied {
@@ -165,9 +222,11 @@ impl TempState {
 }
 
 impl TempTable {
+    /// The table with other rows; no unique index knows them.
     fn with_pieces(&self, pieces: Vec<Arc<Piece>>) -> TempTable {
         TempTable {
             pieces,
+            rules: self.rules.anew(),
             ..self.clone()
         }
     }
@@ -178,6 +237,15 @@ impl TempTable {
 }
 
 impl Piece {
+    /// The same memory with the rows in another shape, which takes no more.
+    fn reshaped(&self, batch: RecordBatch) -> Piece {
+        Piece {
+            batch,
+            bytes: self.bytes,
+            held: Arc::clone(&self.held),
+        }
+    }
+
     /// Rows with their memory reserved.
     ///
     /// # Errors
@@ -190,7 +258,7 @@ impl Piece {
         Ok(Piece {
             batch,
             bytes,
-            _held: held,
+            held: Arc::new(held),
         })
     }
 }

@@ -57,12 +57,13 @@ pub(super) fn check(
 pub(super) use distinct::check as check_planned;
 pub(super) use foreign::check as check_clauses;
 
-/// Refuses aggregates, windows and sets among the values that UPDATE sets.
+/// Refuses aggregates, windows and sets in a place where there are none, as `UPDATE`.
 ///
 /// # Errors
 /// 42803, 42P20 and 0A000.
-pub(super) fn check_set<'e>(
+pub(super) fn check_in<'e>(
     context: &SessionContext,
+    place: &str,
     values: impl Iterator<Item = &'e Expr>,
 ) -> Result<(), ServerError> {
     let checked = Checked {
@@ -70,7 +71,7 @@ pub(super) fn check_set<'e>(
         depth: 0,
         cast: Vec::new(),
     };
-    checked.none_in("UPDATE", values)
+    checked.none_in(place, values)
 }
 
 struct Checked<'a> {

@@ -9,7 +9,7 @@ use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::eval::Cx;
 
-use crate::pg_catalog::model::{Ends, SessionInfo, is_temporary};
+use crate::pg_catalog::model::{Ends, Relation, SessionInfo, is_temporary};
 use crate::pg_catalog::tables::PG_PROC;
 use crate::pg_catalog::value::Value;
 use crate::pg_input::Inet;
@@ -248,10 +248,24 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         },
         // The node tree of a default is its text.
         "pg_get_expr" => args.first().cloned().unwrap_or(Value::Null),
-        // Constraints, indexes, rules, triggers, partitions and statistics objects do not occur.
-        "pg_get_constraintdef"
-        | "pg_get_indexdef"
-        | "pg_get_ruledef"
+        "pg_get_constraintdef" => {
+            let pretty = args.get(1).and_then(Value::as_bool).unwrap_or(false);
+            Value::optional_text(cx.model.constraint(number(0), pretty).as_deref())
+        }
+        "pg_get_indexdef" => {
+            let pretty = args.get(2).and_then(Value::as_bool).unwrap_or(false);
+            let part = args.get(1).and_then(Value::as_int).unwrap_or(0);
+            let found =
+                cx.model.index(number(0)).and_then(|(table, index)| {
+                    match usize::try_from(part).ok()?.checked_sub(1) {
+                        None => Some(index.definition(table, pretty)),
+                        Some(part) => Some(index.part(table, part, pretty).unwrap_or_default()),
+                    }
+                });
+            Value::optional_text(found.as_deref())
+        }
+        // Rules, triggers, partitions and statistics objects do not occur.
+        "pg_get_ruledef"
         | "pg_get_triggerdef"
         | "pg_get_partkeydef"
         | "pg_get_partition_constraintdef"
@@ -275,10 +289,13 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
         "pg_get_serial_sequence" => {
             let found = convert::by_name(cx.model, cx.session, text(0), oid::REGCLASS)?;
             let relation = found.as_oid().and_then(|oid| cx.model.relation(oid));
-            if let Some(relation) = relation {
-                privileges::column_of(relation, args.get(1))?;
+            match relation {
+                None => Value::Null,
+                Some(relation) => {
+                    let column = privileges::column_of(relation, args.get(1))?;
+                    serial_sequence(relation, column)
+                }
             }
-            Value::Null
         }
         "acldefault" => {
             let owner = cx.model.roles.iter().find(|role| role.oid == number(1));
@@ -350,6 +367,11 @@ fn description(cx: &Cx<'_>, object: u32, class: Option<&str>) -> Value {
         let own = function.description.as_deref();
         return Value::optional_text(own.or_else(|| builtin().description(PG_PROC, object)));
     }
+    if wanted("pg_constraint")
+        && let Some(comment) = cx.model.constraint_comment(object)
+    {
+        return Value::text(comment);
+    }
     let class = class.and_then(|class| cx.model.find_relation(Some("pg_catalog"), class, &[]));
     Value::optional_text(class.and_then(|class| builtin().description(class.oid, object)))
 }
@@ -394,4 +416,23 @@ fn arguments_text(cx: &Cx<'_>, function: &Function) -> String {
         })
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// The sequence that fills a column, as a name that is found whatever the search path.
+fn serial_sequence(relation: &Relation, column: Option<&str>) -> Value {
+    let mut sequences = relation.rules.sequences.iter();
+    let found = sequences.find(|(at, _)| {
+        let own = relation.columns.get(*at).map(|column| column.name.as_str());
+        own.is_some() && own == column
+    });
+    match found {
+        None => Value::Null,
+        Some((_, name)) => {
+            let schema = match is_temporary(&relation.schema) {
+                true => "pg_temp".to_owned(),
+                false => super::quote(&relation.schema),
+            };
+            Value::text(format!("{schema}.{}", super::quote(name)))
+        }
+    }
 }

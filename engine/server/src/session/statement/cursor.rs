@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::is_space;
-use crate::sqlstate::{ServerError, limit_before, offset_of};
+use crate::sqlstate::{Place, ServerError, limit_before, offset_of};
 
 /// Where we are in the tokens of one statement.
 pub(super) struct TokenCursor<'a> {
@@ -56,6 +56,13 @@ impl<'a> TokenCursor<'a> {
 
     pub(super) fn at_end(&mut self) -> bool {
         self.peek().is_none()
+    }
+
+    /// Where the next token stands in the statement.
+    pub(super) fn spot(&mut self) -> Option<Place> {
+        self.skip_space();
+        let start = self.tokens.get(self.at)?.span.start;
+        Some(Place::at(start.line, start.column))
     }
 
     /// Takes all that is left.

@@ -1,17 +1,23 @@
 //! Statements about the session's own tables and views, read from tokens.
 
+mod alter;
 mod changes;
+mod columns;
+mod generated;
+mod indexes;
 
 use datafusion::sql::sqlparser::ast::{self, ObjectName};
-use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
-
-use genokura_sql_ext::dialect::Bounded;
 
 use super::copy_options::CopyOptions;
 use super::cursor::TokenCursor;
 use super::{Statement, query, query_of};
-use crate::sqlstate::{ServerError, from_parser};
+use crate::sqlstate::ServerError;
+pub use alter::{Alteration, Commented};
+pub use changes::{Arbiter, Conflict, OnUpdate, Overriding};
+pub use columns::{ColumnDef, Element, KeyDef, LikeDef, Rule, RuleDef};
+pub use generated::{GeneratedDef, SequenceDef};
+pub use indexes::{IndexDef, KeyPart};
 
 type Read<T> = Result<T, ServerError>;
 
@@ -36,19 +42,6 @@ pub enum OnCommit {
     Drop,
 }
 
-/// A column of CREATE TEMP TABLE.
-#[derive(Clone, Debug)]
-pub struct ColumnDef {
-    /// Its name.
-    pub name: String,
-    /// Its type as written.
-    pub data_type: ast::DataType,
-    /// NULL is refused.
-    pub not_null: bool,
-    /// Value where INSERT or COPY gives none.
-    pub default: Option<ast::Expr>,
-}
-
 /// A table or a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -58,6 +51,8 @@ pub enum Kind {
     View,
     /// A cohort of the session.
     Cohort,
+    /// A sequence of a column.
+    Sequence,
 }
 
 impl Kind {
@@ -68,6 +63,7 @@ impl Kind {
             Kind::Table => "TABLE",
             Kind::View => "VIEW",
             Kind::Cohort => "COHORT",
+            Kind::Sequence => "SEQUENCE",
         }
     }
 }
@@ -81,8 +77,8 @@ pub enum TempCommand {
         name: Name,
         /// One that is there already is left as it is.
         if_not_exists: bool,
-        /// Its columns.
-        columns: Vec<ColumnDef>,
+        /// Its columns and constraints, in the order written.
+        elements: Vec<Element>,
         /// What a commit does to it.
         on_commit: OnCommit,
     },
@@ -120,6 +116,14 @@ pub enum TempCommand {
         columns: Vec<String>,
         /// VALUES or a query; None: DEFAULT VALUES.
         source: Option<Box<ast::Query>>,
+        /// OVERRIDING SYSTEM VALUE, or USER VALUE.
+        overriding: Option<Overriding>,
+        /// What happens where a row is there already; None: an error.
+        conflict: Option<Box<Conflict>>,
+        /// How RETURNING and ON CONFLICT call the table.
+        alias: Option<String>,
+        /// What is told of the new rows.
+        returning: Option<Vec<ast::SelectItem>>,
     },
     /// DELETE FROM name WHERE condition.
     Delete {
@@ -129,6 +133,8 @@ pub enum TempCommand {
         alias: Option<String>,
         /// None: every row.
         condition: Option<Box<ast::Expr>>,
+        /// What is told of the rows that are gone.
+        returning: Option<Vec<ast::SelectItem>>,
     },
     /// UPDATE name SET columns WHERE condition.
     Update {
@@ -140,6 +146,8 @@ pub enum TempCommand {
         set: Vec<(String, ast::Expr)>,
         /// None: every row.
         condition: Option<Box<ast::Expr>>,
+        /// What is told of the rows as they are then.
+        returning: Option<Vec<ast::SelectItem>>,
     },
     /// DROP TABLE or DROP VIEW.
     Drop {
@@ -152,8 +160,38 @@ pub enum TempCommand {
         /// Views that read them go as well.
         cascade: bool,
     },
+    /// CREATE INDEX.
+    CreateIndex(Box<IndexDef>),
+    /// DROP INDEX.
+    DropIndex {
+        /// Which.
+        names: Vec<Name>,
+        /// One that is not there is told of and no error.
+        if_exists: bool,
+    },
+    /// ALTER TABLE.
+    Alter {
+        /// The table.
+        name: Name,
+        /// One that is not there is told of and no error.
+        if_exists: bool,
+        /// What is done to it, in order.
+        alterations: Vec<Alteration>,
+    },
+    /// COMMENT.
+    Comment {
+        /// What it is about.
+        on: Commented,
+        /// None: there is none from then on.
+        text: Option<String>,
+    },
     /// TRUNCATE names.
-    Truncate(Vec<Name>),
+    Truncate {
+        /// Which.
+        names: Vec<Name>,
+        /// RESTART IDENTITY.
+        restart: bool,
+    },
     /// COPY name (columns) FROM STDIN WHERE condition.
     CopyFrom {
         /// The table.
@@ -167,7 +205,7 @@ pub enum TempCommand {
     },
 }
 
-/// Reads CREATE, DROP, INSERT, UPDATE, DELETE and TRUNCATE from the first word on; what cannot be about a temporary object is
+/// Reads CREATE, ALTER, COMMENT, DROP, INSERT, UPDATE, DELETE and TRUNCATE from the first word on; what cannot be about a temporary object is
 /// left unread.
 pub(super) fn read(word: &str, cursor: &mut TokenCursor<'_>) -> Read<Option<Statement>> {
     let command = match word {
@@ -176,10 +214,21 @@ pub(super) fn read(word: &str, cursor: &mut TokenCursor<'_>) -> Read<Option<Stat
         "UPDATE" => changes::update(cursor)?,
         "DELETE" => changes::delete(cursor)?,
         "TRUNCATE" => truncate(cursor)?,
-        "DROP" => match drop_objects(cursor)? {
-            Some(command) => command,
-            None => return Ok(None),
-        },
+        "DROP" | "ALTER" | "COMMENT" => {
+            let start = cursor.place();
+            let command = match word {
+                "DROP" => drop_objects(cursor)?,
+                "ALTER" => alter::alter(cursor)?,
+                _ => alter::comment(cursor)?,
+            };
+            match command {
+                Some(command) => command,
+                None => {
+                    cursor.back_to(start);
+                    return Ok(None);
+                }
+            }
+        }
         _ => return Ok(None),
     };
     Ok(Some(Statement::Temp(Box::new(command))))
@@ -202,6 +251,21 @@ pub(super) fn select_into(statement: &mut ast::Statement) -> Read<Option<Name>> 
     }
     select.into = None;
     Ok(Some(name))
+}
+
+/// The name that a text is, as in `nextval('name')`.
+///
+/// # Errors
+/// 42602 for what is none.
+pub(crate) fn name_of_text(text: &str) -> Read<Name> {
+    let invalid = || ServerError::new("42602", "invalid name syntax");
+    let tokens = super::tokenize(text).map_err(|_| invalid())?;
+    let mut cursor = TokenCursor::new(&tokens, text);
+    let found = name(&mut cursor).map_err(|_| invalid())?;
+    match cursor.at_end() {
+        true => Ok(found),
+        false => Err(invalid()),
+    }
 }
 
 /// A name of one or two parts, or of three with the database first.
@@ -246,6 +310,9 @@ fn folded(ident: &ast::Ident) -> String {
 }
 
 fn create(cursor: &mut TokenCursor<'_>) -> Read<Option<Statement>> {
+    if let Some(command) = indexes::create(cursor)? {
+        return Ok(Some(Statement::Temp(Box::new(command))));
+    }
     let start = cursor.place();
     let or_replace = cursor.accept("OR") && cursor.accept("REPLACE");
     let _ = cursor.accept("LOCAL") || cursor.accept("GLOBAL");
@@ -316,15 +383,10 @@ fn create_table(
     let Some(definitions) = definitions else {
         return Err(cursor.syntax_error());
     };
-    let columns = split_top(definitions)
-        .into_iter()
-        .filter(|tokens| tokens.iter().any(|token| !super::is_space(&token.token)))
-        .map(|tokens| column(tokens, cursor.sql()))
-        .collect::<Read<Vec<_>>>()?;
     Ok(TempCommand::Create {
         name,
         if_not_exists,
-        columns,
+        elements: columns::elements(definitions, cursor.sql())?,
         on_commit,
     })
 }
@@ -417,53 +479,6 @@ fn split_top(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
     parts
 }
 
-fn column(tokens: &[TokenWithSpan], sql: &str) -> Read<ColumnDef> {
-    let mut cursor = TokenCursor::new(tokens, sql);
-    let word = cursor.peek_word().unwrap_or_default();
-    if matches!(
-        word.as_str(),
-        "CONSTRAINT" | "PRIMARY" | "UNIQUE" | "CHECK" | "FOREIGN" | "EXCLUDE" | "LIKE"
-    ) {
-        return Err(unsupported_constraint(&word));
-    }
-    let dialect = Bounded::of(cursor.sql().len());
-    let name = cursor.identifier()?;
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(cursor.take_rest().to_vec());
-    let data_type = parser
-        .parse_data_type()
-        .map_err(|error| from_parser(&error, sql))?;
-    let (mut not_null, mut default) = (false, None);
-    loop {
-        let option = parser
-            .parse_optional_column_option()
-            .map_err(|error| from_parser(&error, sql))?;
-        match option {
-            None => break,
-            Some(ast::ColumnOption::Null) => {}
-            Some(ast::ColumnOption::NotNull) => not_null = true,
-            Some(ast::ColumnOption::Default(expr)) => default = Some(expr),
-            Some(ast::ColumnOption::Collation(_)) => {}
-            Some(other) => return Err(unsupported_constraint(&other.to_string())),
-        }
-    }
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        return Err(super::cursor::near(&next, sql));
-    }
-    Ok(ColumnDef {
-        name,
-        data_type,
-        not_null,
-        default,
-    })
-}
-
-fn unsupported_constraint(what: &str) -> ServerError {
-    ServerError::unsupported(format!(
-        "{what} is not supported in a temporary table; columns have types, NOT NULL and DEFAULT"
-    ))
-}
-
 fn create_view(cursor: &mut TokenCursor<'_>, name: Name, or_replace: bool) -> Read<TempCommand> {
     let columns = column_list(cursor)?;
     cursor.expect_word("AS")?;
@@ -480,6 +495,10 @@ fn drop_objects(cursor: &mut TokenCursor<'_>) -> Read<Option<TempCommand>> {
         Kind::Table
     } else if cursor.accept("VIEW") {
         Kind::View
+    } else if cursor.accept("SEQUENCE") {
+        Kind::Sequence
+    } else if cursor.accept("INDEX") {
+        return indexes::drop_indexes(cursor).map(Some);
     } else {
         return Ok(None);
     };
@@ -512,9 +531,10 @@ fn truncate(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     cursor.accept("TABLE");
     cursor.accept("ONLY");
     let names = names(cursor)?;
-    if cursor.accept("RESTART") || cursor.accept("CONTINUE") {
+    let restart = cursor.accept("RESTART");
+    if restart || cursor.accept("CONTINUE") {
         cursor.expect_word("IDENTITY")?;
     }
     let _ = cursor.accept("CASCADE") || cursor.accept("RESTRICT");
-    Ok(TempCommand::Truncate(names))
+    Ok(TempCommand::Truncate { names, restart })
 }

@@ -1,9 +1,12 @@
 //! Cohorts of the session: temporary tables of one column that hold samples, every one once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::comments::Comments;
 use super::fill::Origin;
 use super::insert::check_assignable;
+use super::rules::Rules;
 use super::{Piece, Relation, TempState, TempTable};
 use crate::session::cohort::{self, Members};
 use crate::session::plan::Planned;
@@ -19,7 +22,7 @@ impl TempState {
             .iter()
             .filter(|(_, relation)| match relation {
                 Relation::Table(table) => cohort::has_samples(&table.schema),
-                Relation::View(_) => false,
+                _ => false,
             });
         tables.map(|(name, _)| name.clone())
     }
@@ -34,6 +37,9 @@ impl TempTable {
             on_commit: OnCommit::PreserveRows,
             cohort: true,
             pieces: Vec::new(),
+            rules: Rules::default(),
+            comments: Comments::default(),
+            generated: BTreeMap::new(),
         }
     }
 }

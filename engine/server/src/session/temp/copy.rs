@@ -11,14 +11,14 @@ mod text;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, UInt32Array};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::{Buf as _, Bytes, BytesMut};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::sql::sqlparser::ast;
 
-use super::fill::{Filling, batch_of, null_value};
-use super::{Piece, TempTable};
+use super::fill::{Filling, Origin, Target, batch_of, null_value};
+use super::{Piece, TempTable, assign};
 use crate::pg_input::{ColumnInput, utf8};
 use crate::pgwire::encode::TextStyle;
 use crate::session::statement::temp::Name;
@@ -37,6 +37,7 @@ const UNENDED: &str = "rows of COPY";
 /// A COPY FROM STDIN that takes data.
 pub struct CopyIn {
     name: Name,
+    target: Target,
     schema: SchemaRef,
     options: CopyOptions,
     style: TextStyle,
@@ -44,8 +45,8 @@ pub struct CopyIn {
     condition: Option<Box<ast::Statement>>,
     /// The columns that the data has: place in the table, name, values so far.
     inputs: Vec<(usize, String, ColumnInput)>,
-    /// One value each for the others.
-    constants: Vec<(usize, ArrayRef)>,
+    /// Where the values of the others come from.
+    others: Vec<(usize, Origin)>,
     filling: Filling,
     pending_rows: usize,
     buffer: BytesMut,
@@ -56,6 +57,14 @@ pub struct CopyIn {
     /// Lines or tuples so far, the header included.
     line: u64,
     ended: bool,
+}
+
+/// The columns of a COPY, by their places in the table.
+pub(super) struct CopyColumns {
+    /// Those that the data has.
+    pub(super) given: Vec<usize>,
+    /// The others, and where their values come from.
+    pub(super) others: Vec<(usize, Origin)>,
 }
 
 /// How far the buffer was searched for the end of a record.
@@ -96,26 +105,27 @@ impl std::fmt::Debug for CopyIn {
 impl CopyIn {
     pub(super) fn new(
         name: &Name,
+        target: Target,
         table: &TempTable,
-        targets: Vec<usize>,
-        constants: Vec<(usize, ArrayRef)>,
+        columns: CopyColumns,
         filling: Filling,
         options: &CopyOptions,
         style: TextStyle,
     ) -> Result<CopyIn, ServerError> {
-        let inputs = targets.into_iter().map(|at| {
+        let inputs = columns.given.into_iter().map(|at| {
             let field = table.schema.field(at);
             Ok((at, field.name().clone(), ColumnInput::new(field)?))
         });
         let held = filling.memory().take(UNENDED, 0)?;
         let copy = CopyIn {
             name: name.clone(),
+            target,
             schema: Arc::clone(&table.schema),
             options: options.clone(),
             style,
             condition: None,
             inputs: inputs.collect::<Result<_, ServerError>>()?,
-            constants,
+            others: columns.others,
             filling,
             pending_rows: 0,
             buffer: BytesMut::new(),
@@ -359,7 +369,7 @@ impl CopyIn {
             taken.map_err(|error| self.located(error, Some(Place::Field(at, &bytes))))?;
         }
         if let Some(place) = missing {
-            let error = null_value(&self.name.name, self.schema.field(place));
+            let error = null_value(&self.target, self.schema.field(place));
             return Err(self.located(error, Some(Place::Line(line))));
         }
         self.end_row()
@@ -384,15 +394,20 @@ impl CopyIn {
                 *slot = Some(column.finish()?);
             }
         }
-        let zeros = UInt32Array::from(vec![0; rows]);
-        for (at, value) in &self.constants {
+        let session = assign::Session { style: self.style };
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let none =
+            RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+        for (at, origin) in &self.others {
             if let Some(slot) = arrays.get_mut(*at) {
-                *slot = Some(arrow::compute::take(value, &zeros, None)?);
+                let values = origin.values(&none)?;
+                let field = self.schema.field(*at);
+                *slot = Some(assign::assign(&values, origin.pg_type(), field, &session)?);
             }
         }
         let arrays: Option<Vec<ArrayRef>> = arrays.into_iter().collect();
         let arrays = arrays.ok_or_else(|| ServerError::internal("a column without values"))?;
-        let batch = batch_of(&self.name.name, &self.schema, arrays, rows);
+        let batch = batch_of(&self.target, &self.schema, arrays, rows, &self.style);
         let batch = batch.map_err(|error| self.located(error, None))?;
         self.filling.push(batch)
     }

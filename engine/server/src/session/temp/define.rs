@@ -49,7 +49,7 @@ pub(super) fn field_of(column: &ColumnDef) -> Result<Field, ServerError> {
     let metadata = metadata
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value));
-    let field = Field::new(&column.name, arrow, !column.not_null);
+    let field = Field::new(&column.name, arrow, column.not_null != Some(true));
     Ok(field.with_metadata(metadata.collect()))
 }
 

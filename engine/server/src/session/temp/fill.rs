@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use datafusion::physical_expr::PhysicalExpr;
 
 use super::assign::{self, Session};
+use super::enforce::row_text;
 use super::{Piece, TempTable};
 use crate::pg_types::{PgType, modifier_of_field};
+use crate::pgwire::encode::TextStyle;
 use crate::session::digits;
 use crate::session::memory::SessionMemory;
-use crate::sqlstate::ServerError;
+use crate::sqlstate::{Object, ServerError};
 
 /// Rows and bytes of a piece, about.
 const PIECE_ROWS: usize = 8_192;
@@ -25,11 +28,40 @@ pub(super) enum Origin {
     Column(usize, PgType),
     /// One value for every row.
     Constant(ArrayRef, PgType),
+    /// A value of its own for each row, as of `random()`.
+    Each(Arc<dyn PhysicalExpr>, PgType),
+}
+
+impl Origin {
+    /// The type of its values.
+    pub(super) fn pg_type(&self) -> PgType {
+        match self {
+            Origin::Column(_, from) | Origin::Constant(_, from) | Origin::Each(_, from) => *from,
+        }
+    }
+
+    /// Its values for the rows of a query; of a constant of no query, `batch` is any of so many rows.
+    ///
+    /// # Errors
+    /// What computing them fails with.
+    pub(super) fn values(&self, batch: &RecordBatch) -> Result<ArrayRef, ServerError> {
+        let rows = batch.num_rows();
+        match self {
+            Origin::Column(at, _) => batch.columns().get(*at).cloned().ok_or_else(|| {
+                ServerError::internal("a query with fewer columns than it was planned with")
+            }),
+            Origin::Constant(value, _) => {
+                let zeros = UInt32Array::from(vec![0; rows]);
+                Ok(arrow::compute::take(value, &zeros, None)?)
+            }
+            Origin::Each(expr, _) => Ok(expr.evaluate(batch)?.into_array(rows)?),
+        }
+    }
 }
 
 /// How rows of a query become rows of a table.
 pub(super) struct Arrangement {
-    pub(super) table: String,
+    pub(super) target: Target,
     pub(super) schema: SchemaRef,
     pub(super) origins: Vec<Origin>,
     pub(super) session: Session,
@@ -44,34 +76,49 @@ impl Arrangement {
         let rows = batch.num_rows();
         let mut arrays = Vec::with_capacity(self.origins.len());
         for (origin, field) in self.origins.iter().zip(self.schema.fields()) {
-            let array = match origin {
-                Origin::Column(at, from) => {
-                    let column = batch.columns().get(*at).ok_or_else(|| {
-                        ServerError::internal("a query with fewer columns than it was planned with")
-                    })?;
-                    assign::assign(column, *from, field, &self.session)?
-                }
-                Origin::Constant(value, from) => {
-                    let value = assign::assign(value, *from, field, &self.session)?;
-                    let zeros = UInt32Array::from(vec![0; rows]);
-                    arrow::compute::take(&value, &zeros, None)?
-                }
-            };
+            let values = origin.values(batch)?;
+            let array = assign::assign(&values, origin.pg_type(), field, &self.session)?;
             arrays.push(array);
         }
-        batch_of(&self.table, &self.schema, arrays, rows)
+        let style = &self.session.style;
+        batch_of(&self.target, &self.schema, arrays, rows, style)
     }
 }
 
+/// The table that rows are for.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) schema: String,
+    pub(super) table: String,
+}
+
 /// 23502: NULL where there must be none.
-pub(super) fn null_value(table: &str, field: &Field) -> ServerError {
-    let name = field.name();
-    ServerError::new(
-        "23502",
-        format!(
-            "null value in column \"{name}\" of relation \"{table}\" violates not-null constraint"
-        ),
-    )
+pub(super) fn null_value(target: &Target, field: &Field) -> ServerError {
+    let (name, table) = (field.name(), &target.table);
+    let text = format!(
+        "null value in column \"{name}\" of relation \"{table}\" violates not-null constraint"
+    );
+    ServerError::new("23502", text).of_object(Object {
+        schema: target.schema.clone(),
+        table: table.clone(),
+        column: Some(name.clone()),
+        constraint: None,
+    })
+}
+
+/// The first row that has NULL where there must be none, and the column.
+fn first_null(arrays: &[ArrayRef], schema: &SchemaRef) -> Option<(usize, usize)> {
+    let columns = arrays.iter().zip(schema.fields()).enumerate();
+    let nulls = columns.filter_map(|(at, (array, field))| {
+        if field.is_nullable() || array.logical_null_count() == 0 {
+            return None;
+        }
+        let nulls = array.logical_nulls()?;
+        (0..array.len())
+            .find(|row| nulls.is_null(*row))
+            .map(|row| (row, at))
+    });
+    nulls.min()
 }
 
 /// A batch of a table.
@@ -79,20 +126,26 @@ pub(super) fn null_value(table: &str, field: &Field) -> ServerError {
 /// # Errors
 /// 23502 for NULL where there must be none, 22008 for a time that its column rounds past the end of the day.
 pub(super) fn batch_of(
-    table: &str,
+    target: &Target,
     schema: &SchemaRef,
     arrays: Vec<ArrayRef>,
     rows: usize,
+    style: &TextStyle,
 ) -> Result<RecordBatch, ServerError> {
     let mut kept = Vec::with_capacity(arrays.len());
     for (array, field) in arrays.into_iter().zip(schema.fields()) {
-        let array = digits::rounded(array, modifier_of_field(field))?;
-        if !field.is_nullable() && array.logical_null_count() > 0 {
-            return Err(null_value(table, field));
-        }
-        kept.push(array);
+        kept.push(digits::rounded(array, modifier_of_field(field))?);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    if let Some((row, at)) = first_null(&kept, schema) {
+        let fields = schema.fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+        let open = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let batch = RecordBatch::try_new_with_options(open, kept, &options)?;
+        let shown = row_text(&batch, row, style)?;
+        let error = null_value(target, schema.field(at));
+        return Err(error.detail(format!("Failing row contains ({shown}).")));
+    }
     Ok(RecordBatch::try_new_with_options(
         Arc::clone(schema),
         kept,
@@ -206,6 +259,9 @@ impl TempTable {
                 pieces.push(Arc::new(Piece::held(joined, memory)?));
             }
         }
-        Ok(self.with_pieces(pieces))
+        Ok(TempTable {
+            pieces,
+            ..self.clone()
+        })
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem, SetExpr, Value};
 
+use super::change::{always_generated, is_default};
 use super::define::once_each;
+use super::sequence::GeneratedKind;
 use super::{TempTable, assign};
 use crate::pg_input::ColumnInput;
 use crate::pg_types::PgType;
@@ -85,8 +87,18 @@ pub(super) fn set_targets(
         let text = format!("multiple assignments to same column \"{column}\"");
         return Err(ServerError::syntax(text, None));
     }
-    let columns = set.iter().map(|(column, _)| column);
-    columns.map(|column| place(table, name, column)).collect()
+    let mut places = Vec::with_capacity(set.len());
+    for (column, value) in set {
+        let at = place(table, name, column)?;
+        let generated = table.generated.get(&at);
+        let always = generated.is_some_and(|of| of.kind == GeneratedKind::Always);
+        if always && !is_default(value) {
+            let text = format!("column \"{column}\" can only be updated to DEFAULT");
+            return Err(always_generated(text, column));
+        }
+        places.push(at);
+    }
+    Ok(places)
 }
 
 /// 42804 when values of a query cannot be stored in a column.

@@ -8,14 +8,14 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider, Session,
     TableProvider,
 };
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::{MemTable, TableType};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::{Relation, TempState, TempView};
+use super::{Relation, TempState, TempView, sequence};
 use crate::session::DATABASE;
 
 /// The context, with the temporary relations of a session in the schema `name`.
@@ -41,7 +41,10 @@ pub(in crate::session) fn with_temporary(
         catalogs.register_catalog(known, catalog);
     }
     let builder = SessionStateBuilder::new_from_existing(state);
-    SessionContext::new_with_state(builder.with_catalog_list(Arc::new(catalogs)).build())
+    let state = builder.with_catalog_list(Arc::new(catalogs)).build();
+    let context = SessionContext::new_with_state(state);
+    sequence::register(&context, temporary);
+    context
 }
 
 struct Overlay {
@@ -95,6 +98,11 @@ impl SchemaProvider for TempSchema {
                 let batches = vec![batches.collect()];
                 let table = MemTable::try_new(Arc::clone(&table.schema), batches)?;
                 Some(Arc::new(table))
+            }
+            Some(Relation::Sequence(sequence)) => {
+                let row = sequence.row();
+                let row = row.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                Some(Arc::new(MemTable::try_new(row.schema(), vec![vec![row]])?))
             }
             Some(Relation::View(view)) => Some(Arc::new(ViewShape(Arc::clone(view)))),
         })

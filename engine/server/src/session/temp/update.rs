@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem};
 
+use super::change::asked_again;
 use super::fill::Origin;
 use super::insert::{check_assignable, set_targets, type_cell};
+use super::over::quoted;
+use super::returning::Told;
 use super::{Relation, TempTable, schema_name};
-use crate::session::statement::temp::Name;
+use crate::session::statement::temp::TempCommand;
 use crate::session::{Outcome, Session, placed, statement, written};
 use crate::sqlstate::ServerError;
 
@@ -22,15 +25,24 @@ impl Session {
     /// As PostgreSQL reports them; 0A000 for a condition that changes from one evaluation to the next.
     pub(super) async fn update(
         &mut self,
-        name: &Name,
-        alias: Option<&str>,
-        set: &[(String, Expr)],
-        condition: Option<&Expr>,
+        command: &TempCommand,
         arguments: &[Expr],
     ) -> Result<Outcome, ServerError> {
+        let TempCommand::Update {
+            name,
+            alias,
+            set,
+            condition,
+            returning,
+        } = command
+        else {
+            return Err(ServerError::internal("an UPDATE that is none"));
+        };
+        let (alias, condition) = (alias.as_deref(), condition.as_deref());
         let table = self.target(name, "UPDATE").await?;
+        self.check_told(command, arguments).await?;
         let context = self.plan_context().await?.context;
-        written::check_set(&context, set.iter().map(|(_, value)| value))?;
+        written::check_in(&context, "UPDATE", set.iter().map(|(_, value)| value))?;
         let query = self.changed(&table, &name.name, alias, set, condition)?;
         let planned = self.plan(&query, arguments).await?;
         let touched = set_targets(&table, &name.name, set)?;
@@ -55,26 +67,32 @@ impl Session {
                 let query = self.kept(&name.name, alias, condition)?;
                 let planned = self.plan(&query, arguments).await?;
                 if planned.is_volatile()? {
-                    return Err(asked_again());
+                    return Err(asked_again("UPDATE"));
                 }
-                let types = planned.columns().iter().map(|column| column.pg_type);
-                let origins = types.enumerate().map(|(at, from)| Origin::Column(at, from));
-                let origins = origins.collect();
-                let arrangement = self.arrangement(&name.name, &table.schema, origins);
-                self.fill(planned, arrangement).await?
+                self.fill_same(&name.name, &table, planned).await?
             }
         };
         if u64::try_from(table.rows()).ok() != kept.checked_add(rows) {
-            return Err(asked_again());
+            return Err(asked_again("UPDATE"));
         }
-        pieces.extend(changed);
+        let told = Told {
+            name: &name.name,
+            alias,
+            items: returning.as_deref(),
+            arguments,
+        };
+        let tag = format!("UPDATE {rows}");
+        let before = self.temporary.clone();
+        pieces.extend(changed.iter().cloned());
         if table.cohort {
             self.set_cohort(&name.name, pieces.iter()).await?;
         } else {
-            let table = Arc::new(table.with_pieces(pieces));
-            self.put(&name.name, Relation::Table(table));
+            self.check_rows(&name.name, &table, &changed).await?;
+            let next = table.with_pieces(pieces);
+            self.admit_changed(&name.name, &next, &touched).await?;
+            self.put(&name.name, Relation::Table(Arc::new(next)));
         }
-        Ok(Outcome::done(&format!("UPDATE {rows}")))
+        self.told(told, before, &table, &changed, tag).await
     }
 
     /// The query of the rows that an UPDATE changes, as they are after it.
@@ -86,8 +104,22 @@ impl Session {
         set: &[(String, Expr)],
         condition: Option<&Expr>,
     ) -> Result<Box<ast::Statement>, ServerError> {
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let own = quoted(&schema_name(self.options.pid));
         let called = quoted(alias.unwrap_or(name));
+        let from = format!(" FROM {own}.{} AS {called}", quoted(name));
+        self.changed_of(table, name, &called, set, condition, &from)
+    }
+
+    /// As [`Session::changed`], of rows that come `from` elsewhere; what it says beside the columns follows them.
+    pub(super) fn changed_of(
+        &self,
+        table: &TempTable,
+        name: &str,
+        called: &str,
+        set: &[(String, Expr)],
+        condition: Option<&Expr>,
+        from: &str,
+    ) -> Result<Box<ast::Statement>, ServerError> {
         let targets = set_targets(table, name, set)?;
         let mut sql = String::from("SELECT ");
         // What is of the statement keeps its place in it.
@@ -117,8 +149,7 @@ impl Session {
                 }
             };
         }
-        let own = quoted(&schema_name(self.options.pid));
-        let _ = write!(sql, " FROM {own}.{} AS {called}", quoted(name));
+        sql.push_str(from);
         statement::query_with(&sql, |select| {
             select.selection = condition.cloned();
             for (at, value) in values {
@@ -129,11 +160,4 @@ impl Session {
             }
         })
     }
-}
-
-/// 0A000: rows are told apart by a condition that changes.
-fn asked_again() -> ServerError {
-    let text = "UPDATE with a condition that answers otherwise when it is asked again";
-    ServerError::unsupported(text)
-        .hint("Keep its answers in a column first, then UPDATE … WHERE that column.")
 }

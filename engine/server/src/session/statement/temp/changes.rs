@@ -11,7 +11,45 @@ use genokura_sql_ext::dialect::Bounded;
 use super::super::cursor::{TokenCursor, near};
 use super::super::{is_space, read_only, values, writes};
 use super::{Read, TempCommand, folded, name, name_of};
-use crate::sqlstate::{ServerError, from_parser};
+use crate::sqlstate::{Place, ServerError, from_parser};
+
+/// What is done with values for identity columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overriding {
+    /// They are taken.
+    System,
+    /// They are left out.
+    User,
+}
+
+/// ON CONFLICT.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// Which unique indexes are asked; None: all.
+    pub target: Option<Arbiter>,
+    /// DO UPDATE; None: DO NOTHING.
+    pub update: Option<OnUpdate>,
+    /// Where the target stands in the statement.
+    pub(crate) place: Option<Place>,
+}
+
+/// The unique indexes that ON CONFLICT asks.
+#[derive(Clone, Debug)]
+pub enum Arbiter {
+    /// Those of these columns.
+    Columns(Vec<String>),
+    /// That of a constraint.
+    Constraint(String),
+}
+
+/// DO UPDATE.
+#[derive(Clone, Debug)]
+pub struct OnUpdate {
+    /// Columns and what they are set to.
+    pub set: Vec<(String, ast::Expr)>,
+    /// Which of the rows that are there; None: all.
+    pub condition: Option<ast::Expr>,
+}
 
 /// What the parser makes of all that is left of a statement whose first word is taken.
 fn parsed(
@@ -35,37 +73,26 @@ fn parsed(
 pub(super) fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     let start = cursor.place();
     cursor.expect_word("INTO")?;
-    let target = name(cursor)?;
-    if cursor.peek_word().as_deref() == Some("DEFAULT") {
-        cursor.next();
-        cursor.expect_word("VALUES")?;
-        return Ok(TempCommand::Insert {
-            name: target,
-            columns: Vec::new(),
-            source: None,
-        });
-    }
+    name(cursor)?;
     cursor.back_to(start);
-    let statement = parsed(cursor, |parser, first| parser.parse_insert(first))?;
+    let (tokens, overriding) = overriding(cursor)?;
+    let mut rest = TokenCursor::new(&tokens, cursor.sql());
+    let statement = parsed(&mut rest, |parser, first| parser.parse_insert(first))?;
     let ast::Statement::Insert(mut insert) = statement else {
         return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
     };
     is_plain(&insert)?;
-    if insert.on.is_some() {
-        return Err(ServerError::unsupported(
-            "INSERT … ON CONFLICT is not supported: temporary tables have no unique keys",
-        ));
-    }
-    if insert.returning.is_some() {
-        return Err(ServerError::unsupported(
-            "INSERT … RETURNING is not supported",
-        ));
-    }
-    let (TableObject::TableName(object), Some(source)) = (&insert.table, insert.source.take())
-    else {
+    let places = on_conflict(&tokens);
+    let conflict = insert
+        .on
+        .take()
+        .map(|on| conflict(on, places, cursor.sql()));
+    let conflict = conflict.transpose()?;
+    let TableObject::TableName(object) = &insert.table else {
         return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
     };
-    if writes(&source) {
+    let source = insert.source.take();
+    if source.as_ref().is_some_and(|source| writes(source)) {
         return Err(read_only("a data-modifying statement"));
     }
     let columns = insert
@@ -83,8 +110,48 @@ pub(super) fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     Ok(TempCommand::Insert {
         name: name_of(object)?,
         columns: columns.collect::<Read<_>>()?,
-        source: Some(source),
+        source,
+        overriding,
+        conflict: conflict.map(Box::new),
+        alias: insert.table_alias.map(|alias| folded(&alias.alias)),
+        returning: insert.returning,
     })
+}
+
+/// The rest of an INSERT without OVERRIDING … VALUE, which the parser does not know, and what that says.
+fn overriding(cursor: &mut TokenCursor<'_>) -> Read<(Vec<TokenWithSpan>, Option<Overriding>)> {
+    let rest = cursor.take_rest();
+    let places = rest.iter().enumerate();
+    let places = places.filter(|(_, token)| !is_space(&token.token));
+    let places: Vec<usize> = places.map(|(at, _)| at).collect();
+    let word = |place: usize, words: &[&str]| {
+        let at = places.get(place).copied();
+        let token = at.and_then(|at| rest.get(at));
+        token.is_some_and(|token| super::super::is_word(&token.token, words))
+    };
+    let mut depth = 0_usize;
+    for (place, at) in places.iter().enumerate() {
+        match rest.get(*at).map(|token| &token.token) {
+            Some(Token::LParen) => depth += 1,
+            Some(Token::RParen) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let says = depth == 0
+            && word(place, &["OVERRIDING"])
+            && word(place + 1, &["SYSTEM", "USER"])
+            && word(place + 2, &["VALUE"]);
+        if says {
+            let last = places.get(place + 2).copied().unwrap_or(*at);
+            let kind = match word(place + 1, &["SYSTEM"]) {
+                true => Overriding::System,
+                false => Overriding::User,
+            };
+            let mut kept = rest.get(..*at).unwrap_or_default().to_vec();
+            kept.extend_from_slice(rest.get(last + 1..).unwrap_or_default());
+            return Ok((kept, Some(kind)));
+        }
+    }
+    Ok((rest.to_vec(), None))
 }
 
 /// Refuses the words of other databases in an INSERT.
@@ -166,7 +233,6 @@ pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     } = delete;
     let plain = tables.is_empty()
         && using.is_none()
-        && returning.is_none()
         && output.is_none()
         && order_by.is_empty()
         && limit.is_none();
@@ -179,6 +245,7 @@ pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
         name: name_of(name)?,
         alias: alias.map(|alias| folded(&alias.name)),
         condition: selection.map(Box::new),
+        returning,
     })
 }
 
@@ -268,13 +335,24 @@ pub(super) fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
         limit,
     } = update;
     let plain = from.is_none()
-        && returning.is_none()
         && output.is_none()
         && or.is_none()
         && order_by.is_empty()
         && limit.is_none();
     let table = bare_table(&table).filter(|_| plain);
     let (name, alias) = table.ok_or_else(unsupported)?;
+    let set = sets(assignments)?;
+    Ok(TempCommand::Update {
+        name: name_of(name)?,
+        alias: alias.map(|alias| folded(&alias.name)),
+        set,
+        condition: selection.map(Box::new),
+        returning,
+    })
+}
+
+/// The columns that SET names, and their values.
+fn sets(assignments: Vec<ast::Assignment>) -> Read<Vec<(String, ast::Expr)>> {
     let mut set = Vec::new();
     for assignment in assignments {
         match assignment.target {
@@ -285,7 +363,12 @@ pub(super) fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
                 let values = match assignment.value {
                     ast::Expr::Tuple(values) => values,
                     ast::Expr::Nested(value) => vec![*value],
-                    _ => return Err(unsupported().hint("Set the columns one by one.")),
+                    _ => {
+                        return Err(ServerError::unsupported(
+                            "SET of several columns takes as many expressions",
+                        )
+                        .hint("Set the columns one by one."));
+                    }
                 };
                 if columns.len() != values.len() {
                     let text = "number of columns does not match number of values";
@@ -296,11 +379,64 @@ pub(super) fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
             }
         }
     }
-    Ok(TempCommand::Update {
-        name: name_of(name)?,
-        alias: alias.map(|alias| folded(&alias.name)),
-        set,
-        condition: selection.map(Box::new),
+    Ok(set)
+}
+
+/// Where ON CONFLICT stands, and what follows it.
+fn on_conflict(tokens: &[TokenWithSpan]) -> Option<(Place, Place)> {
+    let said = tokens.iter().filter(|token| !is_space(&token.token));
+    let said: Vec<&TokenWithSpan> = said.collect();
+    let words = |pair: &&[&TokenWithSpan]| {
+        let [on, conflict, _] = pair else {
+            return false;
+        };
+        super::super::is_word(&on.token, &["ON"])
+            && super::super::is_word(&conflict.token, &["CONFLICT"])
+    };
+    let found = said.windows(3).rfind(words)?;
+    let place = |at: usize| {
+        let start = found.get(at)?.span.start;
+        Some(Place::at(start.line, start.column))
+    };
+    Some((place(0)?, place(2)?))
+}
+
+/// What INSERT does where a row is there already.
+fn conflict(on: ast::OnInsert, places: Option<(Place, Place)>, sql: &str) -> Read<Conflict> {
+    let (start, target_place) = places.map_or((None, None), |(a, b)| (Some(a), Some(b)));
+    let ast::OnInsert::OnConflict(on) = on else {
+        return Err(ServerError::syntax(
+            "syntax error at or near \"DUPLICATE\"",
+            None,
+        ));
+    };
+    let target = match on.conflict_target {
+        None => None,
+        Some(ast::ConflictTarget::Columns(columns)) => {
+            Some(Arbiter::Columns(columns.iter().map(folded).collect()))
+        }
+        Some(ast::ConflictTarget::OnConstraint(name)) => {
+            Some(Arbiter::Constraint(name_of(&name)?.name))
+        }
+    };
+    let update = match on.action {
+        ast::OnConflictAction::DoNothing => None,
+        ast::OnConflictAction::DoUpdate(update) => Some(OnUpdate {
+            set: sets(update.assignments)?,
+            condition: update.selection,
+        }),
+    };
+    if target.is_none() && update.is_some() {
+        let text = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+        return Err(ServerError::syntax(text, None)
+            .place(start)
+            .locate(sql)
+            .hint("For example, ON CONFLICT (column_name)."));
+    }
+    Ok(Conflict {
+        target,
+        update,
+        place: target_place,
     })
 }
 

@@ -1,0 +1,67 @@
+//! CREATE TEMP VIEW.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::ast;
+
+use super::comments::Comments;
+use super::define::columns_of;
+use super::{Relation, TempView};
+use crate::session::statement::joins::as_written;
+use crate::session::statement::temp::Name;
+use crate::session::{Outcome, Session, rewrite, statement};
+use crate::sqlstate::ServerError;
+
+impl Session {
+    pub(super) async fn create_view(
+        &mut self,
+        name: &Name,
+        or_replace: bool,
+        columns: &[String],
+        query: &ast::Statement,
+    ) -> Result<Outcome, ServerError> {
+        let there = self.temporary.get(&name.name);
+        if or_replace && matches!(there, Some(Relation::Table(_))) {
+            let text = format!("\"{}\" is not a view", name.name);
+            return Err(ServerError::new("42809", text));
+        }
+        if there.is_none() || !or_replace {
+            self.new_name(name, false, "CREATE VIEW")?;
+        }
+        let planned = self.plan(query, &[]).await?;
+        let (fields, _) = columns_of(&planned, columns)?;
+        let context = self.plan_context().await?;
+        let mut resolved = query.clone();
+        let path = context.info.relation_path();
+        rewrite::resolve(&mut resolved, &context.context, &path, &context.temporary)?;
+        let ast::Statement::Query(resolved) = resolved else {
+            return Err(ServerError::internal("a view of no query"));
+        };
+        let view = TempView {
+            definition: as_written(&format!("{resolved};")),
+            query: *resolved,
+            schema: Arc::new(Schema::new(fields)),
+            reads: self.reads(query),
+            comments: Comments::default(),
+        };
+        self.put(&name.name, Relation::View(Arc::new(view)));
+        Ok(Outcome::done("CREATE VIEW"))
+    }
+
+    /// The temporary relations that a query names.
+    fn reads(&self, query: &ast::Statement) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let _: std::ops::ControlFlow<()> = ast::visit_relations(query, |name| {
+            if let Ok(name) = statement::temp::name_of(name)
+                && self.may_be_own(&name)
+                && self.temporary.get(&name.name).is_some()
+            {
+                found.insert(name.name);
+            }
+            std::ops::ControlFlow::Continue(())
+        });
+        found
+    }
+}
