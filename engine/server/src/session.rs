@@ -4,6 +4,7 @@
 //! execution are spawned on the query runtime, so that the tasks that serve sockets stay free;
 //! dropping the future of a call stops its work.
 
+mod ambiguous;
 mod arrays;
 mod asked;
 mod backend;

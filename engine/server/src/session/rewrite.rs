@@ -18,6 +18,7 @@ mod operators;
 mod order;
 mod output;
 mod quantified;
+mod ranges;
 mod relations;
 mod rows;
 mod session_functions;
@@ -246,6 +247,7 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         order::places_in_sets(select);
+        ranges::mark_named(select);
         if let Err(error) = grouping::flattened(select) {
             return ControlFlow::Break(error);
         }
@@ -266,6 +268,11 @@ impl VisitorMut for ToDataFusion<'_> {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
+    }
+
+    fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<ServerError> {
+        ranges::finish_named(select);
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(
@@ -299,6 +306,9 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        if let Expr::Function(function) = expr {
+            ranges::mark_own(function);
+        }
         type_calls::respell(expr);
         aggregates::without_constants(expr);
         let checked = types::modifiers(expr)
@@ -349,6 +359,8 @@ impl VisitorMut for ToDataFusion<'_> {
         }
         match expr {
             Expr::Function(function) => {
+                ranges::finish_own(function);
+                ranges::no_row(function);
                 strip_pg_catalog(&mut function.name);
                 if let Err(error) = spelling::function(function) {
                     return ControlFlow::Break(error);
@@ -385,11 +397,7 @@ impl VisitorMut for ToDataFusion<'_> {
                 ..
             } => {
                 if let Some(function) = kinds::function_of_sql(data_type) {
-                    let value = value.as_ref().clone();
-                    let value = match types::is_made_of_text(data_type, &value) {
-                        true => cast(value, DataType::Text),
-                        false => value,
-                    };
+                    let value = types::for_kind(data_type, value.as_ref().clone());
                     *expr = call(function, value);
                 } else if is_kind(value) && is_text(data_type) {
                     *expr = call(kinds::AS_TEXT, value.as_ref().clone());

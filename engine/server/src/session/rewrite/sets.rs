@@ -22,14 +22,17 @@ use super::calls::{call_arguments, call_of};
 use super::literals::{cast, number};
 use super::names::{folded, last_part};
 use super::output::item_name;
-use crate::evaluated::{ARRAY_OF, is_set};
+use crate::evaluated::{ARRAY_OF, is_set, pairs};
 use crate::pg_catalog::gives_values;
 use crate::pg_types::PgType;
 use crate::session::params;
+use crate::session::statement::rows_from::ROWS_FROM;
 use crate::sqlstate::ServerError;
 
 const SERIES: &str = "generate_series";
 const UNNEST: &str = "unnest";
+/// What the column of values of a set of json is called.
+const VALUE: &str = "value";
 
 /// Makes a call of a function that gives a set an array that is unnested.
 pub(super) fn call(expr: &mut Expr) {
@@ -45,14 +48,14 @@ pub(super) fn call(expr: &mut Expr) {
     }
     name.value = format!("{ARRAY_OF}{lower}");
     let array = expr.clone();
-    *expr = told(&lower, call_of(UNNEST, vec![array]));
+    *expr = told(&lower, VALUE, call_of(UNNEST, vec![array]));
 }
 
-/// What the rows of a set are, where they are more than text.
-fn told(name: &str, rows: Expr) -> Expr {
-    match name {
-        "json_array_elements" => call_of("as_json", vec![rows]),
-        "jsonb_array_elements" => call_of("as_jsonb", vec![rows]),
+/// What a column of a set is, where it is more than text.
+fn told(function: &str, column: &str, rows: Expr) -> Expr {
+    match (function, column) {
+        ("json_array_elements" | "json_each", VALUE) => call_of("as_json", vec![rows]),
+        ("jsonb_array_elements" | "jsonb_each", VALUE) => call_of("as_jsonb", vec![rows]),
         _ => rows,
     }
 }
@@ -394,7 +397,7 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
             with_ordinality,
             ..
         } => (
-            calls(name, &args.args),
+            columns_of(name, &args.args),
             last_part(name),
             alias,
             *with_ordinality,
@@ -405,7 +408,12 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
             alias,
             with_ordinality,
             ..
-        } => (calls(name, args), last_part(name), alias, *with_ordinality),
+        } => (
+            columns_of(name, args),
+            last_part(name),
+            alias,
+            *with_ordinality,
+        ),
         TableFactor::UNNEST {
             alias,
             array_exprs,
@@ -413,7 +421,11 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
             with_ordinality,
             ..
         } => {
-            let sets = array_exprs.iter().cloned();
+            let sets = array_exprs.iter().cloned().map(|array| SetColumn {
+                array,
+                name: UNNEST.to_owned(),
+                of: UNNEST.to_owned(),
+            });
             (
                 Some(sets.collect::<Vec<_>>()),
                 UNNEST.to_owned(),
@@ -426,10 +438,11 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
     let Some(sets) = sets else {
         return Ok(());
     };
+    let first = sets.first().map_or(name.as_str(), |set| set.of.as_str());
     // One function that gives scalars: its column is called as the function or its alias is.
     let known = alias.clone().unwrap_or_else(|| ast::TableAlias {
         explicit: true,
-        name: Ident::with_quote('"', &name),
+        name: Ident::with_quote('"', first),
         columns: Vec::new(),
         at: None,
     });
@@ -438,16 +451,15 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         .iter()
         .map(|column| column.name.clone())
         .collect();
-    let unnamed = sets.len() - names.len().min(sets.len());
-    for number in 0..unnamed {
-        let taken = sets.len() > 1 && names.len() + number > 0;
-        let name = match (sets.len(), taken) {
-            (1, _) if gives_values(&name) => Ident::new("value"),
-            (1, _) => known.name.clone(),
-            (_, false) => Ident::with_quote('"', &name),
-            (_, true) => Ident::with_quote('"', format!("{name} {}", names.len() + 1)),
-        };
-        names.push(name);
+    for (number, set) in sets.iter().enumerate().skip(names.len()) {
+        let scalar = set.name == set.of;
+        let before = sets.iter().take(number);
+        let taken = before.filter(|other| other.name == set.name).count();
+        names.push(match (sets.len(), taken) {
+            (1, _) if scalar => known.name.clone(),
+            (_, 0) => Ident::with_quote('"', &set.name),
+            _ => Ident::with_quote('"', format!("{} {}", set.name, number + 1)),
+        });
     }
     if ordinality && names.len() == sets.len() {
         names.push(Ident::new("ordinality"));
@@ -457,7 +469,7 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         TableFactor::UNNEST { .. } => true,
         _ => false,
     };
-    if plain && !ordinality && !sets.iter().any(reads_columns) {
+    if plain && !ordinality && !sets.iter().any(|set| reads_columns(&set.array)) {
         if name == SERIES
             && let Some(column) = names.first()
             && let Some(integers) = integer_series(factor, &known, column)?
@@ -482,19 +494,18 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
     let SetExpr::Select(select) = made.body.as_mut() else {
         return Err(internal());
     };
-    let mut arrays = sets;
+    let arrays: Vec<Expr> = sets.iter().map(|set| set.array.clone()).collect();
+    let mut columns: Vec<Expr> = sets
+        .into_iter()
+        .map(|set| told(&set.of, &set.name, call_of(UNNEST, vec![set.array])))
+        .collect();
     if ordinality {
-        arrays.push(numbers(&arrays));
+        columns.push(call_of(UNNEST, vec![numbers(&arrays)]));
     }
-    select.projection = arrays
+    select.projection = columns
         .into_iter()
         .zip(names)
-        .enumerate()
-        .map(|(number, (array, alias))| {
-            let rows = call_of(UNNEST, vec![array]);
-            let expr = if number == 0 { told(&name, rows) } else { rows };
-            SelectItem::ExprWithAlias { expr, alias }
-        })
+        .map(|(expr, alias)| SelectItem::ExprWithAlias { expr, alias })
         .collect();
     *factor = TableFactor::Derived {
         lateral: true,
@@ -592,25 +603,81 @@ fn is_integer_constant(expr: &Expr) -> bool {
     }
 }
 
-/// The arrays of a call of a function that gives a set; `None` for any other function.
-fn calls(name: &ObjectName, args: &[FunctionArg]) -> Option<Vec<Expr>> {
-    let lower = last_part(name);
-    if name.0.len() != 1 {
-        return None;
-    }
+/// A column of a set in FROM, before it is unnested.
+struct SetColumn {
+    array: Expr,
+    name: String,
+    /// The function that it is of.
+    of: String,
+}
+
+/// The arguments of a call that are expressions without names; `None` where others are among them.
+fn plain_arguments(args: &[FunctionArg]) -> Option<Vec<Expr>> {
     let plain = args.iter().map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
     });
-    let args: Vec<Expr> = plain.collect::<Option<_>>()?;
+    plain.collect()
+}
+
+/// The arrays of a call of a function that gives a set; `None` for any other function.
+fn calls(name: &ObjectName, args: &[FunctionArg]) -> Option<Vec<Expr>> {
+    let columns = columns_of(name, args)?;
+    Some(columns.into_iter().map(|column| column.array).collect())
+}
+
+/// The columns of a call of a function that gives a set; `None` for any other function.
+fn columns_of(name: &ObjectName, args: &[FunctionArg]) -> Option<Vec<SetColumn>> {
+    let lower = last_part(name);
+    if name.0.len() != 1 {
+        return None;
+    }
+    let args = plain_arguments(args)?;
+    if lower == ROWS_FROM {
+        return args.iter().map(columns_beside).collect::<Option<Vec<_>>>().map(|all| {
+            all.into_iter().flatten().collect()
+        });
+    }
+    let column = |array: Expr, name: &str| SetColumn {
+        array,
+        name: name.to_owned(),
+        of: lower.clone(),
+    };
     if lower == UNNEST {
-        return Some(args);
+        return Some(args.into_iter().map(|array| column(array, UNNEST)).collect());
+    }
+    if let Some(pairs) = pairs(&lower) {
+        let pairs = pairs.into_iter();
+        return Some(
+            pairs
+                .map(|(name, function)| column(call_of(&function, args.clone()), name))
+                .collect(),
+        );
     }
     if lower != SERIES && !is_set(&lower) {
         return None;
     }
     let array = call_of(&format!("{ARRAY_OF}{lower}"), args);
-    Some(vec![array])
+    let name = if gives_values(&lower) { VALUE } else { &lower };
+    Some(vec![column(array, name)])
+}
+
+/// The columns of one of the functions of ROWS FROM: that of a function which gives no set is in the first row alone.
+fn columns_beside(expr: &Expr) -> Option<Vec<SetColumn>> {
+    let Expr::Function(function) = expr else {
+        return None;
+    };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let name = last_part(&function.name);
+    Some(columns_of(&function.name, &list.args).unwrap_or_else(|| {
+        vec![SetColumn {
+            array: call_of("make_array", vec![expr.clone()]),
+            of: name.clone(),
+            name,
+        }]
+    }))
 }
 
 /// Makes arrays of columns calls of the function that makes arrays: the planner looks for the columns of a list between
