@@ -145,10 +145,26 @@ fn ranged(told: PgType, said: &[Expr]) -> Result<()> {
             return fail(ServerError::new("0A000", text));
         }
     };
+    let Expr::Literal(ScalarValue::Utf8(Some(written)), _) = written else {
+        return Ok(());
+    };
+    let of_days = || {
+        let span = pg_input::interval(written);
+        span.is_ok_and(|span| span.months != 0 || span.days != 0)
+    };
+    let unknown = fits || distance == oid::UNKNOWN;
+    if unknown
+        && match told.oid {
+            oid::TIME | oid::INTERVAL => true,
+            // Days of a zone are not all as long.
+            oid::TIMESTAMPTZ => of_days(),
+            _ => false,
+        }
+    {
+        let text = format!("windows in the order of {} with RANGE of values", told.sql_name());
+        return fail(ServerError::unsupported(text));
+    }
     if distance == oid::UNKNOWN {
-        let Expr::Literal(ScalarValue::Utf8(Some(written)), _) = written else {
-            return Ok(());
-        };
         return match untyped(told, written) {
             Ok(()) => Ok(()),
             Err(error) => fail(error),

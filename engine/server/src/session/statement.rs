@@ -21,6 +21,7 @@ mod no_columns;
 mod operators;
 mod patterns;
 mod prepared;
+mod records;
 pub mod rights;
 pub(crate) mod rows_from;
 mod set;
@@ -392,6 +393,7 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
     values::selected(&mut query);
+    records::selected(&mut query).map_err(|error| error.locate(sql))?;
     Ok(Box::new(query))
 }
 

@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use datafusion::sql::sqlparser::ast::{
     self, Expr, Value, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec,
 };
-use datafusion::sql::sqlparser::ast::{NamedWindowExpr, Select, WindowType};
+use datafusion::sql::sqlparser::ast::{NamedWindowExpr, Select, UnaryOperator, WindowType};
 
 use super::calls::{call_argument_mut, call_arguments, call_of, is_call_of};
 use super::literals::{number, string_literal, text};
@@ -33,9 +33,15 @@ pub(super) fn mark_named(select: &mut Select) {
 
 /// Makes `nth_value` of a place before the first row fail when there are rows.
 pub(super) fn no_row(function: &mut ast::Function) {
-    let is_before = |place: &Expr| {
-        let place = super::constant(place).and_then(|place| place.trim().parse::<i64>().ok());
-        place.is_some_and(|place| place < 1)
+    let is_before = |place: &Expr| match place {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => super::constant(expr).is_some(),
+        place => {
+            let place = super::constant(place).and_then(|place| place.trim().parse::<i64>().ok());
+            place.is_some_and(|place| place < 1)
+        }
     };
     let arguments = call_arguments(function);
     let (true, [value, place]) = (function.over.is_some(), arguments.as_slice()) else {
@@ -106,6 +112,12 @@ fn mark(spec: &mut WindowSpec) {
         let place = place.and_then(|place| place.here());
         let (line, column) = place.unwrap_or_default();
         let written = string_literal(distance).unwrap_or_default().to_owned();
+        let span = match told {
+            oid::INTERVAL => constant(distance),
+            oid::UNKNOWN if written.parse::<f64>().is_err() => pg_input::interval(&written).ok(),
+            _ => None,
+        };
+        let written = span.map_or(written, plain);
         let arguments = vec![
             key.expr.clone(),
             number(told.into()),
@@ -114,15 +126,8 @@ fn mark(spec: &mut WindowSpec) {
             number(i64::try_from(column).unwrap_or_default()),
         ];
         key.expr = call_of(RANGED, arguments);
-        let span = match distance {
-            _ if told == oid::INTERVAL => constant(distance),
-            _ if told == oid::UNKNOWN && written.parse::<f64>().is_err() => {
-                pg_input::interval(&written).ok()
-            }
-            _ => None,
-        };
-        if let Some(span) = span {
-            *distance = text(&plain(span));
+        if span.is_some() {
+            *distance = text(&written);
         }
     }
 }

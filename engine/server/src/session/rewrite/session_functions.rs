@@ -26,7 +26,6 @@ pub(in crate::session) fn is_session_function(name: &str) -> bool {
             | "current_setting"
             | "set_config"
             | "pg_is_in_recovery"
-            | "pg_advisory_unlock_all"
     )
 }
 
@@ -154,7 +153,6 @@ pub(super) fn session_function(
         "current_user" | "current_role" | "session_user" | "user" => text(&info.user),
         "pg_backend_pid" => cast(number(i64::from(info.pid)), DataType::Integer(None)),
         "pg_is_in_recovery" => boolean(false),
-        "pg_advisory_unlock_all" => null_text(),
         "current_setting" => {
             return told(function, &info.settings);
         }

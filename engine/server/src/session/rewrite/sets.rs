@@ -500,7 +500,8 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         .map(|set| told(&set.of, &set.name, call_of(UNNEST, vec![set.array])))
         .collect();
     if ordinality {
-        columns.push(call_of(UNNEST, vec![numbers(&arrays)]));
+        let numbers = call_of(UNNEST, vec![numbers(&arrays)]);
+        columns.push(cast(numbers, DataType::BigInt(None)));
     }
     select.projection = columns
         .into_iter()

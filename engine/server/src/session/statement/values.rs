@@ -139,7 +139,7 @@ fn select_of(body: &mut SetExpr) {
     }
 }
 
-fn parsed(sql: &str) -> Option<Box<Query>> {
+pub(super) fn parsed(sql: &str) -> Option<Box<Query>> {
     let dialect = Bounded::of(sql.len());
     Parser::new(&dialect)
         .try_with_sql(sql)
