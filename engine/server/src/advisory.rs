@@ -168,7 +168,10 @@ impl Locks {
     fn release(&self, session: u64, key: Key, mode: Mode) {
         let mut state = self.state.lock();
         if let Some(locked) = state.keys.get_mut(&key) {
-            let held = locked.held.iter().rposition(|held| *held == (session, mode));
+            let held = locked
+                .held
+                .iter()
+                .rposition(|held| *held == (session, mode));
             if let Some(place) = held {
                 locked.held.swap_remove(place);
             }
@@ -352,13 +355,20 @@ mod tests {
         first.lock(KEY, Mode::Exclusive, false, None).await.unwrap();
         first.lock(KEY, Mode::Shared, true, None).await.unwrap();
         assert!(!second.try_lock(KEY, Mode::Shared, false).unwrap());
-        assert!(second.try_lock(Key::Two(0, 7), Mode::Exclusive, false).unwrap());
+        assert!(
+            second
+                .try_lock(Key::Two(0, 7), Mode::Exclusive, false)
+                .unwrap()
+        );
         let least = Some(Duration::from_millis(20));
         let late = second.lock(KEY, Mode::Shared, false, least).await;
         assert_eq!(late.unwrap_err().code(), "55P03");
         assert_eq!(locks.count(), (3, 0));
         let waits = tokio::spawn(async move {
-            second.lock(KEY, Mode::Exclusive, false, None).await.unwrap();
+            second
+                .lock(KEY, Mode::Exclusive, false, None)
+                .await
+                .unwrap();
             second
         });
         assert!(first.unlock(KEY, Mode::Exclusive));
@@ -376,9 +386,15 @@ mod tests {
         let (mut first, mut second) = (locks.session(), locks.session());
         let other = Key::One(8);
         first.lock(KEY, Mode::Exclusive, false, None).await.unwrap();
-        second.lock(other, Mode::Exclusive, false, None).await.unwrap();
+        second
+            .lock(other, Mode::Exclusive, false, None)
+            .await
+            .unwrap();
         let waits = tokio::spawn(async move {
-            second.lock(KEY, Mode::Exclusive, false, None).await.unwrap();
+            second
+                .lock(KEY, Mode::Exclusive, false, None)
+                .await
+                .unwrap();
         });
         while locks.count().1 == 0 {
             tokio::task::yield_now().await;

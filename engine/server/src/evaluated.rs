@@ -159,9 +159,8 @@ pub(crate) fn register(context: &mut SessionContext) -> Result<()> {
     let pairs = PAIRS.iter().flat_map(|(name, value)| {
         let types = [oid::TEXT, *value];
         let columns = OF_PAIRS.iter().zip(types).enumerate();
-        columns.map(|(at, (column, ty))| {
-            (column_function(name, column), Callee::Column(name, at, ty))
-        })
+        columns
+            .map(|(at, (column, ty))| (column_function(name, column), Callee::Column(name, at, ty)))
     });
     let sets = sets.chain(pairs);
     for (name, callee) in known.chain(sets).chain(otherwise).chain(own) {

@@ -59,7 +59,7 @@ pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
 pub(crate) use clock::convert;
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
-pub(crate) use markers::{COLLATED, RANGED, without_markers};
+pub(crate) use markers::{COLLATED, OVERLAPS, RANGED, without_markers};
 pub(crate) use no_rows::without_rows;
 pub(crate) use nth::NO_ROW;
 pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, operands};

@@ -460,7 +460,11 @@ fn translate(pattern: &str) -> String {
         }
         if c == '\\' && !class {
             let asserts = matches!(chars.peek(), Some('m' | 'M' | 'y' | 'Y' | 'A' | 'Z'));
-            before = if asserts { Before::Nothing } else { Before::Atom };
+            before = if asserts {
+                Before::Nothing
+            } else {
+                Before::Atom
+            };
         }
         match c {
             '\\' => match chars.next() {

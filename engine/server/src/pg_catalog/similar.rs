@@ -102,7 +102,9 @@ mod tests {
             assert_eq!(similar_to_escape(pattern, escape).unwrap(), regex);
         }
         assert_eq!(
-            similar_to_escape("#\"a#\"b#\"", Some('#')).unwrap_err().code(),
+            similar_to_escape("#\"a#\"b#\"", Some('#'))
+                .unwrap_err()
+                .code(),
             "2200C"
         );
         assert!(escape_of("ab").is_err());

@@ -4,20 +4,22 @@
 //! ```text
 //! t COLLATE "C"                                   ─►   collated(t, line, column)                  ─►   t
 //! ORDER BY d RANGE interval '1 day' PRECEDING     ─►   ORDER BY ranged(d, type of the interval, …)   ─►   d::timestamp
+//! (a, b) OVERLAPS (c, d)                          ─►   overlaps(a, b, c, d)                          ─►   a < d AND …
 //! ```
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable as _, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
+    ColumnarValue, Expr, ExprSchemable as _, LogicalPlan, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, binary_expr, cast, lit,
+    when,
 };
 
-use super::mismatch::{refused, type_in};
+use super::mismatch::{check_call, refused, type_in};
 use crate::pg_input;
 use crate::pg_types::{PgType, oid};
 use crate::sqlstate::{Place, ServerError};
@@ -27,9 +29,12 @@ pub(crate) const COLLATED: &str = "collated";
 /// The function of what rows are sorted by, of the type and the text of a distance, and of the line and the column of it.
 pub(crate) const RANGED: &str = "ranged";
 
+/// The function of two spans of time, each with its start and its end or length.
+pub(crate) const OVERLAPS: &str = "overlaps";
+
 /// Gives a context the functions.
 pub(super) fn install(context: &SessionContext) {
-    for (name, arguments) in [(COLLATED, 3), (RANGED, 5)] {
+    for (name, arguments) in [(COLLATED, 3), (RANGED, 5), (OVERLAPS, 4)] {
         context.register_udf(ScalarUDF::new_from_impl(Marker {
             name,
             signature: Signature::any(arguments, Volatility::Immutable),
@@ -41,7 +46,7 @@ pub(super) fn install(context: &SessionContext) {
 ///
 /// # Errors
 /// 42804 for COLLATE of what is no text; 0A000 for a distance that there is not for such values, 22007 and 22P02 for one
-/// that is none.
+/// that is none; 42883 for OVERLAPS of what are no times.
 pub(crate) fn without_markers(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut any = false;
     plan.apply_with_subqueries(|node| {
@@ -49,6 +54,10 @@ pub(crate) fn without_markers(plan: LogicalPlan) -> Result<LogicalPlan> {
             expr.apply(|part| {
                 if let Some((value, name, said)) = marked(part) {
                     any = true;
+                    if name == OVERLAPS {
+                        check_call(node, part)?;
+                        return Ok(TreeNodeRecursion::Continue);
+                    }
                     let told = type_in(node, value).map(PgType::of_oid);
                     match (told, name) {
                         (None, _) => {}
@@ -68,7 +77,10 @@ pub(crate) fn without_markers(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// The expression that a call is around.
 fn alone(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let (value, name, _) = marked(expr)?;
+    let (value, name, rest) = marked(expr)?;
+    if let (OVERLAPS, [end, other, last]) = (name, rest) {
+        return overlap([value, end, other, last], schema);
+    }
     // Days are counted in timestamps, as the distances are intervals.
     let is_date = || matches!(value.get_type(schema), Ok(DataType::Date32));
     Some(match name == RANGED && is_date() {
@@ -83,12 +95,49 @@ fn alone(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
 /// An expression, the call that is around it, and what else that has.
 fn marked(expr: &Expr) -> Option<(&Expr, &str, &[Expr])> {
     match expr {
-        Expr::ScalarFunction(call) if matches!(call.func.name(), COLLATED | RANGED) => {
+        Expr::ScalarFunction(call) if matches!(call.func.name(), COLLATED | RANGED | OVERLAPS) => {
             let (value, said) = call.args.split_first()?;
             Some((value, call.func.name(), said))
         }
         _ => None,
     }
+}
+
+/// Whether two spans of time have a moment in common: true, false, or NULL where an end that is not known decides.
+fn overlap(args: [&Expr; 4], schema: &DFSchema) -> Option<Expr> {
+    let time = |expr: &Expr| match expr.get_type(schema) {
+        Ok(DataType::Date32) => cast(
+            expr.clone(),
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+        ),
+        _ => expr.clone(),
+    };
+    let [first, end, other, last] = args;
+    let span = |start: &Expr, end: &Expr| -> Option<[Expr; 2]> {
+        let start = time(start);
+        let end = match end.get_type(schema) {
+            Ok(DataType::Interval(_)) => binary_expr(start.clone(), Operator::Plus, end.clone()),
+            _ => time(end),
+        };
+        let turned = end.clone().lt(start.clone());
+        let known = start.clone().is_not_null().and(end.clone().is_not_null());
+        let mut begins = when(start.clone().is_null().or(turned.clone()), end.clone());
+        let ends = when(turned, start.clone()).when(known, end).end().ok()?;
+        Some([begins.otherwise(start).ok()?, ends])
+    };
+    let [start, end] = span(first, end)?;
+    let [other, last] = span(other, last)?;
+    let both = end.clone().is_not_null().and(last.clone().is_not_null());
+    // The later one begins before the earlier one ends.
+    let later = |start: &Expr, last: &Expr| {
+        let mut cases = when(start.clone().lt(last.clone()), lit(true));
+        cases.when(both.clone(), lit(false)).end().ok()
+    };
+    when(start.clone().gt(other.clone()), later(&start, &last)?)
+        .when(start.clone().lt(other.clone()), later(&other, &end)?)
+        .when(start.eq(other).and(both.clone()), lit(true))
+        .end()
+        .ok()
 }
 
 fn number(expr: &Expr) -> Option<u64> {
@@ -161,7 +210,10 @@ fn ranged(told: PgType, said: &[Expr]) -> Result<()> {
             _ => false,
         }
     {
-        let text = format!("windows in the order of {} with RANGE of values", told.sql_name());
+        let text = format!(
+            "windows in the order of {} with RANGE of values",
+            told.sql_name()
+        );
         return fail(ServerError::unsupported(text));
     }
     if distance == oid::UNKNOWN {
@@ -220,10 +272,16 @@ impl ScalarUDFImpl for Marker {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        if self.name == OVERLAPS {
+            return Ok(DataType::Boolean);
+        }
         Ok(types.first().cloned().unwrap_or(DataType::Null))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        if self.name == OVERLAPS {
+            return Ok(Arc::new(Field::new(self.name, DataType::Boolean, true)));
+        }
         let field = args.arg_fields.first().map(Arc::clone);
         field.ok_or_else(unplanned)
     }

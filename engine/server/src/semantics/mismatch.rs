@@ -116,6 +116,14 @@ pub(super) fn type_in(node: &LogicalPlan, expr: &Expr) -> Option<u32> {
     Told::of(node).type_of(expr)
 }
 
+/// Refuses a call of a node that PostgreSQL has no function for.
+///
+/// # Errors
+/// 42883.
+pub(super) fn check_call(node: &LogicalPlan, call: &Expr) -> Result<()> {
+    signatures::checked(call, &super::input_schema(node), &Told::of(node))
+}
+
 /// Refuses a join by values that no operator compares.
 ///
 /// # Errors

@@ -12,9 +12,11 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem};
 
-use super::plan::{self, Planned};
+use super::plan;
+use super::typed::Types;
 use super::{Session, rewrite, statement};
 use crate::advisory::{Holder, Key, Locks, Mode};
+use crate::pg_types::{PgType, oid};
 use crate::sqlstate::{ServerError, Severity};
 
 /// What a call does.
@@ -99,7 +101,10 @@ impl Session {
     ///
     /// # Errors
     /// 0A000 for a call for each row of a relation; 55P03, 40P01 and 53200 of the locks.
-    pub(super) async fn lock_keys(&mut self, query: &mut ast::Statement) -> Result<(), ServerError> {
+    pub(super) async fn lock_keys(
+        &mut self,
+        query: &mut ast::Statement,
+    ) -> Result<(), ServerError> {
         let mut calls = Vec::new();
         let _: ControlFlow<()> = ast::visit_expressions(query, |expr| {
             calls.extend(of(expr));
@@ -204,20 +209,23 @@ impl Session {
         if written.is_some() {
             return Ok(written);
         }
+        // What is no whole number is told of by the call.
+        let told = (Types { parameters: None }).of(&expr);
+        if told.is_some_and(|told| !matches!(told, oid::INT2 | oid::INT4 | oid::INT8)) {
+            return Ok(None);
+        }
         let query = statement::query_with("SELECT NULL AS key", |select| {
             select.projection = vec![SelectItem::UnnamedExpr(expr)];
         })?;
         let context = self.plan_context().await?;
         let planned = Box::pin(plan::plan(&context, &query)).await?;
-        let Planned::Ready { columns, batch } = planned else {
-            let text = "an advisory lock of what is no constant";
-            return Err(ServerError::unsupported(text));
-        };
-        let whole = columns.first().is_some_and(|column| {
-            use crate::pg_types::PgType;
+        let whole = planned.columns().first().is_some_and(|column| {
             matches!(column.pg_type, PgType::INT2 | PgType::INT4 | PgType::INT8)
         });
-        let (true, Some(values)) = (whole, batch.columns().first()) else {
+        let rows = plan::start(planned).await?;
+        let batch = rows.next(Some(1)).await?;
+        let values = batch.as_ref().and_then(|batch| batch.columns().first());
+        let (true, Some(values)) = (whole, values) else {
             return Ok(None);
         };
         let values = cast(values, &DataType::Int64)?;

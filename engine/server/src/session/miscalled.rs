@@ -161,6 +161,13 @@ fn special(statement: &ast::Statement, name: &str) -> Option<(&'static str, Opti
                 false => "substring",
             },
             (Expr::Overlay { .. }, "overlay") => "pg_catalog.overlay",
+            (
+                Expr::BinaryOp {
+                    op: ast::BinaryOperator::Overlaps,
+                    ..
+                },
+                "overlaps",
+            ) => "pg_catalog.overlaps",
             (Expr::Extract { .. }, "extract") => "pg_catalog.extract",
             (Expr::Position { .. }, "strpos") => "pg_catalog.position",
             (Expr::AtTimeZone { timestamp, .. }, "timezone") => {

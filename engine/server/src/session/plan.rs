@@ -27,9 +27,9 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, ambiguous, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled, modifiers,
-    named_alike, objects, orders, origins, outer_named, params, placed, rewrite, smaller, using,
-    whole_rows, written,
+    SessionInfo, ambiguous, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled,
+    modifiers, named_alike, objects, orders, origins, outer_named, params, placed, rewrite,
+    smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;

@@ -22,6 +22,7 @@ mod ranges;
 mod relations;
 mod rows;
 mod session_functions;
+mod set_columns;
 mod sets;
 mod subscripts;
 mod type_calls;
@@ -79,6 +80,7 @@ pub(crate) fn to_datafusion(
         clock,
         is_query: matches!(statement, ast::Statement::Query(_)),
         depth: 0,
+        collated: BTreeMap::new(),
     };
     match statement.visit(&mut rewriter) {
         ControlFlow::Continue(()) => {}
@@ -111,6 +113,7 @@ pub(super) fn expression_to_datafusion(
         clock,
         is_query: false,
         depth: 1,
+        collated: BTreeMap::new(),
     };
     match expr.visit(&mut rewriter) {
         ControlFlow::Continue(()) => {
@@ -192,6 +195,8 @@ struct ToDataFusion<'a> {
     /// The statement is a query, whose clients are told its names.
     is_query: bool,
     depth: usize,
+    /// Where expressions with COLLATE end, by what they are: the same one stands in several clauses.
+    collated: BTreeMap<String, [u64; 2]>,
 }
 
 impl VisitorMut for ToDataFusion<'_> {
@@ -204,6 +209,9 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         spelling::fetch_as_limit(query);
+        if let Err(error) = columns::none_in_sets(query) {
+            return ControlFlow::Break(error);
+        }
         if let Err(error) = ties::as_ranks(query) {
             return ControlFlow::Break(error);
         }
@@ -308,6 +316,9 @@ impl VisitorMut for ToDataFusion<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
         if let Expr::Function(function) = expr {
             ranges::mark_own(function);
+        }
+        if let Err(error) = rows::overlaps(expr) {
+            return ControlFlow::Break(error);
         }
         type_calls::respell(expr);
         aggregates::without_constants(expr);
@@ -501,7 +512,7 @@ impl VisitorMut for ToDataFusion<'_> {
             Expr::Collate {
                 expr: inner,
                 collation,
-            } => match collated(inner, collation) {
+            } => match collated(inner, collation, &mut self.collated) {
                 Ok(plain) => *expr = plain,
                 Err(error) => return ControlFlow::Break(error),
             },

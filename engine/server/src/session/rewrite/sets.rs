@@ -22,17 +22,17 @@ use super::calls::{call_arguments, call_of};
 use super::literals::{cast, number};
 use super::names::{folded, last_part};
 use super::output::item_name;
-use crate::evaluated::{ARRAY_OF, is_set, pairs};
+use super::set_columns::{SetColumn, calls, columns_of};
+use crate::evaluated::{ARRAY_OF, is_set};
 use crate::pg_catalog::gives_values;
 use crate::pg_types::PgType;
 use crate::session::params;
-use crate::session::statement::rows_from::ROWS_FROM;
 use crate::sqlstate::ServerError;
 
-const SERIES: &str = "generate_series";
-const UNNEST: &str = "unnest";
+pub(super) const SERIES: &str = "generate_series";
+pub(super) const UNNEST: &str = "unnest";
 /// What the column of values of a set of json is called.
-const VALUE: &str = "value";
+pub(super) const VALUE: &str = "value";
 
 /// Makes a call of a function that gives a set an array that is unnested.
 pub(super) fn call(expr: &mut Expr) {
@@ -602,83 +602,6 @@ fn is_integer_constant(expr: &Expr) -> bool {
         }
         _ => false,
     }
-}
-
-/// A column of a set in FROM, before it is unnested.
-struct SetColumn {
-    array: Expr,
-    name: String,
-    /// The function that it is of.
-    of: String,
-}
-
-/// The arguments of a call that are expressions without names; `None` where others are among them.
-fn plain_arguments(args: &[FunctionArg]) -> Option<Vec<Expr>> {
-    let plain = args.iter().map(|arg| match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-        _ => None,
-    });
-    plain.collect()
-}
-
-/// The arrays of a call of a function that gives a set; `None` for any other function.
-fn calls(name: &ObjectName, args: &[FunctionArg]) -> Option<Vec<Expr>> {
-    let columns = columns_of(name, args)?;
-    Some(columns.into_iter().map(|column| column.array).collect())
-}
-
-/// The columns of a call of a function that gives a set; `None` for any other function.
-fn columns_of(name: &ObjectName, args: &[FunctionArg]) -> Option<Vec<SetColumn>> {
-    let lower = last_part(name);
-    if name.0.len() != 1 {
-        return None;
-    }
-    let args = plain_arguments(args)?;
-    if lower == ROWS_FROM {
-        return args.iter().map(columns_beside).collect::<Option<Vec<_>>>().map(|all| {
-            all.into_iter().flatten().collect()
-        });
-    }
-    let column = |array: Expr, name: &str| SetColumn {
-        array,
-        name: name.to_owned(),
-        of: lower.clone(),
-    };
-    if lower == UNNEST {
-        return Some(args.into_iter().map(|array| column(array, UNNEST)).collect());
-    }
-    if let Some(pairs) = pairs(&lower) {
-        let pairs = pairs.into_iter();
-        return Some(
-            pairs
-                .map(|(name, function)| column(call_of(&function, args.clone()), name))
-                .collect(),
-        );
-    }
-    if lower != SERIES && !is_set(&lower) {
-        return None;
-    }
-    let array = call_of(&format!("{ARRAY_OF}{lower}"), args);
-    let name = if gives_values(&lower) { VALUE } else { &lower };
-    Some(vec![column(array, name)])
-}
-
-/// The columns of one of the functions of ROWS FROM: that of a function which gives no set is in the first row alone.
-fn columns_beside(expr: &Expr) -> Option<Vec<SetColumn>> {
-    let Expr::Function(function) = expr else {
-        return None;
-    };
-    let FunctionArguments::List(list) = &function.args else {
-        return None;
-    };
-    let name = last_part(&function.name);
-    Some(columns_of(&function.name, &list.args).unwrap_or_else(|| {
-        vec![SetColumn {
-            array: call_of("make_array", vec![expr.clone()]),
-            of: name.clone(),
-            name,
-        }]
-    }))
 }
 
 /// Makes arrays of columns calls of the function that makes arrays: the planner looks for the columns of a list between

@@ -1,5 +1,6 @@
 //! PostgreSQL's types and their constants as the planner's.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName, Spanned as _};
@@ -321,7 +322,11 @@ fn leaves_float(digits: &str, pg_type: PgType) -> bool {
 ///
 /// # Errors
 /// 42704 for a collation that there is not, 42804 for a constant of a type that has none.
-pub(super) fn collated(expr: &Expr, collation: &ObjectName) -> Result<Expr, ServerError> {
+pub(super) fn collated(
+    expr: &Expr,
+    collation: &ObjectName,
+    places: &mut BTreeMap<String, [u64; 2]>,
+) -> Result<Expr, ServerError> {
     let told = Types { parameters: None }.of(expr);
     let told = told.map(PgType::of_oid).filter(|told| {
         let item = told.element().unwrap_or(*told);
@@ -341,8 +346,9 @@ pub(super) fn collated(expr: &Expr, collation: &ObjectName) -> Result<Expr, Serv
             // The planner knows what else there is.
             expr => {
                 let end = expr.span().end;
-                let places = [end.line, end.column].map(|at| i64::try_from(at).unwrap_or(0));
-                let [line, column] = places.map(number);
+                let place = places.entry(expr.to_string());
+                let place = place.or_insert([end.line, end.column]);
+                let [line, column] = place.map(|at| number(i64::try_from(at).unwrap_or(0)));
                 call_of(COLLATED, vec![expr.clone(), line, column])
             }
         }),

@@ -8,8 +8,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName,
-    Query, SelectItem, SetExpr, TableAlias, TableFactor, Value, VisitMut as _, VisitorMut,
+    self, BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident,
+    ObjectName, Query, SelectItem, SetExpr, TableAlias, TableFactor, Value, VisitMut as _,
+    VisitorMut,
 };
 
 use crate::session::placed::of_ident;

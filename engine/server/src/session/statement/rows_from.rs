@@ -17,11 +17,15 @@ pub(super) fn named(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let places: Vec<(usize, usize)> = said
         .windows(4)
         .filter_map(|four| match four {
-            [(_, before), (rows, first), (from, second), (_, Token::LParen)]
-                if (matches!(before, Token::Comma | Token::LParen)
-                    || is_word(before, &["FROM", "JOIN", "LATERAL"]))
-                    && is_word(first, &["ROWS"])
-                    && is_word(second, &["FROM"]) =>
+            [
+                (_, before),
+                (rows, first),
+                (from, second),
+                (_, Token::LParen),
+            ] if (matches!(before, Token::Comma | Token::LParen)
+                || is_word(before, &["FROM", "JOIN", "LATERAL"]))
+                && is_word(first, &["ROWS"])
+                && is_word(second, &["FROM"]) =>
             {
                 Some((*rows, *from))
             }
