@@ -80,8 +80,8 @@ impl ScalarUDFImpl for Length {
         };
         let octets = cast(&length(&plain)?, &DataType::Int32)?;
         let octets = octets.as_primitive::<Int32Type>();
-        let lengths = octets.try_unary(|octets| octets.mul_checked(self.each));
-        let lengths: ArrayRef = Arc::new(lengths.map(|all: Int32Array| all)?);
+        let lengths: Int32Array = octets.try_unary(|octets| octets.mul_checked(self.each))?;
+        let lengths: ArrayRef = Arc::new(lengths);
         Ok(match single {
             true => ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(
                 &lengths, 0,

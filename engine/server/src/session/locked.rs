@@ -222,7 +222,7 @@ impl Session {
         let whole = planned.columns().first().is_some_and(|column| {
             matches!(column.pg_type, PgType::INT2 | PgType::INT4 | PgType::INT8)
         });
-        let rows = plan::start(planned).await?;
+        let rows = Box::pin(plan::start(planned)).await?;
         let batch = rows.next(Some(1)).await?;
         let values = batch.as_ref().and_then(|batch| batch.columns().first());
         let (true, Some(values)) = (whole, values) else {

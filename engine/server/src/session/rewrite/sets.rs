@@ -446,24 +446,7 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         columns: Vec::new(),
         at: None,
     });
-    let mut names: Vec<Ident> = known
-        .columns
-        .iter()
-        .map(|column| column.name.clone())
-        .collect();
-    for (number, set) in sets.iter().enumerate().skip(names.len()) {
-        let scalar = set.name == set.of;
-        let before = sets.iter().take(number);
-        let taken = before.filter(|other| other.name == set.name).count();
-        names.push(match (sets.len(), taken) {
-            (1, _) if scalar => known.name.clone(),
-            (_, 0) => Ident::with_quote('"', &set.name),
-            _ => Ident::with_quote('"', format!("{} {}", set.name, number + 1)),
-        });
-    }
-    if ordinality && names.len() == sets.len() {
-        names.push(Ident::new("ordinality"));
-    }
+    let names = names_of(&sets, &known, ordinality);
     let plain = match factor {
         TableFactor::Table { .. } | TableFactor::Function { lateral: false, .. } => name == SERIES,
         TableFactor::UNNEST { .. } => true,
@@ -518,6 +501,29 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         sample: None,
     };
     Ok(())
+}
+
+/// What the columns of sets are called: by their alias, or as PostgreSQL calls them.
+fn names_of(sets: &[SetColumn], known: &ast::TableAlias, ordinality: bool) -> Vec<Ident> {
+    let mut names: Vec<Ident> = known
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .collect();
+    for (number, set) in sets.iter().enumerate().skip(names.len()) {
+        let scalar = set.name == set.of;
+        let before = sets.iter().take(number);
+        let taken = before.filter(|other| other.name == set.name).count();
+        names.push(match (sets.len(), taken) {
+            (1, _) if scalar => known.name.clone(),
+            (_, 0) => Ident::with_quote('"', &set.name),
+            _ => Ident::with_quote('"', format!("{} {}", set.name, number + 1)),
+        });
+    }
+    if ordinality && names.len() == sets.len() {
+        names.push(Ident::new("ordinality"));
+    }
+    names
 }
 
 /// A series whose arguments are integers as a query that gives integers: the planner's is of bigint.
