@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(
             similar_to_escape("#\"a#\"b#\"", Some('#'))
                 .unwrap_err()
-                .code(),
+                .sqlstate,
             "2200C"
         );
         assert!(escape_of("ab").is_err());
