@@ -142,6 +142,7 @@ async fn ready(server: &Server) -> (&'static str, String) {
 
 fn metrics(server: &Server) -> String {
     let (open, running) = server.cancels.count();
+    let (locks, waiting) = server.cancels.locks().count();
     let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let mut gauges = vec![
         ("genokura_sessions", "Open sessions.", number(open)),
@@ -154,6 +155,16 @@ fn metrics(server: &Server) -> String {
             "genokura_sessions_limit",
             "Sessions that may be open at once.",
             number(server.config.max_connections),
+        ),
+        (
+            "genokura_advisory_locks",
+            "Advisory locks that sessions hold.",
+            number(locks),
+        ),
+        (
+            "genokura_advisory_locks_waiting",
+            "Sessions that wait for an advisory lock.",
+            number(waiting),
         ),
     ];
     gauges.extend(server.backend.gauges());

@@ -77,15 +77,19 @@ const FUNCTIONS: [&str; 40] = [
     "sign",
 ];
 /// More of them.
-const MORE: [&str; 14] = [
+const MORE: [&str; 18] = [
     "bit_count",
+    "convert",
     "convert_from",
     "convert_to",
+    "hashtext",
+    "hashtextextended",
     "jsonb_insert",
     "jsonb_set",
     "pg_column_size",
     "set_bit",
     "set_byte",
+    "similar_to_escape",
     "to_json",
     "to_jsonb",
     "to_number",
@@ -122,6 +126,15 @@ const SETS: [&str; 10] = [
     "regexp_split_to_table",
     "string_to_table",
 ];
+/// Those that give a set of rows of a name and a value: called by a name for each of the two columns.
+const PAIRS: [(&str, u32); 4] = [
+    ("json_each", oid::JSON),
+    ("json_each_text", oid::TEXT),
+    ("jsonb_each", oid::JSONB),
+    ("jsonb_each_text", oid::TEXT),
+];
+/// The columns of such rows.
+const OF_PAIRS: [&str; 2] = ["key", "value"];
 /// What the name of a function begins with that asks the catalog of a session.
 const ASKED: &str = "pg_asked_";
 /// What the name of a function begins with that gives the rows of a set as an array.
@@ -143,6 +156,13 @@ pub(crate) fn register(context: &mut SessionContext) -> Result<()> {
     let sets = SETS
         .iter()
         .map(|name| (format!("{ARRAY_OF}{name}"), Callee::Function(name)));
+    let pairs = PAIRS.iter().flat_map(|(name, value)| {
+        let types = [oid::TEXT, *value];
+        let columns = OF_PAIRS.iter().zip(types).enumerate();
+        columns
+            .map(|(at, (column, ty))| (column_function(name, column), Callee::Column(name, at, ty)))
+    });
+    let sets = sets.chain(pairs);
     for (name, callee) in known.chain(sets).chain(otherwise).chain(own) {
         let function = Arc::new(ScalarUDF::from(Evaluated::of(name, callee)));
         context.register_udf(function)?;
@@ -185,10 +205,24 @@ pub(crate) fn is_set(name: &str) -> bool {
     SETS.contains(&name)
 }
 
+/// The function that gives a column of the rows of a set as an array.
+fn column_function(name: &str, column: &str) -> String {
+    format!("{ARRAY_OF}{name} {column}")
+}
+
+/// The columns that the rows of a set have, each with the function that gives it as an array; `None` for a set of values
+/// and for any other function.
+pub(crate) fn pairs(name: &str) -> Option<[(&'static str, String); 2]> {
+    let known = PAIRS.iter().any(|(known, _)| *known == name);
+    known.then(|| OF_PAIRS.map(|column| (column, column_function(name, column))))
+}
+
 /// What is called: a function of PostgreSQL, an operator, or what finishes an aggregate over an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Callee {
     Function(&'static str),
+    /// A column of the rows of a set, by its place, and its type.
+    Column(&'static str, usize, u32),
     Operator(&'static str),
     Own(Aggregated),
 }
@@ -260,6 +294,9 @@ impl Evaluated {
         let readings = readings(fields, constants);
         let chosen = match self.callee {
             Callee::Function(name) => Call::choose(name, &readings),
+            Callee::Column(name, at, ty) => {
+                Call::choose(name, &readings).map(|call| call.of_column(at, ty))
+            }
             Callee::Operator(name) => Call::operator(name, &readings),
             Callee::Own(own) => Call::finish(own, &readings),
         };

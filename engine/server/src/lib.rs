@@ -1,6 +1,7 @@
 //! The genokura command: PostgreSQL wire server, embedded SQL, ingest.
 
 mod admin;
+mod advisory;
 mod allowed;
 pub mod backend;
 mod calendar;

@@ -26,6 +26,7 @@ mod plan;
 mod resolve;
 mod rules;
 mod scalar;
+mod similar;
 mod tables;
 mod value;
 
@@ -40,7 +41,7 @@ pub use model::{
     PreparedStatement, Relation, Rights, Role, SessionInfo, SetConfig, Setting, Signal,
 };
 pub use numeric::Numeric;
-pub(crate) use operators::{pattern_regex, planner_regex};
+pub(crate) use operators::planner_regex;
 pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
 pub use rules::{CheckFacts, IndexFacts, KeyFacts, RelationRules, SequenceFacts};
 pub(crate) use rules::{OperatorClassOf, OwnFacts, operator_class};
@@ -48,6 +49,7 @@ pub(crate) use scalar::{
     Aggregated, Call, Taken, argument_types, has_operator, is_type_name, operand_types,
     operator_result, result_of, taken, takes,
 };
+pub(crate) use similar::{escape_of, similar_to_escape};
 pub(crate) use value::type_name;
 pub use value::{ArrayValue, RecordValue, Value};
 

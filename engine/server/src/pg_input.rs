@@ -263,9 +263,14 @@ pub(crate) fn kept_text(text: &str, pg_type: PgType) -> Result<String, ServerErr
         },
         PgType::JSON => text::json(text).map(|()| text.to_owned()),
         PgType::NAME => Ok(text.chars().scan(0, within_name).collect()),
-        PgType::CHAR => Ok(text.chars().take(1).collect()),
+        PgType::CHAR => Ok(text::one_byte(text)),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// A byte as a "char" shows it.
+pub(crate) fn char_of_byte(byte: u8) -> String {
+    text::shown_byte(byte)
 }
 
 /// Bytes of the longest name.

@@ -33,9 +33,11 @@ mod json_scalars;
 mod key;
 mod key_columns;
 mod letters;
+mod markers;
 mod mathematics;
 mod mismatch;
 mod no_rows;
+mod nth;
 mod numerics;
 mod octets;
 mod one_row;
@@ -58,7 +60,9 @@ pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
 pub(crate) use clock::convert;
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
+pub(crate) use markers::{COLLATED, OVERLAPS, RANGED, without_markers};
 pub(crate) use no_rows::without_rows;
+pub(crate) use nth::NO_ROW;
 pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, operands};
 pub(crate) use told_like::{TOLD_LIKE, told_alike};
 pub(crate) use types::{settle, settle_analysed, settle_early};
@@ -92,9 +96,11 @@ pub(crate) fn install(context: &SessionContext) {
     letters::install(context);
     byte_strings::install(context);
     told_like::install(context);
-    context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(
-        octets::OctetLength::default(),
-    ));
+    markers::install(context);
+    nth::install(context);
+    for length in [octets::Length::in_octets(), octets::Length::in_bits()] {
+        context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(length));
+    }
     // Where a column stands in the statement tells where an error of it is.
     let state = context.state_ref();
     let mut state = state.write();

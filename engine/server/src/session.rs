@@ -4,6 +4,7 @@
 //! execution are spawned on the query runtime, so that the tasks that serve sockets stay free;
 //! dropping the future of a call stops its work.
 
+mod ambiguous;
 mod arrays;
 mod asked;
 mod backend;
@@ -21,6 +22,7 @@ mod grouping;
 mod kinds;
 mod lateral;
 mod lifted;
+mod locked;
 mod maintenance;
 mod memory;
 mod miscalled;
@@ -85,6 +87,7 @@ use statement::{CopyOptions, Explaining, Parsed, SetValue, Statement};
 pub use stop::{Stop, StopGuard};
 pub use temp::CopyIn;
 
+use crate::advisory::Holder;
 use crate::pgwire::cancel::Registry;
 use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, Role, RoleStore, Roles};
@@ -260,6 +263,8 @@ pub struct Session {
     login: Option<Arc<Role>>,
     /// The sessions of the server; None: there is no server.
     sessions: Option<Arc<Registry>>,
+    /// The advisory locks of the session; None: it asked for none yet.
+    locks: Option<Holder>,
     /// What the session may do, as of its last statement.
     authorised: Option<Authorised>,
     /// What clients are to be told beside the answers of their statements.
@@ -290,6 +295,7 @@ impl Session {
             roles: None,
             login: None,
             sessions: None,
+            locks: None,
             authorised: None,
         }
     }
@@ -508,6 +514,9 @@ impl Session {
                     self.prepared.clear();
                     self.portals.clear();
                 }
+                if let ("ALL", Some(locks)) = (what.as_str(), &mut self.locks) {
+                    locks.unlock_all();
+                }
                 if matches!(what.as_str(), "ALL" | "TEMP") {
                     self.set_temporary(TempState::default());
                 }
@@ -573,7 +582,8 @@ impl Session {
         query: &ast::Statement,
         arguments: &[ast::Expr],
     ) -> Result<Planned, ServerError> {
-        let query = self.with_arguments(query, arguments)?;
+        let mut query = self.with_arguments(query, arguments)?;
+        Box::pin(self.lock_keys(&mut query)).await?;
         let context = self.plan_context().await?;
         self.plan_in(context, query).await
     }
@@ -643,7 +653,8 @@ impl Session {
         query: &ast::Statement,
         arguments: &[ast::Expr],
     ) -> Result<Rows, ServerError> {
-        let query = self.with_arguments(query, arguments)?;
+        let mut query = self.with_arguments(query, arguments)?;
+        Box::pin(self.lock_keys(&mut query)).await?;
         let context = self.plan_context().await?;
         let planned_under = self.authorised.clone();
         let guard = context.stop.guard();

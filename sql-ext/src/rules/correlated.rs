@@ -24,8 +24,8 @@
 //! The join has the condition that was written, so that one by overlap becomes an interval join. Parts of a UNION that
 //! speak of the outer row are one table with the number of their part ([`parts`]), and `LATERAL` is the same without
 //! the putting together ([`lateral`]). What stands among the conditions of a join is moved to the side that it is about
-//! ([`on`]). What has no such form (an outer join with the outer row on its right side) is
-//! refused.
+//! ([`on`]), and an outer join whose condition is about both is one of numbered rows ([`outer`]). What has no such form (an
+//! outer join with the outer row on its right side) is refused.
 //!
 //! It runs when types are settled, before constants are judged.
 
@@ -34,6 +34,7 @@ mod flat;
 mod lateral;
 mod left_alone;
 mod on;
+mod outer;
 mod parts;
 mod single_value;
 

@@ -19,6 +19,7 @@ pub(crate) use number_read::decimals_of;
 pub(crate) use sets::{gives_values, set_returning};
 
 mod bytes;
+mod hashes;
 mod inquiry;
 mod json;
 mod number_char;
@@ -69,6 +70,9 @@ pub(crate) fn call(
         return Ok(bytes::size(value, pg_type, text.as_deref()));
     }
     if let Some(value) = bytes::call(function, args)? {
+        return Ok(value);
+    }
+    if let Some(value) = hashes::call(&function.name, args) {
         return Ok(value);
     }
     if let Some(value) = widths::call(&function.name, args) {

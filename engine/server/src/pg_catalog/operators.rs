@@ -7,6 +7,7 @@ use super::error::{CatalogError, Result};
 use super::eval::Cx;
 use super::numeric::Numeric;
 use super::plan::Expr;
+use super::similar::similar_to_escape;
 use super::value::{ArrayValue, Value, compare, element_type};
 use crate::pg_types::oid;
 
@@ -389,13 +390,82 @@ pub(crate) fn planner_regex(pattern: &str) -> String {
     }
 }
 
-/// PostgreSQL's escapes that the regex crate spells otherwise.
+/// What stands before a place in a regular expression, as far as repeat counts care.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing that may be repeated: the beginning, or what matches no character.
+    Nothing,
+    /// Something that may be.
+    Atom,
+    /// Something with its repeat count, behind which `?` asks for the fewest.
+    Repeated,
+    /// The same with that `?`.
+    Fewest,
+}
+
+impl Before {
+    /// What stands there behind a character; `None` where a repeat count may not stand.
+    fn then(self, c: char, next: Option<char>) -> Option<Self> {
+        let counts = match c {
+            '*' | '+' | '?' => true,
+            '{' => next.is_some_and(|next| next.is_ascii_digit()),
+            _ => false,
+        };
+        match (counts, self) {
+            (true, Self::Atom) => Some(Self::Repeated),
+            (true, Self::Repeated) if c == '?' => Some(Self::Fewest),
+            (true, _) => None,
+            (false, _) if matches!(c, '(' | '|' | '^' | '$') => Some(Self::Nothing),
+            (false, _) => Some(Self::Atom),
+        }
+    }
+}
+
+/// What the regex crate refuses as PostgreSQL refuses a count that nothing stands before.
+const NOTHING_REPEATED: &str = "(?:*)";
+
+/// PostgreSQL's escapes that the regex crate spells otherwise. Counts of counts, which it takes, are refused.
 fn translate(pattern: &str) -> String {
+    if let Some(literal) = pattern.strip_prefix("***=") {
+        return regex::escape(literal);
+    }
     let pattern = pattern.strip_prefix("***:").unwrap_or(pattern);
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars().peekable();
     let mut class = false;
+    let mut before = Before::Nothing;
     while let Some(c) = chars.next() {
+        // A group of no capture, and what looks ahead, begin with a question mark that counts nothing.
+        if c == '(' && !class && chars.peek() == Some(&'?') {
+            chars.next();
+            out.push_str("(?");
+            before = Before::Nothing;
+            continue;
+        }
+        if !class && c != '\\' {
+            match before.then(c, chars.peek().copied()) {
+                Some(then) => before = then,
+                None => return NOTHING_REPEATED.to_owned(),
+            }
+            if c == '{' && before == Before::Repeated {
+                out.push(c);
+                for c in chars.by_ref() {
+                    out.push(c);
+                    if c == '}' {
+                        break;
+                    }
+                }
+                continue;
+            }
+        }
+        if c == '\\' && !class {
+            let asserts = matches!(chars.peek(), Some('m' | 'M' | 'y' | 'Y' | 'A' | 'Z'));
+            before = if asserts {
+                Before::Nothing
+            } else {
+                Before::Atom
+            };
+        }
         match c {
             '\\' => match chars.next() {
                 Some('m') if !class => out.push_str(r"\b{start}"),
@@ -451,11 +521,11 @@ fn translate(pattern: &str) -> String {
     out
 }
 
-/// The regular expression that a pattern of LIKE or of SIMILAR TO is, for the whole text.
+/// The regular expression that a pattern of LIKE is, for the whole text.
 ///
 /// # Errors
 /// 22025 for a pattern that ends with the escape character.
-pub(crate) fn pattern_regex(pattern: &str, escape: Option<char>, similar: bool) -> Result<String> {
+fn pattern_regex(pattern: &str, escape: Option<char>) -> Result<String> {
     let mut out = String::from("^(?:");
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -472,11 +542,6 @@ pub(crate) fn pattern_regex(pattern: &str, escape: Option<char>, similar: bool) 
         match c {
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
-            '|' | '*' | '+' | '?' | '{' | '}' | '(' | ')' | '[' | ']' | '^' | '-' | ','
-                if similar =>
-            {
-                out.push(c)
-            }
             c => out.push_str(&regex::escape(&c.to_string())),
         }
     }
@@ -493,7 +558,10 @@ pub(crate) fn like(
     insensitive: bool,
     similar: bool,
 ) -> Result<bool> {
-    let out = pattern_regex(pattern, escape, similar)?;
+    let out = match similar {
+        true => translate(&similar_to_escape(pattern, escape)?),
+        false => pattern_regex(pattern, escape)?,
+    };
     let cached = format!("l{}{out}", u8::from(insensitive));
     if let Some(found) = cx.regexes.borrow().get(&cached) {
         return Ok(found.is_match(input));

@@ -245,6 +245,8 @@ pub(crate) struct Call {
     given: Vec<u32>,
     taken: Vec<Expr>,
     result: Expr,
+    /// The column of the rows of a set that is wanted; None: the rows.
+    column: Option<usize>,
 }
 
 fn typed(ty: u32) -> Expr {
@@ -328,6 +330,16 @@ impl Call {
             given: given.to_vec(),
             taken: signature.arguments.iter().map(|ty| typed(*ty)).collect(),
             result: typed(signature.result),
+            column: None,
+        }
+    }
+
+    /// One column of the rows of a set, which has a type of its own.
+    pub(crate) fn of_column(self, at: usize, ty: u32) -> Call {
+        Call {
+            result: typed(ty),
+            column: Some(at),
+            ..self
         }
     }
 
@@ -411,7 +423,14 @@ impl Call {
                 self.result.ty,
             ));
         }
-        let rows = functions::set_returning(cx, function, &args, &self.result)?;
+        let mut rows = functions::set_returning(cx, function, &args, &self.result)?;
+        if let Some(at) = self.column {
+            for row in &mut rows {
+                if let Value::Record(record) = row {
+                    *row = record.values.get(at).cloned().unwrap_or(Value::Null);
+                }
+            }
+        }
         Ok(Value::array(self.result.ty, rows))
     }
 }

@@ -281,6 +281,34 @@ pub(super) fn json(text: &str) -> Result<(), ServerError> {
         })
 }
 
+/// The byte of a text that is one, as a "char" shows it: the first, or the one whose number is written.
+pub(super) fn one_byte(text: &str) -> String {
+    match text.as_bytes() {
+        [b'\\', digits @ ..] if digits.len() == 3 && digits.iter().all(is_octal) => {
+            let value = digits.iter().fold(0_u16, |value, digit| {
+                value * 8 + u16::from(digit.saturating_sub(b'0'))
+            });
+            let [_, byte] = value.to_be_bytes();
+            shown_byte(byte)
+        }
+        [first, ..] => shown_byte(*first),
+        [] => String::new(),
+    }
+}
+
+fn is_octal(digit: &u8) -> bool {
+    (b'0'..=b'7').contains(digit)
+}
+
+/// A byte as itself, as its number when it is no character alone, and nothing of zero.
+pub(super) fn shown_byte(byte: u8) -> String {
+    match byte {
+        0 => String::new(),
+        1..=127 => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::advisory::Locks;
 use crate::pg_catalog::{Activity, Ends};
 use crate::sqlstate::{ServerError, Severity};
 
@@ -17,6 +18,7 @@ use crate::sqlstate::{ServerError, Severity};
 #[derive(Default)]
 pub(crate) struct Registry {
     sessions: Mutex<BTreeMap<i32, Arc<Slot>>>,
+    locks: Arc<Locks>,
 }
 
 /// One session as others may see and stop it.
@@ -104,6 +106,11 @@ impl Registry {
         }
         sessions.insert(pid, Arc::clone(&slot));
         Ok(slot)
+    }
+
+    /// The advisory locks that the sessions share.
+    pub(crate) fn locks(&self) -> &Arc<Locks> {
+        &self.locks
     }
 
     /// Forgets a session.

@@ -26,7 +26,8 @@ pub(super) use classes::unlike;
 use classes::{Class, is_text};
 use expressions::checked;
 pub(super) use operands::install;
-use refusals::{matched, missing, name, refused};
+pub(super) use refusals::refused;
+use refusals::{matched, missing, name};
 use told::Told;
 
 /// Refuses casts, comparisons and alternatives of values that have none.
@@ -108,6 +109,19 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
         })
     });
     looked.map(|_| ())
+}
+
+/// The type of an expression of a node; `None` where nothing tells.
+pub(super) fn type_in(node: &LogicalPlan, expr: &Expr) -> Option<u32> {
+    Told::of(node).type_of(expr)
+}
+
+/// Refuses a call of a node that PostgreSQL has no function for.
+///
+/// # Errors
+/// 42883.
+pub(super) fn check_call(node: &LogicalPlan, call: &Expr) -> Result<()> {
+    signatures::checked(call, &super::input_schema(node), &Told::of(node))
 }
 
 /// Refuses a join by values that no operator compares.

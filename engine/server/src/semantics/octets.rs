@@ -1,10 +1,11 @@
-//! `octet_length` of texts and of bytes.
+//! `octet_length` and `bit_length` of texts and of bytes.
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::{ArrayRef, ArrowNativeTypeOp as _, AsArray as _, Int32Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::length::length;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Int32Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
@@ -13,23 +14,38 @@ use datafusion::logical_expr::{
 use super::clock::no_function;
 use super::text::is_text;
 
-/// `octet_length`, which the planner has for texts only.
+/// `octet_length` or `bit_length`, which the planner has for texts only.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct OctetLength {
+pub(super) struct Length {
+    name: &'static str,
+    /// What an octet counts.
+    each: i32,
     signature: Signature,
 }
 
-impl Default for OctetLength {
-    fn default() -> Self {
+impl Length {
+    fn new(name: &'static str, each: i32) -> Self {
         Self {
+            name,
+            each,
             signature: Signature::user_defined(Volatility::Immutable),
         }
     }
+
+    /// `octet_length`.
+    pub(super) fn in_octets() -> Self {
+        Self::new("octet_length", 1)
+    }
+
+    /// `bit_length`.
+    pub(super) fn in_bits() -> Self {
+        Self::new("bit_length", 8)
+    }
 }
 
-impl ScalarUDFImpl for OctetLength {
+impl ScalarUDFImpl for Length {
     fn name(&self) -> &str {
-        "octet_length"
+        self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -62,7 +78,10 @@ impl ScalarUDFImpl for OctetLength {
             DataType::BinaryView => cast(&values, &DataType::Binary)?,
             _ => Arc::clone(&values),
         };
-        let lengths = cast(&length(&plain)?, &DataType::Int32)?;
+        let octets = cast(&length(&plain)?, &DataType::Int32)?;
+        let octets = octets.as_primitive::<Int32Type>();
+        let lengths: Int32Array = octets.try_unary(|octets| octets.mul_checked(self.each))?;
+        let lengths: ArrayRef = Arc::new(lengths);
         Ok(match single {
             true => ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(
                 &lengths, 0,

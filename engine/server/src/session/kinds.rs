@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -154,6 +154,10 @@ impl ScalarUDFImpl for AsKind {
             [list @ (DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))] => {
                 Ok(vec![text_in(list)])
             }
+            // The planner's own integers are wider.
+            [DataType::Int32 | DataType::Int64] if self.pg_type == PgType::CHAR => {
+                Ok(vec![DataType::Int64])
+            }
             [other] => {
                 let (from, to) = (PgType::of_arrow(other).sql_name(), self.pg_type.sql_name());
                 let text = format!("cannot cast type {from} to {to}");
@@ -213,8 +217,25 @@ fn addresses_in_full(values: &ArrayRef) -> ArrayRef {
     Arc::new(in_full.collect::<StringArray>())
 }
 
+/// "char"s of the bytes that integers say.
+fn of_bytes(bytes: &Int64Array) -> Result<ArrayRef> {
+    let read = bytes.iter().map(|byte| {
+        let of = |byte| match i8::try_from(byte) {
+            Ok(byte) => Ok(pg_input::char_of_byte(byte.cast_unsigned())),
+            Err(_) => Err(ServerError::new("22003", "\"char\" out of range")),
+        };
+        byte.map(of).transpose()
+    });
+    let read: std::result::Result<StringArray, ServerError> = read.collect();
+    let read = read.map_err(|error| DataFusionError::External(Box::new(error)))?;
+    Ok(Arc::new(read))
+}
+
 impl AsKind {
     fn read(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        if let Some(bytes) = values.as_primitive_opt::<Int64Type>() {
+            return of_bytes(bytes);
+        }
         if let Some(list) = values.as_list_opt::<i32>() {
             let items = self.read(list.values())?;
             return Ok(Arc::new(ListArray::try_new(

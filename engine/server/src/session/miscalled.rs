@@ -161,6 +161,18 @@ fn special(statement: &ast::Statement, name: &str) -> Option<(&'static str, Opti
                 false => "substring",
             },
             (Expr::Overlay { .. }, "overlay") => "pg_catalog.overlay",
+            (
+                Expr::BinaryOp {
+                    left,
+                    op: ast::BinaryOperator::Overlaps,
+                    ..
+                },
+                "overlaps",
+            ) => {
+                let place = super::placed::end(left).map(|place| place.next(&["OVERLAPS"]));
+                found = Some(("pg_catalog.overlaps", place));
+                return ControlFlow::Break(());
+            }
             (Expr::Extract { .. }, "extract") => "pg_catalog.extract",
             (Expr::Position { .. }, "strpos") => "pg_catalog.position",
             (Expr::AtTimeZone { timestamp, .. }, "timezone") => {

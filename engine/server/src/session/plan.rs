@@ -27,9 +27,9 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled, modifiers,
-    named_alike, objects, orders, origins, outer_named, params, placed, rewrite, smaller, using,
-    whole_rows, written,
+    SessionInfo, ambiguous, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled,
+    modifiers, named_alike, objects, orders, origins, outer_named, params, placed, rewrite,
+    smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -285,6 +285,7 @@ pub(super) async fn logical_of(
     named_alike::told_apart(&mut resolved)?;
     Box::pin(using::merged(context, &mut resolved)).await?;
     Box::pin(whole_rows::replaced(context, &mut resolved)).await?;
+    let written = ambiguous::may_be(&resolved).then(|| resolved.clone());
     rewrite::tell_patterns(&mut resolved, parameters);
     rewrite::to_datafusion(&mut resolved, &context.info)?;
     rewrite::tell_choices(&mut resolved);
@@ -314,7 +315,11 @@ pub(super) async fn logical_of(
         }
         plan => plan,
     };
-    let plan = grouping::over_columns(semantics::told_alike(plan)?)?;
+    if let Some(written) = written {
+        Box::pin(ambiguous::check(context, &written, &plan)).await?;
+    }
+    let plan = semantics::told_alike(semantics::without_markers(plan)?)?;
+    let plan = grouping::over_columns(plan)?;
     let plan = lifted::lifted(lateral::unnested(chains::as_trees(plan)?)?)?;
     let plan = copies::counted(orders::shown(plan)?)?;
     let plan = arrays::deepened(plan)?;

@@ -16,7 +16,7 @@ use super::scroll::Scroll;
 use super::statement::cohort::CohortCommand;
 use super::statement::{CursorOptions, Explaining, Fetch, Parsed, Statement};
 use super::template::{self, Analysis, Template};
-use super::{Outcome, Session, params, rewrite};
+use super::{Outcome, Session, locked, params, rewrite};
 use crate::clock::Clock;
 use crate::pg_catalog;
 use crate::pg_types::{PgType, oid};
@@ -409,6 +409,7 @@ impl Session {
         declared: &[PgType],
     ) -> Result<Analysis, ServerError> {
         let (mut query, declared) = (query.clone(), declared.to_vec());
+        let locks = locked::calls_locks(&query);
         let sets = rewrite::calls_set_config(&query);
         if sets {
             // `current_setting` beside it may ask for what is not set yet. Nothing is set by Parse.
@@ -423,8 +424,8 @@ impl Session {
             .await;
         guard.disarm();
         let analysis = analysed?;
-        Ok(match sets {
-            // Each run sets anew: no plan of it is kept.
+        Ok(match sets || locks {
+            // Each run sets and locks anew: no plan of it is kept.
             true => Analysis::without_plan(analysis.parameters, analysis.columns),
             false => analysis,
         })

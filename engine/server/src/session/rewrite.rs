@@ -18,9 +18,11 @@ mod operators;
 mod order;
 mod output;
 mod quantified;
+mod ranges;
 mod relations;
 mod rows;
 mod session_functions;
+mod set_columns;
 mod sets;
 mod subscripts;
 mod type_calls;
@@ -78,6 +80,7 @@ pub(crate) fn to_datafusion(
         clock,
         is_query: matches!(statement, ast::Statement::Query(_)),
         depth: 0,
+        collated: BTreeMap::new(),
     };
     match statement.visit(&mut rewriter) {
         ControlFlow::Continue(()) => {}
@@ -110,6 +113,7 @@ pub(super) fn expression_to_datafusion(
         clock,
         is_query: false,
         depth: 1,
+        collated: BTreeMap::new(),
     };
     match expr.visit(&mut rewriter) {
         ControlFlow::Continue(()) => {
@@ -191,6 +195,8 @@ struct ToDataFusion<'a> {
     /// The statement is a query, whose clients are told its names.
     is_query: bool,
     depth: usize,
+    /// Where expressions with COLLATE end, by what they are: the same one stands in several clauses.
+    collated: BTreeMap<String, [u64; 2]>,
 }
 
 impl VisitorMut for ToDataFusion<'_> {
@@ -203,6 +209,9 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         spelling::fetch_as_limit(query);
+        if let Err(error) = columns::none_in_sets(query) {
+            return ControlFlow::Break(error);
+        }
         if let Err(error) = ties::as_ranks(query) {
             return ControlFlow::Break(error);
         }
@@ -246,6 +255,7 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         order::places_in_sets(select);
+        ranges::mark_named(select);
         if let Err(error) = grouping::flattened(select) {
             return ControlFlow::Break(error);
         }
@@ -266,6 +276,11 @@ impl VisitorMut for ToDataFusion<'_> {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
+    }
+
+    fn post_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<ServerError> {
+        ranges::finish_named(select);
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(
@@ -299,6 +314,12 @@ impl VisitorMut for ToDataFusion<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ServerError> {
+        if let Expr::Function(function) = expr {
+            ranges::mark_own(function);
+        }
+        if let Err(error) = rows::overlaps(expr) {
+            return ControlFlow::Break(error);
+        }
         type_calls::respell(expr);
         aggregates::without_constants(expr);
         let checked = types::modifiers(expr)
@@ -349,6 +370,8 @@ impl VisitorMut for ToDataFusion<'_> {
         }
         match expr {
             Expr::Function(function) => {
+                ranges::finish_own(function);
+                ranges::no_row(function);
                 strip_pg_catalog(&mut function.name);
                 if let Err(error) = spelling::function(function) {
                     return ControlFlow::Break(error);
@@ -385,11 +408,7 @@ impl VisitorMut for ToDataFusion<'_> {
                 ..
             } => {
                 if let Some(function) = kinds::function_of_sql(data_type) {
-                    let value = value.as_ref().clone();
-                    let value = match types::is_made_of_text(data_type, &value) {
-                        true => cast(value, DataType::Text),
-                        false => value,
-                    };
+                    let value = types::for_kind(data_type, value.as_ref().clone());
                     *expr = call(function, value);
                 } else if is_kind(value) && is_text(data_type) {
                     *expr = call(kinds::AS_TEXT, value.as_ref().clone());
@@ -493,7 +512,7 @@ impl VisitorMut for ToDataFusion<'_> {
             Expr::Collate {
                 expr: inner,
                 collation,
-            } => match collated(inner, collation) {
+            } => match collated(inner, collation, &mut self.collated) {
                 Ok(plain) => *expr = plain,
                 Err(error) => return ControlFlow::Break(error),
             },

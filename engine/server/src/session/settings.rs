@@ -230,6 +230,11 @@ impl Settings {
         self.milliseconds("statement_timeout")
     }
 
+    /// How long a statement may wait for an advisory lock.
+    pub(super) fn lock_timeout(&self) -> Option<Duration> {
+        self.milliseconds("lock_timeout")
+    }
+
     /// How long a session may idle inside a transaction, or outside of one.
     #[must_use]
     pub fn idle_timeout(&self, in_transaction: bool) -> Option<Duration> {

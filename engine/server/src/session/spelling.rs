@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::evaluated::AS_POSTGRES;
+use crate::pg_catalog::{escape_of, planner_regex, similar_to_escape};
 use crate::sqlstate::ServerError;
 
 /// Names whose PostgreSQL meaning DataFusion has under another.
@@ -165,30 +166,41 @@ pub(super) fn fetch_as_limit(query: &mut Query) {
 /// `text SIMILAR TO pattern`: the whole text, by a regular expression.
 ///
 /// # Errors
-/// 0A000 for a pattern that is no constant, 22025 and 2201B for a bad one.
+/// 2200C and 22025 for a bad pattern, or a bad escape.
 pub(super) fn similar(
     text: &Expr,
     negated: bool,
     pattern: &Expr,
     escape: Option<Value>,
 ) -> Result<Expr, ServerError> {
-    let Some(pattern) = super::rewrite::string_literal(pattern) else {
-        return Err(ServerError::new(
-            "0A000",
-            "SIMILAR TO takes a pattern that is a constant here",
-        ));
+    let escape = escape.and_then(Value::into_string);
+    let right = match super::rewrite::string_literal(pattern) {
+        Some(pattern) => {
+            let escape = match escape {
+                Some(escape) => escape_of(&escape)?,
+                None => Some('\\'),
+            };
+            let regex = similar_to_escape(pattern, escape)?;
+            super::rewrite::text(&planner_regex(&regex))
+        }
+        // The pattern of each row; a point is the end of a line, too.
+        None => {
+            let escape = escape.map(|escape| super::rewrite::text(&escape));
+            let arguments = std::iter::once(pattern.clone()).chain(escape);
+            let regex = super::rewrite::call_of("similar_to_escape", arguments.collect());
+            Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new(super::rewrite::text("(?s)")),
+                op: ast::BinaryOperator::StringConcat,
+                right: Box::new(regex),
+            }))
+        }
     };
-    let escape = match escape.and_then(Value::into_string) {
-        None => Some('\\'),
-        Some(escape) => escape.chars().next(),
-    };
-    let regex = crate::pg_catalog::pattern_regex(pattern, escape, true)?;
     Ok(Expr::Nested(Box::new(Expr::BinaryOp {
         left: Box::new(Expr::Nested(Box::new(text.clone()))),
         op: match negated {
             true => ast::BinaryOperator::PGRegexNotMatch,
             false => ast::BinaryOperator::PGRegexMatch,
         },
-        right: Box::new(super::rewrite::text(&format!("(?s){regex}"))),
+        right: Box::new(right),
     })))
 }

@@ -21,9 +21,12 @@ mod no_columns;
 mod operators;
 mod patterns;
 mod prepared;
+mod records;
 pub mod rights;
+pub(crate) mod rows_from;
 mod set;
 mod signs;
+mod similar;
 pub mod temp;
 mod transaction;
 mod trims;
@@ -242,6 +245,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
         .map(operators::plain)
         .map(plain_strings)
         .map(long_lists::folded)
+        .map(rows_from::named)
         .map_err(|error| from_parser(&error.into(), sql))?;
     depth::check(tokens.iter().map(|token| &token.token))
         .map_err(|error| function_error(&error))?;
@@ -329,6 +333,7 @@ fn is_word(token: &Token, words: &[&str]) -> bool {
 fn statement(tokens: &[TokenWithSpan], sql: &str) -> Result<Statement, ServerError> {
     let (tokens, missing) = joins::read(tokens, sql);
     let tokens = trims::of_blanks(patterns::as_operators(tokens));
+    let tokens = similar::as_arguments(tokens);
     let (tokens, excluded) = exclusions::read(tokens, sql);
     let missing = missing.or(excluded);
     let mut cursor = TokenCursor::new(&tokens, sql);
@@ -362,7 +367,7 @@ fn query_of(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, 
 
 fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statement>, ServerError> {
     let dialect = Bounded::of(sql.len());
-    let tokens = grouping_items::wrapped(named_stars(tokens));
+    let tokens = grouping_items::wrapped(grouping_items::flat(named_stars(tokens)));
     let tokens = values::tables(no_columns::with_source(tokens));
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let query = parser
@@ -388,6 +393,7 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
     values::selected(&mut query);
+    records::selected(&mut query).map_err(|error| error.locate(sql))?;
     Ok(Box::new(query))
 }
 

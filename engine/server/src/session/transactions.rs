@@ -5,6 +5,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use super::statement::Statement;
 use super::temp::TempState;
 use super::{Outcome, Pinned, Session, Settings};
+use crate::advisory::Holder;
 use crate::clock::Clock;
 use crate::sqlstate::ServerError;
 
@@ -42,6 +43,8 @@ pub(super) struct Savepoint {
     pub(super) name: String,
     /// How many portals had been opened: later ones go away.
     pub(super) portals: u64,
+    /// How many advisory locks the transaction held: later ones are given up.
+    pub(super) locks: usize,
     pub(super) settings: Settings,
     pub(super) temporary: TempState,
     /// What this takes of the session's memory.
@@ -100,6 +103,7 @@ impl Session {
                 let savepoint = Savepoint {
                     name: name.clone(),
                     portals: self.portals_opened,
+                    locks: self.locks.as_ref().map_or(0, Holder::in_transaction),
                     settings: self.settings.clone(),
                     temporary: self.temporary.clone(),
                     _held: held,
@@ -118,15 +122,17 @@ impl Session {
                 let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
                 let at = savepoint(transaction, name)?;
                 let savepoint = &transaction.savepoints[at];
-                let (settings, temporary, portals) = (
+                let (settings, temporary, portals, locks) = (
                     savepoint.settings.clone(),
                     savepoint.temporary.clone(),
                     savepoint.portals,
+                    savepoint.locks,
                 );
                 transaction.savepoints.truncate(at + 1);
                 transaction.failed = false;
                 self.settings.restore(settings);
                 self.temporary = temporary;
+                self.release_locks(locks);
                 self.portals.retain(|_, portal| portal.number <= portals);
                 Ok(Outcome::done("ROLLBACK"))
             }
@@ -177,7 +183,12 @@ impl Session {
         self.implicit_block = false;
         self.shared.followed = false;
         match &mut self.transaction {
-            Some(transaction) => transaction.failed = true,
+            Some(transaction) => {
+                transaction.failed = true;
+                let savepoint = transaction.savepoints.last();
+                let kept = savepoint.map_or(0, |savepoint| savepoint.locks);
+                self.release_locks(kept);
+            }
             None => self.roll_back_implicit(),
         }
     }
@@ -249,6 +260,13 @@ impl Session {
         self.end_of_transaction();
     }
 
+    /// Gives up the advisory locks of the transaction but the first `kept`.
+    fn release_locks(&mut self, kept: usize) {
+        if let Some(locks) = &mut self.locks {
+            locks.end_transaction(kept);
+        }
+    }
+
     /// Portals of a transaction that was rolled back never were, held or not.
     fn forget_new_portals(&mut self) {
         let before = self.portals_before;
@@ -256,6 +274,7 @@ impl Session {
     }
 
     fn end_of_transaction(&mut self) {
+        self.release_locks(0);
         (self.shared.pinned, self.shared.time) = (None, None);
         self.settings.end_transaction();
         self.portals.retain(|_, portal| portal.is_held());

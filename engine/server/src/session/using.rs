@@ -29,7 +29,8 @@ use super::rewrite::{self, call_of, folded};
 use super::statement::joins::name_of_join;
 use crate::sqlstate::ServerError;
 use columns::{Column, Replace, bare, merged_column, whole};
-use relations::{First, columns, factors_of, named};
+pub(super) use relations::{Asked, columns as columns_of_relation, named};
+use relations::{First, columns, factors_of};
 
 /// Makes joins `ON` of those by names.
 ///

@@ -43,6 +43,11 @@ impl Place {
         }
     }
 
+    /// The line and the column, when nothing is looked for from there.
+    pub(crate) fn here(&self) -> Option<(u64, u64)> {
+        matches!(self.toward, Toward::Here).then_some((self.line, self.column))
+    }
+
     /// The second place where a name stands.
     pub(crate) fn second(name: &str) -> Place {
         Place {

@@ -851,7 +851,7 @@ fn is_in(
         return Ok(None);
     };
     let unknown = null.or(value.clone().is_null().and(any));
-    Ok(Some((plan, answer(found, unknown, within.negated)?)))
+    Ok(Some((plan, answer(found, unknown, within.negated))))
 }
 
 /// `outer` with whether a value compares so with any of a subquery, or with all: no, not otherwise with any.
@@ -883,7 +883,7 @@ fn is_any(
     let Some((plan, unknown)) = matched(&plan, &flat, Some(holds.is_null()), names)? else {
         return Ok(None);
     };
-    Ok(Some((plan, answer(found, unknown, all)?)))
+    Ok(Some((plan, answer(found, unknown, all))))
 }
 
 /// `outer` with a value of each of its rows that may be compared with many: what subqueries give and what may be
@@ -938,10 +938,10 @@ pub(super) fn answered(
     Ok(all.then_some((plan, answered.data)))
 }
 
-/// Three-valued: found, unknown, neither.
-fn answer(found: Expr, unknown: Expr, negated: bool) -> Result<Expr> {
-    let mut known = when(found, lit(true)).when(unknown, lit(ScalarValue::Boolean(None)));
-    known.otherwise(lit(false)).map(|is| not_if(negated, is))
+/// Three-valued: found, unknown, neither. As a CASE the planner takes it for what is never NULL.
+fn answer(found: Expr, unknown: Expr, negated: bool) -> Expr {
+    let null = lit(ScalarValue::Boolean(None));
+    not_if(negated, found.or(unknown.and(null)))
 }
 
 /// `outer` with whether a condition holds for any row of a subquery that does more than to filter.
@@ -969,7 +969,7 @@ fn any_of_numbered(
     let applied = Applied {
         plan,
         mark: lit(true),
-        columns: vec![answer(any(found), any(unknown), negated)?],
+        columns: vec![answer(any(found), any(unknown), negated)],
         order: Vec::new(),
         single: true,
     };

@@ -14,7 +14,7 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan};
 
 use super::apply::{Names, with_value};
-use super::{columns_of, is_subquery, rewritten};
+use super::{columns_of, is_subquery, outer, rewritten};
 
 /// The side of a join that a condition is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,12 @@ pub(super) fn apart(join: &Join, names: &mut Names) -> Result<Option<LogicalPlan
         let part = part.clone();
         let is_plain = !part.exists(|part| Ok(is_subquery(part)))?;
         let is_inner = join.join_type == JoinType::Inner;
-        if is_plain || part.contains_outer() || (part.is_volatile() && !is_inner) {
+        if is_plain || part.contains_outer() {
             on.push(part);
             continue;
+        }
+        if part.is_volatile() && !is_inner {
+            return outer::kept(join, names);
         }
         changed = true;
         match side(&part, join)? {
@@ -58,7 +61,7 @@ pub(super) fn apart(join: &Join, names: &mut Names) -> Result<Option<LogicalPlan
             Side::Both if is_inner => above.push(part),
             _ => match beside(&part, join, (&mut left, &mut right), names)? {
                 Some(part) => on.push(part),
-                None => return Ok(None),
+                None => return outer::kept(join, names),
             },
         }
     }

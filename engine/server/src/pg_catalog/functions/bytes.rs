@@ -25,6 +25,10 @@ pub(super) fn call(function: &Function, args: &[Value]) -> Result<Option<Value>>
         "decode" => Value::Bytes(decode(text(0), text(1))?.into()),
         "convert_from" => Value::text(from_encoding(&bytes(), text(1))?),
         "convert_to" => Value::Bytes(to_encoding(text(0), text(1))?.into()),
+        "convert" => {
+            let decoded = from_encoding(&bytes(), text(1))?;
+            Value::Bytes(to_encoding(&decoded, text(2))?.into())
+        }
         "bit_count" | "get_byte" | "get_bit" | "set_byte" | "set_bit"
             if !matches!(args.first(), Some(Value::Bytes(_))) =>
         {

@@ -163,7 +163,12 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
             )),
             None => return Err(CatalogError::unsupported(format!("{name} here"))),
         },
-        "pg_advisory_unlock_all" => Value::text(""),
+        // The session took the locks before.
+        "pg_advisory_unlock_all"
+        | "pg_advisory_lock"
+        | "pg_advisory_lock_shared"
+        | "pg_advisory_xact_lock"
+        | "pg_advisory_xact_lock_shared" => Value::text(""),
         "format_type" => match args[0].as_oid() {
             None => Value::Null,
             Some(ty) => Value::text(cx.model.format_type(

@@ -10,6 +10,7 @@ use crate::pg_catalog::eval::Cx;
 use crate::pg_catalog::format;
 use crate::pg_catalog::operators::regex;
 use crate::pg_catalog::plan::Expr;
+use crate::pg_catalog::similar::{escape_of, similar_to_escape};
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
 
@@ -197,9 +198,22 @@ pub(super) fn call(
                 .map_or(0, |at| text(0)[..at].chars().count() + 1),
         ),
         "starts_with" => Value::Bool(text(0).starts_with(text(1))),
+        "similar_to_escape" => {
+            let escape = match args.get(1).and_then(Value::as_str) {
+                Some(escape) => escape_of(escape)?,
+                None => Some('\\'),
+            };
+            Value::text(similar_to_escape(text(0), escape)?)
+        }
         "substring" | "substr" => match args.get(1) {
             Some(Value::Text(pattern)) => {
-                let pattern = regex(cx, pattern, false)?;
+                let pattern = match args.get(2).and_then(Value::as_str) {
+                    Some(escape) => {
+                        let escape = escape_of(escape)?;
+                        regex(cx, &similar_to_escape(pattern, escape)?, false)?
+                    }
+                    None => regex(cx, pattern, false)?,
+                };
                 match pattern.captures(text(0)) {
                     Some(found) => Value::optional_text(
                         found.get(usize::from(found.len() > 1)).map(|m| m.as_str()),

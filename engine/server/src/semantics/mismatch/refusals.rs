@@ -171,6 +171,6 @@ pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> PgType {
     }
 }
 
-pub(super) fn refused(error: ServerError) -> DataFusionError {
+pub(in crate::semantics) fn refused(error: ServerError) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }

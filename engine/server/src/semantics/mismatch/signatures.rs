@@ -34,6 +34,14 @@ pub(super) fn checked(expr: &Expr, schema: &DFSchema, told: &Told<'_>) -> Result
             (SUBSCRIPT, [_, places @ ..]) => subscripts(places, told),
             (name, args) => called(name, args, schema, told),
         },
+        Expr::AggregateFunction(call)
+            if call.func.name() == "string_agg"
+                && call.params.args.first().and_then(|arg| told.type_of(arg))
+                    == Some(oid::BYTEA) =>
+        {
+            // The planner would join their texts.
+            Err(refused(ServerError::unsupported("string_agg of bytea")))
+        }
         Expr::AggregateFunction(call) if call.params.order_by.is_empty() => {
             called(call.func.name(), &call.params.args, schema, told)
         }

@@ -9,9 +9,8 @@ use super::refusals::{no_function, type_of};
 use crate::pg_types::PgType;
 
 /// Functions as the planner calls them, with the arguments that are texts.
-const FUNCTIONS: [(&str, &[usize]); 26] = [
+const FUNCTIONS: [(&str, &[usize]); 25] = [
     ("ascii", &[0]),
-    ("bit_length", &[0]),
     ("btrim", &[0, 1]),
     ("character_length", &[0]),
     ("concat_ws", &[0]),

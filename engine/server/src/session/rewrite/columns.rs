@@ -12,7 +12,70 @@ use super::calls::{call_argument_mut, call_of, is_call_of};
 use super::literals::{cast, constant_number};
 use super::names::folded;
 use super::output::{column_name, item_name};
+use crate::session::placed::width;
 use crate::session::{modified, params};
+use crate::sqlstate::ServerError;
+
+/// Gives queries without columns behind EXCEPT and INTERSECT one, which the planner compares rows by, and takes it away
+/// from what they give together.
+///
+/// # Errors
+/// Never; the signature follows the parser's.
+pub(super) fn none_in_sets(query: &mut Query) -> Result<(), ServerError> {
+    if width(&query.body) != Some(0) || !is_compared(&query.body) {
+        return Ok(());
+    }
+    give_one(&mut query.body);
+    let (mut inner, outer) = (super::every_column()?, super::every_column()?);
+    let SetExpr::Select(mut select) = *outer.body else {
+        return Ok(());
+    };
+    std::mem::swap(&mut inner.body, &mut query.body);
+    if let Some(from) = select.from.first_mut() {
+        from.relation = ast::TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(inner),
+            alias: Some(ast::TableAlias {
+                explicit: true,
+                name: Ident::with_quote('"', "rows"),
+                columns: Vec::new(),
+                at: None,
+            }),
+            sample: None,
+        };
+    }
+    select.projection = Vec::new();
+    *query.body = SetExpr::Select(select);
+    Ok(())
+}
+
+/// Whether a query compares the rows of others.
+fn is_compared(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::SetOperation {
+            op, left, right, ..
+        } => *op != ast::SetOperator::Union || is_compared(left) || is_compared(right),
+        SetExpr::Query(query) => is_compared(&query.body),
+        _ => false,
+    }
+}
+
+fn give_one(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            select.projection = vec![SelectItem::ExprWithAlias {
+                expr: super::literals::boolean(true),
+                alias: Ident::with_quote('"', "row"),
+            }];
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            give_one(left);
+            give_one(right);
+        }
+        SetExpr::Query(query) => give_one(&mut query.body),
+        _ => {}
+    }
+}
 
 /// Gives unnamed expressions of a subquery the names PostgreSQL gives them, where unique.
 pub(super) fn name_inner_columns(select: &mut Select) {

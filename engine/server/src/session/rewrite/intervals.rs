@@ -1,5 +1,6 @@
 //! Intervals with the fields that they are declared with: `interval '1 10' DAY TO HOUR`, `x::interval(2)`.
 
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use datafusion::sql::sqlparser::ast::{self, DataType, DateTimeField, Expr, IntervalFields};
 
 use super::literals::string_literal;
@@ -23,6 +24,12 @@ pub(super) fn constant(interval: &ast::Interval) -> Result<Option<Expr>, ServerE
     let read = pg_input::interval_of_fields(text, fields);
     let span = read.map_err(|error| error.place(start(&interval.value)))?;
     Ok(Some(params::interval(span)))
+}
+
+/// The interval of such a constant; `None` also for a text that is none.
+pub(super) fn span(interval: &ast::Interval) -> Option<IntervalMonthDayNano> {
+    let text = string_literal(&interval.value)?;
+    pg_input::interval_of_fields(text, said(interval).ok()?).ok()
 }
 
 /// The constant of a text that is cast to a type of intervals with fields.

@@ -91,6 +91,20 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
             let args = vec![whole.as_ref().clone(), from.as_ref().clone()];
             Some(call_of("pg_substring", args))
         }
+        // Of its arguments the last one tells the pattern of SIMILAR TO from places.
+        Expr::Substring {
+            expr: whole,
+            substring_from: Some(from),
+            substring_for: Some(escape),
+            ..
+        } if string_literal(escape).is_some() => {
+            let args = vec![
+                whole.as_ref().clone(),
+                from.as_ref().clone(),
+                escape.as_ref().clone(),
+            ];
+            Some(call_of("pg_substring", args))
+        }
         // The planner wants a type in common at once, which a constant and an array do not have.
         Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)
             if [&left, &right].into_iter().any(|side| is_array_text(side)) =>

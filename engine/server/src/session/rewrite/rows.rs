@@ -13,14 +13,42 @@ use datafusion::sql::sqlparser::ast::{self, AccessExpr, BinaryOperator, Expr, Va
 
 pub(super) use subqueries::memberships;
 
-use super::calls::{call_arguments, is_call_of};
+use super::calls::{call_arguments, call_of, is_call_of};
 use super::literals::cast;
 use super::names::folded;
+use crate::semantics::OVERLAPS;
 use crate::session::placed::start;
 use crate::sqlstate::{NO_OPERATOR, ServerError};
 
 /// Rows of a list that are compared one by one.
 const LISTED_MAX: usize = 500;
+
+/// Makes `(a, b) OVERLAPS (c, d)` a call.
+///
+/// # Errors
+/// 42601 for a row of other than two.
+pub(super) fn overlaps(expr: &mut Expr) -> Result<(), ServerError> {
+    let Expr::BinaryOp {
+        left,
+        op: BinaryOperator::Overlaps,
+        right,
+    } = expr
+    else {
+        return Ok(());
+    };
+    let pair = |side: &Expr, which: &str| {
+        let pair = items(side).unwrap_or_default();
+        let text = format!("wrong number of parameters on {which} side of OVERLAPS expression");
+        match pair.len() {
+            2 => Ok(pair),
+            _ => Err(ServerError::syntax(text, None).place(start(side))),
+        }
+    };
+    let mut times = pair(left, "left")?;
+    times.extend(pair(right, "right")?);
+    *expr = call_of(OVERLAPS, times);
+    Ok(())
+}
 
 /// Makes a comparison of rows one of their columns.
 ///

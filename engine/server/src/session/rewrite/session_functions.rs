@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, DataType, Expr, Function};
 
-use super::calls::arguments;
+use super::calls::{arguments, call};
 use super::literals::{boolean, cast, null_text, number, text, text_array};
 use super::names::last_part;
-use crate::session::{DATABASE, SessionInfo, Settings, VERSION};
+use crate::pg_types::PgType;
+use crate::session::{DATABASE, SessionInfo, Settings, VERSION, kinds};
 use crate::sqlstate::ServerError;
 
 pub(in crate::session) fn is_session_function(name: &str) -> bool {
@@ -26,7 +27,6 @@ pub(in crate::session) fn is_session_function(name: &str) -> bool {
             | "current_setting"
             | "set_config"
             | "pg_is_in_recovery"
-            | "pg_advisory_unlock_all"
     )
 }
 
@@ -127,6 +127,14 @@ impl ast::VisitorMut for NamedSettings {
     }
 }
 
+/// A text as the name that it is.
+fn name_of(text: Expr) -> Expr {
+    match kinds::function_of(PgType::NAME) {
+        Some(function) => call(function, text),
+        None => text,
+    }
+}
+
 pub(super) fn session_function(
     function: &Function,
     info: &SessionInfo,
@@ -137,10 +145,11 @@ pub(super) fn session_function(
     }
     Ok(Some(match name.as_str() {
         "version" => text(VERSION),
-        "current_database" | "current_catalog" => text(DATABASE),
-        "current_schema" => info
-            .current_schema()
-            .map_or_else(null_text, |schema| text(&schema)),
+        "current_database" | "current_catalog" => name_of(text(DATABASE)),
+        "current_schema" => name_of(
+            info.current_schema()
+                .map_or_else(null_text, |schema| text(&schema)),
+        ),
         "current_schemas" => {
             let mut schemas = info.schemas.clone();
             if arguments(function).first().cloned().flatten().as_deref() == Some("true") {
@@ -151,10 +160,9 @@ pub(super) fn session_function(
             }
             text_array(&schemas)
         }
-        "current_user" | "current_role" | "session_user" | "user" => text(&info.user),
+        "current_user" | "current_role" | "session_user" | "user" => name_of(text(&info.user)),
         "pg_backend_pid" => cast(number(i64::from(info.pid)), DataType::Integer(None)),
         "pg_is_in_recovery" => boolean(false),
-        "pg_advisory_unlock_all" => null_text(),
         "current_setting" => {
             return told(function, &info.settings);
         }

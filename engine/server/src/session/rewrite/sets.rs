@@ -12,8 +12,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value, Visit as _, Visitor,
+    self, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, OrderByKind,
+    Query, Select, SelectItem, SetExpr, TableFactor, Value, Visit as _, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -22,14 +22,17 @@ use super::calls::{call_arguments, call_of};
 use super::literals::{cast, number};
 use super::names::{folded, last_part};
 use super::output::item_name;
+use super::set_columns::{SetColumn, calls, columns_of};
 use crate::evaluated::{ARRAY_OF, is_set};
 use crate::pg_catalog::gives_values;
 use crate::pg_types::PgType;
 use crate::session::params;
 use crate::sqlstate::ServerError;
 
-const SERIES: &str = "generate_series";
-const UNNEST: &str = "unnest";
+pub(super) const SERIES: &str = "generate_series";
+pub(super) const UNNEST: &str = "unnest";
+/// What the column of values of a set of json is called.
+pub(super) const VALUE: &str = "value";
 
 /// Makes a call of a function that gives a set an array that is unnested.
 pub(super) fn call(expr: &mut Expr) {
@@ -45,14 +48,14 @@ pub(super) fn call(expr: &mut Expr) {
     }
     name.value = format!("{ARRAY_OF}{lower}");
     let array = expr.clone();
-    *expr = told(&lower, call_of(UNNEST, vec![array]));
+    *expr = told(&lower, VALUE, call_of(UNNEST, vec![array]));
 }
 
-/// What the rows of a set are, where they are more than text.
-fn told(name: &str, rows: Expr) -> Expr {
-    match name {
-        "json_array_elements" => call_of("as_json", vec![rows]),
-        "jsonb_array_elements" => call_of("as_jsonb", vec![rows]),
+/// What a column of a set is, where it is more than text.
+fn told(function: &str, column: &str, rows: Expr) -> Expr {
+    match (function, column) {
+        ("json_array_elements" | "json_each", VALUE) => call_of("as_json", vec![rows]),
+        ("jsonb_array_elements" | "jsonb_each", VALUE) => call_of("as_jsonb", vec![rows]),
         _ => rows,
     }
 }
@@ -394,7 +397,7 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
             with_ordinality,
             ..
         } => (
-            calls(name, &args.args),
+            columns_of(name, &args.args),
             last_part(name),
             alias,
             *with_ordinality,
@@ -405,7 +408,12 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
             alias,
             with_ordinality,
             ..
-        } => (calls(name, args), last_part(name), alias, *with_ordinality),
+        } => (
+            columns_of(name, args),
+            last_part(name),
+            alias,
+            *with_ordinality,
+        ),
         TableFactor::UNNEST {
             alias,
             array_exprs,
@@ -413,7 +421,11 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
             with_ordinality,
             ..
         } => {
-            let sets = array_exprs.iter().cloned();
+            let sets = array_exprs.iter().cloned().map(|array| SetColumn {
+                array,
+                name: UNNEST.to_owned(),
+                of: UNNEST.to_owned(),
+            });
             (
                 Some(sets.collect::<Vec<_>>()),
                 UNNEST.to_owned(),
@@ -426,38 +438,21 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
     let Some(sets) = sets else {
         return Ok(());
     };
+    let first = sets.first().map_or(name.as_str(), |set| set.of.as_str());
     // One function that gives scalars: its column is called as the function or its alias is.
     let known = alias.clone().unwrap_or_else(|| ast::TableAlias {
         explicit: true,
-        name: Ident::with_quote('"', &name),
+        name: Ident::with_quote('"', first),
         columns: Vec::new(),
         at: None,
     });
-    let mut names: Vec<Ident> = known
-        .columns
-        .iter()
-        .map(|column| column.name.clone())
-        .collect();
-    let unnamed = sets.len() - names.len().min(sets.len());
-    for number in 0..unnamed {
-        let taken = sets.len() > 1 && names.len() + number > 0;
-        let name = match (sets.len(), taken) {
-            (1, _) if gives_values(&name) => Ident::new("value"),
-            (1, _) => known.name.clone(),
-            (_, false) => Ident::with_quote('"', &name),
-            (_, true) => Ident::with_quote('"', format!("{name} {}", names.len() + 1)),
-        };
-        names.push(name);
-    }
-    if ordinality && names.len() == sets.len() {
-        names.push(Ident::new("ordinality"));
-    }
+    let names = names_of(&sets, &known, ordinality);
     let plain = match factor {
         TableFactor::Table { .. } | TableFactor::Function { lateral: false, .. } => name == SERIES,
         TableFactor::UNNEST { .. } => true,
         _ => false,
     };
-    if plain && !ordinality && !sets.iter().any(reads_columns) {
+    if plain && !ordinality && !sets.iter().any(|set| reads_columns(&set.array)) {
         if name == SERIES
             && let Some(column) = names.first()
             && let Some(integers) = integer_series(factor, &known, column)?
@@ -482,19 +477,19 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
     let SetExpr::Select(select) = made.body.as_mut() else {
         return Err(internal());
     };
-    let mut arrays = sets;
+    let arrays: Vec<Expr> = sets.iter().map(|set| set.array.clone()).collect();
+    let mut columns: Vec<Expr> = sets
+        .into_iter()
+        .map(|set| told(&set.of, &set.name, call_of(UNNEST, vec![set.array])))
+        .collect();
     if ordinality {
-        arrays.push(numbers(&arrays));
+        let numbers = call_of(UNNEST, vec![numbers(&arrays)]);
+        columns.push(cast(numbers, DataType::BigInt(None)));
     }
-    select.projection = arrays
+    select.projection = columns
         .into_iter()
         .zip(names)
-        .enumerate()
-        .map(|(number, (array, alias))| {
-            let rows = call_of(UNNEST, vec![array]);
-            let expr = if number == 0 { told(&name, rows) } else { rows };
-            SelectItem::ExprWithAlias { expr, alias }
-        })
+        .map(|(expr, alias)| SelectItem::ExprWithAlias { expr, alias })
         .collect();
     *factor = TableFactor::Derived {
         lateral: true,
@@ -506,6 +501,29 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         sample: None,
     };
     Ok(())
+}
+
+/// What the columns of sets are called: by their alias, or as PostgreSQL calls them.
+fn names_of(sets: &[SetColumn], known: &ast::TableAlias, ordinality: bool) -> Vec<Ident> {
+    let mut names: Vec<Ident> = known
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .collect();
+    for (number, set) in sets.iter().enumerate().skip(names.len()) {
+        let scalar = set.name == set.of;
+        let before = sets.iter().take(number);
+        let taken = before.filter(|other| other.name == set.name).count();
+        names.push(match (sets.len(), taken) {
+            (1, _) if scalar => known.name.clone(),
+            (_, 0) => Ident::with_quote('"', &set.name),
+            _ => Ident::with_quote('"', format!("{} {}", set.name, number + 1)),
+        });
+    }
+    if ordinality && names.len() == sets.len() {
+        names.push(Ident::new("ordinality"));
+    }
+    names
 }
 
 /// A series whose arguments are integers as a query that gives integers: the planner's is of bigint.
@@ -590,27 +608,6 @@ fn is_integer_constant(expr: &Expr) -> bool {
         }
         _ => false,
     }
-}
-
-/// The arrays of a call of a function that gives a set; `None` for any other function.
-fn calls(name: &ObjectName, args: &[FunctionArg]) -> Option<Vec<Expr>> {
-    let lower = last_part(name);
-    if name.0.len() != 1 {
-        return None;
-    }
-    let plain = args.iter().map(|arg| match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-        _ => None,
-    });
-    let args: Vec<Expr> = plain.collect::<Option<_>>()?;
-    if lower == UNNEST {
-        return Some(args);
-    }
-    if lower != SERIES && !is_set(&lower) {
-        return None;
-    }
-    let array = call_of(&format!("{ARRAY_OF}{lower}"), args);
-    Some(vec![array])
 }
 
 /// Makes arrays of columns calls of the function that makes arrays: the planner looks for the columns of a list between

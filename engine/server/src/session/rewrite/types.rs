@@ -1,17 +1,19 @@
 //! PostgreSQL's types and their constants as the planner's.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName};
+use datafusion::sql::sqlparser::ast::{self, DataType, Expr, ObjectName, Spanned as _};
 
+use super::calls::call_of;
 use super::intervals;
-use super::literals::{constant_number, string_literal};
+use super::literals::{cast, constant_number, number, string_literal};
 use super::names::{last_part, strip_pg_catalog};
 use crate::clock::Clock;
 use crate::pg_input;
-use crate::pg_types::{FREE_SCALE, PgType};
+use crate::pg_types::{FREE_SCALE, PgType, oid};
 use crate::pgwire::encode::Format;
-use crate::semantics;
+use crate::semantics::{self, COLLATED};
 use crate::session::placed::end;
 use crate::session::typed::Types;
 use crate::session::{kinds, params};
@@ -44,11 +46,19 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(item, Some(PgType::TEXT | PgType::VARCHAR))
 }
 
-/// Whether a value is printed before it is cast to a type: any is to a name, which is a text.
-pub(super) fn is_made_of_text(data_type: &DataType, value: &Expr) -> bool {
-    let pg_type = params::type_of_sql(data_type);
-    let of_text = matches!(pg_type, Some(PgType::NAME | PgType::CHAR));
-    of_text && string_literal(value).is_none() && !is_kind(value) && !is_nothing(value)
+/// A value that is cast to a type which is a text to the planner: any is printed for a name; of an integer a "char" is
+/// the byte.
+pub(super) fn for_kind(data_type: &DataType, value: Expr) -> Expr {
+    if string_literal(&value).is_some() || is_kind(&value) || is_nothing(&value) {
+        return value;
+    }
+    match params::type_of_sql(data_type) {
+        Some(PgType::NAME) => cast(value, DataType::Text),
+        Some(PgType::CHAR) if (Types { parameters: None }).of(&value) == Some(oid::INT4) => {
+            cast(value, DataType::Integer(None))
+        }
+        _ => value,
+    }
 }
 
 /// Numbers with fewer characters fit every type that they may be given.
@@ -312,7 +322,11 @@ fn leaves_float(digits: &str, pg_type: PgType) -> bool {
 ///
 /// # Errors
 /// 42704 for a collation that there is not, 42804 for a constant of a type that has none.
-pub(super) fn collated(expr: &Expr, collation: &ObjectName) -> Result<Expr, ServerError> {
+pub(super) fn collated(
+    expr: &Expr,
+    collation: &ObjectName,
+    places: &mut BTreeMap<String, [u64; 2]>,
+) -> Result<Expr, ServerError> {
     let told = Types { parameters: None }.of(expr);
     let told = told.map(PgType::of_oid).filter(|told| {
         let item = told.element().unwrap_or(*told);
@@ -327,7 +341,17 @@ pub(super) fn collated(expr: &Expr, collation: &ObjectName) -> Result<Expr, Serv
         return Err(ServerError::new("42804", text).place(place));
     }
     match last_part(collation).as_str() {
-        "C" | "POSIX" | "default" | "ucs_basic" | "C.utf8" | "C.UTF-8" => Ok(expr.clone()),
+        "C" | "POSIX" | "default" | "ucs_basic" | "C.utf8" | "C.UTF-8" => Ok(match expr {
+            Expr::Value(_) => expr.clone(),
+            // The planner knows what else there is.
+            expr => {
+                let end = expr.span().end;
+                let place = places.entry(expr.to_string());
+                let place = place.or_insert([end.line, end.column]);
+                let [line, column] = place.map(|at| number(i64::try_from(at).unwrap_or(0)));
+                call_of(COLLATED, vec![expr.clone(), line, column])
+            }
+        }),
         other => Err(ServerError::new(
             "42704",
             format!("collation \"{other}\" for encoding \"UTF8\" does not exist"),

@@ -1,9 +1,54 @@
+//! Grouping sets within grouping sets, which are sets beside the others: `GROUPING SETS (GROUPING SETS (a, b), c)`. The
+//! parser has none.
+//!
 //! Items of grouping sets that begin with a parenthesis and are no list: `CUBE ((a)[2])`, `ROLLUP ((a + 1) * 2, b)`. The
 //! parser takes the parenthesis for that of a list, and so they are put into another one.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{is_space, is_word};
+
+/// The tokens, with the sets of grouping sets within others among those.
+pub(super) fn flat(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let said = tokens.iter().enumerate();
+    let said: Vec<(usize, &Token)> = said
+        .map(|(place, token)| (place, &token.token))
+        .filter(|(_, token)| !is_space(token))
+        .collect();
+    // For each parenthesis that is open whether it is one of grouping sets, and whether it is left out.
+    let mut open: Vec<(bool, bool)> = Vec::new();
+    let mut left_out: Vec<usize> = Vec::new();
+    for (at, (place, token)) in said.iter().enumerate() {
+        match token {
+            Token::LParen => {
+                let word = |back: usize| at.checked_sub(back).and_then(|at| said.get(at));
+                let is = |back: usize, word_is: &str| {
+                    word(back).is_some_and(|(_, token)| is_word(token, &[word_is]))
+                };
+                let of_sets = is(1, "SETS") && is(2, "GROUPING");
+                let within = of_sets && matches!(open.last(), Some((true, _)));
+                if within {
+                    left_out.extend([1, 2].into_iter().filter_map(word).map(|(at, _)| *at));
+                    left_out.push(*place);
+                }
+                open.push((of_sets, within));
+            }
+            Token::RParen => {
+                if let Some((_, true)) = open.pop() {
+                    left_out.push(*place);
+                }
+            }
+            _ => {}
+        }
+    }
+    if left_out.is_empty() {
+        return tokens;
+    }
+    let kept = tokens.into_iter().enumerate();
+    kept.filter(|(place, _)| !left_out.contains(place))
+        .map(|(_, token)| token)
+        .collect()
+}
 
 /// The tokens, with such items in parentheses.
 pub(super) fn wrapped(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -95,6 +140,7 @@ mod tests {
             "CUBE ((a)[2])",
             "ROLLUP ((a + 1) * 2, (b, c), (d)::text)",
             "GROUPING SETS ((), (a), (a, (b)::int), (a) || b)",
+            "GROUPING SETS (GROUPING SETS (a, (b, c)), GROUPING SETS (GROUPING SETS (()), ROLLUP (a)))",
         ] {
             assert!(
                 parse(&format!("SELECT 1 FROM t GROUP BY {by}")).is_ok(),

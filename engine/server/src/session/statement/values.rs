@@ -18,6 +18,15 @@ use genokura_sql_ext::dialect::Bounded;
 
 /// The tokens of a query, with `SELECT * FROM` for TABLE before the name of one.
 pub(super) fn tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    selects(tokens, false)
+}
+
+/// The same of what stands behind INSERT, where TABLE may come behind the name of a table.
+pub(super) fn tables_of_insert(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    selects(tokens, true)
+}
+
+fn selects(tokens: Vec<TokenWithSpan>, of_insert: bool) -> Vec<TokenWithSpan> {
     let keyword = |token: &TokenWithSpan| match &token.token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
         _ => None,
@@ -33,9 +42,16 @@ pub(super) fn tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         .enumerate()
         .filter(|(_, token)| !is_space(&token.token))
         .collect();
+    // Behind INTO and a name.
+    let is_into = |place: usize| {
+        let mut before = solid.iter().take(place).map(|(_, token)| *token);
+        before.next().and_then(keyword) == Some(Keyword::INTO)
+            && before.all(|token| matches!(&token.token, Token::Word(_) | Token::Period))
+    };
     let begins = |place: usize| match place.checked_sub(1).and_then(|place| solid.get(place)) {
         None => true,
         Some((_, before)) => match keyword(before) {
+            _ if of_insert && is_into(place) => true,
             None => matches!(before.token, Token::LParen | Token::RParen),
             Some(word) => matches!(
                 word,
@@ -123,7 +139,7 @@ fn select_of(body: &mut SetExpr) {
     }
 }
 
-fn parsed(sql: &str) -> Option<Box<Query>> {
+pub(super) fn parsed(sql: &str) -> Option<Box<Query>> {
     let dialect = Bounded::of(sql.len());
     Parser::new(&dialect)
         .try_with_sql(sql)

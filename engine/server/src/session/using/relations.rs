@@ -15,9 +15,16 @@ use crate::session::whole_rows::{columns_of, every_column_of, relation, set_colu
 use crate::sqlstate::ServerError;
 
 /// A relation, and the `WITH` around it.
-pub(super) struct Asked {
+pub(in crate::session) struct Asked {
     factor: TableFactor,
     withs: Vec<Option<ast::With>>,
+}
+
+impl Asked {
+    /// A relation within these `WITH`.
+    pub(in crate::session) fn new(factor: TableFactor, withs: Vec<Option<ast::With>>) -> Self {
+        Self { factor, withs }
+    }
 }
 
 /// A relation of a subquery.
@@ -27,7 +34,7 @@ pub(super) struct Within {
 }
 
 /// The columns of a relation; `None` when they are known only beside others.
-pub(super) async fn columns(
+pub(in crate::session) async fn columns(
     context: &PlanContext,
     name: &str,
     asked: Asked,
@@ -186,7 +193,7 @@ pub(super) fn factors_of<'a>(tables: &'a TableWithJoins, found: &mut Vec<&'a Tab
 }
 
 /// A relation by its name, a LATERAL one too.
-pub(super) fn named(factor: &TableFactor) -> Option<(String, TableFactor)> {
+pub(in crate::session) fn named(factor: &TableFactor) -> Option<(String, TableFactor)> {
     match factor {
         TableFactor::Derived {
             lateral: true,

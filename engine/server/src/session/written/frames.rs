@@ -57,8 +57,9 @@ fn offset(rows: &Expr, units: WindowFrameUnits, which: &str) -> Result<(), Serve
     let units = match units {
         WindowFrameUnits::Rows => "ROWS",
         WindowFrameUnits::Groups => "GROUPS",
-        WindowFrameUnits::Range => return Ok(()),
+        WindowFrameUnits::Range => "RANGE",
     };
+    let of_values = units == "RANGE";
     let names = ast::visit_expressions(rows, |part| match part {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -72,10 +73,14 @@ fn offset(rows: &Expr, units: WindowFrameUnits, which: &str) -> Result<(), Serve
             op: UnaryOperator::Minus,
             expr,
         } if rewrite::constant(expr).is_some() => {
+            if of_values {
+                let text = "invalid preceding or following size in window function";
+                return Err(ServerError::new("22013", text));
+            }
             let text = format!("frame {which} offset must not be negative");
             return Err(ServerError::new("22013", text));
         }
-        Expr::Value(value) => match &value.value {
+        Expr::Value(value) if !of_values => match &value.value {
             Value::SingleQuotedString(text) if text.trim().parse::<i64>().is_err() => (
                 "22P02",
                 format!("invalid input syntax for type bigint: \"{text}\""),

@@ -136,15 +136,21 @@ pub(super) fn answer(expr: &Expr) -> Result<Option<Expr>, ServerError> {
         .transpose()
 }
 
-/// Makes comparisons of rows with those of a subquery an EXISTS among the conditions of a WHERE.
+/// Makes comparisons of rows with those of a subquery an EXISTS among the conditions of WHERE and of joins.
 ///
 /// # Errors
-/// 42601 for a subquery of another width; 0A000 for one among the conditions of ON.
+/// 42601 for a subquery of another width; 0A000 for one among the conditions of a full join.
 pub(in crate::session::rewrite) fn memberships(select: &mut Select) -> Result<(), ServerError> {
-    let joins = select.from.iter().flat_map(|from| &from.joins);
-    if joins.filter_map(condition_of).any(compares) {
-        let text = "a row compared with a subquery among the conditions of ON";
-        return Err(ServerError::unsupported(text).hint("Write it among those of WHERE."));
+    for join in select.from.iter_mut().flat_map(|from| &mut from.joins) {
+        let is_full = matches!(join.join_operator, ast::JoinOperator::FullOuter(_));
+        let Some(condition) = condition_of(join) else {
+            continue;
+        };
+        if is_full && compares(condition) {
+            let text = "a row compared with a subquery among the conditions of a full join";
+            return Err(ServerError::unsupported(text));
+        }
+        member(condition)?;
     }
     match &mut select.selection {
         Some(condition) => member(condition),
@@ -153,9 +159,9 @@ pub(in crate::session::rewrite) fn memberships(select: &mut Select) -> Result<()
 }
 
 /// What ON says of a join.
-fn condition_of(join: &ast::Join) -> Option<&Expr> {
+fn condition_of(join: &mut ast::Join) -> Option<&mut Expr> {
     use ast::JoinOperator::{FullOuter, Inner, Join, Left, LeftOuter, Right, RightOuter};
-    match &join.join_operator {
+    match &mut join.join_operator {
         Join(on) | Inner(on) | Left(on) | LeftOuter(on) | Right(on) | RightOuter(on)
         | FullOuter(on) => match on {
             ast::JoinConstraint::On(condition) => Some(condition),

@@ -54,11 +54,12 @@ pub struct OnUpdate {
 /// What the parser makes of all that is left of a statement whose first word is taken.
 fn parsed(
     cursor: &mut TokenCursor<'_>,
+    queries: impl FnOnce(Vec<TokenWithSpan>) -> Vec<TokenWithSpan>,
     read: impl FnOnce(&mut Parser<'_>, TokenWithSpan) -> Result<ast::Statement, ParserError>,
 ) -> Read<ast::Statement> {
     let sql = cursor.sql();
     let dialect = Bounded::of(sql.len());
-    let tokens = values::tables(cursor.take_rest().to_vec());
+    let tokens = queries(cursor.take_rest().to_vec());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let mut statement =
         read(&mut parser, AttachedToken::empty().0).map_err(|error| from_parser(&error, sql))?;
@@ -77,7 +78,9 @@ pub(super) fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     cursor.back_to(start);
     let (tokens, overriding) = overriding(cursor)?;
     let mut rest = TokenCursor::new(&tokens, cursor.sql());
-    let statement = parsed(&mut rest, |parser, first| parser.parse_insert(first))?;
+    let statement = parsed(&mut rest, values::tables_of_insert, |parser, first| {
+        parser.parse_insert(first)
+    })?;
     let ast::Statement::Insert(mut insert) = statement else {
         return Err(ServerError::syntax("INSERT takes VALUES or a query", None));
     };
@@ -213,7 +216,9 @@ fn is_plain(insert: &ast::Insert) -> Read<()> {
 
 pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     no_bounds(cursor)?;
-    let statement = parsed(cursor, |parser, first| parser.parse_delete(first))?;
+    let statement = parsed(cursor, values::tables, |parser, first| {
+        parser.parse_delete(first)
+    })?;
     let unsupported = || ServerError::unsupported("DELETE takes one table and a condition");
     let ast::Statement::Delete(delete) = statement else {
         return Err(unsupported());
@@ -315,7 +320,9 @@ fn bare_table(table: &ast::TableWithJoins) -> Option<(&ObjectName, Option<&ast::
 pub(super) fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     cursor.accept("ONLY");
     no_bounds(cursor)?;
-    let statement = parsed(cursor, |parser, first| parser.parse_update(first))?;
+    let statement = parsed(cursor, values::tables, |parser, first| {
+        parser.parse_update(first)
+    })?;
     let unsupported =
         || ServerError::unsupported("UPDATE takes one table, SET of columns and a condition");
     let ast::Statement::Update(update) = statement else {
