@@ -8,6 +8,7 @@ mod place;
 mod planner;
 mod slips;
 mod sources;
+mod stored;
 mod syntax;
 mod type_names;
 mod values;
@@ -68,6 +69,8 @@ struct Report {
     place: Option<Place>,
     /// What of the statement when only the plan is known yet.
     about: Option<About>,
+    /// What only the log and admins are told.
+    cause: Option<stored::Cause>,
 }
 
 /// What is said of a token until its text is known.
@@ -87,6 +90,7 @@ impl ServerError {
             near: None,
             place: None,
             about: None,
+            cause: None,
         }))
     }
 
