@@ -177,7 +177,17 @@ pub(crate) fn unknown(directory: &SampleDirectory, name: &str) -> Error {
     }
 }
 
-const SIZES_DIFFER: Error = Error::Internal("a genotype row and its block differ in samples");
+/// Of a cell that nobody wrote: who sends bytes may send any.
+fn forged(reason: &'static str) -> Error {
+    Error::Genotype(genokura_core::Error::Corrupt {
+        structure: "genotype cell",
+        reason,
+    })
+}
+
+fn sizes_differ() -> Error {
+    forged("a row and its block differ in samples")
+}
 
 pub(crate) fn row_of<'a>(
     directory: &SampleDirectory,
@@ -185,15 +195,13 @@ pub(crate) fn row_of<'a>(
     part: Part<'a>,
 ) -> Result<GenotypeRow<'a>> {
     let block = directory.blocks.get(ordinal as usize);
-    let block = block.ok_or(Error::Internal(
-        "a genotype names a block its directory lacks",
-    ))?;
+    let block = block.ok_or_else(|| forged("it names a block that its directory lacks"))?;
     let size = u32::try_from(block.samples.len());
     let size = size.map_err(|_| Error::Internal("a sample block is too large"))?;
     match part {
         Part::Default(default) => Ok(GenotypeRow::of_default(size, default)),
         Part::Row(row) if row.n_samples() == size => Ok(row),
-        Part::Row(_) => Err(SIZES_DIFFER),
+        Part::Row(_) => Err(sizes_differ()),
     }
 }
 
@@ -294,7 +302,7 @@ impl<'a, 'c> CohortRow<'a, 'c> {
         let read = self.cell.for_each_row(wanted, visit);
         read.map_err(Error::Genotype)?;
         if differs {
-            return Err(SIZES_DIFFER);
+            return Err(sizes_differ());
         }
         Ok(())
     }

@@ -10,6 +10,15 @@ use std::sync::Arc;
 use genokura_storage::{COHORT_SCHEMA, CohortState};
 use serde::{Deserialize, Serialize};
 
+/// The columns of a dataset that name its samples. The raw lines of `headers` and `quarantine` do as well, for who may
+/// read those.
+const NAMING: [(&str, &str); 4] = [
+    ("samples", "sample_id"),
+    ("calls", "sample_id"),
+    ("carriers", "sample_id"),
+    ("variants", "gt"),
+];
+
 /// The access context of a session. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessContext {
@@ -153,7 +162,7 @@ impl<'a> Columns<'a> {
 }
 
 /// A column that reads as NULL in one table.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MaskedColumn {
     /// Schema: a dataset or a plain schema.
     pub schema: String,
@@ -233,6 +242,17 @@ impl AccessContext {
                 sets.get(dataset).is_some_and(|set| set.contains(sample))
             }
         }
+    }
+
+    /// True when the session is told what the samples of a dataset are called, those of them that it may see: it may
+    /// read a column that names them, and the column is not masked. Whatever else tells of names asks this: hints,
+    /// warnings, cohorts, functions that list samples, cells that refer to them.
+    pub fn names_samples(&self, dataset: &str) -> bool {
+        NAMING.iter().any(|(table, column)| {
+            let readable = self.columns(dataset, table);
+            readable.is_some_and(|columns| columns.contains(column))
+                && !self.masked(dataset, table).any(|masked| masked == *column)
+        })
     }
 
     /// The same context with only what these grants name.
@@ -370,6 +390,30 @@ mod tests {
         assert!(!access.sees("other", "S1"));
         assert!(!access.sees_all_samples());
         assert!(AccessContext::default().sees("other", "S1"));
+    }
+
+    #[test]
+    fn samples_are_named_to_who_may_read_a_column_that_names_them() {
+        let grant = |table: &str, columns: &[&str]| ReadGrant {
+            schema: Some("c".to_owned()),
+            table: Some(table.to_owned()),
+            columns: Some(columns.iter().map(|c| (*c).to_owned()).collect()),
+            ..ReadGrant::default()
+        };
+        let with = |grants: &[ReadGrant]| AccessContext::default().with_grants(grants.to_vec());
+        assert!(AccessContext::default().names_samples("c"));
+        assert!(!with(&[]).names_samples("c"));
+        assert!(!with(&[grant("variants", &["pos", "ac"])]).names_samples("c"));
+        for (table, column) in NAMING {
+            let named = with(&[grant(table, &["pos", column])]);
+            assert!(named.names_samples("c") && !named.names_samples("d"));
+            let masked = MaskedColumn {
+                schema: "c".to_owned(),
+                table: table.to_owned(),
+                column: column.to_owned(),
+            };
+            assert!(!named.with_masked([masked]).names_samples("c"), "{table}");
+        }
     }
 
     #[test]

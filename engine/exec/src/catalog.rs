@@ -19,8 +19,8 @@ use crate::session::{DEFAULT_SCHEMA, Engine};
 use crate::spec::{CallKind, ScanKind};
 use crate::table::DatasetTable;
 use crate::visible_rows::{
-    FAMILY, SAMPLE, VisibleKeys, key_column, names_relatives, visible_families, visible_persons,
-    visible_samples,
+    FAMILY, RowKeys, SAMPLE, VisibleKeys, key_column, names_relatives, visible_families,
+    visible_persons, visible_samples,
 };
 
 /// Physical tables of a dataset; SQL shows what is made of them.
@@ -33,7 +33,7 @@ const PHYSICAL: [&str; 6] = [
     "quarantine",
 ];
 /// What every dataset shows.
-pub(crate) const SHOWN: [&str; 5] = ["variants", "calls", "carriers", "samples", "headers"];
+const SHOWN: [&str; 5] = ["variants", "calls", "carriers", "samples", "headers"];
 /// Refused records; shown when there are any and no sample is hidden, because they hold raw genotypes.
 const QUARANTINE: &str = "quarantine";
 
@@ -202,26 +202,26 @@ impl LakeSchema {
 
     /// Which rows of a plain table the session may see; `None`: all.
     async fn visible_keys(&self, table: &TableSnapshot) -> Result<Option<VisibleKeys>> {
-        let Some(column) = key_column(&table.schema) else {
-            return Ok(None);
-        };
         let Some(samples) = visible_samples(&self.access) else {
             return Ok(None);
         };
-        let keys = match column {
-            SAMPLE => Arc::new(samples.clone()),
-            FAMILY => self.families(&samples).await?,
-            _ => self.persons(&samples).await?,
+        let rows = match key_column(&table.schema) {
+            None => None,
+            Some(column) => {
+                let keys = match column {
+                    SAMPLE => Arc::new(samples.clone()),
+                    FAMILY => self.families(&samples).await?,
+                    _ => self.persons(&samples).await?,
+                };
+                Some(RowKeys { column, keys })
+            }
         };
         let relatives = match names_relatives(&table.schema) {
             true => Some(self.named(&samples).await?),
             false => None,
         };
-        Ok(Some(VisibleKeys {
-            column,
-            keys,
-            relatives,
-        }))
+        let hides = rows.is_some() || relatives.is_some();
+        Ok(hides.then_some(VisibleKeys { rows, relatives }))
     }
 
     async fn persons(&self, samples: &BTreeSet<String>) -> Result<Arc<BTreeSet<String>>> {

@@ -36,6 +36,8 @@ pub(crate) struct Choice {
     defaults: [bool; DefaultCall::ALL.len()],
     /// Genotypes are read at all.
     genotypes: bool,
+    /// No sample is hidden from who asks: numbers of blocks may be told.
+    sees_all: bool,
 }
 
 impl Choice {
@@ -73,6 +75,7 @@ impl Choice {
             defaults: passing_defaults(&of_calls)?,
             genotypes,
             rest,
+            sees_all: view.sees_all,
         })
     }
 
@@ -93,6 +96,7 @@ impl Choice {
             defaults: self.defaults,
             rest: self.rest.clone(),
             genotypes: self.genotypes,
+            sees_all: self.sees_all,
         }
     }
 
@@ -149,9 +153,11 @@ impl Choice {
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (chosen, blocks) = (self.masks.iter().flatten().count(), self.masks.len());
-        let samples = self.n_samples();
-        write!(f, "blocks={chosen}/{blocks}, calls_per_variant<={samples}")?;
+        if self.sees_all {
+            let (chosen, blocks) = (self.masks.iter().flatten().count(), self.masks.len());
+            write!(f, "blocks={chosen}/{blocks}, ")?;
+        }
+        write!(f, "calls_per_variant<={}", self.n_samples())?;
         if self.carriers() {
             write!(f, ", carriers only")?;
         }

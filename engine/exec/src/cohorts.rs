@@ -176,7 +176,7 @@ impl TableProvider for CohortsTable {
 }
 
 impl Engine {
-    /// The samples of each dataset that the session may read anything of, as far as it may see them.
+    /// The samples of each dataset that names them to the session, as far as it may see them.
     ///
     /// # Errors
     /// Tables of the lake that cannot be read.
@@ -187,11 +187,7 @@ impl Engine {
     ) -> Result<BTreeMap<String, BTreeSet<String>>> {
         let mut all = BTreeMap::new();
         for (name, _) in snapshot.datasets() {
-            let shown = crate::catalog::SHOWN.iter();
-            if !shown
-                .into_iter()
-                .any(|table| access.columns(name, table).is_some())
-            {
+            if !access.names_samples(name) {
                 continue;
             }
             let Some(dataset) = self.dataset(snapshot, name).await? else {

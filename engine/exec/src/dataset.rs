@@ -274,6 +274,8 @@ pub(crate) struct DatasetView {
     pub(crate) access: AccessContext,
     /// The visible samples.
     pub(crate) directory: Arc<SampleDirectory>,
+    /// [`AccessContext::names_samples`] of this dataset.
+    names_samples: bool,
     /// Every block of the dataset in ascending number, visible or not.
     pub(crate) blocks: Vec<BlockView>,
     /// True when every sample of every block is visible.
@@ -323,14 +325,30 @@ impl DatasetView {
             blocks.push(block_view(*block, names, &place_of, &mut directory)?);
         }
         let sees_all = blocks.iter().all(BlockView::sees_all);
-        let directory = SampleDirectory::register(samples, directory, CellAccess::of(&access));
+        let names_samples = access.names_samples(&data.name);
+        let readers = names_samples.then(|| CellAccess::of(&access));
+        let directory = SampleDirectory::register(samples, directory, readers);
         Ok(Self {
+            names_samples,
             data,
             access,
             directory,
             blocks,
             sees_all,
         })
+    }
+
+    /// The samples whose names the session is told: all that it may see, or nobody.
+    pub(crate) fn told_directory(&self) -> Arc<SampleDirectory> {
+        match self.names_samples {
+            true => Arc::clone(&self.directory),
+            false => SampleDirectory::empty(),
+        }
+    }
+
+    /// Whether the session is told that there is a sample of this name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.names_samples && self.directory.index_of(name).is_some()
     }
 
     /// How many calls there are: of each batch its rows times its samples, or, where the rows of batches were put

@@ -24,7 +24,8 @@ impl CellAccess {
     pub fn of(access: &AccessContext) -> Self {
         // Keyed anew in each process: nobody can look for a context that has the mark of another.
         static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Self(KEY.hash_one((&access.visible, &access.readable)))
+        let seen = (&access.visible, &access.readable, &access.masked_columns);
+        Self(KEY.hash_one(seen))
     }
 
     /// That of the session with these options.
@@ -60,16 +61,17 @@ pub struct SampleDirectory {
 }
 
 impl SampleDirectory {
-    /// Makes a directory and enters it in the registry, for sessions of this access; an equal one that is alive is
-    /// returned instead.
+    /// Makes a directory and enters it in the registry, for sessions of this access, or for none to open; an equal one
+    /// that is alive is returned instead.
     ///
     /// Names must be unique and the indexes in `blocks` must be below `samples.len()`; a later duplicate name is
     /// found by [`Self::index_of`] under its first index.
     pub fn register(
         samples: Vec<String>,
         blocks: Vec<DirectoryBlock>,
-        access: CellAccess,
+        access: impl Into<Option<CellAccess>>,
     ) -> Arc<Self> {
+        let access = access.into();
         let mut id = content_id(&samples, &blocks);
         let mut registry = REGISTRY.write();
         registry.retain(|_, held| held.directory.strong_count() > 0);
@@ -78,7 +80,7 @@ impl SampleDirectory {
                 && found.samples == samples
                 && found.blocks == blocks
             {
-                held.readers.insert(access);
+                held.readers.extend(access);
                 return found;
             }
             // Other samples have this hash.
@@ -98,10 +100,15 @@ impl SampleDirectory {
         });
         let held = Held {
             directory: Arc::downgrade(&directory),
-            readers: BTreeSet::from([access]),
+            readers: access.into_iter().collect(),
         };
         registry.insert(id, held);
         directory
+    }
+
+    /// A directory of nobody.
+    pub fn empty() -> Arc<Self> {
+        Self::register(Vec::new(), Vec::new(), None)
     }
 
     /// [`Self::samples`] as a column.
@@ -184,7 +191,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::access::SampleVisibility;
+    use crate::access::{MaskedColumn, SampleVisibility};
 
     fn block(number: i32, samples: &[u32]) -> DirectoryBlock {
         DirectoryBlock {
@@ -230,6 +237,12 @@ mod tests {
             ..AccessContext::default()
         };
         assert!(lookup(made.id, CellAccess::of(&other)).is_some());
+        let masked = AccessContext::default().with_masked([MaskedColumn {
+            schema: "cohort".to_owned(),
+            table: "variants".to_owned(),
+            column: "gt".to_owned(),
+        }]);
+        assert!(lookup(made.id, CellAccess::of(&masked)).is_none());
         let nothing = AccessContext::default().with_grants([]);
         assert!(lookup(made.id, CellAccess::of(&nothing)).is_none());
     }

@@ -112,9 +112,11 @@ impl PlainTable {
         let mut read = places;
         let mut cut = partitions;
         if let Some(visible) = &self.visible {
-            let key = self.table.schema.index_of(visible.column)?;
-            if !read.contains(&key) {
-                read.push(key);
+            if let Some(rows) = &visible.rows {
+                let key = self.table.schema.index_of(rows.column)?;
+                if !read.contains(&key) {
+                    read.push(key);
+                }
             }
             cut = 1;
         }

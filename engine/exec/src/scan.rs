@@ -215,7 +215,7 @@ impl DatasetScanExec {
     #[must_use]
     pub fn with_gt_of(&self, samples: &BTreeSet<String>) -> Option<Self> {
         let view = &self.view;
-        let known = |name: &String| view.directory.index_of(name).is_some();
+        let known = |name: &String| view.knows(name);
         let spec = &self.spec;
         let counts = VariantRows::recounts(spec, view);
         let usable = matches!(self.maker, Maker::Variants)
@@ -241,7 +241,7 @@ impl DatasetScanExec {
     #[must_use]
     pub fn with_counts_of(&self, cohorts: &BTreeSet<Option<BTreeSet<String>>>) -> Option<Self> {
         let view = &self.view;
-        let known = |name: &String| view.directory.index_of(name).is_some();
+        let known = |name: &String| view.knows(name);
         let usable = matches!(self.maker, Maker::Variants)
             && self.spec.gt == GtOf::All
             && (1..=COHORTS_MAX).contains(&cohorts.len())
@@ -385,6 +385,10 @@ impl DisplayAs for DatasetScanExec {
                 if let GtOf::Counts(cohorts) = &self.spec.gt {
                     let plural = if cohorts.len() == 1 { "" } else { "s" };
                     write!(f, ", gt=counts of {} cohort{plural}", cohorts.len())?;
+                }
+                // In how many blocks people lie tells of the hidden ones among them.
+                if !self.view.sees_all {
+                    return Ok(());
                 }
                 let blocks = gt_blocks(&self.spec, &self.view);
                 let wanted = blocks.iter().filter(|wanted| **wanted).count();

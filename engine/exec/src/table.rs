@@ -352,7 +352,7 @@ pub struct DatasetInfo {
     pub contigs: Vec<String>,
     /// The length of each of them, where a header told it.
     pub contig_lengths: Vec<Option<u64>>,
-    /// The samples that the session sees; what the cells of `gt` refer to. Keep it while cells are read.
+    /// The samples that the session sees, when it is told their names; what the cells of `gt` refer to. Keep it while cells are read.
     pub directory: Arc<SampleDirectory>,
 }
 
@@ -369,7 +369,7 @@ pub fn dataset_info(table: &dyn TableProvider) -> Option<DatasetInfo> {
         assembly: assembly_of(state),
         contigs: state.contigs.iter().map(|c| c.name.clone()).collect(),
         contig_lengths: state.contigs.iter().map(|c| c.length).collect(),
-        directory: Arc::clone(&view.directory),
+        directory: view.told_directory(),
     })
 }
 

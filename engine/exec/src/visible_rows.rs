@@ -7,14 +7,16 @@
 //! | else `person_id` | persons with a visible sample, as the tables that hold both columns tell; a person whom no table links to a sample is not shown |
 //! | else `family_id` | families, as above |
 //! | else `proband_id` | persons, as above |
-//! | none of them | everybody: it is about nobody |
+//! | none of them | everybody: its rows are nobody's |
 //!
 //! The members of a family are those that tables with `family_id` and `sample_id` or `person_id` tell of. In rows that
-//! are shown, `father_id`, `mother_id` and `proband_id` read as NULL where they name somebody who is not.
+//! are shown, of whatever table, `father_id`, `mother_id` and `proband_id` read as NULL where they name somebody who is
+//! not.
 //!
 //! [`VisibleExec`] stands directly on the files, also where only columns are masked. It lets no filter, limit or
 //! statistic pass: what an expression of the user computes, it computes on visible rows alone, and no error, count or
-//! estimate tells of the others.
+//! estimate tells of the others. Where people are hidden, the plan ends there: what is read below depends on all rows
+//! and names a key that the session may not read, so neither the optimiser nor EXPLAIN finds it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -29,6 +31,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
@@ -55,11 +58,18 @@ const RELATIVES: [&str; 3] = ["father_id", "mother_id", PROBAND];
 /// Which rows of a table a session may see, and whom they may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VisibleKeys {
+    /// The rows; `None`: all, of a table whose rows are nobody's.
+    pub(crate) rows: Option<RowKeys>,
+    /// The persons and samples whom cells about relatives may name; `None`: the table has no such cells.
+    pub(crate) relatives: Option<Arc<BTreeSet<String>>>,
+}
+
+/// The rows of people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RowKeys {
     /// Rows are seen whose value here is one of `keys`.
     pub(crate) column: &'static str,
     pub(crate) keys: Arc<BTreeSet<String>>,
-    /// The persons and samples whom cells about relatives may name; `None`: the table has no such cells.
-    pub(crate) relatives: Option<Arc<BTreeSet<String>>>,
 }
 
 /// The column by which rows of a table belong to people; `None` for a table about nobody.
@@ -257,12 +267,12 @@ impl Sight {
             columns.collect::<Result<_>>()?,
             &options,
         )?;
-        let Some(visible) = &self.visible else {
+        let Some(rows) = self.visible.as_ref().and_then(|v| v.rows.as_ref()) else {
             return Ok(shown);
         };
-        let keys = texts(batch, visible.column)?;
+        let keys = texts(batch, rows.column)?;
         let keys = keys.as_string::<i32>().iter();
-        let seen = |key: Option<&str>| Some(key.is_some_and(|key| visible.keys.contains(key)));
+        let seen = |key: Option<&str>| Some(key.is_some_and(|key| rows.keys.contains(key)));
         let mask: BooleanArray = keys.map(seen).collect();
         Ok(filter_record_batch(&shown, &mask)?)
     }
@@ -277,22 +287,29 @@ impl VisibleExec {
             input.output_partitioning().clone(),
             input.pipeline_behavior(),
             input.boundedness(),
-        );
+        )
+        .with_scheduling_type(input.properties().scheduling_type);
         Ok(Self {
             input,
             sight,
             properties: Arc::new(properties),
         })
     }
+
+    /// Whether the plan ends here for whoever looks at it: people are hidden below.
+    fn is_whole(&self) -> bool {
+        self.sight.visible.is_some()
+    }
 }
 
 impl DisplayAs for VisibleExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VisibleExec:")?;
-        if let Some(visible) = &self.sight.visible {
-            write!(f, " rows by {}", visible.column)?;
-        }
         let schema = self.schema();
+        if self.is_whole() {
+            let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+            write!(f, " columns=[{}]", names.join(", "))?;
+        }
         let masked = schema.fields().iter().map(|field| field.name());
         for name in masked.filter(|name| self.sight.masked.contains(*name)) {
             write!(f, " {name}=NULL")?;
@@ -311,7 +328,10 @@ impl ExecutionPlan for VisibleExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        match self.is_whole() {
+            true => Vec::new(),
+            false => vec![&self.input],
+        }
     }
 
     fn apply_expressions(
@@ -326,8 +346,11 @@ impl ExecutionPlan for VisibleExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let mut children = children.into_iter();
-        let (Some(input), None) = (children.next(), children.next()) else {
-            return Err(DataFusionError::Internal("one input".into()));
+        let input = match (children.next(), children.next(), self.is_whole()) {
+            (Some(input), None, false) => input,
+            // What was executed starts anew.
+            (None, None, true) => reset_plan_states(Arc::clone(&self.input))?,
+            _ => return Err(DataFusionError::Internal("inputs of VisibleExec".into())),
         };
         Ok(Arc::new(Self::new(input, self.sight.clone())?))
     }
@@ -367,8 +390,10 @@ mod tests {
         )
         .unwrap();
         let visible = VisibleKeys {
-            column: SAMPLE,
-            keys: Arc::new(["S2".to_owned()].into()),
+            rows: Some(RowKeys {
+                column: SAMPLE,
+                keys: Arc::new(["S2".to_owned()].into()),
+            }),
             relatives: None,
         };
         let sight = |masked: &[&str]| Sight {
@@ -397,8 +422,10 @@ mod tests {
         let seen: Arc<BTreeSet<String>> = Arc::new(["1".to_owned(), "2".to_owned()].into());
         let sight = Sight {
             visible: Some(VisibleKeys {
-                column: PERSON,
-                keys: Arc::clone(&seen),
+                rows: Some(RowKeys {
+                    column: PERSON,
+                    keys: Arc::clone(&seen),
+                }),
                 relatives: Some(seen),
             }),
             columns: vec![0, 1],

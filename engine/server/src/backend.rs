@@ -45,7 +45,7 @@ impl EngineBackend {
     /// # Errors
     /// As [`EngineBackend::open`].
     pub fn with_config(lake: Arc<Lake>, config: EngineConfig) -> Result<Self, ServerError> {
-        let engine = Engine::new(lake, config).map_err(|error| refused(&error))?;
+        let engine = Engine::new(lake, config).map_err(|error| of_engine(&error))?;
         Ok(Self { engine })
     }
 }
@@ -54,7 +54,7 @@ impl EngineBackend {
 impl Backend for EngineBackend {
     async fn snapshot(&self) -> Result<Snapshot, ServerError> {
         let snapshot = self.engine.lake().snapshot().await;
-        let snapshot = snapshot.map_err(|error| refused(&error))?;
+        let snapshot = snapshot.map_err(|error| of_lake_itself(&error))?;
         Ok(Snapshot {
             version: snapshot.version,
             state: snapshot,
@@ -76,7 +76,7 @@ impl Backend for EngineBackend {
         access: &AccessContext,
     ) -> Result<BTreeMap<String, BTreeSet<String>>, ServerError> {
         let samples = self.engine.samples(&of_lake(snapshot)?, access).await;
-        samples.map_err(|error| refused(&error))
+        samples.map_err(|error| of_engine(&error))
     }
 
     async fn cohort_members(
@@ -86,7 +86,7 @@ impl Backend for EngineBackend {
     ) -> Result<BTreeSet<String>, ServerError> {
         let members = of_lake(snapshot)?.cohort_members(name).await;
         Ok(members
-            .map_err(|error| refused(&error))?
+            .map_err(|error| of_lake_itself(&error))?
             .unwrap_or_default())
     }
 
@@ -147,7 +147,7 @@ impl Backend for EngineBackend {
         let session =
             self.engine
                 .session(snapshot, access.clone(), &genokura_sql_ext::register_all);
-        let mut context = session.map_err(|error| refused(&error))?;
+        let mut context = session.map_err(|error| of_engine(&error))?;
         crate::allowed::only_allowed_functions(&context);
         crate::evaluated::register(&mut context)
             .map_err(|error| ServerError::internal(error.to_string()))?;
@@ -171,12 +171,16 @@ fn of_lake(snapshot: &Snapshot) -> Result<Arc<LakeSnapshot>, ServerError> {
 }
 
 /// The lake did not take a change: a server without the right to write it is well set up.
-fn unwritten(error: &dyn std::error::Error) -> ServerError {
-    refused(error).hint(
+fn unwritten(error: &genokura_storage::Error) -> ServerError {
+    ServerError::of_writing(error).hint(
         "The server may lack the right to write the lake. A cohort of the session needs none: CREATE TEMP COHORT.",
     )
 }
 
-fn refused(error: &dyn std::error::Error) -> ServerError {
-    ServerError::new("58030", error.to_string())
+fn of_lake_itself(error: &genokura_storage::Error) -> ServerError {
+    ServerError::of_storage("58030", error)
+}
+
+fn of_engine(error: &genokura_exec::Error) -> ServerError {
+    ServerError::of_engine("58030", error)
 }

@@ -148,7 +148,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Ingest(command) => ingest::run(command).await,
         Command::Export(command) => export::run(command).await,
         Command::Serve(args) => serve::run(args).await,
-        Command::Role(command) => role::run(command),
+        Command::Role(command) => role::run(command).await,
         Command::Config(args) => config::run(&args),
         Command::Sql(args) => sql::run(args).await,
         Command::Lake(command) => lake::run(command).await,

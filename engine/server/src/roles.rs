@@ -8,6 +8,7 @@
 //! has asked for passwords it never stops asking, whatever becomes of the file.
 pub mod grant;
 mod list;
+mod names;
 mod role;
 pub mod secret;
 mod store;
@@ -16,7 +17,7 @@ mod tests;
 
 pub use grant::{Grant, GrantError, Target};
 pub use list::Roles;
-pub use role::{PUBLIC, Public, Rights, Role, RoleLimits, check_name, masked_column};
+pub use role::{Mask, PUBLIC, Public, Rights, Role, RoleLimits, check_name, check_new_name};
 pub use secret::ScramKeys;
 pub(crate) use store::check_mode;
 pub use store::{Authorised, RoleStore};

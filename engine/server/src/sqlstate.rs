@@ -8,6 +8,7 @@ mod place;
 mod planner;
 mod slips;
 mod sources;
+mod stored;
 mod syntax;
 mod type_names;
 mod values;
@@ -72,6 +73,8 @@ struct Report {
     object: Option<Object>,
     /// It has no place, whatever the statement says.
     unplaced: bool,
+    /// What only the log and admins are told.
+    cause: Option<stored::Cause>,
 }
 
 /// What of the database an error is about, for programs that read errors by their fields.
@@ -102,6 +105,7 @@ impl ServerError {
             about: None,
             object: None,
             unplaced: false,
+            cause: None,
         }))
     }
 

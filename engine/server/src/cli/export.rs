@@ -424,6 +424,7 @@ impl Backend for ExportBackend {
 }
 
 fn told(option: &str, error: &ServerError) -> anyhow::Error {
+    let error = error.clone().in_full();
     let mut text = format!("{option}: {error}");
     for part in [error.detail_text(), error.hint_text()]
         .into_iter()

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 
+use genokura_storage::Lake;
+
 use super::Outcome;
 use crate::roles::grant::{grant, revoke};
 use crate::roles::{
-    Grant, PUBLIC, Public, Rights, Role, RoleStore, Roles, ScramKeys, Target, masked_column,
+    Grant, Mask, PUBLIC, Public, Rights, Role, RoleStore, Roles, ScramKeys, Target,
 };
 
 /// Subcommands of `role`.
@@ -23,7 +25,7 @@ pub(super) enum RoleCommand {
     /// Give a role a new password
     Password(PasswordArgs),
     /// Remove a role; its sessions end with their next statement
-    Drop(NameArgs),
+    Drop(DropArgs),
     /// Let a role, or "public" for every role, read tables or columns
     Grant(GrantArgs),
     /// Take the right to read tables or columns away
@@ -61,6 +63,19 @@ pub(super) struct NameArgs {
     name: String,
 }
 
+/// Arguments of `role drop`.
+#[derive(Debug, Args)]
+pub(super) struct DropArgs {
+    #[command(flatten)]
+    role: NameArgs,
+    /// The lake that the server serves: a role that owns cohorts there is not dropped
+    #[arg(long, env = "GENOKURA_LAKE", value_name = "URL")]
+    lake: Option<String>,
+    /// Drop the role whatever it owns: its cohorts stay, and are those of a later role of its name
+    #[arg(long)]
+    leave_cohorts: bool,
+}
+
 /// Arguments of `role add`.
 #[derive(Debug, Args)]
 pub(super) struct AddArgs {
@@ -95,7 +110,8 @@ pub(super) struct PasswordArgs {
 pub(super) struct GrantArgs {
     #[command(flatten)]
     role: NameArgs,
-    /// schema.table, schema.* for every table of a schema, or '*' for the whole lake
+    /// schema.table, schema.* for every table of a schema, or '*' for the whole lake; a name that holds a dot stands in
+    /// double quotes: '"lab.v2".*'
     #[arg(required = true, value_name = "TABLE")]
     tables: Vec<Target>,
     /// Only these columns
@@ -120,9 +136,9 @@ pub(super) struct UsageArgs {
 pub(super) struct MaskArgs {
     #[command(flatten)]
     role: NameArgs,
-    /// schema.table.column
+    /// schema.table.column; a name that holds a dot stands in double quotes: '"lab.v2".variants.gt'
     #[arg(required = true, value_name = "COLUMN")]
-    columns: Vec<String>,
+    columns: Vec<Mask>,
 }
 
 /// Arguments of `role samples`.
@@ -202,7 +218,7 @@ pub(super) struct CertificateArgs {
 }
 
 /// Runs `genokura role`.
-pub(super) fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
+pub(super) async fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
     match command {
         RoleCommand::List(file) => list(&RoleStore::open(&file.path)?.current())?,
         RoleCommand::Add(args) => add(args)?,
@@ -216,14 +232,7 @@ pub(super) fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
                 Ok(())
             })?;
         }
-        RoleCommand::Drop(args) => {
-            RoleStore::open(&args.file.path)?.update(|roles| roles.remove(&args.name))?;
-            // The file is not of one lake: what the role owns there is not known here.
-            tell!(
-                "Cohorts that \"{0}\" keeps in a lake stay: REASSIGN OWNED BY {0} TO …, or DROP OWNED BY {0}, in SQL.",
-                args.name
-            );
-        }
+        RoleCommand::Drop(args) => drop(args).await?,
         RoleCommand::Grant(args) => {
             let columns = columns(&args);
             change_rights(&args.role, |rights| {
@@ -246,18 +255,10 @@ pub(super) fn run(command: RoleCommand) -> anyhow::Result<Outcome> {
                 .usage
                 .extend(args.schemas.into_iter().map(|schema| (schema, may)));
         })?,
-        RoleCommand::Mask(args) => {
-            for column in &args.columns {
-                ensure!(
-                    masked_column(column).is_some(),
-                    "\"{column}\" must read schema.table.column"
-                );
-            }
-            change(&args.role, |role| {
-                role.masks.extend(args.columns);
-                Ok(())
-            })?;
-        }
+        RoleCommand::Mask(args) => change(&args.role, |role| {
+            role.masks.extend(args.columns);
+            Ok(())
+        })?,
         RoleCommand::Unmask(args) => change(&args.role, |role| {
             for column in &args.columns {
                 ensure!(role.masks.remove(column), "{column} is not masked");
@@ -295,7 +296,7 @@ fn change_rights(args: &NameArgs, change: impl FnOnce(Rights<'_>)) -> anyhow::Re
 }
 
 fn add(args: AddArgs) -> anyhow::Result<()> {
-    crate::roles::check_name(&args.role.name)?;
+    crate::roles::check_new_name(&args.role.name)?;
     let store = RoleStore::open_or_create(&args.role.file.path)?;
     ensure!(
         store.current().get(&args.role.name).is_none(),
@@ -313,6 +314,42 @@ fn add(args: AddArgs) -> anyhow::Result<()> {
         ..Role::default()
     };
     store.update(|roles| roles.add(role))
+}
+
+/// Drops a role that owns no cohort, as SQL does: a later role of its name would own them.
+async fn drop(args: DropArgs) -> anyhow::Result<()> {
+    let name = &args.role.name;
+    let store = RoleStore::open(&args.role.file.path)?;
+    let roles = store.current();
+    let said = format!(
+        "REASSIGN OWNED BY {name} TO … in SQL gives them to another role, DROP OWNED BY {name} drops them, and \
+         --leave-cohorts leaves them to a later role of this name"
+    );
+    match (&args.lake, roles.get(name)) {
+        (Some(url), Some(_)) if !args.leave_cohorts => {
+            let snapshot = Lake::open(url).await?.snapshot().await?;
+            let owned = snapshot.cohorts().filter(|(_, state)| state.owner == *name);
+            let owned: Vec<&str> = owned.map(|(cohort, _)| cohort).collect();
+            ensure!(
+                owned.is_empty(),
+                "role \"{name}\" owns cohorts: {}. {said}",
+                owned.join(", ")
+            );
+        }
+        // The file is not of one lake: what the role owns there is not known here.
+        (None, Some(role)) if !args.leave_cohorts => ensure!(
+            !(role.admin || role.cohorts || roles.public().cohorts),
+            "role \"{name}\" may own cohorts: name the lake with --lake URL to look. {said}"
+        ),
+        _ => {}
+    }
+    store.update(|roles| roles.remove(name))?;
+    if args.lake.is_none() || args.leave_cohorts {
+        tell!(
+            "Cohorts that \"{name}\" keeps in a lake stay: REASSIGN OWNED BY {name} TO …, or DROP OWNED BY {name}, in SQL."
+        );
+    }
+    Ok(())
 }
 
 fn columns(args: &GrantArgs) -> Option<BTreeSet<String>> {

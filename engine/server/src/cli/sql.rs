@@ -184,7 +184,7 @@ async fn run_one(session: &mut Session, parsed: &Parsed, form: Form) -> anyhow::
 
 /// An error as psql shows it: message, the line it points at, detail and hint.
 fn told(error: &ServerError, sql: &str) -> anyhow::Error {
-    let located = error.clone().locate(sql);
+    let located = error.clone().in_full().locate(sql);
     let mut text = located.to_string();
     if let Some((number, line, column)) = located.position().and_then(|at| place(sql, at)) {
         let start = format!("LINE {number}: ");

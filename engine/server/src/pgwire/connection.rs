@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 use super::cancel::{Interrupts, connection_lost, shutting_down};
 use super::inbox::{self, Inbox};
@@ -293,9 +293,32 @@ impl Connection {
             "statement failed"
         );
         self.server.metrics.failed(error.code());
+        let told = self.told(error);
         self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(
-            error.to_error_info(),
+            told.to_error_info(),
         )))
+    }
+
+    /// An error as the client may be told of it. Of a file that cannot be read the log gets place and reason.
+    fn told(&mut self, told: &ServerError) -> ServerError {
+        let (connection, query) = (self.interrupts.slot.pid(), self.queries);
+        if let Some(cause) = told.logged_cause() {
+            error!(
+                connection,
+                query,
+                sqlstate = told.code(),
+                cause,
+                "a file cannot be read or written"
+            );
+        }
+        let needs_hint = told.logged_cause().is_some() && told.hint_text().is_none();
+        let told = self.session.told(told.clone());
+        match needs_hint {
+            true => told.hint(format!(
+                "Whoever runs the server finds the cause in its log, as that of query {query} of connection {connection}."
+            )),
+            false => told,
+        }
     }
 
     /// The last words of a session that the server ends.
@@ -303,7 +326,8 @@ impl Connection {
         if error.code() == connection_lost().code() {
             return error;
         }
-        let info = error.clone().severity(Severity::Fatal).to_error_info();
+        let told = self.told(&error);
+        let info = told.severity(Severity::Fatal).to_error_info();
         let sent = self.put(PgWireBackendMessage::ErrorResponse(ErrorResponse::from(
             info,
         )));

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use genokura_exec::access::{ReadExcept, ReadGrant};
 use serde::{Deserialize, Serialize};
 
+use super::names::{self, Quoted};
+
 /// The right to read tables, in the form that the role file has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,8 +128,8 @@ impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Target::Lake => f.write_str("*"),
-            Target::Schema(schema) => write!(f, "{schema}.*"),
-            Target::Table(schema, table) => write!(f, "{schema}.{table}"),
+            Target::Schema(schema) => write!(f, "{}.*", Quoted(schema)),
+            Target::Table(schema, table) => write!(f, "{}.{}", Quoted(schema), Quoted(table)),
         }
     }
 }
@@ -135,8 +137,15 @@ impl std::fmt::Display for Target {
 impl TryFrom<String> for Target {
     type Error = GrantError;
 
+    /// As a role file has it. One from before there were quotes has a table `v2.calls` of schema `lab` as
+    /// `lab.v2.calls`.
     fn try_from(text: String) -> Result<Target, GrantError> {
-        text.parse()
+        text.parse().or_else(|error| match text.split_once('.') {
+            Some((schema, table)) if !schema.is_empty() && !table.is_empty() => {
+                Ok(Target::Table(schema.to_owned(), table.to_owned()))
+            }
+            _ => Err(error),
+        })
     }
 }
 
@@ -144,12 +153,12 @@ impl std::str::FromStr for Target {
     type Err = GrantError;
 
     fn from_str(text: &str) -> Result<Target, GrantError> {
-        match text.split_once('.') {
-            None if text == "*" => Ok(Target::Lake),
-            Some((schema, "*")) if !schema.is_empty() => Ok(Target::Schema(schema.to_owned())),
-            Some((schema, table)) if !schema.is_empty() && !table.is_empty() => {
-                Ok(Target::Table(schema.to_owned(), table.to_owned()))
-            }
+        use names::Part::{Every, Name};
+        let mut parts = names::parts(text).into_iter().flatten();
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(Every), None, None) => Ok(Target::Lake),
+            (Some(Name(schema)), Some(Every), None) => Ok(Target::Schema(schema)),
+            (Some(Name(schema)), Some(Name(table)), None) => Ok(Target::Table(schema, table)),
             _ => Err(GrantError::Target(text.to_owned())),
         }
     }
@@ -160,8 +169,16 @@ impl std::str::FromStr for Target {
 #[non_exhaustive]
 pub enum GrantError {
     /// Not the name of tables.
-    #[error("\"{0}\" names no table: write schema.table, schema.* or *")]
+    #[error(
+        "\"{0}\" names no table: write schema.table, schema.* or *, and a name that holds a dot in double quotes, as in \
+         '\"lab.v2\".*'"
+    )]
     Target(String),
+    /// Not the name of a column.
+    #[error(
+        "\"{0}\" must read schema.table.column, a name that holds a dot in double quotes, as in '\"lab.v2\".variants.gt'"
+    )]
+    Column(String),
 }
 
 /// Adds a right; one that is there already is not added twice.

@@ -11,7 +11,8 @@ use genokura_exec::access::{
 use genokura_storage::COHORT_SCHEMA;
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, ScramKeys, grant};
+use super::names::{self, Quoted};
+use super::{Grant, GrantError, ScramKeys, grant};
 use crate::sqlstate::ServerError;
 
 /// The longest name of a role, as PostgreSQL's.
@@ -38,9 +39,9 @@ pub struct Role {
     /// Tables and columns that the role may read.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub grants: BTreeSet<Grant>,
-    /// Columns (`schema.table.column`) that read as NULL.
+    /// Columns that read as NULL.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub masks: BTreeSet<String>,
+    pub masks: BTreeSet<Mask>,
     /// Per dataset the samples that the role may see; a dataset that is not named shows none. Absent: all samples of
     /// every granted table.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,8 +175,7 @@ impl Role {
             }
         }
         let access = with_granted(&self.name, tables, schemas);
-        let masked = self.masks.iter().filter_map(|text| masked_column(text));
-        let access = access.with_masked(masked);
+        let access = access.with_masked(self.masks.iter().map(|mask| mask.0.clone()));
         match &self.samples {
             None => access,
             Some(samples) => AccessContext {
@@ -193,15 +193,7 @@ impl Role {
     }
 
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        check_name(&self.name)?;
-        for mask in &self.masks {
-            ensure!(
-                masked_column(mask).is_some(),
-                "role \"{}\": the mask \"{mask}\" must read schema.table.column",
-                self.name
-            );
-        }
-        Ok(())
+        check_name(&self.name)
     }
 }
 
@@ -231,16 +223,73 @@ fn of_grantee(grants: &BTreeSet<Grant>, cohorts: bool, to_public: bool) -> BTree
     given.chain(list).collect()
 }
 
-/// `schema.table.column`.
-#[must_use]
-pub fn masked_column(text: &str) -> Option<MaskedColumn> {
-    let mut parts = text.split('.').filter(|part| !part.is_empty());
-    let (schema, table, column) = (parts.next()?, parts.next()?, parts.next()?);
-    (parts.next().is_none() && text.matches('.').count() == 2).then(|| MaskedColumn {
-        schema: schema.to_owned(),
-        table: table.to_owned(),
-        column: column.to_owned(),
-    })
+/// A column that reads as NULL, in the form that the role file has: `schema.table.column`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mask(MaskedColumn);
+
+impl From<MaskedColumn> for Mask {
+    fn from(column: MaskedColumn) -> Self {
+        Self(column)
+    }
+}
+
+impl From<Mask> for String {
+    fn from(mask: Mask) -> String {
+        mask.to_string()
+    }
+}
+
+impl std::fmt::Display for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let MaskedColumn {
+            schema,
+            table,
+            column,
+        } = &self.0;
+        let (schema, table, column) = (Quoted(schema), Quoted(table), Quoted(column));
+        write!(f, "{schema}.{table}.{column}")
+    }
+}
+
+impl TryFrom<String> for Mask {
+    type Error = GrantError;
+
+    /// As a role file has it, also one from before there were quotes.
+    fn try_from(text: String) -> Result<Mask, GrantError> {
+        text.parse().or_else(|error| {
+            let mut parts = text.split('.').filter(|part| !part.is_empty());
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(schema), Some(table), Some(column)) if text.matches('.').count() == 2 => {
+                    Ok(Mask(MaskedColumn {
+                        schema: schema.to_owned(),
+                        table: table.to_owned(),
+                        column: column.to_owned(),
+                    }))
+                }
+                _ => Err(error),
+            }
+        })
+    }
+}
+
+impl std::str::FromStr for Mask {
+    type Err = GrantError;
+
+    fn from_str(text: &str) -> Result<Mask, GrantError> {
+        use names::Part::Name;
+        let mut parts = names::parts(text).into_iter().flatten();
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(Name(schema)), Some(Name(table)), Some(Name(column)), None) => {
+                Ok(Mask(MaskedColumn {
+                    schema,
+                    table,
+                    column,
+                }))
+            }
+            _ => Err(GrantError::Column(text.to_owned())),
+        }
+    }
 }
 
 /// # Errors
@@ -253,6 +302,23 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
     ensure!(
         !name.starts_with("pg_") && ![PUBLIC, "none", "default"].contains(&name),
         "the name \"{name}\" is reserved, as in PostgreSQL"
+    );
+    Ok(())
+}
+
+/// What the server calls the owner of everything in its catalogs.
+const OWNER: &str = "genokura";
+
+/// As [`check_name`], for a role that is made now: its name must not be that of the owner of everything, whom catalogs
+/// and lists of privileges name.
+///
+/// # Errors
+/// As [`check_name`].
+pub fn check_new_name(name: &str) -> anyhow::Result<()> {
+    check_name(name)?;
+    ensure!(
+        name != OWNER,
+        "the name \"{name}\" is reserved: catalogs call the owner of the lake so"
     );
     Ok(())
 }

@@ -37,7 +37,7 @@ use crate::sqlstate::{ServerError, Severity, nearest};
 /// The samples that somebody sees, and those that a cohort has so far.
 pub(super) struct Members {
     known: BTreeSet<String>,
-    /// They are of this many datasets.
+    /// They are of this many datasets, those that name their samples to whoever asks.
     datasets: usize,
     pub(super) names: BTreeSet<String>,
 }
@@ -64,8 +64,9 @@ impl Members {
         let text = format!("\"{name}\" is not a sample of any dataset");
         let error = ServerError::new("22023", text);
         if self.datasets == 0 {
-            return error
-                .hint("There is no dataset yet: ingest one, then make cohorts of its samples.");
+            return error.hint(
+                "No dataset names its samples to you: that is the right to read sample_id of samples, calls or carriers, or gt of variants.",
+            );
         }
         match nearest(name, self.known.iter().map(String::as_str)) {
             Some(known) => error.hint(format!("Did you mean \"{known}\"?")),

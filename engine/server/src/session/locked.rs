@@ -147,7 +147,7 @@ impl Session {
             }
             return Ok(None);
         }
-        let Some(key) = self.lock_key(arguments).await? else {
+        let Some(key) = self.advisory_key(arguments).await? else {
             return Ok(None);
         };
         let most = self.settings.lock_timeout();
@@ -185,7 +185,7 @@ impl Session {
     }
 
     /// The key that arguments say; `None` where they are none, or one is NULL.
-    async fn lock_key(&mut self, arguments: Vec<Expr>) -> Result<Option<Key>, ServerError> {
+    async fn advisory_key(&mut self, arguments: Vec<Expr>) -> Result<Option<Key>, ServerError> {
         let mut numbers = Vec::with_capacity(arguments.len());
         for argument in arguments {
             match self.number_of(argument).await? {

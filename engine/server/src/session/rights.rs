@@ -10,7 +10,7 @@ use genokura_storage::{COHORT_SCHEMA, CohortState};
 use super::statement::rights::{Grantee, Object, RightsCommand, RoleOptions};
 use super::{DATABASE, Outcome, Session};
 use crate::roles::grant::{Grant, grant, revoke, to_read};
-use crate::roles::{Rights, Role, RoleStore, Roles, ScramKeys, Target};
+use crate::roles::{Rights, Role, RoleStore, Roles, ScramKeys, Target, check_new_name};
 use crate::sqlstate::{ServerError, Severity, undefined_table};
 
 impl Session {
@@ -108,7 +108,8 @@ impl Session {
                         let text = format!("role \"{name}\" already exists");
                         return Err(ServerError::new("42710", text));
                     }
-                    all.add(made)
+                    check_new_name(name)
+                        .and_then(|()| all.add(made))
                         .map_err(|error| ServerError::new("42939", error.to_string()))
                 })?;
                 Ok(Outcome::done("CREATE ROLE"))

@@ -1,7 +1,23 @@
-//! What EXPLAIN tells a role: where the data lies is told to admins only, and numbers of the execution only to those
-//! from whom nothing is hidden, since how much was read depends on what they may not see.
+//! What EXPLAIN and errors tell a role: where the data lies is told to admins only, and numbers of the execution only to
+//! those from whom nothing is hidden, since how much was read depends on what they may not see.
 
+use super::Session;
 use crate::roles::Authorised;
+use crate::sqlstate::ServerError;
+
+impl Session {
+    /// An error as the session's role may be told of it.
+    pub(crate) fn told(&mut self, error: ServerError) -> ServerError {
+        if !error.has_cause() {
+            return error;
+        }
+        match self.authorise() {
+            Ok(who) => error.told_to(&who),
+            // Whoever has no role any more is told what everybody is.
+            Err(_) => error,
+        }
+    }
+}
 
 /// Lines of EXPLAIN as the role may see them.
 pub(super) fn explained(lines: Vec<String>, who: &Authorised) -> Vec<String> {
@@ -41,9 +57,10 @@ fn without_metrics(line: String) -> String {
     }
 }
 
-/// `, partitions=1/1, files=2/2, row_groups=…` of a dataset: how many files there are depends on how many people came
-/// when.
+/// `, partitions=1/1, files=2/2, row_groups=…` of a dataset, and whether inputs are put together: how many files there
+/// are depends on how many people came when.
 fn without_numbers(line: String) -> String {
+    let line = line.replace(", merge=batches", "");
     let numbers = line.find(", partitions=").zip(line.find(", columns=["));
     match numbers {
         Some((start, end)) if start < end => format!("{}{}", &line[..start], &line[end..]),
@@ -62,7 +79,7 @@ mod tests {
             without_metrics(without_files(line.to_owned())),
             "  DataSourceExec: projection=[x]"
         );
-        let line_of_dataset = "DatasetScanExec: dataset=lab, partitions=1/1, files=2/3, row_groups=2/4, columns=[pos]";
+        let line_of_dataset = "DatasetScanExec: dataset=lab, partitions=1/1, files=2/3, row_groups=2/4, columns=[pos], merge=batches";
         assert_eq!(
             without_numbers(line_of_dataset.to_owned()),
             "DatasetScanExec: dataset=lab, columns=[pos]"

@@ -6,7 +6,7 @@ use datafusion::common::{Column, DataFusionError, SchemaError};
 use super::planner::plan_error;
 use super::slips::{meant_columns, slip_of};
 use super::values::{cast_error, execution_error, field_overflow};
-use super::{ServerError, first_of, from_parser, wording};
+use super::{ServerError, first_of, from_parser, stored, wording};
 
 impl From<ArrowError> for ServerError {
     fn from(error: ArrowError) -> ServerError {
@@ -36,6 +36,7 @@ impl From<ArrowError> for ServerError {
             },
             ArrowError::NotYetImplemented(text) => ServerError::unsupported(text),
             ArrowError::IoError(text, _) => io_error(&text),
+            ArrowError::ParquetError(text) => ServerError::of_file("58030", text),
             other => ServerError::internal(other.to_string()),
         }
     }
@@ -64,10 +65,9 @@ impl From<DataFusionError> for ServerError {
             DataFusionError::ResourcesExhausted(text) => out_of_memory(&text),
             DataFusionError::Execution(text) => execution_error(&text),
             DataFusionError::External(source) => from_source(source),
-            DataFusionError::IoError(inner) => ServerError::new("58030", inner.to_string()),
-            DataFusionError::ObjectStore(inner) => ServerError::new("58030", inner.to_string()),
-            DataFusionError::ParquetError(inner) => ServerError::new("58030", inner.to_string()),
-            other => unexpected(other.strip_backtrace()),
+            other => {
+                stored::of_reading(&other).unwrap_or_else(|| unexpected(other.strip_backtrace()))
+            }
         }
     }
 }
@@ -105,8 +105,11 @@ fn from_source(source: Box<dyn std::error::Error + Send + Sync>) -> ServerError 
     match source.downcast::<ArrowError>() {
         Ok(error) => ServerError::from(*error),
         Err(source) => {
+            if let Some(error) = stored::of_source(source.as_ref()) {
+                return error;
+            }
             let text = with_causes(source.as_ref());
-            regex_error(&text).unwrap_or_else(|| ServerError::new("58000", text))
+            regex_error(&text).unwrap_or_else(|| stored::of_text("58000", text))
         }
     }
 }
@@ -138,7 +141,7 @@ pub(crate) fn function_error(error: &genokura_sql_ext::Error) -> ServerError {
 }
 
 /// A shared error cannot be taken apart by value: the variants that matter are read by reference.
-fn from_shared(error: &DataFusionError) -> ServerError {
+pub(super) fn from_shared(error: &DataFusionError) -> ServerError {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(text) => out_of_memory(text),
         DataFusionError::Plan(text) if shows_plan(text) => planned_wrongly(),
@@ -148,7 +151,7 @@ fn from_shared(error: &DataFusionError) -> ServerError {
         DataFusionError::SchemaError(inner, _) => schema_error(inner),
         DataFusionError::External(source) => from_shared_source(source.as_ref()),
         DataFusionError::ArrowError(inner, _) => from_shared_arrow(inner),
-        other => unexpected(other.strip_backtrace()),
+        other => stored::of_reading(other).unwrap_or_else(|| unexpected(other.strip_backtrace())),
     }
 }
 
@@ -165,8 +168,11 @@ fn from_shared_source(source: &(dyn std::error::Error + Send + Sync + 'static)) 
     if let Some(error) = source.downcast_ref::<ArrowError>() {
         return from_shared_arrow(error);
     }
+    if let Some(error) = stored::of_source(source) {
+        return error;
+    }
     let text = with_causes(source);
-    regex_error(&text).unwrap_or_else(|| ServerError::new("58000", text))
+    regex_error(&text).unwrap_or_else(|| stored::of_text("58000", text))
 }
 
 fn from_shared_arrow(error: &ArrowError) -> ServerError {
@@ -182,6 +188,7 @@ fn from_shared_arrow(error: &ArrowError) -> ServerError {
         ArrowError::InvalidArgumentError(told) => ArrowError::InvalidArgumentError(text(told)),
         ArrowError::NotYetImplemented(told) => ArrowError::NotYetImplemented(text(told)),
         ArrowError::IoError(text, _) => return io_error(text),
+        ArrowError::ParquetError(text) => return ServerError::of_file("58030", text.clone()),
         ArrowError::ExternalError(source) => return from_shared_source(source.as_ref()),
         other => return ServerError::new("22000", other.to_string()),
     };
@@ -189,7 +196,7 @@ fn from_shared_arrow(error: &ArrowError) -> ServerError {
 }
 
 /// The text of an error and of what caused it, where it says more.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -208,7 +215,7 @@ fn io_error(text: &str) -> ServerError {
     if text.contains("max_temp_directory_size") {
         return out_of_memory(text);
     }
-    ServerError::new("58030", text.to_owned())
+    ServerError::of_file("58030", text)
 }
 
 fn out_of_memory(text: &str) -> ServerError {
@@ -219,8 +226,19 @@ fn out_of_memory(text: &str) -> ServerError {
         ("53200", "out of memory")
     };
     ServerError::new(code, message)
-        .detail(text.to_owned())
+        .detail(of_oneself(text))
+        .for_admins(text.to_owned())
         .hint("Select fewer columns, samples or a smaller region, or raise the memory limit.")
+}
+
+/// What the one who asked for memory is told: not who else holds how much of it.
+fn of_oneself(text: &str) -> String {
+    const ASKED: &str = "Failed to allocate additional ";
+    let asked = match text.find(ASKED) {
+        Some(at) => text.get(at..).unwrap_or_default(),
+        None => first_of(text, " with top memory consumers"),
+    };
+    first_of(asked, " - ").to_owned()
 }
 
 fn schema_error(error: &SchemaError) -> ServerError {
@@ -319,6 +337,18 @@ mod tests {
         for (error, code) in table {
             assert_eq!(ServerError::from(error).code(), code);
         }
+    }
+
+    #[test]
+    fn who_else_holds_memory_is_told_to_nobody_but_admins() {
+        let text = "Additional allocation failed for r5 with top memory consumers (across reservations) as:\n  \
+                    portals and cursors#0(can spill: false) consumed 300.0 KB, peak 1024.0 B.\nError: Failed to \
+                    allocate additional 150.0 B for r5 with 0.0 B already allocated for this reservation - 5.0 B \
+                    remain available for the total memory pool: greedy(used: 95.0 B, pool_size: 100.0 B)";
+        let error = ServerError::from(DataFusionError::ResourcesExhausted(text.to_owned()));
+        let own = "Failed to allocate additional 150.0 B for r5 with 0.0 B already allocated for this reservation";
+        assert_eq!(error.detail_text(), Some(own));
+        assert_eq!(error.in_full().detail_text(), Some(text));
     }
 
     #[test]

@@ -264,7 +264,7 @@ async fn a_role_that_owns_cohorts_is_not_dropped() {
         roles.reader(name, &["lab.*"]);
         roles.run(&["cohorts", name, "yes"]);
     }
-    let (_lake, server) = serve(&roles);
+    let (lake, server) = serve(&roles);
     let root = server.connect("root").await;
     let (ann, bob) = (server.connect("ann").await, server.connect("bob").await);
     for name in ["cases", "controls"] {
@@ -308,12 +308,21 @@ async fn a_role_that_owns_cohorts_is_not_dropped() {
             .starts_with("42P01")
     );
     rows(&root, "drop role bob").await;
-    // The command line knows no lake: what a role keeps stays, and an admin can give it away.
+    // The command line looks in the lake that it is told of; what a role keeps stays when that is asked for, and an
+    // admin can give it away.
     roles.reader("eve", &["lab.*"]);
     roles.run(&["cohorts", "eve", "yes"]);
     let eve = server.connect("eve").await;
     rows(&eve, "create cohort cases as select 'S2'").await;
-    roles.run(&["drop", "eve"]);
+    let lake = ["--lake", lake.path.to_str().unwrap()];
+    let told = roles.fails(&["drop", "eve", lake[0], lake[1]]);
+    assert!(told.contains("owns cohorts: cases"), "{told}");
+    let told = roles.fails(&["drop", "eve"]);
+    assert!(told.contains("may own cohorts"), "{told}");
+    rows(&eve, "select 1").await;
+    roles.reader("kim", &["lab.*"]);
+    roles.run(&["drop", "kim", lake[0], lake[1]]);
+    roles.run(&["drop", "eve", "--leave-cohorts"]);
     rows(&root, "reassign owned by eve to root").await;
     assert_eq!(rows(&root, listed).await, ["cases|1|root"]);
 }

@@ -12,6 +12,9 @@
 
 mod auth;
 mod cohorts;
+mod dotted_names;
+mod explained;
+mod files;
 mod grants;
 mod hidden_samples;
 mod limits;
@@ -20,6 +23,7 @@ mod page;
 mod people;
 mod revokes;
 mod roles;
+mod sample_names;
 mod setup;
 mod temporary;
 mod tls;

@@ -308,3 +308,36 @@ async fn no_clinical_table_tells_of_hidden_people_their_families_or_relatives() 
         }
     }
 }
+
+/// Fails without: relatives that are asked for apart from keys in `LakeSchema::visible_keys`.
+#[tokio::test(flavor = "multi_thread")]
+async fn relatives_are_hidden_in_tables_about_nobody() {
+    let lake = Lake::of(VCF);
+    lake.table("clin.person", super::setup::PERSON);
+    lake.table(
+        "kin.trio",
+        "child,father_id,mother_id\nc1,P1,P3\nc2,S4,S2\n",
+    );
+    let roles = RoleFile::new();
+    for name in ["all", "few"] {
+        roles.reader(name, &["kin.*"]);
+    }
+    roles.run(&["samples", "few", "--dataset", "lab", "--only", "S1,S2"]);
+    let server = Server::on(&lake, &["--roles", roles.path().to_str().unwrap()]);
+    for (name, seen) in [
+        ("all", ["c1|P1|P3", "c2|S4|S2"]),
+        ("few", ["c1|P1|NULL", "c2|NULL|S2"]),
+    ] {
+        let client = server.connect(name).await;
+        assert_eq!(
+            rows(&client, "select * from kin.trio order by child").await,
+            seen
+        );
+        // A filter is judged by what is seen.
+        let hidden = "select child from kin.trio where mother_id = 'P3' or father_id = 'S4'";
+        assert_eq!(
+            rows(&client, hidden).await.len(),
+            if name == "all" { 2 } else { 0 }
+        );
+    }
+}
