@@ -102,7 +102,7 @@ impl Session {
             arguments,
         };
         let tag = format!("INSERT 0 {rows}");
-        self.told(told, before, &table, &pieces, tag).await
+        self.changed_told(told, before, &table, &pieces, tag).await
     }
 
     pub(super) async fn extend(
@@ -176,7 +176,7 @@ impl Session {
         let before = self.temporary.clone();
         let left = table.with_pieces(pieces);
         self.put(&name.name, Relation::Table(Arc::new(left)));
-        self.told(told, before, &table, &gone, tag).await
+        self.changed_told(told, before, &table, &gone, tag).await
     }
 
     /// Runs a query of rows of a table, which stay what they are.

@@ -59,7 +59,7 @@ impl Session {
     ///
     /// # Errors
     /// What RETURNING fails with.
-    pub(super) async fn told(
+    pub(super) async fn changed_told(
         &mut self,
         told: Told<'_>,
         before: TempState,

@@ -92,7 +92,7 @@ impl Session {
             self.admit_changed(&name.name, &next, &touched).await?;
             self.put(&name.name, Relation::Table(Arc::new(next)));
         }
-        self.told(told, before, &table, &changed, tag).await
+        self.changed_told(told, before, &table, &changed, tag).await
     }
 
     /// The query of the rows that an UPDATE changes, as they are after it.
