@@ -26,6 +26,7 @@ mod subscripts;
 mod type_calls;
 mod types;
 pub(super) mod untyped;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -56,6 +57,8 @@ use types::{
     LONG_DIGITS, bytea, collated, is_infinite, is_kind, is_text, plain_time, plain_type,
     typed_constant,
 };
+
+pub(super) use windows::{Named as NamedWindow, of_name as window_of_name, written_out};
 
 use super::placed::of_constant;
 use super::typed::Types;
@@ -203,6 +206,7 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         spelling::fetch_as_limit(query);
+        windows::complete_all(query);
         if let Err(error) = ties::as_ranks(query) {
             return ControlFlow::Break(error);
         }
