@@ -15,6 +15,7 @@
 //! The rule runs after types are settled. A sum or difference with a small constant stays as it is, so that scans and
 //! joins still recognise `pos + 1000`.
 
+mod all_rows;
 mod any_equal;
 mod arrays;
 mod bits;
@@ -251,8 +252,8 @@ impl AnalyzerRule for PostgresSemantics {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(node)
-            .map(|plan| plan.data)
+        let plan = plan.transform_up_with_subqueries(node)?;
+        all_rows::kept(plan.data)
     }
 }
 
