@@ -43,6 +43,7 @@ mod one_row;
 mod place;
 mod room;
 mod rounded;
+mod row_at;
 mod sort_keys;
 mod text;
 mod texts_joined;
@@ -60,6 +61,7 @@ pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
 pub(crate) use no_rows::without_rows;
 pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, operands};
+pub(crate) use row_at::{HAS_ROW_AT, ROW_AT};
 pub(crate) use told_like::{TOLD_LIKE, told_alike};
 pub(crate) use types::{settle, settle_analysed, settle_early};
 
@@ -89,6 +91,7 @@ pub(crate) fn install(context: &SessionContext) {
     mismatch::install(context);
     mathematics::install(context);
     texts_joined::install(context);
+    row_at::install(context);
     letters::install(context);
     byte_strings::install(context);
     told_like::install(context);

@@ -13,6 +13,7 @@ mod grouping;
 mod intervals;
 mod literals;
 mod names;
+mod neighbours;
 mod numbers;
 mod operators;
 mod order;
@@ -330,6 +331,7 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         aggregates::respell(expr);
+        neighbours::respell(expr);
         let typed = match &*expr {
             Expr::Cast {
                 expr: value,
