@@ -177,7 +177,7 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .or_else(|| bytes::read(expr, schema))
                 .or_else(|| bytes::length(expr, schema))
                 .or_else(|| json_scalars::looked_at(expr, schema))
-                .or_else(|| frames::sliding(expr))
+                .or_else(|| frames::sliding(expr, schema))
                 .or_else(|| texts_joined::unordered(expr))
                 .or_else(|| by_keys::windowed(expr, schema))
                 .or_else(|| told_like::told_value(expr))
