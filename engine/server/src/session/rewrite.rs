@@ -11,6 +11,7 @@ mod columns;
 mod constants;
 mod grouping;
 mod intervals;
+mod listed;
 mod literals;
 mod names;
 mod neighbours;
@@ -41,6 +42,7 @@ pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, functio
 pub(super) use chosen::told as tell_choices;
 pub(super) use columns::told_apart as columns_told_apart;
 use columns::{name_inner_columns, name_outer_columns, top_level};
+pub(super) use listed::wider;
 pub(crate) use literals::cast;
 pub(super) use literals::{constant, string_literal, text, text_array};
 pub(super) use names::folded;
@@ -208,6 +210,9 @@ impl VisitorMut for ToDataFusion<'_> {
         }
         spelling::fetch_as_limit(query);
         windows::complete_all(query);
+        if let SetExpr::Values(values) = query.body.as_mut() {
+            listed::typed(values);
+        }
         if let Err(error) = ties::as_ranks(query) {
             return ControlFlow::Break(error);
         }

@@ -24,12 +24,14 @@ use datafusion::sql::sqlparser::ast::{
     TableAliasColumnDef, TableFactor, TableWithJoins, VisitMut as _, VisitorMut,
 };
 
+use super::params;
 use super::plan::PlanContext;
 use super::rewrite::{self, call_of, folded};
 use super::statement::joins::name_of_join;
+use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 use columns::{Column, Replace, bare, merged_column, whole};
-use relations::{First, columns, factors_of, named};
+use relations::{First, Types, columns, factors_of, named};
 
 /// Makes joins `ON` of those by names.
 ///
@@ -47,20 +49,23 @@ pub(super) async fn merged(
             return Ok(());
         };
         let mut known = BTreeMap::new();
+        let mut types = Types::new();
         for (name, relation) in asked {
-            if let Some(columns) = columns(context, &name, relation).await? {
+            if let Some(columns) = columns(context, &name, relation, &mut types).await? {
                 known.insert(name, columns);
             }
         }
         let mut within = BTreeMap::new();
         for (text, relation) in first.within {
             // What cannot be planned alone has names that are not known, and stays as it is written.
-            if let Ok(Some(columns)) = columns(context, &relation.name, relation.asked).await {
+            let found = columns(context, &relation.name, relation.asked, &mut Types::new()).await;
+            if let Ok(Some(columns)) = found {
                 within.insert(text, columns);
             }
         }
         let mut merge = Merge {
             known: &known,
+            types: &types,
             within: &within,
             done: false,
         };
@@ -148,6 +153,8 @@ fn selects<'a>(body: &'a mut SetExpr, found: &mut Vec<&'a mut Select>) {
 struct Merge<'a> {
     /// Columns of its relations.
     known: &'a BTreeMap<String, Vec<String>>,
+    /// Their types, as far as they are known.
+    types: &'a Types,
     /// Columns of relations of its subqueries.
     within: &'a BTreeMap<String, Vec<String>>,
     done: bool,
@@ -342,6 +349,7 @@ impl Merge<'_> {
                 let of = |column: &String| Column {
                     name: column.clone(),
                     value: Expr::CompoundIdentifier(vec![quoted(&name), quoted(column)]),
+                    of: self.types.get(&(name.clone(), column.clone())).copied(),
                     merged: false,
                     join: None,
                 };
@@ -372,6 +380,7 @@ impl Merge<'_> {
         let of = |(name, unique): (String, String)| Column {
             value: Expr::CompoundIdentifier(vec![alias.name.clone(), quoted(&unique)]),
             name,
+            of: None,
             merged: false,
             join: None,
         };
@@ -455,9 +464,10 @@ fn joined(
     let mut on: Option<Expr> = None;
     for name in &names {
         let (l, r) = (one(&left, name, "left")?, one(&right, name, "right")?);
+        let of = l.of.zip(r.of).and_then(|(l, r)| in_common(l, r));
         let value = match outer {
-            Outer::No => l.value.clone(),
-            Outer::Right => r.value.clone(),
+            Outer::No => as_of(l, of),
+            Outer::Right => as_of(r, of),
             Outer::Full => call_of("coalesce", vec![l.value.clone(), r.value.clone()]),
         };
         let equal = binary(l.value.clone(), BinaryOperator::Eq, r.value.clone());
@@ -468,6 +478,7 @@ fn joined(
         let merged = Column {
             name: name.clone(),
             value,
+            of,
             merged: true,
             join: None,
         };
@@ -485,6 +496,23 @@ fn joined(
         *constraint = JoinConstraint::On(on.unwrap_or_else(always));
     }
     Ok(columns)
+}
+
+/// The type that a merged column of two types has; `None` where that is not plain.
+fn in_common(left: PgType, right: PgType) -> Option<PgType> {
+    let is_text = |of: PgType| matches!(of, PgType::TEXT | PgType::VARCHAR | PgType::BPCHAR);
+    match is_text(left) && is_text(right) && [left, right].contains(&PgType::TEXT) {
+        true => Some(PgType::TEXT),
+        false => rewrite::wider(left, right),
+    }
+}
+
+/// A column as one of another type, where it has another.
+fn as_of(column: &Column, of: Option<PgType>) -> Expr {
+    match of.filter(|of| Some(*of) != column.of) {
+        Some(of) => rewrite::cast(column.value.clone(), params::sql_type(of)),
+        None => column.value.clone(),
+    }
 }
 
 fn one<'a>(columns: &'a [Column], name: &str, side: &str) -> Result<&'a Column, ServerError> {

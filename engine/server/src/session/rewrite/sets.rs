@@ -483,6 +483,7 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         return Err(internal());
     };
     let mut arrays = sets;
+    let last = arrays.len();
     if ordinality {
         arrays.push(numbers(&arrays));
     }
@@ -492,7 +493,11 @@ pub(super) fn in_from(factor: &mut TableFactor) -> Result<(), ServerError> {
         .enumerate()
         .map(|(number, (array, alias))| {
             let rows = call_of(UNNEST, vec![array]);
-            let expr = if number == 0 { told(&name, rows) } else { rows };
+            let expr = match number {
+                0 => told(&name, rows),
+                number if number == last => cast(rows, DataType::BigInt(None)),
+                _ => rows,
+            };
             SelectItem::ExprWithAlias { expr, alias }
         })
         .collect();
