@@ -56,9 +56,10 @@ use place::{Place, is_condition};
 use room::stays;
 
 pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
-pub(crate) use clock::convert;
+pub(crate) use clock::{age_between, convert};
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
+pub(crate) use letters::cased;
 pub(crate) use no_rows::without_rows;
 pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, operands};
 pub(crate) use row_at::{HAS_ROW_AT, ROW_AT};

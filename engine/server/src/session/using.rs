@@ -190,6 +190,10 @@ impl VisitorMut for Merge<'_> {
         {
             for key in keys {
                 // A name of the list comes first.
+                if let Some(place) = listed_twice(&key.expr, &select.projection) {
+                    key.expr = Expr::value(ast::Value::Number(place.to_string(), false));
+                    continue;
+                }
                 let of_list =
                     matches!(&key.expr, Expr::Identifier(name) if listed.contains(&folded(name)));
                 if !of_list && let Err(error) = self.replace(&mut key.expr, &columns) {
@@ -496,6 +500,32 @@ fn joined(
         *constraint = JoinConstraint::On(on.unwrap_or_else(always));
     }
     Ok(columns)
+}
+
+/// The place in a list of the column that a name says, where several of it have the name and are the same.
+fn listed_twice(key: &Expr, list: &[SelectItem]) -> Option<usize> {
+    let Expr::Identifier(name) = key else {
+        return None;
+    };
+    let name = folded(name);
+    let mut found: Option<(usize, &SelectItem)> = None;
+    let mut same = 0;
+    for (place, item) in (1..).zip(list) {
+        // How many columns stand before it is not known behind a `*`.
+        let named = match item {
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {
+                rewrite::item_name(item).as_ref() == Some(&name)
+            }
+            _ => return None,
+        };
+        match found {
+            _ if !named => {}
+            None => found = Some((place, item)),
+            Some((_, first)) if first == item => same += 1,
+            Some(_) => return None,
+        }
+    }
+    found.filter(|_| same > 0).map(|(place, _)| place)
 }
 
 /// The type that a merged column of two types has; `None` where that is not plain.
