@@ -531,8 +531,9 @@ fn listed_twice(key: &Expr, list: &[SelectItem]) -> Option<usize> {
 /// The type that a merged column of two types has; `None` where that is not plain.
 fn in_common(left: PgType, right: PgType) -> Option<PgType> {
     let is_text = |of: PgType| matches!(of, PgType::TEXT | PgType::VARCHAR | PgType::BPCHAR);
-    match is_text(left) && is_text(right) && [left, right].contains(&PgType::TEXT) {
-        true => Some(PgType::TEXT),
+    match is_text(left) && is_text(right) {
+        // Each becomes the other: the first one stays.
+        true => Some(left),
         false => rewrite::wider(left, right),
     }
 }
