@@ -15,6 +15,7 @@
 //! The rule runs after types are settled. A sum or difference with a small constant stays as it is, so that scans and
 //! joins still recognise `pos + 1000`.
 
+mod all_rows;
 mod any_equal;
 mod arrays;
 mod bits;
@@ -44,6 +45,7 @@ mod one_row;
 mod place;
 mod room;
 mod rounded;
+mod row_at;
 mod sort_keys;
 mod text;
 mod texts_joined;
@@ -57,13 +59,15 @@ use place::{Place, is_condition};
 use room::stays;
 
 pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
-pub(crate) use clock::convert;
+pub(crate) use clock::{age_between, convert};
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
+pub(crate) use letters::cased;
 pub(crate) use markers::{COLLATED, OVERLAPS, RANGED, without_markers};
 pub(crate) use no_rows::without_rows;
 pub(crate) use nth::NO_ROW;
 pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, operands};
+pub(crate) use row_at::{HAS_ROW_AT, ROW_AT};
 pub(crate) use told_like::{TOLD_LIKE, told_alike};
 pub(crate) use types::{settle, settle_analysed, settle_early};
 
@@ -93,6 +97,7 @@ pub(crate) fn install(context: &SessionContext) {
     mismatch::install(context);
     mathematics::install(context);
     texts_joined::install(context);
+    row_at::install(context);
     letters::install(context);
     byte_strings::install(context);
     told_like::install(context);
@@ -182,9 +187,9 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .or_else(|| json_scalars::looked_at(expr, schema))
                 .or_else(|| {
                     let bounded = whole_frames::bounded(expr)?;
-                    Some(frames::sliding(&bounded).unwrap_or(bounded))
+                    Some(frames::sliding(&bounded, schema).unwrap_or(bounded))
                 })
-                .or_else(|| frames::sliding(expr))
+                .or_else(|| frames::sliding(expr, schema))
                 .or_else(|| texts_joined::unordered(expr))
                 .or_else(|| by_keys::windowed(expr, schema))
                 .or_else(|| told_like::told_value(expr))
@@ -262,8 +267,8 @@ impl AnalyzerRule for PostgresSemantics {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(node)
-            .map(|plan| plan.data)
+        let plan = plan.transform_up_with_subqueries(node)?;
+        all_rows::kept(plan.data)
     }
 }
 

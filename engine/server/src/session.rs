@@ -31,6 +31,7 @@ mod modifiers;
 mod named_alike;
 mod noticed;
 mod objects;
+mod once;
 mod orders;
 mod origins;
 mod outer_named;

@@ -20,7 +20,10 @@ pub(crate) use objects::{by_name, reg_output};
 
 /// Whether a modifier changes values of the type.
 pub(crate) fn has_length(ty: u32) -> bool {
-    matches!(ty, oid::VARCHAR | oid::BPCHAR | oid::NUMERIC)
+    matches!(
+        ty,
+        oid::VARCHAR | oid::BPCHAR | oid::NUMERIC | oid::TIMESTAMP | oid::TIMESTAMPTZ
+    )
 }
 
 /// A built-in type by its SQL or internal name, with its modifier.
@@ -409,14 +412,17 @@ pub(crate) fn cast(
     } else {
         convert(model, session, value, source, target, explicit)?
     };
-    Ok(with_typmod(value, target, typmod))
+    with_typmod(value, target, typmod)
 }
 
-fn with_typmod(value: Value, ty: u32, typmod: i32) -> Value {
-    if typmod < 4 {
-        return value;
+fn with_typmod(value: Value, ty: u32, typmod: i32) -> Result<Value> {
+    if let (Value::Timestamp(micros), 0..6) = (&value, typmod) {
+        return Ok(Value::Timestamp(of_digits(*micros, typmod)));
     }
-    match (&value, ty) {
+    if typmod < 4 {
+        return Ok(value);
+    }
+    Ok(match (&value, ty) {
         (Value::Text(t), oid::VARCHAR | oid::BPCHAR) => {
             let limit = usize::try_from(typmod - 4).unwrap_or(0);
             let mut cut: String = t.chars().take(limit).collect();
@@ -426,11 +432,50 @@ fn with_typmod(value: Value, ty: u32, typmod: i32) -> Value {
             }
             Value::text(cut)
         }
-        (Value::Numeric(n), oid::NUMERIC) => {
-            n.round((typmod - 4) & 0x7ff).map_or(value, Value::Numeric)
-        }
+        (Value::Numeric(n), oid::NUMERIC) => match n.round((typmod - 4) & 0x7ff) {
+            Some(rounded) => of_precision(rounded, (typmod - 4) >> 16, (typmod - 4) & 0x7ff)?,
+            None => value,
+        },
         _ => value,
+    })
+}
+
+/// A time with so many digits behind the point; halves go away from the start of the year 2000, as PostgreSQL's do.
+fn of_digits(micros: i64, digits: i32) -> i64 {
+    const START: i64 = 946_684_800_000_000;
+    if crate::zone::is_endless(micros) {
+        return micros;
     }
+    let unit = 10_i64.pow(6_u32.saturating_sub(digits.unsigned_abs()));
+    let since = micros.saturating_sub(START);
+    let nearest = (since.abs() + unit / 2) / unit * unit;
+    nearest.saturating_mul(since.signum()).saturating_add(START)
+}
+
+/// A number of at most so many digits, of which some stand behind the point.
+///
+/// # Errors
+/// 22003 for one of more.
+fn of_precision(number: Numeric, digits: i32, scale: i32) -> Result<Value> {
+    let whole = u32::try_from(digits - scale).unwrap_or(0);
+    let size = if number.is_negative() {
+        number.negate()
+    } else {
+        number
+    };
+    let least = 10_i64.checked_pow(whole).map(Numeric::from);
+    if least.is_some_and(|least| size.compare(&least).is_ge()) {
+        let error = CatalogError::new("22003", "numeric field overflow");
+        let text = format!(
+            "A field with precision {digits}, scale {scale} must round to an absolute value less than {}.",
+            match whole {
+                0 => "1".to_owned(),
+                whole => format!("10^{whole}"),
+            },
+        );
+        return Err(error.detail(text));
+    }
+    Ok(Value::Numeric(number))
 }
 
 /// What the clocks of the session show at an instant; a timestamp as it is.
@@ -584,6 +629,20 @@ fn convert(
             }
             other => return input(model, session, &text_of(other), to),
         },
+        oid::TIME if let Value::Timestamp(micros) = &value => {
+            let micros = local(session, *micros, from).rem_euclid(DAY);
+            let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+            let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+            let text = format!("{hours:02}:{minutes:02}:{:02}.{rest:06}", seconds % 60);
+            let text = match rest {
+                0 => text.trim_end_matches(".000000"),
+                _ => text.trim_end_matches('0'),
+            };
+            return input(model, session, text, to);
+        }
+        oid::TIMETZ if matches!(value, Value::Timestamp(_)) => {
+            return Err(CatalogError::unsupported("a cast to time with time zone"));
+        }
         oid::JSONB => return input(model, session, &text_of(&value), to),
         oid::RECORD => value,
         _ => match &value {

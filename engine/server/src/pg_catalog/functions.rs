@@ -377,7 +377,15 @@ fn math(function: &Function, args: &[Value]) -> Result<Option<Value>> {
         ("round", Some(Value::Numeric(n))) => numeric(n.round(digits))?,
         ("round", _) => Value::Float(float(0).round_ties_even()),
         ("trunc", Some(Value::Numeric(n))) => {
-            numeric(n.truncate(u32::try_from(digits).unwrap_or(0)))?
+            let kept = n.truncate(u32::try_from(digits).unwrap_or(0));
+            if digits >= 0 {
+                return numeric(kept).map(Some);
+            }
+            // Digits before the point go, too; a unit that is no number has more of them than any.
+            match 10_i64.checked_pow(digits.unsigned_abs()).map(Numeric::from) {
+                Some(unit) => numeric(kept.and_then(|n| n.add(n.remainder(unit)?.negate())))?,
+                None => Value::Numeric(Numeric::from(0)),
+            }
         }
         ("trunc", _) => Value::Float(float(0).trunc()),
         ("floor", Some(Value::Numeric(n))) => numeric(n.floor())?,

@@ -9,6 +9,7 @@ use super::numeric::Numeric;
 use super::plan::Expr;
 use super::similar::similar_to_escape;
 use super::value::{ArrayValue, Value, compare, element_type};
+use crate::pg_input::jsonb_key;
 use crate::pg_types::oid;
 
 /// Applies an operator to evaluated operands whose types are those of `args`.
@@ -77,7 +78,11 @@ fn infix(
     args: &[Expr],
     result: u32,
 ) -> Result<Value> {
-    let order = || compare(a, b);
+    let of_documents = args.iter().any(|side| side.ty == oid::JSONB);
+    let order = || match (of_documents, a, b) {
+        (true, Value::Text(a), Value::Text(b)) => jsonb_key(a).ok().cmp(&jsonb_key(b).ok()),
+        _ => compare(a, b),
+    };
     let text = || -> Result<(&str, &str)> {
         a.as_str()
             .zip(b.as_str())
@@ -238,7 +243,24 @@ fn unsupported(name: &str) -> Result<Value> {
 
 fn time_arithmetic(name: &str, a: &Value, b: &Value, _args: &[Expr]) -> Result<Value> {
     const DAY: i64 = 86_400_000_000;
+    let is_endless = |value: &Value| {
+        matches!(
+            value,
+            Value::Timestamp(i64::MAX | i64::MIN) | Value::Date(i32::MAX | i32::MIN)
+        )
+    };
+    let span_of = |what: &str| {
+        let text = format!("cannot subtract infinite {what}");
+        Err(CatalogError::new("22008", text))
+    };
     Ok(match (name, a, b) {
+        ("-", Value::Timestamp(_), Value::Timestamp(_)) if is_endless(a) || is_endless(b) => {
+            return span_of("timestamps");
+        }
+        ("-", Value::Date(_), Value::Date(_)) if is_endless(a) || is_endless(b) => {
+            return span_of("dates");
+        }
+        ("+" | "-", Value::Date(_), Value::Int(_)) if is_endless(a) => a.clone(),
         ("-", Value::Timestamp(a), Value::Timestamp(b)) => {
             let span = a - b;
             Value::Interval {
@@ -267,6 +289,8 @@ fn time_arithmetic(name: &str, a: &Value, b: &Value, _args: &[Expr]) -> Result<V
         ) => {
             let start = match a {
                 Value::Timestamp(t) => *t,
+                Value::Date(i32::MAX) => i64::MAX,
+                Value::Date(i32::MIN) => i64::MIN,
                 Value::Date(d) => i64::from(*d).saturating_mul(DAY),
                 _ => 0,
             };

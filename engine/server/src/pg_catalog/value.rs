@@ -246,8 +246,13 @@ impl Value {
                 out.extend(t.as_bytes());
             }
             Self::Bytes(bytes) => out.extend(bytes.iter()),
-            Self::Date(days) => out.extend((days - 10957).to_be_bytes()),
-            Self::Timestamp(micros) => out.extend((micros - 946_684_800_000_000).to_be_bytes()),
+            // What has no end is sent as what it is.
+            Self::Date(days @ (i32::MAX | i32::MIN)) => out.extend(days.to_be_bytes()),
+            Self::Date(days) => out.extend(days.saturating_sub(10957).to_be_bytes()),
+            Self::Timestamp(micros @ (i64::MAX | i64::MIN)) => out.extend(micros.to_be_bytes()),
+            Self::Timestamp(micros) => {
+                out.extend(micros.saturating_sub(946_684_800_000_000).to_be_bytes());
+            }
             Self::Interval {
                 months,
                 days,
@@ -299,13 +304,20 @@ impl Value {
                         .to_string(),
                 )
             }
-            oid::DATE => Self::Date(
-                i32::from_be_bytes(bytes.try_into().map_err(|_| short())?).saturating_add(10957),
-            ),
-            oid::TIMESTAMP | oid::TIMESTAMPTZ => Self::Timestamp(
-                i64::from_be_bytes(bytes.try_into().map_err(|_| short())?)
-                    .saturating_add(946_684_800_000_000),
-            ),
+            oid::DATE => {
+                let days = i32::from_be_bytes(bytes.try_into().map_err(|_| short())?);
+                Self::Date(match days {
+                    i32::MIN => days,
+                    days => days.saturating_add(10957),
+                })
+            }
+            oid::TIMESTAMP | oid::TIMESTAMPTZ => {
+                let micros = i64::from_be_bytes(bytes.try_into().map_err(|_| short())?);
+                Self::Timestamp(match micros {
+                    i64::MIN => micros,
+                    micros => micros.saturating_add(946_684_800_000_000),
+                })
+            }
             t if is_oid_like(t) => {
                 Self::oid(u32::from_be_bytes(bytes.try_into().map_err(|_| short())?))
             }

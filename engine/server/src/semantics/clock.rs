@@ -43,6 +43,7 @@ pub(crate) use convert::convert;
 pub(super) use convert::{cast, converts};
 pub(super) use groups::grouped;
 pub(super) use operators::{comparable, compares, settled};
+pub(crate) use shift::age_between;
 pub(super) use spans::key;
 
 use crate::clock::Clock;

@@ -1,21 +1,25 @@
 //! Aggregates over frames that rows leave, which the planner has for those alone that can take a row back: the others are
-//! made again of the rows that a frame still has.
+//! made again of the rows that a frame still has. So are those of floats: what was added to one is not taken back by
+//! subtraction, and never from NaN.
 //!
 //! ```text
 //! bool_or(b) OVER (ORDER BY i ROWS 1 PRECEDING)   ─►   of the rows between that row and this one
 //! ```
+//! Frames that rows only come to are not asked to give one back.
 
 use std::collections::VecDeque;
 use std::mem::size_of_val;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array as _, ArrayRef};
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, WindowFunctionDefinition,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable as _, Signature,
+    WindowFunctionDefinition,
 };
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
@@ -36,15 +40,46 @@ pub(super) fn is_framed(function: &AggregateUDF) -> bool {
     function.inner().downcast_ref::<Framed>().is_some()
 }
 
+/// Aggregates that are computed in floats, whatever they are of.
+const OF_FLOATS: [&str; 19] = [
+    "corr",
+    "covar",
+    "covar_pop",
+    "covar_samp",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "var",
+    "var_pop",
+    "var_samp",
+];
+
+/// Whether an aggregate of these arguments takes a row back, if it does, by subtraction of floats.
+fn subtracts(function: &str, args: &[Expr], schema: &DFSchema) -> bool {
+    let is_float = |arg: &Expr| arg.get_type(schema).is_ok_and(|of| of.is_floating());
+    OF_FLOATS.contains(&function)
+        || (matches!(function, "sum" | "avg") && args.iter().any(is_float))
+}
+
 /// A call over a window of an aggregate that takes no row back, as one that does; `None` for any other expression.
-pub(super) fn sliding(expr: &Expr) -> Option<Expr> {
+pub(super) fn sliding(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let Expr::WindowFunction(window) = expr else {
         return None;
     };
     let WindowFunctionDefinition::AggregateUDF(inner) = &window.fun else {
         return None;
     };
-    if is_framed(inner) || !FORWARD.contains(&inner.name()) {
+    let is_forward = FORWARD.contains(&inner.name());
+    if is_framed(inner) || !(is_forward || subtracts(inner.name(), &window.params.args, schema)) {
         return None;
     }
     let mut changed = WindowFunction::clone(window);
@@ -156,6 +191,35 @@ struct Kept {
     left: usize,
 }
 
+/// Batches above which they are put into one: rows come one by one, and an aggregate of many small arrays is slow.
+const BATCHES_MAX: usize = 64;
+
+impl Kept {
+    /// The rows that are left, batch by batch.
+    fn present(&self) -> impl Iterator<Item = Vec<ArrayRef>> {
+        self.batches.iter().enumerate().map(|(at, batch)| {
+            let left = if at == 0 { self.left } else { 0 };
+            let rest = |array: &ArrayRef| array.slice(left, array.len().saturating_sub(left));
+            batch.iter().map(rest).collect()
+        })
+    }
+
+    /// One batch of all rows.
+    fn put_together(&mut self) -> Result<()> {
+        let present: Vec<Vec<ArrayRef>> = self.present().collect();
+        let width = present.first().map_or(0, Vec::len);
+        let columns = (0..width).map(|at| {
+            let column = present.iter().filter_map(|batch| batch.get(at));
+            let column: Vec<&dyn Array> = column.map(AsRef::as_ref).collect();
+            Ok(concat(&column)?)
+        });
+        let whole = columns.collect::<Result<Vec<ArrayRef>>>()?;
+        self.batches = VecDeque::from([whole]);
+        self.left = 0;
+        Ok(())
+    }
+}
+
 /// Rows of a batch.
 fn rows(batch: &[ArrayRef]) -> usize {
     batch.first().map_or(0, |array| array.len())
@@ -166,7 +230,10 @@ impl Accumulator for Kept {
         if rows(values) > 0 {
             self.batches.push_back(values.to_vec());
         }
-        Ok(())
+        match self.batches.len() > BATCHES_MAX {
+            true => self.put_together(),
+            false => Ok(()),
+        }
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
@@ -187,11 +254,8 @@ impl Accumulator for Kept {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let mut made = self.made.again()?;
-        let mut left = self.left;
-        for batch in &self.batches {
-            let rest = |array: &ArrayRef| array.slice(left, array.len().saturating_sub(left));
-            made.update_batch(&batch.iter().map(rest).collect::<Vec<_>>())?;
-            left = 0;
+        for batch in self.present() {
+            made.update_batch(&batch)?;
         }
         made.evaluate()
     }

@@ -22,7 +22,8 @@ use datafusion::logical_expr::{
     LogicalPlanBuilder, Operator, Values, cast,
 };
 
-use super::arrays::{SLICE, SUBSCRIPT};
+use super::arrays::{SLICE, SUBSCRIPT, innermost};
+use super::row_at::ROW_AT;
 
 /// What numbers a value is made of, be it one or an array of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +167,7 @@ impl Inputs {
             Expr::WindowFunction(window) => match (window.fun.name(), &*window.params.args) {
                 ("ntile", _) => Kind::Integer,
                 ("lag" | "lead", [value, _, default]) => of(value).or(of(default)),
-                ("lag" | "lead", [value, ..]) => of(value),
+                ("lag" | "lead" | ROW_AT, [value, ..]) => of(value),
                 (name, [value, ..]) if gives_argument(name) => of(value),
                 _ => self.typed(expr),
             },
@@ -342,9 +343,15 @@ fn listed(node: &Values) -> Vec<Kind> {
         casts: Casts::Written,
     };
     let of = |cell: &Expr| match cell {
-        Expr::Cast(Cast { expr: value, field }) if *field.data_type() == DataType::Int64 => {
+        Expr::Literal(value, _) if value.is_null() => Kind::Null,
+        Expr::Cast(Cast { expr: value, field })
+            if *innermost(field.data_type()) == DataType::Int64 =>
+        {
             match value.get_type(&inputs.schema) {
-                Ok(DataType::Int64) | Err(_) => Kind::Bigint,
+                Ok(of) if *innermost(&of) == DataType::Int64 && of == *field.data_type() => {
+                    Kind::Bigint
+                }
+                Err(_) => Kind::Bigint,
                 Ok(_) => match inputs.kind(value) {
                     kind @ (Kind::Integer | Kind::Null) => kind,
                     _ => Kind::Bigint,

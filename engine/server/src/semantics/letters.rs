@@ -54,6 +54,15 @@ impl Case {
     }
 }
 
+/// What a function of letters makes of a text.
+pub(crate) fn cased(function: &str, text: &str) -> String {
+    match function {
+        "upper" => Case::Upper.of(text),
+        "lower" => Case::Lower.of(text),
+        _ => Case::Initial.of(text),
+    }
+}
+
 /// The upper letter of one; itself where that would be several.
 fn upper(letter: char) -> char {
     let mut all = letter.to_uppercase();

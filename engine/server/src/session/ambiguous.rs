@@ -57,7 +57,7 @@ pub(super) async fn check(
     // The first way finds what is to be asked for.
     walk.query(query, &[])?;
     for (key, (name, asked)) in std::mem::take(&mut walk.asked) {
-        let columns = columns_of_relation(context, &name, asked).await;
+        let columns = columns_of_relation(context, &name, asked, &mut BTreeMap::new()).await;
         let scope = columns.ok().flatten().map(|columns| {
             let mut counts = BTreeMap::new();
             for column in columns {

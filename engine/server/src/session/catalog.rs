@@ -33,6 +33,8 @@ use crate::pgwire::column::Column;
 use crate::pgwire::encode::TextStyle;
 use crate::sqlstate::ServerError;
 
+mod by_engine;
+
 /// The DataFusion catalog that holds copies of system relations while a statement joins them.
 pub(super) const SYSTEM: &str = "genokura_system";
 
@@ -63,6 +65,10 @@ pub(crate) async fn answers(
     statement: &ast::Statement,
 ) -> Result<bool, ServerError> {
     if relations.lake > 0 || (relations.catalog.is_empty() && !relations.foreign) {
+        return Ok(false);
+    }
+    // Values that the evaluator has not got as the engine has them.
+    if relations.catalog.is_empty() && !relations.of_catalog && by_engine::computes(statement) {
         return Ok(false);
     }
     let model = model(context).await;

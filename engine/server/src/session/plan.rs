@@ -28,7 +28,7 @@ use super::temp::TempState;
 use super::typed::Types;
 use super::{
     SessionInfo, ambiguous, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled,
-    modifiers, named_alike, objects, orders, origins, outer_named, params, placed, rewrite,
+    modifiers, named_alike, objects, once, orders, origins, outer_named, params, placed, rewrite,
     smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
@@ -280,6 +280,7 @@ pub(super) async fn logical_of(
     tell_apart: bool,
 ) -> Result<LogicalPlan, ServerError> {
     super::cohort::substitute(context, &mut resolved).await?;
+    once::marked(&context.context, &mut resolved)?;
     rewrite::patterns(&mut resolved)?;
     placed::fields_of_rows(&mut resolved);
     named_alike::told_apart(&mut resolved)?;
@@ -421,11 +422,12 @@ pub(crate) async fn start(planned: Planned) -> Result<Rows, ServerError> {
             context,
         } => {
             let state = context.context.state();
+            let task = task_context(&context, &state)?;
+            let (plan, held) = Box::pin(once::computed(plan, &state, &task, &context.stop)).await?;
             let physical = state.create_physical_plan(&plan).await?;
             let physical = stop::stoppable(physical, &context.stop)?;
-            let task = task_context(&context, &state)?;
             let runtime = task.runtime_env();
-            let stream = execute_stream(physical, task)?;
+            let stream = once::holding(held, execute_stream(physical, task)?);
             Ok(Rows::new(columns, stream, context.stop).made_in(runtime))
         }
     }

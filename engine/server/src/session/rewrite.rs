@@ -11,8 +11,10 @@ mod columns;
 mod constants;
 mod grouping;
 mod intervals;
+mod listed;
 mod literals;
 mod names;
+mod neighbours;
 mod numbers;
 mod operators;
 mod order;
@@ -28,6 +30,7 @@ mod subscripts;
 mod type_calls;
 mod types;
 pub(super) mod untyped;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -41,6 +44,7 @@ pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, functio
 pub(super) use chosen::told as tell_choices;
 pub(super) use columns::told_apart as columns_told_apart;
 use columns::{name_inner_columns, name_outer_columns, top_level};
+pub(super) use listed::wider;
 pub(crate) use literals::cast;
 pub(super) use literals::{constant, string_literal, text, text_array};
 pub(super) use names::folded;
@@ -58,6 +62,8 @@ use types::{
     LONG_DIGITS, bytea, collated, is_infinite, is_kind, is_text, plain_time, plain_type,
     typed_constant,
 };
+
+pub(super) use windows::{Named as NamedWindow, of_name as window_of_name, written_out};
 
 use super::placed::of_constant;
 use super::typed::Types;
@@ -212,6 +218,10 @@ impl VisitorMut for ToDataFusion<'_> {
         if let Err(error) = columns::none_in_sets(query) {
             return ControlFlow::Break(error);
         }
+        windows::complete_all(query);
+        if let SetExpr::Values(values) = query.body.as_mut() {
+            listed::typed(values);
+        }
         if let Err(error) = ties::as_ranks(query) {
             return ControlFlow::Break(error);
         }
@@ -347,6 +357,7 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(error);
         }
         aggregates::respell(expr);
+        neighbours::respell(expr);
         let typed = match &*expr {
             Expr::Cast {
                 expr: value,

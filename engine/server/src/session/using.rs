@@ -24,13 +24,15 @@ use datafusion::sql::sqlparser::ast::{
     TableAliasColumnDef, TableFactor, TableWithJoins, VisitMut as _, VisitorMut,
 };
 
+use super::params;
 use super::plan::PlanContext;
 use super::rewrite::{self, call_of, folded};
 use super::statement::joins::name_of_join;
+use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
 use columns::{Column, Replace, bare, merged_column, whole};
 pub(super) use relations::{Asked, columns as columns_of_relation, named};
-use relations::{First, columns, factors_of};
+use relations::{First, Types, columns, factors_of};
 
 /// Makes joins `ON` of those by names.
 ///
@@ -48,20 +50,23 @@ pub(super) async fn merged(
             return Ok(());
         };
         let mut known = BTreeMap::new();
+        let mut types = Types::new();
         for (name, relation) in asked {
-            if let Some(columns) = columns(context, &name, relation).await? {
+            if let Some(columns) = columns(context, &name, relation, &mut types).await? {
                 known.insert(name, columns);
             }
         }
         let mut within = BTreeMap::new();
         for (text, relation) in first.within {
             // What cannot be planned alone has names that are not known, and stays as it is written.
-            if let Ok(Some(columns)) = columns(context, &relation.name, relation.asked).await {
+            let found = columns(context, &relation.name, relation.asked, &mut Types::new()).await;
+            if let Ok(Some(columns)) = found {
                 within.insert(text, columns);
             }
         }
         let mut merge = Merge {
             known: &known,
+            types: &types,
             within: &within,
             done: false,
         };
@@ -149,6 +154,8 @@ fn selects<'a>(body: &'a mut SetExpr, found: &mut Vec<&'a mut Select>) {
 struct Merge<'a> {
     /// Columns of its relations.
     known: &'a BTreeMap<String, Vec<String>>,
+    /// Their types, as far as they are known.
+    types: &'a Types,
     /// Columns of relations of its subqueries.
     within: &'a BTreeMap<String, Vec<String>>,
     done: bool,
@@ -184,6 +191,10 @@ impl VisitorMut for Merge<'_> {
         {
             for key in keys {
                 // A name of the list comes first.
+                if let Some(place) = listed_twice(&key.expr, &select.projection) {
+                    key.expr = Expr::value(ast::Value::Number(place.to_string(), false));
+                    continue;
+                }
                 let of_list =
                     matches!(&key.expr, Expr::Identifier(name) if listed.contains(&folded(name)));
                 if !of_list && let Err(error) = self.replace(&mut key.expr, &columns) {
@@ -343,6 +354,7 @@ impl Merge<'_> {
                 let of = |column: &String| Column {
                     name: column.clone(),
                     value: Expr::CompoundIdentifier(vec![quoted(&name), quoted(column)]),
+                    of: self.types.get(&(name.clone(), column.clone())).copied(),
                     merged: false,
                     join: None,
                 };
@@ -373,6 +385,7 @@ impl Merge<'_> {
         let of = |(name, unique): (String, String)| Column {
             value: Expr::CompoundIdentifier(vec![alias.name.clone(), quoted(&unique)]),
             name,
+            of: None,
             merged: false,
             join: None,
         };
@@ -456,9 +469,10 @@ fn joined(
     let mut on: Option<Expr> = None;
     for name in &names {
         let (l, r) = (one(&left, name, "left")?, one(&right, name, "right")?);
+        let of = l.of.zip(r.of).and_then(|(l, r)| in_common(l, r));
         let value = match outer {
-            Outer::No => l.value.clone(),
-            Outer::Right => r.value.clone(),
+            Outer::No => as_of(l, of),
+            Outer::Right => as_of(r, of),
             Outer::Full => call_of("coalesce", vec![l.value.clone(), r.value.clone()]),
         };
         let equal = binary(l.value.clone(), BinaryOperator::Eq, r.value.clone());
@@ -469,6 +483,7 @@ fn joined(
         let merged = Column {
             name: name.clone(),
             value,
+            of,
             merged: true,
             join: None,
         };
@@ -486,6 +501,50 @@ fn joined(
         *constraint = JoinConstraint::On(on.unwrap_or_else(always));
     }
     Ok(columns)
+}
+
+/// The place in a list of the column that a name says, where several of it have the name and are the same.
+fn listed_twice(key: &Expr, list: &[SelectItem]) -> Option<usize> {
+    let Expr::Identifier(name) = key else {
+        return None;
+    };
+    let name = folded(name);
+    let mut found: Option<(usize, &SelectItem)> = None;
+    let mut same = 0;
+    for (place, item) in (1..).zip(list) {
+        // How many columns stand before it is not known behind a `*`.
+        let named = match item {
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {
+                rewrite::item_name(item).as_ref() == Some(&name)
+            }
+            _ => return None,
+        };
+        match found {
+            _ if !named => {}
+            None => found = Some((place, item)),
+            Some((_, first)) if first == item => same += 1,
+            Some(_) => return None,
+        }
+    }
+    found.filter(|_| same > 0).map(|(place, _)| place)
+}
+
+/// The type that a merged column of two types has; `None` where that is not plain.
+fn in_common(left: PgType, right: PgType) -> Option<PgType> {
+    let is_text = |of: PgType| matches!(of, PgType::TEXT | PgType::VARCHAR | PgType::BPCHAR);
+    match is_text(left) && is_text(right) {
+        // Each becomes the other: the first one stays.
+        true => Some(left),
+        false => rewrite::wider(left, right),
+    }
+}
+
+/// A column as one of another type, where it has another.
+fn as_of(column: &Column, of: Option<PgType>) -> Expr {
+    match of.filter(|of| Some(*of) != column.of) {
+        Some(of) => rewrite::cast(column.value.clone(), params::sql_type(of)),
+        None => column.value.clone(),
+    }
 }
 
 fn one<'a>(columns: &'a [Column], name: &str, side: &str) -> Result<&'a Column, ServerError> {

@@ -228,6 +228,7 @@ impl Checked<'_> {
             self.none_in("VALUES", cells)?;
         }
         sets::order(query)?;
+        windows::named_in_order(query)?;
         lists(&query.body)
     }
 

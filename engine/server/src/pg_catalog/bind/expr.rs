@@ -272,15 +272,9 @@ impl Binder<'_> {
                 timestamp,
                 time_zone,
             } => {
-                // All clocks of catalog queries run in UTC.
-                self.expr(time_zone)?;
+                let zone = self.expr(time_zone)?;
                 let time = self.expr(timestamp)?;
-                let to = if time.ty == oid::TIMESTAMPTZ {
-                    oid::TIMESTAMP
-                } else {
-                    oid::TIMESTAMPTZ
-                };
-                self.coerce(time, to, Freedom::Explicit)
+                self.call("timezone", vec![zone, time], false)
             }
             E::Prefixed { value, .. } => self.expr(value),
             other => Err(CatalogError::unsupported(format!("expression {other}"))),

@@ -13,6 +13,7 @@ use crate::pg_catalog::plan::Expr;
 use crate::pg_catalog::similar::{escape_of, similar_to_escape};
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
+use crate::semantics::cased;
 
 /// Groups of a match as text[]: the whole match when there are no groups.
 pub(super) fn captures(found: &Captures<'_>) -> Value {
@@ -75,23 +76,15 @@ pub(super) fn call(
         }
     };
     Ok(Some(match function.name.as_str() {
-        "upper" => Value::text(text(0).to_uppercase()),
-        "lower" => Value::text(text(0).to_lowercase()),
-        "initcap" => {
-            let mut start = true;
-            let mut out = String::new();
-            for c in text(0).chars() {
-                if start {
-                    out.extend(c.to_uppercase())
-                } else {
-                    out.extend(c.to_lowercase())
-                }
-                start = !c.is_alphanumeric();
-            }
-            Value::text(out)
-        }
+        "upper" => Value::text(cased("upper", text(0))),
+        "lower" => Value::text(cased("lower", text(0))),
+        "initcap" => Value::text(cased("initcap", text(0))),
         "length" | "char_length" | "character_length" => match &args[0] {
             Value::Bytes(b) => count(b.len()),
+            // Blanks at the end of a char(n) are none of it.
+            _ if function.arguments.first() == Some(&oid::BPCHAR) => {
+                count(text(0).trim_end_matches(' ').chars().count())
+            }
             _ => count(text(0).chars().count()),
         },
         "octet_length" => match &args[0] {
@@ -240,13 +233,16 @@ pub(super) fn call(
         },
         "overlay" => {
             let chars: Vec<char> = text(0).chars().collect();
-            let start = usize::try_from(int(2).unwrap_or(1) - 1)
-                .unwrap_or(0)
-                .min(chars.len());
-            let len = int(3)
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or_else(|| text(1).chars().count());
-            let end = (start + len).min(chars.len());
+            let from = int(2).unwrap_or(1);
+            if from <= 0 {
+                let text = "negative substring length not allowed";
+                return Err(CatalogError::new("22011", text));
+            }
+            let length = || i64::try_from(text(1).chars().count()).unwrap_or(i64::MAX);
+            let behind = from.saturating_add(int(3).unwrap_or_else(length));
+            let place = |at: i64| usize::try_from(at.saturating_sub(1)).unwrap_or(0);
+            let start = place(from).min(chars.len());
+            let end = place(behind).min(chars.len());
             Value::text(format!(
                 "{}{}{}",
                 chars[..start].iter().collect::<String>(),
@@ -295,6 +291,10 @@ pub(super) fn call(
                     })
                     .collect(),
             )
+        }
+        "regexp_replace" if matches!(args.get(3), Some(Value::Int(_))) => {
+            let what = "regexp_replace with a place to begin at, in a statement over the catalog";
+            return Err(CatalogError::unsupported(what));
         }
         "regexp_replace" => {
             let flags = PatternFlags::read(text(3))?;

@@ -10,6 +10,8 @@ use super::super::value::Value;
 use super::number_char;
 use super::to_char::to_char;
 use crate::pg_types::oid;
+use crate::semantics::age_between;
+use crate::zone::{Zone, is_endless};
 
 pub(super) fn call(
     cx: &Cx<'_>,
@@ -52,23 +54,32 @@ pub(super) fn call(
         "pg_postmaster_start_time" | "pg_conf_load_time" => {
             Value::Timestamp(cx.session.server_started)
         }
-        "age" => match (micros(args.first()), micros(args.get(1))) {
-            (Some(a), Some(b)) => Value::Interval {
-                months: 0,
-                days: i32::try_from((a - b) / 86_400_000_000).unwrap_or(0),
-                micros: (a - b) % 86_400_000_000,
-            },
-            // age(xid): nothing ever freezes here.
-            (None, _) => Value::Int(0),
-            (Some(a), None) => {
-                let today = cx.now - cx.now.rem_euclid(86_400_000_000);
-                Value::Interval {
-                    months: 0,
-                    days: i32::try_from((today - a) / 86_400_000_000).unwrap_or(0),
-                    micros: (today - a) % 86_400_000_000,
-                }
-            }
-        },
+        // age(xid): nothing ever freezes here.
+        "age" if micros(args.first()).is_none() => Value::Int(0),
+        "age" => {
+            let midnight = || {
+                let now = convert::local(cx.session, cx.now, oid::TIMESTAMPTZ);
+                Some(now - now.rem_euclid(86_400_000_000))
+            };
+            let (left, right) = match args.len() {
+                1 => (midnight(), shown(0)),
+                _ => (shown(0), shown(1)),
+            };
+            let Some((left, right)) = left.zip(right) else {
+                return Ok(None);
+            };
+            return age(left, right).map(Some);
+        }
+        "timezone" => {
+            let (Some(zone), Some(time)) = (args.first(), micros(args.get(1))) else {
+                return Ok(None);
+            };
+            let zone = zone_of(zone)?;
+            Value::Timestamp(match given(1) {
+                oid::TIMESTAMP => zone.instant(time),
+                _ => zone.local(time),
+            })
+        }
         "to_timestamp" => match args.first() {
             #[expect(clippy::cast_possible_truncation, reason = "out of range saturates")]
             Some(Value::Float(f)) => Value::Timestamp((f * 1e6) as i64),
@@ -107,11 +118,16 @@ pub(super) fn call(
                     months,
                     days,
                     micros,
-                }) => interval_part(&field, *months, *days, *micros),
+                }) => interval_part(&field, *months, *days, *micros)?,
                 other => {
                     let (Some(instant), Some(t)) = (micros(other), shown(1)) else {
                         return Ok(None);
                     };
+                    if is_endless(instant) || !has_end(other) {
+                        let what =
+                            "a part of a time without an end, in a statement over the catalog";
+                        return Err(CatalogError::unsupported(what));
+                    }
                     let Some(time) = super::super::value::timestamp(t) else {
                         return Ok(Some(Value::Null));
                     };
@@ -145,10 +161,10 @@ pub(super) fn call(
                 }
             };
             if expr.ty == oid::NUMERIC {
-                let digits = if matches!(field.as_str(), "epoch" | "second") {
-                    6
-                } else {
-                    0
+                let digits = match field.as_str() {
+                    "epoch" | "second" => 6,
+                    "milliseconds" => 3,
+                    _ => 0,
                 };
                 Numeric::from_f64(number)
                     .and_then(|n| n.round(digits))
@@ -163,11 +179,27 @@ pub(super) fn call(
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .to_lowercase();
-            let Some(t) = shown(1) else {
+            // Clocks of a zone that is named, or those of the session.
+            let zone = args.get(2).map(zone_of).transpose()?;
+            let at = match zone {
+                Some(zone) => micros(args.get(1)).map(|instant| zone.local(instant)),
+                None => shown(1),
+            };
+            let Some(t) = at else {
                 return Ok(None);
             };
+            if is_endless(t) || !has_end(args.get(1)) {
+                return Ok(Some(match args.get(1) {
+                    Some(Value::Date(i32::MIN)) => Value::Timestamp(i64::MIN),
+                    Some(Value::Date(_)) => Value::Timestamp(i64::MAX),
+                    _ => Value::Timestamp(t),
+                }));
+            }
             let made = |local: i64| {
-                Value::Timestamp(convert::of_local(cx.session, local, function.result))
+                Value::Timestamp(match zone {
+                    Some(zone) => zone.instant(local),
+                    None => convert::of_local(cx.session, local, function.result),
+                })
             };
             let step = match field.as_str() {
                 "microseconds" => 1,
@@ -211,19 +243,80 @@ pub(super) fn call(
     }))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "interval parts are small")]
-pub(super) fn interval_part(field: &str, months: i32, days: i32, micros: i64) -> f64 {
-    match field {
-        "epoch" => {
-            f64::from(months) / 12.0 * 365.25 * 86_400.0
-                + f64::from(days) * 86_400.0
-                + micros as f64 / 1e6
+/// Whether a date has an end; what is none has.
+fn has_end(value: Option<&Value>) -> bool {
+    !matches!(value, Some(Value::Date(i32::MAX | i32::MIN)))
+}
+
+/// The zone that a text names or an interval is.
+///
+/// # Errors
+/// 22023 for one that is none.
+fn zone_of(value: &Value) -> Result<Zone> {
+    let unknown = |text: String| CatalogError::new("22023", text);
+    match value {
+        Value::Interval {
+            months: 0,
+            days: 0,
+            micros,
+        } => Zone::east(micros / 1_000_000)
+            .ok_or_else(|| unknown("interval time zone is out of range".to_owned())),
+        Value::Interval { .. } => Err(unknown(
+            "interval time zone must not include months or days".to_owned(),
+        )),
+        other => {
+            let name = other.as_str().unwrap_or_default();
+            Zone::of_name(name)
+                .ok_or_else(|| unknown(format!("time zone \"{name}\" not recognized")))
         }
-        "year" => f64::from(months / 12),
+    }
+}
+
+/// What a calendar says lies between two times.
+///
+/// # Errors
+/// 22008 for times without an end.
+fn age(left: i64, right: i64) -> Result<Value> {
+    let between = match is_endless(left) || is_endless(right) {
+        true => None,
+        false => age_between(left, right),
+    };
+    let (months, days, micros) = between.ok_or_else(|| {
+        let text = "the age of an infinite timestamp is out of range";
+        CatalogError::new("22008", text)
+    })?;
+    Ok(Value::Interval {
+        months,
+        days,
+        micros,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "interval parts are small")]
+fn interval_part(field: &str, months: i32, days: i32, micros: i64) -> Result<f64> {
+    const DAY: f64 = 86_400.0;
+    let years = months / 12;
+    let of_minute = micros % 60_000_000;
+    Ok(match field {
+        "epoch" => {
+            let whole = f64::from(years) * 365.25 + f64::from(months % 12) * 30.0;
+            (whole + f64::from(days)) * DAY + micros as f64 / 1e6
+        }
+        "millennium" => f64::from(years / 1000),
+        "century" => f64::from(years / 100),
+        "decade" => f64::from(years / 10),
+        "year" => f64::from(years),
+        "quarter" => f64::from(months % 12 / 3 + 1),
         "month" => f64::from(months % 12),
         "day" => f64::from(days),
         "hour" => (micros / 3_600_000_000) as f64,
         "minute" => (micros / 60_000_000 % 60) as f64,
-        _ => (micros % 60_000_000) as f64 / 1e6,
-    }
+        "second" => of_minute as f64 / 1e6,
+        "milliseconds" => of_minute as f64 / 1e3,
+        "microseconds" => of_minute as f64,
+        _ => {
+            let text = format!("unit \"{field}\" not recognized for type interval");
+            return Err(CatalogError::new("22023", text));
+        }
+    })
 }

@@ -271,6 +271,13 @@ fn age(call: &Call) -> Result<ArrayRef> {
     Ok(Arc::new(made?))
 }
 
+/// Months, days and microseconds between two local times that have an end.
+pub(crate) fn age_between(left: i64, right: i64) -> Option<(i32, i32, i64)> {
+    let span = symbolic(left, right);
+    let months = i32::try_from(span.months).ok()?;
+    Some((months, i32::try_from(span.days).ok()?, span.micros))
+}
+
 /// What a calendar says lies between two local times.
 fn symbolic(left: i64, right: i64) -> Span {
     let back = left < right;

@@ -1,10 +1,11 @@
 //! Rows that are put together or compared: UNION, EXCEPT, INTERSECT, VALUES and the rounds of recursive queries, whose columns have one class of numbers.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema};
 use datafusion::catalog::cte_worktable::CteWorkTable;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{DFSchema, DataFusionError, JoinType, NullEquality, Result};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::expr::{Alias, Cast};
@@ -80,20 +81,22 @@ pub(super) fn united(union: &Union) -> Result<Option<LogicalPlan>> {
 
 /// EXCEPT or INTERSECT whose columns have the types of both sides; `None` when they have, and for any other join.
 pub(super) fn of_sets(join: &Join) -> Result<Option<LogicalPlan>> {
-    let (left, right) = (join.left.schema().fields(), join.right.schema().fields());
     let of_sets = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
         && join.null_equality == NullEquality::NullEqualsNull
         && join.filter.is_none()
-        && left.len() == right.len();
+        && join.left.schema().fields().len() == join.right.schema().fields().len();
     if !of_sets {
         return Ok(None);
     }
+    let (settled, changed) = unions_settled(join)?;
+    let join = &settled;
+    let (left, right) = (join.left.schema().fields(), join.right.schema().fields());
     let columns = left.iter().zip(right.iter());
     let wanted: Vec<Option<DataType>> = columns
         .map(|(left, right)| in_common(left.data_type(), right.data_type()))
         .collect();
     if wanted.iter().all(Option::is_none) {
-        return Ok(None);
+        return Ok(changed.then(|| LogicalPlan::Join(settled)));
     }
     let joined = Join::try_new(
         Arc::new(with_types(&join.left, &wanted)?),
@@ -122,6 +125,104 @@ pub(super) fn of_sets(join: &Join) -> Result<Option<LogicalPlan>> {
         true => Ok(Some(joined)),
         false => with_types(&joined, &shown).map(Some),
     }
+}
+
+/// A join whose sides say the types of the unions in them, which the planner knows only later and takes from their first
+/// parts until then; and whether they are others.
+fn unions_settled(join: &Join) -> Result<(Join, bool)> {
+    let side = |plan: &Arc<LogicalPlan>| -> Result<Transformed<LogicalPlan>> {
+        let changed = Cell::new(false);
+        let mut plan = plan.as_ref().clone().transform_up(|node| {
+            let node = match &node {
+                LogicalPlan::Union(union) => match typed(union)? {
+                    Some(union) => Transformed::yes(union),
+                    None => Transformed::no(node),
+                },
+                _ => Transformed::no(node),
+            };
+            changed.set(changed.get() || node.transformed);
+            match (changed.get(), &node.data) {
+                (true, LogicalPlan::Union(union)) => {
+                    let union = Union::try_new_with_loose_types(union.inputs.clone())?;
+                    Ok(Transformed::yes(LogicalPlan::Union(union)))
+                }
+                (true, _) => node.map_data(LogicalPlan::recompute_schema),
+                (false, _) => Ok(node),
+            }
+        })?;
+        plan.transformed = changed.get();
+        Ok(plan)
+    };
+    let (left, right) = (side(&join.left)?, side(&join.right)?);
+    if !left.transformed && !right.transformed {
+        return Ok((join.clone(), false));
+    }
+    let settled = Join::try_new(
+        Arc::new(left.data),
+        Arc::new(right.data),
+        join.on.clone(),
+        None,
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    Ok((settled, true))
+}
+
+/// A union whose parts have one type in each column, where numbers or times have one in common; `None` when they have.
+fn typed(union: &Union) -> Result<Option<LogicalPlan>> {
+    let of_column = |at: usize| -> Option<DataType> {
+        let fields = union.inputs.iter();
+        let mut types = fields.filter_map(|input| input.schema().fields().get(at));
+        let first = types.next()?.data_type().clone();
+        Some(types.fold(first, |known, field| {
+            in_common(&known, field.data_type()).unwrap_or(known)
+        }))
+    };
+    let wanted: Vec<Option<DataType>> = (0..union.schema.fields().len()).map(of_column).collect();
+    let mut changed = false;
+    let inputs = union.inputs.iter().map(|input| {
+        let fields = input.schema().fields().iter();
+        let to = fields.zip(&wanted).map(|(field, wanted)| {
+            let wanted = wanted.as_ref()?;
+            in_common(field.data_type(), wanted).filter(|to| to == wanted)
+        });
+        let to: Vec<Option<DataType>> = to.collect();
+        if to.iter().all(Option::is_none) {
+            return Ok(Arc::clone(input));
+        }
+        changed = true;
+        list_with_types(input, &to).map(Arc::new)
+    });
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    match changed {
+        true => {
+            Union::try_new_with_loose_types(inputs).map(|union| Some(LogicalPlan::Union(union)))
+        }
+        false => Ok(None),
+    }
+}
+
+/// As [`with_types`], in the list of a SELECT itself where the plan is one: its constants are still seen there.
+fn list_with_types(plan: &LogicalPlan, wanted: &[Option<DataType>]) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(list) = plan else {
+        return with_types(plan, wanted);
+    };
+    let fields = list.schema.iter().zip(wanted);
+    let columns = list.expr.iter().zip(fields);
+    let columns = columns.map(|(expr, ((qualifier, field), wanted))| match wanted {
+        Some(to) => {
+            let bare = match expr {
+                Expr::Alias(Alias { expr, .. }) => expr.as_ref(),
+                other => other,
+            };
+            cast(bare.clone(), to.clone()).alias_qualified(qualifier.cloned(), field.name())
+        }
+        None => expr.clone(),
+    });
+    let list = Projection::try_new(columns.collect(), Arc::clone(&list.input))?;
+    Ok(LogicalPlan::Projection(list))
 }
 
 /// A decimal of so many digits as a number has, of one that has others.
@@ -160,7 +261,11 @@ fn in_common(left: &DataType, right: &DataType) -> Option<DataType> {
         return None;
     }
     Some(match Class::of(left)?.max(Class::of(right)?) {
-        Class::Whole => DataType::Int64,
+        // Of whole numbers the wider ones.
+        Class::Whole => match right.primitive_width() > left.primitive_width() {
+            true => right.clone(),
+            false => left.clone(),
+        },
         Class::Single => DataType::Float32,
         Class::Double => DataType::Float64,
         Class::Exact => {

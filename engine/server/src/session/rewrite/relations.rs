@@ -33,6 +33,8 @@ pub(crate) struct Relations {
     pub(crate) lake: usize,
     /// Functions and casts that DataFusion does not have.
     pub(crate) foreign: bool,
+    /// Some of these have no answer but that of the catalog; the others the session knows, or the engine as well.
+    pub(crate) of_catalog: bool,
 }
 
 /// Resolves every table name of `statement` in place: afterwards it is schema-qualified. `ARRAY(SELECT …)` becomes
@@ -148,7 +150,9 @@ impl VisitorMut for Resolver<'_> {
             }
             | TableFactor::Function { name, args, .. } => {
                 strip_pg_catalog(name);
-                self.found.foreign |= self.context.table_function(&last_part(name)).is_err();
+                let foreign = self.context.table_function(&last_part(name)).is_err();
+                self.found.foreign |= foreign;
+                self.found.of_catalog |= foreign;
                 for place in span_sources(&last_part(name)) {
                     let argument = args.get_mut(place);
                     let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))) = argument
@@ -171,15 +175,20 @@ impl VisitorMut for Resolver<'_> {
                 let name = last_part(&function.name);
                 // What asks about the session, and what is computed a row at a time, is the catalog's to answer, with the types that PostgreSQL gives it,
                 // unless the statement reads the lake.
-                if is_session_function(&name) || is_evaluated(&name) || !self.knows_function(&name)
-                {
+                let known = is_session_function(&name) || is_evaluated(&name);
+                if known || !self.knows_function(&name) {
                     self.found.foreign = true;
+                    self.found.of_catalog |= !known;
                 }
             }
-            Expr::Cast { data_type, .. } if is_reg_type(data_type) => self.found.foreign = true,
-            Expr::Identifier(name) => self.found.foreign |= is_table_oid(Some(name)),
-            Expr::CompoundIdentifier(parts) => {
-                self.found.foreign |= is_table_oid(parts.last());
+            Expr::Cast { data_type, .. } if is_reg_type(data_type) => {
+                (self.found.foreign, self.found.of_catalog) = (true, true);
+            }
+            Expr::Identifier(name) if is_table_oid(Some(name)) => {
+                (self.found.foreign, self.found.of_catalog) = (true, true);
+            }
+            Expr::CompoundIdentifier(parts) if is_table_oid(parts.last()) => {
+                (self.found.foreign, self.found.of_catalog) = (true, true);
             }
             _ => {}
         }

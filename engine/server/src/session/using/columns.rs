@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, V
 
 use super::quoted;
 use super::relations::{factors_of, named};
+use crate::pg_types::PgType;
 use crate::session::placed::start;
 use crate::session::rewrite::{self, folded};
 use crate::sqlstate::ServerError;
@@ -16,6 +17,8 @@ use crate::sqlstate::ServerError;
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) value: Expr,
+    /// Its type, where that of its table is known.
+    pub(super) of: Option<PgType>,
     /// Made of several, so that its name alone says it.
     pub(super) merged: bool,
     /// The name of the join that made it, under which alone it is known.

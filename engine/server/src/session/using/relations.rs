@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{has_names, selects};
+use crate::pg_types::PgType;
 use crate::session::plan::PlanContext;
 use crate::session::rewrite::{self, folded};
 use crate::session::whole_rows::{columns_of, every_column_of, relation, set_columns};
@@ -33,28 +34,38 @@ pub(super) struct Within {
     pub(super) asked: Asked,
 }
 
-/// The columns of a relation; `None` when they are known only beside others.
+/// Types of columns, by the names of their relation and of themselves.
+pub(in crate::session) type Types = BTreeMap<(String, String), PgType>;
+
+/// The columns of a relation; `None` when they are known only beside others. Types of those of tables are put among the
+/// others.
 pub(in crate::session) async fn columns(
     context: &PlanContext,
     name: &str,
     asked: Asked,
+    types: &mut Types,
 ) -> Result<Option<Vec<String>>, ServerError> {
     if let TableFactor::Derived { lateral: true, .. } = &asked.factor {
         return Ok(listed(&asked.factor));
     }
     if let TableFactor::Table {
-        name,
+        name: table,
         alias,
         args: None,
         ..
     } = &asked.factor
         && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
-        && let [schema, table] = name.0.as_slice()
+        && let [schema, table] = table.0.as_slice()
         && let (Some(schema), Some(table)) = (schema.as_ident(), table.as_ident())
     {
         let table = TableReference::partial(folded(schema), folded(table));
         let provider = context.context.table_provider(table).await?;
         let fields = provider.schema();
+        let told = fields.fields().iter().map(|field| {
+            let column = (name.to_owned(), field.name().clone());
+            (column, PgType::of_field(field))
+        });
+        types.extend(told);
         let names = fields.fields().iter().map(|field| field.name().clone());
         return Ok(Some(names.collect()));
     }

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::named as place_of;
 use crate::session::placed::of_ident;
-use crate::session::rewrite::folded;
+use crate::session::rewrite::{self, NamedWindow, folded};
 use crate::sqlstate::{Place, ServerError};
 
 /// Refuses names of windows that a SELECT gives twice or does not give, and windows that say again what the one that
@@ -26,7 +26,15 @@ pub(super) fn named(select: &Select) -> Result<(), ServerError> {
             return Err(ServerError::new("42P20", text).place(of_ident(&window.0)));
         }
     }
-    let mut used = Used { select, depth: 0 };
+    let known = rewrite::written_out(windows);
+    for (at, window) in windows.iter().enumerate() {
+        if let NamedWindowExpr::WindowSpec(spec) = &window.1 {
+            let earlier = known.get(..at).unwrap_or_default();
+            let place = of_ident(&window.0).map(|place| place.behind(&["AS"]));
+            goes_on(earlier, spec, place, true)?;
+        }
+    }
+    let mut used = Used { known, depth: 0 };
     let exprs = select
         .projection
         .iter()
@@ -37,13 +45,28 @@ pub(super) fn named(select: &Select) -> Result<(), ServerError> {
     }
 }
 
+/// The same for the windows of a query's ORDER BY.
+///
+/// # Errors
+/// 42P20, 42704.
+pub(super) fn named_in_order(query: &ast::Query) -> Result<(), ServerError> {
+    let ast::SetExpr::Select(select) = query.body.as_ref() else {
+        return Ok(());
+    };
+    let known = rewrite::written_out(&select.named_window);
+    match query.order_by.visit(&mut Used { known, depth: 0 }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
 /// Windows that calls of one SELECT go on from.
-struct Used<'a> {
-    select: &'a Select,
+struct Used {
+    known: Vec<NamedWindow>,
     depth: usize,
 }
 
-impl Visitor for Used<'_> {
+impl Visitor for Used {
     type Break = ServerError;
 
     fn pre_visit_query(&mut self, _query: &ast::Query) -> ControlFlow<ServerError> {
@@ -60,51 +83,67 @@ impl Visitor for Used<'_> {
         let Expr::Function(function) = expr else {
             return ControlFlow::Continue(());
         };
-        let Some(WindowType::WindowSpec(spec)) = &function.over else {
-            return ControlFlow::Continue(());
-        };
         if self.depth > 0 {
             return ControlFlow::Continue(());
         }
-        let place = place_of(function).map(|place| place.behind(&["OVER"]));
-        match goes_on(self.select, spec, place) {
+        let checked = match &function.over {
+            Some(WindowType::WindowSpec(spec)) => {
+                let place = place_of(function).map(|place| place.behind(&["OVER"]));
+                goes_on(&self.known, spec, place, false)
+            }
+            Some(WindowType::NamedWindow(name)) => {
+                found(&self.known, name, of_ident(name)).map(|_| ())
+            }
+            None => Ok(()),
+        };
+        match checked {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 }
 
-fn goes_on(select: &Select, spec: &WindowSpec, place: Option<Place>) -> Result<(), ServerError> {
+/// The window of a name.
+fn found<'k>(
+    known: &'k [NamedWindow],
+    name: &ast::Ident,
+    place: Option<Place>,
+) -> Result<&'k WindowSpec, ServerError> {
+    let name = folded(name);
+    rewrite::window_of_name(known, &name).ok_or_else(|| {
+        let text = format!("window \"{name}\" does not exist");
+        ServerError::new("42704", text).place(place)
+    })
+}
+
+/// Refuses a window that says again what the one that it goes on from says; `is_defined`: it has a name itself.
+fn goes_on(
+    known: &[NamedWindow],
+    spec: &WindowSpec,
+    place: Option<Place>,
+    is_defined: bool,
+) -> Result<(), ServerError> {
     let Some(name) = &spec.window_name else {
         return Ok(());
     };
+    let base = found(known, name, place.clone())?;
     let name = folded(name);
-    let window = select
-        .named_window
-        .iter()
-        .find(|window| folded(&window.0) == name);
-    let Some(window) = window else {
-        let text = format!("window \"{name}\" does not exist");
-        return Err(ServerError::new("42704", text).place(place));
-    };
-    let NamedWindowExpr::WindowSpec(base) = &window.1 else {
-        return Ok(());
-    };
-    let refused = |text: String| Err(ServerError::new("42P20", text).place(place.clone()));
+    let refused = |text: String| ServerError::new("42P20", text).place(place.clone());
     if !spec.partition_by.is_empty() {
-        return refused(format!(
-            "cannot override PARTITION BY clause of window \"{name}\""
-        ));
+        let text = format!("cannot override PARTITION BY clause of window \"{name}\"");
+        return Err(refused(text));
     }
     if !spec.order_by.is_empty() && !base.order_by.is_empty() {
-        return refused(format!(
-            "cannot override ORDER BY clause of window \"{name}\""
-        ));
+        let text = format!("cannot override ORDER BY clause of window \"{name}\"");
+        return Err(refused(text));
     }
     if base.window_frame.is_some() {
-        return refused(format!(
-            "cannot copy window \"{name}\" because it has a frame clause"
-        ));
+        let text = format!("cannot copy window \"{name}\" because it has a frame clause");
+        let only = !is_defined && spec.order_by.is_empty() && spec.window_frame.is_none();
+        return Err(match only {
+            true => refused(text).hint("Omit the parentheses in this OVER clause."),
+            false => refused(text),
+        });
     }
     Ok(())
 }
