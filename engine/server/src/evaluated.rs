@@ -77,12 +77,13 @@ const FUNCTIONS: [&str; 40] = [
     "sign",
 ];
 /// More of them.
-const MORE: [&str; 14] = [
+const MORE: [&str; 15] = [
     "bit_count",
     "convert_from",
     "convert_to",
     "jsonb_insert",
     "jsonb_set",
+    "like_escape",
     "pg_column_size",
     "set_bit",
     "set_byte",
@@ -93,14 +94,15 @@ const MORE: [&str; 14] = [
     "trim_scale",
     "width_bucket",
 ];
-/// Those that the planner has too, and answers otherwise: called by a name of their own.
-const OTHERWISE: [&str; 9] = [
+/// Those that the planner has too, and answers otherwise, or that are written in its way: called by a name of their own.
+const OTHERWISE: [&str; 10] = [
     "array_dims",
     "array_length",
     "array_ndims",
     "chr",
     "decode",
     "encode",
+    "similar_to_escape",
     "substring",
     "to_char",
     "to_hex",

@@ -14,6 +14,7 @@ mod bind;
 mod builtin;
 mod convert;
 mod error;
+mod escapes;
 mod eval;
 mod format;
 mod functions;
@@ -30,6 +31,8 @@ mod value;
 
 pub(crate) use array_text::parse_array;
 pub use error::{CatalogError, Result};
+pub(crate) use escapes::{BACKSLASH, escape_character, escape_text, like_escape};
+pub(crate) use format::is_reserved;
 pub use functions::VERSION;
 pub(crate) use functions::{decimals_of, gives_values, is_of_numbers};
 pub(crate) use model::RelationOids;

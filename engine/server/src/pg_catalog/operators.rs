@@ -466,7 +466,18 @@ pub(crate) fn pattern_regex(pattern: &str, escape: Option<char>, similar: bool) 
                     "LIKE pattern must not end with escape character",
                 ));
             };
+    let mut in_class = false;
             out.push_str(&regex::escape(&next.to_string()));
+        if in_class && Some(c) != escape {
+            in_class = c != ']';
+            // Characters of a class are themselves.
+            if matches!(c, '\\' | '[' | '&' | '~') {
+                out.push('\\');
+            }
+            out.push(c);
+            continue;
+        }
+        in_class |= similar && c == '[' && Some(c) != escape;
             continue;
         }
         match c {

@@ -9,6 +9,7 @@ mod calls;
 mod chosen;
 mod columns;
 mod constants;
+mod escapes;
 mod grouping;
 mod intervals;
 mod literals;
@@ -39,6 +40,7 @@ pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, functio
 pub(super) use chosen::told as tell_choices;
 pub(super) use columns::told_apart as columns_told_apart;
 use columns::{name_inner_columns, name_outer_columns, top_level};
+pub(super) use escapes::of_parameters as escapes_of_parameters;
 pub(crate) use literals::cast;
 pub(super) use literals::{constant, string_literal, text, text_array};
 pub(super) use names::folded;
@@ -478,16 +480,9 @@ impl VisitorMut for ToDataFusion<'_> {
                 }
                 numbers::without_exponent(expr);
             }
-            Expr::SimilarTo {
-                negated,
-                expr: text,
-                pattern,
-                escape_char,
-            } => {
-                let escape = escape_char.as_ref().map(|escape| escape.value.clone());
-                match spelling::similar(text, *negated, pattern, escape) {
-                    Ok(matched) => *expr = matched,
-                    Err(error) => return ControlFlow::Break(error),
+            Expr::Like { .. } | Expr::ILike { .. } | Expr::SimilarTo { .. } => {
+                if let Err(error) = escapes::respell(expr) {
+                    return ControlFlow::Break(error);
                 }
             }
             Expr::Collate {

@@ -161,34 +161,3 @@ pub(super) fn fetch_as_limit(query: &mut Query) {
         }
     }
 }
-
-/// `text SIMILAR TO pattern`: the whole text, by a regular expression.
-///
-/// # Errors
-/// 0A000 for a pattern that is no constant, 22025 and 2201B for a bad one.
-pub(super) fn similar(
-    text: &Expr,
-    negated: bool,
-    pattern: &Expr,
-    escape: Option<Value>,
-) -> Result<Expr, ServerError> {
-    let Some(pattern) = super::rewrite::string_literal(pattern) else {
-        return Err(ServerError::new(
-            "0A000",
-            "SIMILAR TO takes a pattern that is a constant here",
-        ));
-    };
-    let escape = match escape.and_then(Value::into_string) {
-        None => Some('\\'),
-        Some(escape) => escape.chars().next(),
-    };
-    let regex = crate::pg_catalog::pattern_regex(pattern, escape, true)?;
-    Ok(Expr::Nested(Box::new(Expr::BinaryOp {
-        left: Box::new(Expr::Nested(Box::new(text.clone()))),
-        op: match negated {
-            true => ast::BinaryOperator::PGRegexNotMatch,
-            false => ast::BinaryOperator::PGRegexMatch,
-        },
-        right: Box::new(super::rewrite::text(&format!("(?s){regex}"))),
-    })))
-}

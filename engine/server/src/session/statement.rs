@@ -44,6 +44,7 @@ use genokura_sql_ext::dialect::Bounded;
 use tokio::runtime::Handle;
 
 use crate::sqlstate::{ServerError, from_parser, function_error, offset_of};
+use super::rewrite::escapes_of_parameters;
 pub(super) use copy_options::is_encoding;
 pub use copy_options::{CopyFormat, CopyHeader, CopyOptions};
 use cursor::TokenCursor;
@@ -396,6 +397,7 @@ fn named_stars(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     let mut named = tokens.to_vec();
     let star = |three: &[TokenWithSpan]| {
         let kinds = three.iter().map(|token| &token.token);
+    escapes_of_parameters(&mut query);
         kinds.eq([&Token::RParen, &Token::Period, &Token::Mul])
     };
     let places = tokens.windows(3).enumerate();
@@ -480,6 +482,7 @@ fn only_reads(query: &ast::Statement) -> Result<(), ServerError> {
             Err(read_only("a data-modifying statement"))
         }
         _ => Ok(()),
+    escapes_of_parameters(&mut statement);
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Binder, record_fields};
 use crate::pg_catalog::builtin::builtin;
 use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
+use crate::pg_catalog::escapes::{escape_character, escape_text};
 use crate::pg_catalog::numeric::Numeric;
 use crate::pg_catalog::plan::{Expr, Kind};
 use crate::pg_catalog::resolve::{self, Freedom};
@@ -449,7 +450,18 @@ impl Binder<'_> {
         let input = Box::new(text(self, input)?);
         let pattern = Box::new(text(self, pattern)?);
         let escape = match escape {
-            Some(v) => v.value.clone().into_string().and_then(|s| s.chars().next()),
+            Some(said) => match escape_text(&said.value)? {
+                Some(escape) => escape_character(&escape)?,
+                None => {
+                    return self.expr(&ast::Expr::Cast {
+                        kind: ast::CastKind::Cast,
+                        expr: Box::new(ast::Expr::value(ast::Value::Null)),
+                        data_type: ast::DataType::Boolean,
+                        array: false,
+                        format: None,
+                    });
+                }
+            },
             None => Some('\\'),
         };
         let like = Expr::new(
