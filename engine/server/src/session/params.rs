@@ -240,6 +240,20 @@ pub(crate) fn sql_type(pg_type: PgType) -> DataType {
 
 /// What a type begins with that a client declared for a text parameter, in front of its name.
 const DECLARED: &str = "declared";
+/// As [`sql_type`], of a type that is kept as text as itself.
+pub(super) fn told_type(pg_type: PgType) -> DataType {
+    match (pg_type.element(), pg_type) {
+        (Some(element), _) => {
+            let element = Box::new(told_type(element));
+            DataType::Array(ArrayElemTypeDef::SquareBracket(element, None))
+        }
+        (None, PgType::JSON) => DataType::JSON,
+        (None, PgType::JSONB) => DataType::JSONB,
+        (None, PgType::UUID) => DataType::Uuid,
+        (None, other) => sql_type(other),
+    }
+}
+
 
 /// The SQL type of a parameter that a client declared: of a text it says so.
 pub(crate) fn declared_sql_type(pg_type: PgType) -> DataType {

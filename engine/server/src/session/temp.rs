@@ -12,6 +12,7 @@
 //! When the rights of a role change, its temporary tables go away as its prepared statements do.
 
 mod assign;
+mod cells;
 mod cohort;
 mod copy;
 mod defaults;

@@ -162,6 +162,7 @@ impl Session {
                 let targets = targets(&table, &name.name, columns)?;
                 let mut source = source.clone();
                 typed(&mut source, &table, &targets, &self.settings.text_style())?;
+                self.assign_cells(&mut source, &table, &targets).await?;
                 Ok(Some(Box::new(ast::Statement::Query(source))))
             }
             TempCommand::Delete {
@@ -527,6 +528,7 @@ impl Session {
                 params::substitute(&mut source, &values, false)?;
                 if let ast::Statement::Query(source) = &mut source {
                     typed(source, &table, &targets, &self.settings.text_style())?;
+                    self.assign_cells(source, &table, &targets).await?;
                 }
                 self.plan(&source, &[]).await?
             }
