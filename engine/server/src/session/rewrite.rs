@@ -50,6 +50,7 @@ pub(crate) use output::output_names;
 pub(super) use output::{cast_to_digits, first_select, item_name, without_digits};
 pub(super) use quantified::patterns;
 pub(crate) use relations::{Relations, resolve, to_system_copies};
+pub(super) use rows::{first_of_long, waits_for_values as rows_wait_for_values};
 pub(super) use session_functions::is_session_function;
 use session_functions::session_function;
 pub(crate) use session_functions::{calls_set_config, set_configs};

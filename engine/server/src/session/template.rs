@@ -269,6 +269,11 @@ pub(super) async fn analyse(
     } else {
         Inferred::default()
     };
+    // Of several uses the first tells, which the planner does not ask for.
+    let used = match inferred.is_sure || known.iter().all(Option::is_some) {
+        true => BTreeMap::new(),
+        false => Box::pin(params::used(context, &resolved, &known)).await,
+    };
     let mut known: Vec<Option<PgType>> = (1..)
         .zip(&known)
         .map(|(number, known)| known.or(inferred.types.get(&number).copied()))
@@ -399,6 +404,7 @@ fn keeps(query: &ast::Statement, relations: &Relations, parameters: &[PgType]) -
 }
 
 /// Types from the client, from casts in the statement, those of the cohorts of functions of `gt`, and of what stands
+        && !rewrite::rows_wait_for_values(query)
 /// beside a parameter.
 fn known_types(query: &ast::Statement, declared: &[PgType], count: usize) -> Vec<Option<PgType>> {
     let mut written = params::cast_types(query);
@@ -420,6 +426,8 @@ struct Inferred {
     /// The plan, when every `$n` of the query stands in it with a type.
     plan: Option<Arc<LogicalPlan>>,
 }
+    /// It knows the types of all of them, and from the statement as it is.
+    is_sure: bool,
 
 async fn inferred_types(
     context: &PlanContext,
@@ -434,28 +442,36 @@ async fn inferred_types(
     let Ok(()) = params::substitute(&mut partial, &nulls, true) else {
         return Inferred::default();
     };
-    let (arrays, changed) = params::any_as_equal(&mut partial);
+    let made = params::any_as_equal(&mut partial);
     // A statement that cannot be planned with its placeholders is planned again with text ones;
     // its errors are reported then.
     let Ok(Planned::Lake { plan, .. }) = plan::plan(context, &partial).await else {
         return Inferred::default();
     };
     let found = plan.get_parameter_types().unwrap_or_default();
-    let types: BTreeMap<usize, PgType> = found
+    let mut types: BTreeMap<usize, PgType> = found
         .into_iter()
         .filter_map(|(name, data_type)| {
             let number = name.strip_prefix('$')?.parse().ok()?;
             let pg_type = PgType::of_arrow(&data_type?);
-            let array = arrays.contains(&number);
+            let array = made.arrays.contains(&number);
             Some((number, if array { pg_type.array() } else { pg_type }))
         })
         .collect();
-    let whole = nulls.is_empty() && !changed && types.len() == known.len();
+    for (first, other) in made.alike {
+        if let Some(known) = types.get(&first).copied() {
+            types.entry(other).or_insert(known);
+        }
+    }
+    let open = known.len() - nulls.len();
+    let is_sure = !made.changed && types.len() >= open;
+    let whole = nulls.is_empty() && is_sure;
     Inferred {
         types,
         plan: whole.then_some(plan),
     }
 }
+        is_sure,
 
 #[cfg(test)]
 mod tests {
