@@ -44,8 +44,8 @@ pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};
 pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
 pub(crate) use scalar::{
-    Aggregated, Call, Taken, argument_types, has_operator, is_type_name, operand_types,
-    operator_result, result_of, taken, takes,
+    Aggregated, Call, Taken, argument_types, has_operator, is_type_name, named_argument,
+    operand_types, operator_result, result_of, taken, takes,
 };
 pub(crate) use value::type_name;
 pub use value::{ArrayValue, RecordValue, Value};

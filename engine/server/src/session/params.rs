@@ -6,6 +6,7 @@ mod called;
 mod common;
 mod equal;
 mod made;
+mod uses;
 mod values;
 pub(super) mod void;
 
@@ -31,6 +32,7 @@ pub(crate) use common::common_types;
 pub(crate) use equal::any_as_equal;
 pub(super) use made::bytes;
 pub(crate) use made::{bytea_of_text, numeric};
+pub(super) use uses::used;
 pub(crate) use values::{constant, interval, null_of};
 
 /// The number of parameters of a statement: the largest `n` of `$n`.
@@ -238,8 +240,6 @@ pub(crate) fn sql_type(pg_type: PgType) -> DataType {
     }
 }
 
-/// What a type begins with that a client declared for a text parameter, in front of its name.
-const DECLARED: &str = "declared";
 /// As [`sql_type`], of a type that is kept as text as itself.
 pub(super) fn told_type(pg_type: PgType) -> DataType {
     match (pg_type.element(), pg_type) {
@@ -254,6 +254,8 @@ pub(super) fn told_type(pg_type: PgType) -> DataType {
     }
 }
 
+/// What a type begins with that a client declared for a text parameter, in front of its name.
+const DECLARED: &str = "declared";
 
 /// The SQL type of a parameter that a client declared: of a text it says so.
 pub(crate) fn declared_sql_type(pg_type: PgType) -> DataType {

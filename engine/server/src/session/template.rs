@@ -276,7 +276,10 @@ pub(super) async fn analyse(
     };
     let mut known: Vec<Option<PgType>> = (1..)
         .zip(&known)
-        .map(|(number, known)| known.or(inferred.types.get(&number).copied()))
+        .map(|(number, known)| {
+            let used = || used.get(&number).or(inferred.types.get(&number));
+            known.or_else(|| used().copied())
+        })
         .collect();
     if known.iter().any(Option::is_none) {
         Box::pin(params::called(context, query, &mut known)).await?;
@@ -401,10 +404,10 @@ fn keeps(query: &ast::Statement, relations: &Relations, parameters: &[PgType]) -
         && !parameters.iter().any(numeric)
         && !rewrite::calls_set_config(query)
         && !super::cohort::waits_for_values(query)
+        && !rewrite::rows_wait_for_values(query)
 }
 
 /// Types from the client, from casts in the statement, those of the cohorts of functions of `gt`, and of what stands
-        && !rewrite::rows_wait_for_values(query)
 /// beside a parameter.
 fn known_types(query: &ast::Statement, declared: &[PgType], count: usize) -> Vec<Option<PgType>> {
     let mut written = params::cast_types(query);
@@ -423,11 +426,11 @@ fn known_types(query: &ast::Statement, declared: &[PgType], count: usize) -> Vec
 #[derive(Default)]
 struct Inferred {
     types: BTreeMap<usize, PgType>,
+    /// It knows the types of all of them, and from the statement as it is.
+    is_sure: bool,
     /// The plan, when every `$n` of the query stands in it with a type.
     plan: Option<Arc<LogicalPlan>>,
 }
-    /// It knows the types of all of them, and from the statement as it is.
-    is_sure: bool,
 
 async fn inferred_types(
     context: &PlanContext,
@@ -468,10 +471,10 @@ async fn inferred_types(
     let whole = nulls.is_empty() && is_sure;
     Inferred {
         types,
+        is_sure,
         plan: whole.then_some(plan),
     }
 }
-        is_sure,
 
 #[cfg(test)]
 mod tests {
