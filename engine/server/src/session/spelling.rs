@@ -46,6 +46,18 @@ pub(super) fn function(function: &mut Function) -> Result<(), ServerError> {
     {
         name.value = format!("{AS_POSTGRES}{lower}");
     }
+    ordered(function)
+}
+
+/// Puts the arguments of a call that have names where they belong.
+///
+/// # Errors
+/// As [`function`].
+pub(super) fn ordered(function: &mut Function) -> Result<(), ServerError> {
+    let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else {
+        return Ok(());
+    };
+    let lower = name.value.to_ascii_lowercase();
     let Some((_, parameters)) = NAMED.iter().find(|(known, _)| *known == lower) else {
         return Ok(());
     };

@@ -21,6 +21,7 @@ mod no_columns;
 mod operators;
 mod patterns;
 mod prepared;
+mod respelled;
 pub mod rights;
 mod set;
 mod signs;
@@ -249,6 +250,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
     numbers_end(&tokens, sql)?;
     Ok(tokens)
 }
+        .map(respelled::respelled)
 
 /// Refuses a number that runs into a name, which the parser takes for a column of that name.
 ///

@@ -320,6 +320,12 @@ impl Binder<'_> {
             ast::Value::Boolean(b) => Expr::constant(Value::Bool(*b), oid::BOOL),
             ast::Value::Number(text, _) => number(text)?,
             ast::Value::Placeholder(name) => self.parameter(name)?,
+            // The value of a parameter is of no place.
+            ast::Value::HexStringLiteral(digits) if value.span.start.line == 0 => {
+                let bytes = crate::session::bytea_of_text(&format!("\\x{digits}"));
+                let bytes = bytes.map_err(|error| CatalogError::of(&error))?;
+                Expr::constant(Value::Bytes(bytes.into()), oid::BYTEA)
+            }
             ast::Value::HexStringLiteral(_) => {
                 return Err(CatalogError::unsupported("bit string literals"));
             }
