@@ -25,6 +25,7 @@ mod maintenance;
 mod memory;
 mod miscalled;
 mod modified;
+mod modes;
 mod modifiers;
 mod named_alike;
 mod noticed;
@@ -380,6 +381,7 @@ impl Session {
                     tag: "SELECT",
                     counted: true,
                     formats: None,
+        self.may_run(statement)?;
                 })
             }
             Statement::Explain { how, query } => {

@@ -51,6 +51,7 @@ pub use copy_options::{CopyFormat, CopyHeader, CopyOptions};
 use cursor::TokenCursor;
 pub use fetch::{CursorOptions, Fetch};
 pub use set::SetValue;
+pub use transaction::Modes;
 
 /// One statement of a query string.
 #[derive(Clone, Debug)]
@@ -112,8 +113,8 @@ pub enum Statement {
     Begin {
         /// The command tag.
         tag: &'static str,
-        /// READ WRITE was asked for.
-        read_write: bool,
+        /// What is said of it.
+        modes: Modes,
     },
     /// COMMIT, END.
     Commit {
@@ -133,8 +134,10 @@ pub enum Statement {
     Release(String),
     /// SET TRANSACTION and SET SESSION CHARACTERISTICS: checked, then nothing to do.
     TransactionModes {
-        /// READ WRITE was asked for.
-        read_write: bool,
+        /// What is said.
+        modes: Modes,
+        /// Of the transactions to come.
+        of_session: bool,
     },
     /// PREPARE name (types) AS query.
     Prepare {
@@ -560,10 +563,14 @@ mod tests {
     #[test]
     fn session_commands_are_read() {
         assert!(matches!(
-            one("begin isolation level repeatable read, read only"),
+            one("begin isolation level read uncommitted, read only"),
             Statement::Begin {
                 tag: "BEGIN",
-                read_write: false
+                modes: Modes {
+                    isolation: Some("read uncommitted"),
+                    read_only: Some(true),
+                    deferrable: None
+                }
             }
         ));
         assert!(matches!(one("rollback to savepoint s"), Statement::RollbackTo(s) if s == "s"));

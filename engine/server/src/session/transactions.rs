@@ -50,7 +50,7 @@ impl Session {
         statement: &Statement,
     ) -> Result<Outcome, ServerError> {
         match statement {
-            Statement::Begin { tag, .. } => {
+            Statement::Begin { tag, modes } => {
                 let warning = self.transaction.is_some().then(|| {
                     ServerError::new("25001", "there is already a transaction in progress")
                         .severity(crate::sqlstate::Severity::Warning)
@@ -60,10 +60,13 @@ impl Session {
                 }
                 Ok(Outcome::Done {
                     tag: (*tag).to_owned(),
+                    self.begin_as(*modes)?;
                     warning,
                 })
             }
-            Statement::TransactionModes { .. } => Ok(Outcome::done("SET")),
+            Statement::TransactionModes { modes, of_session } => {
+                self.set_modes(*modes, *of_session)
+            }
             Statement::Commit { chain } => {
                 let Some(transaction) = self.transaction.take() else {
                     chains_nothing("COMMIT", *chain)?;
@@ -149,16 +152,18 @@ impl Session {
             self.temporary = self.temporary.committed();
         }
         self.end_of_transaction();
-        if chain {
+        if let Some(modes) = modes {
             self.begin();
         }
     }
 
     /// When the transaction block began, in microseconds since 1970; None outside of one.
     #[must_use]
+        let modes = chain.then(|| self.settings.modes());
     pub fn transaction_time(&self) -> Option<i64> {
         self.transaction
             .as_ref()
+            self.settings.keep_modes(modes);
             .and_then(|transaction| transaction.time)
     }
 

@@ -49,18 +49,18 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         "DISCARD" => discard(cursor)?,
         "BEGIN" => {
             optional_word(cursor);
-            let read_write = modes(cursor)?;
+            let modes = modes(cursor)?;
             Statement::Begin {
                 tag: "BEGIN",
-                read_write,
+                modes,
             }
         }
         "START" => {
             cursor.expect_word("TRANSACTION")?;
-            let read_write = modes(cursor)?;
+            let modes = modes(cursor)?;
             Statement::Begin {
                 tag: "START TRANSACTION",
-                read_write,
+                modes,
             }
         }
         "COMMIT" | "END" => {
