@@ -38,7 +38,7 @@ pub(crate) use functions::{decimals_of, gives_values, is_of_numbers};
 pub(crate) use model::RelationOids;
 pub use model::{
     Activity, CatalogModel, Certificate, Column, Encryption, Ends, Namespace, OpenCursor,
-    PreparedStatement, Relation, Rights, Role, SessionInfo, SetConfig, Setting, Signal,
+    PreparedStatement, Relation, Rights, Role, SayWord, SessionInfo, SetConfig, Setting, Signal,
 };
 pub use numeric::Numeric;
 pub(crate) use operators::{pattern_regex, planner_regex};

@@ -9,6 +9,7 @@ mod asked;
 mod backend;
 mod catalog;
 mod chains;
+pub(crate) mod channels;
 mod cohort;
 mod copies;
 mod cursors;
@@ -24,8 +25,8 @@ mod lifted;
 mod maintenance;
 mod memory;
 mod miscalled;
-mod modified;
 mod modes;
+mod modified;
 mod modifiers;
 mod named_alike;
 mod noticed;
@@ -89,6 +90,7 @@ use crate::pgwire::cancel::Registry;
 use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, RoleStore, Roles};
 use crate::sqlstate::ServerError;
+use channels::Voice;
 pub(crate) use kinds::{plain_text, told_as};
 use memory::SessionMemory;
 pub(crate) use modified::{chosen, plain_characters, told_by, with_blanks};
@@ -124,6 +126,8 @@ pub struct SessionInfo {
     pub roles: Option<Arc<Roles>>,
     /// The sessions of the server.
     pub(crate) sessions: Option<Arc<Registry>>,
+    /// What it says to them, and hears.
+    pub(crate) voice: Voice,
     /// The cohorts that the lake keeps, whoever may read them.
     pub(crate) cohorts: Arc<BTreeMap<String, CohortState>>,
     /// The prepared statements that have a name.
@@ -258,6 +262,8 @@ pub struct Session {
     roles: Option<Arc<RoleStore>>,
     /// The sessions of the server; None: there is no server.
     sessions: Option<Arc<Registry>>,
+    /// What it says to them, and hears.
+    voice: Voice,
     /// What the session may do, as of its last statement.
     authorised: Option<Authorised>,
     /// What clients are to be told beside the answers of their statements.
@@ -270,6 +276,7 @@ impl Session {
     pub fn new(backend: Arc<dyn Backend>, options: SessionOptions, settings: Settings) -> Session {
         Session {
             backend,
+            voice: Voice::of(options.pid, Arc::default()),
             options,
             settings,
             transaction: None,
@@ -294,6 +301,7 @@ impl Session {
     /// The same session as one of a server, which it may ask for the others.
     #[must_use]
     pub(crate) fn with_sessions(mut self, sessions: Arc<Registry>) -> Session {
+        self.voice = Voice::of(self.options.pid, sessions.channels());
         self.sessions = Some(sessions);
         self
     }
@@ -373,6 +381,7 @@ impl Session {
             return Err(ServerError::aborted());
         }
         self.authorise()?;
+        self.may_run(statement)?;
         match statement {
             Statement::Query(query) => {
                 let rows = self.plan_and_start(query, arguments).await?;
@@ -381,7 +390,6 @@ impl Session {
                     tag: "SELECT",
                     counted: true,
                     formats: None,
-        self.may_run(statement)?;
                 })
             }
             Statement::Explain { how, query } => {
@@ -502,6 +510,7 @@ impl Session {
                     self.settings.reset_all();
                     self.prepared.clear();
                     self.portals.clear();
+                    self.hear(None, false);
                 }
                 if matches!(what.as_str(), "ALL" | "TEMP") {
                     self.set_temporary(TempState::default());
@@ -525,7 +534,9 @@ impl Session {
                 self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
                 Ok(Outcome::done("CLOSE CURSOR"))
             }
-            Statement::NoEffect(tag) => Ok(Outcome::done(tag)),
+            Statement::Listen(channel) => Ok(self.hear(Some(channel), true)),
+            Statement::Unlisten(channel) => Ok(self.hear(channel.as_deref(), false)),
+            Statement::Notify(channel, payload) => self.say(channel, payload),
             other => self.transaction_command(other),
         }
     }

@@ -466,16 +466,8 @@ fn translate(pattern: &str) -> String {
 pub(crate) fn pattern_regex(pattern: &str, escape: Option<char>, similar: bool) -> Result<String> {
     let mut out = String::from("^(?:");
     let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if Some(c) == escape {
-            let Some(next) = chars.next() else {
-                return Err(CatalogError::new(
-                    "22025",
-                    "LIKE pattern must not end with escape character",
-                ));
-            };
     let mut in_class = false;
-            out.push_str(&regex::escape(&next.to_string()));
+    while let Some(c) = chars.next() {
         if in_class && Some(c) != escape {
             in_class = c != ']';
             // Characters of a class are themselves.
@@ -486,6 +478,14 @@ pub(crate) fn pattern_regex(pattern: &str, escape: Option<char>, similar: bool) 
             continue;
         }
         in_class |= similar && c == '[' && Some(c) != escape;
+        if Some(c) == escape {
+            let Some(next) = chars.next() else {
+                return Err(CatalogError::new(
+                    "22025",
+                    "LIKE pattern must not end with escape character",
+                ));
+            };
+            out.push_str(&regex::escape(&next.to_string()));
             continue;
         }
         match c {

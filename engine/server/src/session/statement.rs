@@ -44,8 +44,8 @@ use genokura_sql_ext::depth;
 use genokura_sql_ext::dialect::Bounded;
 use tokio::runtime::Handle;
 
-use crate::sqlstate::{ServerError, from_parser, function_error, offset_of};
 use super::rewrite::escapes_of_parameters;
+use crate::sqlstate::{ServerError, from_parser, function_error, offset_of};
 pub(super) use copy_options::is_encoding;
 pub use copy_options::{CopyFormat, CopyHeader, CopyOptions};
 use cursor::TokenCursor;
@@ -132,7 +132,7 @@ pub enum Statement {
     RollbackTo(String),
     /// RELEASE SAVEPOINT name.
     Release(String),
-    /// SET TRANSACTION and SET SESSION CHARACTERISTICS: checked, then nothing to do.
+    /// SET TRANSACTION and SET SESSION CHARACTERISTICS.
     TransactionModes {
         /// What is said.
         modes: Modes,
@@ -196,8 +196,12 @@ pub enum Statement {
     Temp(Box<temp::TempCommand>),
     /// ANALYZE and VACUUM.
     Maintain(maintenance::Maintenance),
-    /// Accepted, without effect here; the command tag.
-    NoEffect(&'static str),
+    /// LISTEN to a channel.
+    Listen(String),
+    /// UNLISTEN; None for all channels.
+    Unlisten(Option<String>),
+    /// NOTIFY channel, payload.
+    Notify(String, String),
     /// Known to PostgreSQL and refused here, with the reason.
     Refused(ServerError),
 }
@@ -246,6 +250,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
         .map(signs::apart)
         .map(operators::plain)
         .map(plain_strings)
+        .map(respelled::respelled)
         .map(long_lists::folded)
         .map_err(|error| from_parser(&error.into(), sql))?;
     depth::check(tokens.iter().map(|token| &token.token))
@@ -253,7 +258,6 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
     numbers_end(&tokens, sql)?;
     Ok(tokens)
 }
-        .map(respelled::respelled)
 
 /// Refuses a number that runs into a name, which the parser takes for a column of that name.
 ///
@@ -393,6 +397,7 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
     }
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
+    escapes_of_parameters(&mut query);
     values::selected(&mut query);
     Ok(Box::new(query))
 }
@@ -402,7 +407,6 @@ fn named_stars(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     let mut named = tokens.to_vec();
     let star = |three: &[TokenWithSpan]| {
         let kinds = three.iter().map(|token| &token.token);
-    escapes_of_parameters(&mut query);
         kinds.eq([&Token::RParen, &Token::Period, &Token::Mul])
     };
     let places = tokens.windows(3).enumerate();
@@ -478,6 +482,7 @@ pub(crate) fn query_with(
         put(select);
     }
     bare_functions(&mut statement);
+    escapes_of_parameters(&mut statement);
     Ok(statement)
 }
 
@@ -487,7 +492,6 @@ fn only_reads(query: &ast::Statement) -> Result<(), ServerError> {
             Err(read_only("a data-modifying statement"))
         }
         _ => Ok(()),
-    escapes_of_parameters(&mut statement);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Transaction blocks and savepoints: what they pin, and what their end takes back.
 
+use super::channels::Mark;
 use super::statement::Statement;
 use super::temp::TempState;
 use super::{Outcome, Pinned, Session, Settings};
@@ -42,6 +43,8 @@ pub(super) struct Savepoint {
     pub(super) portals: u64,
     pub(super) settings: Settings,
     pub(super) temporary: TempState,
+    /// How much had been said to other sessions.
+    pub(super) said: Mark,
 }
 
 impl Session {
@@ -57,10 +60,10 @@ impl Session {
                 });
                 if self.transaction.is_none() {
                     self.begin();
+                    self.begin_as(*modes)?;
                 }
                 Ok(Outcome::Done {
                     tag: (*tag).to_owned(),
-                    self.begin_as(*modes)?;
                     warning,
                 })
             }
@@ -97,6 +100,7 @@ impl Session {
                     portals: self.portals_opened,
                     settings: self.settings.clone(),
                     temporary: self.temporary.clone(),
+                    said: self.voice.mark(),
                 };
                 let transaction = self.block("SAVEPOINT")?;
                 transaction.savepoints.push(savepoint);
@@ -112,15 +116,17 @@ impl Session {
                 let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
                 let at = savepoint(transaction, name)?;
                 let savepoint = &transaction.savepoints[at];
-                let (settings, temporary, portals) = (
+                let (settings, temporary, portals, said) = (
                     savepoint.settings.clone(),
                     savepoint.temporary.clone(),
                     savepoint.portals,
+                    savepoint.said,
                 );
                 transaction.savepoints.truncate(at + 1);
                 transaction.failed = false;
                 self.settings.restore(settings);
                 self.temporary = temporary;
+                self.voice.back_to(said);
                 self.portals.retain(|_, portal| portal.number <= portals);
                 Ok(Outcome::done("ROLLBACK"))
             }
@@ -147,23 +153,25 @@ impl Session {
         if transaction.failed {
             self.settings.restore(transaction.settings);
             self.temporary = transaction.temporary;
+            self.voice.back_to(Mark::default());
             self.forget_new_portals();
         } else {
             self.temporary = self.temporary.committed();
+            self.voice.commit();
         }
+        let modes = chain.then(|| self.settings.modes());
         self.end_of_transaction();
         if let Some(modes) = modes {
             self.begin();
+            self.settings.keep_modes(modes);
         }
     }
 
     /// When the transaction block began, in microseconds since 1970; None outside of one.
     #[must_use]
-        let modes = chain.then(|| self.settings.modes());
     pub fn transaction_time(&self) -> Option<i64> {
         self.transaction
             .as_ref()
-            self.settings.keep_modes(modes);
             .and_then(|transaction| transaction.time)
     }
 
@@ -233,10 +241,12 @@ impl Session {
     fn commit_implicit(&mut self) {
         self.implicit = None;
         self.temporary = self.temporary.committed();
+        self.voice.commit();
         self.end_of_transaction();
     }
 
     fn roll_back_implicit(&mut self) {
+        self.voice.back_to(Mark::default());
         if let Some(before) = self.implicit.take() {
             self.settings.restore(before.settings);
             self.temporary = before.temporary;

@@ -123,18 +123,21 @@ pub(super) fn refuse(cursor: &mut TokenCursor<'_>, error: ServerError) -> Read<S
 
 /// A command about a channel, on which nobody says anything here.
 fn channel(cursor: &mut TokenCursor<'_>, word: &str) -> Read<Statement> {
-    let tag = match word {
-        "LISTEN" => "LISTEN",
-        "NOTIFY" => "NOTIFY",
-        _ => "UNLISTEN",
-    };
-    if tag != "UNLISTEN" || !cursor.accept_token(&Token::Mul) {
-        cursor.identifier()?;
+    if word == "UNLISTEN" && cursor.accept_token(&Token::Mul) {
+        return Ok(Statement::Unlisten(None));
     }
-    if tag == "NOTIFY" && cursor.accept_token(&Token::Comma) {
-        cursor.string()?;
-    }
-    Ok(Statement::NoEffect(tag))
+    let channel = cursor.identifier()?;
+    Ok(match word {
+        "LISTEN" => Statement::Listen(channel),
+        "UNLISTEN" => Statement::Unlisten(Some(channel)),
+        _ => {
+            let payload = match cursor.accept_token(&Token::Comma) {
+                true => cursor.string()?,
+                false => String::new(),
+            };
+            Statement::Notify(channel, payload)
+        }
+    })
 }
 
 fn table(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
