@@ -99,9 +99,12 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         )?,
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CREATE" | "DROP" | "ALTER"
         | "COMMENT" | "REINDEX" | "CLUSTER" | "REFRESH" | "SECURITY" | "IMPORT" => {
-            let object = cursor.peek_word().filter(|_| ddl(&word));
-            let what = object.map_or(word.clone(), |object| format!("{word} {object}"));
-            refuse(cursor, read_only(&what))?
+            let object = match ddl(&word) {
+                true => object_of(cursor),
+                false => String::new(),
+            };
+            let what = format!("{word} {object}");
+            refuse(cursor, read_only(what.trim_end()))?
         }
         "VACUUM" | "ANALYZE" | "ANALYSE" => super::maintenance::read(cursor, &word)?,
         "CHECKPOINT" | "CALL" | "DO" | "LOAD" => refuse(
@@ -110,6 +113,29 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         )?,
         _ => return Err(unknown),
     })
+}
+
+/// What kind of object a command is about, without the words that only say how.
+fn object_of(cursor: &mut TokenCursor<'_>) -> String {
+    let how = [
+        "OR",
+        "REPLACE",
+        "UNIQUE",
+        "TEMP",
+        "TEMPORARY",
+        "GLOBAL",
+        "LOCAL",
+        "UNLOGGED",
+        "RECURSIVE",
+    ];
+    while how.iter().any(|word| cursor.accept(word)) {}
+    let first = cursor.peek_word().unwrap_or_default();
+    cursor.next();
+    let two = ["ACCESS", "EVENT", "FOREIGN", "MATERIALIZED"].contains(&first.as_str());
+    match cursor.peek_word().filter(|_| two) {
+        Some(second) => format!("{first} {second}"),
+        None => first,
+    }
 }
 
 fn ddl(word: &str) -> bool {
@@ -121,7 +147,7 @@ pub(super) fn refuse(cursor: &mut TokenCursor<'_>, error: ServerError) -> Read<S
     Ok(Statement::Refused(error))
 }
 
-/// A command about a channel, on which nobody says anything here.
+/// A command about a channel.
 fn channel(cursor: &mut TokenCursor<'_>, word: &str) -> Read<Statement> {
     if word == "UNLISTEN" && cursor.accept_token(&Token::Mul) {
         return Ok(Statement::Unlisten(None));
