@@ -32,7 +32,7 @@ pub(crate) use common::common_types;
 pub(crate) use equal::any_as_equal;
 pub(super) use made::bytes;
 pub(crate) use made::{bytea_of_text, numeric};
-pub(super) use uses::used;
+pub(super) use uses::{are_computed_with, used};
 pub(crate) use values::{constant, interval, null_of};
 
 /// The number of parameters of a statement: the largest `n` of `$n`.

@@ -11,7 +11,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -19,6 +20,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast;
 
 use super::catalog::{self, LazyModel};
+use super::kinds;
 use super::objects;
 use super::params;
 use super::plan::{self, PlanContext, Planned};
@@ -432,6 +434,23 @@ struct Inferred {
     plan: Option<Arc<LogicalPlan>>,
 }
 
+/// Whether a plan reads columns that are text to the planner and more to PostgreSQL.
+fn has_kinds(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let is_kind = |field: &Arc<Field>| kinds::function_of(PgType::of_field(field)).is_some();
+    // It only looks.
+    let (Ok(_) | Err(_)) = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            found |= scan.projected_schema.fields().iter().any(is_kind);
+        }
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    });
+    found
+}
+
 async fn inferred_types(
     context: &PlanContext,
     query: &ast::Statement,
@@ -467,7 +486,10 @@ async fn inferred_types(
         }
     }
     let open = known.len() - nulls.len();
-    let is_sure = !made.changed && types.len() >= open;
+    let is_sure = !made.changed
+        && types.len() >= open
+        && !params::are_computed_with(query)
+        && !(types.values().any(|known| *known == PgType::TEXT) && has_kinds(&plan));
     let whole = nulls.is_empty() && is_sure;
     Inferred {
         types,

@@ -126,10 +126,18 @@ impl Use {
         let item = |array: u32| PgType::of_oid(array).element().map(|item| item.oid);
         match (self, sides) {
             (Use::Operands(name, pair), [left, right]) => {
-                let Some((l, r)) = pg_catalog::operand_types(name, *left, *right) else {
-                    return Vec::new();
+                let taken = pg_catalog::operand_types(name, *left, *right);
+                let taken = taken.filter(|(l, r)| is_one(*l) && is_one(*r));
+                // An array beside one is of its type.
+                let arrays = || match (item(*left), item(*right)) {
+                    (Some(_), None) if *right == oid::UNKNOWN => Some((*left, *left)),
+                    (None, Some(_)) if *left == oid::UNKNOWN => Some((*right, *right)),
+                    _ => None,
                 };
-                of_open(pair, &[l, r])
+                match taken.or_else(arrays) {
+                    Some((l, r)) => of_open(pair, &[l, r]),
+                    None => Vec::new(),
+                }
             }
             (Use::Quantified(name, _, number), [left]) => {
                 let taken = pg_catalog::operand_types(name, *left, oid::UNKNOWN);
@@ -160,6 +168,29 @@ impl Use {
             _ => Vec::new(),
         }
     }
+}
+
+/// Whether values may be of a type.
+fn is_one(ty: u32) -> bool {
+    let known = PgType::scalar(ty).is_some() || PgType::of_oid(ty).element().is_some();
+    known && ty != oid::UNKNOWN
+}
+
+/// Whether the planner's word on parameters is not enough: something is computed of one, not only compared with it.
+pub(in crate::session) fn are_computed_with(statement: &ast::Statement) -> bool {
+    use ast::BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    let computed = ast::visit_expressions(statement, |expr| match expr {
+        Expr::BinaryOp { left, op, right }
+            if !matches!(op, And | Eq | Gt | GtEq | Lt | LtEq | NotEq | Or)
+                && [left, right]
+                    .into_iter()
+                    .any(|side| placeholder(unnested(side)).is_some()) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    computed.is_break()
 }
 
 /// The types of those sides that are parameters.
@@ -193,10 +224,8 @@ fn settled(uses: &[Use], told: &BTreeMap<usize, u32>) -> BTreeMap<usize, PgType>
             continue;
         };
         for (number, ty) in each.types(&types) {
-            let pg_type = PgType::of_oid(ty);
-            let is_one = PgType::scalar(ty).is_some() || pg_type.element().is_some();
-            if is_one && ty != oid::UNKNOWN {
-                found.entry(number).or_insert(pg_type);
+            if is_one(ty) {
+                found.entry(number).or_insert(PgType::of_oid(ty));
             }
         }
     }
