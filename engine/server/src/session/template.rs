@@ -489,7 +489,7 @@ async fn inferred_types(
     let is_sure = !made.changed
         && types.len() >= open
         && !params::are_computed_with(query)
-        && !(types.values().any(|known| *known == PgType::TEXT) && has_kinds(&plan));
+        && (types.values().all(|known| *known != PgType::TEXT) || !has_kinds(&plan));
     let whole = nulls.is_empty() && is_sure;
     Inferred {
         types,
