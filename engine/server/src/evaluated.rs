@@ -77,7 +77,7 @@ const FUNCTIONS: [&str; 40] = [
     "sign",
 ];
 /// More of them.
-const MORE: [&str; 18] = [
+const MORE: [&str; 19] = [
     "bit_count",
     "convert",
     "convert_from",
@@ -86,6 +86,7 @@ const MORE: [&str; 18] = [
     "hashtextextended",
     "jsonb_insert",
     "jsonb_set",
+    "like_escape",
     "pg_column_size",
     "set_bit",
     "set_byte",
@@ -97,7 +98,7 @@ const MORE: [&str; 18] = [
     "trim_scale",
     "width_bucket",
 ];
-/// Those that the planner has too, and answers otherwise: called by a name of their own.
+/// Those that the planner has too, and answers otherwise, or that are written in its way: called by a name of their own.
 const OTHERWISE: [&str; 9] = [
     "array_dims",
     "array_length",

@@ -14,6 +14,7 @@ mod bind;
 mod builtin;
 mod convert;
 mod error;
+mod escapes;
 mod eval;
 mod format;
 mod functions;
@@ -32,13 +33,14 @@ mod value;
 
 pub(crate) use array_text::parse_array;
 pub use error::{CatalogError, Result};
-pub(crate) use format::quote_ident;
+pub(crate) use escapes::{BACKSLASH, escape_text, like_escape};
+pub(crate) use format::{is_reserved, quote_ident};
 pub use functions::VERSION;
 pub(crate) use functions::{decimals_of, gives_values, is_of_numbers};
 pub(crate) use model::RelationOids;
 pub use model::{
     Activity, CatalogModel, Certificate, Column, Encryption, Ends, Namespace, OpenCursor,
-    PreparedStatement, Relation, Rights, Role, SessionInfo, SetConfig, Setting, Signal,
+    PreparedStatement, Relation, Rights, Role, SayWord, SessionInfo, SetConfig, Setting, Signal,
 };
 pub use numeric::Numeric;
 pub(crate) use operators::planner_regex;
@@ -46,8 +48,8 @@ pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
 pub use rules::{CheckFacts, IndexFacts, KeyFacts, RelationRules, SequenceFacts};
 pub(crate) use rules::{OperatorClassOf, OwnFacts, operator_class};
 pub(crate) use scalar::{
-    Aggregated, Call, Taken, argument_types, has_operator, is_type_name, operand_types,
-    operator_result, result_of, taken, takes,
+    Aggregated, Call, Taken, argument_types, has_operator, is_type_name, named_argument,
+    operand_types, operator_result, result_of, taken, takes,
 };
 pub(crate) use similar::{escape_of, similar_to_escape};
 pub(crate) use value::type_name;

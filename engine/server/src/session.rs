@@ -10,6 +10,7 @@ mod asked;
 mod backend;
 mod catalog;
 mod chains;
+pub(crate) mod channels;
 mod cohort;
 mod copies;
 mod cursors;
@@ -26,6 +27,7 @@ mod locked;
 mod maintenance;
 mod memory;
 mod miscalled;
+mod modes;
 mod modified;
 mod modifiers;
 mod named_alike;
@@ -93,6 +95,7 @@ use crate::pgwire::cancel::Registry;
 use crate::pgwire::encode::Format;
 use crate::roles::{Authorised, Role, RoleStore, Roles};
 use crate::sqlstate::ServerError;
+use channels::Voice;
 pub(crate) use kinds::{plain_text, told_as};
 use memory::SessionMemory;
 pub(crate) use modified::{chosen, plain_characters, told_by, with_blanks};
@@ -128,6 +131,8 @@ pub struct SessionInfo {
     pub roles: Option<Arc<Roles>>,
     /// The sessions of the server.
     pub(crate) sessions: Option<Arc<Registry>>,
+    /// What it says to them, and hears.
+    pub(crate) voice: Voice,
     /// The cohorts that the lake keeps, whoever may read them.
     pub(crate) cohorts: Arc<BTreeMap<String, CohortState>>,
     /// The prepared statements that have a name.
@@ -266,6 +271,8 @@ pub struct Session {
     sessions: Option<Arc<Registry>>,
     /// The advisory locks of the session; None: it asked for none yet.
     locks: Option<Holder>,
+    /// What it says to them, and hears.
+    voice: Voice,
     /// What the session may do, as of its last statement.
     authorised: Option<Authorised>,
     /// What clients are to be told beside the answers of their statements.
@@ -278,6 +285,7 @@ impl Session {
     pub fn new(backend: Arc<dyn Backend>, options: SessionOptions, settings: Settings) -> Session {
         Session {
             backend,
+            voice: Voice::of(options.pid, Arc::default()),
             options,
             settings,
             transaction: None,
@@ -304,6 +312,7 @@ impl Session {
     /// The same session as one of a server, which it may ask for the others.
     #[must_use]
     pub(crate) fn with_sessions(mut self, sessions: Arc<Registry>) -> Session {
+        self.voice = Voice::of(self.options.pid, sessions.channels());
         self.sessions = Some(sessions);
         self
     }
@@ -386,6 +395,7 @@ impl Session {
             return Err(ServerError::aborted());
         }
         self.authorise()?;
+        self.may_run(statement)?;
         match statement {
             Statement::Query(query) => {
                 let rows = self.plan_and_start(query, arguments).await?;
@@ -514,6 +524,7 @@ impl Session {
                     self.settings.reset_all();
                     self.prepared.clear();
                     self.portals.clear();
+                    self.hear(None, false);
                 }
                 if let ("ALL", Some(locks)) = (what.as_str(), &mut self.locks) {
                     locks.unlock_all();
@@ -540,7 +551,9 @@ impl Session {
                 self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
                 Ok(Outcome::done("CLOSE CURSOR"))
             }
-            Statement::NoEffect(tag) => Ok(Outcome::done(tag)),
+            Statement::Listen(channel) => Ok(self.hear(Some(channel), true)),
+            Statement::Unlisten(channel) => Ok(self.hear(channel.as_deref(), false)),
+            Statement::Notify(channel, payload) => self.say(channel, payload),
             other => self.transaction_command(other),
         }
     }

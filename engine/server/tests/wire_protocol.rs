@@ -857,3 +857,123 @@ async fn repeated_and_unnamed_columns_keep_their_names() {
     let names: Vec<_> = statement.columns().iter().map(|c| c.name()).collect();
     assert_eq!(names, ["?column?", "?column?", "id", "id", "count", "max"]);
 }
+
+/// A client with the words that come to it, as `channel: payload`.
+async fn listener(
+    server: &TestServer,
+) -> (
+    tokio_postgres::Client,
+    tokio::sync::mpsc::UnboundedReceiver<String>,
+) {
+    let (client, mut connection) = server.connect_parts().await;
+    let (sender, words) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut messages = futures::stream::poll_fn(move |cx| connection.poll_message(cx));
+        while let Some(Ok(message)) = messages.next().await {
+            if let tokio_postgres::AsyncMessage::Notification(word) = message {
+                let _ = sender.send(format!("{}: {}", word.channel(), word.payload()));
+            }
+        }
+    });
+    (client, words)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transaction_says_is_heard_once_it_commits() {
+    let server = TestServer::start().await;
+    let (hearing, mut words) = listener(&server).await;
+    let (speaking, mut own) = listener(&server).await;
+    hearing
+        .batch_execute("listen c; listen \"D\"")
+        .await
+        .unwrap();
+    let heard = wire_support::column(&hearing, "select pg_listening_channels()").await;
+    assert_eq!(heard, ["D", "c"]);
+    // To a session that waits for nothing.
+    speaking.batch_execute("notify c, 'one'").await.unwrap();
+    assert_eq!(words.recv().await.unwrap(), "c: one");
+    speaking.batch_execute("notify c").await.unwrap();
+    assert_eq!(words.recv().await.unwrap(), "c: ");
+    // With parameters, and once of the same.
+    let said = "select pg_notify($1, $2), pg_notify($1, $2)";
+    speaking.query(said, &[&"D", &"two"]).await.unwrap();
+    assert_eq!(words.recv().await.unwrap(), "D: two");
+    // A transaction, and what it takes back.
+    speaking
+        .batch_execute("begin; notify c, 'three'; savepoint s; notify c, 'gone'; rollback to s")
+        .await
+        .unwrap();
+    speaking.batch_execute("notify c, 'four'").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(words.try_recv().is_err(), "not before the commit");
+    speaking.batch_execute("commit").await.unwrap();
+    assert_eq!(words.recv().await.unwrap(), "c: three");
+    assert_eq!(words.recv().await.unwrap(), "c: four");
+    speaking
+        .batch_execute("begin; notify c, 'gone'; rollback")
+        .await
+        .unwrap();
+    let failed = speaking
+        .batch_execute("notify c, 'gone'; select nope")
+        .await;
+    assert!(failed.is_err());
+    // Not in a transaction that goes on, but after it.
+    hearing.batch_execute("begin").await.unwrap();
+    speaking.batch_execute("notify c, 'five'").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(words.try_recv().is_err(), "not within a transaction");
+    hearing.batch_execute("commit").await.unwrap();
+    assert_eq!(words.recv().await.unwrap(), "c: five");
+    // To oneself as well; what is not listened to is not heard.
+    speaking
+        .batch_execute("listen own; notify own, 'mine'")
+        .await
+        .unwrap();
+    assert_eq!(own.recv().await.unwrap(), "own: mine");
+    hearing.batch_execute("unlisten c").await.unwrap();
+    speaking
+        .batch_execute("notify c, 'six'; notify \"D\", 'seven'")
+        .await
+        .unwrap();
+    assert_eq!(words.recv().await.unwrap(), "D: seven");
+    hearing.batch_execute("unlisten *").await.unwrap();
+    let heard = wire_support::column(&hearing, "select pg_listening_channels()").await;
+    assert!(heard.is_empty());
+    for (sql, message) in [
+        ("select pg_notify('', 'x')", "channel name cannot be empty"),
+        (
+            "select pg_notify(repeat('c', 64), 'x')",
+            "channel name too long",
+        ),
+        (
+            "select pg_notify('c', repeat('x', 8000))",
+            "payload string too long",
+        ),
+    ] {
+        let error = speaking.simple_query(sql).await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!((error.code().code(), error.message()), ("22023", message));
+    }
+}
+
+/// Clients that look for a server to write to find this one, as its sessions have temporary tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_may_write_until_it_says_otherwise() {
+    let server = TestServer::start().await;
+    let config = format!(
+        "host=127.0.0.1 port={} user=ann dbname=genokura target_session_attrs=read-write",
+        server.port
+    );
+    let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    assert_eq!(
+        wire_support::one(&client, "show transaction_read_only").await,
+        "off"
+    );
+    assert_eq!(
+        wire_support::one(&client, "show in_hot_standby").await,
+        "off"
+    );
+}

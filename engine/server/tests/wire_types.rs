@@ -710,6 +710,231 @@ async fn parameters_have_the_types_of_what_stands_beside_them_as_in_postgresql()
     assert_eq!(row.await.unwrap().get::<_, &str>(0), "cde");
 }
 
+/// Queries with parameters that only a column beside them tells the type of, each with values in text.
+const USED: &[(&str, &[&str])] = &[
+    ("select pos / $1 * $1 from v", &["4"]),
+    ("select floor(pos / $1) * $1 from v", &["4"]),
+    (
+        "select (pos / $1)::int * $1 as bin, count(*) from v group by 1 order by 1",
+        &["10"],
+    ),
+    ("select 5 + $1, 5.0 * $1", &["1"]),
+    ("select $1::int + $2, $3 || $4", &["1", "2", "a", "b"]),
+    ("select pos from v where pos > $1 and f * 100 > $1", &["9"]),
+    ("select pos from v where n > $1 and pos > $1", &["1.5"]),
+    (
+        "select pos from v where fl @> $1 and coalesce(f, $2) < 1 order by 1",
+        &["{PASS}", "1"],
+    ),
+    (
+        "select pos from v where coalesce(q, $1) > $2 order by 1",
+        &["1", "2"],
+    ),
+    (
+        "select pos from v where case when ref = $1 then pos else $2 end = $3",
+        &["A", "0", "9"],
+    ),
+    ("select greatest(pos, $1) from v order by 1", &["9"]),
+    (
+        "select pos from v where $1 between pos and end_pos",
+        &["50"],
+    ),
+    ("select array[pos, $1] from v order by 1", &["5"]),
+    (
+        "select lag(pos, 1, $1) over (order by pos) from v order by 1",
+        &["7"],
+    ),
+    ("select make_interval(days => $1)", &["3"]),
+    (
+        "select make_interval(days := $1, secs := $2)",
+        &["3", "1.5"],
+    ),
+    ("select floor($1), ceil($2)", &["1.5", "1.5"]),
+    (
+        "select case pos when $1 then 'y' end from v order by 1",
+        &["10"],
+    ),
+    ("select pos from v where $1 is true order by 1", &["t"]),
+    ("select j || $1 from v order by pos", &["{\"z\":1}"]),
+    ("select j @> $1 from v order by pos", &["{\"c\":1}"]),
+    ("select j #> $1 from v order by pos", &["{a,b}"]),
+    ("select j #>> $1 from v order by pos", &["{a,b,0}"]),
+    ("select j ?| $1 from v order by pos", &["{a,c}"]),
+    ("select fl || $1 from v order by pos", &["{z}"]),
+    ("select array_append(fl, $1) from v order by pos", &["z"]),
+    ("select pos from v union select $1 order by 1", &["1"]),
+    ("select $1 union select pos from v order by 1", &["1"]),
+    ("select ts - $1 from v order by pos", &["2020-01-01"]),
+    ("select d - $1 from v order by pos", &["2020-01-01"]),
+    ("select $1 = any(fl) from v order by pos", &["PASS"]),
+    ("select ref like $1 escape '!' from v order by pos", &["A%"]),
+    (
+        "select ref like $1 escape $2 from v order by pos",
+        &["A%", "!"],
+    ),
+    ("select ref similar to $1 from v order by pos", &["A|B"]),
+    (
+        "select pos from v where (ref, pos) in (($1, $2), ($3, $4))",
+        &["A", "9", "C", "11"],
+    ),
+    (
+        "select pos from v where u = $1 and bo = $2",
+        &["00000000-0000-0000-0000-000000000005", "t"],
+    ),
+    (
+        "select array[1, 2] @> $1, array[1, 2] || $2",
+        &["{1}", "{3}"],
+    ),
+    (
+        "select pos from v where pos > $1 and greatest(pos, $2) > 3 order by 1",
+        &["8", "1"],
+    ),
+    (
+        "select sum(case when pos > $1 then $2 else 0 end) from v",
+        &["9", "2"],
+    ),
+];
+
+/// Fails without `params::used`: of what the planner does not compare it takes every one for a text.
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_have_the_types_of_their_first_use_as_in_postgresql() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    let tables = "create temp table v (pos int, end_pos int, q real, f float8, ref text, fl text[],
+            d date, j jsonb, n numeric(6,2), u uuid, bo bool, ts timestamptz);
+        insert into v values (9, 100, 1.5, 0.25, 'A', '{PASS,q10}', '2020-01-02', '{\"a\":{\"b\":[1,2]}}', 1.25,
+            '00000000-0000-0000-0000-000000000005', true, '2020-01-02 03:04:05+00'),
+            (10, 20, 2.5, 0.5, 'C', '{PASS}', '2021-01-02', '{\"c\":1}', 2.5,
+            '00000000-0000-0000-0000-000000000006', false, '2021-01-02 03:04:05+00');";
+    let mut failures = Vec::new();
+    for client in [&theirs, &ours] {
+        client.batch_execute(tables).await.unwrap();
+    }
+    for (sql, values) in USED {
+        let want = answered(&theirs, sql, values).await;
+        let got = answered(&ours, sql, values).await;
+        assert!(want.is_ok(), "{sql}: {want:?}");
+        if want != got {
+            failures.push(format!("{sql}\n  want: {want:?}\n  got:  {got:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The types of a statement's parameters and columns, and its rows as they are sent.
+async fn answered(client: &Client, sql: &str, values: &[&str]) -> Result<String, String> {
+    let statement = client.prepare(sql).await.map_err(|error| told(&error))?;
+    let values: Vec<Raw> = values
+        .iter()
+        .map(|value| Raw(Some(value.as_bytes().to_vec()), Sent::Text))
+        .collect();
+    let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+    let rows = client.query(&statement, &values).await;
+    let rows = rows.map_err(|error| told(&error))?;
+    let columns: Vec<&Type> = statement.columns().iter().map(|c| c.type_()).collect();
+    let rows: Vec<Vec<Raw>> = rows
+        .iter()
+        .map(|row| (0..row.len()).map(|at| row.get(at)).collect())
+        .collect();
+    Ok(format!("{:?} {columns:?} {rows:?}", statement.params()))
+}
+
+/// Columns of a temporary table tell the types of what INSERT and UPDATE put into them.
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_have_the_types_of_the_columns_that_they_go_to() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    for client in [&theirs, &ours] {
+        let table =
+            "create temp table w (i int, j jsonb, u uuid, n numeric(8,2), ts timestamptz, t text)";
+        client.batch_execute(table).await.unwrap();
+    }
+    let (uuid, other) = (
+        "00000000-0000-0000-0000-000000000005",
+        "00000000-0000-0000-0000-000000000006",
+    );
+    for (sql, values) in [
+        (
+            "insert into w values ($1, $2, $3, $4, $5, $6), ($7, $8, $9, $10, $11, $12)",
+            vec![
+                "1",
+                "{\"a\":1}",
+                uuid,
+                "1.25",
+                "2020-01-01",
+                "a",
+                "2",
+                "[2]",
+                other,
+                "2.5",
+                "2021-01-01",
+                "b",
+            ],
+        ),
+        (
+            "insert into w (i, j, t) values ($1, $2, $3), ($4, null, 5)",
+            vec!["3", "null", "c", "4"],
+        ),
+        (
+            "update w set j = $1, u = $2 where i = $3",
+            vec!["7", uuid, "4"],
+        ),
+        ("update w set t = $1 where $2 = i", vec!["x", "2"]),
+    ] {
+        let want = answered(&theirs, sql, &values).await;
+        assert_eq!(want, answered(&ours, sql, &values).await, "{sql}");
+    }
+    let all = "select * from w order by i";
+    assert_eq!(
+        answered(&theirs, all, &[]).await,
+        answered(&ours, all, &[]).await
+    );
+}
+
+/// Rows by the hundreds, each of parameters: what is NULL among them is found when they are bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_rows_of_parameters_are_looked_up() {
+    let (postgres, ours) = (Oracle::start(), server().await);
+    let theirs = connect(&postgres.address).await;
+    for client in [&theirs, &ours] {
+        let table = "create temp table p (contig text, pos int);
+            insert into p select 'chr' || x % 3, x from generate_series(1, 2000) x;
+            insert into p values (null, 5), ('chr1', null), (null, null);";
+        client.batch_execute(table).await.unwrap();
+    }
+    let rows: Vec<String> = (0..600)
+        .map(|row| format!("(${}, ${})", 2 * row + 1, 2 * row + 2))
+        .collect();
+    let sql = format!(
+        "select * from p where (contig, pos) in ({}) order by 2",
+        rows.join(", ")
+    );
+    let texts: Vec<String> = (0..600)
+        .flat_map(|row| [format!("chr{}", row % 3), row.to_string()])
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let want = answered(&theirs, &sql, &texts).await;
+    assert!(want.is_ok(), "{want:?}");
+    assert_eq!(want, answered(&ours, &sql, &texts).await);
+    let constants: Vec<String> = (0..600)
+        .map(|row| match row % 100 {
+            7 => format!("(null, {row})"),
+            8 => "('chr1', null)".to_owned(),
+            9 => "(null, null)".to_owned(),
+            _ => format!("('chr{}', {row})", row % 3),
+        })
+        .collect();
+    for negated in ["", "not "] {
+        let sql = format!(
+            "select (contig, pos) {negated}in ({}), count(*) from p group by 1 order by 1",
+            constants.join(", ")
+        );
+        let want = answered(&theirs, &sql, &[]).await;
+        assert!(want.is_ok(), "{want:?}");
+        assert_eq!(want, answered(&ours, &sql, &[]).await);
+    }
+}
+
 /// Queries whose columns have names, types and modifiers that hang on more than one part of them.
 const TOLD: &[&str] = &[
     "select '{1,2}'::int[], '{a}'::text[], '{}'::json, '{}'::jsonb, '{1.5}'::numeric(5,2)[] from a",

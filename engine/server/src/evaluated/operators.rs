@@ -65,6 +65,14 @@ impl ExprPlanner for Operators {
             let call = ScalarFunction::new_udf(function, vec![left, right]);
             return Ok(PlannerResult::Planned(Expr::ScalarFunction(call)));
         }
+        if is_of_bits(&op) {
+            let typed = |side: &Expr, other: &Expr| whole_beside(side, other, schema);
+            let (left, right) = (
+                typed(&left, &right).unwrap_or_else(|| left.clone()),
+                typed(&right, &left).unwrap_or_else(|| right.clone()),
+            );
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
         let operator = match op {
             BinaryOperator::Plus => Operator::Plus,
             BinaryOperator::Minus => Operator::Minus,
@@ -74,7 +82,9 @@ impl ExprPlanner for Operators {
             _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
         };
         let typed = |expr: &Expr, other: &Expr| {
+            let of_spans = matches!(operator, Operator::Multiply | Operator::Divide);
             let read = untyped(expr, other, schema);
+            let read = read.or_else(|| factor(expr, other, schema).filter(|_| of_spans));
             read.unwrap_or_else(|| expr.clone())
         };
         let (left, right) = (typed(&left, &right), typed(&right, &left));
@@ -161,6 +171,40 @@ fn bounded(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
     let error = ServerError::new("22003", "value overflows numeric format");
     let error = error.detail("A numeric has at most 76 digits here.".to_owned());
     Err(DataFusionError::External(Box::new(error)))
+}
+
+fn is_of_bits(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::BitwiseAnd
+            | BinaryOperator::BitwiseOr
+            | BinaryOperator::BitwiseXor
+            | BinaryOperator::PGBitwiseXor
+            | BinaryOperator::PGBitwiseShiftLeft
+            | BinaryOperator::PGBitwiseShiftRight
+    )
+}
+
+/// What a constant in quotes is beside a whole number: one of its type.
+fn whole_beside(expr: &Expr, other: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), None) = expr else {
+        return None;
+    };
+    let other = other.get_type(schema).ok()?;
+    let whole = || match text.trim().parse::<i64>() {
+        Ok(value) => Expr::Literal(ScalarValue::from(value), None),
+        Err(_) => cast(expr.clone(), other.clone()),
+    };
+    other.is_integer().then(whole)
+}
+
+/// What a constant in quotes is that an interval is multiplied with.
+fn factor(expr: &Expr, other: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(_)), None) = expr else {
+        return None;
+    };
+    let of_span = matches!(other.get_type(schema), Ok(DataType::Interval(_)));
+    of_span.then(|| cast(expr.clone(), DataType::Float64))
 }
 
 /// What a constant in quotes is beside a number: one of its type, a numeric with the digits that are written.

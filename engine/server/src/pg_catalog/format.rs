@@ -20,6 +20,12 @@ pub(crate) fn quote_ident(name: &str) -> String {
     }
 }
 
+/// Whether no column and no type is called so without quotes.
+pub(crate) fn is_reserved(word: &str) -> bool {
+    let mut words = builtin().keywords.iter();
+    words.any(|(known, kind, _)| known == word && *kind == 'R')
+}
+
 /// Quotes a literal; a backslash switches to the `E''` form.
 pub(crate) fn quote_literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");

@@ -81,6 +81,9 @@ pub(crate) fn call(
     if let Some(value) = inquiry::call(cx, function, args)? {
         return Ok(value);
     }
+    if let Some(value) = super::escapes::call(&function.name, args)? {
+        return Ok(value);
+    }
     if let Some(value) = text::call(cx, function, args, exprs)? {
         return Ok(value);
     }

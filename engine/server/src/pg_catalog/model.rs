@@ -241,6 +241,8 @@ pub struct OpenCursor {
 
 /// Changes a setting: name, value, only for this transaction. Answers the value as stored.
 pub type SetConfig = Arc<dyn Fn(&str, &str, bool) -> Result<String> + Send + Sync>;
+/// Says something on a channel: its name, the words.
+pub type SayWord = Arc<dyn Fn(&str, &str) -> Result<()> + Send + Sync>;
 /// Asks to end (`true`) or cancel (`false`) the statement of another session; answers whether there was one.
 pub type Signal = Arc<dyn Fn(i32, bool) -> bool + Send + Sync>;
 
@@ -269,6 +271,10 @@ pub struct SessionInfo {
     pub cursors: Vec<OpenCursor>,
     /// Hook of `set_config`; without it `set_config` is refused.
     pub set_config: Option<SetConfig>,
+    /// Hook of `pg_notify`; without it `pg_notify` is refused.
+    pub notify: Option<SayWord>,
+    /// The channels that the session listens to.
+    pub heard: Vec<String>,
     /// Hook of `pg_cancel_backend` and `pg_terminate_backend`.
     pub signal: Option<Signal>,
     /// Set when the statement is to stop.

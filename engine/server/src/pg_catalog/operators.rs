@@ -367,8 +367,16 @@ fn concatenate(cx: &Cx<'_>, a: &Value, b: &Value, types: [u32; 2], result: u32) 
     if a.is_null() || b.is_null() {
         return Ok(Value::Null);
     }
-    let text = |v: &Value, ty: u32| {
-        super::convert::output(cx.model, cx.session, v, ty).unwrap_or_default()
+    // As casts to text make them.
+    let text = |v: &Value, ty: u32| match (v, ty) {
+        (Value::Bool(truth), _) => truth.to_string(),
+        _ => {
+            let shown = super::convert::output(cx.model, cx.session, v, ty).unwrap_or_default();
+            match ty {
+                oid::BPCHAR => shown.trim_end_matches(' ').to_owned(),
+                _ => shown,
+            }
+        }
     };
     if let (Value::Bytes(a), Value::Bytes(b)) = (a, b) {
         return Ok(Value::Bytes([a.as_ref(), b.as_ref()].concat().into()));

@@ -552,6 +552,16 @@ pub(crate) fn operator_result(name: &str, left: u32, right: u32) -> Option<u32> 
     Some(signature.result)
 }
 
+/// The type of the argument of this name, where the functions of one name agree.
+pub(crate) fn named_argument(function: &str, argument: &str) -> Option<u32> {
+    let mut types = builtin().functions_named(function).filter_map(|known| {
+        let at = known.names.iter().position(|name| name == argument)?;
+        known.arguments.get(at).copied()
+    });
+    let first = types.next()?;
+    types.all(|other| other == first).then_some(first)
+}
+
 /// Whether a function is that of a cast to a type: it has the name of one.
 pub(crate) fn is_type_name(name: &str) -> bool {
     builtin().type_named(name).is_some()

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::advisory::Locks;
 use crate::pg_catalog::{Activity, Ends};
+use crate::session::channels::Channels;
 use crate::sqlstate::{ServerError, Severity};
 
 /// The open sessions, by process id.
@@ -19,6 +20,7 @@ use crate::sqlstate::{ServerError, Severity};
 pub(crate) struct Registry {
     sessions: Mutex<BTreeMap<i32, Arc<Slot>>>,
     locks: Arc<Locks>,
+    channels: Arc<Channels>,
 }
 
 /// One session as others may see and stop it.
@@ -116,6 +118,12 @@ impl Registry {
     /// Forgets a session.
     pub(crate) fn remove(&self, pid: i32) {
         self.sessions.lock().remove(&pid);
+        self.channels.unlisten(None, pid);
+    }
+
+    /// What the sessions listen to.
+    pub(crate) fn channels(&self) -> Arc<Channels> {
+        Arc::clone(&self.channels)
     }
 
     /// Cancels the running statement of `pid` when the secret is right. Silent otherwise: the

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{
-    CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, ReadyForQuery,
-    TransactionStatus as WireStatus,
+    CommandComplete, EmptyQueryResponse, ErrorResponse, NoticeResponse, NotificationResponse,
+    ReadyForQuery, TransactionStatus as WireStatus,
 };
 use pgwire::messages::startup::ParameterStatus;
 use tokio::io::AsyncWriteExt;
@@ -175,13 +175,21 @@ impl Connection {
                 None => std::future::pending().await,
             }
         };
+        let mut idle = std::pin::pin!(idle);
         let slot = Arc::clone(&self.interrupts.slot);
-        let message = tokio::select! {
-            biased;
-            () = self.server.drain.cancelled() => return Err(shutting_down()),
-            () = slot.terminated() => return Err(shutting_down()),
-            message = self.inbox.next() => message,
-            () = idle => return Err(idle_timeout(in_transaction)),
+        let mailbox = self.session.mailbox();
+        let message = loop {
+            tokio::select! {
+                biased;
+                () = self.server.drain.cancelled() => return Err(shutting_down()),
+                () = slot.terminated() => return Err(shutting_down()),
+                message = self.inbox.next() => break message,
+                () = mailbox.arrived(), if !in_transaction && !self.skip_until_sync => {
+                    self.tell_words()?;
+                    self.flush().await?;
+                }
+                () = &mut idle => return Err(idle_timeout(in_transaction)),
+            }
         };
         match message {
             None => Ok(None),
@@ -354,6 +362,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Tells what other sessions said where this one listens.
+    fn tell_words(&mut self) -> Result<(), ServerError> {
+        for word in self.session.mailbox().take() {
+            let said = NotificationResponse::new(word.pid, word.channel, word.payload);
+            self.put(PgWireBackendMessage::NotificationResponse(said))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn notice(&mut self, warning: &ServerError) -> Result<(), ServerError> {
         let info = warning.to_error_info();
         self.put(PgWireBackendMessage::NoticeResponse(NoticeResponse::from(
@@ -383,6 +400,9 @@ impl Connection {
                 }
             }
             self.reported = reported;
+        }
+        if self.session.transaction_status() == TransactionStatus::Idle {
+            self.tell_words()?;
         }
         let status = match self.session.transaction_status() {
             TransactionStatus::Idle => WireStatus::Idle,

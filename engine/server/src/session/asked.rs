@@ -1,7 +1,8 @@
 //! Types of the arguments of calls that only the planner knows: the statement is planned with a function in their place
 //! that says what it is given.
 //!
-//! That happens after an error only, where a call has a constant that hangs on the type of a column: `power(af, '2')`.
+//! That happens where a call has a constant that hangs on the type of a column, `power(af, '2')`, and for parameters that
+//! nothing else tells the type of.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -19,6 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::plan::{self, PlanContext};
+use super::rewrite;
 use super::rewrite::untyped::{Start, start_of};
 use crate::pg_types::{PgType, oid};
 
@@ -46,6 +48,7 @@ pub(super) async fn types(
     session.register_udf(ScalarUDF::new_from_impl(Asked {
         told: Arc::clone(&told),
         signature: Signature::variadic_any(Volatility::Immutable),
+        name: NAME,
     }));
     let context = PlanContext {
         context: session,
@@ -63,8 +66,45 @@ pub(super) async fn types(
         .collect()
 }
 
-/// The name of the function.
+/// The types of the arguments of those calls of [`call`] that the planner came to, by their numbers.
+pub(super) async fn beside(
+    context: &PlanContext,
+    statement: ast::Statement,
+) -> BTreeMap<usize, u32> {
+    let told = Told::default();
+    let session = SessionContext::new_with_state(context.context.state());
+    session.register_udf(ScalarUDF::new_from_impl(Asked {
+        told: Arc::clone(&told),
+        signature: Signature::variadic_any(Volatility::Immutable),
+        name: BESIDE,
+    }));
+    let context = PlanContext {
+        context: session,
+        ..context.clone()
+    };
+    // Whatever it ends with, what was told is right.
+    let (Ok(_) | Err(_)) = Box::pin(plan::logical_of(&context, statement, &[], false)).await;
+    let told = match told.lock() {
+        Ok(told) => told.clone(),
+        Err(poisoned) => poisoned.into_inner().clone(),
+    };
+    let first = told.into_iter();
+    first
+        .filter_map(|(number, types)| Some((number, *types.first()?)))
+        .collect()
+}
+
+/// An expression as the argument of a function that gives it back and says what its type is.
+pub(super) fn call(number: usize, expr: Expr) -> Expr {
+    let number = Expr::value(Value::Number(number.to_string(), false));
+    let arguments = [number, expr].map(|part| FunctionArg::Unnamed(FunctionArgExpr::Expr(part)));
+    let name = ObjectName::from(vec![Ident::with_quote('"', BESIDE)]);
+    Expr::Function(rewrite::function_of(name, arguments.into()))
+}
+
+/// The names of the functions: of one in the place of a call, and of one around what stands beside a parameter.
 const NAME: &str = "asked with";
+const BESIDE: &str = "asked beside";
 
 type Told = Arc<Mutex<BTreeMap<usize, Vec<u32>>>>;
 
@@ -72,11 +112,12 @@ type Told = Arc<Mutex<BTreeMap<usize, Vec<u32>>>>;
 struct Asked {
     told: Told,
     signature: Signature,
+    name: &'static str,
 }
 
 impl PartialEq for Asked {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.told, &other.told)
+        Arc::ptr_eq(&self.told, &other.told) && self.name == other.name
     }
 }
 
@@ -84,21 +125,22 @@ impl Eq for Asked {}
 
 impl std::hash::Hash for Asked {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        NAME.hash(state);
+        self.name.hash(state);
     }
 }
 
 impl ScalarUDFImpl for Asked {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn signature(&self) -> &Signature {
         &self.signature
     }
 
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Null)
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let given = types.get(1).filter(|_| self.name == BESIDE);
+        Ok(given.cloned().unwrap_or(DataType::Null))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
@@ -117,7 +159,10 @@ impl ScalarUDFImpl for Asked {
         if let (Some(number), Ok(mut told)) = (number, self.told.lock()) {
             told.insert(number, types.collect());
         }
-        Ok(Arc::new(Field::new(NAME, DataType::Null, true)))
+        match args.arg_fields.get(1) {
+            Some(given) if self.name == BESIDE => Ok(Arc::clone(given)),
+            _ => Ok(Arc::new(Field::new(NAME, DataType::Null, true))),
+        }
     }
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -299,6 +299,15 @@ pub(super) fn session_info(
             .as_ref()
             .map(|sessions| sessions.activity(&info.user, info.authorised.is_admin()))
             .unwrap_or_default(),
+        notify: {
+            let voice = info.voice.clone();
+            let say = move |channel: &str, payload: &str| {
+                let said = voice.say(channel, payload);
+                said.map_err(|error| CatalogError::of(&error))
+            };
+            Some(Arc::new(say))
+        },
+        heard: info.voice.heard(),
         signal: info.sessions.as_ref().map(|sessions| {
             let (sessions, user) = (Arc::clone(sessions), info.user.clone());
             let admin = info.authorised.is_admin();

@@ -6,6 +6,7 @@ mod called;
 mod common;
 mod equal;
 mod made;
+mod uses;
 mod values;
 pub(super) mod void;
 
@@ -31,6 +32,7 @@ pub(crate) use common::common_types;
 pub(crate) use equal::any_as_equal;
 pub(super) use made::bytes;
 pub(crate) use made::{bytea_of_text, numeric};
+pub(super) use uses::{are_computed_with, used};
 pub(crate) use values::{constant, interval, null_of};
 
 /// The number of parameters of a statement: the largest `n` of `$n`.
@@ -235,6 +237,20 @@ pub(crate) fn sql_type(pg_type: PgType) -> DataType {
             precision: None,
         },
         _ => DataType::Text,
+    }
+}
+
+/// As [`sql_type`], of a type that is kept as text as itself.
+pub(super) fn told_type(pg_type: PgType) -> DataType {
+    match (pg_type.element(), pg_type) {
+        (Some(element), _) => {
+            let element = Box::new(told_type(element));
+            DataType::Array(ArrayElemTypeDef::SquareBracket(element, None))
+        }
+        (None, PgType::JSON) => DataType::JSON,
+        (None, PgType::JSONB) => DataType::JSONB,
+        (None, PgType::UUID) => DataType::Uuid,
+        (None, other) => sql_type(other),
     }
 }
 

@@ -105,6 +105,7 @@ impl Session {
             roles: self.roles.as_ref().map(|roles| roles.current()),
             authorised: pinned.authorised,
             sessions: self.sessions.clone(),
+            voice: self.voice.clone(),
             cohorts: pinned.cohorts,
             prepared: self.prepared_facts(),
             portals: self.portal_facts(),

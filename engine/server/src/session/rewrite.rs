@@ -9,6 +9,7 @@ mod calls;
 mod chosen;
 mod columns;
 mod constants;
+mod escapes;
 mod grouping;
 mod intervals;
 mod listed;
@@ -44,6 +45,7 @@ pub(super) use calls::{call, call_argument_mut, call_arguments, call_of, functio
 pub(super) use chosen::told as tell_choices;
 pub(super) use columns::told_apart as columns_told_apart;
 use columns::{name_inner_columns, name_outer_columns, top_level};
+pub(super) use escapes::of_parameters as escapes_of_parameters;
 pub(super) use listed::wider;
 pub(crate) use literals::cast;
 pub(super) use literals::{constant, string_literal, text, text_array};
@@ -54,6 +56,7 @@ pub(crate) use output::output_names;
 pub(super) use output::{cast_to_digits, first_select, item_name, without_digits};
 pub(super) use quantified::patterns;
 pub(crate) use relations::{Relations, resolve, to_system_copies};
+pub(super) use rows::{first_of_long, waits_for_values as rows_wait_for_values};
 pub(super) use session_functions::is_session_function;
 use session_functions::session_function;
 pub(crate) use session_functions::{calls_set_config, set_configs};
@@ -508,16 +511,9 @@ impl VisitorMut for ToDataFusion<'_> {
                 }
                 numbers::without_exponent(expr);
             }
-            Expr::SimilarTo {
-                negated,
-                expr: text,
-                pattern,
-                escape_char,
-            } => {
-                let escape = escape_char.as_ref().map(|escape| escape.value.clone());
-                match spelling::similar(text, *negated, pattern, escape) {
-                    Ok(matched) => *expr = matched,
-                    Err(error) => return ControlFlow::Break(error),
+            Expr::Like { .. } | Expr::ILike { .. } | Expr::SimilarTo { .. } => {
+                if let Err(error) = escapes::respell(expr) {
+                    return ControlFlow::Break(error);
                 }
             }
             Expr::Collate {

@@ -8,7 +8,7 @@ use genokura_exec::AccessContext;
 use genokura_storage::{COHORT_SCHEMA, CohortState};
 
 use super::statement::rights::{Grantee, Object, RightsCommand, RoleOptions};
-use super::{DATABASE, Outcome, Session};
+use super::{DATABASE, Outcome, Session, modes};
 use crate::roles::grant::{Grant, grant, revoke, to_read};
 use crate::roles::{Rights, Role, RoleStore, Roles, ScramKeys, Target, check_new_name};
 use crate::sqlstate::{ServerError, Severity, undefined_table};
@@ -260,10 +260,11 @@ impl Session {
         Ok(targets)
     }
 
-    /// Whether a setting may have this value: nobody takes another identity.
+    /// Whether a setting may have this value: nobody takes another identity, and modes of a transaction are set before
+    /// its first query.
     ///
     /// # Errors
-    /// 22023 for the name of any other role, whether it exists or not.
+    /// 22023 for the name of any other role, whether it exists or not; 25001.
     pub(super) fn may_set(&self, name: &str, value: Option<&str>) -> Result<(), ServerError> {
         let identity = ["role", "session_authorization"]
             .iter()
@@ -274,7 +275,10 @@ impl Session {
                 "22023",
                 format!("role \"{other}\" does not exist"),
             )),
-            _ => Ok(()),
+            _ => match value {
+                Some(value) if modes::is_of_transaction(name) => self.may_set_mode(name, value),
+                _ => Ok(()),
+            },
         }
     }
 }

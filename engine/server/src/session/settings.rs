@@ -17,6 +17,7 @@ use checked::{boolean, changeable, checked, unknown};
 use described::Described;
 use known::{HIDDEN_FROM_LISTS, KNOWN, find, is_known};
 
+use super::modes::next_of;
 use crate::clock::{Clock, DateOrder};
 use crate::pgwire::encode::{DateStyle, IntervalStyle, TextStyle};
 use crate::sqlstate::ServerError;
@@ -73,6 +74,10 @@ impl Settings {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         let name = name.to_ascii_lowercase();
+        if let Some(next) = next_of(&name) {
+            let own = self.local.get(&name).map(String::as_str);
+            return own.or_else(|| self.get(next));
+        }
         [&self.local, &self.values, &self.session_defaults]
             .into_iter()
             .find_map(|layer| layer.get(&name).map(String::as_str))
@@ -95,6 +100,7 @@ impl Settings {
     /// 42704 for an unknown name, 22023 for a value it does not take, 55P02 for a fixed one.
     pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), ServerError> {
         let name = name.to_ascii_lowercase();
+        let local = local || next_of(&name).is_some();
         let Some(value) = value else {
             if !is_known(&name) && (!name.contains('.') || name.starts_with("datafusion.")) {
                 return Err(unknown(&name));

@@ -5,7 +5,6 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::evaluated::AS_POSTGRES;
-use crate::pg_catalog::{escape_of, planner_regex, similar_to_escape};
 use crate::sqlstate::ServerError;
 
 /// Names whose PostgreSQL meaning DataFusion has under another.
@@ -47,6 +46,18 @@ pub(super) fn function(function: &mut Function) -> Result<(), ServerError> {
     {
         name.value = format!("{AS_POSTGRES}{lower}");
     }
+    ordered(function)
+}
+
+/// Puts the arguments of a call that have names where they belong.
+///
+/// # Errors
+/// As [`function`].
+pub(super) fn ordered(function: &mut Function) -> Result<(), ServerError> {
+    let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else {
+        return Ok(());
+    };
+    let lower = name.value.to_ascii_lowercase();
     let Some((_, parameters)) = NAMED.iter().find(|(known, _)| *known == lower) else {
         return Ok(());
     };
@@ -161,46 +172,4 @@ pub(super) fn fetch_as_limit(query: &mut Query) {
             });
         }
     }
-}
-
-/// `text SIMILAR TO pattern`: the whole text, by a regular expression.
-///
-/// # Errors
-/// 2200C and 22025 for a bad pattern, or a bad escape.
-pub(super) fn similar(
-    text: &Expr,
-    negated: bool,
-    pattern: &Expr,
-    escape: Option<Value>,
-) -> Result<Expr, ServerError> {
-    let escape = escape.and_then(Value::into_string);
-    let right = match super::rewrite::string_literal(pattern) {
-        Some(pattern) => {
-            let escape = match escape {
-                Some(escape) => escape_of(&escape)?,
-                None => Some('\\'),
-            };
-            let regex = similar_to_escape(pattern, escape)?;
-            super::rewrite::text(&planner_regex(&regex))
-        }
-        // The pattern of each row; a point is the end of a line, too.
-        None => {
-            let escape = escape.map(|escape| super::rewrite::text(&escape));
-            let arguments = std::iter::once(pattern.clone()).chain(escape);
-            let regex = super::rewrite::call_of("similar_to_escape", arguments.collect());
-            Expr::Nested(Box::new(Expr::BinaryOp {
-                left: Box::new(super::rewrite::text("(?s)")),
-                op: ast::BinaryOperator::StringConcat,
-                right: Box::new(regex),
-            }))
-        }
-    };
-    Ok(Expr::Nested(Box::new(Expr::BinaryOp {
-        left: Box::new(Expr::Nested(Box::new(text.clone()))),
-        op: match negated {
-            true => ast::BinaryOperator::PGRegexNotMatch,
-            false => ast::BinaryOperator::PGRegexMatch,
-        },
-        right: Box::new(right),
-    })))
 }

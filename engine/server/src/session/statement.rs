@@ -22,6 +22,7 @@ mod operators;
 mod patterns;
 mod prepared;
 mod records;
+mod respelled;
 pub mod rights;
 pub(crate) mod rows_from;
 mod set;
@@ -46,12 +47,14 @@ use genokura_sql_ext::depth;
 use genokura_sql_ext::dialect::Bounded;
 use tokio::runtime::Handle;
 
+use super::rewrite::escapes_of_parameters;
 use crate::sqlstate::{ServerError, from_parser, function_error, offset_of};
 pub(super) use copy_options::is_encoding;
 pub use copy_options::{CopyFormat, CopyHeader, CopyOptions};
 use cursor::TokenCursor;
 pub use fetch::{CursorOptions, Fetch};
 pub use set::SetValue;
+pub use transaction::Modes;
 
 /// One statement of a query string.
 #[derive(Clone, Debug)]
@@ -113,8 +116,8 @@ pub enum Statement {
     Begin {
         /// The command tag.
         tag: &'static str,
-        /// READ WRITE was asked for.
-        read_write: bool,
+        /// What is said of it.
+        modes: Modes,
     },
     /// COMMIT, END.
     Commit {
@@ -132,10 +135,12 @@ pub enum Statement {
     RollbackTo(String),
     /// RELEASE SAVEPOINT name.
     Release(String),
-    /// SET TRANSACTION and SET SESSION CHARACTERISTICS: checked, then nothing to do.
+    /// SET TRANSACTION and SET SESSION CHARACTERISTICS.
     TransactionModes {
-        /// READ WRITE was asked for.
-        read_write: bool,
+        /// What is said.
+        modes: Modes,
+        /// Of the transactions to come.
+        of_session: bool,
     },
     /// PREPARE name (types) AS query.
     Prepare {
@@ -194,8 +199,12 @@ pub enum Statement {
     Temp(Box<temp::TempCommand>),
     /// ANALYZE and VACUUM.
     Maintain(maintenance::Maintenance),
-    /// Accepted, without effect here; the command tag.
-    NoEffect(&'static str),
+    /// LISTEN to a channel.
+    Listen(String),
+    /// UNLISTEN; None for all channels.
+    Unlisten(Option<String>),
+    /// NOTIFY channel, payload.
+    Notify(String, String),
     /// Known to PostgreSQL and refused here, with the reason.
     Refused(ServerError),
 }
@@ -244,6 +253,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {
         .map(signs::apart)
         .map(operators::plain)
         .map(plain_strings)
+        .map(respelled::respelled)
         .map(long_lists::folded)
         .map(rows_from::named)
         .map_err(|error| from_parser(&error.into(), sql))?;
@@ -392,6 +402,7 @@ fn parsed_query(tokens: &[TokenWithSpan], sql: &str) -> Result<Box<ast::Statemen
     }
     let mut query = ast::Statement::Query(query);
     bare_functions(&mut query);
+    escapes_of_parameters(&mut query);
     values::selected(&mut query);
     records::selected(&mut query).map_err(|error| error.locate(sql))?;
     Ok(Box::new(query))
@@ -477,6 +488,7 @@ pub(crate) fn query_with(
         put(select);
     }
     bare_functions(&mut statement);
+    escapes_of_parameters(&mut statement);
     Ok(statement)
 }
 
@@ -561,10 +573,14 @@ mod tests {
     #[test]
     fn session_commands_are_read() {
         assert!(matches!(
-            one("begin isolation level repeatable read, read only"),
+            one("begin isolation level read uncommitted, read only"),
             Statement::Begin {
                 tag: "BEGIN",
-                read_write: false
+                modes: Modes {
+                    isolation: Some("read uncommitted"),
+                    read_only: Some(true),
+                    deferrable: None
+                }
             }
         ));
         assert!(matches!(one("rollback to savepoint s"), Statement::RollbackTo(s) if s == "s"));

@@ -15,6 +15,7 @@ mod alter;
 mod altered;
 mod analyse;
 mod assign;
+mod cells;
 mod change;
 mod cohort;
 mod comments;

@@ -11,7 +11,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -19,6 +20,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast;
 
 use super::catalog::{self, LazyModel};
+use super::kinds;
 use super::objects;
 use super::params;
 use super::plan::{self, PlanContext, Planned};
@@ -269,9 +271,17 @@ pub(super) async fn analyse(
     } else {
         Inferred::default()
     };
+    // Of several uses the first tells, which the planner does not ask for.
+    let used = match inferred.is_sure || known.iter().all(Option::is_some) {
+        true => BTreeMap::new(),
+        false => Box::pin(params::used(context, &resolved, &known)).await,
+    };
     let mut known: Vec<Option<PgType>> = (1..)
         .zip(&known)
-        .map(|(number, known)| known.or(inferred.types.get(&number).copied()))
+        .map(|(number, known)| {
+            let used = || used.get(&number).or(inferred.types.get(&number));
+            known.or_else(|| used().copied())
+        })
         .collect();
     if known.iter().any(Option::is_none) {
         Box::pin(params::called(context, query, &mut known)).await?;
@@ -396,6 +406,7 @@ fn keeps(query: &ast::Statement, relations: &Relations, parameters: &[PgType]) -
         && !parameters.iter().any(numeric)
         && !rewrite::calls_set_config(query)
         && !super::cohort::waits_for_values(query)
+        && !rewrite::rows_wait_for_values(query)
 }
 
 /// Types from the client, from casts in the statement, those of the cohorts of functions of `gt`, and of what stands
@@ -417,8 +428,27 @@ fn known_types(query: &ast::Statement, declared: &[PgType], count: usize) -> Vec
 #[derive(Default)]
 struct Inferred {
     types: BTreeMap<usize, PgType>,
+    /// It knows the types of all of them, and from the statement as it is.
+    is_sure: bool,
     /// The plan, when every `$n` of the query stands in it with a type.
     plan: Option<Arc<LogicalPlan>>,
+}
+
+/// Whether a plan reads columns that are text to the planner and more to PostgreSQL.
+fn has_kinds(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let is_kind = |field: &Arc<Field>| kinds::function_of(PgType::of_field(field)).is_some();
+    // It only looks.
+    let (Ok(_) | Err(_)) = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            found |= scan.projected_schema.fields().iter().any(is_kind);
+        }
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    });
+    found
 }
 
 async fn inferred_types(
@@ -434,25 +464,36 @@ async fn inferred_types(
     let Ok(()) = params::substitute(&mut partial, &nulls, true) else {
         return Inferred::default();
     };
-    let (arrays, changed) = params::any_as_equal(&mut partial);
+    let made = params::any_as_equal(&mut partial);
     // A statement that cannot be planned with its placeholders is planned again with text ones;
     // its errors are reported then.
     let Ok(Planned::Lake { plan, .. }) = plan::plan(context, &partial).await else {
         return Inferred::default();
     };
     let found = plan.get_parameter_types().unwrap_or_default();
-    let types: BTreeMap<usize, PgType> = found
+    let mut types: BTreeMap<usize, PgType> = found
         .into_iter()
         .filter_map(|(name, data_type)| {
             let number = name.strip_prefix('$')?.parse().ok()?;
             let pg_type = PgType::of_arrow(&data_type?);
-            let array = arrays.contains(&number);
+            let array = made.arrays.contains(&number);
             Some((number, if array { pg_type.array() } else { pg_type }))
         })
         .collect();
-    let whole = nulls.is_empty() && !changed && types.len() == known.len();
+    for (first, other) in made.alike {
+        if let Some(known) = types.get(&first).copied() {
+            types.entry(other).or_insert(known);
+        }
+    }
+    let open = known.len() - nulls.len();
+    let is_sure = !made.changed
+        && types.len() >= open
+        && !params::are_computed_with(query)
+        && (types.values().all(|known| *known != PgType::TEXT) || !has_kinds(&plan));
+    let whole = nulls.is_empty() && is_sure;
     Inferred {
         types,
+        is_sure,
         plan: whole.then_some(plan),
     }
 }

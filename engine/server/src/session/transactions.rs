@@ -2,6 +2,7 @@
 
 use datafusion::execution::memory_pool::MemoryReservation;
 
+use super::channels::Mark;
 use super::statement::Statement;
 use super::temp::TempState;
 use super::{Outcome, Pinned, Session, Settings};
@@ -49,6 +50,8 @@ pub(super) struct Savepoint {
     pub(super) temporary: TempState,
     /// What this takes of the session's memory.
     pub(super) _held: Option<MemoryReservation>,
+    /// How much had been said to other sessions.
+    pub(super) said: Mark,
 }
 
 impl Session {
@@ -57,20 +60,23 @@ impl Session {
         statement: &Statement,
     ) -> Result<Outcome, ServerError> {
         match statement {
-            Statement::Begin { tag, .. } => {
+            Statement::Begin { tag, modes } => {
                 let warning = self.transaction.is_some().then(|| {
                     ServerError::new("25001", "there is already a transaction in progress")
                         .severity(crate::sqlstate::Severity::Warning)
                 });
                 if self.transaction.is_none() {
                     self.begin();
+                    self.begin_as(*modes)?;
                 }
                 Ok(Outcome::Done {
                     tag: (*tag).to_owned(),
                     warning,
                 })
             }
-            Statement::TransactionModes { .. } => Ok(Outcome::done("SET")),
+            Statement::TransactionModes { modes, of_session } => {
+                self.set_modes(*modes, *of_session)
+            }
             Statement::Commit { chain } => {
                 let Some(transaction) = self.transaction.take() else {
                     chains_nothing("COMMIT", *chain)?;
@@ -107,6 +113,7 @@ impl Session {
                     settings: self.settings.clone(),
                     temporary: self.temporary.clone(),
                     _held: held,
+                    said: self.voice.mark(),
                 };
                 let transaction = self.block("SAVEPOINT")?;
                 transaction.savepoints.push(savepoint);
@@ -122,17 +129,19 @@ impl Session {
                 let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
                 let at = savepoint(transaction, name)?;
                 let savepoint = &transaction.savepoints[at];
-                let (settings, temporary, portals, locks) = (
+                let (settings, temporary, portals, locks, said) = (
                     savepoint.settings.clone(),
                     savepoint.temporary.clone(),
                     savepoint.portals,
                     savepoint.locks,
+                    savepoint.said,
                 );
                 transaction.savepoints.truncate(at + 1);
                 transaction.failed = false;
                 self.settings.restore(settings);
                 self.temporary = temporary;
                 self.release_locks(locks);
+                self.voice.back_to(said);
                 self.portals.retain(|_, portal| portal.number <= portals);
                 Ok(Outcome::done("ROLLBACK"))
             }
@@ -159,13 +168,17 @@ impl Session {
         if transaction.failed {
             self.settings.restore(transaction.settings);
             self.temporary = transaction.temporary;
+            self.voice.back_to(Mark::default());
             self.forget_new_portals();
         } else {
             self.temporary = self.temporary.committed();
+            self.voice.commit();
         }
+        let modes = chain.then(|| self.settings.modes());
         self.end_of_transaction();
-        if chain {
+        if let Some(modes) = modes {
             self.begin();
+            self.settings.keep_modes(modes);
         }
     }
 
@@ -248,10 +261,12 @@ impl Session {
     fn commit_implicit(&mut self) {
         self.implicit = None;
         self.temporary = self.temporary.committed();
+        self.voice.commit();
         self.end_of_transaction();
     }
 
     fn roll_back_implicit(&mut self) {
+        self.voice.back_to(Mark::default());
         if let Some(before) = self.implicit.take() {
             self.settings.restore(before.settings);
             self.temporary = before.temporary;

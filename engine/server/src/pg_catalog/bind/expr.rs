@@ -7,6 +7,8 @@ use super::{Binder, record_fields};
 use crate::pg_catalog::builtin::builtin;
 use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
+use crate::pg_catalog::escapes::escape_text;
+use crate::pg_catalog::similar::escape_of;
 use crate::pg_catalog::numeric::Numeric;
 use crate::pg_catalog::plan::{Expr, Kind};
 use crate::pg_catalog::resolve::{self, Freedom};
@@ -313,6 +315,12 @@ impl Binder<'_> {
             ast::Value::Boolean(b) => Expr::constant(Value::Bool(*b), oid::BOOL),
             ast::Value::Number(text, _) => number(text)?,
             ast::Value::Placeholder(name) => self.parameter(name)?,
+            // The value of a parameter is of no place.
+            ast::Value::HexStringLiteral(digits) if value.span.start.line == 0 => {
+                let bytes = crate::session::bytea_of_text(&format!("\\x{digits}"));
+                let bytes = bytes.map_err(|error| CatalogError::of(&error))?;
+                Expr::constant(Value::Bytes(bytes.into()), oid::BYTEA)
+            }
             ast::Value::HexStringLiteral(_) => {
                 return Err(CatalogError::unsupported("bit string literals"));
             }
@@ -443,7 +451,18 @@ impl Binder<'_> {
         let input = Box::new(text(self, input)?);
         let pattern = Box::new(text(self, pattern)?);
         let escape = match escape {
-            Some(v) => v.value.clone().into_string().and_then(|s| s.chars().next()),
+            Some(said) => match escape_text(&said.value)? {
+                Some(escape) => escape_of(&escape)?,
+                None => {
+                    return self.expr(&ast::Expr::Cast {
+                        kind: ast::CastKind::Cast,
+                        expr: Box::new(ast::Expr::value(ast::Value::Null)),
+                        data_type: ast::DataType::Boolean,
+                        array: false,
+                        format: None,
+                    });
+                }
+            },
             None => Some('\\'),
         };
         let like = Expr::new(

@@ -156,6 +156,13 @@ pub(super) fn call(cx: &Cx<'_>, function: &Function, args: &[Value]) -> Result<O
             )?),
             _ => return Err(CatalogError::unsupported("set_config here")),
         },
+        "pg_notify" => match &cx.session.notify {
+            Some(hook) => {
+                hook(text(0), text(1))?;
+                Value::text("")
+            }
+            None => return Err(CatalogError::unsupported("pg_notify here")),
+        },
         "pg_cancel_backend" | "pg_terminate_backend" => match &cx.session.signal {
             Some(hook) => Value::Bool(hook(
                 i32::try_from(args[0].as_int().unwrap_or(0)).unwrap_or(0),

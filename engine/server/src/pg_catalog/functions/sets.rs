@@ -168,9 +168,9 @@ pub(crate) fn set_returning(
             }
             rows
         }
-        // Nothing of the kind exists here: no WAL, partitions, listeners or foreign options.
+        "pg_listening_channels" => cx.session.heard.iter().map(Value::text).collect(),
+        // Nothing of the kind exists here: no WAL, partitions or foreign options.
         "pg_options_to_table"
-        | "pg_listening_channels"
         | "pg_partition_tree"
         | "pg_partition_ancestors"
         | "pg_tablespace_databases"

@@ -8,12 +8,22 @@ use datafusion::sql::sqlparser::ast::{self, BinaryOperator, Expr, Value};
 use super::{placeholder, unnested};
 use crate::session::rewrite;
 
-/// Turns `x op ANY ($n)` into `x op $n`, so that the planner infers the element type; returns the
-/// numbers it did that for, and whether the statement is another now. An operator of two arrays becomes their
+/// What was made of a statement.
+#[derive(Default)]
+pub(crate) struct Equalities {
+    /// Parameters that are arrays of what the planner takes them for.
+    pub(crate) arrays: BTreeSet<usize>,
+    /// Pairs of parameters of which the second is what the first is.
+    pub(crate) alike: Vec<(usize, usize)>,
+    /// The statement is another now.
+    pub(crate) changed: bool,
+}
+
+/// Turns `x op ANY ($n)` into `x op $n`, so that the planner infers the element type. A long list of rows becomes the
+/// equality with the first. An operator of two arrays becomes their
 /// equality in the same way, and so do values of which one is given: `coalesce(x, $n)`, `CASE … THEN x ELSE $n END`.
-pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> (BTreeSet<usize>, bool) {
-    let mut arrays = BTreeSet::new();
-    let mut changed = false;
+pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> Equalities {
+    let mut made = Equalities::default();
     let _: ControlFlow<()> = ast::visit_expressions_mut(statement, |expr| {
         if let Expr::BinaryOp { left, op, right } = expr
             && matches!(
@@ -23,11 +33,16 @@ pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> (BTreeSet<usize>, 
             && (placeholder(left).is_some() || placeholder(right).is_some())
         {
             *op = BinaryOperator::Eq;
-            changed = true;
+            made.changed = true;
+        }
+        if let Some((equal, alike)) = rewrite::first_of_long(expr) {
+            *expr = equal;
+            made.alike.extend(alike);
+            made.changed = true;
         }
         if let Some(equal) = one_of_as_equal(expr) {
             *expr = equal;
-            changed = true;
+            made.changed = true;
         }
         if let Expr::AnyOp {
             left,
@@ -42,7 +57,7 @@ pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> (BTreeSet<usize>, 
         } = expr
             && let Some(number) = placeholder(unnested(right))
         {
-            arrays.insert(number);
+            made.arrays.insert(number);
             let right = Box::new(unnested(right).clone());
             *expr = Expr::BinaryOp {
                 left: left.clone(),
@@ -52,8 +67,8 @@ pub(crate) fn any_as_equal(statement: &mut ast::Statement) -> (BTreeSet<usize>, 
         }
         ControlFlow::Continue(())
     });
-    changed |= !arrays.is_empty();
-    (arrays, changed)
+    made.changed |= !made.arrays.is_empty();
+    made
 }
 
 /// A choice with parameters among its values as the equality of these with another one, beside the conditions of a

@@ -9,6 +9,8 @@
 mod long_lists;
 mod subqueries;
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{self, AccessExpr, BinaryOperator, Expr, Value};
 
 pub(super) use subqueries::memberships;
@@ -17,6 +19,7 @@ use super::calls::{call_arguments, call_of, is_call_of};
 use super::literals::cast;
 use super::names::folded;
 use crate::semantics::OVERLAPS;
+use crate::session::params::placeholder;
 use crate::session::placed::start;
 use crate::sqlstate::{NO_OPERATOR, ServerError};
 
@@ -122,6 +125,49 @@ pub(super) fn columnwise(expr: &mut Expr) -> Result<(), ServerError> {
         *expr = made;
     }
     Ok(())
+}
+
+/// Whether a list has so many rows that they are looked up, with parameters among them: which of these are NULL changes
+/// the plan.
+pub(in crate::session) fn waits_for_values(statement: &ast::Statement) -> bool {
+    let is_parameter = |item: &Expr| placeholder(item).is_some();
+    let waits = ast::visit_expressions(statement, |expr| match expr {
+        Expr::InList { list, .. }
+            if list.len() > LISTED_MAX
+                && list
+                    .iter()
+                    .filter_map(items)
+                    .any(|row| row.iter().any(is_parameter)) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    waits.is_break()
+}
+
+/// The first row of a long list, beside the row that is looked up in it, with the parameters that stand in the same
+/// column as each parameter of it.
+pub(in crate::session) fn first_of_long(expr: &Expr) -> Option<(Expr, Vec<(usize, usize)>)> {
+    let Expr::InList {
+        expr: row, list, ..
+    } = expr
+    else {
+        return None;
+    };
+    if list.len() <= LISTED_MAX {
+        return None;
+    }
+    let (row, rows) = (items(row)?, rows_of(list)?);
+    let first = rows.first()?;
+    let mut alike = Vec::new();
+    for other in rows.iter().skip(1) {
+        for (item, other) in first.iter().zip(other) {
+            alike.extend(placeholder(item).zip(placeholder(other)));
+        }
+    }
+    let equal = compared(&row, &BinaryOperator::Eq, first).ok().flatten()?;
+    Some((equal, alike))
 }
 
 /// A column of a row that is written out in parentheses: `(ROW(a, b)).f2` is b.

@@ -21,9 +21,9 @@ use super::names::{folded, last_part};
 use crate::pg_catalog::{self, Taken};
 use crate::pg_types::{PgType, oid};
 use crate::pgwire::encode::Format;
-use crate::session::params;
 use crate::session::placed::{of_ident, start};
 use crate::session::typed::Types;
+use crate::session::{params, spelling};
 use crate::sqlstate::{Place, ServerError};
 
 /// Where a call of a function begins, by line and column.
@@ -90,6 +90,11 @@ impl VisitorMut for Reader<'_> {
         );
         if !is_call {
             return ControlFlow::Continue(());
+        }
+        if let Expr::Function(function) = expr
+            && let Err(error) = spelling::ordered(function)
+        {
+            return ControlFlow::Break(error);
         }
         let place = start(expr);
         let read = call(expr).map_or(Ok(()), |call| self.arguments(call, place));

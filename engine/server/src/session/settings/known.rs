@@ -96,7 +96,7 @@ pub(super) static KNOWN: &[Known] = &[
     reported(
         "default_transaction_read_only",
         "default_transaction_read_only",
-        "on",
+        "off",
         Kind::Bool,
     ),
     known("escape_string_warning", "on", Kind::Bool),
@@ -172,7 +172,7 @@ pub(super) static KNOWN: &[Known] = &[
         "repeatable read",
         Kind::OneOf(ISOLATION),
     ),
-    known("transaction_read_only", "on", Kind::Bool),
+    known("transaction_read_only", "off", Kind::Bool),
     known("vacuum_freeze_table_age", "150000000", Kind::Text),
     known("work_mem", "4MB", Kind::Kilobytes(64)),
     known(

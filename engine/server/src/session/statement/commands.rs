@@ -49,18 +49,18 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         "DISCARD" => discard(cursor)?,
         "BEGIN" => {
             optional_word(cursor);
-            let read_write = modes(cursor)?;
+            let modes = modes(cursor)?;
             Statement::Begin {
                 tag: "BEGIN",
-                read_write,
+                modes,
             }
         }
         "START" => {
             cursor.expect_word("TRANSACTION")?;
-            let read_write = modes(cursor)?;
+            let modes = modes(cursor)?;
             Statement::Begin {
                 tag: "START TRANSACTION",
-                read_write,
+                modes,
             }
         }
         "COMMIT" | "END" => {
@@ -99,9 +99,12 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         )?,
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CREATE" | "DROP" | "ALTER"
         | "COMMENT" | "REINDEX" | "CLUSTER" | "REFRESH" | "SECURITY" | "IMPORT" => {
-            let object = cursor.peek_word().filter(|_| ddl(&word));
-            let what = object.map_or(word.clone(), |object| format!("{word} {object}"));
-            refuse(cursor, read_only(&what))?
+            let object = match ddl(&word) {
+                true => object_of(cursor),
+                false => String::new(),
+            };
+            let what = format!("{word} {object}");
+            refuse(cursor, read_only(what.trim_end()))?
         }
         "VACUUM" | "ANALYZE" | "ANALYSE" => super::maintenance::read(cursor, &word)?,
         "CHECKPOINT" | "CALL" | "DO" | "LOAD" => refuse(
@@ -110,6 +113,29 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         )?,
         _ => return Err(unknown),
     })
+}
+
+/// What kind of object a command is about, without the words that only say how.
+fn object_of(cursor: &mut TokenCursor<'_>) -> String {
+    let how = [
+        "OR",
+        "REPLACE",
+        "UNIQUE",
+        "TEMP",
+        "TEMPORARY",
+        "GLOBAL",
+        "LOCAL",
+        "UNLOGGED",
+        "RECURSIVE",
+    ];
+    while how.iter().any(|word| cursor.accept(word)) {}
+    let first = cursor.peek_word().unwrap_or_default();
+    cursor.next();
+    let two = ["ACCESS", "EVENT", "FOREIGN", "MATERIALIZED"].contains(&first.as_str());
+    match cursor.peek_word().filter(|_| two) {
+        Some(second) => format!("{first} {second}"),
+        None => first,
+    }
 }
 
 fn ddl(word: &str) -> bool {
@@ -121,20 +147,23 @@ pub(super) fn refuse(cursor: &mut TokenCursor<'_>, error: ServerError) -> Read<S
     Ok(Statement::Refused(error))
 }
 
-/// A command about a channel, on which nobody says anything here.
+/// A command about a channel.
 fn channel(cursor: &mut TokenCursor<'_>, word: &str) -> Read<Statement> {
-    let tag = match word {
-        "LISTEN" => "LISTEN",
-        "NOTIFY" => "NOTIFY",
-        _ => "UNLISTEN",
-    };
-    if tag != "UNLISTEN" || !cursor.accept_token(&Token::Mul) {
-        cursor.identifier()?;
+    if word == "UNLISTEN" && cursor.accept_token(&Token::Mul) {
+        return Ok(Statement::Unlisten(None));
     }
-    if tag == "NOTIFY" && cursor.accept_token(&Token::Comma) {
-        cursor.string()?;
-    }
-    Ok(Statement::NoEffect(tag))
+    let channel = cursor.identifier()?;
+    Ok(match word {
+        "LISTEN" => Statement::Listen(channel),
+        "UNLISTEN" => Statement::Unlisten(Some(channel)),
+        _ => {
+            let payload = match cursor.accept_token(&Token::Comma) {
+                true => cursor.string()?,
+                false => String::new(),
+            };
+            Statement::Notify(channel, payload)
+        }
+    })
 }
 
 fn table(cursor: &mut TokenCursor<'_>) -> Read<Statement> {

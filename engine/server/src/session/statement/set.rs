@@ -25,7 +25,8 @@ pub(super) fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         cursor.expect_word("AS")?;
         cursor.expect_word("TRANSACTION")?;
         return Ok(Statement::TransactionModes {
-            read_write: modes(cursor)?,
+            modes: modes(cursor)?,
+            of_session: true,
         });
     }
     if session && cursor.accept("AUTHORIZATION") {
@@ -37,7 +38,8 @@ pub(super) fn set(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
             return refuse(cursor, error);
         }
         return Ok(Statement::TransactionModes {
-            read_write: modes(cursor)?,
+            modes: modes(cursor)?,
+            of_session: false,
         });
     }
     if cursor.accept("ROLE") {

@@ -10,31 +10,53 @@ pub(super) fn optional_word(cursor: &mut TokenCursor<'_>) {
     let _ = cursor.accept("WORK") || cursor.accept("TRANSACTION");
 }
 
-/// Reads transaction modes; true when READ WRITE is among them.
-pub(super) fn modes(cursor: &mut TokenCursor<'_>) -> Read<bool> {
-    let mut read_write = false;
+/// What is said of a transaction; the last word counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modes {
+    /// ISOLATION LEVEL, in lower case.
+    pub isolation: Option<&'static str>,
+    /// READ ONLY, or READ WRITE.
+    pub read_only: Option<bool>,
+    /// DEFERRABLE or not.
+    pub deferrable: Option<bool>,
+}
+
+/// Reads transaction modes.
+pub(super) fn modes(cursor: &mut TokenCursor<'_>) -> Read<Modes> {
+    let mut modes = Modes::default();
     while !cursor.at_end() {
         cursor.accept_token(&Token::Comma);
         if cursor.accept("ISOLATION") {
             cursor.expect_word("LEVEL")?;
-            let known = cursor.accept("SERIALIZABLE")
-                || (cursor.accept("REPEATABLE") && cursor.accept("READ"))
-                || (cursor.accept("READ")
-                    && (cursor.accept("COMMITTED") || cursor.accept("UNCOMMITTED")));
-            if !known {
+            let level = if cursor.accept("SERIALIZABLE") {
+                "serializable"
+            } else if cursor.accept("REPEATABLE") && cursor.accept("READ") {
+                "repeatable read"
+            } else if cursor.accept("READ") {
+                match cursor.accept("COMMITTED") {
+                    true => "read committed",
+                    false => {
+                        cursor.expect_word("UNCOMMITTED")?;
+                        "read uncommitted"
+                    }
+                }
+            } else {
                 return Err(cursor.syntax_error());
-            }
+            };
+            modes.isolation = Some(level);
         } else if cursor.accept("READ") {
-            read_write = cursor.accept("WRITE");
+            let read_write = cursor.accept("WRITE");
             if !read_write {
                 cursor.expect_word("ONLY")?;
             }
+            modes.read_only = Some(!read_write);
         } else {
-            cursor.accept("NOT");
+            let not = cursor.accept("NOT");
             cursor.expect_word("DEFERRABLE")?;
+            modes.deferrable = Some(!not);
         }
     }
-    Ok(read_write)
+    Ok(modes)
 }
 
 pub(super) fn chain(cursor: &mut TokenCursor<'_>) -> Read<bool> {

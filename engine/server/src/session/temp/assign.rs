@@ -267,8 +267,11 @@ fn list(
     )?))
 }
 
-/// The text form of every value.
+/// Every value cast to text: of truth values that is a word, where results show a letter.
 fn texts(array: &ArrayRef, pg_type: PgType, session: &Session) -> Result<StringArray, ServerError> {
+    if *array.data_type() == DataType::Boolean {
+        return Ok(cast(array, &DataType::Utf8)?.as_string::<i32>().clone());
+    }
     let cells = Cells::new(array, pg_type)?;
     let mut text = BytesMut::new();
     let mut out = Vec::with_capacity(array.len());

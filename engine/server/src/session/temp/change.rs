@@ -51,6 +51,7 @@ impl Session {
                 params::substitute(&mut source, &values, false)?;
                 if let ast::Statement::Query(source) = &mut source {
                     typed(source, &table, &targets, &self.settings.text_style())?;
+                    self.assign_cells(source, &table, &targets).await?;
                 }
                 self.plan(&source, &[]).await?
             }

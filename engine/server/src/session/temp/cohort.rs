@@ -86,6 +86,7 @@ impl Session {
         name: &str,
         pieces: Vec<Arc<Piece>>,
     ) -> Result<(), ServerError> {
+        self.may_write("COPY FROM")?;
         let mut members = self.members().await?;
         for piece in &pieces {
             members.add(&piece.batch)?;

@@ -112,6 +112,11 @@ pub(super) fn check_assignable(
     if assign::assignable(from, to) || planned.data_type(at) == DataType::Null {
         return Ok(());
     }
+    Err(of_other_type(from, to, field).near(field.name()))
+}
+
+/// 42804: a value of a type that is not assigned to that of its column.
+pub(super) fn of_other_type(from: PgType, to: PgType, field: &Field) -> ServerError {
     let text = format!(
         "column \"{}\" is of type {} but expression is of type {}",
         field.name(),
@@ -119,9 +124,7 @@ pub(super) fn check_assignable(
         from.sql_name()
     );
     let hint = "You will need to rewrite or cast the expression.";
-    Err(ServerError::new("42804", text)
-        .near(field.name())
-        .hint(hint))
+    ServerError::new("42804", text).hint(hint)
 }
 
 /// Gives the constants of an INSERT that have no type of their own those of the columns they go to, and DEFAULT its
@@ -170,6 +173,11 @@ pub(super) fn type_cell(
     {
         *cell = default.cloned().unwrap_or(Expr::value(Value::Null));
     }
+    while let Expr::Nested(inner) = cell
+        && is_constant(inner)
+    {
+        *cell = inner.as_ref().clone();
+    }
     let negative = match &*cell {
         Expr::UnaryOp {
             op: ast::UnaryOperator::Minus,
@@ -202,15 +210,28 @@ pub(super) fn type_cell(
         }
         // As deep as its value is, which is looked at when it is stored.
         Value::Placeholder(_) if negative.is_none() => {
-            *cell = rewrite::cast(cell.clone(), params::sql_type(pg_type));
+            *cell = rewrite::cast(cell.clone(), params::told_type(pg_type));
         }
         _ => {}
     }
     Ok(())
 }
 
-/// NULL or an empty array as a value of a column, as deep as its arrays are: the rows of VALUES must have one type.
-fn as_of(none: Expr, field: &Field) -> Expr {
+/// Whether an expression is a constant or a parameter, in parentheses or not.
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_constant(inner),
+        Expr::UnaryOp {
+            op: ast::UnaryOperator::Minus,
+            expr,
+        } => matches!(expr.as_ref(), Expr::Value(_)),
+        Expr::Value(_) => true,
+        _ => false,
+    }
+}
+
+/// A value as one of a column, as deep as its arrays are: the rows of VALUES must have one type.
+pub(super) fn as_of(none: Expr, field: &Field) -> Expr {
     let pg_type = PgType::of_field(field);
     let mut sql_type = params::sql_type(pg_type);
     for _ in 1..crate::pg_types::dimensions(field.data_type()) {

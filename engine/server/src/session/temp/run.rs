@@ -137,6 +137,7 @@ impl Session {
                 let targets = targets(&table, &name.name, columns)?;
                 let mut source = source.clone();
                 typed(&mut source, &table, &targets, &self.settings.text_style())?;
+                self.assign_cells(&mut source, &table, &targets).await?;
                 Ok(Some(Box::new(ast::Statement::Query(source))))
             }
             TempCommand::Delete {

@@ -7,7 +7,10 @@
 //!                                         ELSE a IN (1, 3, …) AND NULL END
 //! ```
 //! The planner looks a row up as one value, to which NULL is a value like others: rows of the list that have one are
-//! compared one by one beside it.
+//! looked up by their other columns, `(a, b) IN ((NULL, 2), …)` as `b IN (2, …) AND NULL`. What is no constant is
+//! compared one by one.
+
+use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, Expr, Value};
@@ -30,24 +33,62 @@ pub(super) fn among(
     for other in &rows {
         unequal(row.len(), other.len())?;
     }
-    let (plain, others): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|row| row.iter().all(is_value));
+    let (constant, others): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|row| row.iter().all(|item| is_value(item) || is_null(item)));
     if row.len() > WIDTH_MAX || others.len() > super::LISTED_MAX {
-        let text = "hundreds of rows of many columns, or with NULL, in a list";
+        let text = "hundreds of rows of many columns, or of what is no constant, in a list";
         return Err(ServerError::unsupported(text)
             .hint("Write them as VALUES in a subquery, or into a temporary table."));
     }
-    let mut parts = vec![looked_up(row, &plain)];
+    // By which columns they have.
+    let mut alike: BTreeMap<Vec<bool>, Vec<Vec<Expr>>> = BTreeMap::new();
+    for other in constant {
+        let known = other.iter().map(|item| !is_null(item)).collect();
+        alike.entry(known).or_default().push(other);
+    }
+    let parts = alike.iter().map(|(known, rows)| partly(row, known, rows));
+    let mut parts: Vec<Expr> = parts.collect();
     parts.extend(one_by_one(row, &others, false)?);
     let found = joined(parts, &BinaryOperator::Or)
         .ok_or_else(|| ServerError::internal("a list without rows"))?;
     Ok(if negated { not(found) } else { found })
 }
 
-/// A constant that is not NULL.
+/// A row among rows of which the same columns are known.
+fn partly(row: &[Expr], known: &[bool], rows: &[Vec<Expr>]) -> Expr {
+    let of = |row: &[Expr]| -> Vec<Expr> {
+        let items = row.iter().zip(known);
+        let items = items.filter(|(_, known)| **known);
+        items.map(|(item, _)| item.clone()).collect()
+    };
+    if known.iter().all(|known| *known) {
+        return looked_up(row, rows);
+    }
+    let rest = of(row);
+    if rest.is_empty() {
+        return super::unknown();
+    }
+    let rows: Vec<Vec<Expr>> = rows.iter().map(|row| of(row)).collect();
+    Expr::BinaryOp {
+        left: Box::new(nested(looked_up(&rest, &rows))),
+        op: BinaryOperator::And,
+        right: Box::new(super::unknown()),
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => value.value == Value::Null,
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_null(inner),
+        _ => false,
+    }
+}
+
+/// A constant that is not NULL, or a parameter: a statement with such rows is planned again with its values.
 fn is_value(expr: &Expr) -> bool {
     match expr {
-        Expr::Value(value) => !matches!(value.value, Value::Null | Value::Placeholder(_)),
+        Expr::Value(value) => value.value != Value::Null,
         Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_value(inner),
         Expr::Cast { expr: inner, .. } => is_value(inner),
         Expr::TypedString(_) => true,

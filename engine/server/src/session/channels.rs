@@ -1,0 +1,313 @@
+//! LISTEN and NOTIFY: words from session to session of one server.
+//!
+//! ```text
+//! NOTIFY c, 'x'  ─►  kept with the transaction  ─►  COMMIT: in the mailbox of each session that listens to c
+//!                                                   ─►  sent by its connection once it is idle
+//! ```
+//! What is to be heard changes at the commit, too, and before what the same transaction says.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{Outcome, Session};
+use crate::sqlstate::ServerError;
+
+/// Bytes that wait for one session, or that one transaction may say.
+const BYTES_MAX: usize = 8 << 20;
+/// Bytes of a word that PostgreSQL takes: less than this.
+const PAYLOAD_MAX: usize = 8_000;
+/// Bytes of the name of a channel: less than this.
+const NAME_MAX: usize = 64;
+/// Bytes that a word takes beside its text.
+const WORD_BYTES: usize = 64;
+
+/// One word of a session to those that listen.
+#[derive(Clone, Debug)]
+pub(crate) struct Word {
+    /// Who said it.
+    pub(crate) pid: i32,
+    pub(crate) channel: String,
+    pub(crate) payload: String,
+}
+
+/// Words that wait for one session.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    waiting: Mutex<(VecDeque<Word>, usize)>,
+    arrived: Notify,
+}
+
+impl Mailbox {
+    /// Resolves when a word is there.
+    pub(crate) async fn arrived(&self) {
+        loop {
+            let arrived = self.arrived.notified();
+            if !self.waiting.lock().0.is_empty() {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
+    /// The words that are there.
+    pub(crate) fn take(&self) -> VecDeque<Word> {
+        std::mem::take(&mut *self.waiting.lock()).0
+    }
+
+    fn put(&self, word: Word) {
+        let mut waiting = self.waiting.lock();
+        waiting.1 += size(&word.channel, &word.payload);
+        waiting.0.push_back(word);
+        self.arrived.notify_one();
+    }
+}
+
+fn size(channel: &str, payload: &str) -> usize {
+    channel.len() + payload.len() + WORD_BYTES
+}
+
+/// The sessions that listen to each channel, by their process ids.
+#[derive(Default)]
+pub(crate) struct Channels(Mutex<BTreeMap<String, BTreeMap<i32, Arc<Mailbox>>>>);
+
+impl Channels {
+    fn listen(&self, channel: &str, pid: i32, mailbox: &Arc<Mailbox>) {
+        let mut channels = self.0.lock();
+        let listeners = channels.entry(channel.to_owned()).or_default();
+        listeners.insert(pid, Arc::clone(mailbox));
+    }
+
+    /// A session hears no more of a channel, or of any.
+    pub(crate) fn unlisten(&self, channel: Option<&str>, pid: i32) {
+        let mut channels = self.0.lock();
+        channels.retain(|name, listeners| {
+            if channel.is_none_or(|channel| channel == name) {
+                listeners.remove(&pid);
+            }
+            !listeners.is_empty()
+        });
+    }
+
+    fn heard_by(&self, pid: i32) -> Vec<String> {
+        let channels = self.0.lock();
+        let heard = channels
+            .iter()
+            .filter(|(_, listeners)| listeners.contains_key(&pid));
+        heard.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether all who listen have room for so many bytes more.
+    fn have_room(&self, channel: &str, bytes: usize) -> bool {
+        let channels = self.0.lock();
+        let mut listeners = channels.get(channel).into_iter().flatten();
+        listeners.all(|(_, mailbox)| mailbox.waiting.lock().1 + bytes <= BYTES_MAX)
+    }
+
+    fn deliver(&self, word: &Word) {
+        let channels = self.0.lock();
+        for mailbox in channels.get(&word.channel).into_iter().flatten() {
+            mailbox.1.put(word.clone());
+        }
+    }
+}
+
+/// What a transaction says, and what it will hear.
+#[derive(Default)]
+struct Pending {
+    /// Channels to listen to (`true`) or no more; all of them where none is named.
+    heard: Vec<(Option<String>, bool)>,
+    said: Vec<(String, String)>,
+    /// The same, to find one among them.
+    known: BTreeSet<(String, String)>,
+    bytes: usize,
+}
+
+/// How much a transaction had said before a savepoint.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    heard: usize,
+    said: usize,
+}
+
+/// A session among the channels of its server.
+#[derive(Clone, Default)]
+pub(crate) struct Voice {
+    pid: i32,
+    channels: Arc<Channels>,
+    mailbox: Arc<Mailbox>,
+    pending: Arc<Mutex<Pending>>,
+}
+
+impl std::fmt::Debug for Voice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Voice").finish_non_exhaustive()
+    }
+}
+
+impl Voice {
+    pub(super) fn of(pid: i32, channels: Arc<Channels>) -> Self {
+        Self {
+            pid,
+            channels,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::clone(&self.mailbox)
+    }
+
+    /// The channels that the session listens to, by name.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.channels.heard_by(self.pid)
+    }
+
+    /// Says something when the transaction commits.
+    ///
+    /// # Errors
+    /// 22023 for a channel without a name, and for what is too long; 54000 where a listener has no room left.
+    pub(crate) fn say(&self, channel: &str, payload: &str) -> Result<(), ServerError> {
+        let invalid = |text: &str| Err(ServerError::new("22023", text));
+        if channel.is_empty() {
+            return invalid("channel name cannot be empty");
+        }
+        if channel.len() >= NAME_MAX {
+            return invalid("channel name too long");
+        }
+        if payload.len() >= PAYLOAD_MAX {
+            return invalid("payload string too long");
+        }
+        let mut pending = self.pending.lock();
+        let word = (channel.to_owned(), payload.to_owned());
+        // Of the same words of one transaction one is heard.
+        if pending.known.contains(&word) {
+            return Ok(());
+        }
+        let bytes = pending.bytes + size(channel, payload);
+        if bytes > BYTES_MAX || !self.channels.have_room(channel, bytes) {
+            let text = "too many notifications in the NOTIFY queue";
+            return Err(ServerError::new("54000", text));
+        }
+        pending.bytes = bytes;
+        pending.known.insert(word.clone());
+        pending.said.push(word);
+        Ok(())
+    }
+
+    fn hear(&self, channel: Option<&str>, on: bool) {
+        let channel = channel.map(str::to_owned);
+        self.pending.lock().heard.push((channel, on));
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let pending = self.pending.lock();
+        Mark {
+            heard: pending.heard.len(),
+            said: pending.said.len(),
+        }
+    }
+
+    /// Takes back what was said since.
+    pub(super) fn back_to(&self, mark: Mark) {
+        let mut pending = self.pending.lock();
+        pending.heard.truncate(mark.heard);
+        pending.said.truncate(mark.said);
+        let known = pending.said.iter().cloned().collect();
+        pending.known = known;
+        let said = pending.said.iter();
+        pending.bytes = said.map(|(channel, payload)| size(channel, payload)).sum();
+    }
+
+    /// The transaction commits: others hear what it said.
+    pub(super) fn commit(&self) {
+        let pending = std::mem::take(&mut *self.pending.lock());
+        for (channel, on) in pending.heard {
+            match (on, channel) {
+                (true, Some(channel)) => self.channels.listen(&channel, self.pid, &self.mailbox),
+                (_, channel) => self.channels.unlisten(channel.as_deref(), self.pid),
+            }
+        }
+        for (channel, payload) in pending.said {
+            self.channels.deliver(&Word {
+                pid: self.pid,
+                channel,
+                payload,
+            });
+        }
+    }
+}
+
+impl Session {
+    /// LISTEN, and UNLISTEN of one channel or of all.
+    pub(super) fn hear(&mut self, channel: Option<&str>, on: bool) -> Outcome {
+        self.voice.hear(channel, on);
+        Outcome::done(if on { "LISTEN" } else { "UNLISTEN" })
+    }
+
+    /// NOTIFY.
+    ///
+    /// # Errors
+    /// As [`Voice::say`].
+    pub(super) fn say(&mut self, channel: &str, payload: &str) -> Result<Outcome, ServerError> {
+        self.voice.say(channel, payload)?;
+        Ok(Outcome::done("NOTIFY"))
+    }
+
+    /// Where words to the session arrive.
+    pub(crate) fn mailbox(&self) -> Arc<Mailbox> {
+        self.voice.mailbox()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_listener_that_takes_nothing_holds_a_bounded_heap() {
+        let channels = Arc::new(Channels::default());
+        let (deaf, loud) = (
+            Voice::of(1, Arc::clone(&channels)),
+            Voice::of(2, Arc::clone(&channels)),
+        );
+        deaf.hear(Some("c"), true);
+        deaf.commit();
+        let mut told = 0;
+        let error = loop {
+            let said = loud.say("c", &format!("{told:07000}"));
+            match said {
+                Ok(()) => loud.commit(),
+                Err(error) => break error,
+            }
+            told += 1;
+        };
+        assert_eq!((error.code(), told > 1_000), ("54000", true));
+        assert!(loud.say("nobody listens", "x").is_ok());
+        assert_eq!(deaf.mailbox().take().len(), told);
+        assert!(loud.say("c", "x").is_ok());
+        deaf.hear(None, false);
+        deaf.commit();
+        assert!(deaf.heard().is_empty());
+    }
+
+    #[test]
+    fn what_is_rolled_back_was_never_said() {
+        let voice = Voice::of(1, Arc::default());
+        voice.hear(Some("c"), true);
+        voice.say("c", "kept").unwrap();
+        voice.say("c", "kept").unwrap();
+        let mark = voice.mark();
+        voice.say("c", "gone").unwrap();
+        voice.hear(Some("d"), true);
+        voice.back_to(mark);
+        voice.commit();
+        let words = voice.mailbox().take();
+        let payloads: Vec<&str> = words.iter().map(|word| word.payload.as_str()).collect();
+        assert_eq!(payloads, ["kept"]);
+        assert_eq!(voice.heard(), ["c"]);
+    }
+}
