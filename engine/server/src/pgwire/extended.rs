@@ -63,13 +63,13 @@ impl Connection {
         }
         self.begin_statement();
         self.runs(&self.session.statement_text(statement).unwrap_or_default());
-        let work = self.session.bind(
+        let work = Box::pin(self.session.bind(
             portal,
             statement,
             &bind.value_formats,
             &bind.values,
             &bind.result_formats,
-        );
+        ));
         let result = self.interrupts.race(work).await;
         self.interrupts.end();
         result?;
@@ -115,7 +115,7 @@ impl Connection {
         }
         let bound = self
             .interrupts
-            .race(self.session.execute(name, limit))
+            .race(Box::pin(self.session.execute(name, limit)))
             .await;
         self.tell_notices()?;
         let bound = bound?;

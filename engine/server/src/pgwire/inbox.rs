@@ -362,7 +362,8 @@ mod tests {
         let reserved = pool.reserved();
         assert!(reserved <= 9 << 20, "{reserved} are taken");
         let (client, inbox) = &mut clients[0];
-        let sending = client.write_all(&query(40 << 20)[6..]);
+        let long = query(40 << 20);
+        let sending = client.write_all(&long[6..]);
         let (sent, received) = tokio::join!(sending, inbox.next());
         sent.unwrap();
         assert!(received.unwrap().unwrap().message.is_ok());

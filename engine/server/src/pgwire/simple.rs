@@ -45,7 +45,10 @@ impl Connection {
     async fn simple_statement(&mut self, parsed: &Parsed) -> Result<(), ServerError> {
         let query = self.begin_statement();
         let started = Instant::now();
-        let outcome = self.interrupts.race(self.session.run(parsed, &[])).await;
+        let outcome = self
+            .interrupts
+            .race(Box::pin(self.session.run(parsed, &[])))
+            .await;
         self.tell_notices()?;
         let outcome = outcome?;
         let rows = self.send_simple(outcome).await?;

@@ -24,6 +24,8 @@ const PREPARED_BYTES: usize = 80 << 10;
 const PREPARED_TEXT: usize = 5;
 /// What a portal takes beside its values: a plan, and rows on their way. Measured: 300 KB.
 const PORTAL_BYTES: usize = 300 << 10;
+/// What a temporary view takes beside its text. Measured: 50 KB for short ones.
+const VIEW_BYTES: usize = 50 << 10;
 /// What a savepoint takes beside the texts of the settings, which it keeps.
 const SAVEPOINT_BYTES: usize = 16 << 10;
 /// What each byte of its values takes.
@@ -123,6 +125,17 @@ impl Session {
         let bytes = PORTAL_BYTES.saturating_add(values);
         self.memory_of(name, "portals and cursors", bytes)
             .map_err(|error| error.hint(hint))
+    }
+
+    /// The memory of a temporary view; `None` where nothing counts it.
+    pub(super) fn memory_of_view(
+        &mut self,
+        name: &str,
+        text: usize,
+    ) -> Result<Option<MemoryReservation>, ServerError> {
+        let bytes = VIEW_BYTES.saturating_add(text.saturating_mul(PREPARED_TEXT));
+        self.memory_of(name, "temporary views", bytes)
+            .map_err(|error| error.hint("DROP those that are not needed any more."))
     }
 
     /// The memory of a savepoint; `None` where nothing counts it.

@@ -114,6 +114,9 @@ pub(super) struct TempView {
     /// The temporary relations that it reads.
     pub(super) reads: BTreeSet<String>,
     comments: Comments,
+    /// What this takes of the session's memory.
+    #[expect(dead_code, reason = "given back when the view goes")]
+    held: Option<Arc<MemoryReservation>>,
 }
 
 impl TempState {

@@ -478,6 +478,14 @@ async fn what_a_session_keeps_is_bounded() {
         .batch_execute("rollback; begin; declare c cursor for select 1; rollback")
         .await
         .unwrap();
+    // Views: one for each 50 KB and their texts.
+    let text = "x".repeat(1_000_000);
+    let view = |n| format!("create temp view v{n} as select '{text}' as x");
+    client.batch_execute(&view(0)).await.unwrap();
+    let views = refused(&client, &view(1)).await;
+    let full = "53200 the temporary views of the session do not fit into its memory";
+    assert!(views.starts_with(full), "{views}");
+    client.batch_execute("drop view v0").await.unwrap();
     // Savepoints: one for each 16 KB, and what they keep of the settings.
     client.batch_execute("begin").await.unwrap();
     let savepoints = refused(&client, &"savepoint s;".repeat(2_000)).await;

@@ -8,10 +8,10 @@ use crate::pg_catalog::builtin::builtin;
 use crate::pg_catalog::convert;
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::escapes::escape_text;
-use crate::pg_catalog::similar::escape_of;
 use crate::pg_catalog::numeric::Numeric;
 use crate::pg_catalog::plan::{Expr, Kind};
 use crate::pg_catalog::resolve::{self, Freedom};
+use crate::pg_catalog::similar::escape_of;
 use crate::pg_catalog::value::{Value, element_type};
 use crate::pg_types::oid;
 

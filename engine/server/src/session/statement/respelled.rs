@@ -99,7 +99,7 @@ mod tests {
             ("select array(select 1)", "select array(select 1)"),
             ("x := 1", "x := 1"),
         ] {
-            let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql);
+            let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql);
             let tokens = respelled(tokens.tokenize_with_location().unwrap());
             let text: String = tokens.iter().map(|t| t.token.to_string()).collect();
             assert_eq!(text, read);

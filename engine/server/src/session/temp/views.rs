@@ -39,12 +39,15 @@ impl Session {
         let ast::Statement::Query(resolved) = resolved else {
             return Err(ServerError::internal("a view of no query"));
         };
+        let definition = as_written(&format!("{resolved};"));
+        let held = self.memory_of_view(&name.name, definition.len())?;
         let view = TempView {
-            definition: as_written(&format!("{resolved};")),
+            definition,
             query: *resolved,
             schema: Arc::new(Schema::new(fields)),
             reads: self.reads(query),
             comments: Comments::default(),
+            held: held.map(Arc::new),
         };
         self.put(&name.name, Relation::View(Arc::new(view)));
         Ok(Outcome::done("CREATE VIEW"))
