@@ -452,11 +452,44 @@ mod tests {
     }
 
     #[test]
+    fn casts_are_counted_that_stand_around_one_another() {
+        let around = |count: usize| {
+            [
+                format!("select a{}", "::int".repeat(count)),
+                format!("select {}a{}", "(".repeat(count), ")::int".repeat(count)),
+                format!(
+                    "select {}a{}",
+                    "(".repeat(count),
+                    " between 0 and 1)".repeat(count)
+                ),
+            ]
+        };
+        assert!(around(CASTS_MAX).iter().all(|sql| check_text(sql).is_ok()));
+        assert!(
+            around(CASTS_MAX + 1)
+                .iter()
+                .all(|sql| check_text(sql).is_err())
+        );
+        for beside in [
+            format!("select {}1", "a::int::text, ".repeat(1_000)),
+            format!("select {}1", "(a::int)::text || ".repeat(400)),
+            format!(
+                "select a where {}true",
+                "a::int between 0 and 1 and ".repeat(500)
+            ),
+        ] {
+            assert!(check_text(&beside).is_ok(), "{beside}");
+        }
+        let within = "f(".repeat(10) + "a" + &"::int".repeat(7) + &")".repeat(10);
+        assert!(check_text(&within).is_err());
+    }
+
+    #[test]
     fn a_chain_is_as_deep_as_it_is_long() {
         for (first, link, last) in [
             ("select ", "1 || ", "1"),
             ("select 'a'", " || 'b'", ""),
-            ("select 1", "::int", ""),
+            ("select 1", " || a::int", ""),
             ("select a", "[1]", ""),
             ("select a", " is null", ""),
             ("select a", " is distinct from b", ""),

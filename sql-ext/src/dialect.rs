@@ -105,10 +105,6 @@ impl Bounded {
             let high = parser.parse_subexpr(self.prec_value(Precedence::Between))?;
             Ok((Box::new(low), Box::new(high)))
         };
-        if matches!(expr, Expr::Between { .. }) {
-            let text = "syntax error: BETWEEN behind BETWEEN wants parentheses";
-            return Some(Err(ParserError::ParserError(text.to_owned())));
-        }
         let ends = ends().and_then(|(low, high)| {
             // Each is written twice, and again where it stands in another one.
             let all = [expr, &low, &high].into_iter().map(parts);
@@ -139,6 +135,17 @@ impl Bounded {
 
 /// Parts of the operands of `BETWEEN SYMMETRIC`.
 const SYMMETRIC_PARTS_MAX: usize = 1_000;
+
+/// Whether BETWEEN comes next, which stands behind no other one.
+fn is_between(parser: &Parser<'_>) -> bool {
+    let keyword = |place| match &parser.peek_nth_token_ref(place).token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    };
+    let first = keyword(0);
+    first == Some(Keyword::BETWEEN)
+        || (first == Some(Keyword::NOT) && keyword(1) == Some(Keyword::BETWEEN))
+}
 
 /// How many expressions an expression is made of.
 fn parts(expr: &Expr) -> usize {
@@ -238,6 +245,9 @@ impl Dialect for Bounded {
         expr: &Expr,
         _precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if matches!(expr, Expr::Between { .. }) && is_between(parser) {
+            return Some(parser.expected("parentheses around BETWEEN", parser.peek_token()));
+        }
         if let Some(between) = self.between_symmetric(parser, expr) {
             return Some(between);
         }

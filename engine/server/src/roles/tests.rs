@@ -33,6 +33,8 @@ fn a_role_file_is_written_read_and_seen_by_others() {
     ann.samples = Some([("cohort".to_owned(), BTreeSet::from(["S1".to_owned()]))].into());
     ann.limits.rows = Some(7);
     writer.update(|roles| roles.add(ann.clone())).unwrap();
+    ann.id = reader.current().get("ann").unwrap().id.clone();
+    assert!(ann.id.is_some());
     assert_eq!(reader.current().get("ann").unwrap().as_ref(), &ann);
     let everybody = |roles: &mut Roles| {
         roles

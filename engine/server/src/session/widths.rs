@@ -13,7 +13,6 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::aggregates::AggregateExec;
 
 /// Bytes that the values of one batch should not exceed.
 const BATCH_BYTES: usize = 4 << 20;
@@ -35,32 +34,17 @@ const LENGTHS: [&str; 6] = [
 
 /// Rows that a window of growing values is given first.
 pub(super) const FIRST_ROWS: usize = 64;
-/// Rows of the batches of groups whose values grow: spilled parts of groups are put together in so many at a time.
-pub(super) const GATHERED_ROWS: usize = 128;
-
-/// What makes one value of many, which may be long where theirs are short.
-pub(super) enum Growing {
-    Window,
-    Groups,
-}
-
-/// Whether this operator gathers values of many rows into one.
-pub(super) fn growing(node: &dyn ExecutionPlan) -> Option<Growing> {
-    if let Some(groups) = node.downcast_ref::<AggregateExec>() {
-        // `min` and `max` of texts are as long as one of theirs.
-        let mut calls = groups.aggr_expr().iter();
-        let gathers = calls.any(|call| call.fun().name().ends_with("_agg"));
-        return (gathers && !groups.group_expr().is_empty()).then_some(Growing::Groups);
-    }
+/// Whether this operator is a window of values that may be longer than those that they are made of: `string_agg` of all
+/// rows so far.
+pub(super) fn is_growing(node: &dyn ExecutionPlan) -> bool {
     if !node.name().ends_with("WindowAggExec") {
-        return None;
+        return false;
     }
     let given = node.children().first().map(|child| child.schema());
     let given = given.map_or(0, |schema| schema.fields().len());
     let schema = node.schema();
     let mut made = schema.fields().iter().skip(given);
     made.any(|field| !field.data_type().is_primitive())
-        .then_some(Growing::Window)
 }
 
 /// How many rows like those of this batch are not too many bytes.

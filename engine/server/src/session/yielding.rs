@@ -8,7 +8,6 @@
 //! ```text
 //! Projection of repeat(x, 100000)     its input in as many rows as make some megabytes
 //! string_agg over a window            its input in fewer rows the longer the values are that come out above it
-//! string_agg of groups                its own batches, which spilling puts together again, of few rows
 //! ```
 
 use std::any::type_name;
@@ -81,7 +80,7 @@ impl PhysicalOptimizerRule for YieldRule {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        config: &ConfigOptions,
+        _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
             if let Some(slow) = dealt_out(&node).filter(is_slowed) {
@@ -92,10 +91,9 @@ impl PhysicalOptimizerRule for YieldRule {
                 Some(_) if !node.children().is_empty() => fed(node, &Pace::at_most(rows))?,
                 _ => Transformed::no(node),
             };
-            let node = match widths::growing(node.data.as_ref()) {
-                Some(widths::Growing::Window) => slowed(node.data)?,
-                Some(widths::Growing::Groups) => in_few_rows(node.data, config)?,
-                None => node,
+            let node = match widths::is_growing(node.data.as_ref()) {
+                true => slowed(node.data)?,
+                false => node,
             };
             let multiplies =
                 node.data.name().contains("Join") || node.data.name().contains("Unnest");
@@ -174,24 +172,6 @@ fn is_slowed(plan: &Arc<dyn ExecutionPlan>) -> bool {
     }
 }
 
-/// The operator in batches of few rows, above inputs in batches of as many as ever.
-fn in_few_rows(node: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Changed {
-    let usual = usize::from(config.execution.batch_size);
-    let children = node.children().into_iter().map(|child| {
-        Arc::new(YieldExec {
-            batch_size: Some(usual),
-            ..YieldExec::of(Arc::clone(child))
-        }) as _
-    });
-    let children = children.collect();
-    let node = replace_children_if_necessary(node, children)?;
-    let few = YieldExec {
-        batch_size: Some(usual.min(widths::GATHERED_ROWS)),
-        ..YieldExec::of(node)
-    };
-    Ok(Transformed::yes(Arc::new(few)))
-}
-
 /// How many rows are passed on at a time.
 #[derive(Clone, Debug)]
 enum Pace {
@@ -222,8 +202,6 @@ struct YieldExec {
     pace: Pace,
     /// Where the pace is told to that fits what passes.
     watches: Option<Arc<AtomicUsize>>,
-    /// Rows of the batches that the operators below put together; None: as those above.
-    batch_size: Option<usize>,
 }
 
 impl YieldExec {
@@ -232,7 +210,6 @@ impl YieldExec {
             input,
             pace: Pace::AsTheyCome,
             watches: None,
-            batch_size: None,
         }
     }
 }
@@ -281,7 +258,6 @@ impl ExecutionPlan for YieldExec {
                 input,
                 pace: self.pace.clone(),
                 watches: self.watches.clone(),
-                batch_size: self.batch_size,
             })),
             _ => datafusion::common::internal_err!("YieldExec has one child"),
         }
@@ -292,12 +268,6 @@ impl ExecutionPlan for YieldExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let context = match self.batch_size {
-            Some(rows) if rows != context.session_config().batch_size() => {
-                Arc::new(with_batch_size(&context, rows))
-            }
-            _ => context,
-        };
         let input = self.input.execute(partition, context)?;
         Ok(Box::pin(YieldStream {
             input,
@@ -329,20 +299,6 @@ impl ExecutionPlan for YieldExec {
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         Ok(FilterPushdownPropagation::if_all(result))
     }
-}
-
-/// The same context, whose operators put together batches of so many rows.
-fn with_batch_size(context: &TaskContext, rows: usize) -> TaskContext {
-    TaskContext::new(
-        context.task_id(),
-        context.session_id(),
-        context.session_config().clone().with_batch_size(rows),
-        context.scalar_functions().clone(),
-        context.higher_order_functions().clone(),
-        context.aggregate_functions().clone(),
-        context.window_functions().clone(),
-        context.runtime_env(),
-    )
 }
 
 struct YieldStream {
