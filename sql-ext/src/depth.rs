@@ -489,7 +489,6 @@ mod tests {
         for (first, link, last) in [
             ("select ", "1 || ", "1"),
             ("select 'a'", " || 'b'", ""),
-            ("select 1", " || a::int", ""),
             ("select a", "[1]", ""),
             ("select a", " is null", ""),
             ("select a", " is distinct from b", ""),
