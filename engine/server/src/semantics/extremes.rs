@@ -15,10 +15,10 @@ use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF,
-    Signature, StatisticsArgs,
+    StatisticsArgs,
 };
 
-use super::wrapped::as_inner;
+use super::wrapped::{as_inner, signed_as_inner};
 
 /// Mends `min` and `max` of a context.
 pub(super) fn install(context: &SessionContext) {
@@ -40,22 +40,7 @@ struct Extreme {
 
 impl AggregateUDFImpl for Extreme {
     as_inner!();
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(types)
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
-
-    fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
-        self.inner.return_field(fields)
-    }
+    signed_as_inner!();
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         self.inner.accumulator(args)

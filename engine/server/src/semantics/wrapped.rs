@@ -81,4 +81,34 @@ macro_rules! as_inner {
     };
 }
 
-pub(super) use as_inner;
+/// The types that it takes and gives, where they are those of `self.inner`, too.
+macro_rules! signed_as_inner {
+    () => {
+        fn signature(&self) -> &::datafusion::logical_expr::Signature {
+            self.inner.signature()
+        }
+
+        fn coerce_types(
+            &self,
+            types: &[::datafusion::arrow::datatypes::DataType],
+        ) -> ::datafusion::common::Result<Vec<::datafusion::arrow::datatypes::DataType>> {
+            self.inner.coerce_types(types)
+        }
+
+        fn return_type(
+            &self,
+            types: &[::datafusion::arrow::datatypes::DataType],
+        ) -> ::datafusion::common::Result<::datafusion::arrow::datatypes::DataType> {
+            self.inner.return_type(types)
+        }
+
+        fn return_field(
+            &self,
+            fields: &[::datafusion::arrow::datatypes::FieldRef],
+        ) -> ::datafusion::common::Result<::datafusion::arrow::datatypes::FieldRef> {
+            self.inner.return_field(fields)
+        }
+    };
+}
+
+pub(super) use {as_inner, signed_as_inner};

@@ -43,12 +43,24 @@ pub(super) async fn types(
         }
         ControlFlow::Continue(())
     });
+    let places = told(context, statement, NAME).await.into_iter();
+    places
+        .filter_map(|(number, types)| Some((*open.get(number)?, types)))
+        .collect()
+}
+
+/// What the planner tells of the calls of a function of this name, by their numbers.
+async fn told(
+    context: &PlanContext,
+    statement: ast::Statement,
+    name: &'static str,
+) -> BTreeMap<usize, Vec<u32>> {
     let told = Told::default();
     let session = SessionContext::new_with_state(context.context.state());
     session.register_udf(ScalarUDF::new_from_impl(Asked {
         told: Arc::clone(&told),
         signature: Signature::variadic_any(Volatility::Immutable),
-        name: NAME,
+        name,
     }));
     let context = PlanContext {
         context: session,
@@ -56,14 +68,10 @@ pub(super) async fn types(
     };
     // Whatever it ends with, what was told is right.
     let (Ok(_) | Err(_)) = Box::pin(plan::logical_of(&context, statement, &[], false)).await;
-    let told = match told.lock() {
+    match told.lock() {
         Ok(told) => told.clone(),
         Err(poisoned) => poisoned.into_inner().clone(),
-    };
-    let places = told.into_iter();
-    places
-        .filter_map(|(number, types)| Some((*open.get(number)?, types)))
-        .collect()
+    }
 }
 
 /// The types of the arguments of those calls of [`call`] that the planner came to, by their numbers.
@@ -71,24 +79,7 @@ pub(super) async fn beside(
     context: &PlanContext,
     statement: ast::Statement,
 ) -> BTreeMap<usize, u32> {
-    let told = Told::default();
-    let session = SessionContext::new_with_state(context.context.state());
-    session.register_udf(ScalarUDF::new_from_impl(Asked {
-        told: Arc::clone(&told),
-        signature: Signature::variadic_any(Volatility::Immutable),
-        name: BESIDE,
-    }));
-    let context = PlanContext {
-        context: session,
-        ..context.clone()
-    };
-    // Whatever it ends with, what was told is right.
-    let (Ok(_) | Err(_)) = Box::pin(plan::logical_of(&context, statement, &[], false)).await;
-    let told = match told.lock() {
-        Ok(told) => told.clone(),
-        Err(poisoned) => poisoned.into_inner().clone(),
-    };
-    let first = told.into_iter();
+    let first = told(context, statement, BESIDE).await.into_iter();
     first
         .filter_map(|(number, types)| Some((number, *types.first()?)))
         .collect()
