@@ -38,7 +38,7 @@ const ARITHMETIC: usize = 10;
 /// again for each time that it is asked itself: its time doubles with a function more.
 pub const CALLS_MAX: usize = 14;
 /// Casts and BETWEEN around one another, with the functions that they are in and around: as for [`CALLS_MAX`].
-const CASTS_MAX: usize = 16;
+pub(crate) const CASTS_MAX: usize = 16;
 /// The stack that threads need which parse, plan and drop statements.
 pub const STACK_BYTES: usize = 64 << 20;
 

@@ -291,10 +291,11 @@ impl Error {
                 crate::depth::NAME_BYTES_MAX
             )),
             Self::TooDeep => Some(format!(
-                "At most {} conditions stand in one chain, a tenth as many sums and products, and {} functions around one \
-                 another: write IN (…) for OR, WITH or a temporary table for parts.",
+                "At most {} conditions stand in one chain, a tenth as many sums and products, and {} functions or {} casts \
+                 and BETWEEN around one another: write IN (…) for OR, WITH or a temporary table for parts.",
                 crate::depth::STEPS_MAX,
-                crate::depth::CALLS_MAX
+                crate::depth::CALLS_MAX,
+                crate::depth::CASTS_MAX
             )),
             Self::Repeated => {
                 Some("Keep what is read often: CREATE TEMP TABLE name AS SELECT … .".to_owned())

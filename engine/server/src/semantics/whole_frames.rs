@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::wrapped::{as_inner, signed_as_inner};
+use crate::sqlstate::ServerError;
 
 /// Aggregates whose value is as long as all of theirs together.
 const GATHERING: [&str; 2] = ["array_agg", "string_agg"];
@@ -102,11 +103,13 @@ impl Accumulator for Shown {
             rows => rows.max(self.least),
         };
         if value.size().saturating_mul(rows) > BYTES_MAX {
-            let text = format!(
-                "{rows} rows of a window would each show a value of {} bytes",
-                value.size()
-            );
-            return Err(DataFusionError::ResourcesExhausted(text));
+            let error = ServerError::new("53200", "out of memory")
+                .detail(format!(
+                    "{rows} rows of a window would each show a value of {} bytes.",
+                    value.size()
+                ))
+                .hint("Gather the values of each group with GROUP BY, and join the rows with the groups.");
+            return Err(DataFusionError::External(Box::new(error)));
         }
         Ok(value)
     }
