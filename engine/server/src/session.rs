@@ -524,7 +524,7 @@ impl Session {
                     self.settings.reset_all();
                     self.prepared.clear();
                     self.portals.clear();
-                    self.hear(None, false);
+                    self.hear(None, false)?;
                 }
                 if let ("ALL", Some(locks)) = (what.as_str(), &mut self.locks) {
                     locks.unlock_all();
@@ -551,8 +551,8 @@ impl Session {
                 self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
                 Ok(Outcome::done("CLOSE CURSOR"))
             }
-            Statement::Listen(channel) => Ok(self.hear(Some(channel), true)),
-            Statement::Unlisten(channel) => Ok(self.hear(channel.as_deref(), false)),
+            Statement::Listen(channel) => self.hear(Some(channel), true),
+            Statement::Unlisten(channel) => self.hear(channel.as_deref(), false),
             Statement::Notify(channel, payload) => self.say(channel, payload),
             other => self.transaction_command(other),
         }

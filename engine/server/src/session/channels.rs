@@ -21,6 +21,8 @@ const BYTES_MAX: usize = 8 << 20;
 const PAYLOAD_MAX: usize = 8_000;
 /// Bytes of the name of a channel: less than this.
 const NAME_MAX: usize = 64;
+/// How many channels a session listens to, and how often a transaction says which.
+const CHANNELS_MAX: usize = 10_000;
 /// Bytes that a word takes beside its text.
 const WORD_BYTES: usize = 64;
 
@@ -83,20 +85,19 @@ impl Channels {
     /// A session hears no more of a channel, or of any.
     pub(crate) fn unlisten(&self, channel: Option<&str>, pid: i32) {
         let mut channels = self.0.lock();
-        channels.retain(|name, listeners| {
-            if channel.is_none_or(|channel| channel == name) {
+        if let Some(channel) = channel {
+            if let Some(listeners) = channels.get_mut(channel) {
                 listeners.remove(&pid);
+                if listeners.is_empty() {
+                    channels.remove(channel);
+                }
             }
+            return;
+        }
+        channels.retain(|_, listeners| {
+            listeners.remove(&pid);
             !listeners.is_empty()
         });
-    }
-
-    fn heard_by(&self, pid: i32) -> Vec<String> {
-        let channels = self.0.lock();
-        let heard = channels
-            .iter()
-            .filter(|(_, listeners)| listeners.contains_key(&pid));
-        heard.map(|(name, _)| name.clone()).collect()
     }
 
     /// Whether all who listen have room for so many bytes more.
@@ -139,6 +140,8 @@ pub(crate) struct Voice {
     channels: Arc<Channels>,
     mailbox: Arc<Mailbox>,
     pending: Arc<Mutex<Pending>>,
+    /// What the session listens to since its last commit.
+    own: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl std::fmt::Debug for Voice {
@@ -162,7 +165,7 @@ impl Voice {
 
     /// The channels that the session listens to, by name.
     pub(crate) fn heard(&self) -> Vec<String> {
-        self.channels.heard_by(self.pid)
+        self.own.lock().iter().cloned().collect()
     }
 
     /// Says something when the transaction commits.
@@ -197,9 +200,32 @@ impl Voice {
         Ok(())
     }
 
-    fn hear(&self, channel: Option<&str>, on: bool) {
-        let channel = channel.map(str::to_owned);
-        self.pending.lock().heard.push((channel, on));
+    /// Listens to a channel, or no more, when the transaction commits.
+    ///
+    /// # Errors
+    /// 54000 where there are too many.
+    fn hear(&self, channel: Option<&str>, on: bool) -> Result<(), ServerError> {
+        let (listening, is_heard) = {
+            let own = self.own.lock();
+            (
+                own.len(),
+                channel.is_some_and(|channel| own.contains(channel)),
+            )
+        };
+        let mut pending = self.pending.lock();
+        let said = &mut pending.heard;
+        match channel {
+            // What was said of single channels before does not matter any more, unless it is rolled back to.
+            None if !matches!(said.last(), Some((None, false))) => said.push((None, false)),
+            None => {}
+            Some(_) if on && is_heard && said.is_empty() => {}
+            Some(_) if said.len() + if on { listening } else { 0 } >= CHANNELS_MAX => {
+                let text = format!("a session listens to {CHANNELS_MAX} channels at most");
+                return Err(ServerError::new("54000", text).hint("UNLISTEN what is not needed."));
+            }
+            Some(channel) => said.push((Some(channel.to_owned()), on)),
+        }
+        Ok(())
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -224,12 +250,24 @@ impl Voice {
     /// The transaction commits: others hear what it said.
     pub(super) fn commit(&self) {
         let pending = std::mem::take(&mut *self.pending.lock());
+        let mut own = self.own.lock();
         for (channel, on) in pending.heard {
             match (on, channel) {
-                (true, Some(channel)) => self.channels.listen(&channel, self.pid, &self.mailbox),
-                (_, channel) => self.channels.unlisten(channel.as_deref(), self.pid),
+                (true, Some(channel)) => {
+                    self.channels.listen(&channel, self.pid, &self.mailbox);
+                    own.insert(channel);
+                }
+                (_, Some(channel)) => {
+                    self.channels.unlisten(Some(&channel), self.pid);
+                    own.remove(&channel);
+                }
+                (_, None) => {
+                    self.channels.unlisten(None, self.pid);
+                    own.clear();
+                }
             }
         }
+        drop(own);
         for (channel, payload) in pending.said {
             self.channels.deliver(&Word {
                 pid: self.pid,
@@ -242,9 +280,12 @@ impl Voice {
 
 impl Session {
     /// LISTEN, and UNLISTEN of one channel or of all.
-    pub(super) fn hear(&mut self, channel: Option<&str>, on: bool) -> Outcome {
-        self.voice.hear(channel, on);
-        Outcome::done(if on { "LISTEN" } else { "UNLISTEN" })
+    ///
+    /// # Errors
+    /// 54000 for too many channels.
+    pub(super) fn hear(&mut self, channel: Option<&str>, on: bool) -> Result<Outcome, ServerError> {
+        self.voice.hear(channel, on)?;
+        Ok(Outcome::done(if on { "LISTEN" } else { "UNLISTEN" }))
     }
 
     /// NOTIFY.
@@ -274,7 +315,7 @@ mod tests {
             Voice::of(1, Arc::clone(&channels)),
             Voice::of(2, Arc::clone(&channels)),
         );
-        deaf.hear(Some("c"), true);
+        deaf.hear(Some("c"), true).unwrap();
         deaf.commit();
         let mut told = 0;
         let error = loop {
@@ -289,20 +330,46 @@ mod tests {
         assert!(loud.say("nobody listens", "x").is_ok());
         assert_eq!(deaf.mailbox().take().len(), told);
         assert!(loud.say("c", "x").is_ok());
-        deaf.hear(None, false);
+        deaf.hear(None, false).unwrap();
         deaf.commit();
         assert!(deaf.heard().is_empty());
     }
 
     #[test]
+    fn a_session_listens_to_a_bounded_number_of_channels() {
+        let channels = Arc::new(Channels::default());
+        let voice = Voice::of(1, Arc::clone(&channels));
+        let mut heard = 0;
+        let error = loop {
+            match voice.hear(Some(&format!("c{heard}")), true) {
+                Ok(()) => heard += 1,
+                Err(error) => break error,
+            }
+            // Some at once, and some one by one.
+            if heard > CHANNELS_MAX / 2 {
+                voice.commit();
+            }
+        };
+        assert_eq!((error.code(), heard), ("54000", CHANNELS_MAX));
+        assert_eq!(voice.heard().len(), CHANNELS_MAX);
+        voice.hear(Some("c0"), true).unwrap();
+        voice.hear(Some("c0"), false).unwrap();
+        voice.commit();
+        voice.hear(Some("another"), true).unwrap();
+        voice.hear(None, false).unwrap();
+        voice.commit();
+        assert!(voice.heard().is_empty() && channels.0.lock().is_empty());
+    }
+
+    #[test]
     fn what_is_rolled_back_was_never_said() {
         let voice = Voice::of(1, Arc::default());
-        voice.hear(Some("c"), true);
+        voice.hear(Some("c"), true).unwrap();
         voice.say("c", "kept").unwrap();
         voice.say("c", "kept").unwrap();
         let mark = voice.mark();
         voice.say("c", "gone").unwrap();
-        voice.hear(Some("d"), true);
+        voice.hear(Some("d"), true).unwrap();
         voice.back_to(mark);
         voice.commit();
         let words = voice.mailbox().take();
