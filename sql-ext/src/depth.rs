@@ -39,6 +39,8 @@ const ARITHMETIC: usize = 10;
 pub const CALLS_MAX: usize = 14;
 /// Casts and BETWEEN around one another, with the functions that they are in and around: as for [`CALLS_MAX`].
 pub(crate) const CASTS_MAX: usize = 16;
+/// Texts of SQL within one another, which functions are given.
+const TEXTS_MAX: usize = 3;
 /// The stack that threads need which parse, plan and drop statements.
 pub const STACK_BYTES: usize = 64 << 20;
 
@@ -119,10 +121,36 @@ pub(crate) fn parsed_condition(
 
 /// What is no text of SQL is the parser's to refuse.
 fn check_text(sql: &str) -> Result<()> {
-    match Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() {
-        Ok(tokens) => check(&tokens),
-        Err(_) => Ok(()),
+    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else {
+        return Ok(());
+    };
+    check(&tokens)?;
+    check_texts(&tokens, 1)
+}
+
+/// Bounds texts within texts, which functions plan within one another: `merge_regions('SELECT … FROM cluster(''SELECT …'')')`.
+fn check_texts(tokens: &[Token], depth: usize) -> Result<()> {
+    for token in tokens {
+        let text = match token {
+            Token::SingleQuotedString(text)
+            | Token::EscapedStringLiteral(text)
+            | Token::UnicodeStringLiteral(text)
+            | Token::NationalStringLiteral(text) => text.as_str(),
+            Token::DollarQuotedString(constant) => constant.value.as_str(),
+            _ => continue,
+        };
+        // What calls no function, or gives it no text, goes no deeper.
+        if !(text.contains('(') && text.contains(['\'', '$'])) {
+            continue;
+        }
+        if let Ok(within) = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize() {
+            if depth >= TEXTS_MAX {
+                return Err(Error::TooDeep);
+            }
+            check_texts(&within, depth + 1)?;
+        }
     }
+    Ok(())
 }
 
 fn parser<'a>(state: &SessionState, sql: &'a str, dialect: &'a Bounded) -> DfResult<DFParser<'a>> {
@@ -449,6 +477,21 @@ mod tests {
     fn is_counted(first: &str, link: &str, last: &str) -> bool {
         let sql = |n: usize| format!("{first}{}{last}", link.repeat(n));
         is_bounded(&sql(STEPS_MAX - 100)) && !is_bounded(&sql(STEPS_MAX + 100))
+    }
+
+    #[test]
+    fn texts_within_texts_are_counted() {
+        let nested = |depth: usize| {
+            (0..depth).fold("select 'x(''y'')'".to_owned(), |text, at| {
+                format!("select f($a{at}${text}$a{at}$)")
+            })
+        };
+        assert!(check_text(&nested(TEXTS_MAX - 2)).is_ok());
+        assert!(check_text(&nested(TEXTS_MAX)).is_err());
+        assert!(check_text(&nested(800)).is_err());
+        // What is no query in a text does not count.
+        let plain = "select f('a (b) ''c'' (d)', '{\"a\": [\"(\"]}', 'it''s')";
+        assert!(check_text(plain).is_ok());
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod warnings;
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableFunction;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ScalarUDF;
@@ -82,6 +83,19 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 /// spans.
 pub fn span_sources(function: &str) -> Vec<usize> {
     table::spans::sources(function)
+}
+
+/// The columns of a table function, which are the same whatever its arguments are; `None` where they are not, and of
+/// another function.
+pub fn table_columns(function: &str) -> Option<SchemaRef> {
+    table::columns_of(function)
+}
+
+/// The SQL type of an argument of a function, by its place from 0.
+pub fn argument_type(function: &str, place: usize) -> Option<&'static str> {
+    let known = functions();
+    let known = known.into_iter().find(|doc| doc.name == function)?;
+    Some(known.arguments.get(place)?.sql_type)
 }
 
 /// The parts of a text that is the name of a table, as FROM reads it: in small letters unless in quotes. `None` of

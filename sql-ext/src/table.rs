@@ -26,10 +26,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{DataFusionError, Result as DfResult};
+use datafusion::common::tree_node::TreeNode as _;
+use datafusion::common::{DFSchema, DataFusionError, Result as DfResult};
 use datafusion::datasource::TableType;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
@@ -105,6 +108,41 @@ fn schema_of(columns: &[ResultColumn]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
+/// The columns of a function, where its arguments do not change them.
+pub(crate) fn columns_of(function: &str) -> Option<SchemaRef> {
+    let mut of_datasets = DEFINITIONS.iter();
+    let of_dataset = of_datasets.find(|known| known.doc.name == function);
+    match of_dataset {
+        Some(known) => Some(schema_of(known.columns)),
+        None => spans::columns_of(function),
+    }
+}
+
+/// Arguments as the constants that they are computed to, where they are: `'a' || 'b'`, `1000::bigint`.
+fn constants(args: &TableFunctionArgs<'_, '_>) -> DfResult<Vec<Expr>> {
+    let schema = Arc::new(DFSchema::empty());
+    let info = SimplifyContext::builder()
+        .with_config_options(Arc::clone(args.session().config().options()))
+        .with_schema(schema)
+        .build();
+    let simplifier = ExprSimplifier::new(info);
+    let constant = |expr: &Expr| {
+        // What is computed of columns is no constant, and refused as such.
+        let is_open = expr.exists(|part| {
+            Ok(matches!(
+                part,
+                Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::Placeholder(_)
+            ))
+        })?;
+        match expr {
+            Expr::Literal(..) => Ok(expr.clone()),
+            _ if is_open => Ok(expr.clone()),
+            _ => simplifier.simplify(expr.clone()),
+        }
+    };
+    args.exprs().iter().map(constant).collect()
+}
+
 /// A definition in DataFusion's form.
 pub(crate) struct Function(pub(crate) &'static TableDefinition);
 
@@ -117,7 +155,7 @@ impl fmt::Debug for Function {
 impl TableFunctionImpl for Function {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> DfResult<Arc<dyn TableProvider>> {
         let definition = self.0;
-        let arguments = (definition.arguments)(definition.doc.name, args.exprs())?;
+        let arguments = (definition.arguments)(definition.doc.name, &constants(&args)?)?;
         source::dataset_schema(&args.session().catalog_list(), &arguments.dataset)?;
         Ok(Arc::new(Call {
             definition,

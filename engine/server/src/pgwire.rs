@@ -115,6 +115,10 @@ impl Server {
     }
 }
 
+/// How many tasks a thread goes on with before it looks for one that is new: those of a costly statement are long, and a
+/// short one must not wait for dozens of them.
+const TASKS_BEFORE_NEW: u32 = 4;
+
 /// A runtime whose drop does not wait for blocking work.
 struct QueryRuntime(Option<Runtime>);
 
@@ -123,6 +127,7 @@ impl QueryRuntime {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("genokura-query")
+            .global_queue_interval(TASKS_BEFORE_NEW)
             .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;

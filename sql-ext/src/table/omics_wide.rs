@@ -70,7 +70,8 @@ impl TableFunctionImpl for OmicsWide {
             expected: "takes (matrix, genes [, profile]): a text, a text[] of at most 1,000 constants, a text",
             got: format!("these {} arguments", args.exprs().len()),
         };
-        let (matrix, genes, profile) = match args.exprs() {
+        let constants = super::constants(&args)?;
+        let (matrix, genes, profile) = match constants.as_slice() {
             [matrix, genes] => (text(matrix), texts(genes), None),
             [matrix, genes, profile] => {
                 let profile = text(profile).ok_or_else(wrong)?;

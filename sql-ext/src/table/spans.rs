@@ -63,6 +63,13 @@ pub(crate) fn sources(function: &str) -> Vec<usize> {
     of_spans.map(|(place, _)| place).collect()
 }
 
+/// The columns of a function of this module.
+pub(super) fn columns_of(function: &str) -> Option<SchemaRef> {
+    let mut known = DEFINITIONS.iter();
+    let known = known.find(|known| known.doc.name == function)?;
+    Some(all_nullable(&schema_of(known.columns)))
+}
+
 /// What a file of this module defines.
 pub(crate) struct SpanDefinition {
     pub(crate) doc: FunctionDoc,
@@ -98,7 +105,7 @@ impl TableFunctionImpl for Function {
         let definition = self.0;
         Ok(Arc::new(Call {
             definition,
-            arguments: Arguments::of(definition, args.exprs())?,
+            arguments: Arguments::of(definition, &super::constants(&args)?)?,
             schema: all_nullable(&schema_of(definition.columns)),
         }))
     }

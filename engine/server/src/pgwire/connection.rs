@@ -365,7 +365,8 @@ impl Connection {
     /// Tells what other sessions said where this one listens.
     fn tell_words(&mut self) -> Result<(), ServerError> {
         for word in self.session.mailbox().take() {
-            let said = NotificationResponse::new(word.pid, word.channel, word.payload);
+            let said =
+                NotificationResponse::new(word.pid, word.channel.clone(), word.payload.clone());
             self.put(PgWireBackendMessage::NotificationResponse(said))?;
         }
         Ok(())

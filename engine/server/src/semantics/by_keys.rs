@@ -32,6 +32,18 @@ fn sort_key(by: &Expr, schema: &DFSchema) -> Option<Expr> {
     arrays::order::sorted(by, schema).or_else(|| json_order::sorted(by, schema))
 }
 
+/// Whether values are of a type that ranges are not taken of.
+fn has_no_distance(by: &Expr, schema: &DFSchema) -> bool {
+    matches!(
+        by.get_type(schema),
+        Ok(DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_)
+            | DataType::Struct(_))
+    )
+}
+
 /// A call over a window whose rows are sorted and told apart by keys; `None` where those are the values.
 pub(super) fn windowed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let Expr::WindowFunction(window) = expr else {
@@ -57,8 +69,11 @@ pub(super) fn windowed(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             any = true;
         }
     }
-    // Between rows that are equal and the ends a frame of groups is the same, whatever the keys are.
+    // Between rows that are equal and the ends a frame of groups is the same, whatever the keys are. The planner looks
+    // for distances of values in ranges, also where there are none to look for.
     if frame.units == WindowFrameUnits::Range && !window.params.order_by.is_empty() {
+        let mut orders = window.params.order_by.iter();
+        any |= orders.any(|by| has_no_distance(&by.expr, schema));
         changed.params.window_frame = WindowFrame::new_bounds(
             WindowFrameUnits::Groups,
             frame.start_bound.clone(),

@@ -66,9 +66,7 @@ pub(super) fn untyped(text: &str) -> Result<Expr, ServerError> {
 fn text(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text)
-            | Value::EscapedStringLiteral(text)
-            | Value::DollarQuotedString(ast::DollarQuotedString { value: text, .. }) => Some(text),
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text),
             _ => None,
         },
         Expr::Nested(expr) => text(expr),

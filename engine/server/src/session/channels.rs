@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -17,6 +18,8 @@ use crate::sqlstate::ServerError;
 
 /// Bytes that wait for one session, or that one transaction may say.
 const BYTES_MAX: usize = 8 << 20;
+/// Bytes that wait for all sessions of a server.
+const QUEUE_MAX: usize = 64 << 20;
 /// Bytes of a word that PostgreSQL takes: less than this.
 const PAYLOAD_MAX: usize = 8_000;
 /// Bytes of the name of a channel: less than this.
@@ -26,19 +29,40 @@ const CHANNELS_MAX: usize = 10_000;
 /// Bytes that a word takes beside its text.
 const WORD_BYTES: usize = 64;
 
-/// One word of a session to those that listen.
-#[derive(Clone, Debug)]
+/// One word of a session to those that listen, kept once for all of them.
+#[derive(Debug)]
 pub(crate) struct Word {
     /// Who said it.
     pub(crate) pid: i32,
     pub(crate) channel: String,
     pub(crate) payload: String,
+    /// The bytes that wait in the server, these among them.
+    queue: Arc<AtomicUsize>,
+}
+
+impl Word {
+    fn new(pid: i32, channel: String, payload: String, queue: &Arc<AtomicUsize>) -> Self {
+        queue.fetch_add(size(&channel, &payload), Ordering::Relaxed);
+        Self {
+            pid,
+            channel,
+            payload,
+            queue: Arc::clone(queue),
+        }
+    }
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        let bytes = size(&self.channel, &self.payload);
+        self.queue.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// Words that wait for one session.
 #[derive(Default)]
 pub(crate) struct Mailbox {
-    waiting: Mutex<(VecDeque<Word>, usize)>,
+    waiting: Mutex<(VecDeque<Arc<Word>>, usize)>,
     arrived: Notify,
 }
 
@@ -55,11 +79,11 @@ impl Mailbox {
     }
 
     /// The words that are there.
-    pub(crate) fn take(&self) -> VecDeque<Word> {
+    pub(crate) fn take(&self) -> VecDeque<Arc<Word>> {
         std::mem::take(&mut *self.waiting.lock()).0
     }
 
-    fn put(&self, word: Word) {
+    fn put(&self, word: Arc<Word>) {
         let mut waiting = self.waiting.lock();
         waiting.1 += size(&word.channel, &word.payload);
         waiting.0.push_back(word);
@@ -73,7 +97,11 @@ fn size(channel: &str, payload: &str) -> usize {
 
 /// The sessions that listen to each channel, by their process ids.
 #[derive(Default)]
-pub(crate) struct Channels(Mutex<BTreeMap<String, BTreeMap<i32, Arc<Mailbox>>>>);
+pub(crate) struct Channels(
+    Mutex<BTreeMap<String, BTreeMap<i32, Arc<Mailbox>>>>,
+    /// Bytes that wait.
+    Arc<AtomicUsize>,
+);
 
 impl Channels {
     fn listen(&self, channel: &str, pid: i32, mailbox: &Arc<Mailbox>) {
@@ -100,17 +128,24 @@ impl Channels {
         });
     }
 
-    /// Whether all who listen have room for so many bytes more.
+    /// Whether the server and all who listen have room for so many bytes more.
     fn have_room(&self, channel: &str, bytes: usize) -> bool {
+        if self.1.load(Ordering::Relaxed) + bytes > QUEUE_MAX {
+            return false;
+        }
         let channels = self.0.lock();
         let mut listeners = channels.get(channel).into_iter().flatten();
         listeners.all(|(_, mailbox)| mailbox.waiting.lock().1 + bytes <= BYTES_MAX)
     }
 
-    fn deliver(&self, word: &Word) {
+    fn deliver(&self, pid: i32, channel: String, payload: String) {
         let channels = self.0.lock();
-        for mailbox in channels.get(&word.channel).into_iter().flatten() {
-            mailbox.1.put(word.clone());
+        let Some(listeners) = channels.get(&channel) else {
+            return;
+        };
+        let word = Arc::new(Word::new(pid, channel, payload, &self.1));
+        for mailbox in listeners.values() {
+            mailbox.put(Arc::clone(&word));
         }
     }
 }
@@ -203,7 +238,7 @@ impl Voice {
     /// Listens to a channel, or no more, when the transaction commits.
     ///
     /// # Errors
-    /// 54000 where there are too many.
+    /// 54000 where there are too many, 22023 for a name that nobody can notify.
     fn hear(&self, channel: Option<&str>, on: bool) -> Result<(), ServerError> {
         let (listening, is_heard) = {
             let own = self.own.lock();
@@ -218,6 +253,9 @@ impl Voice {
             // What was said of single channels before does not matter any more, unless it is rolled back to.
             None if !matches!(said.last(), Some((None, false))) => said.push((None, false)),
             None => {}
+            Some(channel) if channel.len() >= NAME_MAX => {
+                return Err(ServerError::new("22023", "channel name too long"));
+            }
             Some(_) if on && is_heard && said.is_empty() => {}
             Some(_) if said.len() + if on { listening } else { 0 } >= CHANNELS_MAX => {
                 let text = format!("a session listens to {CHANNELS_MAX} channels at most");
@@ -269,11 +307,7 @@ impl Voice {
         }
         drop(own);
         for (channel, payload) in pending.said {
-            self.channels.deliver(&Word {
-                pid: self.pid,
-                channel,
-                payload,
-            });
+            self.channels.deliver(self.pid, channel, payload);
         }
     }
 }

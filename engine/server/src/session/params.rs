@@ -6,6 +6,7 @@ mod called;
 mod common;
 mod equal;
 mod made;
+mod tables;
 mod uses;
 mod values;
 pub(super) mod void;
@@ -32,6 +33,7 @@ pub(crate) use common::common_types;
 pub(crate) use equal::any_as_equal;
 pub(super) use made::bytes;
 pub(crate) use made::{bytea_of_text, numeric};
+pub(super) use tables::{described, wait_for_values};
 pub(super) use uses::{are_computed_with, used};
 pub(crate) use values::{constant, interval, null_of};
 

@@ -146,6 +146,11 @@ pub(super) fn every_column() -> Result<Query, ServerError> {
     sets::query("SELECT * FROM relation")
 }
 
+/// One row, of which the columns may be set.
+pub(super) fn one_row() -> Result<Query, ServerError> {
+    sets::query("SELECT 1")
+}
+
 /// A value where a condition is true, and NULL elsewhere.
 pub(super) fn where_true(condition: Expr, value: Expr) -> Expr {
     Expr::Case {

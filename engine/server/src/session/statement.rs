@@ -303,12 +303,15 @@ fn numbers_end(tokens: &[TokenWithSpan], sql: &str) -> Result<(), ServerError> {
     Err(ServerError::syntax(text, start))
 }
 
-/// `U&'d\0061ta'` was read by the tokenizer: it is a string constant as any other.
+/// `U&'d\0061ta'` and `$$data$$` were read by the tokenizer: they are string constants as any other.
 fn plain_strings(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     for token in &mut tokens {
-        if let Token::UnicodeStringLiteral(text) = &mut token.token {
-            token.token = Token::SingleQuotedString(std::mem::take(text));
-        }
+        let text = match &mut token.token {
+            Token::UnicodeStringLiteral(text) => text,
+            Token::DollarQuotedString(constant) => &mut constant.value,
+            _ => continue,
+        };
+        token.token = Token::SingleQuotedString(std::mem::take(text));
     }
     tokens
 }

@@ -256,6 +256,10 @@ pub(super) async fn analyse(
         declared: declared.into(),
         ..context.clone()
     };
+    let count = params::count(query).max(declared.len());
+    let described = params::described(query)?;
+    let of_tables = described.as_ref().map(|described| &described.types);
+    let (whole, query) = (query, described.as_ref().map_or(query, |of| &of.statement));
     let mut resolved = query.clone();
     let relations = plan::resolve(context, &mut resolved)?;
     if catalog::answers(context, &relations, query).await? {
@@ -263,9 +267,8 @@ pub(super) async fn analyse(
         return Ok(Analysis::without_plan(parameters, Some(columns)));
     }
     objects::read(context, &relations, &mut resolved).await?;
-    let count = params::count(query).max(declared.len());
-    untold(query, declared, count)?;
-    let known = known_types(query, declared, count);
+    untold(whole, declared, count)?;
+    let known = known_types(whole, declared, count, of_tables);
     let inferred = if known.iter().any(Option::is_none) {
         Box::pin(inferred_types(context, query, &known)).await
     } else {
@@ -290,7 +293,7 @@ pub(super) async fn analyse(
         .iter()
         .map(|known| known.unwrap_or(PgType::TEXT))
         .collect();
-    let keeps = keeps(query, &relations, &parameters);
+    let keeps = keeps(whole, &relations, &parameters);
     if let Some(plan) = inferred.plan
         && keeps
     {
@@ -406,13 +409,22 @@ fn keeps(query: &ast::Statement, relations: &Relations, parameters: &[PgType]) -
         && !parameters.iter().any(numeric)
         && !rewrite::calls_set_config(query)
         && !super::cohort::waits_for_values(query)
+        && !params::wait_for_values(query)
         && !rewrite::rows_wait_for_values(query)
 }
 
 /// Types from the client, from casts in the statement, those of the cohorts of functions of `gt`, and of what stands
 /// beside a parameter.
-fn known_types(query: &ast::Statement, declared: &[PgType], count: usize) -> Vec<Option<PgType>> {
+fn known_types(
+    query: &ast::Statement,
+    declared: &[PgType],
+    count: usize,
+    of_tables: Option<&BTreeMap<usize, PgType>>,
+) -> Vec<Option<PgType>> {
     let mut written = params::cast_types(query);
+    for (number, pg_type) in of_tables.into_iter().flatten() {
+        written.entry(*number).or_insert(*pg_type);
+    }
     for number in super::cohort::parameters(query) {
         written.entry(number).or_insert(PgType::TEXT.array());
     }

@@ -244,6 +244,14 @@ fn doubling(steps: usize) -> String {
 /// Fails without: the bounds on the depth of a statement (`sql-ext/src/depth.rs`), whose tree would overflow the stack and
 /// end the process, on the work of the parser (`sql-ext/src/dialect.rs`), which nothing stops, and on queries that are read
 /// many times (`sql-ext/src/repeated.rs`), which planning would hold as often.
+/// A query in a text of a query in a text ….
+fn texts_within(depth: usize) -> String {
+    let innermost = "'lab.variants'".to_owned();
+    (0..depth).fold(innermost, |text, at| {
+        format!("$a{at}$select * from merge_regions({text})$a{at}$")
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_statement_takes_the_server_from_everybody() {
     let roles = RoleFile::new();
@@ -299,6 +307,8 @@ async fn no_statement_takes_the_server_from_everybody() {
         doubling(26),
         format!("create temp view v as {}", doubling(26)),
         format!("select * from merge_regions('{}')", doubling(26)),
+        format!("select * from merge_regions({})", texts_within(800)),
+        format!("select * from sample_qc('lab', {})", texts_within(800)),
         format!("create temp table t as select 1{}", many(" + 1", 50_000)),
         format!("prepare p as select 1{}", many(" + 1", 50_000)),
         format!("explain select 1{}", many(" + 1", 50_000)),

@@ -221,7 +221,7 @@ impl Resolver<'_> {
                 let parts: Vec<String> = idents.iter().map(ToString::to_string).collect();
                 parts.join(".")
             }
-            other => match string_literal(other) {
+            other => match written_text(other) {
                 Some(text) => text.to_owned(),
                 None => return Ok(()),
             },
@@ -458,6 +458,21 @@ fn every_column_of(factor: TableFactor) -> Result<Query, ServerError> {
         from.relation = factor;
     }
     Ok(query)
+}
+
+/// The text of a constant, also in brackets and with a cast to text.
+fn written_text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Nested(expr)
+        | Expr::Cast {
+            expr,
+            data_type: ast::DataType::Text | ast::DataType::Varchar(None),
+            array: false,
+            format: None,
+            ..
+        } => written_text(expr),
+        other => string_literal(other),
+    }
 }
 
 /// The name behind `SELECT * FROM`, unless a view's query stands there.
