@@ -182,13 +182,14 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::ColumnType`] and [`Error::UnsupportedType`] for rows that do not fit the table,
-    /// [`Error::Contended`] after many lost races, and what the object store reports.
+    /// [`Error::Contended`] after many lost races, [`Error::Replaced`] when the lake is not the one that was read, and what the object store reports.
     pub async fn commit(&self, base: &LakeSnapshot, change: LakeChange) -> Result<CommitOutcome> {
         check(&change)?;
         let mut made = Made::new();
         let id = Uuid::new_v4().to_string();
         for attempt in 0..ATTEMPTS_MAX {
             let head = self.snapshot().await?;
+            self.check_unreplaced().await?;
             if let Some(outcome) = self.collision(base, &head, &change).await? {
                 return Ok(outcome);
             }

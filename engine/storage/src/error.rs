@@ -115,6 +115,15 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// Another lake stands where this one was read from.
+    #[error(
+        "the lake was replaced while it was open: version {version}, which was read, is not there any more, and nothing is \
+         written into another lake; restart what has it open"
+    )]
+    Replaced {
+        /// The newest version that was read.
+        version: u64,
+    },
     /// The object store failed.
     #[error("object store: {0}")]
     Store(#[source] Box<object_store::Error>),

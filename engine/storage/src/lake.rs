@@ -43,6 +43,8 @@ struct Inner {
 #[derive(Debug)]
 struct LakeSnapshotParts {
     version: u64,
+    /// Of its commit.
+    id: String,
     state: Arc<LakeState>,
 }
 
@@ -261,6 +263,7 @@ impl Lake {
     fn remember(&self, commit: LakeCommit) -> Arc<LakeSnapshotParts> {
         let parts = Arc::new(LakeSnapshotParts {
             version: commit.version,
+            id: commit.id,
             state: Arc::new(commit.state),
         });
         let mut newest = self.inner.newest.lock();
@@ -271,6 +274,24 @@ impl Lake {
             *newest = Some(Arc::clone(&parts));
         }
         parts
+    }
+
+    /// That the lake is still the one that was read: a backup may have been put in its place meanwhile, with fewer
+    /// commits or others.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] when the newest commit that is known is not there, or is another one.
+    pub(crate) async fn check_unreplaced(&self) -> Result<()> {
+        let Some(known) = self.inner.newest.lock().clone() else {
+            return Ok(());
+        };
+        match self.read_commit(known.version).await {
+            Ok(commit) if commit.id == known.id => Ok(()),
+            Ok(_) | Err(Error::Missing { .. }) => Err(Error::Replaced {
+                version: known.version,
+            }),
+            Err(other) => Err(other),
+        }
     }
 
     pub(crate) fn adopt(&self, commit: LakeCommit) -> Arc<LakeSnapshot> {

@@ -30,6 +30,7 @@ macro_rules! contract {
                 replacing_drops_rows_and_columns,
                 replacing_what_another_changed_is_a_conflict,
                 old_versions_stay_readable,
+                a_lake_in_the_place_of_another_is_not_written,
                 batch_numbers_are_never_given_twice,
                 verify_finds_damage,
                 statistics_reach_the_log,
@@ -414,6 +415,55 @@ async fn replacing_what_another_changed_is_a_conflict(kit: &Kit) {
     assert!(
         matches!(outcome, CommitOutcome::Conflict { version: 0, .. }),
         "{outcome:?}"
+    );
+}
+
+async fn a_lake_in_the_place_of_another_is_not_written(kit: &Kit) {
+    use object_store::ObjectStoreExt as _;
+
+    let lake = kit.lake().await;
+    let first = write(&lake, &table(), &[("chr1:0", 0..10)]).await;
+    landed(&lake, append(&table(), first)).await;
+    let second = write(&lake, &table(), &[("chr1:0", 10..20)]).await;
+    let newest = landed(&lake, append(&table(), second)).await;
+    let more = append(
+        &table(),
+        write(&lake, &table(), &[("chr1:0", 20..30)]).await,
+    );
+    // Another commit of that number, as of a lake that went another way.
+    let path = lake.layout().commit(newest);
+    let own = lake
+        .store()
+        .get(&path)
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    let id = lake.read_commit(newest).await.unwrap().id;
+    let other = String::from_utf8(own.to_vec()).unwrap();
+    let other = other.replace(&id, "00000000-0000-0000-0000-000000000000");
+    lake.store().put(&path, other.into()).await.unwrap();
+    let replaced = |outcome: genokura_storage::Result<CommitOutcome>| matches!(outcome, Err(genokura_storage::Error::Replaced { version }) if version == newest);
+    let base = lake.snapshot().await.unwrap();
+    assert!(replaced(lake.commit(&base, more.clone()).await));
+    // None of it, as of a backup.
+    lake.store().delete(&path).await.unwrap();
+    assert!(replaced(lake.commit(&base, more.clone()).await));
+    let restored = kit.reopen().await;
+    assert_eq!(
+        read_ids(&restored, &table()).await,
+        (0..10).collect::<Vec<i64>>()
+    );
+    // The same lake is written again.
+    lake.store().put(&path, own.into()).await.unwrap();
+    assert!(matches!(
+        lake.commit(&base, more).await,
+        Ok(CommitOutcome::Committed(_))
+    ));
+    assert_eq!(
+        read_ids(&kit.reopen().await, &table()).await,
+        (0..30).collect::<Vec<i64>>()
     );
 }
 

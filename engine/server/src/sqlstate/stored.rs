@@ -59,7 +59,8 @@ impl ServerError {
             | Storage::ColumnType { .. }
             | Storage::Assembly { .. }
             | Storage::UnsupportedType { .. }
-            | Storage::Contended { .. } => ServerError::new(code, text),
+            | Storage::Contended { .. }
+            | Storage::Replaced { .. } => ServerError::new(code, text),
             Storage::Delta { table, .. } => {
                 let table = (table.schema.clone(), table.table.clone());
                 ServerError::of_table(code, text, Some(table))
