@@ -13,6 +13,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 
 /// Bytes that the values of one batch should not exceed.
 const BATCH_BYTES: usize = 4 << 20;
@@ -45,6 +46,21 @@ pub(super) fn is_growing(node: &dyn ExecutionPlan) -> bool {
     let schema = node.schema();
     let mut made = schema.fields().iter().skip(given);
     made.any(|field| !field.data_type().is_primitive())
+}
+
+/// Whether the state of an aggregate by groups grows with the rows of a group.
+///
+/// # Errors
+/// What an aggregate fails with that cannot tell its state.
+pub(super) fn has_growing(aggregate: &AggregateExec) -> Result<bool> {
+    for function in aggregate.aggr_expr() {
+        let state = function.state_fields()?;
+        let lists = state.iter().any(|field| field.data_type().is_nested());
+        if lists || function.fun().name() == "string_agg" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// How many rows like those of this batch are not too many bytes.
