@@ -88,7 +88,11 @@ impl Made {
 
     /// The share of the statement that a function is called for.
     pub(crate) fn within(options: &ConfigOptions) -> Made {
-        options.extensions.get::<Made>().cloned().unwrap_or_default()
+        options
+            .extensions
+            .get::<Made>()
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The pool that it is; `None` where nothing is counted.

@@ -100,9 +100,9 @@ use channels::Voice;
 pub(crate) use kinds::{plain_text, told_as};
 use memory::SessionMemory;
 pub(crate) use modified::{chosen, plain_characters, told_by, with_blanks};
-pub(crate) use planning::heed;
 pub(crate) use params::{Nth, bytea_of_text, declared_name};
 use plan::{PlanContext, Planned};
+pub(crate) use planning::heed;
 use temp::TempState;
 use transactions::{Implicit, Shared, Transaction, ends_transaction, inside_block, outside_block};
 

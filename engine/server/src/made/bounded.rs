@@ -19,8 +19,8 @@ use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping,
+    ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, Operator,
+    ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -65,7 +65,11 @@ impl OptimizerRule for BoundedFunctions {
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
         let mut schema: Option<DFSchema> = None;
-        let inputs: Vec<_> = plan.inputs().iter().map(|input| Arc::clone(input.schema())).collect();
+        let inputs: Vec<_> = plan
+            .inputs()
+            .iter()
+            .map(|input| Arc::clone(input.schema()))
+            .collect();
         let names = NamePreserver::new(&plan);
         let options = config.options();
         plan.map_expressions(|expr| {
@@ -124,9 +128,7 @@ fn may_change(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarFunction(call) => kind_of_call(call).is_some(),
         Expr::WindowFunction(window) => windows::grows(window),
-        Expr::BinaryExpr(binary) => {
-            binary.op == Operator::StringConcat
-        }
+        Expr::BinaryExpr(binary) => binary.op == Operator::StringConcat,
         _ => false,
     }
 }
@@ -166,7 +168,9 @@ impl Bounded {
         for range in ranges(&reckoned) {
             heed(&args.config_options)?;
             let bytes = reckoned.get(range.clone()).unwrap_or_default();
-            let bytes = bytes.iter().fold(0, |sum: usize, of| sum.saturating_add(*of));
+            let bytes = bytes
+                .iter()
+                .fold(0, |sum: usize, of| sum.saturating_add(*of));
             // Of one row it is what will be made; of the evaluator, what it has beside.
             let before = match self.kind {
                 Kind::Times(_) => 0,
@@ -175,7 +179,11 @@ impl Bounded {
                 _ => 0,
             };
             let held = made.take(self.name(), before)?;
-            let given = if single { args.clone() } else { sliced(args, &range) };
+            let given = if single {
+                args.clone()
+            } else {
+                sliced(args, &range)
+            };
             let value = self.inner.invoke_with_args(given.clone())?;
             let array = match &value {
                 ColumnarValue::Array(array) => Arc::clone(array),
@@ -212,7 +220,7 @@ impl Bounded {
             if *bytes <= SLICE {
                 continue;
             }
-            let Some(exact) = self.kind.of_row(args, row, *bytes, most)? else {
+            let Some(exact) = self.kind.of_row(args, row, *bytes)? else {
                 continue;
             };
             if exact > most {
@@ -235,8 +243,7 @@ impl Bounded {
                     return Err(super::too_much(bytes));
                 }
                 let held = made.take(self.name(), bytes)?;
-                let arrays: Vec<&dyn Array> =
-                    arrays.iter().map(AsRef::as_ref).collect();
+                let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
                 let whole = concat(&arrays)?;
                 match held {
                     Some(held) => holding::holding(&whole, held),
@@ -269,7 +276,9 @@ fn sliced(args: &ScalarFunctionArgs, rows: &Range<usize>) -> ScalarFunctionArgs 
 
 /// Which rows are called for at a time.
 fn ranges(bytes: &[usize]) -> Vec<Range<usize>> {
-    let all = bytes.iter().fold(0, |sum: usize, of| sum.saturating_add(*of));
+    let all = bytes
+        .iter()
+        .fold(0, |sum: usize, of| sum.saturating_add(*of));
     if all <= WHOLE {
         return vec![0..bytes.len()];
     }
@@ -397,5 +406,154 @@ impl ScalarUDFImpl for Bounded {
 
     fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
         self.inner.placement(args)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use datafusion::arrow::record_batch::RecordBatch;
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::execution::config::SessionConfig;
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+    use datafusion::execution::session_state::SessionStateBuilder as Builder;
+
+    use super::*;
+    use crate::sqlstate::ServerError;
+
+    /// A context whose statements may hold 64 MB in functions, and the memory that they take it from.
+    fn context() -> (SessionContext, Arc<dyn MemoryPool>) {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 30));
+        // Rows that are dealt out are copied.
+        let config = SessionConfig::new().with_target_partitions(1);
+        let builder = Builder::new().with_config(config);
+        let mut state = builder.with_default_features().build();
+        let options = state.config_mut().options_mut();
+        options.extensions.insert(Made::of(&pool, Some(32_000_000)));
+        (bounding(&SessionContext::new_with_state(state)), pool)
+    }
+
+    async fn run(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, ServerError> {
+        let frame = context.sql(sql).await?;
+        Ok(frame.collect().await?)
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_told_before_it_is_made() {
+        let (context, _pool) = context();
+        let a = "arrow_cast(repeat('a', value::bigint * 100000), 'Utf8')";
+        for (made, code) in [
+            (format!("replace({a}, 'a', repeat('b', 40000))"), "54000"),
+            (format!("replace({a}, 'a', repeat('b', 1000))"), "53200"),
+            (
+                format!("regexp_replace({a}, 'a', repeat('b', 40000), 'g')"),
+                "54000",
+            ),
+            (
+                format!("regexp_replace({a}, '(a)', repeat('$1', 40000), 'g')"),
+                "54000",
+            ),
+            (format!("lpad({a}, 100000000)"), "53200"),
+            (
+                format!("array_to_string(string_to_array({a}, null), repeat('y', 40000))"),
+                "54000",
+            ),
+            (format!("array_repeat({a}, 1000)"), "53200"),
+            (format!("array_resize([{a}], 1000, {a})"), "53200"),
+        ] {
+            let sql = format!("select {made} from generate_series(1, 2) where value < 2");
+            let error = run(&context, &sql).await.unwrap_err();
+            assert_eq!(error.code(), code, "{made}: {error}");
+        }
+        let doubled = "(t || t || t || t || t || t || t || t)";
+        let sql = format!(
+            "select length({doubled} || {doubled}) from (select {a} || repeat('b', 9000000) t from generate_series(1, 1))"
+        );
+        assert_eq!(run(&context, &sql).await.unwrap_err().code(), "53200");
+    }
+
+    #[tokio::test]
+    async fn what_fits_is_made() {
+        let (context, _pool) = context();
+        let a = "repeat('ab', value::bigint * 1000000)";
+        for (made, length) in [
+            (
+                format!("replace({a}, 'c', repeat('d', 1000000))"),
+                2_000_000,
+            ),
+            (format!("replace({a}, 'a', repeat('d', 20))"), 21_000_000),
+            (
+                format!("regexp_replace({a}, 'a', repeat('d', 100))"),
+                2_000_099,
+            ),
+            (
+                format!("regexp_replace({a}, '^(ab)', repeat('$1', 100))"),
+                2_000_198,
+            ),
+            (format!("lpad({a}, 50000000)"), 50_000_000),
+            (format!("upper({a}) || lower({a}) || {a}"), 6_000_000),
+        ] {
+            let sql = format!("select length({made}) from generate_series(1, 1)");
+            let rows = run(&context, &sql).await.unwrap();
+            let found = rows.first().unwrap().column(0);
+            let found = ScalarValue::try_from_array(found, 0).unwrap().to_string();
+            assert_eq!(found, length.to_string(), "{made}");
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_is_held_as_long_as_what_was_made() {
+        let (context, pool) = context();
+        let wide = "replace(repeat('abcde', 200), 'a', value::text)";
+        let of = |made: &str, rows: usize| {
+            format!("select {made} as made from generate_series(1, {rows})")
+        };
+        let narrow = run(&context, &of("replace(value::text, '1', '2')", 8192)).await;
+        assert_eq!(pool.reserved(), 0);
+        drop(narrow);
+        let rows = run(&context, &of(wide, 20_000)).await.unwrap();
+        assert!(pool.reserved() > 30_000_000, "{}", pool.reserved());
+        let part = rows.first().unwrap().slice(10, 1);
+        drop(rows);
+        let held = pool.reserved();
+        assert!((8_000_000..20_000_000).contains(&held), "{held}");
+        drop(part);
+        assert_eq!(pool.reserved(), 0);
+        // More than there is, in batches of which each would fit.
+        let error = run(&context, &of(wide, 100_000)).await.unwrap_err();
+        assert_eq!(error.code(), "53200", "{error}");
+        assert_eq!(pool.reserved(), 0);
+        // They are looked at one after the other.
+        let longest = format!("select max(length(made)) from ({})", of(wide, 100_000));
+        assert!(run(&context, &longest).await.is_ok());
+        assert_eq!(pool.reserved(), 0);
+    }
+
+    #[tokio::test]
+    async fn joined_texts_are_those_of_the_operator() {
+        let (context, _pool) = context();
+        let plain = SessionContext::new();
+        let texts = "(values ('a', 'b', 1), (null, 'c', 2), ('', 'd', 3)) t(x, y, i)";
+        for joined in [
+            "x || y || 'z' || x",
+            "x || (y || (x || 'é'))",
+            "'a' || 'b'",
+            "x || null",
+            "arrow_cast(x, 'Utf8View') || y || 'long enough to have a buffer of its own'",
+            "arrow_cast(x, 'LargeUtf8') || arrow_cast(y, 'LargeUtf8')",
+            "x || i::text",
+        ] {
+            for sql in [
+                format!("select {joined} as made from {texts} order by i"),
+                format!("select {joined}, count(*) from {texts} group by {joined} order by 1"),
+            ] {
+                let ours = run(&context, &sql).await.unwrap();
+                let theirs = run(&plain, &sql).await.unwrap();
+                let shown = |rows: &[RecordBatch]| pretty_format_batches(rows).unwrap().to_string();
+                assert_eq!(shown(&ours), shown(&theirs), "{sql}");
+                let types = |rows: &[RecordBatch]| rows.first().map(RecordBatch::schema);
+                assert_eq!(types(&ours), types(&theirs), "{sql}");
+            }
+        }
     }
 }

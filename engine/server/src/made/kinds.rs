@@ -142,3 +142,42 @@ pub(super) fn of(function: &ScalarUDF) -> Option<Kind> {
     let of_list = || LISTS.contains(&name).then_some(Kind::Times(PRINTED));
     by_items.or_else(of_text).or_else(of_list)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use datafusion::execution::context::SessionContext;
+    use datafusion::execution::session_state::SessionStateBuilder;
+
+    use super::*;
+
+    /// Whoever allows a function says how what it makes is bounded.
+    #[test]
+    fn every_function_is_reckoned_or_makes_little() {
+        let narrow = include_str!("narrow.txt").lines();
+        let narrow: BTreeSet<&str> = narrow.filter(|line| !line.starts_with('#')).collect();
+        let builder = SessionStateBuilder::new().with_default_features();
+        let builder = genokura_sql_ext::register_all(builder);
+        let context = SessionContext::new_with_state(builder.build());
+        crate::allowed::only_allowed_functions(&context);
+        let state = context.state();
+        let functions: Vec<_> = state.scalar_functions().values().collect();
+        let unknown: BTreeSet<&str> = functions
+            .iter()
+            .filter(|function| of(function).is_none() && !narrow.contains(function.name()))
+            .map(|function| function.name())
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let both: Vec<&str> = functions
+            .iter()
+            .filter(|function| of(function).is_some() && narrow.contains(function.name()))
+            .map(|function| function.name())
+            .collect();
+        assert!(both.is_empty(), "{both:?}");
+        let known: BTreeSet<&str> = functions.iter().map(|function| function.name()).collect();
+        let listed = TEXTS.iter().map(|(name, _)| *name).chain(LISTS);
+        let absent: Vec<&str> = listed.filter(|name| !known.contains(name)).collect();
+        println!("names of others: {absent:?}");
+    }
+}

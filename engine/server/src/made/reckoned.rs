@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use regex::{Regex, RegexBuilder};
 
+use super::VALUE_MAX;
 use super::kinds::Kind;
 use super::lengths::{self, PerRow};
 use crate::semantics::innermost;
@@ -77,7 +78,7 @@ impl Kind {
                 let (text, to) = (bytes(0)?, bytes(2)?);
                 // What a reference stands for is a part of the text, and of its parts each is in one match.
                 let refers = !is_told(args, 2, |to| !to.contains(['\\', '$']));
-                let once = is_told(args, 3, |flags| !flags.contains('g'));
+                let once = !counts(args) && is_told(args, 3, |flags| !flags.contains('g'));
                 each(&|row| {
                     let (text, to) = (text.at(row), to.at(row));
                     let references = if refers { to / 2 } else { 0 };
@@ -105,28 +106,19 @@ impl Kind {
                 each(&|row| bytes.at(row))
             }
             Kind::Evaluated => {
-                let all = every(args, bytes)?;
-                let items = every(args, |place| lengths::items(args, place))?;
-                let of_item = (0..args.args.len()).map(|place| of_item(args, place));
-                let of_item: Vec<usize> = of_item.collect();
-                each(&|row| {
-                    let items = items.iter().zip(&of_item);
-                    let items = items.map(|(items, of)| items.at(row).saturating_mul(*of));
-                    let items = items.fold(0, usize::saturating_add);
-                    items.saturating_add(sum_at(&all, row).saturating_mul(TWICE))
-                })
+                let all = every(args, |place| evaluated(args, place))?;
+                each(&|row| sum_at(&all, row))
             }
         })
     }
 
-    /// The bytes of one row by what its values are, or a little more; more than `most` where it is more than that.
+    /// The bytes of one row by what its values are, or a little more.
     /// `None` where that is known after the call only.
     pub(super) fn of_row(
         self,
         args: &ScalarFunctionArgs,
         row: usize,
         reckoned: usize,
-        most: usize,
     ) -> Result<Option<usize>> {
         let text = |place| lengths::text(args, place, row);
         Ok(match self {
@@ -151,7 +143,16 @@ impl Kind {
                 let (Some(within), Some(pattern), Some(to)) = (text(0)?, text(1)?, text(2)?) else {
                     return Ok(Some(0));
                 };
-                matched(&within, &pattern, &to, text(3)?.as_deref(), most)
+                let flags = text(args.args.len().saturating_sub(1).max(3))?.unwrap_or_default();
+                let all = counts(args) || flags.contains('g');
+                let pattern = RegexBuilder::new(&pattern)
+                    .case_insensitive(flags.contains('i'))
+                    .build();
+                match pattern {
+                    Ok(pattern) => Some(matched(&within, &pattern, &to, all)?),
+                    // The function tells what is wrong with it.
+                    Err(_) => None,
+                }
             }
             Kind::Repeated
             | Kind::Filled
@@ -188,10 +189,7 @@ fn sum(args: &ScalarFunctionArgs, of: impl Fn(usize) -> Result<usize>) -> Result
     (0..args.args.len()).try_fold(0_usize, |sum, place| Ok(sum.saturating_add(of(place)?)))
 }
 
-fn every(
-    args: &ScalarFunctionArgs,
-    of: impl Fn(usize) -> Result<PerRow>,
-) -> Result<Vec<PerRow>> {
+fn every(args: &ScalarFunctionArgs, of: impl Fn(usize) -> Result<PerRow>) -> Result<Vec<PerRow>> {
     (0..args.args.len()).map(of).collect()
 }
 
@@ -200,13 +198,23 @@ fn sum_at(all: &[PerRow], row: usize) -> usize {
         .fold(0, |sum, numbers| sum.saturating_add(numbers.at(row)))
 }
 
-/// What the evaluator makes of each item of an argument.
-fn of_item(args: &ScalarFunctionArgs, place: usize) -> usize {
+/// What the evaluator makes of an argument in each row.
+fn evaluated(args: &ScalarFunctionArgs, place: usize) -> Result<PerRow> {
     let of = args.args.get(place).map(ColumnarValue::data_type);
-    match of.as_ref().map(innermost) {
-        Some(of) if of.is_primitive() => VALUE,
-        _ => TEXT,
-    }
+    let (of_item, times) = match of.as_ref().map(innermost) {
+        Some(of) if of.is_primitive() => (VALUE, 1),
+        _ => (TEXT, TWICE),
+    };
+    let (bytes, items) = (lengths::bytes(args, place)?, lengths::items(args, place)?);
+    let both = |row| {
+        let bytes: usize = bytes.at(row);
+        let items = items.at(row).saturating_mul(of_item);
+        bytes.saturating_mul(times).saturating_add(items)
+    };
+    Ok(match (&bytes, &items) {
+        (PerRow::Same(_), PerRow::Same(_)) => PerRow::Same(both(0)),
+        _ => PerRow::Each((0..args.number_rows).map(both).collect()),
+    })
 }
 
 /// A text in which as much is replaced as there can be.
@@ -234,42 +242,40 @@ fn padded(text: &str, characters: usize, fill: &str) -> usize {
         .saturating_add(rest)
 }
 
-/// As the planner's function reads its arguments; `None` for a pattern that is none.
-fn matched(
-    text: &str,
-    pattern: &str,
-    to: &str,
-    flags: Option<&str>,
-    most: usize,
-) -> Option<usize> {
-    let flags = flags.unwrap_or_default();
-    let pattern = RegexBuilder::new(pattern)
-        .case_insensitive(flags.contains('i'))
-        .build()
-        .ok()?;
-    let groups = Regex::new(r"\\{1,2}(\d+)").ok()?;
+/// Whether a number tells which matches are meant.
+fn counts(args: &ScalarFunctionArgs) -> bool {
+    let mut behind = args.args.iter().skip(3);
+    behind.any(|arg| arg.data_type().is_integer())
+}
+
+/// As the planner's function reads its arguments.
+fn matched(text: &str, pattern: &Regex, to: &str, all: bool) -> Result<usize> {
+    let groups = Regex::new(r"\\{1,2}(\d+)");
+    let groups = groups.map_err(|error| DataFusionError::External(Box::new(error)))?;
     let to: Cow<'_, str> = groups.replace_all(to, "$${$1}");
-    let once = if flags.contains('g') { usize::MAX } else { 1 };
-    let mut bytes = text.len();
+    let once = if all { usize::MAX } else { 1 };
+    let (mut left, mut made) = (text.len(), 0_usize);
     if !to.contains('$') {
-        for _ in pattern.find_iter(text).take(once) {
-            bytes = bytes.saturating_add(to.len());
-            if bytes > most {
+        for found in pattern.find_iter(text).take(once) {
+            left = left.saturating_sub(found.len());
+            made = made.saturating_add(to.len());
+            if made > VALUE_MAX {
                 break;
             }
         }
-        return Some(bytes);
+        return Ok(left.saturating_add(made));
     }
     let mut expanded = String::new();
     for found in pattern.captures_iter(text).take(once) {
         expanded.clear();
         found.expand(&to, &mut expanded);
-        bytes = bytes.saturating_add(expanded.len());
-        if bytes > most {
+        left = left.saturating_sub(found.get(0).map_or(0, |whole| whole.len()));
+        made = made.saturating_add(expanded.len());
+        if made > VALUE_MAX {
             break;
         }
     }
-    Some(bytes)
+    Ok(left.saturating_add(made))
 }
 
 /// Eight bytes a number.

@@ -41,7 +41,8 @@ pub(super) fn parts(batch: &RecordBatch, lists: &[usize]) -> Result<Vec<RecordBa
     let (mut rows, mut bytes) = (0_usize, 0_usize);
     for (row, (items, beside)) in items.iter().zip(&beside).enumerate() {
         let own = items.saturating_mul(*beside);
-        let fits = rows.saturating_add(*items) <= ROWS_MAX && bytes.saturating_add(own) <= BYTES_MAX;
+        let fits =
+            rows.saturating_add(*items) <= ROWS_MAX && bytes.saturating_add(own) <= BYTES_MAX;
         if fits {
             rows += items;
             bytes += own;
@@ -150,7 +151,13 @@ mod tests {
     #[test]
     fn parts_have_the_items_of_the_whole() {
         let long = || Some((0..200_000_i64).map(Some).collect::<Vec<_>>());
-        let rows = vec![Some(vec![Some(7), None]), None, long(), Some(vec![]), long()];
+        let rows = vec![
+            Some(vec![Some(7), None]),
+            None,
+            long(),
+            Some(vec![]),
+            long(),
+        ];
         let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(rows);
         let texts = StringArray::from(vec!["a", "b", "c", "d", "e"]);
         let fields = vec![
@@ -170,7 +177,9 @@ mod tests {
                 let texts = part.column(1).as_string::<i32>();
                 let items = list.value(row);
                 let items: &Int64Array = items.as_primitive();
-                let null = list.is_null(row).then_some((texts.value(row).to_owned(), None));
+                let null = list
+                    .is_null(row)
+                    .then_some((texts.value(row).to_owned(), None));
                 all.extend(null);
                 all.extend(items.iter().map(|i| (texts.value(row).to_owned(), Some(i))));
             }

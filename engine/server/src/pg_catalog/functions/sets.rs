@@ -112,7 +112,10 @@ pub(crate) fn set_returning(
         | "jsonb_array_elements_text" => match json(function.name.ends_with("_text"))? {
             Some(serde_json::Value::Array(items)) => {
                 let items = items.into_iter();
-                text::kept(cx, items.map(|i| json_item(i, function.name.ends_with("_text"))))?
+                text::kept(
+                    cx,
+                    items.map(|i| json_item(i, function.name.ends_with("_text"))),
+                )?
             }
             other => return Err(not_as(&function.name, other.as_ref())),
         },
@@ -250,6 +253,7 @@ pub(super) fn steps(
     let mut at = from;
     while if step > 0 { at <= to } else { at >= to } {
         cx.step()?;
+        cx.keep(size_of::<Value>())?;
         if out.len() >= 10_000_000 {
             return Err(CatalogError::new(
                 "54000",

@@ -62,6 +62,18 @@ pub(super) fn split_by<'t>(
     })
 }
 
+/// Bytes of the longest text.
+const MADE_MAX: usize = 1 << 26;
+
+/// # Errors
+/// 54000 for a text that would be too long.
+pub(in crate::pg_catalog) fn fitting(bytes: usize) -> Result<()> {
+    match bytes > MADE_MAX {
+        true => Err(CatalogError::new("54000", "requested length too large")),
+        false => Ok(()),
+    }
+}
+
 /// Values, each of which is counted when it comes.
 ///
 /// # Errors
@@ -121,6 +133,9 @@ pub(super) fn call(
         "replace" => Value::text(if text(1).is_empty() {
             text(0).to_owned()
         } else {
+            let times = text(0).matches(text(1)).count();
+            let left = text(0).len().saturating_sub(times * text(1).len());
+            fitting(left.saturating_add(times.saturating_mul(text(2).len())))?;
             text(0).replace(text(1), text(2))
         }),
         "translate" => {
@@ -140,9 +155,7 @@ pub(super) fn call(
         "reverse" => Value::text(text(0).chars().rev().collect::<String>()),
         "repeat" => {
             let times = int(1).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-            if times.saturating_mul(text(0).len()) > 1 << 26 {
-                return Err(CatalogError::new("54000", "requested length too large"));
-            }
+            fitting(times.saturating_mul(text(0).len()))?;
             Value::text(text(0).repeat(times))
         }
         "left" | "right" => {
@@ -318,9 +331,17 @@ pub(super) fn call(
             let pattern = regex(cx, text(1), flags.insensitive)?;
             let limit = usize::from(!flags.global);
             let replacement = text(2).to_owned();
-            Value::text(pattern.replacen(text(0), limit, |found: &Captures<'_>| {
-                expand(&replacement, found)
-            }))
+            let mut made = text(0).len();
+            let replaced = pattern.replacen(text(0), limit, |found: &Captures<'_>| {
+                if made > MADE_MAX {
+                    return String::new();
+                }
+                let expanded = expand(&replacement, found);
+                made += expanded.len();
+                expanded
+            });
+            fitting(made)?;
+            Value::text(replaced)
         }
         "regexp_match" => {
             let flags = PatternFlags::of_one("regexp_match", text(2))?;
