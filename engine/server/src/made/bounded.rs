@@ -280,7 +280,10 @@ fn ranges(bytes: &[usize]) -> Vec<Range<usize>> {
         .iter()
         .fold(0, |sum: usize, of| sum.saturating_add(*of));
     if all <= WHOLE {
-        return vec![0..bytes.len()];
+        return Vec::from([Range {
+            start: 0,
+            end: bytes.len(),
+        }]);
     }
     let (mut ranges, mut from, mut sum) = (Vec::new(), 0, 0_usize);
     for (row, bytes) in bytes.iter().enumerate() {

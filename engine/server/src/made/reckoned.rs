@@ -1,10 +1,11 @@
 //! How many bytes a function will make of its arguments.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
-use regex::{Regex, RegexBuilder};
+use regex::{Match, Regex, RegexBuilder};
 
 use super::VALUE_MAX;
 use super::kinds::Kind;
@@ -254,28 +255,59 @@ fn matched(text: &str, pattern: &Regex, to: &str, all: bool) -> Result<usize> {
     let groups = groups.map_err(|error| DataFusionError::External(Box::new(error)))?;
     let to: Cow<'_, str> = groups.replace_all(to, "$${$1}");
     let once = if all { usize::MAX } else { 1 };
+    let (plain, groups) = template(&to);
     let (mut left, mut made) = (text.len(), 0_usize);
-    if !to.contains('$') {
-        for found in pattern.find_iter(text).take(once) {
-            left = left.saturating_sub(found.len());
-            made = made.saturating_add(to.len());
-            if made > VALUE_MAX {
+    let mut found = |whole: usize, of_groups: usize| {
+        left = left.saturating_sub(whole);
+        made = made.saturating_add(plain).saturating_add(of_groups);
+        made <= VALUE_MAX
+    };
+    if groups.is_empty() {
+        let mut matches = pattern.find_iter(text).take(once);
+        while matches.next().is_some_and(|whole| found(whole.len(), 0)) {}
+    } else {
+        let matches = pattern.captures_iter(text).take(once);
+        let length = |group: Option<Match<'_>>| group.map_or(0, |group| group.len());
+        for captured in matches {
+            let of_groups = groups.iter().map(|(name, times)| {
+                let group = match name.parse::<usize>() {
+                    Ok(number) => captured.get(number),
+                    Err(_) => captured.name(name),
+                };
+                length(group).saturating_mul(*times)
+            });
+            let of_groups = of_groups.fold(0, usize::saturating_add);
+            if !found(length(captured.get(0)), of_groups) {
                 break;
             }
         }
-        return Ok(left.saturating_add(made));
-    }
-    let mut expanded = String::new();
-    for found in pattern.captures_iter(text).take(once) {
-        expanded.clear();
-        found.expand(&to, &mut expanded);
-        left = left.saturating_sub(found.get(0).map_or(0, |whole| whole.len()));
-        made = made.saturating_add(expanded.len());
-        if made > VALUE_MAX {
-            break;
-        }
     }
     Ok(left.saturating_add(made))
+}
+
+/// The bytes of a replacement that stand for themselves, and how often it names which group: `$1`, `${1}`, `$$`.
+fn template(to: &str) -> (usize, BTreeMap<&str, usize>) {
+    let (mut plain, mut groups) = (0, BTreeMap::new());
+    let mut rest = to;
+    while let Some(at) = rest.find('$') {
+        plain += at;
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if let Some(behind) = rest.strip_prefix('$') {
+            plain += 1;
+            rest = behind;
+            continue;
+        }
+        let braced = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let is_of_name = |letter: char| letter == '_' || letter.is_ascii_alphanumeric();
+        let end = rest.find(|letter| !is_of_name(letter));
+        let (name, behind) = braced.unwrap_or_else(|| rest.split_at(end.unwrap_or(rest.len())));
+        match name.is_empty() {
+            true => plain += 1,
+            false => *groups.entry(name).or_insert(0) += 1,
+        }
+        rest = behind;
+    }
+    (plain + rest.len(), groups)
 }
 
 /// Eight bytes a number.

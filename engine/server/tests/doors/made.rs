@@ -99,7 +99,8 @@ async fn ordinary_widths_are_answered() {
             "50001",
         ),
         (
-            "select count(*), max(length(t)) from (select unnest(string_to_array(repeat('a,', 300000), ',')) u, repeat('t', 1000) t) q"
+            "select count(*), max(length(t)) from (select unnest(string_to_array(repeat('a,', 300000), ',')) u, repeat('t', 1000) t
+                from (select sample_id from lab.calls limit 1) c) q"
                 .to_owned(),
             "300001|1000",
         ),
