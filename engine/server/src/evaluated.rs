@@ -26,6 +26,7 @@ use datafusion::logical_expr::{
     TypeSignature, Volatility,
 };
 
+use crate::made::Made;
 use crate::pg_catalog::{
     Aggregated, Call, CatalogError, CatalogModel, SessionInfo, decimals_of, function_named,
 };
@@ -185,6 +186,11 @@ pub(crate) fn otherwise(name: &'static str) -> ScalarUDF {
         format!("{AS_POSTGRES}{name}"),
         Callee::Function(name),
     ))
+}
+
+/// Whether a function is computed here.
+pub(crate) fn is_own(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<Evaluated>().is_some()
 }
 
 /// The name that a function has in PostgreSQL.
@@ -410,7 +416,8 @@ impl ScalarUDFImpl for Evaluated {
         let style = TextStyle::of(&args.config_options);
         let known = self.known.as_ref();
         let known = known.map(|known| (known.model.as_ref(), known.session.as_ref()));
-        let results = call.rows(given, style, known).map_err(failed)?;
+        let memory = Made::within(&args.config_options).pool();
+        let results = call.rows(given, style, known, memory).map_err(failed)?;
         let made = values::array(&results, args.return_field.data_type(), &style);
         let made = made.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(match (single, made.as_list_opt::<i32>()) {

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 mod evaluated;
 pub mod limits;
+mod made;
 mod mathematics;
 pub mod metrics;
 pub mod pg_catalog;

@@ -70,6 +70,7 @@ pub(crate) use numerics::{Planned, literal as numeric, numerics_of_floats, opera
 pub(crate) use row_at::{HAS_ROW_AT, ROW_AT};
 pub(crate) use told_like::{TOLD_LIKE, told_alike};
 pub(crate) use types::{settle, settle_analysed, settle_early};
+pub(crate) use wrapped::{as_inner, signed_as_inner};
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

@@ -59,6 +59,7 @@ mod ties;
 mod told;
 mod transactions;
 mod typed;
+mod unnested;
 mod using;
 mod whole_row;
 mod whole_rows;
@@ -101,6 +102,7 @@ use memory::SessionMemory;
 pub(crate) use modified::{chosen, plain_characters, told_by, with_blanks};
 pub(crate) use params::{Nth, bytea_of_text, declared_name};
 use plan::{PlanContext, Planned};
+pub(crate) use planning::heed;
 use temp::TempState;
 use transactions::{Implicit, Shared, Transaction, ends_transaction, inside_block, outside_block};
 

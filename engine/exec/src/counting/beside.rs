@@ -335,7 +335,8 @@ fn never_fails(expr: &Arc<dyn PhysicalExpr>) -> bool {
 }
 
 /// Functions that have a value for all arguments.
-const SAFE_FUNCTIONS: [&str; 14] = [
+const SAFE_FUNCTIONS: [&str; 15] = [
+    "||",
     "btrim",
     "character_length",
     "coalesce",

@@ -17,6 +17,7 @@ pub(crate) use json::{json_text, scalar_text};
 pub(crate) use number_char::is_of_numbers;
 pub(crate) use number_read::decimals_of;
 pub(crate) use sets::{gives_values, set_returning};
+pub(super) use text::fitting;
 
 mod bytes;
 mod hashes;
@@ -247,6 +248,8 @@ fn array(cx: &Cx<'_>, function: &Function, args: &[Value], expr: &Expr) -> Resul
                         }
                     })
                     .collect();
+                let bytes = parts.iter().map(|part| part.len() + separator.len());
+                fitting(bytes.fold(0, usize::saturating_add))?;
                 Value::text(parts.join(separator))
             }
             _ => Value::Null,

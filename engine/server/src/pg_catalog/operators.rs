@@ -381,11 +381,9 @@ fn concatenate(cx: &Cx<'_>, a: &Value, b: &Value, types: [u32; 2], result: u32) 
     if let (Value::Bytes(a), Value::Bytes(b)) = (a, b) {
         return Ok(Value::Bytes([a.as_ref(), b.as_ref()].concat().into()));
     }
-    Ok(Value::text(format!(
-        "{}{}",
-        text(a, types[0]),
-        text(b, types[1])
-    )))
+    let (a, b) = (text(a, types[0]), text(b, types[1]));
+    super::functions::fitting(a.len().saturating_add(b.len()))?;
+    Ok(Value::text(format!("{a}{b}")))
 }
 
 /// A PostgreSQL regular expression, compiled once per statement.

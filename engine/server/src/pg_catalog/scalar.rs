@@ -1,7 +1,9 @@
 //! One function, or the rows of one set, for whoever has values and their types: what the catalog evaluator knows
 //! serves queries over the lake too.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+use datafusion::execution::memory_pool::MemoryPool;
 
 use super::builtin::{Function, builtin};
 use super::error::{CatalogError, Result};
@@ -217,14 +219,19 @@ fn between(items: &[Value], fraction: &Value) -> Result<Value> {
 /// Bytes that the results of one batch of rows may take, since no memory pool sees them.
 const MADE_MAX: usize = 256 << 20;
 
+/// What a text has beside its bytes: counts of those that share it.
+const SHARED: usize = 16;
+/// What an array or a row has beside its values: its type, its dimensions, its names.
+const AROUND: usize = 96;
+
 /// What a value takes in memory, or nearly so.
-fn size(value: &Value) -> usize {
+pub(super) fn size(value: &Value) -> usize {
     size_of::<Value>()
         + match value {
-            Value::Text(text) => text.len(),
-            Value::Bytes(bytes) => bytes.len(),
-            Value::Array(array) => array.items.iter().map(size).sum(),
-            Value::Record(record) => record.values.iter().map(size).sum(),
+            Value::Text(text) => SHARED + text.len(),
+            Value::Bytes(bytes) => SHARED + bytes.len(),
+            Value::Array(array) => AROUND + array.items.iter().map(size).sum::<usize>(),
+            Value::Record(record) => AROUND + record.values.iter().map(size).sum::<usize>(),
             _ => 0,
         }
 }
@@ -367,10 +374,15 @@ impl Call {
         rows: impl Iterator<Item = Result<Vec<Value>>>,
         style: TextStyle,
         known: Option<(&CatalogModel, &SessionInfo)>,
+        memory: Option<Arc<dyn MemoryPool>>,
     ) -> Result<Vec<Value>> {
         let session = SessionInfo {
             style,
             ..known.map_or_else(SessionInfo::default, |(_, session)| session.clone())
+        };
+        let session = match memory {
+            Some(_) => SessionInfo { memory, ..session },
+            None => session,
         };
         let catalog: &CatalogModel = match known {
             Some((catalog, _)) => catalog,
@@ -379,8 +391,10 @@ impl Call {
         let cx = Cx::new(catalog, &session, &[]);
         let mut made = 0;
         rows.map(|row| {
-            let value = self.row(&cx, row?)?;
-            made += size(&value);
+            let value = cx.keeping(|| self.row(&cx, row?))?;
+            let bytes = size(&value);
+            cx.keep(bytes)?;
+            made += bytes;
             match made > MADE_MAX {
                 true => Err(CatalogError::new("54000", "requested length too large")),
                 false => Ok(value),

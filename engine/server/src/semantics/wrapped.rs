@@ -111,4 +111,4 @@ macro_rules! signed_as_inner {
     };
 }
 
-pub(super) use {as_inner, signed_as_inner};
+pub(crate) use {as_inner, signed_as_inner};

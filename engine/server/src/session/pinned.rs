@@ -16,6 +16,7 @@ use super::{
     DATABASE, Session, SessionInfo, catalog, kinds, modified, objects, planning, swapped, yielding,
 };
 use crate::clock::Clock;
+use crate::made::{Made, bounding};
 use crate::pgwire::encode::TextStyle;
 use crate::roles::Authorised;
 use crate::sqlstate::ServerError;
@@ -80,7 +81,11 @@ impl Session {
             clock,
             ..self.settings.text_style()
         };
-        let context = with_settings(context, style, &stop, &warnings);
+        let limits = pinned.authorised.limits();
+        let memory_limit = [self.options.memory_limit, limits.memory_bytes];
+        let memory_limit = memory_limit.into_iter().flatten().min();
+        let made = Made::of(&context.runtime_env().memory_pool, memory_limit);
+        let context = with_settings(context, style, (&stop, made), &warnings);
         let search_path = self.settings.search_path(&self.options.user);
         let catalog = context.catalog(DATABASE);
         let exists = |name: &String| {
@@ -94,7 +99,6 @@ impl Session {
             .filter(|name| exists(name))
             .cloned()
             .collect();
-        let limits = pinned.authorised.limits();
         let info = SessionInfo {
             user: self.options.user.clone(),
             pid: self.options.pid,
@@ -115,10 +119,7 @@ impl Session {
             model,
             temporary,
             info: Arc::new(info),
-            memory_limit: [self.options.memory_limit, limits.memory_bytes]
-                .into_iter()
-                .flatten()
-                .min(),
+            memory_limit,
             spill_limit: limits.spill_bytes,
             declared: Arc::new([]),
             stop,
@@ -192,7 +193,7 @@ impl Session {
     fn open(&self, snapshot: Snapshot, authorised: Authorised) -> Result<Pinned, ServerError> {
         let context = self.backend.restricted(&snapshot, &authorised.access)?;
         let context = yielding::yielding(&swapped::filtering_below(&context));
-        let context = planning::stoppable(&context);
+        let context = planning::stoppable(&bounding(&context));
         kinds::register(&context);
         objects::register(&context);
         modified::register(&context);
@@ -212,7 +213,7 @@ impl Session {
 fn with_settings(
     context: &SessionContext,
     style: TextStyle,
-    stop: &Stop,
+    (stop, made): (&Stop, Made),
     warnings: &Warnings,
 ) -> SessionContext {
     let mut state = context.state();
@@ -221,6 +222,7 @@ fn with_settings(
     options.execution.time_zone = Some("UTC".to_owned());
     options.extensions.insert(style);
     options.extensions.insert(stop.clone());
+    options.extensions.insert(made);
     options.extensions.insert(warnings.clone());
     options.sql_parser.enable_ident_normalization = true;
     // Who sees an order decides whether it is dropped (orders.rs).

@@ -18,6 +18,7 @@ use datafusion::physical_optimizer::{PhysicalOptimizerContext, PhysicalOptimizer
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::stop::Stop;
+use crate::made;
 
 /// The same context, whose planner heeds the [`Stop`] of its configuration.
 pub(super) fn stoppable(context: &SessionContext) -> SessionContext {
@@ -40,7 +41,7 @@ pub(super) fn stoppable(context: &SessionContext) -> SessionContext {
 }
 
 /// Fails once the statement that is planned under this configuration was stopped.
-fn heed(config: &ConfigOptions) -> Result<()> {
+pub(crate) fn heed(config: &ConfigOptions) -> Result<()> {
     match config.extensions.get::<Stop>() {
         Some(stop) if stop.is_set() => Err(DataFusionError::Execution(
             "the statement was stopped".to_owned(),
@@ -55,7 +56,7 @@ struct HeedingAnalyzer(Arc<dyn AnalyzerRule + Send + Sync>);
 impl AnalyzerRule for HeedingAnalyzer {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         heed(config)?;
-        self.0.analyze(plan, config)
+        made::planning(|| self.0.analyze(plan, config))
     }
 
     fn name(&self) -> &str {
@@ -81,7 +82,7 @@ impl OptimizerRule for HeedingOptimizer {
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
         heed(&config.options())?;
-        self.0.rewrite(plan, config)
+        made::planning(|| self.0.rewrite(plan, config))
     }
 }
 
@@ -95,7 +96,7 @@ impl PhysicalOptimizerRule for HeedingPhysical {
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         heed(config)?;
-        self.0.optimize(plan, config)
+        made::planning(|| self.0.optimize(plan, config))
     }
 
     fn optimize_with_context(
@@ -104,7 +105,7 @@ impl PhysicalOptimizerRule for HeedingPhysical {
         context: &dyn PhysicalOptimizerContext,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         heed(context.config_options())?;
-        self.0.optimize_with_context(plan, context)
+        made::planning(|| self.0.optimize_with_context(plan, context))
     }
 
     fn name(&self) -> &str {

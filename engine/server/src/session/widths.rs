@@ -13,11 +13,22 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 
 /// Bytes that the values of one batch should not exceed.
 const BATCH_BYTES: usize = 4 << 20;
 /// Values of so many bytes fit into any batch.
 const NARROW_BYTES: usize = 512;
+/// Functions that put an argument of theirs into the first one again and again, with its place.
+const PUT_IN: [(&str, usize); 3] = [
+    ("array_to_string", 1),
+    ("regexp_replace", 2),
+    ("replace", 2),
+];
+/// How often that is taken to be: once in so many bytes.
+const LETTERS_APART: usize = 16;
+/// What a text is taken for whose width nothing tells.
+const SOME_TEXT: usize = 64;
 /// What each unit of a length is taken for, where it counts copies.
 const COPY_BYTES: usize = 8;
 /// What is taken for a length that is no constant.
@@ -47,6 +58,21 @@ pub(super) fn is_growing(node: &dyn ExecutionPlan) -> bool {
     made.any(|field| !field.data_type().is_primitive())
 }
 
+/// Whether the state of an aggregate by groups grows with the rows of a group.
+///
+/// # Errors
+/// What an aggregate fails with that cannot tell its state.
+pub(super) fn has_growing(aggregate: &AggregateExec) -> Result<bool> {
+    for function in aggregate.aggr_expr() {
+        let state = function.state_fields()?;
+        let lists = state.iter().any(|field| field.data_type().is_nested());
+        if lists || function.fun().name() == "string_agg" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// How many rows like those of this batch are not too many bytes.
 ///
 /// # Errors
@@ -68,10 +94,20 @@ pub(super) fn rows_like(batch: &RecordBatch) -> Result<usize> {
 pub(super) fn rows_of(node: &dyn ExecutionPlan) -> Result<Option<usize>> {
     let mut bytes = 0_usize;
     node.apply_expressions(&mut |expr| {
-        bytes = bytes.saturating_add(width(expr));
+        bytes = bytes
+            .saturating_add(width(expr))
+            .saturating_add(again(expr));
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok((bytes > NARROW_BYTES).then(|| (BATCH_BYTES / bytes).max(1)))
+}
+
+/// The bytes of a constant list that each row has again. As an argument it is there once.
+fn again(expr: &Arc<dyn PhysicalExpr>) -> usize {
+    let literal = expr.downcast_ref::<Literal>().map(Literal::value);
+    let list = literal.filter(|value| value.data_type().is_nested());
+    let bytes = list.map_or(0, ScalarValue::size);
+    if bytes > NARROW_BYTES { bytes } else { 0 }
 }
 
 /// The bytes of wide parts of an expression.
@@ -89,6 +125,11 @@ fn made(expr: &Arc<dyn PhysicalExpr>) -> usize {
     let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() else {
         return 0;
     };
+    if let Some((_, place)) = PUT_IN.iter().find(|(name, _)| *name == call.name()) {
+        let within = call.args().first().map_or(0, width).max(SOME_TEXT);
+        let put = call.args().get(*place).map_or(0, width);
+        return (within / LETTERS_APART).saturating_mul(put);
+    }
     if !LENGTHS.contains(&call.name()) {
         return 0;
     }
@@ -113,7 +154,6 @@ fn of_constant(value: &ScalarValue) -> usize {
         ScalarValue::Binary(Some(bytes)) | ScalarValue::LargeBinary(Some(bytes)) => bytes.len(),
         // Views of one text are one text.
         ScalarValue::Utf8View(_) | ScalarValue::BinaryView(_) => 0,
-        value if value.data_type().is_nested() => value.size(),
         _ => 0,
     };
     match bytes > NARROW_BYTES {
@@ -153,6 +193,12 @@ mod tests {
             ("lpad(a, 100000)", 5),
             ("a || repeat('x', 100000)", 41),
             ("array_repeat(a, 10000)", 60),
+            ("range(100000)", 10),
+            ("replace(repeat(a, 10000), 'a', repeat('b', 1000))", 1),
+            (
+                "regexp_replace(repeat(a, 10000), 'a', repeat('b', 1000), 'g')",
+                1,
+            ),
         ] {
             let sql = format!("SELECT {what} FROM (VALUES ('b'), ('c')) t(a)");
             let found = rows(&sql).await.into_iter().flatten().min();

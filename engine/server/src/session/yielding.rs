@@ -11,6 +11,7 @@
 //! ```
 
 use std::any::type_name;
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,17 +30,23 @@ use datafusion::execution::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::{
+    AggregateExec, AggregateInputMode, AggregateOutputMode,
+};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::unnest::UnnestExec;
+use datafusion::physical_plan::windows::WindowAggExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
     replace_children_if_necessary,
 };
 use futures::Stream;
 
-use super::widths;
+use super::{unnested, widths};
+use crate::made::Made;
 
 /// How long a task may go on before it lets others run and can be stopped.
 const SLICE: Duration = Duration::from_millis(20);
@@ -80,11 +87,24 @@ impl PhysicalOptimizerRule for YieldRule {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
+        config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let made = Made::within(config);
         plan.transform_up(|node| {
+            if let Some(window) = node.downcast_ref::<WindowAggExec>() {
+                for column in window.window_expr() {
+                    made.is_made_whole(column.name());
+                }
+            }
             if let Some(slow) = dealt_out(&node).filter(is_slowed) {
                 return Ok(Transformed::yes(slow));
+            }
+            if let Some(lists) = node.downcast_ref::<UnnestExec>().and_then(unnested::lists) {
+                let node = fed(node, &Pace::Lists(lists))?.data;
+                return Ok(Transformed::yes(Arc::new(YieldExec::of(node)) as _));
+            }
+            if let Some(narrow) = in_small_batches(&node, config, &made)? {
+                return Ok(Transformed::yes(narrow));
             }
             let rows = widths::rows_of(node.as_ref())?;
             let node = match rows {
@@ -172,6 +192,62 @@ fn is_slowed(plan: &Arc<dyn ExecutionPlan>) -> bool {
     }
 }
 
+/// Rows that aggregates whose values grow give at a time, where there is much memory and where there is little.
+const SMALL_BATCHES: [usize; 2] = [256, 64];
+/// Little memory.
+const LITTLE: usize = 512 << 20;
+
+/// An aggregate by groups whose values grow, giving few rows at a time to what sorts them, deals them out and puts them
+/// together, and taking as many as others; `None` for any other operator.
+fn in_small_batches(
+    node: &Arc<dyn ExecutionPlan>,
+    config: &ConfigOptions,
+    made: &Made,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(aggregate) = node.downcast_ref::<AggregateExec>() else {
+        return Ok(None);
+    };
+    if aggregate.group_expr().is_empty() || !widths::has_growing(aggregate)? {
+        return Ok(None);
+    }
+    let [much, little] = SMALL_BATCHES;
+    let rows = match made.most() {
+        Some(most) if most > LITTLE => much,
+        Some(_) => little,
+        None => much,
+    };
+    let of = |input: &Arc<dyn ExecutionPlan>, rows| -> Arc<dyn ExecutionPlan> {
+        Arc::new(YieldExec {
+            batch: Some(rows),
+            ..YieldExec::of(Arc::clone(input))
+        })
+    };
+    let mut node = Arc::clone(node);
+    if aggregate.mode().input_mode() == AggregateInputMode::Raw {
+        let input = of(aggregate.input(), config.execution.batch_size.get());
+        node = replace_children_if_necessary(node, vec![input])?;
+    }
+    if aggregate.mode().output_mode() == AggregateOutputMode::Final {
+        node = of(&node, rows);
+    }
+    Ok(Some(node))
+}
+
+/// The same context, in which operators make so many rows at a time.
+fn with_batches(context: &TaskContext, rows: usize) -> Arc<TaskContext> {
+    let config = context.session_config().clone().with_batch_size(rows);
+    Arc::new(TaskContext::new(
+        context.task_id(),
+        context.session_id(),
+        config,
+        context.scalar_functions().clone(),
+        context.higher_order_functions().clone(),
+        context.aggregate_functions().clone(),
+        context.window_functions().clone(),
+        context.runtime_env(),
+    ))
+}
+
 /// How many rows are passed on at a time.
 #[derive(Clone, Debug)]
 enum Pace {
@@ -179,6 +255,8 @@ enum Pace {
     AtMost(usize),
     /// What a node above has seen fit of late.
     Felt(Arc<AtomicUsize>),
+    /// As many as these lists do not make too many rows of.
+    Lists(Arc<[usize]>),
 }
 
 impl Pace {
@@ -188,7 +266,7 @@ impl Pace {
 
     fn rows(&self) -> Option<usize> {
         match self {
-            Self::AsTheyCome => None,
+            Self::AsTheyCome | Self::Lists(_) => None,
             Self::AtMost(rows) => Some(*rows),
             Self::Felt(rows) => Some(rows.load(Ordering::Relaxed)),
         }
@@ -202,6 +280,8 @@ struct YieldExec {
     pace: Pace,
     /// Where the pace is told to that fits what passes.
     watches: Option<Arc<AtomicUsize>>,
+    /// How many rows what is below makes at a time; `None`: as many as others.
+    batch: Option<usize>,
 }
 
 impl YieldExec {
@@ -210,6 +290,7 @@ impl YieldExec {
             input,
             pace: Pace::AsTheyCome,
             watches: None,
+            batch: None,
         }
     }
 }
@@ -258,6 +339,7 @@ impl ExecutionPlan for YieldExec {
                 input,
                 pace: self.pace.clone(),
                 watches: self.watches.clone(),
+                batch: self.batch,
             })),
             _ => datafusion::common::internal_err!("YieldExec has one child"),
         }
@@ -268,12 +350,17 @@ impl ExecutionPlan for YieldExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let context = match self.batch {
+            Some(rows) => with_batches(&context, rows),
+            None => context,
+        };
         let input = self.input.execute(partition, context)?;
         Ok(Box::pin(YieldStream {
             input,
             pace: self.pace.clone(),
             watches: self.watches.clone(),
-            rest: None,
+            rest: VecDeque::new(),
+            passed: 0,
             since: Instant::now(),
         }))
     }
@@ -306,7 +393,9 @@ struct YieldStream {
     pace: Pace,
     watches: Option<Arc<AtomicUsize>>,
     /// What of a batch was not passed on yet.
-    rest: Option<RecordBatch>,
+    rest: VecDeque<RecordBatch>,
+    /// Rows that were passed on.
+    passed: usize,
     since: Instant,
 }
 
@@ -319,14 +408,29 @@ impl Stream for YieldStream {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        if let Pace::Lists(lists) = &self.pace {
+            let lists = Arc::clone(lists);
+            while self.rest.is_empty() {
+                match ready!(self.input.as_mut().poll_next(cx)) {
+                    Some(Ok(batch)) => self.rest.extend(unnested::parts(&batch, &lists)?),
+                    end => return Poll::Ready(end),
+                }
+            }
+            return Poll::Ready(self.rest.pop_front().map(Ok));
+        }
         let Some(rows) = self.pace.rows() else {
             let next = ready!(self.input.as_mut().poll_next(cx));
+            if let Some(Ok(batch)) = &next {
+                self.passed = self.passed.saturating_add(batch.num_rows());
+            }
             if let (Some(Ok(batch)), Some(watches)) = (&next, &self.watches) {
-                watches.store(widths::rows_like(batch)?, Ordering::Relaxed);
+                // As many rows again make values that are twice as long.
+                let rows = widths::rows_like(batch)?.min(self.passed);
+                watches.store(rows.max(1), Ordering::Relaxed);
             }
             return Poll::Ready(next);
         };
-        let batch = match self.rest.take() {
+        let batch = match self.rest.pop_front() {
             Some(rest) => rest,
             None => match ready!(self.input.as_mut().poll_next(cx)) {
                 Some(Ok(batch)) => batch,
@@ -335,14 +439,15 @@ impl Stream for YieldStream {
         };
         let first = batch.slice(0, rows.min(batch.num_rows()));
         if first.num_rows() < batch.num_rows() {
-            self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
+            let rest = batch.slice(rows, batch.num_rows() - rows);
+            self.rest.push_front(rest);
         }
         Poll::Ready(Some(Ok(first)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match self.pace {
-            Pace::AtMost(_) | Pace::Felt(_) => (0, None),
+            Pace::AtMost(_) | Pace::Felt(_) | Pace::Lists(_) => (0, None),
             Pace::AsTheyCome => self.input.size_hint(),
         }
     }

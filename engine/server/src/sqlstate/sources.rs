@@ -18,6 +18,12 @@ impl From<ArrowError> for ServerError {
             ArrowError::CastError(text) => cast_error(&text),
             ArrowError::ParseError(text) => ServerError::new("22007", text),
             ArrowError::MemoryError(text) => out_of_memory(&text),
+            ArrowError::OffsetOverflowError(bytes) => too_long_at_once(&bytes.to_string()),
+            ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text)
+                if text.contains("ffset overflow") =>
+            {
+                too_long_at_once(&text)
+            }
             ArrowError::ComputeError(text) if text.contains("verflow") => {
                 ServerError::new("22003", "value out of range").detail(text)
             }
@@ -40,6 +46,12 @@ impl From<ArrowError> for ServerError {
             other => ServerError::internal(other.to_string()),
         }
     }
+}
+
+/// Values that no array has room for.
+fn too_long_at_once(text: &str) -> ServerError {
+    ServerError::new("54000", "out of memory")
+        .detail(format!("Values are too long to be made at once: {text}"))
 }
 
 impl From<DataFusionError> for ServerError {

@@ -15,7 +15,7 @@ fn limited(limit: &[&str]) -> (RoleFile, Server) {
 }
 
 /// Like [`limited`], with arguments of the server.
-fn limited_by(limit: &[&str], server: &[&str]) -> (RoleFile, Server) {
+pub fn limited_by(limit: &[&str], server: &[&str]) -> (RoleFile, Server) {
     let roles = RoleFile::new();
     roles.reader("ann", &["*"]);
     roles.reader("bob", &["*"]);

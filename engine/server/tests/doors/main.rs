@@ -18,6 +18,7 @@ mod files;
 mod grants;
 mod hidden_samples;
 mod limits;
+mod made;
 mod operations;
 mod page;
 mod people;

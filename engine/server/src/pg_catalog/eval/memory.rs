@@ -36,7 +36,7 @@ impl Cx<'_> {
     ///
     /// # Errors
     /// 53200 when there are no more.
-    pub(super) fn keep(&self, bytes: usize) -> Result<()> {
+    pub(in crate::pg_catalog) fn keep(&self, bytes: usize) -> Result<()> {
         let now = self.memory.now.get().saturating_add(bytes);
         self.memory.now.set(now);
         let Some(taken) = &self.memory.taken else {
@@ -54,7 +54,7 @@ impl Cx<'_> {
     }
 
     /// Runs a query, of which nothing is kept but its result.
-    pub(super) fn keeping<T>(&self, query: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(in crate::pg_catalog) fn keeping<T>(&self, query: impl FnOnce() -> Result<T>) -> Result<T> {
         let before = self.memory.now.get();
         let result = query();
         self.memory.now.set(before);

@@ -85,17 +85,17 @@ pub(crate) fn set_returning(
                 )
             })
             .collect(),
-        "string_to_table" => text::split(first_text(), args.get(1).and_then(Value::as_str))
-            .into_iter()
-            .map(Value::text)
-            .collect(),
+        "string_to_table" => {
+            let parts = text::split(first_text(), args.get(1).and_then(Value::as_str));
+            text::kept(cx, parts.map(Value::text))?
+        }
         "regexp_split_to_table" => {
             let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
             let flags = text::PatternFlags::of_one("regexp_split_to_table", flags)?;
             let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
             let pattern = regex(cx, pattern, flags.insensitive)?;
             let parts = text::split_by(&pattern, first_text());
-            parts.into_iter().map(Value::text).collect()
+            text::kept(cx, parts.map(Value::text))?
         }
         "regexp_matches" => {
             let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
@@ -103,20 +103,20 @@ pub(crate) fn set_returning(
             let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
             let pattern = regex(cx, pattern, flags.insensitive)?;
             let limit = if flags.global { usize::MAX } else { 1 };
-            pattern
-                .captures_iter(first_text())
-                .take(limit)
-                .map(|c| text::captures(&c))
-                .collect()
+            let found = pattern.captures_iter(first_text()).take(limit);
+            text::kept(cx, found.map(|found| text::captures(&found)))?
         }
         "json_array_elements"
         | "jsonb_array_elements"
         | "json_array_elements_text"
         | "jsonb_array_elements_text" => match json(function.name.ends_with("_text"))? {
-            Some(serde_json::Value::Array(items)) => items
-                .into_iter()
-                .map(|i| json_item(i, function.name.ends_with("_text")))
-                .collect(),
+            Some(serde_json::Value::Array(items)) => {
+                let items = items.into_iter();
+                text::kept(
+                    cx,
+                    items.map(|i| json_item(i, function.name.ends_with("_text"))),
+                )?
+            }
             other => return Err(not_as(&function.name, other.as_ref())),
         },
         "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => match json(true)? {
@@ -253,6 +253,7 @@ pub(super) fn steps(
     let mut at = from;
     while if step > 0 { at <= to } else { at >= to } {
         cx.step()?;
+        cx.keep(size_of::<Value>())?;
         if out.len() >= 10_000_000 {
             return Err(CatalogError::new(
                 "54000",

@@ -10,6 +10,7 @@ use crate::pg_catalog::eval::Cx;
 use crate::pg_catalog::format;
 use crate::pg_catalog::operators::regex;
 use crate::pg_catalog::plan::Expr;
+use crate::pg_catalog::scalar::size;
 use crate::pg_catalog::similar::{escape_of, similar_to_escape};
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
@@ -28,27 +29,62 @@ pub(super) fn captures(found: &Captures<'_>) -> Value {
 }
 
 /// `string_to_array` without the NULL text: no separator = every character.
-pub(super) fn split(text: &str, separator: Option<&str>) -> Vec<String> {
+pub(super) fn split<'t>(
+    text: &'t str,
+    separator: Option<&'t str>,
+) -> Box<dyn Iterator<Item = &'t str> + 't> {
+    let letter = |(at, letter): (usize, char)| text.get(at..at + letter.len_utf8());
     match separator {
-        _ if text.is_empty() => Vec::new(),
-        None => text.chars().map(String::from).collect(),
-        Some("") => vec![text.to_owned()],
-        Some(separator) => text.split(separator).map(str::to_owned).collect(),
+        _ if text.is_empty() => Box::new(std::iter::empty()),
+        None => Box::new(text.char_indices().filter_map(letter)),
+        Some("") => Box::new(std::iter::once(text)),
+        Some(separator) => Box::new(text.split(separator)),
     }
 }
 
 /// The parts between the matches of a pattern. Where nothing matches there is no border at an end of the text, nor
 /// right behind another match.
-pub(super) fn split_by<'t>(pattern: &regex::Regex, text: &'t str) -> Vec<&'t str> {
-    let (mut parts, mut from) = (Vec::new(), 0);
-    for found in pattern.find_iter(text) {
-        if found.start() < text.len() && found.end() > from {
-            parts.push(text.get(from..found.start()).unwrap_or_default());
-            from = found.end();
-        }
+pub(super) fn split_by<'t>(
+    pattern: &'t regex::Regex,
+    text: &'t str,
+) -> impl Iterator<Item = &'t str> {
+    let mut matches = pattern.find_iter(text);
+    let mut from = Some(0);
+    std::iter::from_fn(move || {
+        let start = from?;
+        let border = matches.find(|found| found.start() < text.len() && found.end() > start);
+        from = border.map(|found| found.end());
+        let part = match border {
+            Some(found) => text.get(start..found.start()),
+            None => text.get(start..),
+        };
+        Some(part.unwrap_or_default())
+    })
+}
+
+/// Bytes of the longest text.
+const MADE_MAX: usize = 1 << 26;
+
+/// # Errors
+/// 54000 for a text that would be too long.
+pub(in crate::pg_catalog) fn fitting(bytes: usize) -> Result<()> {
+    match bytes > MADE_MAX {
+        true => Err(CatalogError::new("54000", "requested length too large")),
+        false => Ok(()),
     }
-    parts.push(text.get(from..).unwrap_or_default());
-    parts
+}
+
+/// Values, each of which is counted when it comes.
+///
+/// # Errors
+/// 53200 when there is no memory for more.
+pub(super) fn kept(cx: &Cx<'_>, values: impl Iterator<Item = Value>) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
+    for value in values {
+        cx.keep(size(&value))?;
+        all.push(value);
+    }
+    Ok(all)
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm per function")]
@@ -97,6 +133,9 @@ pub(super) fn call(
         "replace" => Value::text(if text(1).is_empty() {
             text(0).to_owned()
         } else {
+            let times = text(0).matches(text(1)).count();
+            let left = text(0).len().saturating_sub(times * text(1).len());
+            fitting(left.saturating_add(times.saturating_mul(text(2).len())))?;
             text(0).replace(text(1), text(2))
         }),
         "translate" => {
@@ -116,9 +155,7 @@ pub(super) fn call(
         "reverse" => Value::text(text(0).chars().rev().collect::<String>()),
         "repeat" => {
             let times = int(1).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-            if times.saturating_mul(text(0).len()) > 1 << 26 {
-                return Err(CatalogError::new("54000", "requested length too large"));
-            }
+            fitting(times.saturating_mul(text(0).len()))?;
             Value::text(text(0).repeat(times))
         }
         "left" | "right" => {
@@ -279,18 +316,11 @@ pub(super) fn call(
             }
             let null = args.get(2).and_then(Value::as_str);
             let parts = split(text(0), args.get(1).and_then(Value::as_str));
-            text_array(
-                parts
-                    .into_iter()
-                    .map(|p| {
-                        if null == Some(p.as_str()) {
-                            Value::Null
-                        } else {
-                            Value::text(p)
-                        }
-                    })
-                    .collect(),
-            )
+            let value = |part: &str| match null == Some(part) {
+                true => Value::Null,
+                false => Value::text(part),
+            };
+            text_array(kept(cx, parts.map(value))?)
         }
         "regexp_replace" if matches!(args.get(3), Some(Value::Int(_))) => {
             let what = "regexp_replace with a place to begin at, in a statement over the catalog";
@@ -301,9 +331,17 @@ pub(super) fn call(
             let pattern = regex(cx, text(1), flags.insensitive)?;
             let limit = usize::from(!flags.global);
             let replacement = text(2).to_owned();
-            Value::text(pattern.replacen(text(0), limit, |found: &Captures<'_>| {
-                expand(&replacement, found)
-            }))
+            let mut made = text(0).len();
+            let replaced = pattern.replacen(text(0), limit, |found: &Captures<'_>| {
+                if made > MADE_MAX {
+                    return String::new();
+                }
+                let expanded = expand(&replacement, found);
+                made += expanded.len();
+                expanded
+            });
+            fitting(made)?;
+            Value::text(replaced)
         }
         "regexp_match" => {
             let flags = PatternFlags::of_one("regexp_match", text(2))?;
@@ -315,8 +353,8 @@ pub(super) fn call(
         "regexp_split_to_array" => {
             let flags = PatternFlags::of_one("regexp_split_to_array", text(2))?;
             let pattern = regex(cx, text(1), flags.insensitive)?;
-            let parts = split_by(pattern.as_ref(), text(0)).into_iter();
-            text_array(parts.map(Value::text).collect())
+            let parts = split_by(pattern.as_ref(), text(0));
+            text_array(kept(cx, parts.map(Value::text))?)
         }
         "quote_ident" => Value::text(quote(text(0))),
         "quote_literal" => Value::text(format::quote_literal(&shown(0).unwrap_or_default())),
