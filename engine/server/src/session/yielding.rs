@@ -9,6 +9,7 @@
 //! Projection of repeat(x, 100000)     its input in as many rows as make some megabytes
 //! string_agg over a window            its input in fewer rows the longer the values are that come out above it
 //! ```
+//! A window over a whole partition is computed in one step, which cannot be cut: it hands its thread over ([`in_place`]).
 
 use std::any::type_name;
 use std::fmt;
@@ -39,7 +40,9 @@ use datafusion::physical_plan::{
 };
 use futures::Stream;
 
+use super::stop::Stop;
 use super::widths;
+use super::work::in_place;
 
 /// How long a task may go on before it lets others run and can be stopped.
 const SLICE: Duration = Duration::from_millis(20);
@@ -95,10 +98,15 @@ impl PhysicalOptimizerRule for YieldRule {
                 true => slowed(node.data)?,
                 false => node,
             };
-            let multiplies =
-                node.data.name().contains("Join") || node.data.name().contains("Unnest");
-            if node.data.children().is_empty() || multiplies {
-                let yielding = YieldExec::of(node.data);
+            let name = node.data.name();
+            let multiplies = name.contains("Join") || name.contains("Unnest");
+            // A partition is computed in one step, or a batch against all rows that it may see.
+            let in_place = name.contains("WindowAgg");
+            if node.data.children().is_empty() || multiplies || in_place {
+                let yielding = YieldExec {
+                    in_place,
+                    ..YieldExec::of(node.data)
+                };
                 return Ok(Transformed::yes(Arc::new(yielding) as _));
             }
             Ok(node)
@@ -120,13 +128,16 @@ type Changed = Result<Transformed<Arc<dyn ExecutionPlan>>>;
 /// The operator, whose inputs come at this pace.
 fn fed(node: Arc<dyn ExecutionPlan>, pace: &Pace) -> Changed {
     let children = node.children().into_iter().map(|child| {
-        let input = match child.downcast_ref::<YieldExec>() {
-            Some(yielding) => &yielding.input,
-            None => child,
+        let yielding = match child.downcast_ref::<YieldExec>() {
+            Some(yielding) => YieldExec {
+                watches: None,
+                ..yielding.over(Arc::clone(&yielding.input))
+            },
+            None => YieldExec::of(Arc::clone(child)),
         };
         Arc::new(YieldExec {
             pace: pace.clone(),
-            ..YieldExec::of(Arc::clone(input))
+            ..yielding
         }) as _
     });
     let children = children.collect();
@@ -141,6 +152,7 @@ fn slowed(node: Arc<dyn ExecutionPlan>) -> Changed {
     let node = fed(node, &Pace::Felt(Arc::clone(&felt)))?.data;
     let watched = YieldExec {
         watches: Some(felt),
+        in_place: true,
         ..YieldExec::of(node)
     };
     Ok(Transformed::yes(Arc::new(watched)))
@@ -202,6 +214,8 @@ struct YieldExec {
     pace: Pace,
     /// Where the pace is told to that fits what passes.
     watches: Option<Arc<AtomicUsize>>,
+    /// Its input computes for long in one step: it hands its thread over first.
+    in_place: bool,
 }
 
 impl YieldExec {
@@ -210,6 +224,17 @@ impl YieldExec {
             input,
             pace: Pace::AsTheyCome,
             watches: None,
+            in_place: false,
+        }
+    }
+
+    /// What comes of another YieldExec's input.
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self {
+            input,
+            pace: self.pace.clone(),
+            watches: self.watches.clone(),
+            in_place: self.in_place,
         }
     }
 }
@@ -254,11 +279,7 @@ impl ExecutionPlan for YieldExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match children.pop() {
-            Some(input) if children.is_empty() => Ok(Arc::new(YieldExec {
-                input,
-                pace: self.pace.clone(),
-                watches: self.watches.clone(),
-            })),
+            Some(input) if children.is_empty() => Ok(Arc::new(self.over(input))),
             _ => datafusion::common::internal_err!("YieldExec has one child"),
         }
     }
@@ -268,11 +289,14 @@ impl ExecutionPlan for YieldExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let extensions = &context.session_config().options().extensions;
+        let stop = extensions.get::<Stop>().cloned().unwrap_or_default();
         let input = self.input.execute(partition, context)?;
         Ok(Box::pin(YieldStream {
             input,
             pace: self.pace.clone(),
             watches: self.watches.clone(),
+            in_place: self.in_place.then_some(stop),
             rest: None,
             since: Instant::now(),
         }))
@@ -305,9 +329,24 @@ struct YieldStream {
     input: SendableRecordBatchStream,
     pace: Pace,
     watches: Option<Arc<AtomicUsize>>,
+    /// What stops a statement that computes for long in one step; None: it does not.
+    in_place: Option<Stop>,
     /// What of a batch was not passed on yet.
     rest: Option<RecordBatch>,
     since: Instant,
+}
+
+impl YieldStream {
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        let input = self.input.as_mut();
+        match &self.in_place {
+            None => input.poll_next(cx),
+            Some(stop) => {
+                let _working = stop.working();
+                in_place(|| input.poll_next(cx))
+            }
+        }
+    }
 }
 
 impl Stream for YieldStream {
@@ -320,7 +359,7 @@ impl Stream for YieldStream {
             return Poll::Pending;
         }
         let Some(rows) = self.pace.rows() else {
-            let next = ready!(self.input.as_mut().poll_next(cx));
+            let next = ready!(self.next(cx));
             if let (Some(Ok(batch)), Some(watches)) = (&next, &self.watches) {
                 watches.store(widths::rows_like(batch)?, Ordering::Relaxed);
             }
@@ -328,7 +367,7 @@ impl Stream for YieldStream {
         };
         let batch = match self.rest.take() {
             Some(rest) => rest,
-            None => match ready!(self.input.as_mut().poll_next(cx)) {
+            None => match ready!(self.next(cx)) {
                 Some(Ok(batch)) => batch,
                 end => return Poll::Ready(end),
             },

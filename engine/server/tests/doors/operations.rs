@@ -133,11 +133,11 @@ fn http(port: u16, request: &str) -> String {
     answer
 }
 
-fn get(port: u16, path: &str) -> String {
+pub fn get(port: u16, path: &str) -> String {
     http(port, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
 }
 
-async fn admin_port(server: &Server) -> u16 {
+pub async fn admin_port(server: &Server) -> u16 {
     let mut found = None;
     let told = soon(async || {
         let said = server.said();
