@@ -145,6 +145,10 @@ struct Level {
     calls: usize,
     /// What a function is called with, and not a row.
     is_call: bool,
+    /// A token stood in it.
+    has_begun: bool,
+    /// It is a query, whose list is no row.
+    is_query: bool,
     /// A comma stands in it.
     has_comma: bool,
     /// Rows around one another in it: `(1, (2, 3))` are two in what holds them.
@@ -175,6 +179,8 @@ impl Level {
             is_case: self.is_case,
             calls: self.calls,
             is_call: self.is_call,
+            has_begun: self.has_begun,
+            is_query: self.is_query,
             has_comma: self.has_comma,
             rows: self.rows,
             of_rows: self.of_rows,
@@ -251,6 +257,8 @@ impl Levels {
     }
 
     fn measure(&mut self, token: &Token) {
+        let begins = !std::mem::replace(&mut self.now.has_begun, true);
+        self.now.is_query |= begins && is_query(token);
         match token {
             Token::SemiColon => *self = Self::default(),
             Token::Comma => {
@@ -372,7 +380,7 @@ impl Levels {
 
     fn close(&mut self) {
         let inside = std::mem::replace(&mut self.now, self.outer.pop().unwrap_or_default());
-        let is_row = inside.has_comma && !inside.is_call;
+        let is_row = inside.has_comma && !inside.is_call && !inside.is_query;
         self.now.rows = self.now.rows.max(inside.rows + usize::from(is_row));
         match inside.is_call {
             true => self.now.higher(inside.height_max),
@@ -384,6 +392,17 @@ impl Levels {
         }
         self.after_operand = true;
     }
+}
+
+/// A word that a query begins with.
+fn is_query(token: &Token) -> bool {
+    let Token::Word(word) = token else {
+        return false;
+    };
+    matches!(
+        word.keyword,
+        Keyword::SELECT | Keyword::WITH | Keyword::VALUES
+    )
 }
 
 /// A word that a parenthesis makes a function.
@@ -498,6 +517,8 @@ mod tests {
         };
         assert!(check_text(&rows(ROWS_MAX)).is_ok());
         assert!(check_text(&rows(ROWS_MAX + 1)).is_err());
+        let (open, close) = ("(select a, b from ".repeat(50), ") as q".repeat(50));
+        assert!(check_text(&format!("select a, b from {open}t{close}")).is_ok());
     }
 
     #[test]
