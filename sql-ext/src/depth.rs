@@ -34,10 +34,12 @@ const WORDS_MAX: usize = 200;
 /// Steps of one `+ - * / %`. The planner asks for the type of the whole branch at each of them, three times over: a chain
 /// of 200 takes it seconds, one of 2,000 would take it an hour.
 const ARITHMETIC: usize = 10;
-/// Functions around one another, brackets, and rows. The planner asks for the types of arguments again at each of them, and
+/// Functions around one another, and brackets. The planner asks for the types of arguments again at each of them, and
 /// again for each time that it is asked itself: its time doubles with a function more.
 pub const CALLS_MAX: usize = 14;
-/// Casts and BETWEEN around one another, with the functions that they are in and around: as for [`CALLS_MAX`].
+/// Rows around one another: a comparison of rows asks for the columns of both one by one, and `<` twice for each.
+const ROWS_MAX: usize = 8;
+/// Casts, BETWEEN, LIKE and SIMILAR around one another, with the functions that they are in and around: as for [`CALLS_MAX`].
 pub(crate) const CASTS_MAX: usize = 16;
 /// Texts of SQL within one another, which functions are given.
 const TEXTS_MAX: usize = 3;
@@ -58,10 +60,10 @@ pub fn check<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> Result<()> {
             return Err(Error::LongName(word.value.len()));
         }
         levels.read(token);
-        let calls = levels.now.calls.max(levels.now.rows);
         let casts = levels.now.calls + levels.now.height;
         if levels.deepest() > STEPS_MAX
-            || calls > CALLS_MAX
+            || levels.now.calls > CALLS_MAX
+            || levels.now.rows > ROWS_MAX
             || casts > CASTS_MAX
             || levels.words > WORDS_MAX
         {
@@ -171,11 +173,15 @@ struct Level {
     calls: usize,
     /// What a function is called with, and not a row.
     is_call: bool,
+    /// A token stood in it.
+    has_begun: bool,
+    /// It is a query, whose list is no row.
+    is_query: bool,
     /// A comma stands in it.
     has_comma: bool,
     /// Rows around one another in it: `(1, (2, 3))` are two in what holds them.
     rows: usize,
-    /// Calls, casts and BETWEEN around one another in the operand that stood last, in the expression since the last AND
+    /// Calls, casts, BETWEEN and LIKE around one another in the operand that stood last, in the expression since the last AND
     /// or OR, and in all of it.
     height: usize,
     height_of_part: usize,
@@ -201,6 +207,8 @@ impl Level {
             is_case: self.is_case,
             calls: self.calls,
             is_call: self.is_call,
+            has_begun: self.has_begun,
+            is_query: self.is_query,
             has_comma: self.has_comma,
             rows: self.rows,
             of_rows: self.of_rows,
@@ -209,7 +217,7 @@ impl Level {
         };
     }
 
-    /// Another call, cast or BETWEEN stands around operands of this height.
+    /// Another call, cast, BETWEEN or LIKE stands around operands of this height.
     fn higher(&mut self, around: usize) {
         self.height = around + 1;
         self.height_of_part = self.height_of_part.max(self.height);
@@ -277,6 +285,8 @@ impl Levels {
     }
 
     fn measure(&mut self, token: &Token) {
+        let begins = !std::mem::replace(&mut self.now.has_begun, true);
+        self.now.is_query |= begins && is_query(token);
         match token {
             Token::SemiColon => *self = Self::default(),
             Token::Comma => {
@@ -335,7 +345,7 @@ impl Levels {
         match keyword {
             Keyword::OR => self.operator(Level::or),
             Keyword::AND => self.operator(Level::and),
-            Keyword::BETWEEN => {
+            Keyword::BETWEEN | Keyword::LIKE | Keyword::ILIKE | Keyword::SIMILAR => {
                 let around = self.now.height_of_part;
                 self.operator(Level::other);
                 self.now.higher(around);
@@ -346,9 +356,6 @@ impl Levels {
             | Keyword::IS
             | Keyword::NOTNULL
             | Keyword::IN
-            | Keyword::LIKE
-            | Keyword::ILIKE
-            | Keyword::SIMILAR
             | Keyword::OVERLAPS
             | Keyword::OPERATOR
             | Keyword::COLLATE
@@ -401,7 +408,7 @@ impl Levels {
 
     fn close(&mut self) {
         let inside = std::mem::replace(&mut self.now, self.outer.pop().unwrap_or_default());
-        let is_row = inside.has_comma && !inside.is_call;
+        let is_row = inside.has_comma && !inside.is_call && !inside.is_query;
         self.now.rows = self.now.rows.max(inside.rows + usize::from(is_row));
         match inside.is_call {
             true => self.now.higher(inside.height_max),
@@ -413,6 +420,17 @@ impl Levels {
         }
         self.after_operand = true;
     }
+}
+
+/// A word that a query begins with.
+fn is_query(token: &Token) -> bool {
+    let Token::Word(word) = token else {
+        return false;
+    };
+    matches!(
+        word.keyword,
+        Keyword::SELECT | Keyword::WITH | Keyword::VALUES
+    )
 }
 
 /// A word that a parenthesis makes a function.
@@ -505,6 +523,16 @@ mod tests {
                     "(".repeat(count),
                     " between 0 and 1)".repeat(count)
                 ),
+                format!(
+                    "select {}a{}",
+                    "(".repeat(count),
+                    " like any (array['a']))".repeat(count)
+                ),
+                format!(
+                    "select {}a{}",
+                    "case when ".repeat(count),
+                    " similar to 'a' then 'b' end".repeat(count)
+                ),
             ]
         };
         assert!(around(CASTS_MAX).iter().all(|sql| check_text(sql).is_ok()));
@@ -520,11 +548,20 @@ mod tests {
                 "select a where {}true",
                 "a::int between 0 and 1 and ".repeat(500)
             ),
+            format!("select a where {}true", "a || b like 'c' or ".repeat(500)),
         ] {
             assert!(check_text(&beside).is_ok(), "{beside}");
         }
         let within = "f(".repeat(10) + "a" + &"::int".repeat(7) + &")".repeat(10);
         assert!(check_text(&within).is_err());
+        let rows = |count: usize| {
+            let (open, close) = ("((".repeat(count), ", 1) < (true, 2))".repeat(count));
+            format!("select {open}a{close}")
+        };
+        assert!(check_text(&rows(ROWS_MAX)).is_ok());
+        assert!(check_text(&rows(ROWS_MAX + 1)).is_err());
+        let (open, close) = ("(select a, b from ".repeat(50), ") as q".repeat(50));
+        assert!(check_text(&format!("select a, b from {open}t{close}")).is_ok());
     }
 
     #[test]

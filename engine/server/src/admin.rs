@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
 use crate::pgwire::Server;
+use crate::pgwire::strangers::Strangers;
 use crate::sqlstate::ServerError;
 
 /// The longest request that is read.
 const REQUEST_BYTES_MAX: usize = 8 << 10;
 /// How long a client may take for its request, and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Requests at once; more wait. Idle ones take nothing but their place.
+/// Requests at once; one more takes the place of whoever has been silent for longest.
 const REQUESTS: usize = 256;
 /// How long the lake may take to answer `/readyz`.
 const LAKE_PATIENCE: Duration = Duration::from_secs(4);
@@ -51,17 +51,17 @@ pub(crate) async fn listen(
 }
 
 async fn accept(listener: TcpListener, server: Arc<Server>) {
-    let places = Arc::new(Semaphore::new(REQUESTS));
+    let places = Strangers::new(REQUESTS);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((socket, _)) => {
                 let server = Arc::clone(&server);
+                let place = places.enter();
                 tokio::spawn(async move {
-                    let _ = tokio::time::timeout(2 * PATIENCE, answer(socket, &server)).await;
-                    drop(place);
+                    tokio::select! {
+                        () = place.sent_away() => {}
+                        _ = tokio::time::timeout(2 * PATIENCE, answer(socket, &server)) => {}
+                    }
                 });
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -150,6 +150,11 @@ fn metrics(server: &Server) -> String {
             "genokura_sessions_running",
             "Sessions that run a statement.",
             number(running),
+        ),
+        (
+            "genokura_statements_left",
+            "Statements that nobody waits for any more and that still run.",
+            number(server.cancels.left().count()),
         ),
         (
             "genokura_sessions_limit",

@@ -17,7 +17,7 @@ mod scram;
 mod simple;
 mod socket;
 mod startup;
-mod strangers;
+pub(crate) mod strangers;
 mod stream;
 pub mod tls;
 
@@ -69,6 +69,8 @@ pub struct ServerConfig {
     pub roles: Option<Arc<RoleStore>>,
     /// Address of /healthz, /readyz and /metrics; None: none of them.
     pub admin: Option<SocketAddr>,
+    /// Ends the drain when it is cancelled.
+    pub at_once: CancellationToken,
 }
 
 impl Default for ServerConfig {
@@ -85,6 +87,7 @@ impl Default for ServerConfig {
             require_tls: false,
             roles: None,
             admin: None,
+            at_once: CancellationToken::new(),
         }
     }
 }
@@ -276,48 +279,61 @@ fn tune(socket: &TcpStream) -> std::io::Result<()> {
 async fn drain(server: &Server, tasks: &TaskTracker) {
     tasks.close();
     info!(connections = tasks.len(), "draining");
-    if tokio::time::timeout(server.config.drain_timeout, tasks.wait())
-        .await
-        .is_err()
-    {
-        warn!(
-            connections = tasks.len(),
-            "drain timeout: cancelling statements"
-        );
-        server.force.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
-    }
+    let at_once = &server.config.at_once;
+    let last = tokio::select! {
+        () = tasks.wait() => return,
+        () = at_once.cancelled() => Duration::from_secs(1),
+        () = tokio::time::sleep(server.config.drain_timeout) => Duration::from_secs(5),
+    };
+    warn!(
+        connections = tasks.len(),
+        "drain ends: cancelling statements"
+    );
+    server.force.cancel();
+    let _ = tokio::time::timeout(last, tasks.wait()).await;
 }
 
-/// A token that is cancelled by SIGTERM or Ctrl-C, and by the end of the terminal that the process runs in. Elsewhere SIGHUP
-/// asks a server to read its files again: roles are read whenever they change, and it goes on.
+/// What signals ask a server for.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    /// To take no more work, and to end when the work that there is has been done.
+    pub shutdown: CancellationToken,
+    /// To end at once.
+    pub at_once: CancellationToken,
+}
+
+/// SIGTERM, Ctrl-C and the end of the terminal that the process runs in ask for a shutdown, a second of them ends the
+/// process at once. Elsewhere SIGHUP asks a server to read its files again: roles are read whenever they change, and it
+/// goes on.
 ///
 /// # Errors
 /// When signal handlers cannot be installed.
-pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
-    let token = CancellationToken::new();
-    let cancelled = token.clone();
+pub fn signals() -> std::io::Result<Signals> {
+    let signals = Signals::default();
+    let told = signals.clone();
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     #[cfg(unix)]
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     tokio::spawn(async move {
-        #[cfg(unix)]
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = tokio::signal::ctrl_c() => break,
-                _ = hangup.recv() => {
-                    if std::io::stdin().is_terminal() {
-                        break;
+        for token in [told.shutdown, told.at_once] {
+            #[cfg(unix)]
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = tokio::signal::ctrl_c() => break,
+                    _ = hangup.recv() => {
+                        if std::io::stdin().is_terminal() {
+                            break;
+                        }
+                        info!("SIGHUP: roles are read when their file changes, settings and certificates at the next start");
                     }
-                    info!("SIGHUP: roles are read when their file changes, settings and certificates at the next start");
                 }
             }
+            #[cfg(not(unix))]
+            let _ = tokio::signal::ctrl_c().await;
+            token.cancel();
         }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
-        cancelled.cancel();
     });
-    Ok(token)
+    Ok(signals)
 }

@@ -24,7 +24,9 @@ mod byte_strings;
 mod bytes;
 mod checked;
 mod clock;
+mod distinct_counts;
 mod extremes;
+mod finite_sums;
 mod floats;
 mod frames;
 mod guards;
@@ -104,6 +106,7 @@ pub(crate) fn install(context: &SessionContext) {
     told_like::install(context);
     markers::install(context);
     nth::install(context);
+    distinct_counts::install(context);
     for length in [octets::Length::in_octets(), octets::Length::in_bits()] {
         context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(length));
     }
@@ -430,7 +433,7 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
                     Mode::FailsHere => *op == Operator::Divide,
                     Mode::Quiet => false,
                 };
-                if checks && may_leave(*op, left, right) {
+                if checks && may_leave(*op, left, right, &from) {
                     return Some(checked::in_mode(place.mode, *op, left, right));
                 }
                 return makes_nan(*op, left, right).then(|| checked::quiet(*op, left, right));
@@ -449,7 +452,7 @@ fn mended(expr: &Expr, schema: &DFSchema, place: Place) -> Option<Expr> {
 }
 
 /// What negates a number whose bits were put together: the planner would take the minus for the complement of its bits.
-/// A float is multiplied, which gives a NaN no sign.
+/// A float is multiplied, which gives a NaN no sign. The least integer has no negative.
 fn negated(value: &Expr, schema: &DFSchema) -> Option<Expr> {
     let of_floats = match value.get_type(schema).ok()? {
         _ if matches!(value, Expr::Literal(..)) => None,
@@ -465,34 +468,35 @@ fn negated(value: &Expr, schema: &DFSchema) -> Option<Expr> {
             Box::new(factor),
         )));
     }
-    let Expr::BinaryExpr(BinaryExpr {
-        op: Operator::BitwiseAnd | Operator::BitwiseOr,
-        ..
-    }) = value
-    else {
-        return None;
-    };
-    let zero = ScalarValue::new_zero(&value.get_type(schema).ok()?).ok()?;
-    let zero = Box::new(Expr::Literal(zero, None));
-    let value = Box::new(value.clone());
-    Some(Expr::BinaryExpr(BinaryExpr::new(
-        zero,
-        Operator::Minus,
+    let of = value.get_type(schema).ok()?;
+    let is_put_together = matches!(
         value,
-    )))
+        Expr::BinaryExpr(BinaryExpr {
+            op: Operator::BitwiseAnd | Operator::BitwiseOr,
+            ..
+        })
+    );
+    let is_constant = matches!(value, Expr::Literal(..));
+    if !is_put_together && (is_constant || !of.is_signed_integer()) {
+        return None;
+    }
+    let zero = Expr::Literal(ScalarValue::new_zero(&of).ok()?, None);
+    Some(checked::call(Operator::Minus, &zero, value))
 }
 
-/// No column of a lake comes near the greatest float: with a factor below this its product is one.
-const PLAIN: f64 = 1e100;
-
-/// Whether a quotient or product of floats may be none: divided by what may be zero, or greater than any.
-fn may_leave(op: Operator, left: &Expr, right: &Expr) -> bool {
-    match (op, size_of(left), size_of(right)) {
-        (Operator::Divide, _, Some(right)) => right < 1.0 / PLAIN,
-        (Operator::Multiply, None, Some(factor)) | (Operator::Multiply, Some(factor), None) => {
-            factor > PLAIN
-        }
-        (Operator::Divide | Operator::Multiply, ..) => true,
+/// Whether an operation on floats may have no result: divided by what may be zero, greater than any, or less than any.
+fn may_leave(op: Operator, left: &Expr, right: &Expr, of: &DataType) -> bool {
+    let sizes = [size_of(left), size_of(right)];
+    // What is added to the greatest float and does not change it.
+    let small = match of {
+        DataType::Float32 => 1e30,
+        _ => 1e290,
+    };
+    let is_one = |size: &Option<f64>| *size == Some(1.0);
+    match op {
+        Operator::Plus | Operator::Minus => !sizes.iter().flatten().any(|size| *size < small),
+        Operator::Multiply => !sizes.iter().any(is_one),
+        Operator::Divide => !sizes.last().is_some_and(is_one),
         _ => false,
     }
 }

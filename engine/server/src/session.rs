@@ -64,6 +64,7 @@ mod using;
 mod whole_row;
 mod whole_rows;
 mod widths;
+pub(crate) mod work;
 mod written;
 mod yielding;
 
@@ -75,7 +76,6 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast;
 use genokura_storage::CohortState;
 use tokio::runtime::Handle;
-use tokio_util::task::AbortOnDropHandle;
 
 pub use crate::backend::EngineBackend;
 pub use backend::{Backend, Snapshot};
@@ -105,6 +105,7 @@ use plan::{PlanContext, Planned};
 pub(crate) use planning::heed;
 use temp::TempState;
 use transactions::{Implicit, Shared, Transaction, ends_transaction, inside_block, outside_block};
+use work::Work;
 
 /// The name of the one database.
 pub const DATABASE: &str = "genokura";
@@ -343,6 +344,13 @@ impl Session {
         let asked = self.settings.statement_timeout();
         let limits = self.authorised.as_ref().map(Authorised::limits);
         limits.unwrap_or_default().timeout(asked)
+    }
+
+    /// Where the work of the session is done.
+    pub(crate) fn work(&self) -> Work {
+        let left = self.sessions.as_ref().map(|sessions| sessions.left());
+        let left = left.unwrap_or_default();
+        Work::new(self.options.runtime.clone(), &self.options.user, left)
     }
 
     /// The runtime that queries run on.
@@ -722,13 +730,7 @@ impl Session {
         T: Send + 'static,
         W: Future<Output = Result<T, ServerError>> + Send + 'static,
     {
-        let task = AbortOnDropHandle::new(self.options.runtime.spawn(work));
-        async move {
-            match task.await {
-                Ok(result) => result,
-                Err(error) => Err(task_error(&error)),
-            }
-        }
+        self.work().run(work)
     }
 }
 

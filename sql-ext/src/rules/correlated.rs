@@ -24,13 +24,15 @@
 //! The join has the condition that was written, so that one by overlap becomes an interval join. Parts of a UNION that
 //! speak of the outer row are one table with the number of their part ([`parts`]), and `LATERAL` is the same without
 //! the putting together ([`lateral`]). What stands among the conditions of a join is moved to the side that it is about
-//! ([`on`]), and an outer join whose condition is about both is one of numbered rows ([`outer`]). What has no such form (an
-//! outer join with the outer row on its right side) is refused.
+//! ([`on`]), and an outer join whose condition is about both is one of numbered rows ([`outer`]). INTERSECT and EXCEPT are
+//! asked for each row of their left side ([`half`]). What has no such form (FULL JOIN with the outer row on a side) is
+//! refused.
 //!
 //! It runs when types are settled, before constants are judged.
 
 mod apply;
 mod flat;
+mod half;
 mod lateral;
 mod left_alone;
 mod on;

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::{Array, AsArray, Int64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::{DataFusionError, Result};
@@ -105,7 +105,10 @@ impl ScalarUDFImpl for Bounded {
         self.inner.documentation()
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if matches!(self.name(), "lpad" | "rpad") {
+            not_below_zero(&mut args, 1)?;
+        }
         let made = match self.length {
             Length::Said { place, factor } => said(&args, place, factor)?,
             Length::Range => ranged(&args)?,
@@ -117,6 +120,21 @@ impl ScalarUDFImpl for Bounded {
         }
         self.inner.invoke_with_args(args)
     }
+}
+
+/// A length below zero is none, which the function would take for a great one.
+fn not_below_zero(args: &mut ScalarFunctionArgs, place: usize) -> Result<()> {
+    if integers(args, place)?.iter().all(|length| *length >= 0) {
+        return Ok(());
+    }
+    let Some(argument) = args.args.get_mut(place) else {
+        return Ok(());
+    };
+    let lengths = cast(&argument.to_array(args.number_rows)?, &DataType::Int64)?;
+    let lengths = lengths.as_primitive::<Int64Type>();
+    let lengths: Int64Array = lengths.unary(|length| length.max(0));
+    *argument = ColumnarValue::Array(cast(&lengths, &argument.data_type())?);
+    Ok(())
 }
 
 /// An integer argument, one number a row; empty for an argument of another kind.

@@ -114,7 +114,7 @@ impl Doors {
     }
 }
 
-/// Serves until SIGTERM or Ctrl-C, then drains.
+/// Serves until SIGTERM or Ctrl-C, then drains; a second of them ends that.
 pub(super) async fn serve(
     lake: Arc<Lake>,
     settings: &Settings,
@@ -122,7 +122,7 @@ pub(super) async fn serve(
     listener: TcpListener,
 ) -> anyhow::Result<()> {
     let backend = Arc::new(EngineBackend::open(lake, settings)?);
-    let stop = pgwire::shutdown_on_signal().context("cannot watch for SIGTERM")?;
+    let signals = pgwire::signals().context("cannot watch for SIGTERM")?;
     let config = ServerConfig {
         max_connections: settings.max_connections,
         statement_timeout: settings.statement_timeout(),
@@ -132,9 +132,10 @@ pub(super) async fn serve(
         require_tls: settings.require_tls,
         roles: Some(doors.roles),
         admin: settings.admin_listen,
+        at_once: signals.at_once,
         ..ServerConfig::default()
     };
-    Ok(pgwire::serve_on(listener, backend, config, stop).await?)
+    Ok(pgwire::serve_on(listener, backend, config, signals.shutdown).await?)
 }
 
 /// Binds the address: loopback only where there are no roles, since every user is the owner then.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::advisory::Locks;
 use crate::pg_catalog::{Activity, Ends};
 use crate::session::channels::Channels;
+use crate::session::work::Left;
 use crate::sqlstate::{ServerError, Severity};
 
 /// The open sessions, by process id.
@@ -21,6 +22,7 @@ pub(crate) struct Registry {
     sessions: Mutex<BTreeMap<i32, Arc<Slot>>>,
     locks: Arc<Locks>,
     channels: Arc<Channels>,
+    left: Arc<Left>,
 }
 
 /// One session as others may see and stop it.
@@ -113,6 +115,11 @@ impl Registry {
     /// The advisory locks that the sessions share.
     pub(crate) fn locks(&self) -> &Arc<Locks> {
         &self.locks
+    }
+
+    /// The work of statements that nobody waits for any more.
+    pub(crate) fn left(&self) -> Arc<Left> {
+        Arc::clone(&self.left)
     }
 
     /// Forgets a session.

@@ -16,8 +16,7 @@ impl Connection {
         self.session.close_portal("");
         self.interrupts.begin(self.session.statement_timeout());
         self.runs(sql);
-        let runtime = self.session.runtime().clone();
-        let parsed = statement::parse_beside(&runtime, sql);
+        let parsed = statement::parse_beside(self.session.work(), sql);
         let parsed = self.interrupts.race(parsed).await;
         self.interrupts.end();
         let statements = match parsed {

@@ -21,7 +21,7 @@ struct Waiting {
 }
 
 /// One on its way in; gone from the list when dropped.
-pub(super) struct Stranger {
+pub(crate) struct Stranger {
     strangers: Arc<Strangers>,
     number: u64,
     sent_away: CancellationToken,
@@ -29,7 +29,7 @@ pub(super) struct Stranger {
 
 impl Strangers {
     /// At most `most` at once.
-    pub(super) fn new(most: usize) -> Arc<Strangers> {
+    pub(crate) fn new(most: usize) -> Arc<Strangers> {
         Arc::new(Strangers {
             most: most.max(1),
             waiting: Mutex::default(),
@@ -37,7 +37,7 @@ impl Strangers {
     }
 
     /// Lets one more in, in the place of the first of them when all are taken.
-    pub(super) fn enter(self: &Arc<Strangers>) -> Stranger {
+    pub(crate) fn enter(self: &Arc<Strangers>) -> Stranger {
         let sent_away = CancellationToken::new();
         let mut waiting = self.waiting();
         while waiting.clients.len() >= self.most {
@@ -64,7 +64,7 @@ impl Strangers {
 
 impl Stranger {
     /// Comes when others need the place.
-    pub(super) async fn sent_away(&self) {
+    pub(crate) async fn sent_away(&self) {
         self.sent_away.cancelled().await;
     }
 }

@@ -87,10 +87,11 @@ impl Connection {
         framing: impl Framing,
     ) -> Result<u64, ServerError> {
         let (sender, mut chunks) = mpsc::channel(CHUNKS);
-        let guard = rows.stop.guard();
+        let stop = rows.stop.clone();
+        let guard = stop.guard();
         let style = self.session.settings().text_style();
         let work = encode(rows, framing, style, sender);
-        let task = AbortOnDropHandle::new(self.session.runtime().spawn(work));
+        let task = self.session.work().start(&stop, work);
         loop {
             let received = self
                 .interrupts
@@ -110,8 +111,9 @@ impl Connection {
 
     /// Reads rows and drops them; returns how many.
     pub(super) async fn skip_rows(&mut self, rows: Rows) -> Result<u64, ServerError> {
-        let guard = rows.stop.guard();
-        let task = AbortOnDropHandle::new(self.session.runtime().spawn(count(rows)));
+        let stop = rows.stop.clone();
+        let guard = stop.guard();
+        let task = self.session.work().start(&stop, count(rows));
         let ended = self.interrupts.race(async { Ok(task.await) }).await?;
         let sent = ended.map_err(|_| bug())??;
         guard.disarm();

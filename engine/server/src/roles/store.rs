@@ -240,6 +240,9 @@ impl Authorised {
 fn load(path: &Path, epoch: u64) -> anyhow::Result<(Stamp, Roles)> {
     let shown = path.display();
     let cannot = || format!("cannot read the role file {shown}");
+    // Of what is no file, reading may never come to an end.
+    let meta = std::fs::metadata(path).with_context(cannot)?;
+    ensure!(meta.is_file(), "{shown} is no regular file");
     check_mode(path).with_context(cannot)?;
     let stamp = Stamp::of(path).with_context(cannot)?;
     let text = std::fs::read_to_string(path).with_context(cannot)?;

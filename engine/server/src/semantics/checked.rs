@@ -64,8 +64,14 @@ fn of_two(forms: &[Arc<ScalarUDF>; 4], op: Operator, left: &Expr, right: &Expr) 
 
 /// The mode of a checked division of floats; `None` for any other call.
 pub(super) fn mode_of_division(call: &ScalarFunction) -> Option<Mode> {
+    let (op, mode) = operation(call)?;
+    (op == Operator::Divide).then_some(mode)
+}
+
+/// What a checked call does, and its mode; `None` for any other call. Of integers every mode fails.
+pub(super) fn operation(call: &ScalarFunction) -> Option<(Operator, Mode)> {
     let function = call.func.inner().downcast_ref::<Checked>()?;
-    (function.op == Operator::Divide).then_some(function.mode)
+    Some((function.op, function.mode))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -142,16 +148,20 @@ impl Checked {
     /// Nothing but what was infinite before, or is unknown, gives an infinite float.
     ///
     /// # Errors
-    /// 22012 for a quotient of zero, 22003 for what is greater than any.
+    /// 22012 for a quotient of zero, 22003 for what is greater than any, or nearer to zero.
     fn finite(&self, result: &ArrayRef, left: &ColumnarValue, right: &ColumnarValue) -> Result<()> {
+        // A sum or difference is never too small.
+        let shrinks = matches!(self.op, Operator::Multiply | Operator::Divide);
         let suspect = match result.data_type() {
             DataType::Float64 => {
                 let values = result.as_primitive::<Float64Type>().values();
-                values.iter().any(|value| !value.is_finite())
+                let suspect = |value: &f64| !value.is_finite() || (shrinks && *value == 0.0);
+                values.iter().any(suspect)
             }
             DataType::Float32 => {
                 let values = result.as_primitive::<Float32Type>().values();
-                values.iter().any(|value| !value.is_finite())
+                let suspect = |value: &f32| !value.is_finite() || (shrinks && *value == 0.0);
+                values.iter().any(suspect)
             }
             _ => false,
         };
@@ -176,18 +186,20 @@ impl Checked {
             if self.op == Operator::Divide && b == 0.0 && !a.is_nan() {
                 return Err(of("22012", "division by zero"));
             }
-            let infinite = match result.data_type() {
-                DataType::Float32 => result
-                    .as_primitive::<Float32Type>()
-                    .value(row)
-                    .is_infinite(),
-                _ => result
-                    .as_primitive::<Float64Type>()
-                    .value(row)
-                    .is_infinite(),
+            let made = match result.data_type() {
+                DataType::Float32 => f64::from(result.as_primitive::<Float32Type>().value(row)),
+                _ => result.as_primitive::<Float64Type>().value(row),
             };
-            if infinite && a.is_finite() && b.is_finite() {
+            if made.is_infinite() && a.is_finite() && b.is_finite() {
                 return Err(of("22003", "value out of range: overflow"));
+            }
+            let lost = match self.op {
+                Operator::Multiply => b != 0.0,
+                Operator::Divide => !b.is_infinite(),
+                _ => false,
+            };
+            if lost && made == 0.0 && a != 0.0 {
+                return Err(of("22003", "value out of range: underflow"));
             }
         }
         Ok(())

@@ -181,11 +181,11 @@ pub(super) fn quiet(expr: &Expr, modes: &[Mode]) -> Option<Expr> {
     if mathematics::mode(call).is_some_and(|mode| modes.contains(&mode)) {
         return mathematics::in_mode(call, Mode::Quiet);
     }
-    let mode = checked::mode_of_division(call)?;
+    let (op, mode) = checked::operation(call)?;
     let [left, right] = call.args.as_slice() else {
         return None;
     };
-    let quiet = || checked::quiet(Operator::Divide, left, right);
+    let quiet = || checked::quiet(op, left, right);
     modes.contains(&mode).then(quiet)
 }
 

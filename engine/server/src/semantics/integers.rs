@@ -113,8 +113,8 @@ impl Inputs {
         let all = |parts: &[Expr]| parts.iter().map(of).fold(Kind::Null, Kind::or);
         match expr {
             Expr::Literal(ScalarValue::Int64(Some(value)), _) => {
-                // The least integer is the negative of a constant that is none.
-                let fits = i32::try_from(*value).is_ok_and(|value| value > i32::MIN);
+                // The minus belongs to a constant: the least integer is one.
+                let fits = i32::try_from(*value).is_ok();
                 if fits { Kind::Integer } else { Kind::Bigint }
             }
             Expr::Column(column) => {
@@ -123,7 +123,15 @@ impl Inputs {
                 known.copied().unwrap_or(Kind::Other)
             }
             Expr::Alias(alias) => of(&alias.expr),
-            Expr::Negative(value) => of(value),
+            // Two signs before a constant are none.
+            Expr::Negative(value) => match value.as_ref() {
+                Expr::Literal(ScalarValue::Int64(Some(value)), _)
+                    if *value == i64::from(i32::MIN) =>
+                {
+                    Kind::Bigint
+                }
+                value => of(value),
+            },
             Expr::Unnest(unnest) => of(&unnest.expr),
             Expr::Cast(Cast { expr: value, field }) => match field.data_type() {
                 DataType::Int64 if self.casts == Casts::Planned => {
@@ -214,7 +222,8 @@ impl Gives {
             | "nullif"
             | "percentile_disc_of_array"
             | "trim_array" => Gives::First,
-            "bits_apart" | "checked_add" | "checked_multiply" | "checked_subtract" => Gives::Any,
+            "bits_apart" | "checked_add" | "checked_multiply" | "checked_subtract"
+            | "float_add" | "float_multiply" | "float_subtract" => Gives::Any,
             "abs" | "array_append" | "array_concat" | "array_prepend" | "array_remove"
             | "array_remove_all" | "array_replace" | "array_replace_all" | "coalesce" | "gcd"
             | "generate_series" | "greatest" | "lcm" | "least" | "make_array" => Gives::Any,

@@ -73,7 +73,7 @@ pub(super) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
     super::walked(plan, |node| {
         Ok(match &node {
             LogicalPlan::Union(union) => match united(union)? {
-                Some(union) => Transformed::yes(union),
+                Some(union) => Transformed::yes(LogicalPlan::Union(union)),
                 None => Transformed::no(node),
             },
             LogicalPlan::Values(values) => match listed(values)? {

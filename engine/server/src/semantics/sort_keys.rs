@@ -55,11 +55,15 @@ fn once(expr: &Expr) -> Option<Expr> {
     }
 }
 
+/// What a key is called does not matter: one that was folded keeps its name.
 fn distinct(keys: &[Sort]) -> Option<Vec<Sort>> {
+    if keys.len() < 2 {
+        return None;
+    }
     let mut known = HashSet::new();
     let first: Vec<Sort> = keys
         .iter()
-        .filter(|key| known.insert(&key.expr))
+        .filter(|key| known.insert(key.expr.clone().unalias_nested().data))
         .cloned()
         .collect();
     (first.len() < keys.len()).then_some(first)

@@ -75,7 +75,7 @@ impl Session {
             statement: now,
             ..self.settings.clock()
         };
-        let stop = Stop::default();
+        let stop = self.work().stop();
         let warnings = Warnings::default();
         let style = TextStyle {
             clock,

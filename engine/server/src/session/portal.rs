@@ -216,7 +216,7 @@ impl Session {
         declared: &[u32],
     ) -> Result<(), ServerError> {
         self.authorise()?;
-        let mut statements = super::statement::parse_beside(self.runtime(), sql).await?;
+        let mut statements = super::statement::parse_beside(self.work(), sql).await?;
         if statements.len() > 1 {
             return Err(ServerError::syntax(
                 "cannot insert multiple commands into a prepared statement",
@@ -622,9 +622,8 @@ impl Session {
             true => {
                 let (prepared, portal) = (Arc::clone(&prepared), portal.to_owned());
                 let (formats, values) = (value_formats.to_vec(), values.to_vec());
-                let read = move || prepared.arguments(&portal, &formats, &values);
-                let read = self.runtime().spawn_blocking(read).await;
-                read.map_err(|_| ServerError::internal("values were not read to their end"))??
+                let read = async move { prepared.arguments(&portal, &formats, &values) };
+                self.spawn(read).await?
             }
         };
         let facts = PortalFacts {

@@ -257,7 +257,7 @@ impl VisitorMut for ToDataFusion<'_> {
             return ControlFlow::Break(ServerError::new("42P10", text));
         }
         if self.depth > 1
-            && let SetExpr::Select(select) = query.body.as_mut()
+            && let Some(select) = columns::naming(&mut query.body)
         {
             name_inner_columns(select);
         }

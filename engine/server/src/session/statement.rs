@@ -45,9 +45,9 @@ use datafusion::sql::sqlparser::tokenizer::{
 
 use genokura_sql_ext::depth;
 use genokura_sql_ext::dialect::Bounded;
-use tokio::runtime::Handle;
 
 use super::rewrite::escapes_of_parameters;
+use super::work::Work;
 use crate::sqlstate::{ServerError, from_parser, function_error, offset_of};
 pub(super) use copy_options::is_encoding;
 pub use copy_options::{CopyFormat, CopyHeader, CopyOptions};
@@ -237,13 +237,12 @@ const LONG_TEXT: usize = 4 << 10;
 ///
 /// # Errors
 /// As [`parse`].
-pub(crate) async fn parse_beside(runtime: &Handle, sql: &str) -> Result<Vec<Parsed>, ServerError> {
+pub(crate) async fn parse_beside(work: Work, sql: &str) -> Result<Vec<Parsed>, ServerError> {
     if sql.len() < LONG_TEXT {
         return parse(sql);
     }
     let sql = sql.to_owned();
-    let parsed = runtime.spawn_blocking(move || parse(&sql)).await;
-    parsed.map_err(|_| ServerError::internal("a query string was not parsed to its end"))?
+    work.run(async move { parse(&sql) }).await
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {

@@ -22,16 +22,78 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
     HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
 };
+use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::work::Owner;
 
 /// How long a condition may hold a thread of the query runtime.
 const HOLD_MS: u64 = 50;
 
 /// Tells the operators of one statement that nobody waits for it any more.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    is_set: AtomicBool,
+    /// Steps of work that are being done, and whether they were left.
+    steps: Mutex<(usize, bool)>,
+    /// Who is told of work that is left.
+    owner: Option<Owner>,
+}
+
+impl State {
+    /// What is still being done is left from now on.
+    fn set(&self) {
+        self.is_set.store(true, Ordering::Relaxed);
+        let mut steps = self.steps.lock();
+        let (open, left) = *steps;
+        if let Some(owner) = self.owner.as_ref().filter(|_| open > 0 && !left) {
+            owner.left.add(&owner.role);
+            steps.1 = true;
+        }
+    }
+
+    fn begins(&self) {
+        self.steps.lock().0 += 1;
+    }
+
+    fn ends(&self) {
+        let mut steps = self.steps.lock();
+        steps.0 = steps.0.saturating_sub(1);
+        if let (Some(owner), (0, true)) = (&self.owner, *steps) {
+            owner.left.remove(&owner.role);
+            steps.1 = false;
+        }
+    }
+}
+
+/// A step of the statement's work, to its end.
+pub(super) struct Working(Arc<State>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.ends();
+    }
+}
 
 impl Stop {
+    /// Stops a statement of this owner, who is told how much of its work goes on nevertheless.
+    pub(super) fn of(owner: Owner) -> Stop {
+        let owner = Some(owner);
+        Stop(Arc::new(State {
+            owner,
+            ..State::default()
+        }))
+    }
+
+    /// A step of its work begins.
+    pub(super) fn working(&self) -> Working {
+        self.0.begins();
+        Working(Arc::clone(&self.0))
+    }
+
     /// Stops the statement when it is dropped, unless it is disarmed before.
     #[must_use]
     pub fn guard(&self) -> StopGuard {
@@ -40,7 +102,7 @@ impl Stop {
 
     /// Whether the statement was stopped.
     pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_set.load(Ordering::Relaxed)
     }
 }
 
@@ -58,7 +120,7 @@ impl StopGuard {
 impl Drop for StopGuard {
     fn drop(&mut self) {
         if let Some(stop) = &self.0 {
-            stop.0.store(true, Ordering::Relaxed);
+            stop.0.set();
         }
     }
 }

@@ -9,6 +9,7 @@
 //! Projection of repeat(x, 100000)     its input in as many rows as make some megabytes
 //! string_agg over a window            its input in fewer rows the longer the values are that come out above it
 //! ```
+//! A window over a whole partition is computed in one step, which cannot be cut: it hands its thread over ([`in_place`]).
 
 use std::any::type_name;
 use std::collections::VecDeque;
@@ -45,6 +46,8 @@ use datafusion::physical_plan::{
 };
 use futures::Stream;
 
+use super::stop::Stop;
+use super::work::in_place;
 use super::{unnested, widths};
 use crate::made::Made;
 
@@ -115,10 +118,15 @@ impl PhysicalOptimizerRule for YieldRule {
                 true => slowed(node.data)?,
                 false => node,
             };
-            let multiplies =
-                node.data.name().contains("Join") || node.data.name().contains("Unnest");
-            if node.data.children().is_empty() || multiplies {
-                let yielding = YieldExec::of(node.data);
+            let name = node.data.name();
+            let multiplies = name.contains("Join") || name.contains("Unnest");
+            // A partition is computed in one step, or a batch against all rows that it may see.
+            let in_place = name.contains("WindowAgg");
+            if node.data.children().is_empty() || multiplies || in_place {
+                let yielding = YieldExec {
+                    in_place,
+                    ..YieldExec::of(node.data)
+                };
                 return Ok(Transformed::yes(Arc::new(yielding) as _));
             }
             Ok(node)
@@ -140,13 +148,16 @@ type Changed = Result<Transformed<Arc<dyn ExecutionPlan>>>;
 /// The operator, whose inputs come at this pace.
 fn fed(node: Arc<dyn ExecutionPlan>, pace: &Pace) -> Changed {
     let children = node.children().into_iter().map(|child| {
-        let input = match child.downcast_ref::<YieldExec>() {
-            Some(yielding) => &yielding.input,
-            None => child,
+        let yielding = match child.downcast_ref::<YieldExec>() {
+            Some(yielding) => YieldExec {
+                watches: None,
+                ..yielding.over(Arc::clone(&yielding.input))
+            },
+            None => YieldExec::of(Arc::clone(child)),
         };
         Arc::new(YieldExec {
             pace: pace.clone(),
-            ..YieldExec::of(Arc::clone(input))
+            ..yielding
         }) as _
     });
     let children = children.collect();
@@ -161,6 +172,7 @@ fn slowed(node: Arc<dyn ExecutionPlan>) -> Changed {
     let node = fed(node, &Pace::Felt(Arc::clone(&felt)))?.data;
     let watched = YieldExec {
         watches: Some(felt),
+        in_place: true,
         ..YieldExec::of(node)
     };
     Ok(Transformed::yes(Arc::new(watched)))
@@ -282,6 +294,8 @@ struct YieldExec {
     watches: Option<Arc<AtomicUsize>>,
     /// How many rows what is below makes at a time; `None`: as many as others.
     batch: Option<usize>,
+    /// Its input computes for long in one step: it hands its thread over first.
+    in_place: bool,
 }
 
 impl YieldExec {
@@ -291,6 +305,18 @@ impl YieldExec {
             pace: Pace::AsTheyCome,
             watches: None,
             batch: None,
+            in_place: false,
+        }
+    }
+
+    /// What comes of another YieldExec's input.
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self {
+            input,
+            pace: self.pace.clone(),
+            watches: self.watches.clone(),
+            batch: self.batch,
+            in_place: self.in_place,
         }
     }
 }
@@ -335,12 +361,7 @@ impl ExecutionPlan for YieldExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match children.pop() {
-            Some(input) if children.is_empty() => Ok(Arc::new(YieldExec {
-                input,
-                pace: self.pace.clone(),
-                watches: self.watches.clone(),
-                batch: self.batch,
-            })),
+            Some(input) if children.is_empty() => Ok(Arc::new(self.over(input))),
             _ => datafusion::common::internal_err!("YieldExec has one child"),
         }
     }
@@ -350,6 +371,8 @@ impl ExecutionPlan for YieldExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let extensions = &context.session_config().options().extensions;
+        let stop = extensions.get::<Stop>().cloned().unwrap_or_default();
         let context = match self.batch {
             Some(rows) => with_batches(&context, rows),
             None => context,
@@ -359,6 +382,7 @@ impl ExecutionPlan for YieldExec {
             input,
             pace: self.pace.clone(),
             watches: self.watches.clone(),
+            in_place: self.in_place.then_some(stop),
             rest: VecDeque::new(),
             passed: 0,
             since: Instant::now(),
@@ -392,11 +416,26 @@ struct YieldStream {
     input: SendableRecordBatchStream,
     pace: Pace,
     watches: Option<Arc<AtomicUsize>>,
+    /// What stops a statement that computes for long in one step; None: it does not.
+    in_place: Option<Stop>,
     /// What of a batch was not passed on yet.
     rest: VecDeque<RecordBatch>,
     /// Rows that were passed on.
     passed: usize,
     since: Instant,
+}
+
+impl YieldStream {
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        let input = self.input.as_mut();
+        match &self.in_place {
+            None => input.poll_next(cx),
+            Some(stop) => {
+                let _working = stop.working();
+                in_place(|| input.poll_next(cx))
+            }
+        }
+    }
 }
 
 impl Stream for YieldStream {
@@ -411,7 +450,7 @@ impl Stream for YieldStream {
         if let Pace::Lists(lists) = &self.pace {
             let lists = Arc::clone(lists);
             while self.rest.is_empty() {
-                match ready!(self.input.as_mut().poll_next(cx)) {
+                match ready!(self.next(cx)) {
                     Some(Ok(batch)) => self.rest.extend(unnested::parts(&batch, &lists)?),
                     end => return Poll::Ready(end),
                 }
@@ -419,7 +458,7 @@ impl Stream for YieldStream {
             return Poll::Ready(self.rest.pop_front().map(Ok));
         }
         let Some(rows) = self.pace.rows() else {
-            let next = ready!(self.input.as_mut().poll_next(cx));
+            let next = ready!(self.next(cx));
             if let Some(Ok(batch)) = &next {
                 self.passed = self.passed.saturating_add(batch.num_rows());
             }
@@ -432,7 +471,7 @@ impl Stream for YieldStream {
         };
         let batch = match self.rest.pop_front() {
             Some(rest) => rest,
-            None => match ready!(self.input.as_mut().poll_next(cx)) {
+            None => match ready!(self.next(cx)) {
                 Some(Ok(batch)) => batch,
                 end => return Poll::Ready(end),
             },

@@ -2,6 +2,7 @@
 
 use arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, SchemaError};
+use tokio::task::JoinError;
 
 use super::planner::plan_error;
 use super::slips::{meant_columns, slip_of};
@@ -41,7 +42,7 @@ impl From<ArrowError> for ServerError {
                 Err(source) => from_source(source),
             },
             ArrowError::NotYetImplemented(text) => ServerError::unsupported(text),
-            ArrowError::IoError(text, _) => io_error(&text),
+            ArrowError::IoError(text, cause) => io_error(&text, &cause),
             ArrowError::ParquetError(text) => ServerError::of_file("58030", text),
             other => ServerError::internal(other.to_string()),
         }
@@ -77,6 +78,7 @@ impl From<DataFusionError> for ServerError {
             DataFusionError::ResourcesExhausted(text) => out_of_memory(&text),
             DataFusionError::Execution(text) => execution_error(&text),
             DataFusionError::External(source) => from_source(source),
+            DataFusionError::ExecutionJoin(_) => bug(),
             other => {
                 stored::of_reading(&other).unwrap_or_else(|| unexpected(other.strip_backtrace()))
             }
@@ -97,6 +99,11 @@ fn unexpected(text: String) -> ServerError {
     }
 }
 
+/// A task that fell: what it said may hold data, and helps nobody.
+fn bug() -> ServerError {
+    ServerError::internal("the query ran into a bug of the server")
+}
+
 fn planned_wrongly() -> ServerError {
     ServerError::internal("the planner made a plan for the statement that it then refused")
         .hint("Compute keys of windows and aggregates in a subquery first. This is a bug worth telling of.")
@@ -113,6 +120,9 @@ fn from_source(source: Box<dyn std::error::Error + Send + Sync>) -> ServerError 
     };
     if let Some(error) = source.downcast_ref::<genokura_sql_ext::Error>() {
         return function_error(error);
+    }
+    if source.is::<JoinError>() {
+        return bug();
     }
     match source.downcast::<ArrowError>() {
         Ok(error) => ServerError::from(*error),
@@ -163,11 +173,15 @@ pub(super) fn from_shared(error: &DataFusionError) -> ServerError {
         DataFusionError::SchemaError(inner, _) => schema_error(inner),
         DataFusionError::External(source) => from_shared_source(source.as_ref()),
         DataFusionError::ArrowError(inner, _) => from_shared_arrow(inner),
+        DataFusionError::ExecutionJoin(_) => bug(),
         other => stored::of_reading(other).unwrap_or_else(|| unexpected(other.strip_backtrace())),
     }
 }
 
 fn from_shared_source(source: &(dyn std::error::Error + Send + Sync + 'static)) -> ServerError {
+    if source.is::<JoinError>() {
+        return bug();
+    }
     if let Some(error) = source.downcast_ref::<ServerError>() {
         return error.clone();
     }
@@ -199,7 +213,7 @@ fn from_shared_arrow(error: &ArrowError) -> ServerError {
         ArrowError::ComputeError(told) => ArrowError::ComputeError(text(told)),
         ArrowError::InvalidArgumentError(told) => ArrowError::InvalidArgumentError(text(told)),
         ArrowError::NotYetImplemented(told) => ArrowError::NotYetImplemented(text(told)),
-        ArrowError::IoError(text, _) => return io_error(text),
+        ArrowError::IoError(text, cause) => return io_error(text, cause),
         ArrowError::ParquetError(text) => return ServerError::of_file("58030", text.clone()),
         ArrowError::ExternalError(source) => return from_shared_source(source.as_ref()),
         other => return ServerError::new("22000", other.to_string()),
@@ -223,9 +237,12 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// A spill file that may not grow comes as an error of writing it.
-fn io_error(text: &str) -> ServerError {
+fn io_error(text: &str, cause: &std::io::Error) -> ServerError {
     if text.contains("max_temp_directory_size") {
         return out_of_memory(text);
+    }
+    if cause.kind() == std::io::ErrorKind::StorageFull {
+        return stored::disk_full(text.to_owned());
     }
     ServerError::of_file("58030", text)
 }

@@ -4,6 +4,7 @@
 //! role is told which of its tables cannot be read; where it may not read that table either, that the lake cannot.
 
 use std::error::Error as StdError;
+use std::io::ErrorKind;
 
 use datafusion::common::DataFusionError;
 use genokura_storage::Error as Storage;
@@ -188,12 +189,21 @@ pub(super) fn of_text(code: &'static str, text: String) -> ServerError {
 /// An error of reading a file, by reference.
 pub(super) fn of_reading(error: &DataFusionError) -> Option<ServerError> {
     let text = match error {
+        DataFusionError::IoError(inner) if inner.kind() == ErrorKind::StorageFull => {
+            return Some(disk_full(inner.to_string()));
+        }
         DataFusionError::IoError(inner) => inner.to_string(),
         DataFusionError::ObjectStore(inner) => inner.to_string(),
         DataFusionError::ParquetError(inner) => inner.to_string(),
         _ => return None,
     };
     Some(ServerError::of_file("58030", text))
+}
+
+/// 53100: files that a statement spills to fill their disk.
+pub(super) fn disk_full(text: String) -> ServerError {
+    let told = ServerError::of_file("53100", text);
+    told.reworded("could not write a temporary file: no space left on device")
 }
 
 /// The schema and table of the file that a text names by its path: `…/lab/genotype/pos_bin=chr1:0/part-1.parquet`.
@@ -237,6 +247,24 @@ mod tests {
             ("panel.parquet", None),
         ] {
             assert_eq!(table_of(text), table, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_one() {
+        use arrow::error::ArrowError;
+        let full = || std::io::Error::from(ErrorKind::StorageFull);
+        let of_arrow = || ArrowError::from(full());
+        for error in [
+            ServerError::from(of_arrow()),
+            ServerError::from(DataFusionError::from(of_arrow())),
+            ServerError::from(DataFusionError::IoError(full())),
+            from_shared(&DataFusionError::from(of_arrow())),
+            from_shared(&DataFusionError::IoError(full())),
+        ] {
+            assert_eq!(error.code(), "53100");
+            assert!(error.to_string().ends_with("no space left on device"));
+            assert!(error.logged_cause().is_some());
         }
     }
 

@@ -17,6 +17,7 @@ mod explained;
 mod files;
 mod grants;
 mod hidden_samples;
+mod left;
 mod limits;
 mod made;
 mod operations;

@@ -87,7 +87,7 @@ pub(super) struct Applied {
     /// The columns of the subquery.
     pub(super) columns: Vec<Expr>,
     /// The order of its rows.
-    order: Vec<SortExpr>,
+    pub(super) order: Vec<SortExpr>,
     /// Whether each outer row has one row here.
     pub(super) single: bool,
 }
@@ -128,16 +128,18 @@ pub(super) fn numbered(
     Ok(applied.map(|applied| (applying.rows, applied)))
 }
 
-struct Applying<'a> {
-    outer: &'a LogicalPlan,
+/// What a subquery is applied to.
+pub(super) struct Applying<'a> {
+    pub(super) outer: &'a LogicalPlan,
     /// The numbered outer rows.
     start: LogicalPlan,
     rows: Rows,
-    names: &'a mut Names,
+    pub(super) names: &'a mut Names,
 }
 
 impl Applying<'_> {
-    fn of(&mut self, plan: &LogicalPlan) -> Result<Option<Applied>> {
+    /// A subquery, or a part of one, beside the outer rows; `None` when it has no such form.
+    pub(super) fn of(&mut self, plan: &LogicalPlan) -> Result<Option<Applied>> {
         if let Some(flat) = flat(plan, self.names)? {
             return self.joined(flat);
         }
@@ -156,7 +158,10 @@ impl Applying<'_> {
             }
             LogicalPlan::Aggregate(node) => self.aggregated(node),
             LogicalPlan::Window(node) => self.windowed(node),
-            LogicalPlan::Join(node) => self.joined_with(node),
+            LogicalPlan::Join(node) => match node.join_type {
+                JoinType::LeftSemi | JoinType::LeftAnti if !node.null_aware => self.halved(node),
+                _ => self.joined_with(node),
+            },
             LogicalPlan::Unnest(node) => self.unnested(node),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let Some(inner) = self.of(input)? else {
@@ -286,14 +291,21 @@ impl Applying<'_> {
     fn joined_with(&mut self, join: &Join) -> Result<Option<Applied>> {
         let plain = join.null_equality == NullEquality::NullEqualsNothing && !join.null_aware;
         let kind = join.join_type;
-        let known = matches!(kind, JoinType::Inner | JoinType::Left | JoinType::LeftMark);
+        let known = matches!(
+            kind,
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::LeftMark
+        );
         if !plain || !known {
             return Ok(None);
         }
-        // Either side of an inner join may be the one that does more.
-        let (flat, swapped) = match flat(&join.right, self.names)? {
+        // Either side of an inner join may be the one that does more; of an outer one it is the side that stays.
+        let right = match kind {
+            JoinType::Right => None,
+            _ => flat(&join.right, self.names)?,
+        };
+        let (flat, swapped) = match right {
             Some(right) => (right, false),
-            None if kind != JoinType::Inner => return Ok(None),
+            None if matches!(kind, JoinType::Left | JoinType::LeftMark) => return Ok(None),
             None => match flat(&join.left, self.names)? {
                 Some(left) => (left, true),
                 None => return Ok(None),
@@ -320,14 +332,15 @@ impl Applying<'_> {
         else {
             return Ok(None);
         };
-        if kind == JoinType::Left {
+        let asked = flat_columns.clone();
+        if matches!(kind, JoinType::Left | JoinType::Right) {
             flat.null_without(&mut flat_columns)?;
         }
         let column = |column: &Column| match applied.schema().maybe_index_of_column(column) {
             Some(place) => inner.columns.get(place).cloned(),
             None => {
                 let place = beside.schema().maybe_index_of_column(column)?;
-                flat_columns.get(place).cloned()
+                asked.get(place).cloned()
             }
         };
         let on = join.on.iter().map(|(l, r)| l.clone().eq(r.clone()));

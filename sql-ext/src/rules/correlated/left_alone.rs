@@ -6,7 +6,7 @@ use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::expr::Exists;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable as _, LogicalPlan, Operator, Subquery,
+    Aggregate, Distinct, Expr, ExprSchemable as _, JoinType, LogicalPlan, Operator, Subquery,
 };
 
 use super::is_subquery;
@@ -152,9 +152,28 @@ pub(super) fn may_be_taken(node: &LogicalPlan, subquery: &Expr) -> Result<bool> 
                 })?;
             Ok(until(forgets))
         })?;
+        forgets = forgets || asks_too_late(node)?;
         Ok(until(forgets))
     })?;
     Ok(!forgets && matches!(node, LogicalPlan::Filter(_)))
+}
+
+/// Whether a join's condition or a side of it speaks of the outer row and would be asked above the join, where it is another
+/// question: DataFusion takes conditions out of the sides of any join.
+fn asks_too_late(node: &LogicalPlan) -> Result<bool> {
+    let LogicalPlan::Join(join) = node else {
+        return Ok(false);
+    };
+    Ok(match join.join_type {
+        JoinType::Inner => false,
+        JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
+            node.contains_outer_reference() || speaks_of_outer(&join.right)?
+        }
+        JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
+            node.contains_outer_reference() || speaks_of_outer(&join.left)?
+        }
+        JoinType::Full => speaks_of_outer(node)?,
+    })
 }
 
 /// Whether a value of the outer row is looked for among those of a subquery that does not speak of any.

@@ -1,4 +1,5 @@
-//! `sum`, `avg`, `min` and `max` of intervals; `avg` of numerics is rounded ([`means`]).
+//! `sum`, `avg`, `min` and `max` of intervals; `avg` of numerics is rounded ([`means`]), and what floats are added up to is
+//! finite ([`finite_sums`]).
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,6 +17,7 @@ use datafusion::logical_expr::{
 };
 
 use super::spans::{self, Span};
+use crate::semantics::finite_sums;
 use crate::semantics::numerics::means;
 use crate::semantics::wrapped::as_inner;
 
@@ -94,9 +96,14 @@ impl AggregateUDFImpl for WithSpans {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         if !is_span(args.return_type()) {
-            return match self.mean {
+            let of_floats = finite_sums::is_one(&args);
+            let sum = match self.mean {
                 true => means::accumulator(&self.inner, args),
                 false => self.inner.accumulator(args),
+            };
+            return match of_floats {
+                true => sum.map(finite_sums::of_one),
+                false => sum,
             };
         }
         if args.is_distinct {
@@ -140,9 +147,14 @@ impl AggregateUDFImpl for WithSpans {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        match self.mean {
+        let of_floats = finite_sums::is_one(&args);
+        let sums = match self.mean {
             true => means::of_groups(&self.inner, args),
             false => self.inner.create_groups_accumulator(args),
+        };
+        match of_floats {
+            true => sums.map(finite_sums::of_groups),
+            false => sums,
         }
     }
 

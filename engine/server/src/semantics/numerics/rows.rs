@@ -27,8 +27,16 @@ fn wanted<'a>(columns: impl Iterator<Item = &'a DataType> + Clone) -> Option<Cla
     mixed.then_some(greatest)
 }
 
+/// A UNION whose columns have one type in all of its parts, which it tells what reads it; `None` when they have. Whole numbers
+/// stay what they are: the wider ones are all the same to what reads them.
+pub(super) fn united(union: &Union) -> Result<Option<Union>> {
+    let alike = of_one_class(union)?;
+    let settled = typed(alike.as_ref().unwrap_or(union), |to| !to.is_integer())?;
+    Ok(settled.or(alike))
+}
+
 /// A UNION whose columns have one class in all of its parts; `None` when they have.
-pub(super) fn united(union: &Union) -> Result<Option<LogicalPlan>> {
+fn of_one_class(union: &Union) -> Result<Option<Union>> {
     let of_column = |at: usize| {
         let fields = union.inputs.iter();
         fields.filter_map(move |input| {
@@ -76,7 +84,7 @@ pub(super) fn united(union: &Union) -> Result<Option<LogicalPlan>> {
         Ok(Arc::new(LogicalPlan::Projection(projection)))
     });
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
-    Union::try_new_with_loose_types(inputs).map(|union| Some(LogicalPlan::Union(union)))
+    Union::try_new_with_loose_types(inputs).map(Some)
 }
 
 /// EXCEPT or INTERSECT whose columns have the types of both sides; `None` when they have, and for any other join.
@@ -134,8 +142,8 @@ fn unions_settled(join: &Join) -> Result<(Join, bool)> {
         let changed = Cell::new(false);
         let mut plan = plan.as_ref().clone().transform_up(|node| {
             let node = match &node {
-                LogicalPlan::Union(union) => match typed(union)? {
-                    Some(union) => Transformed::yes(union),
+                LogicalPlan::Union(union) => match typed(union, |_| true)? {
+                    Some(union) => Transformed::yes(LogicalPlan::Union(union)),
                     None => Transformed::no(node),
                 },
                 _ => Transformed::no(node),
@@ -170,8 +178,9 @@ fn unions_settled(join: &Join) -> Result<(Join, bool)> {
     Ok((settled, true))
 }
 
-/// A union whose parts have one type in each column, where numbers or times have one in common; `None` when they have.
-fn typed(union: &Union) -> Result<Option<LogicalPlan>> {
+/// A union whose parts have one type in each column, where numbers or times have one in common that is `wanted`; `None`
+/// when they have.
+fn typed(union: &Union, is_wanted: impl Fn(&DataType) -> bool) -> Result<Option<Union>> {
     let of_column = |at: usize| -> Option<DataType> {
         let fields = union.inputs.iter();
         let mut types = fields.filter_map(|input| input.schema().fields().get(at));
@@ -180,6 +189,7 @@ fn typed(union: &Union) -> Result<Option<LogicalPlan>> {
             in_common(&known, field.data_type()).unwrap_or(known)
         }))
     };
+    let of_column = |at: usize| of_column(at).filter(&is_wanted);
     let wanted: Vec<Option<DataType>> = (0..union.schema.fields().len()).map(of_column).collect();
     let mut changed = false;
     let inputs = union.inputs.iter().map(|input| {
@@ -197,9 +207,7 @@ fn typed(union: &Union) -> Result<Option<LogicalPlan>> {
     });
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
     match changed {
-        true => {
-            Union::try_new_with_loose_types(inputs).map(|union| Some(LogicalPlan::Union(union)))
-        }
+        true => Union::try_new_with_loose_types(inputs).map(Some),
         false => Ok(None),
     }
 }

@@ -77,6 +77,15 @@ fn give_one(body: &mut SetExpr) {
     }
 }
 
+/// The SELECT that a query's columns are named by, unless it is a query of its own.
+pub(super) fn naming(body: &mut SetExpr) -> Option<&mut Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::SetOperation { left, .. } => naming(left),
+        _ => None,
+    }
+}
+
 /// Gives unnamed expressions of a subquery the names PostgreSQL gives them, where unique.
 pub(super) fn name_inner_columns(select: &mut Select) {
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
