@@ -16,7 +16,14 @@ fn timed(what: &str, mut run: impl FnMut() -> usize) {
 
 fn main() {
     let rows: Vec<String> = (0..ROWS)
-        .map(|at| format!("NM_{:06}.2:c.{}A>G (p.Arg{}Ter)", at * 7919 % 999_983, at % 3001, at % 777))
+        .map(|at| {
+            format!(
+                "NM_{:06}.2:c.{}A>G (p.Arg{}Ter)",
+                at * 7919 % 999_983,
+                at % 3001,
+                at % 777
+            )
+        })
         .collect();
     let patterns = [
         ("Arg", "X"),
@@ -40,10 +47,14 @@ fn main() {
         let never = || false;
         timed(&format!("{pattern}: match"), || {
             let mut matcher = own.matcher(&never);
-            rows.iter().filter(|row| matcher.is_match(row).unwrap_or(false)).count()
+            rows.iter()
+                .filter(|row| matcher.is_match(row).unwrap_or(false))
+                .count()
         });
         timed(&format!("{pattern}: match by the crate"), || {
-            rows.iter().filter(|row| crates.is_match(row.as_str())).count()
+            rows.iter()
+                .filter(|row| crates.is_match(row.as_str()))
+                .count()
         });
         timed(&format!("{pattern}: groups"), || {
             let mut matcher = own.matcher(&never);
@@ -64,7 +75,8 @@ fn main() {
         timed(&format!("{pattern}: replace"), || {
             let mut matcher = own.matcher(&never);
             let made = rows.iter().map(|row| {
-                genokura_regex::replace(&mut matcher, row, &replaced, 1, 0).map_or(0, |made| made.len())
+                genokura_regex::replace(&mut matcher, row, &replaced, 1, 0)
+                    .map_or(0, |made| made.len())
             });
             made.sum()
         });
@@ -76,7 +88,9 @@ fn main() {
                 while from <= row.len() {
                     let input = regex_automata::Input::new(row.as_str()).range(from..);
                     crates.search_captures(&input, &mut groups);
-                    let Some(found) = groups.get_match() else { break };
+                    let Some(found) = groups.get_match() else {
+                        break;
+                    };
                     out.push_str(row.get(copied..found.start()).unwrap_or_default());
                     groups.interpolate_string_into(row, "$2$1", &mut out);
                     copied = found.end();

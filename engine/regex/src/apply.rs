@@ -41,7 +41,6 @@ fn each(
     Ok(())
 }
 
-
 /// `regexp_match`.
 ///
 /// # Errors

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use crate::sets::CharSet;
 
+const DIGITS: (u32, u32) = (0x30, 0x39);
+
 /// A class that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -62,7 +64,6 @@ impl Class {
             set.normalize();
             set
         };
-        const DIGITS: (u32, u32) = (0x30, 0x39);
         match self {
             Self::Alnum => listed(&["alpha"], &[DIGITS]),
             Self::Lower | Self::Upper if insensitive => listed(&["alpha"], &[]),

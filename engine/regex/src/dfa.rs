@@ -39,7 +39,9 @@ impl Seen {
 
     fn is_new(&mut self, at: u32) -> bool {
         let turn = self.turn;
-        let place = usize::try_from(at).ok().and_then(|at| self.turns.get_mut(at));
+        let place = usize::try_from(at)
+            .ok()
+            .and_then(|at| self.turns.get_mut(at));
         place.is_some_and(|place| std::mem::replace(place, turn) != turn)
     }
 }
@@ -161,7 +163,12 @@ impl Dfa {
     ) -> u32 {
         let mut set = Vec::new();
         seen.start(program.states.len());
-        for item in self.sets.get(place(state)).into_iter().flat_map(|set| set.iter()) {
+        for item in self
+            .sets
+            .get(place(state))
+            .into_iter()
+            .flat_map(|set| set.iter())
+        {
             if let State::Set(chars, to) = program.state(*item)
                 && *item != self.auto.end
                 && program.colors.has(*chars, color)
@@ -194,7 +201,9 @@ impl Dfa {
         seen: &mut Seen,
     ) -> u32 {
         let known = self.looks.get(place(state)).into_iter();
-        let known = known.flat_map(|looks| &looks.known).find(|known| known.0 == mask);
+        let known = known
+            .flat_map(|looks| &looks.known)
+            .find(|known| known.0 == mask);
         if let Some((_, to)) = known {
             return *to;
         }
@@ -206,7 +215,12 @@ impl Dfa {
             .collect();
         let mut set = Vec::new();
         seen.start(program.states.len());
-        for item in self.sets.get(place(state)).into_iter().flat_map(|set| set.iter()) {
+        for item in self
+            .sets
+            .get(place(state))
+            .into_iter()
+            .flat_map(|set| set.iter())
+        {
             self.close(program, *item, &mut set, seen, Some(&hold));
         }
         let to = self.intern(program, set, seen);

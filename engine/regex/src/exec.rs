@@ -17,6 +17,16 @@ pub(crate) struct Cache {
     seen: Seen,
     /// Steps that the automata keep.
     kept: usize,
+    /// Room for groups, and for what takes matches apart.
+    groups: Vec<Option<Span>>,
+    rooms: Vec<Vec<usize>>,
+}
+
+impl Cache {
+    /// How many steps the automata keep.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
+    }
 }
 
 /// A span of a text, in bytes.
@@ -35,6 +45,14 @@ pub(crate) struct Run<'a> {
     next_look: u64,
     groups: Vec<Option<Span>>,
     behind: Vec<Behind>,
+    /// What an automaton says may be wrong, as groups are referred to.
+    refers: bool,
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.cache.groups = std::mem::take(&mut self.groups);
+    }
 }
 
 /// Which end of a match is asked for.
@@ -57,6 +75,11 @@ impl<'a> Run<'a> {
         if Dfa::is_full(cache.kept) {
             *cache = Cache::default();
         }
+        let groups = std::mem::take(&mut cache.groups);
+        let refers = program
+            .pieces
+            .get(program.root)
+            .is_some_and(|root| root.refers);
         Self {
             program,
             text,
@@ -64,8 +87,9 @@ impl<'a> Run<'a> {
             stop,
             steps: 0,
             next_look: BETWEEN,
-            groups: Vec::new(),
+            groups,
             behind: Vec::new(),
+            refers,
         }
     }
 
@@ -214,6 +238,26 @@ impl<'a> Run<'a> {
         if let Some(place) = self.cache.dfas.get_mut(auto) {
             *place = Some(dfa);
         }
+    }
+
+    /// As `last_end`, and whether it is the only place.
+    fn last_and_only(
+        &mut self,
+        auto: usize,
+        from: usize,
+        limit: usize,
+    ) -> Result<(Option<usize>, bool)> {
+        let mut dfa = self.lend(auto)?;
+        let (first, mut count) = (dfa.first(), 0);
+        let found = self.drive(&mut dfa, first, from, limit, |flags, at, found| {
+            if flags & ACCEPTS != 0 {
+                *found = Some(at);
+                count += 1;
+            }
+            false
+        });
+        self.give_back(auto, dfa);
+        Ok((found?.0, count == 1))
     }
 
     /// The last place up to a limit where an automaton that begins at a place ends.
@@ -501,8 +545,21 @@ impl<'a> Run<'a> {
     /// The parts of a sequence one behind the other: each as long or short as it prefers to be, as long as what is behind
     /// it can match the rest.
     fn sequence(&mut self, parts: &[(usize, usize)], from: usize, to: usize) -> Result<bool> {
-        // Where the parts begin that are told so far.
-        let mut starts = vec![from];
+        let mut starts = self.cache.rooms.pop().unwrap_or_default();
+        starts.clear();
+        starts.push(from);
+        let found = self.in_sequence(parts, &mut starts, to);
+        self.cache.rooms.push(starts);
+        found
+    }
+
+    /// `starts` has where the parts begin that are told so far.
+    fn in_sequence(
+        &mut self,
+        parts: &[(usize, usize)],
+        starts: &mut Vec<usize>,
+        to: usize,
+    ) -> Result<bool> {
         // Where the one at work ended when it was tried last.
         let mut tried: Option<usize> = None;
         while let Some(start) = starts.last().copied() {
@@ -515,11 +572,18 @@ impl<'a> Run<'a> {
                 if self.dissect(part, start, to)? {
                     return Ok(true);
                 }
-                self.step_back(parts, &mut starts, &mut tried)?;
+                self.step_back(parts, starts, &mut tried)?;
                 continue;
             };
             let piece = self.piece(part)?;
+            // The only way to go on is the right one, as there is one.
+            let mut is_right = false;
             let end = match (tried, piece.shorter) {
+                (None, false) if !self.refers => {
+                    let (end, only) = self.last_and_only(piece.auto, start, to)?;
+                    is_right = only;
+                    end
+                }
                 (None, true) => self.first_end(piece.auto, start, start, to)?,
                 (None, false) => self.last_end(piece.auto, start, to)?,
                 (Some(last), true) if last < to => {
@@ -533,11 +597,11 @@ impl<'a> Run<'a> {
                 _ => None,
             };
             let Some(end) = end else {
-                self.step_back(parts, &mut starts, &mut tried)?;
+                self.step_back(parts, starts, &mut tried)?;
                 continue;
             };
             tried = Some(end);
-            if self.is_whole(rest, end, to)? && self.dissect(part, start, end)? {
+            if (is_right || self.is_whole(rest, end, to)?) && self.dissect(part, start, end)? {
                 starts.push(end);
                 tried = None;
             }
@@ -577,7 +641,10 @@ impl<'a> Run<'a> {
             return Ok(true);
         }
         let needed = least.max(1);
-        let chars = self.text.get(from..to).map_or(0, |span| span.chars().count());
+        let chars = self
+            .text
+            .get(from..to)
+            .map_or(0, |span| span.chars().count());
         let most = most.map_or(chars, |most| chars.min(most)).max(needed);
         let mut ends = vec![from];
         let mut verified = 0;
@@ -586,7 +653,10 @@ impl<'a> Run<'a> {
         while let Some(start) = ends.last().copied() {
             self.spend(8)?;
             let count = ends.len();
-            let left = self.text.get(start..to).map_or(0, |rest| rest.chars().count());
+            let left = self
+                .text
+                .get(start..to)
+                .map_or(0, |rest| rest.chars().count());
             let may_be_empty = count < needed && needed - count >= left;
             let end = match piece.shorter {
                 true => {
@@ -609,8 +679,7 @@ impl<'a> Run<'a> {
                         match count < needed {
                             true => true,
                             false => {
-                                let failed =
-                                    self.verify(part, piece, &ends, &mut verified)?;
+                                let failed = self.verify(part, piece, &ends, &mut verified)?;
                                 let Some(failed) = failed else {
                                     return Ok(true);
                                 };
@@ -635,7 +704,10 @@ impl<'a> Run<'a> {
                     break;
                 };
                 let count = ends.len() - 1;
-                let left = self.text.get(start..to).map_or(0, |rest| rest.chars().count());
+                let left = self
+                    .text
+                    .get(start..to)
+                    .map_or(0, |rest| rest.chars().count());
                 ends.pop();
                 if piece.shorter {
                     if end < to {

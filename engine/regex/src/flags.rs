@@ -42,6 +42,15 @@ impl Flags {
         }
     }
 
+    /// Those that say how the pattern is read.
+    #[must_use]
+    pub fn of_pattern(self) -> Self {
+        Self {
+            global: false,
+            ..self
+        }
+    }
+
     /// Reads the flags of a function.
     ///
     /// # Errors

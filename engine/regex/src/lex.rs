@@ -429,5 +429,6 @@ impl Lexer {
 }
 
 fn digit(c: char, base: u32) -> Option<usize> {
-    c.to_digit(base).and_then(|digit| usize::try_from(digit).ok())
+    c.to_digit(base)
+        .and_then(|digit| usize::try_from(digit).ok())
 }

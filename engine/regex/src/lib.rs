@@ -26,8 +26,8 @@ mod sets;
 mod tree;
 
 pub use apply::{
-    Instance, MOST_BYTES, Place, Replacement, count, first_match, instance, matches, replace, split,
-    substring,
+    Instance, MOST_BYTES, Place, Replacement, count, first_match, instance, matches, replace,
+    split, substring,
 };
 pub use error::Error;
 pub use flags::Flags;

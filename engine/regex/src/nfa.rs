@@ -386,7 +386,9 @@ impl Builder {
             PieceKind::Sequence(parts) => parts
                 .iter()
                 .fold((0, 0), |all, (piece, _)| both(all, of(piece))),
-            PieceKind::Either(parts) => parts.iter().fold((0, 0), |all, piece| both(all, of(piece))),
+            PieceKind::Either(parts) => {
+                parts.iter().fold((0, 0), |all, piece| both(all, of(piece)))
+            }
             PieceKind::Repeat { part, .. } | PieceKind::Around(part) => of(part),
         }
     }

@@ -14,6 +14,8 @@ use crate::tree::{Kind, Look, Node, Re, Segment, Traits, branch};
 const DEEPEST: usize = 200;
 /// The largest repetition count.
 const MOST: u32 = 255;
+/// The last character.
+const LAST: u32 = 0x10_FFFF;
 /// The largest group that a reference to it is compared with as a pattern first.
 const LARGEST_AGAIN: usize = 2_000;
 
@@ -62,10 +64,7 @@ struct Parser {
 enum Atom {
     Look(Rc<Re>),
     Plain(Rc<Re>),
-    Group {
-        re: Rc<Re>,
-        node: Node,
-    },
+    Group { re: Rc<Re>, node: Node },
     Again(usize, Rc<Re>),
 }
 
@@ -473,7 +472,6 @@ impl Parser {
         if high < low {
             return Err(Wrong::Range);
         }
-        const LAST: u32 = 0x10_FFFF;
         if low > LAST {
             return Ok(());
         }

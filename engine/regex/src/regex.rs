@@ -16,6 +16,10 @@ use crate::tree::Traits;
 const LONGEST: usize = 1 << 18;
 /// Texts after which it is worth it to have the crate's automata too.
 const OFTEN: usize = 32;
+/// States of a pattern that is worth to be kept.
+const KEPT_STATES: usize = 20_000;
+/// Steps of automata that are worth to be kept.
+const KEPT_STEPS: usize = 1 << 17;
 /// A text for which it is at once.
 const LONG: usize = 1 << 14;
 
@@ -64,6 +68,18 @@ impl Regex {
         self.rust.as_deref()
     }
 
+    /// Whether the pattern of the regex crate is one that it takes.
+    #[must_use]
+    pub fn is_fast(&self) -> bool {
+        self.meta().is_some()
+    }
+
+    /// Whether it is small enough to be kept for the next one who asks for it.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        self.program.states.len() < KEPT_STATES
+    }
+
     fn caches(&self) -> std::sync::MutexGuard<'_, Vec<Cache>> {
         self.caches.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,7 +103,9 @@ impl Regex {
                 .hybrid_cache_capacity(1 << 20);
             let mut builder = meta::Builder::new();
             builder.configure(config);
-            self.rust.as_deref().and_then(|rust| builder.build(rust).ok())
+            self.rust
+                .as_deref()
+                .and_then(|rust| builder.build(rust).ok())
         });
         made.as_ref()
     }
@@ -103,8 +121,11 @@ pub struct Matcher<'a> {
 
 impl Drop for Matcher<'_> {
     fn drop(&mut self) {
+        if self.cache.kept() > KEPT_STEPS {
+            return;
+        }
         let mut caches = self.regex.caches();
-        if caches.len() < 16 {
+        if caches.len() < 4 {
             caches.push(std::mem::take(&mut self.cache));
         }
     }

@@ -92,7 +92,9 @@ impl Writer<'_> {
 
     fn set(&mut self, set: &CharSet, times: usize) -> Option<()> {
         let ranges = set.ranges();
-        self.left = self.left.checked_sub(ranges.len().max(1).saturating_mul(times))?;
+        self.left = self
+            .left
+            .checked_sub(ranges.len().max(1).saturating_mul(times))?;
         if set.is_all() {
             self.out.push_str("(?s:.)");
             return Some(());
@@ -145,6 +147,22 @@ impl Writer<'_> {
 fn is_special(c: char) -> bool {
     matches!(
         c,
-        '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' | '#' | '&' | '-' | '~'
+        '\\' | '.'
+            | '+'
+            | '*'
+            | '?'
+            | '('
+            | ')'
+            | '|'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '^'
+            | '$'
+            | '#'
+            | '&'
+            | '-'
+            | '~'
     )
 }

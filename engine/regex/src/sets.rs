@@ -108,7 +108,8 @@ impl Colors {
             }
         }
         borders.sort_unstable();
-        let mut known: std::collections::HashMap<Vec<usize>, u16> = std::collections::HashMap::new();
+        let mut known: std::collections::HashMap<Vec<usize>, u16> =
+            std::collections::HashMap::new();
         let mut inside: std::collections::BTreeSet<usize> = std::collections::BTreeSet::new();
         let (mut starts, mut colors) = (vec![0], Vec::new());
         let mut color = |inside: &std::collections::BTreeSet<usize>| -> Option<u16> {
@@ -172,7 +173,9 @@ impl Colors {
 
     #[inline]
     pub(crate) fn has(&self, set: u32, color: u16) -> bool {
-        let set = usize::try_from(set).ok().and_then(|set| self.members.get(set));
+        let set = usize::try_from(set)
+            .ok()
+            .and_then(|set| self.members.get(set));
         set.and_then(|words| words.get(usize::from(color) / 64))
             .is_some_and(|word| word >> (color % 64) & 1 == 1)
     }

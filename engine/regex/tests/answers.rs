@@ -62,7 +62,9 @@ fn answers(pattern: &str, flags: &str, text: &str) -> Result<Vec<String>, Error>
             }
         }
         let found = genokura_regex::matches(&mut matcher, text, true)?;
-        let found = found.into_iter().map(|groups| list(groups.into_iter().map(optional)));
+        let found = found
+            .into_iter()
+            .map(|groups| list(groups.into_iter().map(optional)));
         let instance = |nth, group| Instance {
             start: 1,
             nth,
@@ -70,9 +72,21 @@ fn answers(pattern: &str, flags: &str, text: &str) -> Result<Vec<String>, Error>
         };
         let mut row = vec![list(found)];
         let replacement = Replacement::new(r"<\1\&>");
-        row.push(shown(&genokura_regex::replace(&mut matcher, text, &replacement, 1, 0)?));
+        row.push(shown(&genokura_regex::replace(
+            &mut matcher,
+            text,
+            &replacement,
+            1,
+            0,
+        )?));
         let replacement = Replacement::new(r"<\2\1>");
-        row.push(shown(&genokura_regex::replace(&mut matcher, text, &replacement, 2, 1)?));
+        row.push(shown(&genokura_regex::replace(
+            &mut matcher,
+            text,
+            &replacement,
+            2,
+            1,
+        )?));
         let parts = genokura_regex::split(&mut matcher, text)?;
         row.push(list(parts.into_iter().map(shown)));
         row.push(genokura_regex::count(&mut matcher, text, 2)?.to_string());
@@ -102,7 +116,9 @@ fn compare(answered: &str) {
         };
         lines += 1;
         if found != expected {
-            wrong.push(format!("{pattern:?} {flags} {text:?}\n  {found}\n  {expected}"));
+            wrong.push(format!(
+                "{pattern:?} {flags} {text:?}\n  {found}\n  {expected}"
+            ));
         }
     }
     assert!(lines > 0);

@@ -13,6 +13,7 @@ mod evaluated;
 pub mod limits;
 mod mathematics;
 pub mod metrics;
+mod patterns;
 pub mod pg_catalog;
 mod pg_input;
 pub mod pg_types;

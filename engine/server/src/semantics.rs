@@ -42,6 +42,7 @@ mod nth;
 mod numerics;
 mod octets;
 mod one_row;
+mod patterns;
 mod place;
 mod room;
 mod rounded;
@@ -103,6 +104,7 @@ pub(crate) fn install(context: &SessionContext) {
     told_like::install(context);
     markers::install(context);
     nth::install(context);
+    patterns::install(context);
     for length in [octets::Length::in_octets(), octets::Length::in_bits()] {
         context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(length));
     }

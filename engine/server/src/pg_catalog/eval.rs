@@ -140,6 +140,12 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Whether the statement is to end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let cancelled = self.session.cancelled.as_ref();
+        cancelled.is_some_and(|c| c.load(std::sync::atomic::Ordering::Relaxed))
+    }
+
     /// Counts work, so that a statement ends when cancelled or when it would never end.
     pub(crate) fn step(&self) -> Result<()> {
         let steps = self.steps.get() + 1;

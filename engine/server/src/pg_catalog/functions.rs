@@ -25,6 +25,7 @@ mod json;
 mod number_char;
 mod number_read;
 mod privileges;
+mod regex;
 mod sets;
 mod text;
 mod time;

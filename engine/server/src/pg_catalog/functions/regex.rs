@@ -1,0 +1,139 @@
+//! Functions of regular expressions.
+
+use genokura_regex::{Flags, Instance, Replacement};
+
+use super::text_array;
+use crate::patterns::{compiled, flags_of_replace, number};
+use crate::pg_catalog::error::{CatalogError, Result};
+use crate::pg_catalog::eval::Cx;
+use crate::pg_catalog::similar::{escape_of, similar_to_escape};
+use crate::pg_catalog::value::Value;
+
+fn text(args: &[Value], at: usize) -> &str {
+    args.get(at).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A number among the arguments, or another where there is none.
+fn place(args: &[Value], at: usize, name: &str, least: i64, other: usize) -> Result<usize> {
+    match args.get(at).and_then(Value::as_int) {
+        Some(given) => number(name, given, least),
+        None => Ok(other),
+    }
+}
+
+fn groups(found: Vec<Option<&str>>) -> Value {
+    text_array(found.into_iter().map(Value::optional_text).collect())
+}
+
+/// A call of a function; `None` for one that is not of regular expressions.
+pub(super) fn call(cx: &Cx<'_>, name: &str, args: &[Value]) -> Result<Option<Value>> {
+    let stop = || cx.is_cancelled();
+    Ok(Some(match name {
+        "regexp_replace" => replaced(cx, args)?,
+        "regexp_match" => {
+            let flags = Flags::of_one(name, text(args, 2))?;
+            let regex = compiled(text(args, 1), flags)?;
+            let found = genokura_regex::first_match(&regex, text(args, 0), &stop)?;
+            found.map_or(Value::Null, groups)
+        }
+        "regexp_like" => {
+            let flags = Flags::of_one(name, text(args, 2))?;
+            let regex = compiled(text(args, 1), flags)?;
+            Value::Bool(regex.matcher(&stop).is_match(text(args, 0))?)
+        }
+        "regexp_count" => {
+            let start = place(args, 2, "start", 1, 1)?;
+            let flags = Flags::of_one(name, text(args, 3))?;
+            let regex = compiled(text(args, 1), flags)?;
+            let mut matcher = regex.matcher(&stop);
+            super::count(genokura_regex::count(&mut matcher, text(args, 0), start)?)
+        }
+        "regexp_substr" => {
+            let which = Instance {
+                start: place(args, 2, "start", 1, 1)?,
+                nth: place(args, 3, "n", 1, 1)?,
+                group: place(args, 5, "subexpr", 0, 0)?,
+            };
+            let flags = Flags::of_one(name, text(args, 4))?;
+            let regex = compiled(text(args, 1), flags)?;
+            let mut matcher = regex.matcher(&stop);
+            let found = genokura_regex::instance(&mut matcher, text(args, 0), which)?;
+            Value::optional_text(found.map(|found| found.text))
+        }
+        "regexp_instr" => {
+            let which = Instance {
+                start: place(args, 2, "start", 1, 1)?,
+                nth: place(args, 3, "n", 1, 1)?,
+                group: place(args, 6, "subexpr", 0, 0)?,
+            };
+            let behind = place(args, 4, "endoption", 0, 0)?;
+            if behind > 1 {
+                let text = format!("invalid value for parameter \"endoption\": {behind}");
+                return Err(CatalogError::new("22023", text));
+            }
+            let flags = Flags::of_one(name, text(args, 5))?;
+            let regex = compiled(text(args, 1), flags)?;
+            let mut matcher = regex.matcher(&stop);
+            let found = genokura_regex::instance(&mut matcher, text(args, 0), which)?;
+            super::count(found.map_or(0, |found| match behind {
+                0 => found.first,
+                _ => found.behind,
+            }))
+        }
+        "regexp_split_to_array" => text_array(parts(cx, name, args)?),
+        _ => return Ok(None),
+    }))
+}
+
+fn replaced(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
+    let stop = || cx.is_cancelled();
+    let (start, nth, flags) = match args.get(3) {
+        Some(Value::Int(_)) => {
+            let start = place(args, 3, "start", 1, 1)?;
+            let nth = place(args, 4, "n", 0, 1)?;
+            (start, nth, Flags::read(text(args, 5))?)
+        }
+        Some(_) => {
+            let flags = flags_of_replace(text(args, 3))?;
+            (1, usize::from(!flags.global), flags)
+        }
+        None => (1, 1, Flags::default()),
+    };
+    let regex = compiled(text(args, 1), flags)?;
+    let replacement = Replacement::new(text(args, 2));
+    let mut matcher = regex.matcher(&stop);
+    let made = genokura_regex::replace(&mut matcher, text(args, 0), &replacement, start, nth)?;
+    Ok(Value::text(made))
+}
+
+/// `substring` of a text by a pattern, or by one of SIMILAR TO.
+pub(super) fn part(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
+    let stop = || cx.is_cancelled();
+    let regex = match args.get(2).and_then(Value::as_str) {
+        Some(escape) => {
+            let pattern = similar_to_escape(text(args, 1), escape_of(escape)?)?;
+            compiled(&pattern, Flags::default())?
+        }
+        None => compiled(text(args, 1), Flags::default())?,
+    };
+    let mut matcher = regex.matcher(&stop);
+    let found = genokura_regex::substring(&mut matcher, text(args, 0))?;
+    Ok(Value::optional_text(found))
+}
+
+/// The parts of a text between the matches of a pattern.
+pub(super) fn parts(cx: &Cx<'_>, name: &str, args: &[Value]) -> Result<Vec<Value>> {
+    let stop = || cx.is_cancelled();
+    let regex = compiled(text(args, 1), Flags::of_one(name, text(args, 2))?)?;
+    let parts = genokura_regex::split(&mut regex.matcher(&stop), text(args, 0))?;
+    Ok(parts.into_iter().map(Value::text).collect())
+}
+
+/// The groups of the first match, or of all.
+pub(super) fn all_matches(cx: &Cx<'_>, args: &[Value]) -> Result<Vec<Value>> {
+    let stop = || cx.is_cancelled();
+    let flags = Flags::read(text(args, 2))?;
+    let regex = compiled(text(args, 1), flags)?;
+    let found = genokura_regex::matches(&mut regex.matcher(&stop), text(args, 0), flags.global)?;
+    Ok(found.into_iter().map(groups).collect())
+}
