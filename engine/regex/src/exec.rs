@@ -7,8 +7,10 @@ use crate::nfa::{Piece, PieceKind, Program, Test};
 
 /// Steps after which it is asked whether to stop.
 const BETWEEN: u64 = 1 << 16;
-/// Steps for one text.
-const MOST_STEPS: u64 = 20_000_000_000;
+/// Steps for a character of a text, which any text may take.
+const EACH: u64 = 64;
+/// Steps beyond those, of all texts that are looked at together.
+const MOST_STEPS: u64 = 4_000_000_000;
 
 /// What a pattern keeps from one text to the next.
 #[derive(Debug, Default)]
@@ -20,6 +22,13 @@ pub(crate) struct Cache {
     /// Room for groups, and for what takes matches apart.
     groups: Vec<Option<Span>>,
     rooms: Vec<Vec<usize>>,
+    /// Steps beyond those that texts may take.
+    pub(crate) excess: u64,
+}
+
+/// The steps that a text may take whatever others took.
+fn free(text: &str) -> u64 {
+    EACH.saturating_mul(u64::try_from(text.len()).unwrap_or(u64::MAX))
 }
 
 impl Cache {
@@ -43,6 +52,7 @@ pub(crate) struct Run<'a> {
     stop: &'a dyn Fn() -> bool,
     steps: u64,
     next_look: u64,
+    most: u64,
     groups: Vec<Option<Span>>,
     behind: Vec<Behind>,
     /// What an automaton says may be wrong, as groups are referred to.
@@ -52,6 +62,7 @@ pub(crate) struct Run<'a> {
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         self.cache.groups = std::mem::take(&mut self.groups);
+        self.cache.excess += self.steps.saturating_sub(free(self.text));
     }
 }
 
@@ -73,8 +84,12 @@ impl<'a> Run<'a> {
         stop: &'a dyn Fn() -> bool,
     ) -> Self {
         if Dfa::is_full(cache.kept) {
-            *cache = Cache::default();
+            *cache = Cache {
+                excess: cache.excess,
+                ..Cache::default()
+            };
         }
+        let most = free(text).saturating_add(MOST_STEPS.saturating_sub(cache.excess));
         let groups = std::mem::take(&mut cache.groups);
         let refers = program
             .pieces
@@ -87,6 +102,7 @@ impl<'a> Run<'a> {
             stop,
             steps: 0,
             next_look: BETWEEN,
+            most,
             groups,
             behind: Vec::new(),
             refers,
@@ -108,7 +124,7 @@ impl<'a> Run<'a> {
         if (self.stop)() {
             return Err(Error::stopped());
         }
-        match self.steps > MOST_STEPS {
+        match self.steps > self.most {
             true => Err(Error::too_long()),
             false => Ok(()),
         }

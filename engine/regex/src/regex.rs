@@ -87,7 +87,8 @@ impl Regex {
     /// Makes ready to look at texts.
     #[must_use]
     pub fn matcher<'a>(&'a self, stop: &'a dyn Fn() -> bool) -> Matcher<'a> {
-        let cache = self.caches().pop().unwrap_or_default();
+        let mut cache = self.caches().pop().unwrap_or_default();
+        cache.excess = 0;
         Matcher {
             regex: self,
             cache,
@@ -136,6 +137,17 @@ impl<'a> Matcher<'a> {
     #[must_use]
     pub fn regex(&self) -> &'a Regex {
         self.regex
+    }
+
+    /// How much longer than usual the texts took that were looked at so far: there is a bound on it.
+    #[must_use]
+    pub fn excess(&self) -> u64 {
+        self.cache.excess
+    }
+
+    /// Goes on where another pattern has taken longer than usual already.
+    pub fn set_excess(&mut self, excess: u64) {
+        self.cache.excess = excess;
     }
 
     /// Whether a text has a match.

@@ -95,21 +95,22 @@ fn what_never_ends_is_stopped() {
 fn what_is_too_much_is_refused() {
     let deep = "(".repeat(100_000);
     let nested = format!("{}a{}", "(".repeat(5_000), ")".repeat(5_000));
-    let doubled = format!("{}a{}", "(".repeat(60), "+)".repeat(60));
     for pattern in [
         deep.as_str(),
         nested.as_str(),
-        doubled.as_str(),
         "((((a{255}){255}){255}){255}){255}",
         &"x".repeat(1 << 20),
     ] {
-        let error = Regex::new(pattern, Flags::default()).unwrap_err();
+        let error = Regex::new(pattern, Flags::default()).map(drop).unwrap_err();
         assert_eq!(error.sqlstate, "2201B");
         assert_eq!(
             error.message,
             "invalid regular expression: regular expression is too complex"
         );
     }
+    // Groups that are counted again and again are not written out again and again.
+    let counted = format!("{}a{}", "(".repeat(60), "+)".repeat(60));
+    assert!(Regex::new(&counted, Flags::default()).is_ok());
     // Long ones are not deep.
     let long = "(a)".repeat(20_000);
     let regex = Regex::new(&long, Flags::default()).unwrap();

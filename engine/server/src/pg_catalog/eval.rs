@@ -50,6 +50,8 @@ pub(crate) struct Cx<'a> {
     indexes: RefCell<HashMap<(u32, usize), Rc<ColumnIndex>>>,
     pub(crate) regexes: RefCell<HashMap<String, Rc<regex::Regex>>>,
     steps: Cell<u64>,
+    /// What regular expressions took more than usual.
+    pub(crate) excess: Cell<u64>,
     memory: memory::Memory,
     pub(crate) now: i64,
 }
@@ -135,6 +137,7 @@ impl<'a> Cx<'a> {
             indexes: RefCell::default(),
             regexes: RefCell::default(),
             steps: Cell::new(0),
+            excess: Cell::new(0),
             memory: memory::Memory::of(session),
             now: chrono::Utc::now().timestamp_micros(),
         }

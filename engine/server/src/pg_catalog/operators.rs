@@ -7,6 +7,7 @@ use genokura_regex::Flags;
 
 use super::error::{CatalogError, Result};
 use super::eval::Cx;
+use super::functions::asked;
 use super::numeric::Numeric;
 use super::plan::Expr;
 use super::similar::similar_to_escape;
@@ -394,8 +395,7 @@ fn concatenate(cx: &Cx<'_>, a: &Value, b: &Value, types: [u32; 2], result: u32) 
 /// Whether a text matches a regular expression.
 fn matches(cx: &Cx<'_>, input: &str, pattern: &str, insensitive: bool) -> Result<bool> {
     let regex = compiled(pattern, Flags::of_operator(insensitive))?;
-    let stop = || cx.is_cancelled();
-    Ok(regex.matcher(&stop).is_match(input)?)
+    asked(cx, &regex, |matcher| matcher.is_match(input))
 }
 
 /// The regular expression that a pattern of LIKE is, for the whole text.

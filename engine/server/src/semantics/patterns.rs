@@ -25,6 +25,9 @@ use genokura_regex::{Flags, Instance, Matcher, Regex, Replacement};
 use crate::patterns::{compiled, flags_of_replace, number};
 use crate::sqlstate::ServerError;
 
+/// How the regex crate has a backslash: the planner makes LIKE of such patterns, to which it is another thing.
+const BACKSLASH: &str = r"\\";
+
 /// What is asked of the matches in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Asked {
@@ -32,6 +35,8 @@ enum Asked {
     Instr,
     Like,
     Match,
+    /// The part of a text that a pattern matches.
+    Part,
     Replace,
     /// An operator, and whether case does not matter to it.
     Operator(bool),
@@ -51,6 +56,16 @@ pub(super) fn install(context: &SessionContext) {
     for (name, asked) in FUNCTIONS {
         context.register_udf(ScalarUDF::new_from_impl(Pattern::new(name, asked)));
     }
+}
+
+/// Whether `substring` is called with a pattern in place of numbers.
+pub(super) fn is_part(types: &[DataType]) -> bool {
+    matches!(types, [text, pattern] if super::text::is_text(text) && super::text::is_text(pattern))
+}
+
+/// `substring` of a text by a pattern.
+pub(super) fn part(args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    Pattern::new("substring", Asked::Part).invoke_with_args(args)
 }
 
 /// Plans `~`, `~*`, `!~` and `!~*` of texts.
@@ -73,6 +88,7 @@ pub(super) fn operator(expr: RawBinaryExpr) -> PlannerResult<RawBinaryExpr> {
         .as_ref()
         .filter(|known| known.is_fast())
         .and_then(|known| known.as_rust())
+        .filter(|rust| !rust.contains(BACKSLASH))
     {
         let right = Expr::Literal(ScalarValue::from(rust), None);
         let made = BinaryExpr::new(Box::new(left), operator, Box::new(right));
@@ -112,6 +128,7 @@ impl Pattern {
             Asked::Count => (&[false, false, true, false], 2),
             Asked::Instr => (&[false, false, true, true, true, false, true], 2),
             Asked::Like | Asked::Match => (&[false, false, false], 2),
+            Asked::Part => (&[false, false], 2),
             Asked::Replace if starts => (&[false, false, false, true, true, false], 4),
             Asked::Replace => (&[false, false, false, false], 3),
             Asked::Operator(_) => (&[false, false], 2),
@@ -153,7 +170,7 @@ impl ScalarUDFImpl for Pattern {
             Asked::Count | Asked::Instr => DataType::Int64,
             Asked::Like | Asked::Operator(_) => DataType::Boolean,
             Asked::Match => DataType::new_list(DataType::Utf8, true),
-            Asked::Replace => DataType::Utf8,
+            Asked::Part | Asked::Replace => DataType::Utf8,
         })
     }
 
@@ -275,11 +292,12 @@ impl Pattern {
                 Answers::Truths(BooleanBuilder::with_capacity(rows))
             }
             Asked::Match => Answers::Lists(ListBuilder::new(StringBuilder::new())),
-            Asked::Replace => Answers::Texts(StringBuilder::new()),
+            Asked::Part | Asked::Replace => Answers::Texts(StringBuilder::new()),
         };
         let is_null = |row: usize| columns.iter().any(|column| column.is_null(row));
         let never = || false;
-        let mut row = 0;
+        // Nothing can stop a batch: there is a bound on what all of it takes.
+        let (mut row, mut excess) = (0, 0);
         while row < rows {
             if is_null(row) {
                 answers.null();
@@ -292,6 +310,7 @@ impl Pattern {
             let flags = self.checked(columns, row)?;
             let regex: Arc<Regex> = compiled(pattern, flags)?;
             let mut matcher = regex.matcher(&never);
+            matcher.set_excess(excess);
             // Rows with one pattern share what it has found out.
             while row < rows {
                 if is_null(row) {
@@ -312,6 +331,7 @@ impl Pattern {
                 }
                 row += 1;
             }
+            excess = matcher.excess();
         }
         Ok(answers.finish())
     }
@@ -351,6 +371,7 @@ impl Pattern {
                 Some(column) => flags_of_replace(column.text(row))?,
                 None => Flags::default(),
             },
+            Asked::Part => Flags::default(),
             Asked::Operator(insensitive) => Flags::of_operator(insensitive),
         };
         Ok(flags)
@@ -392,6 +413,9 @@ impl Pattern {
                     all.values().append_option(*group);
                 }
                 all.append(found.is_some());
+            }
+            (Asked::Part, Answers::Texts(all)) => {
+                all.append_option(genokura_regex::substring(matcher, text)?);
             }
             (Asked::Replace, Answers::Texts(all)) => {
                 let written = columns.get(2).map_or("", |column| column.text(row));

@@ -1,6 +1,6 @@
 //! Functions of regular expressions.
 
-use genokura_regex::{Flags, Instance, Replacement};
+use genokura_regex::{Flags, Instance, Matcher, Regex, Replacement};
 
 use super::text_array;
 use crate::patterns::{compiled, flags_of_replace, number};
@@ -25,28 +25,47 @@ fn groups(found: Vec<Option<&str>>) -> Value {
     text_array(found.into_iter().map(Value::optional_text).collect())
 }
 
+/// Looks at a text until the statement is stopped, or has taken too long at all its texts.
+pub(crate) fn asked<T>(
+    cx: &Cx<'_>,
+    regex: &Regex,
+    ask: impl FnOnce(&mut Matcher<'_>) -> std::result::Result<T, genokura_regex::Error>,
+) -> Result<T> {
+    let stop = || cx.is_cancelled();
+    let mut matcher = regex.matcher(&stop);
+    matcher.set_excess(cx.excess.get());
+    let answer = ask(&mut matcher);
+    cx.excess.set(matcher.excess());
+    Ok(answer?)
+}
+
 /// A call of a function; `None` for one that is not of regular expressions.
 pub(super) fn call(cx: &Cx<'_>, name: &str, args: &[Value]) -> Result<Option<Value>> {
-    let stop = || cx.is_cancelled();
     Ok(Some(match name {
         "regexp_replace" => replaced(cx, args)?,
         "regexp_match" => {
             let flags = Flags::of_one(name, text(args, 2))?;
             let regex = compiled(text(args, 1), flags)?;
-            let found = genokura_regex::first_match(&regex, text(args, 0), &stop)?;
-            found.map_or(Value::Null, groups)
+            let found = asked(cx, &regex, |matcher| {
+                genokura_regex::matches(matcher, text(args, 0), false)
+            })?;
+            found.into_iter().next().map_or(Value::Null, groups)
         }
         "regexp_like" => {
             let flags = Flags::of_one(name, text(args, 2))?;
             let regex = compiled(text(args, 1), flags)?;
-            Value::Bool(regex.matcher(&stop).is_match(text(args, 0))?)
+            Value::Bool(asked(cx, &regex, |matcher| {
+                matcher.is_match(text(args, 0))
+            })?)
         }
         "regexp_count" => {
             let start = place(args, 2, "start", 1, 1)?;
             let flags = Flags::of_one(name, text(args, 3))?;
             let regex = compiled(text(args, 1), flags)?;
-            let mut matcher = regex.matcher(&stop);
-            super::count(genokura_regex::count(&mut matcher, text(args, 0), start)?)
+            let found = asked(cx, &regex, |matcher| {
+                genokura_regex::count(matcher, text(args, 0), start)
+            })?;
+            super::count(found)
         }
         "regexp_substr" => {
             let which = Instance {
@@ -56,8 +75,9 @@ pub(super) fn call(cx: &Cx<'_>, name: &str, args: &[Value]) -> Result<Option<Val
             };
             let flags = Flags::of_one(name, text(args, 4))?;
             let regex = compiled(text(args, 1), flags)?;
-            let mut matcher = regex.matcher(&stop);
-            let found = genokura_regex::instance(&mut matcher, text(args, 0), which)?;
+            let found = asked(cx, &regex, |matcher| {
+                genokura_regex::instance(matcher, text(args, 0), which)
+            })?;
             Value::optional_text(found.map(|found| found.text))
         }
         "regexp_instr" => {
@@ -73,8 +93,9 @@ pub(super) fn call(cx: &Cx<'_>, name: &str, args: &[Value]) -> Result<Option<Val
             }
             let flags = Flags::of_one(name, text(args, 5))?;
             let regex = compiled(text(args, 1), flags)?;
-            let mut matcher = regex.matcher(&stop);
-            let found = genokura_regex::instance(&mut matcher, text(args, 0), which)?;
+            let found = asked(cx, &regex, |matcher| {
+                genokura_regex::instance(matcher, text(args, 0), which)
+            })?;
             super::count(found.map_or(0, |found| match behind {
                 0 => found.first,
                 _ => found.behind,
@@ -86,7 +107,6 @@ pub(super) fn call(cx: &Cx<'_>, name: &str, args: &[Value]) -> Result<Option<Val
 }
 
 fn replaced(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
-    let stop = || cx.is_cancelled();
     let (start, nth, flags) = match args.get(3) {
         Some(Value::Int(_)) => {
             let start = place(args, 3, "start", 1, 1)?;
@@ -101,14 +121,14 @@ fn replaced(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
     };
     let regex = compiled(text(args, 1), flags)?;
     let replacement = Replacement::new(text(args, 2));
-    let mut matcher = regex.matcher(&stop);
-    let made = genokura_regex::replace(&mut matcher, text(args, 0), &replacement, start, nth)?;
+    let made = asked(cx, &regex, |matcher| {
+        genokura_regex::replace(matcher, text(args, 0), &replacement, start, nth)
+    })?;
     Ok(Value::text(made))
 }
 
 /// `substring` of a text by a pattern, or by one of SIMILAR TO.
 pub(super) fn part(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
-    let stop = || cx.is_cancelled();
     let regex = match args.get(2).and_then(Value::as_str) {
         Some(escape) => {
             let pattern = similar_to_escape(text(args, 1), escape_of(escape)?)?;
@@ -116,24 +136,27 @@ pub(super) fn part(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
         }
         None => compiled(text(args, 1), Flags::default())?,
     };
-    let mut matcher = regex.matcher(&stop);
-    let found = genokura_regex::substring(&mut matcher, text(args, 0))?;
+    let found = asked(cx, &regex, |matcher| {
+        genokura_regex::substring(matcher, text(args, 0))
+    })?;
     Ok(Value::optional_text(found))
 }
 
 /// The parts of a text between the matches of a pattern.
 pub(super) fn parts(cx: &Cx<'_>, name: &str, args: &[Value]) -> Result<Vec<Value>> {
-    let stop = || cx.is_cancelled();
     let regex = compiled(text(args, 1), Flags::of_one(name, text(args, 2))?)?;
-    let parts = genokura_regex::split(&mut regex.matcher(&stop), text(args, 0))?;
+    let parts = asked(cx, &regex, |matcher| {
+        genokura_regex::split(matcher, text(args, 0))
+    })?;
     Ok(parts.into_iter().map(Value::text).collect())
 }
 
 /// The groups of the first match, or of all.
 pub(super) fn all_matches(cx: &Cx<'_>, args: &[Value]) -> Result<Vec<Value>> {
-    let stop = || cx.is_cancelled();
     let flags = Flags::read(text(args, 2))?;
     let regex = compiled(text(args, 1), flags)?;
-    let found = genokura_regex::matches(&mut regex.matcher(&stop), text(args, 0), flags.global)?;
+    let found = asked(cx, &regex, |matcher| {
+        genokura_regex::matches(matcher, text(args, 0), flags.global)
+    })?;
     Ok(found.into_iter().map(groups).collect())
 }
