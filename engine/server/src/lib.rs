@@ -14,6 +14,7 @@ pub mod limits;
 mod made;
 mod mathematics;
 pub mod metrics;
+mod patterns;
 pub mod pg_catalog;
 mod pg_input;
 pub mod pg_types;

@@ -43,7 +43,6 @@ pub use model::{
     PreparedStatement, Relation, Rights, Role, SayWord, SessionInfo, SetConfig, Setting, Signal,
 };
 pub use numeric::Numeric;
-pub(crate) use operators::planner_regex;
 pub(crate) use resolve::{Apart, apart, can_assign, can_cast, common_type};
 pub use rules::{CheckFacts, IndexFacts, KeyFacts, RelationRules, SequenceFacts};
 pub(crate) use rules::{OperatorClassOf, OwnFacts, operator_class};

@@ -44,6 +44,7 @@ mod nth;
 mod numerics;
 mod octets;
 mod one_row;
+mod patterns;
 mod place;
 mod room;
 mod rounded;
@@ -107,6 +108,7 @@ pub(crate) fn install(context: &SessionContext) {
     markers::install(context);
     nth::install(context);
     distinct_counts::install(context);
+    patterns::install(context);
     for length in [octets::Length::in_octets(), octets::Length::in_bits()] {
         context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(length));
     }

@@ -1,16 +1,16 @@
 //! How many bytes a function will make of its arguments.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
-use regex::{Match, Regex, RegexBuilder};
+use genokura_regex::{Flags, Replacement, replaced_bytes};
 
 use super::VALUE_MAX;
 use super::kinds::Kind;
 use super::lengths::{self, PerRow};
+use crate::patterns::compiled;
 use crate::semantics::innermost;
+use crate::session::heed;
+use crate::sqlstate::ServerError;
 
 /// What the evaluator makes of an item of a list.
 const VALUE: usize = 40;
@@ -78,7 +78,7 @@ impl Kind {
             Kind::Matched => {
                 let (text, to) = (bytes(0)?, bytes(2)?);
                 // What a reference stands for is a part of the text, and of its parts each is in one match.
-                let refers = !is_told(args, 2, |to| !to.contains(['\\', '$']));
+                let refers = !is_told(args, 2, |to| !to.contains('\\'));
                 let once = !counts(args) && is_told(args, 3, |flags| !flags.contains('g'));
                 each(&|row| {
                     let (text, to) = (text.at(row), to.at(row));
@@ -144,16 +144,34 @@ impl Kind {
                 let (Some(within), Some(pattern), Some(to)) = (text(0)?, text(1)?, text(2)?) else {
                     return Ok(Some(0));
                 };
-                let flags = text(args.args.len().saturating_sub(1).max(3))?.unwrap_or_default();
-                let all = counts(args) || flags.contains('g');
-                let pattern = RegexBuilder::new(&pattern)
-                    .case_insensitive(flags.contains('i'))
-                    .build();
-                match pattern {
-                    Ok(pattern) => Some(matched(&within, &pattern, &to, all)?),
+                let (start, nth, flags) = match counts(args) {
+                    true => {
+                        let number = |place: usize, other| match args.args.len() > place {
+                            true => Ok(lengths::number(args, place)?.at(row)),
+                            false => Ok::<usize, DataFusionError>(other),
+                        };
+                        (
+                            number(3, 1)?,
+                            number(4, 1)?,
+                            Flags::read(&text(5)?.unwrap_or_default()),
+                        )
+                    }
+                    false => {
+                        let flags = Flags::read(&text(3)?.unwrap_or_default());
+                        let nth = flags.as_ref().map_or(1, |flags| usize::from(!flags.global));
+                        (1, nth, flags)
+                    }
+                };
+                let Some(pattern) = flags.and_then(|flags| compiled(&pattern, flags)).ok() else {
                     // The function tells what is wrong with it.
-                    Err(_) => None,
-                }
+                    return Ok(None);
+                };
+                let stop = || heed(&args.config_options).is_err();
+                let (to, which) = (Replacement::new(&to), (start, nth));
+                let mut matcher = pattern.matcher(&stop);
+                let made = replaced_bytes(&mut matcher, &within, &to, which, VALUE_MAX);
+                let failed = |error| DataFusionError::External(Box::new(ServerError::from(error)));
+                Some(made.map_err(failed)?)
             }
             Kind::Repeated
             | Kind::Filled
@@ -247,67 +265,6 @@ fn padded(text: &str, characters: usize, fill: &str) -> usize {
 fn counts(args: &ScalarFunctionArgs) -> bool {
     let mut behind = args.args.iter().skip(3);
     behind.any(|arg| arg.data_type().is_integer())
-}
-
-/// As the planner's function reads its arguments.
-fn matched(text: &str, pattern: &Regex, to: &str, all: bool) -> Result<usize> {
-    let groups = Regex::new(r"\\{1,2}(\d+)");
-    let groups = groups.map_err(|error| DataFusionError::External(Box::new(error)))?;
-    let to: Cow<'_, str> = groups.replace_all(to, "$${$1}");
-    let once = if all { usize::MAX } else { 1 };
-    let (plain, groups) = template(&to);
-    let (mut left, mut made) = (text.len(), 0_usize);
-    let mut found = |whole: usize, of_groups: usize| {
-        left = left.saturating_sub(whole);
-        made = made.saturating_add(plain).saturating_add(of_groups);
-        made <= VALUE_MAX
-    };
-    if groups.is_empty() {
-        let mut matches = pattern.find_iter(text).take(once);
-        while matches.next().is_some_and(|whole| found(whole.len(), 0)) {}
-    } else {
-        let matches = pattern.captures_iter(text).take(once);
-        let length = |group: Option<Match<'_>>| group.map_or(0, |group| group.len());
-        for captured in matches {
-            let of_groups = groups.iter().map(|(name, times)| {
-                let group = match name.parse::<usize>() {
-                    Ok(number) => captured.get(number),
-                    Err(_) => captured.name(name),
-                };
-                length(group).saturating_mul(*times)
-            });
-            let of_groups = of_groups.fold(0, usize::saturating_add);
-            if !found(length(captured.get(0)), of_groups) {
-                break;
-            }
-        }
-    }
-    Ok(left.saturating_add(made))
-}
-
-/// The bytes of a replacement that stand for themselves, and how often it names which group: `$1`, `${1}`, `$$`.
-fn template(to: &str) -> (usize, BTreeMap<&str, usize>) {
-    let (mut plain, mut groups) = (0, BTreeMap::new());
-    let mut rest = to;
-    while let Some(at) = rest.find('$') {
-        plain += at;
-        rest = rest.get(at + 1..).unwrap_or_default();
-        if let Some(behind) = rest.strip_prefix('$') {
-            plain += 1;
-            rest = behind;
-            continue;
-        }
-        let braced = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-        let is_of_name = |letter: char| letter == '_' || letter.is_ascii_alphanumeric();
-        let end = rest.find(|letter| !is_of_name(letter));
-        let (name, behind) = braced.unwrap_or_else(|| rest.split_at(end.unwrap_or(rest.len())));
-        match name.is_empty() {
-            true => plain += 1,
-            false => *groups.entry(name).or_insert(0) += 1,
-        }
-        rest = behind;
-    }
-    (plain + rest.len(), groups)
 }
 
 /// Eight bytes a number.

@@ -50,6 +50,8 @@ pub(crate) struct Cx<'a> {
     indexes: RefCell<HashMap<(u32, usize), Rc<ColumnIndex>>>,
     pub(crate) regexes: RefCell<HashMap<String, Rc<regex::Regex>>>,
     steps: Cell<u64>,
+    /// What regular expressions took more than usual.
+    pub(crate) excess: Cell<u64>,
     memory: memory::Memory,
     pub(crate) now: i64,
 }
@@ -135,9 +137,16 @@ impl<'a> Cx<'a> {
             indexes: RefCell::default(),
             regexes: RefCell::default(),
             steps: Cell::new(0),
+            excess: Cell::new(0),
             memory: memory::Memory::of(session),
             now: chrono::Utc::now().timestamp_micros(),
         }
+    }
+
+    /// Whether the statement is to end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let cancelled = self.session.cancelled.as_ref();
+        cancelled.is_some_and(|c| c.load(std::sync::atomic::Ordering::Relaxed))
     }
 
     /// Counts work, so that a statement ends when cancelled or when it would never end.

@@ -16,6 +16,7 @@ pub(super) use inquiry::{address, port};
 pub(crate) use json::{json_text, scalar_text};
 pub(crate) use number_char::is_of_numbers;
 pub(crate) use number_read::decimals_of;
+pub(crate) use regex::asked;
 pub(crate) use sets::{gives_values, set_returning};
 pub(super) use text::fitting;
 
@@ -26,6 +27,7 @@ mod json;
 mod number_char;
 mod number_read;
 mod privileges;
+mod regex;
 mod sets;
 mod text;
 mod time;

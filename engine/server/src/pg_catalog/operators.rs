@@ -3,12 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use genokura_regex::Flags;
+
 use super::error::{CatalogError, Result};
 use super::eval::Cx;
+use super::functions::asked;
 use super::numeric::Numeric;
 use super::plan::Expr;
 use super::similar::similar_to_escape;
 use super::value::{ArrayValue, Value, compare, element_type};
+use crate::patterns::compiled;
 use crate::pg_input::jsonb_key;
 use crate::pg_types::oid;
 
@@ -97,7 +101,7 @@ fn infix(
         ">=" => order().is_ge(),
         "~" | "~*" | "!~" | "!~*" => {
             let (input, pattern) = text()?;
-            regex(cx, pattern, name.ends_with('*'))?.is_match(input) != name.starts_with('!')
+            matches(cx, input, pattern, name.ends_with('*'))? != name.starts_with('!')
         }
         "~~" | "!~~" | "~~*" | "!~~*" => {
             let (input, pattern) = text()?;
@@ -386,169 +390,10 @@ fn concatenate(cx: &Cx<'_>, a: &Value, b: &Value, types: [u32; 2], result: u32) 
     Ok(Value::text(format!("{a}{b}")))
 }
 
-/// A PostgreSQL regular expression, compiled once per statement.
-pub(crate) fn regex(cx: &Cx<'_>, pattern: &str, insensitive: bool) -> Result<Rc<regex::Regex>> {
-    let cached = format!("{}{pattern}", if insensitive { 'i' } else { 's' });
-    if let Some(found) = cx.regexes.borrow().get(&cached) {
-        return Ok(Rc::clone(found));
-    }
-    let compiled = regex::RegexBuilder::new(&translate(pattern))
-        .case_insensitive(insensitive)
-        .dot_matches_new_line(true)
-        .size_limit(4 << 20)
-        .build()
-        .map_err(|e| {
-            CatalogError::new(
-                "2201B",
-                format!(
-                    "invalid regular expression: {}",
-                    e.to_string().lines().last().unwrap_or_default()
-                ),
-            )
-        })?;
-    let compiled = Rc::new(compiled);
-    cx.regexes.borrow_mut().insert(cached, Rc::clone(&compiled));
-    Ok(compiled)
-}
-
-/// PostgreSQL's pattern as the planner's functions take it: a point matches the end of a line too.
-pub(crate) fn planner_regex(pattern: &str) -> String {
-    let translated = translate(pattern);
-    match translated.contains('.') {
-        true => format!("(?s){translated}"),
-        false => translated,
-    }
-}
-
-/// What stands before a place in a regular expression, as far as repeat counts care.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
-    /// Nothing that may be repeated: the beginning, or what matches no character.
-    Nothing,
-    /// Something that may be.
-    Atom,
-    /// Something with its repeat count, behind which `?` asks for the fewest.
-    Repeated,
-    /// The same with that `?`.
-    Fewest,
-}
-
-impl Before {
-    /// What stands there behind a character; `None` where a repeat count may not stand.
-    fn then(self, c: char, next: Option<char>) -> Option<Self> {
-        let counts = match c {
-            '*' | '+' | '?' => true,
-            '{' => next.is_some_and(|next| next.is_ascii_digit()),
-            _ => false,
-        };
-        match (counts, self) {
-            (true, Self::Atom) => Some(Self::Repeated),
-            (true, Self::Repeated) if c == '?' => Some(Self::Fewest),
-            (true, _) => None,
-            (false, _) if matches!(c, '(' | '|' | '^' | '$') => Some(Self::Nothing),
-            (false, _) => Some(Self::Atom),
-        }
-    }
-}
-
-/// What the regex crate refuses as PostgreSQL refuses a count that nothing stands before.
-const NOTHING_REPEATED: &str = "(?:*)";
-
-/// PostgreSQL's escapes that the regex crate spells otherwise. Counts of counts, which it takes, are refused.
-fn translate(pattern: &str) -> String {
-    if let Some(literal) = pattern.strip_prefix("***=") {
-        return regex::escape(literal);
-    }
-    let pattern = pattern.strip_prefix("***:").unwrap_or(pattern);
-    let mut out = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars().peekable();
-    let mut class = false;
-    let mut before = Before::Nothing;
-    while let Some(c) = chars.next() {
-        // A group of no capture, and what looks ahead, begin with a question mark that counts nothing.
-        if c == '(' && !class && chars.peek() == Some(&'?') {
-            chars.next();
-            out.push_str("(?");
-            before = Before::Nothing;
-            continue;
-        }
-        if !class && c != '\\' {
-            match before.then(c, chars.peek().copied()) {
-                Some(then) => before = then,
-                None => return NOTHING_REPEATED.to_owned(),
-            }
-            if c == '{' && before == Before::Repeated {
-                out.push(c);
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == '}' {
-                        break;
-                    }
-                }
-                continue;
-            }
-        }
-        if c == '\\' && !class {
-            let asserts = matches!(chars.peek(), Some('m' | 'M' | 'y' | 'Y' | 'A' | 'Z'));
-            before = if asserts {
-                Before::Nothing
-            } else {
-                Before::Atom
-            };
-        }
-        match c {
-            '\\' => match chars.next() {
-                Some('m') if !class => out.push_str(r"\b{start}"),
-                Some('M') if !class => out.push_str(r"\b{end}"),
-                Some('y') if !class => out.push_str(r"\b"),
-                Some('Y') if !class => out.push_str(r"\B"),
-                Some('Z') if !class => out.push_str(r"\z"),
-                Some(next) if next.is_ascii_alphanumeric() || next.is_ascii_punctuation() => {
-                    out.push('\\');
-                    out.push(next);
-                }
-                Some(next) => out.push(next),
-                None => out.push_str(r"\\"),
-            },
-            '[' if !class => {
-                class = true;
-                out.push('[');
-                if chars.peek() == Some(&'^') {
-                    chars.next();
-                    out.push('^');
-                }
-                if chars.peek() == Some(&']') {
-                    chars.next();
-                    out.push_str(r"\]");
-                }
-            }
-            '[' if class => {
-                if chars.peek() == Some(&':') {
-                    out.push('[')
-                } else {
-                    out.push_str(r"\[")
-                }
-            }
-            ']' if class => {
-                // `:]` ends a named class, not the bracket.
-                if out.ends_with(':') && out.rfind("[:").is_some_and(|at| !out[at..].contains(']'))
-                {
-                    out.push(']');
-                } else {
-                    class = false;
-                    out.push(']');
-                }
-            }
-            '&' | '~' if class => {
-                out.push('\\');
-                out.push(c);
-            }
-            // A brace that begins no repeat count is itself.
-            '{' if !class && !chars.peek().is_some_and(char::is_ascii_digit) => out.push_str(r"\{"),
-            other => out.push(other),
-        }
-    }
-    out
+/// Whether a text matches a regular expression.
+fn matches(cx: &Cx<'_>, input: &str, pattern: &str, insensitive: bool) -> Result<bool> {
+    let regex = compiled(pattern, Flags::of_operator(insensitive))?;
+    asked(cx, &regex, |matcher| matcher.is_match(input))
 }
 
 /// The regular expression that a pattern of LIKE is, for the whole text.
@@ -588,10 +433,10 @@ pub(crate) fn like(
     insensitive: bool,
     similar: bool,
 ) -> Result<bool> {
-    let out = match similar {
-        true => translate(&similar_to_escape(pattern, escape)?),
-        false => pattern_regex(pattern, escape)?,
-    };
+    if similar {
+        return matches(cx, input, &similar_to_escape(pattern, escape)?, insensitive);
+    }
+    let out = pattern_regex(pattern, escape)?;
     let cached = format!("l{}{out}", u8::from(insensitive));
     if let Some(found) = cx.regexes.borrow().get(&cached) {
         return Ok(found.is_match(input));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! similar_to_escape('a%|b_', '\')   ─►   ^(?:a.*|b.)$
-//! substring('foobar', '%#"o_b#"%', '#')   ─►   the group of   ^(?:.*?)(o.b)(?:.*)$
+//! substring('foobar', '%#"o_b#"%', '#')   ─►   the group of   ^(?:.*){1,1}?(o.b){1,1}(?:.*)$
 //! ```
 
 use super::error::{CatalogError, Result};
@@ -21,17 +21,6 @@ pub(crate) fn escape_of(text: &str) -> Result<Option<char>> {
     }
 }
 
-/// Whether a pattern marks the part that `substring` gives.
-fn is_marked(pattern: &str, escape: Option<char>) -> bool {
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if Some(c) == escape && chars.next() == Some('"') {
-            return true;
-        }
-    }
-    false
-}
-
 /// PostgreSQL's regular expression of such a pattern. The part before a marked one takes as little as it can.
 ///
 /// # Errors
@@ -40,14 +29,13 @@ pub(crate) fn similar_to_escape(pattern: &str, escape: Option<char>) -> Result<S
     let mut out = String::from("^(?:");
     let mut chars = pattern.chars();
     let (mut class, mut marks) = (false, 0);
-    let marked = is_marked(pattern, escape);
     while let Some(c) = chars.next() {
         if Some(c) == escape {
             match chars.next() {
                 Some('"') if !class => {
                     out.push_str(match marks {
-                        0 => ")(",
-                        1 => ")(?:",
+                        0 => "){1,1}?(",
+                        1 => "){1,1}(?:",
                         _ => {
                             let text = "SQL regular expression may not contain more than two escape-double-quote separators";
                             return Err(CatalogError::new("2200C", text));
@@ -73,7 +61,6 @@ pub(crate) fn similar_to_escape(pattern: &str, escape: Option<char>) -> Result<S
                 out.push(c);
                 class = true;
             }
-            '%' if marked && marks == 0 => out.push_str(".*?"),
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
             '(' => out.push_str("(?:"),
@@ -97,7 +84,7 @@ mod tests {
             ("(a.b)[%^]", Some('\\'), "^(?:(?:a\\.b)[%^])$"),
             ("a\\%", Some('\\'), "^(?:a\\%)$"),
             ("a\\%", None, "^(?:a\\\\.*)$"),
-            ("%#\"o_b#\"%", Some('#'), "^(?:.*?)(o.b)(?:.*)$"),
+            ("%#\"o_b#\"%", Some('#'), "^(?:.*){1,1}?(o.b){1,1}(?:.*)$"),
         ] {
             assert_eq!(similar_to_escape(pattern, escape).unwrap(), regex);
         }

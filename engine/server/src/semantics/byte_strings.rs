@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
 };
 
 use super::bytes::is_bytes;
+use super::patterns;
 use crate::sqlstate::ServerError;
 
 /// The functions by the names that the planner has for them.
@@ -98,6 +99,9 @@ impl ScalarUDFImpl for OfBytes {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        if self.name == "substr" && patterns::is_part(types) {
+            return Ok(vec![DataType::Utf8; types.len()]);
+        }
         let Some(first) = types.first().filter(|first| is_bytes(first)) else {
             return super::coerced(self.inner.as_ref(), types);
         };
@@ -158,6 +162,10 @@ impl ScalarUDFImpl for OfBytes {
             .args
             .first()
             .is_some_and(|first| is_bytes(&first.data_type()));
+        let types: Vec<DataType> = args.args.iter().map(ColumnarValue::data_type).collect();
+        if self.name == "substr" && patterns::is_part(&types) {
+            return patterns::part(args);
+        }
         if !of_bytes {
             return self.inner.invoke_with_args(args);
         }

@@ -34,7 +34,7 @@ impl From<ArrowError> for ServerError {
                 field_overflow(&text)
             }
             ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => {
-                let known = regex_error(&text).or_else(|| wording::told(&text));
+                let known = wording::told(&text);
                 known.unwrap_or_else(|| ServerError::new("22000", text))
             }
             ArrowError::ExternalError(source) => match source.downcast::<DataFusionError>() {
@@ -131,26 +131,9 @@ fn from_source(source: Box<dyn std::error::Error + Send + Sync>) -> ServerError 
                 return error;
             }
             let text = with_causes(source.as_ref());
-            regex_error(&text).unwrap_or_else(|| stored::of_text("58000", text))
+            stored::of_text("58000", text)
         }
     }
-}
-
-/// 2201B for a text that is no regular expression, with what the parser says of it.
-pub(super) fn regex_error(text: &str) -> Option<ServerError> {
-    let is_of_parser =
-        text.contains("regex parse error") || text.contains("Regular expression did not compile");
-    if let Some(error) = wording::unknown_flag(text).filter(|_| is_of_parser) {
-        return Some(error);
-    }
-    is_of_parser.then(|| {
-        let reason = text
-            .rsplit_once("error: ")
-            .map_or(text, |(_, reason)| reason);
-        let reason = first_of(reason, "\n").trim_end_matches([')', ' ']);
-        let reason = wording::of_regex(reason);
-        ServerError::new("2201B", format!("invalid regular expression: {reason}"))
-    })
 }
 
 /// An error of a genomic function knows its SQLSTATE and hint.
@@ -198,7 +181,7 @@ fn from_shared_source(source: &(dyn std::error::Error + Send + Sync + 'static)) 
         return error;
     }
     let text = with_causes(source);
-    regex_error(&text).unwrap_or_else(|| stored::of_text("58000", text))
+    stored::of_text("58000", text)
 }
 
 fn from_shared_arrow(error: &ArrowError) -> ServerError {

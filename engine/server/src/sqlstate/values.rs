@@ -1,6 +1,5 @@
 //! What values are refused for while a statement runs, by the text that the engine says.
 
-use super::sources::regex_error;
 use super::type_names::pg_name;
 use super::{ServerError, between, first_of, wording};
 
@@ -11,9 +10,6 @@ pub(super) fn execution_error(text: &str) -> ServerError {
     }
     if text.contains("Cannot cast") {
         return cast_error(text);
-    }
-    if let Some(error) = regex_error(text) {
-        return error;
     }
     if text.contains("to store in a Decimal") {
         return field_overflow(text);

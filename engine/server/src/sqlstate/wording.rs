@@ -205,57 +205,6 @@ const SAID: [(&str, &str, &str); 42] = [
     ),
 ];
 
-/// What PostgreSQL says of a text that is no regular expression.
-pub(super) fn of_regex(reason: &str) -> &str {
-    match reason {
-        "unclosed group" | "unopened group" => "parentheses () not balanced",
-        "unclosed character class" => "brackets [] not balanced",
-        "repetition operator missing expression" => "quantifier operand invalid",
-        "unclosed counted repetition" => "braces {} not balanced",
-        "incomplete escape sequence, reached end of pattern prematurely" => {
-            "invalid escape \\ sequence"
-        }
-        "invalid repetition count range, the start must be <= the end" => {
-            "invalid repetition count(s)"
-        }
-        "invalid character class range, the start must be <= the end" => "invalid character range",
-        other => other,
-    }
-}
-
-/// What functions of regular expressions say of their flags and places.
-fn of_patterns(text: &str) -> Option<ServerError> {
-    let unfit = |text: String| Some(ServerError::new("22023", text));
-    if let Some((before, _)) = text.split_once("() does not support the \"global\" option") {
-        let name = before.rsplit([' ', ':']).next().unwrap_or(before);
-        let error = unfit(format!("{name}() does not support the \"global\" option"));
-        return error.map(|error| match name {
-            "regexp_match" => error.hint("Use the regexp_matches function instead."),
-            _ => error,
-        });
-    }
-    if text.contains("regexp_count()/regexp_instr() does not support the global flag") {
-        return unfit("regexp_count() does not support the \"global\" option".to_owned());
-    }
-    if text.contains("requires start to be 1") {
-        return unfit("invalid value for parameter \"start\": 0".to_owned());
-    }
-    if text.contains("N must be 1 or greater") {
-        return unfit("invalid value for parameter \"n\": 0".to_owned());
-    }
-    None
-}
-
-/// The letter among the flags of a regular expression that is none: the parser marks it with a caret below.
-pub(super) fn unknown_flag(text: &str) -> Option<ServerError> {
-    let (shown, _) = text.split_once("error: unrecognized flag")?;
-    let mut lines = shown.trim_end().lines().rev();
-    let (caret, pattern) = (lines.next()?, lines.next()?);
-    let letter = pattern.chars().nth(caret.chars().position(|c| c == '^')?)?;
-    let text = format!("invalid regular expression option: \"{letter}\"");
-    Some(ServerError::new("22023", text))
-}
-
 /// What a diagnostic of the planner says more than its error, which names no types.
 pub(super) fn diagnosed(message: &str) -> Option<ServerError> {
     let (op, data_type) = message.split_once(" cannot be used with ")?;
@@ -299,9 +248,6 @@ pub(super) fn told(text: &str) -> Option<ServerError> {
             ),
             _ => error,
         });
-    }
-    if let Some(error) = of_patterns(text) {
-        return Some(error);
     }
     if let Some(value) = between(
         text,

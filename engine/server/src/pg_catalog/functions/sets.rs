@@ -5,10 +5,9 @@ use super::super::builtin::{Function, builtin};
 use super::super::error::{CatalogError, Result};
 use super::super::eval::{Cx, record};
 use super::super::numeric::Numeric;
-use super::super::operators::regex;
 use super::super::plan::Expr;
 use super::super::value::Value;
-use super::{count, text, unsupported};
+use super::{count, regex, text, unsupported};
 
 /// Rows of a set-returning function.
 pub(crate) fn set_returning(
@@ -89,23 +88,8 @@ pub(crate) fn set_returning(
             let parts = text::split(first_text(), args.get(1).and_then(Value::as_str));
             text::kept(cx, parts.map(Value::text))?
         }
-        "regexp_split_to_table" => {
-            let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
-            let flags = text::PatternFlags::of_one("regexp_split_to_table", flags)?;
-            let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
-            let pattern = regex(cx, pattern, flags.insensitive)?;
-            let parts = text::split_by(&pattern, first_text());
-            text::kept(cx, parts.map(Value::text))?
-        }
-        "regexp_matches" => {
-            let flags = args.get(2).and_then(Value::as_str).unwrap_or_default();
-            let flags = text::PatternFlags::read(flags)?;
-            let pattern = args.get(1).and_then(Value::as_str).unwrap_or_default();
-            let pattern = regex(cx, pattern, flags.insensitive)?;
-            let limit = if flags.global { usize::MAX } else { 1 };
-            let found = pattern.captures_iter(first_text()).take(limit);
-            text::kept(cx, found.map(|found| text::captures(&found)))?
-        }
+        "regexp_split_to_table" => regex::parts(cx, "regexp_split_to_table", args)?,
+        "regexp_matches" => regex::all_matches(cx, args)?,
         "json_array_elements"
         | "jsonb_array_elements"
         | "json_array_elements_text"

@@ -1,32 +1,17 @@
 //! Text functions.
 
-use regex::Captures;
-
-use super::{count, quote, text_array};
+use super::{count, quote, regex, text_array};
 use crate::pg_catalog::builtin::Function;
 use crate::pg_catalog::convert::{self, output};
 use crate::pg_catalog::error::{CatalogError, Result};
 use crate::pg_catalog::eval::Cx;
 use crate::pg_catalog::format;
-use crate::pg_catalog::operators::regex;
 use crate::pg_catalog::plan::Expr;
 use crate::pg_catalog::scalar::size;
 use crate::pg_catalog::similar::{escape_of, similar_to_escape};
 use crate::pg_catalog::value::Value;
 use crate::pg_types::oid;
 use crate::semantics::cased;
-
-/// Groups of a match as text[]: the whole match when there are no groups.
-pub(super) fn captures(found: &Captures<'_>) -> Value {
-    let skip = usize::from(found.len() > 1);
-    text_array(
-        found
-            .iter()
-            .skip(skip)
-            .map(|m| Value::optional_text(m.map(|m| m.as_str())))
-            .collect(),
-    )
-}
 
 /// `string_to_array` without the NULL text: no separator = every character.
 pub(super) fn split<'t>(
@@ -40,26 +25,6 @@ pub(super) fn split<'t>(
         Some("") => Box::new(std::iter::once(text)),
         Some(separator) => Box::new(text.split(separator)),
     }
-}
-
-/// The parts between the matches of a pattern. Where nothing matches there is no border at an end of the text, nor
-/// right behind another match.
-pub(super) fn split_by<'t>(
-    pattern: &'t regex::Regex,
-    text: &'t str,
-) -> impl Iterator<Item = &'t str> {
-    let mut matches = pattern.find_iter(text);
-    let mut from = Some(0);
-    std::iter::from_fn(move || {
-        let start = from?;
-        let border = matches.find(|found| found.start() < text.len() && found.end() > start);
-        from = border.map(|found| found.end());
-        let part = match border {
-            Some(found) => text.get(start..found.start()),
-            None => text.get(start..),
-        };
-        Some(part.unwrap_or_default())
-    })
 }
 
 /// Bytes of the longest text.
@@ -236,21 +201,7 @@ pub(super) fn call(
             Value::text(similar_to_escape(text(0), escape)?)
         }
         "substring" | "substr" => match args.get(1) {
-            Some(Value::Text(pattern)) => {
-                let pattern = match args.get(2).and_then(Value::as_str) {
-                    Some(escape) => {
-                        let escape = escape_of(escape)?;
-                        regex(cx, &similar_to_escape(pattern, escape)?, false)?
-                    }
-                    None => regex(cx, pattern, false)?,
-                };
-                match pattern.captures(text(0)) {
-                    Some(found) => Value::optional_text(
-                        found.get(usize::from(found.len() > 1)).map(|m| m.as_str()),
-                    ),
-                    None => Value::Null,
-                }
-            }
+            Some(Value::Text(_)) => regex::part(cx, args)?,
             _ => {
                 let start = int(1).unwrap_or(1);
                 let end = match int(2) {
@@ -322,40 +273,6 @@ pub(super) fn call(
             };
             text_array(kept(cx, parts.map(value))?)
         }
-        "regexp_replace" if matches!(args.get(3), Some(Value::Int(_))) => {
-            let what = "regexp_replace with a place to begin at, in a statement over the catalog";
-            return Err(CatalogError::unsupported(what));
-        }
-        "regexp_replace" => {
-            let flags = PatternFlags::read(text(3))?;
-            let pattern = regex(cx, text(1), flags.insensitive)?;
-            let limit = usize::from(!flags.global);
-            let replacement = text(2).to_owned();
-            let mut made = text(0).len();
-            let replaced = pattern.replacen(text(0), limit, |found: &Captures<'_>| {
-                if made > MADE_MAX {
-                    return String::new();
-                }
-                let expanded = expand(&replacement, found);
-                made += expanded.len();
-                expanded
-            });
-            fitting(made)?;
-            Value::text(replaced)
-        }
-        "regexp_match" => {
-            let flags = PatternFlags::of_one("regexp_match", text(2))?;
-            regex(cx, text(1), flags.insensitive)?
-                .captures(text(0))
-                .map_or(Value::Null, |found| captures(&found))
-        }
-        "regexp_substr" => regexp_substr(cx, args)?,
-        "regexp_split_to_array" => {
-            let flags = PatternFlags::of_one("regexp_split_to_array", text(2))?;
-            let pattern = regex(cx, text(1), flags.insensitive)?;
-            let parts = split_by(pattern.as_ref(), text(0));
-            text_array(kept(cx, parts.map(Value::text))?)
-        }
         "quote_ident" => Value::text(quote(text(0))),
         "quote_literal" => Value::text(format::quote_literal(&shown(0).unwrap_or_default())),
         "quote_nullable" => {
@@ -395,87 +312,8 @@ pub(super) fn call(
             Value::Numeric(n) => Value::text(format::pretty_size(n.to_i64().unwrap_or(i64::MAX))),
             _ => Value::Null,
         },
-        _ => return Ok(None),
+        name => return regex::call(cx, name, args),
     }))
-}
-
-/// The flags of a regular expression, of which these two change what is found here.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PatternFlags {
-    pub(super) insensitive: bool,
-    /// All that is found, not the first alone.
-    pub(super) global: bool,
-}
-
-impl PatternFlags {
-    /// # Errors
-    /// 22023 for a letter that is none.
-    pub(super) fn read(flags: &str) -> Result<Self> {
-        let mut read = PatternFlags::default();
-        for letter in flags.chars() {
-            match letter {
-                'g' => read.global = true,
-                'i' => read.insensitive = true,
-                'c' => read.insensitive = false,
-                'b' | 'e' | 'm' | 'n' | 'p' | 'q' | 's' | 't' | 'w' | 'x' => {}
-                other => {
-                    let text = format!("invalid regular expression option: \"{other}\"");
-                    return Err(CatalogError::new("22023", text));
-                }
-            }
-        }
-        Ok(read)
-    }
-
-    /// The flags of a function that takes no `g`.
-    ///
-    /// # Errors
-    /// 22023.
-    pub(super) fn of_one(function: &str, flags: &str) -> Result<Self> {
-        let read = PatternFlags::read(flags)?;
-        if !read.global {
-            return Ok(read);
-        }
-        let text = format!("{function}() does not support the \"global\" option");
-        let error = CatalogError::new("22023", text);
-        Err(match function {
-            "regexp_match" => error.hint("Use the regexp_matches function instead."),
-            _ => error,
-        })
-    }
-}
-
-/// `regexp_substr(text, pattern, start, n, flags, group)`: the n-th match from a place on.
-fn regexp_substr(cx: &Cx<'_>, args: &[Value]) -> Result<Value> {
-    let text = |i: usize| args.get(i).and_then(Value::as_str).unwrap_or_default();
-    let number = |i: usize, name: &str, least: i64| {
-        let given = args.get(i).map_or(Some(least.max(1)), Value::as_int);
-        let given = given.filter(|given| *given >= least);
-        given
-            .and_then(|given| usize::try_from(given).ok())
-            .ok_or_else(|| {
-                let shown = args.get(i).and_then(Value::as_int).unwrap_or(0);
-                CatalogError::new(
-                    "22023",
-                    format!("invalid value for parameter \"{name}\": {shown}"),
-                )
-            })
-    };
-    let (start, nth) = (number(2, "start", 1)?, number(3, "n", 1)?);
-    let group = match args.get(5) {
-        Some(_) => number(5, "subexpr", 0)?,
-        None => 0,
-    };
-    let flags = PatternFlags::of_one("regexp_substr", text(4))?;
-    let pattern = regex(cx, text(1), flags.insensitive)?;
-    let rest = text(0)
-        .char_indices()
-        .nth(start - 1)
-        .map_or("", |(at, _)| &text(0)[at..]);
-    let found = pattern.captures_iter(rest).nth(nth - 1);
-    Ok(Value::optional_text(found.and_then(|found| {
-        found.get(group).map(|part| part.as_str().to_owned())
-    })))
 }
 
 fn size_bytes(text: &str) -> Option<i64> {
@@ -495,29 +333,6 @@ fn size_bytes(text: &str) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "saturates")]
     let bytes = (number * factor).round() as i64;
     Some(bytes)
-}
-
-/// `\1`, `\&` and `\\` of a replacement text.
-fn expand(replacement: &str, found: &Captures<'_>) -> String {
-    let mut out = String::new();
-    let mut chars = replacement.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('&') => out.push_str(found.get(0).map_or("", |m| m.as_str())),
-            Some(d) if d.is_ascii_digit() => out.push_str(
-                d.to_digit(10)
-                    .and_then(|d| found.get(d as usize))
-                    .map_or("", |m| m.as_str()),
-            ),
-            Some(other) => out.push(other),
-            None => out.push('\\'),
-        }
-    }
-    out
 }
 
 /// `format`: %s, %I, %L, %%, positions and widths.

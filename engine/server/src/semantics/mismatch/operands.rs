@@ -12,6 +12,7 @@ use super::classes::{Class, arithmetic};
 use super::refusals::{boolean, matches_text, no_operator, not_unique, refused};
 use super::signatures;
 use crate::pg_input::truth_of_text;
+use crate::semantics::patterns;
 use crate::session::{bytea_of_text, declared_name};
 
 /// Refuses operators of values that have none, before the planner looks for a common type.
@@ -158,7 +159,7 @@ impl ExprPlanner for Operands {
             | BinaryOperator::PGRegexNotMatch
             | BinaryOperator::PGRegexNotIMatch => {
                 matches_text(&expr.left, &expr.op.to_string(), &expr.right, schema)?;
-                return Ok(PlannerResult::Original(expr));
+                return Ok(patterns::operator(expr));
             }
             _ => return Ok(PlannerResult::Original(expr)),
         };

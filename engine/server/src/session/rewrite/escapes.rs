@@ -3,7 +3,7 @@
 //! ```text
 //! x LIKE 'a!%' ESCAPE '!'   ─►   x LIKE 'a\%'
 //! x LIKE p ESCAPE '!'       ─►   x LIKE like_escape(p, '!')
-//! x SIMILAR TO p            ─►   x ~ ('(?s)' || similar_to_escape(p))
+//! x SIMILAR TO p            ─►   x ~ similar_to_escape(p)
 //! ```
 
 use std::ops::ControlFlow;
@@ -12,9 +12,7 @@ use datafusion::sql::sqlparser::ast::{self, BinaryOperator, DataType, Expr, Valu
 
 use super::calls::call_of;
 use super::literals::{cast, string_literal, text};
-use crate::pg_catalog::{
-    BACKSLASH, escape_of, escape_text, like_escape, planner_regex, similar_to_escape,
-};
+use crate::pg_catalog::{BACKSLASH, escape_of, escape_text, like_escape, similar_to_escape};
 use crate::sqlstate::ServerError;
 
 /// Lets LIKE … ESCAPE $n be a call, so that the parameter is one of the statement's.
@@ -85,18 +83,12 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
             let regex = match (escape, string_literal(pattern)) {
                 (None, _) => null(),
                 (Some(escape), Some(plain)) => {
-                    let regex = similar_to_escape(plain, escape_of(&escape)?)?;
-                    text(&planner_regex(&regex))
+                    text(&similar_to_escape(plain, escape_of(&escape)?)?)
                 }
                 (Some(escape), None) => {
                     escape_of(&escape)?;
                     let arguments = vec![pattern.as_ref().clone(), text(&escape)];
-                    // A dot is any character, a new line as well.
-                    Expr::Nested(Box::new(Expr::BinaryOp {
-                        left: Box::new(text("(?s)")),
-                        op: BinaryOperator::StringConcat,
-                        right: Box::new(call_of("similar_to_escape", arguments)),
-                    }))
+                    call_of("similar_to_escape", arguments)
                 }
             };
             *expr = Expr::Nested(Box::new(Expr::BinaryOp {

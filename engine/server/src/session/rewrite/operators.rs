@@ -2,23 +2,13 @@
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, DataType, Expr, UnaryOperator, Value};
 
-use super::calls::{call_argument_mut, call_arguments, call_of};
-use super::literals::{cast, constant_number, number, string_literal, text};
+use super::calls::{call_arguments, call_of};
+use super::literals::{cast, constant_number, number, string_literal};
 use super::names::last_part;
-use crate::pg_catalog::{is_of_numbers, planner_regex};
+use crate::pg_catalog::is_of_numbers;
 use crate::pg_types::PgType;
 use crate::session::{arrays, params};
 use crate::sqlstate::ServerError;
-
-/// Functions whose second argument is a regular expression.
-const PATTERNS: [&str; 6] = [
-    "regexp_count",
-    "regexp_instr",
-    "regexp_like",
-    "regexp_match",
-    "regexp_replace",
-    "regexp_substr",
-];
 
 /// Makes an operator, or a call with a pattern, one of the planner's.
 ///
@@ -39,13 +29,6 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
             BinaryOperator::PGStartsWith => {
                 let args = vec![left.as_ref().clone(), right.as_ref().clone()];
                 Some(call_of("starts_with", args))
-            }
-            BinaryOperator::PGRegexMatch
-            | BinaryOperator::PGRegexIMatch
-            | BinaryOperator::PGRegexNotMatch
-            | BinaryOperator::PGRegexNotIMatch => {
-                translate(right);
-                None
             }
             _ => None,
         },
@@ -205,9 +188,6 @@ pub(super) fn respell(expr: &mut Expr) -> Result<(), ServerError> {
                 let length = cast(length, DataType::Integer(None));
                 Some(call_of("nullif", vec![length, number(0)]))
             } else {
-                if PATTERNS.contains(&name.as_str()) {
-                    pattern_of(function, &name);
-                }
                 None
             }
         }
@@ -345,30 +325,5 @@ fn side(expr: &Expr) -> Result<Expr, ServerError> {
     match string_literal(expr).filter(is_array) {
         Some(text) => arrays::untyped(text),
         None => Ok(expr.clone()),
-    }
-}
-
-fn translate(pattern: &mut Expr) {
-    if let Some(written) = string_literal(pattern) {
-        let translated = planner_regex(written);
-        if translated != written {
-            *pattern = text(&translated);
-        }
-    }
-}
-
-fn pattern_of(function: &mut ast::Function, name: &str) {
-    if name != "regexp_substr"
-        && let Some(pattern) = call_argument_mut(function, 1)
-    {
-        translate(pattern);
-    }
-    if name == "regexp_replace"
-        && let Some(replacement) = call_argument_mut(function, 2)
-        && let Some(written) = string_literal(replacement)
-        && written.contains(r"\&")
-    {
-        // The whole match is the group of number 0.
-        *replacement = Expr::value(Value::SingleQuotedString(written.replace(r"\&", r"\0")));
     }
 }
