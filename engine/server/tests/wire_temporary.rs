@@ -402,3 +402,26 @@ async fn rows_of_tables_have_a_type_of_their_own() {
         assert_eq!(statement.columns()[0].type_(), &Type::RECORD, "{sql}");
     }
 }
+
+/// `client_min_messages` holds from the next statement of the same query string on.
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_silenced_by_the_client() {
+    let server = TestServer::start().await;
+    let (mut client, _) = raw::Raw::start(&server).await;
+    for (sql, kinds) in [
+        ("drop table if exists nowhere_to_be", "NCZ"),
+        (
+            "set client_min_messages = warning; drop table if exists nowhere_to_be",
+            "CCZ",
+        ),
+        ("drop table if exists nowhere_to_be", "CZ"),
+        (
+            "reset client_min_messages; drop table if exists nowhere_to_be",
+            "CNCZ",
+        ),
+    ] {
+        client.send(&[raw::query(sql)]).await;
+        let messages = client.until_ready().await;
+        assert_eq!(raw::kinds(&messages), kinds, "{sql}");
+    }
+}
