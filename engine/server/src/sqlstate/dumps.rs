@@ -15,7 +15,7 @@ const HEADS: [&str; 6] = [
 ];
 
 /// What only such a part has in its text.
-const MARKS: [&str; 7] = [
+const MARKS: [&str; 9] = [
     "Span(",
     "Ident {",
     "Ident(",
@@ -23,6 +23,8 @@ const MARKS: [&str; 7] = [
     "Word(Word {",
     "ObjectName([",
     "TokenWithSpan",
+    "Wildcard {",
+    "Some(Bare",
 ];
 
 /// The message without the part of a syntax tree.

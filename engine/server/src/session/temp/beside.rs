@@ -9,6 +9,7 @@
 //! ```
 
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, AsArray as _, Int64Array, RecordBatch, UInt64Array};
@@ -165,6 +166,12 @@ fn of_tables(tables: &TableWithJoins, found: &mut Vec<Ident>) -> Result<(), Serv
 }
 
 fn of_factor(factor: &TableFactor, found: &mut Vec<Ident>) -> Result<(), ServerError> {
+    if let TableFactor::Derived { lateral: true, .. }
+    | TableFactor::Function { lateral: true, .. } = factor
+    {
+        let text = "RETURNING beside LATERAL is not supported";
+        return Err(ServerError::unsupported(text).hint("Write the query without RETURNING."));
+    }
     let name = |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).cloned();
     let called = match factor {
         TableFactor::NestedJoin {
@@ -243,6 +250,35 @@ impl Session {
     }
 }
 
+/// Refuses a row of FROM or USING as a value: one that a join filled up would not be NULL.
+///
+/// # Errors
+/// 0A000.
+fn whole_rows<'a>(
+    relations: impl Iterator<Item = (&'a str, &'a SchemaRef)> + Clone,
+    items: &[SelectItem],
+) -> Result<(), ServerError> {
+    let is_row = |name: &str| {
+        let is_column = |(_, schema): (&str, &SchemaRef)| schema.index_of(name).is_ok();
+        let others = relations.clone().skip(1);
+        others
+            .map(|(called, _)| called)
+            .any(|called| called == name)
+            && !relations.clone().any(is_column)
+    };
+    let flow = ast::visit_expressions(&items.to_vec(), |expr| match expr {
+        Expr::Identifier(name) if is_row(&folded(name)) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            let text = "RETURNING of a row of FROM or USING is not supported";
+            Err(ServerError::unsupported(text).hint("Name its columns."))
+        }
+    }
+}
+
 /// The query of RETURNING over rows of a table, which it calls by this name, and what was found beside them.
 ///
 /// # Errors
@@ -281,6 +317,7 @@ pub(super) fn told_query(
         let others = others.map(|other| (other.called.as_str(), &other.schema));
         std::iter::once(first).chain(others)
     };
+    whole_rows(relations(), items)?;
     let mut told = Vec::with_capacity(items.len());
     for item in items {
         match item {
