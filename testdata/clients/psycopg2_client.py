@@ -107,6 +107,13 @@ def _():
     cursor.executemany("INSERT INTO mine VALUES (%s)", [("S3",), (None,)])
     same(rows_of("SELECT count(*), count(sample_id) FROM mine"), [(7, 6)])
     cursor.execute("DROP TABLE mine")
+    cursor.execute("CREATE TEMP TABLE scored (id int, score int)")
+    cursor.execute("INSERT INTO scored SELECT g, 0 FROM generate_series(1, 5) g")
+    update = "UPDATE scored SET score = v.score FROM (VALUES %s) AS v (id, score) WHERE v.id = scored.id RETURNING scored.id, v.score"
+    told = psycopg2.extras.execute_values(cursor, update, [(n, n * 10) for n in range(1, 4)], fetch=True)
+    same(sorted(told), [(1, 10), (2, 20), (3, 30)])
+    same(rows_of("SELECT sum(score) FROM scored"), [(60,)])
+    cursor.execute("DROP TABLE scored")
     return "COPY csv"
 
 

@@ -150,6 +150,14 @@ def _():
         same(connection.scalar(sa.select(sa.func.count()).select_from(mine).where(mine.c.score > 1)), 41)
         connection.execute(sa.delete(mine).where(mine.c.id < 10))
         same(connection.scalar(sa.select(sa.func.count()).select_from(mine)), 40)
+        other = sa.Table("other", sa.MetaData(), sa.Column("id", sa.Integer), prefixes=["TEMPORARY"])
+        other.create(connection)
+        connection.execute(sa.insert(other), [{"id": n} for n in (10, 11)])
+        beside = mine.c.id == other.c.id
+        connection.execute(sa.update(mine).values(name="both").where(beside))
+        same(connection.scalar(sa.select(sa.func.count()).select_from(mine).where(mine.c.name == "both")), 2)
+        connection.execute(sa.delete(mine).where(beside))
+        same(connection.scalar(sa.select(sa.func.count()).select_from(mine)), 38)
         connection.rollback()
         assert not sa.inspect(connection).has_table("mine")
 

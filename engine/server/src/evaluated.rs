@@ -11,6 +11,7 @@ mod operators;
 mod values;
 
 use operators::Operators;
+pub(crate) use operators::{Subscripts, subscripted};
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};

@@ -83,6 +83,9 @@ pub mod oid {
     pub const REGCOLLATION: u32 = 4191;
 }
 
+/// The first OID of what is not PostgreSQL's own.
+pub(crate) const FIRST_USER_OID: u32 = 16_384;
+
 /// A PostgreSQL type as RowDescription names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PgType {
@@ -162,6 +165,7 @@ pg_types! {
     ACLITEM = (1033, 16, 1034, "aclitem"),
     BPCHAR = (1042, -1, 1014, "character"),
     VARCHAR = (1043, -1, 1015, "character varying"),
+    BIT = (1560, -1, 1561, "bit"),
     DATE = (1082, 4, 1182, "date"),
     TIME = (1083, 8, 1183, "time without time zone"),
     TIMESTAMP = (1114, 8, 1115, "timestamp without time zone"),
@@ -205,6 +209,13 @@ impl PgType {
             self.oid,
             24 | 26 | 28 | 29 | 2202 | 2205 | 2206 | 4089 | 4096
         )
+    }
+
+    /// Whether values of this type are rows: `record`, or the type of a table's rows.
+    #[must_use]
+    pub fn is_row(self) -> bool {
+        self == PgType::RECORD
+            || (FIRST_USER_OID..PgType::PG_NODE_TREE.array().oid).contains(&self.oid)
     }
 
     /// The PostgreSQL type that values of an Arrow type are sent as.

@@ -61,7 +61,7 @@ use checked::Mode;
 use place::{Place, is_condition};
 use room::stays;
 
-pub(crate) use arrays::{Bound, SLICE, SUBSCRIPT, innermost};
+pub(crate) use arrays::{Bound, Item, SLICE, SUBSCRIPT, innermost, says_nothing};
 pub(crate) use clock::{age_between, convert};
 pub(crate) use floats::{nearest, out_of_range};
 pub(crate) use integers::{of_columns, parameters, told};
@@ -109,6 +109,7 @@ pub(crate) fn install(context: &SessionContext) {
     nth::install(context);
     distinct_counts::install(context);
     patterns::install(context);
+    ask_first(context, Arc::new(crate::evaluated::Subscripts));
     for length in [octets::Length::in_octets(), octets::Length::in_bits()] {
         context.register_udf(datafusion::logical_expr::ScalarUDF::new_from_impl(length));
     }
@@ -176,7 +177,9 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
         let failed: RefCell<Option<DataFusionError>> = RefCell::new(None);
         // Rules that make windows of the order of a subquery come before the last one.
         let node = by_keys::sorted(node);
-        let was_sorted = node.transformed;
+        let sorted = node.transformed;
+        let node = arrays::told::unnested(node.data)?;
+        let was_sorted = sorted || node.transformed;
         let mut read = with_expressions(node.data, |expr, schema| {
             let read = arrays::constants::settled(expr, schema);
             let read = read.unwrap_or_else(|error| {
@@ -199,6 +202,8 @@ pub(crate) fn read(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .or_else(|| texts_joined::unordered(expr))
                 .or_else(|| by_keys::windowed(expr, schema))
                 .or_else(|| told_like::told_value(expr))
+                .or_else(|| arrays::told::told(expr, schema))
+                .or_else(|| crate::evaluated::subscripted(expr, schema))
                 .or_else(|| crate::session::chosen(expr, schema))
         })?;
         read.transformed |= was_sorted;

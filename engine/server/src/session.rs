@@ -4,10 +4,13 @@
 //! execution are spawned on the query runtime, so that the tasks that serve sockets stay free;
 //! dropping the future of a call stops its work.
 
+mod aliased;
 mod ambiguous;
 mod arrays;
 mod asked;
+mod asking_values;
 mod backend;
+mod bit_strings;
 mod catalog;
 mod chains;
 pub(crate) mod channels;
@@ -43,6 +46,7 @@ mod placed;
 mod plan;
 mod planning;
 mod portal;
+mod random_uuid;
 mod rewrite;
 mod rights;
 mod rows;

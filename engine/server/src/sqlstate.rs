@@ -4,6 +4,7 @@
 //! DataFusion and Arrow are sorted into SQLSTATEs here and nowhere else.
 
 mod about;
+mod dumps;
 mod place;
 mod planner;
 mod slips;
@@ -179,6 +180,16 @@ impl ServerError {
             None => outer,
         });
         self
+    }
+
+    /// Whether the client is told something, and no more.
+    pub(crate) fn is_notice(&self) -> bool {
+        self.0.severity == Severity::Notice
+    }
+
+    /// Whether the client is warned.
+    pub(crate) fn is_warning(&self) -> bool {
+        self.0.severity == Severity::Warning
     }
 
     /// The same error with another severity.

@@ -299,3 +299,129 @@ async fn many_keys_are_compared_at_once() {
         started.elapsed()
     );
 }
+
+/// UPDATE with FROM and DELETE with USING: their parameters, and the columns of both sides in RETURNING.
+#[tokio::test(flavor = "multi_thread")]
+async fn returning_of_both_sides_is_described() {
+    let (_server, client) = connect().await;
+    client
+        .batch_execute(
+            "insert into t (a, b) values (1, 'p'), (2, 'q'); \
+             create temp table other (k int, u uuid, j jsonb); \
+             insert into other values (1, '9f1a1e1c-0000-4000-8000-00000000000a', '{\"x\": 1}'), (2, null, null)",
+        )
+        .await
+        .unwrap();
+    let update = client
+        .prepare(
+            "update t set b = $1 || t.b, a = t.a + v.d from other o, (values ($2::int, 10)) as v (k, d) \
+             where o.k = t.a and v.k = o.k returning t.a, b, o.u, v.d, o.*, $3 || b",
+        )
+        .await
+        .unwrap();
+    assert_eq!(update.params(), [Type::TEXT, Type::INT4, Type::TEXT]);
+    let types: Vec<&Type> = update
+        .columns()
+        .iter()
+        .map(|column| column.type_())
+        .collect();
+    assert_eq!(
+        types,
+        [
+            &Type::INT4,
+            &Type::TEXT,
+            &Type::UUID,
+            &Type::INT4,
+            &Type::INT4,
+            &Type::UUID,
+            &Type::JSONB,
+            &Type::TEXT
+        ]
+    );
+    let rows = client
+        .query(&update, &[&"x", &1_i32, &"is "])
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 1);
+    let row = &rows[0];
+    assert_eq!(
+        (
+            row.get::<_, i32>(0),
+            row.get::<_, &str>(1),
+            row.get::<_, i32>(3)
+        ),
+        (11, "xp", 10)
+    );
+    assert_eq!(row.get::<_, &str>(7), "is xp");
+    let gone = client
+        .query(
+            "delete from t using other o where o.k = t.a and o.k > $1 returning o.k, t.b",
+            &[&1_i32],
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (gone[0].get::<_, i32>(0), gone[0].get::<_, &str>(1)),
+        (2, "q")
+    );
+    let with =
+        "with s as (select $1::int as x) insert into t (a, b) select x, $2 from s returning a, b";
+    let made = client.query_one(with, &[&5_i32, &"made"]).await.unwrap();
+    assert_eq!((made.get::<_, i32>(0), made.get::<_, &str>(1)), (5, "made"));
+}
+
+/// A row of a table is told as the type of its rows, which `pg_type` has.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_tables_have_a_type_of_their_own() {
+    let (_server, client) = connect().await;
+    client
+        .batch_execute("create temp table own_rows (a int, b text)")
+        .await
+        .unwrap();
+    let of_rows = client
+        .query_one(
+            "select t.oid from pg_type t join pg_class c on c.oid = t.typrelid where c.relname = 'own_rows'",
+            &[],
+        )
+        .await
+        .unwrap();
+    let expected = of_rows.get::<_, u32>(0);
+    for sql in [
+        "select x from own_rows x",
+        "select own_rows from own_rows",
+        "select q.x from (select x from own_rows x where a > 0) q",
+    ] {
+        let statement = client.prepare(sql).await.unwrap();
+        assert_eq!(statement.columns()[0].type_().oid(), expected, "{sql}");
+    }
+    for sql in [
+        "select q from (select a, b from own_rows) q",
+        "select row(a, b) from own_rows",
+    ] {
+        let statement = client.prepare(sql).await.unwrap();
+        assert_eq!(statement.columns()[0].type_(), &Type::RECORD, "{sql}");
+    }
+}
+
+/// `client_min_messages` holds from the next statement of the same query string on.
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_silenced_by_the_client() {
+    let server = TestServer::start().await;
+    let (mut client, _) = raw::Raw::start(&server).await;
+    for (sql, kinds) in [
+        ("drop table if exists nowhere_to_be", "NCZ"),
+        (
+            "set client_min_messages = warning; drop table if exists nowhere_to_be",
+            "CCZ",
+        ),
+        ("drop table if exists nowhere_to_be", "CZ"),
+        (
+            "reset client_min_messages; drop table if exists nowhere_to_be",
+            "CNCZ",
+        ),
+    ] {
+        client.send(&[raw::query(sql)]).await;
+        let messages = client.until_ready().await;
+        assert_eq!(raw::kinds(&messages), kinds, "{sql}");
+    }
+}

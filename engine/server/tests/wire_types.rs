@@ -138,6 +138,34 @@ async fn parameter(client: &Client, pg_type: &Type, value: &Raw) -> Result<[Stri
 }
 
 const RESULTS: &[&str] = &[
+    // arrays whose items are texts to the engine
+    "select array_agg(u) from (values ('9f1a1e1c-0000-4000-8000-00000000000a'::uuid), (null)) v(u)",
+    "select array_agg(j) from (values ('{\"a\": 1}'::jsonb)) v(j)",
+    "select array_agg(j) from (values ('[1]'::json)) v(j)",
+    "select us || u from (values (array['9f1a1e1c-0000-4000-8000-00000000000a'::uuid], null::uuid)) v(us, u)",
+    "select array_append(js, j) from (values (array['1'::jsonb], '2'::jsonb)) v(js, j)",
+    "select array(select u from (values ('9f1a1e1c-0000-4000-8000-00000000000a'::uuid)) v(u))",
+    "select unnest(us) from (values (array['9f1a1e1c-0000-4000-8000-00000000000a'::uuid])) v(us)",
+    "select x from (values (array['{}'::jsonb])) v(js), unnest(js) x",
+    "select coalesce(us, null::uuid[]) from (values (array['9f1a1e1c-0000-4000-8000-00000000000a'::uuid])) v(us)",
+    "select coalesce(us, '{}') from (values (null::uuid[])) v(us)",
+    "select case when n = 1 then us else null::uuid[] end from (values (1, '{}'::uuid[])) v(n, us)",
+    "select null::uuid[] from (values (1)) v(n)",
+    "select null::jsonb[] from (values (1)) v(n)",
+    "select null::varchar[] from (values (1)) v(n)",
+    "select '{a,bcd}'::varchar(2)[] from (values (1)) v(n)",
+    "select '{a,bcd}'::char(2)[] from (values (1)) v(n)",
+    "select vs || v from (values ('{a}'::varchar[], 'b'::varchar(3))) v(vs, v)",
+    // parts of jsonb, and bits
+    "select j['a'][0] from (values ('{\"a\": [{\"b\": 1}]}'::jsonb)) v(j)",
+    "select j[0] from (values ('[7]'::jsonb)) v(j)",
+    "select 5::bit(8)",
+    "select b'101'::bit(3)",
+    "select ('x' || md5('5'))::bit(64)",
+    "select ('x' || md5('5'))::bit(64)::bigint",
+    "select 'x1F'::bit(12)::int",
+    "select 5::bit(8)::text",
+    "select null::bit(3)",
     // interval
     "select interval '1 year 2 mons 3 days 04:05:06.789'",
     "select '-1 day'::interval",

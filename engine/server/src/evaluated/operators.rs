@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DECIMAL256_MAX_SCALE, DataType};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::functions_nested::expr_fn::make_array;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable as _, Operator, ScalarUDF, cast};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
+};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable as _, GetFieldAccess, Operator, ScalarUDF, cast,
+};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{Callee, Evaluated};
@@ -94,6 +99,59 @@ impl ExprPlanner for Operators {
         }
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
+}
+
+/// Plans subscripts of jsonb.
+#[derive(Debug)]
+pub(crate) struct Subscripts;
+
+impl ExprPlanner for Subscripts {
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        // What numbers alone are subscripts of is not known before the plan is read.
+        let json = subscripted(&access.expr, schema).unwrap_or_else(|| access.expr.clone());
+        if !is_json(&json, schema) {
+            return Ok(PlannerResult::Original(access));
+        }
+        let key = match access.field_access {
+            GetFieldAccess::NamedStructField { name } => Expr::Literal(name, None),
+            GetFieldAccess::ListIndex { key } => *key,
+            GetFieldAccess::ListRange { .. } => {
+                let text = "jsonb subscript does not support slices";
+                let error = ServerError::unsupported(text);
+                return Err(DataFusionError::External(Box::new(error)));
+            }
+        };
+        Ok(PlannerResult::Planned(at_path(json, vec![key])))
+    }
+}
+
+/// The value of a jsonb that subscripts name: of the operator that takes a path, as PostgreSQL has it.
+fn at_path(json: Expr, path: Vec<Expr>) -> Expr {
+    let function = Evaluated::of("operator #>".to_owned(), Callee::Operator("#>"));
+    let path = path.into_iter().map(|key| match key {
+        Expr::Literal(value, _) if !value.is_null() => {
+            Expr::Literal(ScalarValue::from(value.to_string()), None)
+        }
+        key => cast(key, DataType::Utf8),
+    });
+    let args = vec![json, make_array(path.collect())];
+    let call = ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), args);
+    Expr::ScalarFunction(call)
+}
+
+/// Numbered subscripts of a jsonb, which were taken for those of an array; `None` for any other expression.
+pub(crate) fn subscripted(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    let ([json, path @ ..], semantics::SUBSCRIPT) = (call.args.as_slice(), call.func.name()) else {
+        return None;
+    };
+    is_json(json, schema).then(|| at_path(json.clone(), path.to_vec()))
 }
 
 /// What takes its value from jsonb as one: a CASE, `coalesce`, a subquery.

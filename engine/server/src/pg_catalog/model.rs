@@ -16,7 +16,7 @@ use super::eval::Row;
 use super::format;
 use super::rules::{IndexFacts, RelationRules};
 use super::value::element_type;
-use crate::pg_types::oid;
+use crate::pg_types::{FIRST_USER_OID, oid};
 use crate::pgwire::encode::TextStyle;
 
 /// A schema.
@@ -311,7 +311,6 @@ pub struct CatalogModel {
     pub(crate) rows: Mutex<HashMap<u32, Arc<Vec<Row>>>>,
 }
 
-const FIRST_USER_OID: u32 = 16_384;
 /// Schemas with an OID of their own in every database.
 const OWN_SCHEMAS: [&str; 4] = ["pg_catalog", "pg_toast", "public", "information_schema"];
 /// OID of the schema `public` in every database.
@@ -366,7 +365,14 @@ fn assign(taken: &mut HashSet<u32>, kind: &str, schema: &str, name: &str) -> u32
 
 /// The OIDs that relations have in a [`CatalogModel`], told from their names alone: no relation is opened.
 #[derive(Debug, Default)]
-pub(crate) struct RelationOids(HashMap<String, HashMap<String, u32>>);
+pub(crate) struct RelationOids(HashMap<String, HashMap<String, Oids>>);
+
+/// The OIDs of a relation and of the type of its rows.
+#[derive(Clone, Copy, Debug)]
+struct Oids {
+    relation: u32,
+    row: u32,
+}
 
 impl RelationOids {
     /// The OIDs of PostgreSQL's own relations, and of these: schemas and the names in each, both in name order.
@@ -379,7 +385,8 @@ impl RelationOids {
             let (row, array) = row_types(schema, name);
             taken.extend([system.oid, row, array]);
             let names = oids.0.entry(schema.clone()).or_default();
-            names.insert(name.clone(), system.oid);
+            let relation = system.oid;
+            names.insert(name.clone(), Oids { relation, row });
         }
         for (schema, names) in schemas {
             if !known.remove(schema.as_str()) {
@@ -387,17 +394,22 @@ impl RelationOids {
             }
             let of_schema = oids.0.entry(schema.clone()).or_default();
             for name in names {
-                let oid = assign(&mut taken, "relation", &schema, &name);
-                assign(&mut taken, "row", &schema, &name);
+                let relation = assign(&mut taken, "relation", &schema, &name);
+                let row = assign(&mut taken, "row", &schema, &name);
                 assign(&mut taken, "array", &schema, &name);
-                of_schema.insert(name, oid);
+                of_schema.insert(name, Oids { relation, row });
             }
         }
         oids
     }
 
     pub(crate) fn get(&self, schema: &str, name: &str) -> Option<u32> {
-        self.0.get(schema)?.get(name).copied()
+        Some(self.0.get(schema)?.get(name)?.relation)
+    }
+
+    /// The type of the rows of a relation.
+    pub(crate) fn row_type(&self, schema: &str, name: &str) -> Option<u32> {
+        Some(self.0.get(schema)?.get(name)?.row)
     }
 }
 

@@ -235,6 +235,10 @@ impl Value {
                 }
                 None => return false,
             },
+            Self::Text(t) if base_type(ty) == oid::UUID => match uuid::Uuid::parse_str(t) {
+                Ok(id) => out.extend(id.as_bytes()),
+                Err(_) => return false,
+            },
             // Always one byte, and none of text is zero.
             Self::Text(t) if base_type(ty) == oid::CHAR => {
                 out.push(t.bytes().next().unwrap_or(0));
@@ -303,6 +307,10 @@ impl Value {
                         .map_err(|_| short())?
                         .to_string(),
                 )
+            }
+            oid::UUID => {
+                let id = uuid::Uuid::from_slice(bytes).map_err(|_| short())?;
+                Self::text(id.to_string())
             }
             oid::DATE => {
                 let days = i32::from_be_bytes(bytes.try_into().map_err(|_| short())?);

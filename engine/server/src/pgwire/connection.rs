@@ -373,6 +373,9 @@ impl Connection {
     }
 
     pub(super) fn notice(&mut self, warning: &ServerError) -> Result<(), ServerError> {
+        if self.session.settings().silences(warning) {
+            return Ok(());
+        }
         let info = warning.to_error_info();
         self.put(PgWireBackendMessage::NoticeResponse(NoticeResponse::from(
             info,

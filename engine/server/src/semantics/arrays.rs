@@ -13,8 +13,10 @@ pub(super) mod constants;
 pub(super) mod items;
 pub(super) mod order;
 mod subscripts;
+pub(super) mod told;
 
 pub(crate) use subscripts::{Bound, SLICE, SUBSCRIPT};
+pub(crate) use told::{Item, says_nothing};
 
 use std::sync::Arc;
 
@@ -31,6 +33,7 @@ pub(super) fn install(context: &SessionContext) {
     subscripts::install(context);
     alike::install(context);
     constants::install(context);
+    told::install(context);
 }
 
 /// Dimensions of the arrays of a type; 0 for a type of other values.

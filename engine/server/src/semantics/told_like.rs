@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::arrays::Item;
 use super::text::is_text;
 use crate::pg_types::PgType;
 
@@ -66,8 +67,12 @@ pub(super) fn told_value(expr: &Expr) -> Option<Expr> {
     let Expr::ScalarSubquery(query) = expr else {
         return None;
     };
-    let told = PgType::of_field(query.subquery.schema().fields().first()?);
+    let field = query.subquery.schema().fields().first()?;
+    let told = PgType::of_field(field);
     let alone = query.outer_ref_columns.is_empty();
+    if let (true, Some(_), Some(item)) = (alone, told.element(), Item::of(field)) {
+        return Some(item.tells(expr.clone()));
+    }
     (is_kind(told) && alone)
         .then(|| crate::session::told_as(told, expr.clone()))
         .flatten()

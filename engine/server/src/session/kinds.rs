@@ -22,6 +22,7 @@ use datafusion::sql::sqlparser::ast;
 
 use crate::pg_input::{self, Inet};
 use crate::pg_types::PgType;
+use crate::semantics::{Item, innermost};
 use crate::sqlstate::ServerError;
 
 /// The types, each with the function that makes its values.
@@ -86,7 +87,15 @@ pub(crate) fn plain_text(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
         )
     };
-    if !is_text(cast.field.data_type()) {
+    let to = cast.field.data_type();
+    if crate::pg_types::dimensions(to) > 0 {
+        // What their items are cast to text from, the planner forgets.
+        let (_, field) = cast.expr.to_field(schema).ok()?;
+        let told = is_text(innermost(to)) && Item::of(&field).is_some();
+        let same = field.data_type() == to;
+        return (told && same).then(|| told_as(PgType::TEXT, cast.expr.as_ref().clone()))?;
+    }
+    if !is_text(to) {
         return None;
     }
     let (_, field) = cast.expr.to_field(schema).ok()?;
@@ -121,7 +130,7 @@ struct AsKind {
 }
 
 /// Text in place of the items of arrays of any depth.
-fn text_in(data_type: &DataType) -> DataType {
+pub(super) fn text_in(data_type: &DataType) -> DataType {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             DataType::List(Arc::new(Field::new_list_field(

@@ -165,7 +165,7 @@ fn changes(statement: &Statement) -> Option<String> {
     let word = match statement {
         Statement::Temp(command) => match command.as_ref() {
             TempCommand::Create { .. } => "CREATE TABLE",
-            TempCommand::CreateAs { .. } => "CREATE TABLE AS",
+            TempCommand::CreateAs { .. } | TempCommand::CreateAsExecute { .. } => "CREATE TABLE AS",
             TempCommand::CreateView { .. } => "CREATE VIEW",
             TempCommand::Truncate { .. } => "TRUNCATE TABLE",
             TempCommand::CreateIndex(_) => "CREATE INDEX",

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::{digits, kinds, rewrite};
 use crate::pg_types::{PgType, TYPMOD, modifier_of_field};
+use crate::semantics::Item;
 
 const AS_VARCHAR: &str = "as_varchar";
 const AS_BPCHAR: &str = "as_bpchar";
@@ -52,7 +53,12 @@ pub(super) fn respell(expr: &mut ast::Expr) {
             data_type,
             ..
         } => match characters(data_type) {
-            Some((_, -1)) if matches!(value.as_ref(), ast::Expr::Value(_)) => None,
+            Some((_, -1))
+                if matches!(value.as_ref(), ast::Expr::Value(_))
+                    && !matches!(data_type, ast::DataType::Array(_)) =>
+            {
+                None
+            }
             Some(_) => told(expr),
             None => fewer_digits(data_type).map(|(plain, modifier)| {
                 let value = rewrite::cast(value.as_ref().clone(), plain);
@@ -82,8 +88,20 @@ pub(super) fn told(expr: &ast::Expr) -> Option<ast::Expr> {
         return None;
     };
     let (function, modifier) = characters(data_type)?;
-    let text = rewrite::cast(value.as_ref().clone(), ast::DataType::Text);
+    let text = with_items(data_type, &ast::DataType::Text);
+    let text = rewrite::cast(value.as_ref().clone(), text);
     Some(rewrite::call_of(function, vec![text, number(modifier)]))
+}
+
+/// The type with another one in the place of the items of arrays, or of itself.
+pub(super) fn with_items(data_type: &ast::DataType, item: &ast::DataType) -> ast::DataType {
+    match data_type {
+        ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(of, _)) => {
+            let of = Box::new(with_items(of, item));
+            ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(of, None))
+        }
+        _ => item.clone(),
+    }
 }
 
 fn number(value: i64) -> ast::Expr {
@@ -97,7 +115,7 @@ fn number(value: i64) -> ast::Expr {
     }
 }
 
-/// The function that makes values of a type of text, and the type's modifier.
+/// The function that makes values of a type of text, or arrays of them, and the type's modifier.
 fn characters(data_type: &ast::DataType) -> Option<(&'static str, i64)> {
     use ast::DataType as Sql;
     let (function, length, default) = match data_type {
@@ -106,6 +124,7 @@ fn characters(data_type: &ast::DataType) -> Option<(&'static str, i64)> {
         | Sql::CharVarying(length)
         | Sql::Nvarchar(length) => (AS_VARCHAR, length, -1),
         Sql::Char(length) | Sql::Character(length) => (AS_BPCHAR, length, 1 + HEADER),
+        Sql::Array(ast::ArrayElemTypeDef::SquareBracket(item, _)) => return characters(item),
         _ => return None,
     };
     let modifier = match length {
@@ -227,6 +246,10 @@ pub(crate) fn chosen(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
             continue;
         }
         let (_, field) = value.to_field(schema).ok()?;
+        if crate::semantics::says_nothing(value, &field) {
+            alike = false;
+            continue;
+        }
         let here = PgType::of_field(&field);
         let modifier = modifier_of_field(&field);
         match found {
@@ -237,6 +260,16 @@ pub(crate) fn chosen(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     }
     let (told, modifier) = found?;
     let modifier = if alike { modifier } else { -1 };
+    if let Some(pg_type) = told.element() {
+        let told = (pg_type != PgType::TEXT && is_text_to_planner(pg_type)).then_some(pg_type)?;
+        return Some(
+            Item {
+                pg_type: told,
+                modifier,
+            }
+            .tells(expr.clone()),
+        );
+    }
     let name = match told {
         PgType::VARCHAR => AS_VARCHAR,
         PgType::BPCHAR => AS_BPCHAR,
@@ -247,6 +280,11 @@ pub(crate) fn chosen(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let function = Arc::new(ScalarUDF::from(Modified::named(name)));
     let call = ScalarFunction::new_udf(function, vec![expr.clone(), modifier]);
     Some(Expr::ScalarFunction(call))
+}
+
+/// Whether values of a type are texts to the planner.
+fn is_text_to_planner(pg_type: PgType) -> bool {
+    kinds::function_of(pg_type).is_some() || matches!(pg_type, PgType::VARCHAR | PgType::BPCHAR)
 }
 
 /// The text that a `varchar` without a length is: for conditions, where nobody is told of it and scans compare texts.
@@ -325,7 +363,7 @@ impl ScalarUDFImpl for Modified {
             }
             DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
             DataType::Interval(_) => DataType::Interval(IntervalUnit::MonthDayNano),
-            _ => DataType::Utf8,
+            other => kinds::text_in(other),
         };
         Ok(vec![value, DataType::Int64])
     }
@@ -374,7 +412,24 @@ impl ScalarUDFImpl for Modified {
             return Ok(ColumnarValue::Array(rounded));
         }
         let most = usize::try_from(modifier - HEADER).unwrap_or(usize::MAX);
-        let texts = cast_array(&values, &DataType::Utf8)?;
+        self.cut(&values, most).map(ColumnarValue::Array)
+    }
+}
+
+impl Modified {
+    /// Texts, or arrays of them, with so many characters at most.
+    fn cut(&self, values: &ArrayRef, most: usize) -> Result<ArrayRef> {
+        if let Some(list) = values.as_list_opt::<i32>() {
+            let items = self.cut(list.values(), most)?;
+            let item = Field::new_list_field(items.data_type().clone(), true);
+            return Ok(Arc::new(ListArray::try_new(
+                Arc::new(item),
+                list.offsets().clone(),
+                items,
+                list.nulls().cloned(),
+            )?));
+        }
+        let texts = cast_array(values, &DataType::Utf8)?;
         let cut = texts.as_string::<i32>().iter().map(|text| {
             let text = text?;
             let end = text
@@ -387,6 +442,6 @@ impl ScalarUDFImpl for Modified {
                 _ => kept,
             })
         });
-        Ok(ColumnarValue::Array(Arc::new(cut.collect::<StringArray>())))
+        Ok(Arc::new(cut.collect::<StringArray>()))
     }
 }

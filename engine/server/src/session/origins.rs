@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, TableScan}
 use super::DATABASE;
 use super::catalog::{self, SYSTEM};
 use super::plan::PlanContext;
+use super::whole_row;
 
 /// OID of a relation and number of a column of it, from 1 on.
 type Origin = (u32, i16);
@@ -128,6 +129,86 @@ fn trace(
             numbered(oid, wanted.collect())
         }
         _ => vec![None; wanted.len()],
+    }
+}
+
+/// The type of the rows of a table, where a column of a plan is such a row.
+pub(super) fn row_type(context: &PlanContext, plan: &LogicalPlan, at: usize) -> Option<u32> {
+    match plan {
+        LogicalPlan::Projection(node) => {
+            let mut expr = node.expr.get(at)?;
+            loop {
+                expr = match expr {
+                    Expr::Alias(alias) => &alias.expr,
+                    // What a join fills up is no row.
+                    Expr::Case(case) if case.else_expr.is_none() => {
+                        let [(_, row)] = case.when_then_expr.as_slice() else {
+                            return None;
+                        };
+                        row
+                    }
+                    Expr::Column(column) => {
+                        let at = node.input.schema().maybe_index_of_column(column)?;
+                        return row_type(context, &node.input, at);
+                    }
+                    Expr::ScalarFunction(call) if call.func.name() == whole_row::NAME => {
+                        return of_row(context, &node.input, &call.args);
+                    }
+                    _ => return None,
+                };
+            }
+        }
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Subquery(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Distinct(Distinct::All(_)) => match plan.inputs().as_slice() {
+            [input] => row_type(context, input, at),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The type of the rows of a table, all of whose columns these are, with names between them.
+fn of_row(context: &PlanContext, input: &LogicalPlan, args: &[Expr]) -> Option<u32> {
+    let columns = args.iter().skip(1).step_by(2);
+    let columns = columns.map(|arg| match arg {
+        Expr::Column(column) => Some(column),
+        _ => None,
+    });
+    let columns: Vec<&Column> = columns.collect::<Option<_>>()?;
+    let name = columns.first()?.relation.as_ref()?;
+    if !columns
+        .iter()
+        .all(|column| column.relation.as_ref() == Some(name))
+    {
+        return None;
+    }
+    let scan = scan_of(input, name)?;
+    let stored = scan.source.schema();
+    let names = stored.fields().iter().map(|field| field.name());
+    if !names.eq(columns.iter().map(|column| &column.name)) {
+        return None;
+    }
+    let schema = scan.table_name.schema()?;
+    catalog::relation_oids(context).row_type(schema, scan.table_name.table())
+}
+
+/// The scan of a table that a plan calls by this name, and not a query.
+fn scan_of<'a>(plan: &'a LogicalPlan, name: &TableReference) -> Option<&'a TableScan> {
+    match plan {
+        LogicalPlan::TableScan(scan) => (scan.table_name == *name).then_some(scan),
+        LogicalPlan::SubqueryAlias(node) => match node.input.as_ref() {
+            LogicalPlan::TableScan(scan) if node.alias == *name => Some(scan),
+            _ => None,
+        },
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Union(_) => None,
+        _ => plan
+            .inputs()
+            .into_iter()
+            .find_map(|input| scan_of(input, name)),
     }
 }
 

@@ -13,7 +13,8 @@ use super::stop::Stop;
 use super::temp::{self, TempState};
 use super::whole_row::WholeRow;
 use super::{
-    DATABASE, Session, SessionInfo, catalog, kinds, modified, objects, planning, swapped, yielding,
+    DATABASE, Session, SessionInfo, bit_strings, catalog, kinds, modified, objects, planning,
+    random_uuid, swapped, yielding,
 };
 use crate::clock::Clock;
 use crate::made::{Made, bounding};
@@ -195,6 +196,8 @@ impl Session {
         let context = yielding::yielding(&swapped::filtering_below(&context));
         let context = planning::stoppable(&bounding(&context));
         kinds::register(&context);
+        bit_strings::register(&context);
+        random_uuid::register(&context);
         objects::register(&context);
         modified::register(&context);
         temp::register(&context, &TempState::default());

@@ -27,9 +27,9 @@ use super::stop::{self, Stop};
 use super::temp::TempState;
 use super::typed::Types;
 use super::{
-    SessionInfo, ambiguous, arrays, asked, chains, copies, grouping, lateral, lifted, miscalled,
-    modifiers, named_alike, objects, once, orders, origins, outer_named, params, placed, rewrite,
-    smaller, using, whole_rows, written,
+    SessionInfo, aliased, ambiguous, arrays, asked, asking_values, chains, copies, grouping,
+    lateral, lifted, miscalled, modifiers, named_alike, objects, once, orders, origins,
+    outer_named, params, placed, rewrite, smaller, using, whole_rows, written,
 };
 use crate::limits::QueryPool;
 use crate::pg_types::PgType;
@@ -258,6 +258,12 @@ async fn of_read(
         Err(error) if error.is_of_names_alike() => {
             Box::pin(logical_of(context, again, parameters, true)).await
         }
+        Err(error) if aliased::may_lack(&error) => {
+            let Some(completed) = Box::pin(aliased::completed(context, &again)).await? else {
+                return Err(error);
+            };
+            Box::pin(logical_of(context, completed, parameters, false)).await
+        }
         Err(error) => match outer_named::renamed(&again) {
             Some(renamed) => {
                 let planned = Box::pin(logical_of(context, renamed, parameters, false)).await;
@@ -325,6 +331,7 @@ pub(super) async fn logical_of(
     let plan = copies::counted(orders::shown(plan)?)?;
     let plan = arrays::deepened(plan)?;
     arrays::check(&plan)?;
+    let plan = asking_values::answered(plan)?;
     let mut plan = semantics::read(plan)?;
     if open {
         plan = semantics::parameters(plan)?;
@@ -392,11 +399,16 @@ pub(super) fn columns(
         .map(|(at, ((field, origin), (name, bare)))| {
             let name = name.unwrap_or_else(|| field.name().clone());
             let (table_oid, attnum) = origin.unwrap_or_default();
-            let column = Column {
+            let mut column = Column {
                 table_oid,
                 attnum,
                 ..Column::of_field(name, field)
             };
+            if column.pg_type == PgType::RECORD
+                && let Some(oid) = origins::row_type(context, plan, at)
+            {
+                column.pg_type = PgType { oid, len: -1 };
+            }
             let says = |at: usize| cast.get(at) == Some(&true) || modifiers::are_said(plan, at);
             match bare || (innermost(field.data_type()).is_decimal() && !says(at)) {
                 true => Column {

@@ -70,7 +70,7 @@ pub(super) use windows::{Named as NamedWindow, of_name as window_of_name, writte
 
 use super::placed::of_constant;
 use super::typed::Types;
-use super::{SessionInfo, arrays, kinds, modified, spelling, ties};
+use super::{SessionInfo, arrays, bit_strings, kinds, modified, spelling, ties};
 use crate::clock::Clock;
 use crate::pg_types::PgType;
 use crate::sqlstate::ServerError;
@@ -289,6 +289,13 @@ impl VisitorMut for ToDataFusion<'_> {
             if let Some(told) = modified::told(expr) {
                 *expr = told;
             }
+            if self.is_query && self.depth == 1 {
+                match bit_strings::told(expr) {
+                    Ok(Some(told)) => *expr = told,
+                    Ok(None) => {}
+                    Err(error) => return ControlFlow::Break(error),
+                }
+            }
         }
         match rows::memberships(select) {
             Ok(()) => ControlFlow::Continue(()),
@@ -343,7 +350,8 @@ impl VisitorMut for ToDataFusion<'_> {
         let checked = types::modifiers(expr)
             .and_then(|()| types::check_integer(expr))
             .and_then(|()| types::check_float(expr))
-            .and_then(|()| constants::truths(expr));
+            .and_then(|()| constants::truths(expr))
+            .and_then(|()| bit_strings::respell(expr));
         modified::respell(expr);
         match checked {
             Ok(()) => ControlFlow::Continue(()),

@@ -70,6 +70,15 @@ impl Settings {
             .insert(name.to_owned(), value.to_owned());
     }
 
+    /// Whether a client wants to hear nothing of the kind of a message.
+    pub(crate) fn silences(&self, message: &ServerError) -> bool {
+        match self.get("client_min_messages") {
+            Some("warning") => message.is_notice(),
+            Some("error") => message.is_notice() || message.is_warning(),
+            _ => false,
+        }
+    }
+
     /// The value of a setting, None when there is none of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

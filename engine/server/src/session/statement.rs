@@ -18,6 +18,7 @@ pub(crate) mod joins;
 pub(super) mod long_lists;
 pub mod maintenance;
 mod no_columns;
+mod only;
 mod operators;
 mod patterns;
 mod prepared;
@@ -26,6 +27,7 @@ mod respelled;
 pub mod rights;
 pub(crate) mod rows_from;
 mod set;
+mod set_parentheses;
 mod signs;
 mod similar;
 pub mod temp;
@@ -344,7 +346,8 @@ fn is_word(token: &Token, words: &[&str]) -> bool {
 /// Reads one statement from its tokens.
 fn statement(tokens: &[TokenWithSpan], sql: &str) -> Result<Statement, ServerError> {
     let (tokens, missing) = joins::read(tokens, sql);
-    let tokens = trims::of_blanks(patterns::as_operators(tokens));
+    let tokens = only::left_out(trims::of_blanks(patterns::as_operators(tokens)));
+    let tokens = set_parentheses::as_queries(tokens);
     let tokens = similar::as_arguments(tokens);
     let (tokens, excluded) = exclusions::read(tokens, sql);
     let missing = missing.or(excluded);
@@ -495,11 +498,27 @@ pub(crate) fn query_with(
 }
 
 fn only_reads(query: &ast::Statement) -> Result<(), ServerError> {
-    match query {
-        ast::Statement::Query(query) if query.body.writes() => {
-            Err(read_only("a data-modifying statement"))
-        }
-        _ => Ok(()),
+    let ast::Statement::Query(query) = query else {
+        return Ok(());
+    };
+    let changes = |body: &ast::SetExpr| {
+        matches!(
+            body,
+            ast::SetExpr::Insert(_)
+                | ast::SetExpr::Update(_)
+                | ast::SetExpr::Delete(_)
+                | ast::SetExpr::Merge(_)
+        )
+    };
+    let mut queries = query.with.iter().flat_map(|with| &with.cte_tables);
+    if queries.any(|cte| changes(&cte.query.body)) {
+        let text = "data-modifying statements in WITH are not supported";
+        let hint = "Run them one after another, in a transaction: what RETURNING tells of goes into a temporary table.";
+        return Err(ServerError::unsupported(text).hint(hint));
+    }
+    match query.body.writes() {
+        true => Err(read_only("a data-modifying statement")),
+        false => Ok(()),
     }
 }
 

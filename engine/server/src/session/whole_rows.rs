@@ -78,8 +78,10 @@ pub(super) async fn columns_of(
     let state = context.context.state();
     let statement = DfStatement::Statement(Box::new(statement));
     let plan = state.statement_to_plan(statement).await?;
-    let fields = plan.schema().fields();
-    Ok(fields.iter().map(|field| field.name().clone()).collect())
+    let names = plan.schema().fields().iter().map(|field| field.name());
+    // What a statement keeps beside the columns is none of the row.
+    let names = names.filter(|name| !name.starts_with('\u{1}'));
+    Ok(names.cloned().collect())
 }
 
 /// Goes over a statement twice: to find what is asked for, and to replace it.
@@ -199,10 +201,16 @@ impl Rows {
         else {
             return;
         };
-        let Expr::Identifier(name) = expr else {
-            return;
+        let name = match expr {
+            Expr::Identifier(name) => name.clone(),
+            Expr::QualifiedWildcard(name, _) => {
+                match name.0.last().and_then(|name| name.as_ident()) {
+                    Some(name) => name.clone(),
+                    None => return,
+                }
+            }
+            _ => return,
         };
-        let name = name.clone();
         let Some((relation, columns)) = self.row(expr, relations) else {
             return;
         };

@@ -62,7 +62,7 @@ pub(super) fn plan_error(text: &str) -> ServerError {
     } else {
         "42000"
     };
-    ServerError::new(code, text.to_owned())
+    ServerError::new(code, super::dumps::without(text.to_owned()))
 }
 
 /// What a function or an operator is refused for by the types it is given, as PostgreSQL says it.

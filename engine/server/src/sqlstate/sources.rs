@@ -7,7 +7,7 @@ use tokio::task::JoinError;
 use super::planner::plan_error;
 use super::slips::{meant_columns, slip_of};
 use super::values::{cast_error, execution_error, field_overflow};
-use super::{ServerError, first_of, from_parser, stored, wording};
+use super::{ServerError, dumps, first_of, from_parser, stored, wording};
 
 impl From<ArrowError> for ServerError {
     fn from(error: ArrowError) -> ServerError {
@@ -72,7 +72,8 @@ impl From<DataFusionError> for ServerError {
             DataFusionError::Plan(text) if shows_plan(&text) => planned_wrongly(),
             DataFusionError::Plan(text) => plan_error(&text),
             DataFusionError::NotImplemented(text) => {
-                wording::told(&text).unwrap_or_else(|| ServerError::unsupported(text))
+                let known = wording::told(&text);
+                known.unwrap_or_else(|| ServerError::unsupported(dumps::without(text)))
             }
             DataFusionError::Configuration(text) => ServerError::new("22023", text),
             DataFusionError::ResourcesExhausted(text) => out_of_memory(&text),
@@ -152,7 +153,9 @@ pub(super) fn from_shared(error: &DataFusionError) -> ServerError {
         DataFusionError::Plan(text) if shows_plan(text) => planned_wrongly(),
         DataFusionError::Plan(text) => plan_error(text),
         DataFusionError::Execution(text) => execution_error(text),
-        DataFusionError::NotImplemented(text) => ServerError::unsupported(text.clone()),
+        DataFusionError::NotImplemented(text) => {
+            ServerError::unsupported(dumps::without(text.clone()))
+        }
         DataFusionError::SchemaError(inner, _) => schema_error(inner),
         DataFusionError::External(source) => from_shared_source(source.as_ref()),
         DataFusionError::ArrowError(inner, _) => from_shared_arrow(inner),

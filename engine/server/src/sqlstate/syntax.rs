@@ -33,6 +33,11 @@ pub fn from_parser(error: &ParserError, sql: &str) -> ServerError {
             },
         );
     }
+    if body.starts_with("No infix parser for token Word(")
+        && let Some(word) = between(body, "value: \"", "\"")
+    {
+        return ServerError::syntax(format!("syntax error at or near \"{word}\""), position);
+    }
     match body.split_once("found: ") {
         Some((_, "EOF")) => ServerError::syntax(
             "syntax error at end of input",

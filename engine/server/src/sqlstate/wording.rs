@@ -358,6 +358,11 @@ pub(super) fn told(text: &str) -> Option<ServerError> {
     }
     if let Some((_, name)) = text.split_once("Unsupported SQL type ") {
         let name = name.trim();
+        if name == "BIT" || name.starts_with("BIT(") {
+            let text =
+                "bit strings are supported on their way to a number, a text or the client only";
+            return Some(ServerError::unsupported(text));
+        }
         return Some(
             ServerError::new("42704", format!("type \"{name}\" does not exist")).near(name),
         );

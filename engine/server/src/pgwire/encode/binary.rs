@@ -260,7 +260,19 @@ fn from_text(text: &str, pg_type: PgType, out: &mut BytesMut) -> Result<(), Serv
             out.put_slice(id.as_bytes());
         }
         PgType::INET => Inet::parse(text).ok_or_else(bad)?.send(out),
+        PgType::BIT => bits(text, out)?,
         _ => out.put_slice(text.as_bytes()),
+    }
+    Ok(())
+}
+
+/// How many bits, and they from the highest of the first byte on.
+fn bits(text: &str, out: &mut BytesMut) -> Result<(), ServerError> {
+    let many = i32::try_from(text.len());
+    out.put_i32(many.map_err(|_| ServerError::new("54000", "too many bits"))?);
+    for byte in text.as_bytes().chunks(8) {
+        let of = |(at, bit): (usize, &u8)| u8::from(*bit == b'1') << (7 - at);
+        out.put_u8(byte.iter().enumerate().map(of).sum());
     }
     Ok(())
 }

@@ -208,9 +208,7 @@ fn kind_of(array: &ArrayRef, pg_type: PgType) -> Result<Kind, ServerError> {
                 list_kind(ranges, values, field, pg_type)?
             }
         }
-        DataType::Struct(fields) if pg_type != PgType::RECORD || is_two_forms(fields) => {
-            forms(array)?
-        }
+        DataType::Struct(fields) if !pg_type.is_row() || is_two_forms(fields) => forms(array)?,
         DataType::Struct(fields) => {
             let cells = fields
                 .iter()

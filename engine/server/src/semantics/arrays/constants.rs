@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::told::Item;
 use super::{dimensions, failed, innermost};
 use crate::pg_input::ColumnInput;
 use crate::pg_types::PgType;
@@ -227,7 +228,10 @@ pub(in crate::semantics) fn settled(expr: &Expr, schema: &DFSchema) -> Result<Op
         };
         let mut any = false;
         let read = parts.iter().map(|part| {
-            let read = read(part, &field)?;
+            let read = read(part, &field)?.map(|read| match Item::of(&field) {
+                Some(item) => item.reads(read),
+                None => read,
+            });
             any |= read.is_some();
             Ok(read.unwrap_or_else(|| Expr::clone(part)))
         });

@@ -101,6 +101,8 @@ impl Subscript {
         let data_type = array.data_type();
         let made = match data_type {
             DataType::Null => DataType::Null,
+            // It is another call when the plan is read.
+            _ if !self.part && PgType::of_field(array) == PgType::JSONB => DataType::Utf8,
             _ if dimensions(data_type) == 0 => {
                 let name = PgType::of_field(array).sql_name();
                 let text = format!(

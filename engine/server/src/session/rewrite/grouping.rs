@@ -24,6 +24,14 @@ pub(super) fn flattened(select: &mut ast::Select) -> Result<(), ServerError> {
     let ast::GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
         return Ok(());
     };
+    // The set of no columns is that of all rows; beside others it adds nothing.
+    let is_nothing = |group: &Expr| matches!(group, Expr::Tuple(items) if items.is_empty());
+    if groups.iter().any(is_nothing) {
+        groups.retain(|group| !is_nothing(group));
+        if groups.is_empty() {
+            groups.push(Expr::GroupingSets(vec![Vec::new()]));
+        }
+    }
     for group in groups {
         let is_deep = match &*group {
             Expr::Rollup(items) | Expr::Cube(items) => items.iter().any(|item| item.len() != 1),

@@ -1,6 +1,6 @@
 //! Names of relations, resolved along `search_path`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
 use datafusion::execution::context::SessionContext;
@@ -53,7 +53,8 @@ pub(crate) fn resolve(
         context,
         search_path,
         temporary,
-        ctes: Vec::new(),
+        scopes: Vec::new(),
+        renamed: 0,
         read_by_views: 0,
         found: Relations::default(),
     };
@@ -94,24 +95,61 @@ struct Resolver<'a> {
     context: &'a SessionContext,
     search_path: &'a [String],
     temporary: &'a TempState,
-    ctes: Vec<Vec<String>>,
+    scopes: Vec<Scope>,
+    /// Queries of WITH that have other names.
+    renamed: usize,
     /// Tables that are read by views which were put in.
     read_by_views: u64,
     found: Relations,
+}
+
+/// The queries of one WITH, by their names; those whose names stand around it already have others.
+#[derive(Default)]
+struct Scope {
+    /// Those that may be read where we are: of a WITH that is not RECURSIVE, those that are behind us.
+    known: Vec<(String, Option<Ident>)>,
+    /// The others, in order.
+    coming: VecDeque<(String, Option<Ident>)>,
 }
 
 impl VisitorMut for Resolver<'_> {
     type Break = ServerError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ServerError> {
-        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.ctes
-            .push(ctes.map(|cte| folded(&cte.alias.name)).collect());
+        let mut scope = Scope::default();
+        if let Some(with) = &mut query.with {
+            for cte in &mut with.cte_tables {
+                let name = folded(&cte.alias.name);
+                let around = |scope: &Scope| {
+                    let mut all = scope.known.iter().chain(&scope.coming);
+                    all.any(|(other, _)| *other == name)
+                };
+                // The planner knows one query of a name.
+                let other = self.scopes.iter().any(around).then(|| {
+                    self.renamed += 1;
+                    Ident::with_quote('"', format!("\u{1}{} {name}", self.renamed))
+                });
+                if let Some(other) = &other {
+                    cte.alias.name = other.clone();
+                }
+                scope.coming.push_back((name, other));
+            }
+            if with.recursive {
+                scope.known.extend(scope.coming.drain(..));
+            }
+        }
+        self.scopes.push(scope);
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ServerError> {
-        self.ctes.pop();
+        self.scopes.pop();
+        // The queries of WITH come before all others of theirs.
+        if let Some(around) = self.scopes.last_mut()
+            && let Some(cte) = around.coming.pop_front()
+        {
+            around.known.push(cte);
+        }
         ControlFlow::Continue(())
     }
 
@@ -123,6 +161,19 @@ impl VisitorMut for Resolver<'_> {
                 alias,
                 ..
             } => {
+                if let Some(other) = self.other_name(name) {
+                    if alias.is_none() {
+                        let called = name.0.last().and_then(ObjectNamePart::as_ident).cloned();
+                        *alias = called.map(|name| ast::TableAlias {
+                            explicit: true,
+                            name,
+                            columns: Vec::new(),
+                            at: None,
+                        });
+                    }
+                    *name = ObjectName::from(vec![other]);
+                    return ControlFlow::Continue(());
+                }
                 if let Err(error) = self.table(name) {
                     return ControlFlow::Break(error);
                 }
@@ -202,6 +253,21 @@ fn is_table_oid(name: Option<&Ident>) -> bool {
 }
 
 impl Resolver<'_> {
+    /// The query of WITH that a name is of, from the innermost on.
+    fn cte(&self, name: &str) -> Option<&(String, Option<Ident>)> {
+        let scopes = self.scopes.iter().rev();
+        let mut known = scopes.flat_map(|scope| scope.known.iter().rev());
+        known.find(|(known, _)| known == name)
+    }
+
+    /// The other name of a query of WITH.
+    fn other_name(&self, name: &ObjectName) -> Option<Ident> {
+        let [part] = name.0.as_slice() else {
+            return None;
+        };
+        self.cte(&folded(part.as_ident()?))?.1.clone()
+    }
+
     /// Resolves a name; an error points at its first part, as PostgreSQL's do.
     fn table(&mut self, name: &mut ObjectName) -> Result<(), ServerError> {
         let first = name.0.first().and_then(ObjectNamePart::as_ident);
@@ -242,10 +308,10 @@ impl Resolver<'_> {
             return Ok(());
         };
         // It knows nothing of the statement around it, and PostgreSQL's own tables are not for it.
-        let around = std::mem::take(&mut self.ctes);
+        let around = std::mem::take(&mut self.scopes);
         let before = std::mem::take(&mut self.found);
         let visited = statement.visit(self);
-        self.ctes = around;
+        self.scopes = around;
         let found = std::mem::replace(&mut self.found, before);
         if let ControlFlow::Break(error) = visited {
             return Err(error.without_place());
@@ -281,7 +347,7 @@ impl Resolver<'_> {
     }
 
     fn bare(&mut self, name: &mut ObjectName, table: &str) -> Result<(), ServerError> {
-        if self.ctes.iter().flatten().any(|cte| cte == table) {
+        if self.cte(table).is_some() {
             return Ok(());
         }
         // Temporary relations come first, PostgreSQL's own second.
@@ -300,8 +366,21 @@ impl Resolver<'_> {
                 self.found.lake += 1;
                 Ok(())
             }
-            None => Err(self.undefined(table, table, None)),
+            None => Err(match self.comes(table) {
+                true => undefined_table(table)
+                    .detail(format!(
+                        "There is a WITH item named \"{table}\", but it cannot be referenced from this part of the query."
+                    ))
+                    .hint("Use WITH RECURSIVE, or re-order the WITH items to remove forward references."),
+                false => self.undefined(table, table, None),
+            }),
         }
+    }
+
+    /// Whether a query of WITH has this name that may not be read yet.
+    fn comes(&self, table: &str) -> bool {
+        let mut coming = self.scopes.iter().flat_map(|scope| &scope.coming);
+        coming.any(|(name, _)| name == table)
     }
 
     fn qualified(

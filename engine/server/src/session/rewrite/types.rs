@@ -16,7 +16,7 @@ use crate::pgwire::encode::Format;
 use crate::semantics::{self, COLLATED};
 use crate::session::placed::end;
 use crate::session::typed::Types;
-use crate::session::{kinds, params};
+use crate::session::{kinds, modified, params};
 use crate::sqlstate::{Place, ServerError};
 
 pub(in crate::session) fn is_reg_type(data_type: &DataType) -> bool {
@@ -49,6 +49,9 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
 /// A value that is cast to a type which is a text to the planner: any is printed for a name; of an integer a "char" is
 /// the byte.
 pub(super) fn for_kind(data_type: &DataType, value: Expr) -> Expr {
+    if let (DataType::Array(_), true) = (data_type, is_nothing(&value)) {
+        return cast(value, modified::with_items(data_type, &DataType::Text));
+    }
     if string_literal(&value).is_some() || is_kind(&value) || is_nothing(&value) {
         return value;
     }

@@ -23,7 +23,11 @@ pub(super) fn read(cursor: &mut TokenCursor<'_>) -> Read<Statement> {
         return Err(cursor.syntax_error());
     };
     match word.as_str() {
-        "SELECT" | "WITH" | "VALUES" => return query_statement(cursor),
+        "WITH" => match super::temp::read_with(cursor)? {
+            Some(command) => return Ok(command),
+            None => return query_statement(cursor),
+        },
+        "SELECT" | "VALUES" => return query_statement(cursor),
         "TABLE" => return table(cursor),
         _ => {}
     }

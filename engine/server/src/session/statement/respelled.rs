@@ -1,4 +1,5 @@
-//! Spellings that the parser has another of: `days := 1` is `days => 1`, and `int4 ARRAY[3]` is `int4[3]`.
+//! Spellings that the parser has another of: `days := 1` is `days => 1`, `int4 ARRAY[3]` is `int4[3]`, and
+//! `ORDER BY x USING >` is `ORDER BY x DESC`.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -6,21 +7,44 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::is_space;
 use crate::pg_catalog::is_reserved;
 
-/// The tokens with names of arguments before `=>`, and with types of arrays in brackets.
+/// The tokens with names of arguments before `=>`, with types of arrays in brackets, and with words for orders.
 pub(super) fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let wanted = |token: &TokenWithSpan| token.token == Token::Assignment || is_array(&token.token);
+    let wanted = |token: &TokenWithSpan| {
+        token.token == Token::Assignment
+            || is_array(&token.token)
+            || is_keyword(&token.token, Keyword::USING)
+    };
     if !tokens.iter().any(wanted) {
         return tokens;
     }
     let mut read: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut depth = 0_usize;
+    let mut left_out = None;
     for (at, token) in tokens.iter().enumerate() {
+        if left_out == Some(at) {
+            continue;
+        }
         match &token.token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
             Token::Assignment if depth > 0 => {
                 read.push(TokenWithSpan::new(Token::RArrow, token.span));
                 continue;
+            }
+            word if is_keyword(word, Keyword::USING) => {
+                let behind = tokens.iter().enumerate().skip(at + 1);
+                let mut behind = behind.filter(|(_, token)| !is_space(&token.token));
+                let order = behind.next().and_then(|(at, sign)| match sign.token {
+                    Token::Lt => Some((at, "ASC")),
+                    Token::Gt => Some((at, "DESC")),
+                    _ => None,
+                });
+                if let Some((sign, order)) = order {
+                    left_out = Some(sign);
+                    let order = Token::make_keyword(order);
+                    read.push(TokenWithSpan::new(order, token.span));
+                    continue;
+                }
             }
             word if is_array(word) && ends_type(&read) => {
                 let behind = tokens.get(at + 1..).unwrap_or_default();
@@ -44,8 +68,12 @@ pub(super) fn respelled(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 fn is_array(token: &Token) -> bool {
+    is_keyword(token, Keyword::ARRAY)
+}
+
+fn is_keyword(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(word)
-        if word.quote_style.is_none() && word.keyword == Keyword::ARRAY)
+        if word.quote_style.is_none() && word.keyword == keyword)
 }
 
 /// Whether the tokens end in what may be the name of a type: a word that is not reserved, modifiers behind it or not.
@@ -98,6 +126,11 @@ mod tests {
             ("order by array[1]", "order by array[1]"),
             ("select array(select 1)", "select array(select 1)"),
             ("x := 1", "x := 1"),
+            (
+                "order by x using >, y Using < nulls first",
+                "order by x DESC, y ASC nulls first",
+            ),
+            ("a join b using (x)", "a join b using (x)"),
         ] {
             let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql);
             let tokens = respelled(tokens.tokenize_with_location().unwrap());

@@ -5,6 +5,8 @@ mod changes;
 mod columns;
 mod generated;
 mod indexes;
+mod sets;
+mod with;
 
 use datafusion::sql::sqlparser::ast::{self, ObjectName};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -18,6 +20,8 @@ pub use changes::{Arbiter, Conflict, OnUpdate, Overriding};
 pub use columns::{ColumnDef, Element, KeyDef, LikeDef, Rule, RuleDef};
 pub use generated::{GeneratedDef, SequenceDef};
 pub use indexes::{IndexDef, KeyPart};
+pub(crate) use sets::ONE_ROW;
+pub(super) use with::read as read_with;
 
 type Read<T> = Result<T, ServerError>;
 
@@ -97,6 +101,15 @@ pub enum TempCommand {
         /// The query.
         query: Box<ast::Statement>,
     },
+    /// CREATE TEMP TABLE name AS EXECUTE statement.
+    CreateAsExecute {
+        /// What is made of its query.
+        create: Box<TempCommand>,
+        /// The prepared statement.
+        statement: String,
+        /// Constant expressions.
+        arguments: Vec<ast::Expr>,
+    },
     /// CREATE TEMP VIEW name AS query.
     CreateView {
         /// The new view.
@@ -122,6 +135,8 @@ pub enum TempCommand {
         conflict: Option<Box<Conflict>>,
         /// How RETURNING and ON CONFLICT call the table.
         alias: Option<String>,
+        /// The queries before it, which the query reads already.
+        with: Option<ast::With>,
         /// What is told of the new rows.
         returning: Option<Vec<ast::SelectItem>>,
     },
@@ -131,6 +146,10 @@ pub enum TempCommand {
         name: Name,
         /// How the condition calls it.
         alias: Option<String>,
+        /// The queries before it.
+        with: Option<ast::With>,
+        /// USING: what else the condition is over.
+        beside: Vec<ast::TableWithJoins>,
         /// None: every row.
         condition: Option<Box<ast::Expr>>,
         /// What is told of the rows that are gone.
@@ -142,8 +161,12 @@ pub enum TempCommand {
         name: Name,
         /// How the expressions call it.
         alias: Option<String>,
+        /// The queries before it.
+        with: Option<ast::With>,
         /// Columns and what they are set to, in the order written.
         set: Vec<(String, ast::Expr)>,
+        /// FROM: what else the expressions are over.
+        beside: Vec<ast::TableWithJoins>,
         /// None: every row.
         condition: Option<Box<ast::Expr>>,
         /// What is told of the rows as they are then.
@@ -370,14 +393,29 @@ fn create_table(
             Some(tokens) => identifiers(&mut TokenCursor::new(tokens, cursor.sql()))?,
             None => Vec::new(),
         };
-        let (query, with_data) = query_with_data(cursor)?;
-        return Ok(TempCommand::CreateAs {
+        let mut executed = None;
+        let (query, with_data) = match cursor.accept("EXECUTE") {
+            false => query_with_data(cursor)?,
+            true => {
+                executed = Some(super::prepared::execute(cursor)?);
+                (super::query_text("SELECT")?, with_data(cursor)?)
+            }
+        };
+        let create = TempCommand::CreateAs {
             name,
             if_not_exists,
             columns,
             on_commit,
             with_data,
             query,
+        };
+        return Ok(match executed {
+            Some(Statement::Execute { name, arguments }) => TempCommand::CreateAsExecute {
+                create: Box::new(create),
+                statement: name,
+                arguments,
+            },
+            _ => create,
         });
     }
     let Some(definitions) = definitions else {
@@ -389,6 +427,16 @@ fn create_table(
         elements: columns::elements(definitions, cursor.sql())?,
         on_commit,
     })
+}
+
+/// WITH DATA or WITH NO DATA, behind EXECUTE.
+fn with_data(cursor: &mut TokenCursor<'_>) -> Read<bool> {
+    if !cursor.accept("WITH") {
+        return Ok(true);
+    }
+    let none = cursor.accept("NO");
+    cursor.expect_word("DATA")?;
+    Ok(!none)
 }
 
 /// The query of CREATE TABLE AS, and whether it is to be run.
@@ -529,7 +577,6 @@ pub(super) fn names(cursor: &mut TokenCursor<'_>) -> Read<Vec<Name>> {
 
 fn truncate(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     cursor.accept("TABLE");
-    cursor.accept("ONLY");
     let names = names(cursor)?;
     let restart = cursor.accept("RESTART");
     if restart || cursor.accept("CONTINUE") {

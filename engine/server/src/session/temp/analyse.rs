@@ -5,10 +5,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, Expr, Value};
 
+use super::beside::Beside;
+use super::found::Wanted;
 use crate::pg_types::PgType;
-use crate::session::Session;
+use crate::pgwire::encode::Format;
+use crate::session::plan::PlanContext;
 use crate::session::statement::temp::TempCommand;
 use crate::session::template::Analysis;
+use crate::session::{Session, params};
 use crate::sqlstate::ServerError;
 
 /// What the parts of a statement have found of its parameters, by their numbers.
@@ -71,6 +75,47 @@ fn named(query: &ast::Statement) -> BTreeSet<usize> {
 }
 
 impl Session {
+    /// The context of the query of the rows that UPDATE and DELETE find; None for another command.
+    async fn context_of_command(
+        &mut self,
+        command: &TempCommand,
+    ) -> Result<Option<PlanContext>, ServerError> {
+        let (TempCommand::Delete { name, .. } | TempCommand::Update { name, .. }) = command else {
+            return Ok(None);
+        };
+        let table = self.target(name, "UPDATE").await?;
+        let none = table.with_pieces(Vec::new());
+        let (context, _) = self.context_of_found(&none, false).await?;
+        Ok(Some(context))
+    }
+
+    /// What RETURNING tells of beside the rows of the table, without rows.
+    async fn beside_of(
+        &mut self,
+        command: &TempCommand,
+        types: &[PgType],
+    ) -> Result<Vec<Beside>, ServerError> {
+        let Some(wanted) = Wanted::of(command).filter(|wanted| wanted.told) else {
+            return Ok(Vec::new());
+        };
+        let (Some(query), Some(context)) = (
+            self.parameters_of(command).await?,
+            self.context_of_command(command).await?,
+        ) else {
+            return Ok(Vec::new());
+        };
+        let none = types.iter();
+        let none = none.map(|pg_type| params::constant(None, Format::Text, *pg_type));
+        let none = none.collect::<Result<Vec<_>, _>>()?;
+        let (TempCommand::Delete { name, .. } | TempCommand::Update { name, .. }) = command else {
+            return Ok(Vec::new());
+        };
+        let table = self.target(name, "UPDATE").await?;
+        let width = wanted.set.map_or(0, |_| table.schema.fields().len());
+        self.beside(wanted, &query, &context, &none, width + 1)
+            .await
+    }
+
     /// Parameters and columns of a statement.
     ///
     /// # Errors
@@ -87,7 +132,11 @@ impl Session {
         };
         if let Some(query) = self.parameters_of(command).await? {
             let named = named(&query);
-            let analysis = self.analyse_query(&query, &found.types(&named)).await?;
+            let types = found.types(&named);
+            let analysis = match self.context_of_command(command).await? {
+                Some(context) => self.analyse_in(context, &query, &types).await?,
+                None => self.analyse_query(&query, &types).await?,
+            };
             let width = analysis.columns.as_ref().map_or(0, Vec::len);
             self.check_given(command, width).await?;
             found.add(&named, &analysis.parameters);
@@ -102,7 +151,8 @@ impl Session {
         if let Some(query) = self.told_query(command)? {
             let named = named(&query);
             let types = found.types(&named);
-            if let Some(analysis) = self.analyse_told(command, &types).await? {
+            let beside = self.beside_of(command, &found.parameters()).await?;
+            if let Some(analysis) = self.analyse_told(command, &beside, &types).await? {
                 found.add(&named, &analysis.parameters);
                 columns = analysis.columns;
             }

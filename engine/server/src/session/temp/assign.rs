@@ -146,7 +146,7 @@ pub(super) fn assign(
     }
     // Values of the system catalog come as text beside their binary form.
     if let DataType::Struct(_) = array.data_type()
-        && from != PgType::RECORD
+        && !from.is_row()
     {
         return read(&texts(array, from, session)?, field, session);
     }

@@ -6,11 +6,11 @@ use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem, SetExpr};
 
 use super::conflict::Upsert;
 use super::fill::Origin;
+use super::found::Wanted;
 use super::insert::{check_assignable, check_width, targets, typed};
-use super::over::quoted;
 use super::returning::Told;
 use super::sequence::GeneratedKind;
-use super::{Piece, Relation, TempTable, schema_name};
+use super::{Piece, Relation, TempTable};
 use crate::session::plan::Planned;
 use crate::session::statement::temp::{Overriding, TempCommand};
 use crate::session::{Outcome, Session, params, placed, statement};
@@ -29,6 +29,7 @@ impl Session {
             overriding,
             conflict,
             alias,
+            with: _,
             returning,
         } = command
         else {
@@ -100,6 +101,7 @@ impl Session {
             name: &name.name,
             alias: alias.as_deref(),
             items: returning.as_deref(),
+            beside: &[],
             arguments,
         };
         let tag = format!("INSERT 0 {rows}");
@@ -132,50 +134,36 @@ impl Session {
         let TempCommand::Delete {
             name,
             alias,
-            condition,
             returning,
+            ..
         } = command
         else {
             return Err(ServerError::internal("a DELETE that is none"));
         };
+        let wanted =
+            Wanted::of(command).ok_or_else(|| ServerError::internal("a DELETE of no rows"))?;
         let table = self.target(name, "DELETE").await?;
         self.check_told(command, arguments).await?;
-        let alias = alias.as_deref();
-        let (pieces, left) = match condition {
-            None => (Vec::new(), 0),
-            Some(condition) => {
-                let query = self.kept(&name.name, alias, condition)?;
-                let planned = self.plan(&query, arguments).await.map_err(of_condition)?;
-                let filled = self.fill_same(&name.name, &table, planned).await;
-                filled.map_err(of_condition)?
-            }
-        };
-        let before = u64::try_from(table.rows()).unwrap_or(u64::MAX);
-        let gone = match (returning, condition) {
-            (None, _) => Vec::new(),
-            (Some(_), None) => table.pieces.clone(),
-            (Some(_), Some(condition)) => {
-                let query = self.met(&name.name, alias, condition)?;
-                let planned = self.plan(&query, arguments).await?;
-                if planned.is_volatile()? {
-                    return Err(asked_again("DELETE … RETURNING"));
-                }
-                let (gone, rows) = self.fill_same(&name.name, &table, planned).await?;
-                if left.checked_add(rows) != Some(before) {
-                    return Err(asked_again("DELETE … RETURNING"));
-                }
-                gone
-            }
+        let plain = wanted.condition.is_none() && wanted.beside.is_empty();
+        let memory = self.memory().await?;
+        let (rows, left, gone, beside) = if plain && wanted.with.is_none() {
+            (table.rows(), Vec::new(), table.pieces.clone(), Vec::new())
+        } else {
+            let found = self.found(wanted, &table, arguments).await?;
+            let told = returning.is_some();
+            let (left, gone) = table.parted(&found.numbers, &memory, told)?;
+            (found.numbers.len(), left, gone, found.beside)
         };
         let told = Told {
             name: &name.name,
-            alias,
+            alias: alias.as_deref(),
             items: returning.as_deref(),
+            beside: &beside,
             arguments,
         };
-        let tag = format!("DELETE {}", before - left);
+        let tag = format!("DELETE {rows}");
         let before = self.temporary.clone();
-        let left = table.with_pieces(pieces);
+        let left = table.with_pieces(left);
         self.put(&name.name, Relation::Table(Arc::new(left)));
         self.changed_told(told, before, &table, &gone, tag).await
     }
@@ -193,58 +181,6 @@ impl Session {
         let arrangement = self.arrangement(name, &table.schema, origins);
         self.fill(planned, arrangement).await
     }
-
-    /// The query of the rows that a DELETE removes.
-    fn met(
-        &self,
-        table: &str,
-        alias: Option<&str>,
-        condition: &Expr,
-    ) -> Result<Box<ast::Statement>, ServerError> {
-        let own = quoted(&schema_name(self.options.pid));
-        let called = quoted(alias.unwrap_or(table));
-        let sql = format!("SELECT * FROM {own}.{} AS {called}", quoted(table));
-        statement::query_with(&sql, |select| select.selection = Some(condition.clone()))
-    }
-
-    /// The query of the rows that a DELETE leaves.
-    pub(super) fn kept(
-        &self,
-        table: &str,
-        alias: Option<&str>,
-        condition: &Expr,
-    ) -> Result<Box<ast::Statement>, ServerError> {
-        let sql = format!(
-            "SELECT * FROM {}.{} AS {}",
-            quoted(&schema_name(self.options.pid)),
-            quoted(table),
-            quoted(alias.unwrap_or(table)),
-        );
-        // The condition keeps its place in the statement.
-        let condition = Expr::Nested(Box::new(condition.clone()));
-        statement::query_with(&sql, |select| {
-            select.selection = Some(Expr::IsNotTrue(Box::new(condition)));
-        })
-    }
-}
-
-/// The error of the condition of a DELETE, which keeps the rows that it is not true of.
-fn of_condition(error: ServerError) -> ServerError {
-    let message = error.to_string();
-    let rest = message.strip_prefix("argument of IS NOT TRUE ");
-    match rest.or_else(|| message.strip_prefix("argument of IS TRUE ")) {
-        Some(rest) => error.reworded(format!("argument of WHERE {rest}")),
-        None => error,
-    }
-}
-
-/// 0A000: rows are told apart by a condition that changes.
-pub(super) fn asked_again(what: &str) -> ServerError {
-    let text = format!("{what} with a condition that answers otherwise when it is asked again");
-    ServerError::unsupported(text).hint(format!(
-        "Keep its answers in a column first, then {} … WHERE that column.",
-        what.split(' ').next().unwrap_or(what)
-    ))
 }
 
 /// Whether values for a column are left out, and its sequence gives others.

@@ -15,11 +15,12 @@ use arrow::array::{AsArray as _, BooleanArray, Int64Array, RecordBatch, UInt32Ar
 use arrow::compute::{
     concat_batches, filter_record_batch, interleave_record_batch, take_record_batch,
 };
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::sql::sqlparser::ast::{self, Expr};
 
 use super::enforce::{Fate, RowAt};
 use super::fill::Origin;
+use super::found::{NUMBER, numbered};
 use super::insert::{check_assignable, set_targets};
 use super::keys::Keys;
 use super::over::{ROWS, quoted};
@@ -32,8 +33,6 @@ use crate::sqlstate::ServerError;
 
 /// The name of the proposed rows that are not inserted.
 const EXCLUDED: &str = "\u{1}excluded";
-/// The column of the number of a proposed row.
-const NUMBER: &str = "\u{1}number";
 
 /// An INSERT with ON CONFLICT.
 pub(super) struct Upsert<'a> {
@@ -403,13 +402,6 @@ fn arbiters(table: &TempTable, name: &str, conflict: &Conflict) -> Result<Vec<us
             }
         }
     }
-}
-
-/// The schema of rows with the number of the proposed one.
-fn numbered(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| field.as_ref().clone());
-    let number = Field::new(NUMBER, DataType::Int64, false);
-    Arc::new(Schema::new(fields.chain([number]).collect::<Vec<_>>()))
 }
 
 /// One row of each pair, with the number of the pair.

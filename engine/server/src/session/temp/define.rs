@@ -210,6 +210,14 @@ pub(super) fn columns_of(
         let text = format!("column \"{name}\" has pseudo-type record");
         return Err(ServerError::new("42P16", text));
     }
+    if let Some(column) = columns
+        .iter()
+        .find(|column| column.pg_type.is_row() || column.pg_type == PgType::BIT)
+    {
+        let name = &column.name;
+        let text = format!("column \"{name}\" is of a type that a temporary table has not");
+        return Err(ServerError::unsupported(text));
+    }
     let fields = columns.iter().zip(&names).enumerate();
     let fields = fields.map(|(at, (column, name))| {
         let mut arrow = stored(&planned.data_type(at));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::Relation;
 use super::run::notice;
 use super::sequence::GeneratedKind;
-use crate::session::statement::temp::{Kind, Name};
-use crate::session::{Outcome, Session, statement};
+use crate::session::statement::temp::{Kind, Name, is_temp_schema};
+use crate::session::{DATABASE, Outcome, Session, statement};
 use crate::sqlstate::ServerError;
 
 impl Session {
@@ -85,6 +85,22 @@ impl Session {
         Ok(Outcome::done("TRUNCATE TABLE"))
     }
 
+    /// The schema of a name, when there is none of it.
+    async fn absent_schema(&mut self, name: &Name) -> Result<Option<String>, ServerError> {
+        let Some(schema) = name.schema.clone() else {
+            return Ok(None);
+        };
+        if is_temp_schema(&schema)
+            || ["pg_catalog", "information_schema"].contains(&schema.as_str())
+        {
+            return Ok(None);
+        }
+        let context = self.plan_context().await?;
+        let catalog = context.context.catalog(DATABASE);
+        let there = catalog.is_some_and(|catalog| catalog.schema(&schema).is_some());
+        Ok((!there).then_some(schema))
+    }
+
     pub(super) async fn drop_relations(
         &mut self,
         kind: Kind,
@@ -124,9 +140,13 @@ impl Session {
                     return Err(statement::read_only(&format!("DROP {}", kind.word())));
                 }
                 None => {
-                    let text = format!("{word} \"{}\" does not exist", name.name);
+                    let absent = self.absent_schema(name).await?;
+                    let (code, text) = match absent {
+                        Some(schema) => ("3F000", format!("schema \"{schema}\" does not exist")),
+                        None => ("42P01", format!("{word} \"{}\" does not exist", name.name)),
+                    };
                     if !if_exists {
-                        return Err(ServerError::new("42P01", text));
+                        return Err(ServerError::new(code, text));
                     }
                     skipped.push(format!("{text}, skipping"));
                 }

@@ -428,7 +428,9 @@ fn values(
 ) -> Result<String, ServerError> {
     let mut shown = Vec::with_capacity(batch.num_columns());
     let mut text = BytesMut::new();
-    for (array, field) in batch.columns().iter().zip(batch.schema_ref().fields()) {
+    let columns = batch.columns().iter().zip(batch.schema_ref().fields());
+    // What a statement keeps beside the columns is none of the row.
+    for (array, field) in columns.filter(|(_, field)| !field.name().starts_with('\u{1}')) {
         let pg_type = PgType::of_field(field);
         let one = array.slice(row, 1);
         let one = match pg_type == PgType::BPCHAR {

@@ -19,7 +19,7 @@ use crate::session::memory::SessionMemory;
 use crate::sqlstate::{Object, ServerError};
 
 /// Rows and bytes of a piece, about.
-const PIECE_ROWS: usize = 8_192;
+pub(super) const PIECE_ROWS: usize = 8_192;
 const PIECE_BYTES: usize = 4 << 20;
 
 /// Where the values of a column come from.

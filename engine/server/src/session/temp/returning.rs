@@ -4,12 +4,16 @@
 
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem};
 
-use super::{Piece, Relation, TempState, TempTable};
+use super::beside::{self, Beside};
+use super::found::{Wanted, numbered};
+use super::over::{ROWS, quoted};
+use super::{Piece, Relation, TempState, TempTable, schema_name};
 use crate::pg_types::PgType;
 use crate::pgwire::column::Column;
-use crate::session::plan::Planned;
+use crate::session::plan::{PlanContext, Planned};
 use crate::session::statement::temp::{Name, TempCommand};
 use crate::session::template::Analysis;
 use crate::session::{Outcome, Session, written};
@@ -23,6 +27,8 @@ pub(super) struct Told<'a> {
     pub(super) alias: Option<&'a str>,
     /// What it tells; None: nothing.
     pub(super) items: Option<&'a [SelectItem]>,
+    /// What was found beside the rows, in FROM or USING.
+    pub(super) beside: &'a [Beside],
     /// The values of its parameters.
     pub(super) arguments: &'a [Expr],
 }
@@ -72,8 +78,9 @@ impl Session {
         };
         self.may_tell(table, items).await?;
         let called = told.alias.unwrap_or(told.name);
-        let query = self.over_rows(called, items.to_vec())?;
-        let context = self.context_over_rows(before, table, pieces).await?;
+        let query = self.told_of(called, table, told.beside, items)?;
+        let context = self.context_of_told(before, table, pieces, told.beside);
+        let context = context.await?;
         let oids = self.oids_of_rows(&context, told.name).await?;
         let mut planned = self.plan_over(context, &query, told.arguments).await?;
         let (Planned::Lake { columns, .. } | Planned::Ready { columns, .. }) = &mut planned;
@@ -93,6 +100,7 @@ impl Session {
     pub(super) async fn analyse_told(
         &mut self,
         command: &TempCommand,
+        beside: &[Beside],
         declared: &[PgType],
     ) -> Result<Option<Analysis>, ServerError> {
         let Some((name, alias, items)) = of_command(command) else {
@@ -105,9 +113,9 @@ impl Session {
         };
         let table = self.target(name, what).await?;
         self.may_tell(&table, items).await?;
-        let query = self.over_rows(alias.unwrap_or(&name.name), items.to_vec())?;
+        let query = self.told_of(alias.unwrap_or(&name.name), &table, beside, items)?;
         let now = self.temporary.clone();
-        let context = self.context_over_rows(now, &table, &[]).await?;
+        let context = self.context_of_told(now, &table, &[], beside).await?;
         let oids = self.oids_of_rows(&context, &name.name).await?;
         let mut analysis = self.analyse_in(context, &query, declared).await?;
         if let Some(columns) = &mut analysis.columns {
@@ -131,6 +139,10 @@ impl Session {
         let Some((name, alias, items)) = of_command(command) else {
             return Ok(());
         };
+        if Wanted::of(command).is_some_and(|wanted| wanted.told) {
+            // It is planned before the table is written, when the rows are known.
+            return Ok(());
+        }
         let Some(Relation::Table(table)) = self.temporary.get(&name.name).cloned() else {
             return Ok(());
         };
@@ -139,6 +151,54 @@ impl Session {
         let now = self.temporary.clone();
         let context = self.context_over_rows(now, &table, &[]).await?;
         self.plan_over(context, &query, arguments).await.map(drop)
+    }
+
+    /// The query of RETURNING over the rows and what was found beside them.
+    fn told_of(
+        &self,
+        called: &str,
+        table: &TempTable,
+        beside: &[Beside],
+        items: &[SelectItem],
+    ) -> Result<Box<ast::Statement>, ServerError> {
+        if beside.is_empty() {
+            return self.over_rows(called, items.to_vec());
+        }
+        let own = quoted(&schema_name(self.options.pid));
+        beside::told_query(&own, called, table, beside, items)
+    }
+
+    /// The context of that query.
+    async fn context_of_told(
+        &mut self,
+        before: TempState,
+        table: &TempTable,
+        pieces: &[Arc<Piece>],
+        beside: &[Beside],
+    ) -> Result<PlanContext, ServerError> {
+        if beside.is_empty() {
+            return self.context_over_rows(before, table, pieces).await;
+        }
+        let schema = numbered(&table.schema);
+        let batches: Vec<RecordBatch> = pieces.iter().map(|piece| piece.batch.clone()).collect();
+        let mut rows = Vec::with_capacity(pieces.len());
+        for (piece, numbers) in pieces.iter().zip(beside::numbers(&batches)) {
+            let mut columns = piece.batch.columns().to_vec();
+            columns.push(Arc::new(numbers));
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+            rows.push(Arc::new(piece.reshaped(batch)));
+        }
+        let shape = TempTable {
+            schema,
+            ..table.clone()
+        };
+        let rows = Relation::Table(Arc::new(shape.with_pieces(rows)));
+        let mut state = before.with(ROWS, rows);
+        for (at, relation) in beside.iter().enumerate() {
+            let kept = Relation::Table(Arc::new(relation.table(table)));
+            state = state.with(&beside::name_of(at), kept);
+        }
+        self.context_in_order(state).await
     }
 
     /// The query of RETURNING, for its parameters.
@@ -180,7 +240,11 @@ fn of_table(columns: &mut [Column], (rows, table): (Option<u32>, Option<u32>)) {
     let Some((rows, table)) = rows.zip(table) else {
         return;
     };
-    for column in columns.iter_mut().filter(|column| column.table_oid == rows) {
-        column.table_oid = table;
+    for column in columns {
+        match column.table_oid == rows {
+            true => column.table_oid = table,
+            // What stands beside the rows is kept apart from where it came from.
+            false => (column.table_oid, column.attnum) = (0, 0),
+        }
     }
 }

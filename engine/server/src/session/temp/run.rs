@@ -8,12 +8,14 @@ use datafusion::sql::sqlparser::ast::{self, Expr};
 
 use super::comments::Comments;
 use super::define::columns_of;
+use super::found::Wanted;
 use super::insert::{check_width, targets, typed};
 use super::rules::Rules;
 use super::{Relation, TempState, TempTable, schema_name};
 use crate::session::statement;
+use crate::session::statement::Statement;
 use crate::session::statement::temp::{Name, TempCommand};
-use crate::session::{DATABASE, Outcome, Session};
+use crate::session::{DATABASE, Outcome, Session, params};
 use crate::sqlstate::{ServerError, Severity, slip_of, undefined_table};
 
 impl Session {
@@ -76,6 +78,11 @@ impl Session {
                     false => "CREATE TABLE AS".to_owned(),
                 }))
             }
+            TempCommand::CreateAsExecute {
+                create,
+                statement,
+                arguments,
+            } => self.create_as_execute(create, statement, arguments).await,
             TempCommand::CreateView {
                 name,
                 or_replace,
@@ -117,6 +124,41 @@ impl Session {
         }
     }
 
+    /// CREATE TABLE AS EXECUTE.
+    ///
+    /// # Errors
+    /// 42809 for a prepared statement that is no query.
+    async fn create_as_execute(
+        &mut self,
+        create: &TempCommand,
+        statement: &str,
+        arguments: &[Expr],
+    ) -> Result<Outcome, ServerError> {
+        let prepared = self.prepared_statement(statement)?;
+        let arguments = params::of_execute(statement, arguments, &prepared.parameters)?;
+        let parsed = prepared.parsed.as_deref();
+        let Some(Statement::Query(of)) = parsed.map(|inner| &inner.statement) else {
+            let text = "prepared statement is not a SELECT";
+            return Err(ServerError::new("42809", text));
+        };
+        let mut create = create.clone();
+        if let TempCommand::CreateAs { query, .. } = &mut create {
+            query.clone_from(of);
+        }
+        let made = Box::pin(self.temporary(&create, &arguments)).await?;
+        let without_data = matches!(
+            create,
+            TempCommand::CreateAs {
+                with_data: false,
+                ..
+            }
+        );
+        Ok(match made {
+            Outcome::Done { warning: None, .. } if without_data => Outcome::done("SELECT 0"),
+            made => made,
+        })
+    }
+
     /// The query whose parameters are those of the statement; None when it takes none.
     ///
     /// # Errors
@@ -140,27 +182,15 @@ impl Session {
                 self.assign_cells(&mut source, &table, &targets).await?;
                 Ok(Some(Box::new(ast::Statement::Query(source))))
             }
-            TempCommand::Delete {
-                name,
-                alias,
-                condition: Some(condition),
-                ..
-            } => {
-                self.target(name, "DELETE").await?;
-                let alias = alias.as_deref();
-                self.kept(&name.name, alias, condition).map(Some)
-            }
-            TempCommand::Update {
-                name,
-                alias,
-                set,
-                condition,
-                ..
-            } => {
-                let table = self.target(name, "UPDATE").await?;
-                let (alias, condition) = (alias.as_deref(), condition.as_deref());
-                self.changed(&table, &name.name, alias, set, condition)
-                    .map(Some)
+            TempCommand::Delete { name, .. } | TempCommand::Update { name, .. } => {
+                let what = match command {
+                    TempCommand::Delete { .. } => "DELETE",
+                    _ => "UPDATE",
+                };
+                let table = self.target(name, what).await?;
+                let wanted = Wanted::of(command);
+                let query = wanted.map(|wanted| self.found_query(wanted, &table));
+                query.transpose()
             }
             _ => Ok(None),
         }

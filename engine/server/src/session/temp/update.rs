@@ -1,28 +1,24 @@
-//! UPDATE: the rows that the condition leaves, and those that it finds with their new values, are the next table.
-//!
-//! Both are queries over the table as it was, so that the condition is asked twice. One that answers otherwise then, as
-//! with `random()`, would lose rows or have them twice: it is refused.
+//! UPDATE: the rows that are not found, and those that are with their new values, are the next table.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem};
 
-use super::change::asked_again;
-use super::fill::Origin;
-use super::insert::{check_assignable, set_targets, type_cell};
+use super::found::Wanted;
+use super::insert::{set_targets, type_cell};
 use super::over::quoted;
 use super::returning::Told;
-use super::{Relation, TempTable, schema_name};
+use super::{Relation, TempTable};
 use crate::session::statement::temp::TempCommand;
-use crate::session::{Outcome, Session, placed, statement, written};
+use crate::session::{Outcome, Session, statement, written};
 use crate::sqlstate::ServerError;
 
 impl Session {
     /// Runs UPDATE.
     ///
     /// # Errors
-    /// As PostgreSQL reports them; 0A000 for a condition that changes from one evaluation to the next.
+    /// As PostgreSQL reports them.
     pub(super) async fn update(
         &mut self,
         command: &TempCommand,
@@ -32,85 +28,45 @@ impl Session {
             name,
             alias,
             set,
-            condition,
             returning,
+            ..
         } = command
         else {
             return Err(ServerError::internal("an UPDATE that is none"));
         };
-        let (alias, condition) = (alias.as_deref(), condition.as_deref());
+        let wanted =
+            Wanted::of(command).ok_or_else(|| ServerError::internal("an UPDATE of no rows"))?;
         let table = self.target(name, "UPDATE").await?;
         self.check_told(command, arguments).await?;
         let context = self.plan_context().await?.context;
         written::check_in(&context, "UPDATE", set.iter().map(|(_, value)| value))?;
-        let query = self.changed(&table, &name.name, alias, set, condition)?;
-        let planned = self.plan(&query, arguments).await?;
-        let touched = set_targets(&table, &name.name, set)?;
-        let mut origins = Vec::with_capacity(table.schema.fields().len());
-        for (at, column) in planned.columns().iter().enumerate() {
-            if touched.contains(&at) {
-                let assigned =
-                    check_assignable(column.pg_type, &planned, at, table.schema.field(at));
-                assigned.map_err(|error| {
-                    let named = table.schema.field(at).name();
-                    let value = set.iter().find(|(column, _)| column == named);
-                    error.place(value.and_then(|(_, value)| placed::start(value)))
-                })?;
-            }
-            origins.push(Origin::Column(at, column.pg_type));
-        }
-        let arrangement = self.arrangement(&name.name, &table.schema, origins);
-        let (changed, rows) = self.fill(planned, arrangement).await?;
-        let (mut pieces, kept) = match condition {
-            None => (Vec::new(), 0),
-            Some(condition) => {
-                let query = self.kept(&name.name, alias, condition)?;
-                let planned = self.plan(&query, arguments).await?;
-                if planned.is_volatile()? {
-                    return Err(asked_again("UPDATE"));
-                }
-                self.fill_same(&name.name, &table, planned).await?
-            }
-        };
-        if u64::try_from(table.rows()).ok() != kept.checked_add(rows) {
-            return Err(asked_again("UPDATE"));
-        }
+        let found = self.found(wanted, &table, arguments).await?;
         let told = Told {
             name: &name.name,
-            alias,
+            alias: alias.as_deref(),
             items: returning.as_deref(),
+            beside: &found.beside,
             arguments,
         };
-        let tag = format!("UPDATE {rows}");
+        let tag = format!("UPDATE {}", found.numbers.len());
         let before = self.temporary.clone();
-        pieces.extend(changed.iter().cloned());
+        let memory = self.memory().await?;
+        let (mut pieces, _) = table.parted(&found.numbers, &memory, false)?;
+        pieces.extend(found.changed.iter().cloned());
         if table.cohort {
             self.set_cohort(&name.name, pieces.iter()).await?;
         } else {
-            self.check_rows(&name.name, &table, &changed).await?;
+            self.check_rows(&name.name, &table, &found.changed).await?;
+            let touched = set_targets(&table, &name.name, set)?;
             let next = table.with_pieces(pieces);
             self.admit_changed(&name.name, &next, &touched).await?;
             self.put(&name.name, Relation::Table(Arc::new(next)));
         }
-        self.changed_told(told, before, &table, &changed, tag).await
+        self.changed_told(told, before, &table, &found.changed, tag)
+            .await
     }
 
-    /// The query of the rows that an UPDATE changes, as they are after it.
-    pub(super) fn changed(
-        &self,
-        table: &TempTable,
-        name: &str,
-        alias: Option<&str>,
-        set: &[(String, Expr)],
-        condition: Option<&Expr>,
-    ) -> Result<Box<ast::Statement>, ServerError> {
-        let own = quoted(&schema_name(self.options.pid));
-        let called = quoted(alias.unwrap_or(name));
-        let from = format!(" FROM {own}.{} AS {called}", quoted(name));
-        self.changed_of(table, name, &called, set, condition, &from)
-    }
-
-    /// As [`Session::changed`], of rows that come `from` elsewhere; what it says beside the columns follows them.
+    /// The query of changed rows of a table, which come `from` elsewhere; what that says beside the columns follows them.
     pub(super) fn changed_of(
         &self,
         table: &TempTable,

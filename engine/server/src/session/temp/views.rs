@@ -3,16 +3,47 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
 use datafusion::sql::sqlparser::ast;
 
 use super::comments::Comments;
 use super::define::columns_of;
 use super::{Relation, TempView};
+use crate::pg_types::PgType;
 use crate::session::statement::joins::as_written;
 use crate::session::statement::temp::Name;
 use crate::session::{Outcome, Session, rewrite, statement};
 use crate::sqlstate::ServerError;
+
+/// Refuses another query of a view without the columns that it has.
+///
+/// # Errors
+/// 42P16.
+fn may_replace(old: &Schema, new: &[Field]) -> Result<(), ServerError> {
+    if new.len() < old.fields().len() {
+        return Err(ServerError::new("42P16", "cannot drop columns from view"));
+    }
+    for (old, new) in old.fields().iter().zip(new) {
+        if old.name() != new.name() {
+            let (old, new) = (old.name(), new.name());
+            let text = format!("cannot change name of view column \"{old}\" to \"{new}\"");
+            return Err(ServerError::new("42P16", text).hint(
+                "Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.",
+            ));
+        }
+        let (from, to) = (PgType::of_field(old), PgType::of_field(new));
+        if from != to {
+            let text = format!(
+                "cannot change data type of view column \"{}\" from {} to {}",
+                old.name(),
+                from.sql_name(),
+                to.sql_name()
+            );
+            return Err(ServerError::new("42P16", text));
+        }
+    }
+    Ok(())
+}
 
 impl Session {
     pub(super) async fn create_view(
@@ -32,6 +63,9 @@ impl Session {
         }
         let planned = self.plan(query, &[]).await?;
         let (fields, _) = columns_of(&planned, columns)?;
+        if let Some(Relation::View(view)) = self.temporary.get(&name.name) {
+            may_replace(&view.schema, &fields)?;
+        }
         let context = self.plan_context().await?;
         let mut resolved = query.clone();
         let path = context.info.relation_path();

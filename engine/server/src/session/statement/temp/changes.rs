@@ -9,7 +9,10 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use genokura_sql_ext::dialect::Bounded;
 
 use super::super::cursor::{TokenCursor, near};
-use super::super::{is_space, read_only, values, writes};
+use super::super::{
+    grouping_items, is_space, named_stars, no_columns, read_only, records, values, writes,
+};
+use super::sets::{sets, whole_columns};
 use super::{Read, TempCommand, folded, name, name_of};
 use crate::sqlstate::{Place, ServerError, from_parser};
 
@@ -59,11 +62,13 @@ fn parsed(
 ) -> Read<ast::Statement> {
     let sql = cursor.sql();
     let dialect = Bounded::of(sql.len());
-    let tokens = queries(cursor.take_rest().to_vec());
+    let tokens = grouping_items::wrapped(grouping_items::flat(named_stars(cursor.take_rest())));
+    let tokens = queries(no_columns::with_source(tokens));
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let mut statement =
         read(&mut parser, AttachedToken::empty().0).map_err(|error| from_parser(&error, sql))?;
     values::selected(&mut statement);
+    records::selected(&mut statement).map_err(|error| error.locate(sql))?;
     let next = parser.peek_token();
     match next.token {
         Token::EOF => Ok(statement),
@@ -117,6 +122,7 @@ pub(super) fn insert(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
         overriding,
         conflict: conflict.map(Box::new),
         alias: insert.table_alias.map(|alias| folded(&alias.alias)),
+        with: None,
         returning: insert.returning,
     })
 }
@@ -219,7 +225,7 @@ pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     let statement = parsed(cursor, values::tables, |parser, first| {
         parser.parse_delete(first)
     })?;
-    let unsupported = || ServerError::unsupported("DELETE takes one table and a condition");
+    let unsupported = || ServerError::unsupported("DELETE FROM takes one table");
     let ast::Statement::Delete(delete) = statement else {
         return Err(unsupported());
     };
@@ -236,11 +242,7 @@ pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
         order_by,
         limit,
     } = delete;
-    let plain = tables.is_empty()
-        && using.is_none()
-        && output.is_none()
-        && order_by.is_empty()
-        && limit.is_none();
+    let plain = tables.is_empty() && output.is_none() && order_by.is_empty() && limit.is_none();
     let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) = from;
     let ([table], true) = (from.as_slice(), plain) else {
         return Err(unsupported());
@@ -249,6 +251,8 @@ pub(super) fn delete(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
     Ok(TempCommand::Delete {
         name: name_of(name)?,
         alias: alias.map(|alias| folded(&alias.name)),
+        with: None,
+        beside: using.unwrap_or_default(),
         condition: selection.map(Box::new),
         returning,
     })
@@ -318,13 +322,12 @@ fn bare_table(table: &ast::TableWithJoins) -> Option<(&ObjectName, Option<&ast::
 }
 
 pub(super) fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
-    cursor.accept("ONLY");
     no_bounds(cursor)?;
+    whole_columns(cursor)?;
     let statement = parsed(cursor, values::tables, |parser, first| {
         parser.parse_update(first)
     })?;
-    let unsupported =
-        || ServerError::unsupported("UPDATE takes one table, SET of columns and a condition");
+    let unsupported = || ServerError::unsupported("UPDATE takes one table");
     let ast::Statement::Update(update) = statement else {
         return Err(unsupported());
     };
@@ -341,52 +344,24 @@ pub(super) fn update(cursor: &mut TokenCursor<'_>) -> Read<TempCommand> {
         order_by,
         limit,
     } = update;
-    let plain = from.is_none()
-        && output.is_none()
-        && or.is_none()
-        && order_by.is_empty()
-        && limit.is_none();
+    let beside = match from {
+        None => Vec::new(),
+        Some(ast::UpdateTableFromKind::AfterSet(from)) => from,
+        Some(ast::UpdateTableFromKind::BeforeSet(_)) => return Err(unsupported()),
+    };
+    let plain = output.is_none() && or.is_none() && order_by.is_empty() && limit.is_none();
     let table = bare_table(&table).filter(|_| plain);
     let (name, alias) = table.ok_or_else(unsupported)?;
     let set = sets(assignments)?;
     Ok(TempCommand::Update {
         name: name_of(name)?,
         alias: alias.map(|alias| folded(&alias.name)),
+        with: None,
         set,
+        beside,
         condition: selection.map(Box::new),
         returning,
     })
-}
-
-/// The columns that SET names, and their values.
-fn sets(assignments: Vec<ast::Assignment>) -> Read<Vec<(String, ast::Expr)>> {
-    let mut set = Vec::new();
-    for assignment in assignments {
-        match assignment.target {
-            ast::AssignmentTarget::ColumnName(column) => {
-                set.push((assigned(&column)?, assignment.value));
-            }
-            ast::AssignmentTarget::Tuple(columns) => {
-                let values = match assignment.value {
-                    ast::Expr::Tuple(values) => values,
-                    ast::Expr::Nested(value) => vec![*value],
-                    _ => {
-                        return Err(ServerError::unsupported(
-                            "SET of several columns takes as many expressions",
-                        )
-                        .hint("Set the columns one by one."));
-                    }
-                };
-                if columns.len() != values.len() {
-                    let text = "number of columns does not match number of values";
-                    return Err(ServerError::syntax(text, None));
-                }
-                let names = columns.iter().map(assigned).collect::<Read<Vec<_>>>()?;
-                set.extend(names.into_iter().zip(values));
-            }
-        }
-    }
-    Ok(set)
 }
 
 /// Where ON CONFLICT stands, and what follows it.
@@ -445,18 +420,4 @@ fn conflict(on: ast::OnInsert, places: Option<(Place, Place)>, sql: &str) -> Rea
         update,
         place: target_place,
     })
-}
-
-/// The column that is set.
-fn assigned(column: &ObjectName) -> Read<String> {
-    match column.0.as_slice() {
-        [part] => part
-            .as_ident()
-            .map(folded)
-            .ok_or_else(|| ServerError::syntax("UPDATE sets columns", None)),
-        _ => Err(
-            ServerError::unsupported("UPDATE of parts of a column is not supported")
-                .hint("The columns after SET have no table name before them."),
-        ),
-    }
 }
