@@ -734,7 +734,7 @@ impl Session {
         T: Send + 'static,
         W: Future<Output = Result<T, ServerError>> + Send + 'static,
     {
-        self.work().run(work)
+        self.work().run(Box::pin(work))
     }
 }
 

@@ -244,7 +244,7 @@ pub(crate) async fn parse_beside(work: Work, sql: &str) -> Result<Vec<Parsed>, S
         return parse(sql);
     }
     let sql = sql.to_owned();
-    work.run(async move { parse(&sql) }).await
+    work.run(Box::pin(async move { parse(&sql) })).await
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, ServerError> {

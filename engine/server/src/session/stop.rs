@@ -47,16 +47,22 @@ impl State {
     /// What is still being done is left from now on.
     fn set(&self) {
         self.is_set.store(true, Ordering::Relaxed);
-        let mut steps = self.steps.lock();
-        let (open, left) = *steps;
-        if let Some(owner) = self.owner.as_ref().filter(|_| open > 0 && !left) {
-            owner.left.add(&owner.role);
-            steps.1 = true;
-        }
+        self.leave(&mut self.steps.lock());
     }
 
     fn begins(&self) {
-        self.steps.lock().0 += 1;
+        let mut steps = self.steps.lock();
+        steps.0 += 1;
+        if self.is_set.load(Ordering::Relaxed) {
+            self.leave(&mut steps);
+        }
+    }
+
+    fn leave(&self, (open, left): &mut (usize, bool)) {
+        if let Some(owner) = self.owner.as_ref().filter(|_| *open > 0 && !*left) {
+            owner.left.add(&owner.role);
+            *left = true;
+        }
     }
 
     fn ends(&self) {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
@@ -126,14 +127,12 @@ impl Work {
     ///
     /// # Errors
     /// Those of the work, and 53000 where the role has left too much.
-    pub(crate) async fn run<T, W>(self, work: W) -> Result<T, ServerError>
-    where
-        T: Send + 'static,
-        W: Future<Output = Result<T, ServerError>> + Send + 'static,
-    {
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        work: BoxFuture<'static, Result<T, ServerError>>,
+    ) -> Result<T, ServerError> {
         self.owner.left.place(&self.owner.role).await?;
         let hands_over = self.runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
-        let work = Box::pin(work);
         let stop = Stop::of(self.owner.clone());
         let guard = stop.guard();
         let ended = self.start(&stop, InPlace { work, hands_over }).await;
@@ -158,15 +157,15 @@ impl Work {
 }
 
 /// Work each step of which may take long: other tasks of its thread go on elsewhere.
-struct InPlace<W> {
-    work: Pin<Box<W>>,
+struct InPlace<T> {
+    work: BoxFuture<'static, T>,
     hands_over: bool,
 }
 
-impl<W: Future> Future for InPlace<W> {
-    type Output = W::Output;
+impl<T> Future for InPlace<T> {
+    type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<W::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match self.hands_over {
             true => tokio::task::block_in_place(|| self.work.as_mut().poll(cx)),
             false => self.work.as_mut().poll(cx),
@@ -197,7 +196,7 @@ mod tests {
     }
 
     async fn one(work: &Work) -> Result<i32, ServerError> {
-        let one = work.clone().run(async { Ok(1) });
+        let one = work.clone().run(Box::pin(async { Ok(1) }));
         tokio::time::timeout(Duration::from_secs(20), one)
             .await
             .unwrap()
@@ -213,10 +212,10 @@ mod tests {
         for begun in 0..LEFT_MAX {
             assert_eq!(left.count(), begun);
             let ended = Arc::clone(&ended);
-            let spins = ann.clone().run(async move {
+            let spins = ann.clone().run(Box::pin(async move {
                 let _ = ended.lock().recv();
                 Ok(())
-            });
+            }));
             let spins = tokio::time::timeout(Duration::from_millis(100), spins);
             assert!(spins.await.is_err());
             assert_eq!(one(&bob).await.unwrap(), 1);
@@ -245,7 +244,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_waits_is_not_left() {
         let left = Arc::<Left>::default();
-        let waits = work("ann", &left).run::<(), _>(std::future::pending());
+        let waits = work("ann", &left).run::<()>(Box::pin(std::future::pending()));
         let waits = tokio::time::timeout(Duration::from_millis(50), waits);
         assert!(waits.await.is_err());
         let until = Instant::now() + Duration::from_secs(20);
