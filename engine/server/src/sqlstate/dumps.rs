@@ -45,9 +45,14 @@ pub(super) fn without(text: String) -> String {
     };
     // The part begins before the first mark in it, where its own name does.
     let before = text.get(..mark).unwrap_or_default();
-    let start = before.find(['{', '(', '[']).unwrap_or(mark);
-    let before = text.get(..start).unwrap_or_default();
-    let cut = before.trim_end_matches(|c: char| c.is_alphanumeric());
+    let cut = match before.find(['{', '(', '[']) {
+        Some(start) => {
+            let before = text.get(..start).unwrap_or_default();
+            let named = before.trim_end();
+            named.trim_end_matches(|c: char| c.is_alphanumeric())
+        }
+        None => before,
+    };
     let said = cut.trim_end_matches([' ', ':', '\'', '"', ',']);
     match said.is_empty() {
         true => "the statement has a part that is not supported".to_owned(),

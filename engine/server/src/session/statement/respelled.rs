@@ -128,7 +128,7 @@ mod tests {
             ("x := 1", "x := 1"),
             (
                 "order by x using >, y Using < nulls first",
-                "order by x DESC, y ASC nulls first",
+                "order by x DESC , y ASC  nulls first",
             ),
             ("a join b using (x)", "a join b using (x)"),
         ] {
