@@ -558,8 +558,9 @@ async fn statements_with_parameters_fill_tables() {
         rows(&client, "select a, b, c from p order by a").await,
         ["0|{x,y}|0", "11|{x,y}|0.25"]
     );
-    let error = client.batch_execute("update p set a = 0 where random() < 0.5");
-    assert!(error.await.is_err_and(|error| told(&error)[0] == "0A000"));
+    // What a condition says of a row is asked once.
+    let half = "update p set a = 0 where random() < 0.5";
+    client.batch_execute(half).await.unwrap();
     assert_eq!(rows(&client, "select count(*) from p").await, ["2"]);
     client.batch_execute("drop table p").await.unwrap();
     let error = client.query_one(&count, &[&1_i32]).await.unwrap_err();

@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("genokura-core", &[]),
     ("genokura-testdata", &["genokura-core"]),
     ("genokura-storage", &["genokura-core"]),
+    ("genokura-regex", &[]),
     ("genokura-exec", &["genokura-core", "genokura-storage"]),
     (
         "genokura-sql-ext",
@@ -27,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "genokura-core",
             "genokura-storage",
             "genokura-exec",
+            "genokura-regex",
             "genokura-sql-ext",
             "genokura-ingest",
             "genokura-export",

@@ -421,7 +421,8 @@ fn of_expr(expr: &Expr, input: &LogicalPlan, found: &mut Vec<Origin>) -> Option<
             of_texts(&[&binary.left, &binary.right], input, found)
         }
         Expr::ScalarFunction(function) => match function.name() {
-            "concat" => of_texts(&function.args.iter().collect::<Vec<_>>(), input, found),
+            // An operator whose parts are reckoned together is a function of all of them.
+            "concat" | "||" => of_texts(&function.args.iter().collect::<Vec<_>>(), input, found),
             "concat_ws" => of_texts(&[function.args.get(1)?], input, found),
             "array_to_string" => of_texts(&[function.args.first()?], input, found),
             "format" => {

@@ -173,7 +173,7 @@ mod tests {
             statement.starts_with("SELECT * FROM (SELECT "),
             "{statement}"
         );
-        assert!(statement.ends_with(") AS w"), "{statement}");
+        assert!(statement.ends_with(") w"), "{statement}");
         assert_eq!(types.get(&2), Some(&PgType::TEXT));
         assert!(types.contains_key(&1));
         assert!(shown("SELECT * FROM windows('cohort', 1000)").is_none());
