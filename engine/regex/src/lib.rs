@@ -8,7 +8,7 @@
 //! use genokura_regex::{Flags, Regex};
 //! let regex = Regex::new("(a|ab)(c|bcd)", Flags::default()).unwrap();
 //! let found = genokura_regex::first_match(&regex, "abcd", &|| false).unwrap();
-//! assert_eq!(found, Some(vec![Some("ab"), Some("c")]));
+//! assert_eq!(found, Some(vec![Some("a"), Some("bcd")]));
 //! ```
 
 mod apply;

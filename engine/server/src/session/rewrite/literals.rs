@@ -7,6 +7,7 @@ pub(in crate::session) fn string_literal(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text),
+            Value::DollarQuotedString(constant) => Some(&constant.value),
             _ => None,
         },
         _ => None,
